@@ -1,0 +1,77 @@
+"""The one tree of errors; each class carries the exit code that tells its kind.
+
+    DriftloopError            1   anything below, when nothing narrower fits
+    ├── SettingsError         2   a flag or a setting is wrong (argparse uses 2 too)
+    ├── DataError             3   a file or a table cannot be used
+    ├── TrackingError         4   the MLflow store cannot be used
+    │   └── NoBaseRunError    5   the experiment holds no base model yet
+    ├── ServingError          6   TorchServe did not start, load or answer
+    │   └── JavaMissingError  7   TorchServe needs Java and there is none
+    ├── TrainingError         8   a fit ended without a usable model
+    └── ArchiveError          9   the .mar could not be built or is not sound
+
+Exit code 10 is no error: drift was found and `--fail_on_drift` was given.
+130 and 143 are what a shell expects after Ctrl-C and SIGTERM.
+
+A message says what is wrong, where, and what to do, in one line.
+"""
+
+from __future__ import annotations
+
+EXIT_DRIFT = 10
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
+
+
+class DriftloopError(Exception):
+    """Something a person can mend; `main` prints it as one line."""
+
+    exit_code = 1
+
+
+class SettingsError(DriftloopError):
+    """A flag or setting is outside what it may be."""
+
+    exit_code = 2
+
+
+class DataError(DriftloopError):
+    """A data file is missing, unreadable, or holds what cannot be used."""
+
+    exit_code = 3
+
+
+class TrackingError(DriftloopError):
+    """The MLflow tracking store cannot be reached or does not hold what was asked for."""
+
+    exit_code = 4
+
+
+class NoBaseRunError(TrackingError):
+    """The experiment holds no finished base run."""
+
+    exit_code = 5
+
+
+class ServingError(DriftloopError):
+    """TorchServe did not start, did not load a model, or did not answer rightly."""
+
+    exit_code = 6
+
+
+class JavaMissingError(ServingError):
+    """No Java runtime was found for TorchServe."""
+
+    exit_code = 7
+
+
+class TrainingError(DriftloopError):
+    """A fit ended without a usable model (diverged, or no rows to learn from)."""
+
+    exit_code = 8
+
+
+class ArchiveError(DriftloopError):
+    """A model archive could not be built, or is not sound."""
+
+    exit_code = 9

@@ -1,0 +1,111 @@
+"""The values that a watch over a stream produces: scores of blocks, retrains, versions, the whole.
+
+Plain frozen values, no I/O: the terminal summary, the JSON line, the MLflow tables and the
+HTML report are all drawn from these.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class BlockScore:
+    """How the served model did on one block, beside what costs nothing.
+
+    All shares are in 0..1. `lower` and `upper` bound the accuracy (Wilson, 95 %).
+    `no_change` copies the previous row's label and so needs every label at once;
+    the served model gets labels only when the block ends. `accuracy_unretrained` is the base
+    model's on the same rows (nan when it was not scored).
+    """
+
+    block: int
+    start: int
+    stop: int
+    rows: int
+    timestamp: str  # ISO time of the block's first row
+    short: bool
+    version: str  # the model version that answered
+    accuracy: float
+    lower: float
+    upper: float
+    kappa: float
+    kappa_temporal: float
+    no_change: float
+    same_time_yesterday: float  # nan when the first day is not over yet
+    majority: float  # the class most frequent in the training rows
+    accuracy_unretrained: float
+    threshold: float
+    drift: bool
+
+
+@dataclass(frozen=True)
+class RetrainRecord:
+    """One retrain: why, what it found, what it was judged on, what came of it."""
+
+    block: int  # the block whose verdict started it
+    row: int  # first row the retrain was not allowed to see
+    timestamp: str
+    reason: str
+    promoted: bool
+    decision: str  # why it was promoted or not, in words
+    params: dict[str, Any]  # of the challenger
+    champion_params: dict[str, Any]
+    judge_rows: int
+    accuracy_before: float  # champion on the judge rows
+    accuracy_after: float  # challenger on the same rows, fitted without them
+    p_value: float  # one-sided paired test that the challenger is no better
+    trials: int
+    seconds: float
+    run_id: str
+    version: str = ""  # the registered version when promoted
+
+
+@dataclass(frozen=True)
+class VersionRecord:
+    """One served model version and how it did while it was served."""
+
+    version: str
+    run_id: str
+    params: dict[str, Any]
+    trained_start: int
+    trained_stop: int
+    first_block: int
+    last_block: int
+    rows: int
+    accuracy: float
+    accuracy_unretrained: float  # the base model on the same rows
+
+
+@dataclass(frozen=True)
+class WatchResult:
+    """A whole watch: what `--json` prints and the report draws."""
+
+    stream: str
+    rows: int
+    block_size: int
+    threshold: float
+    accuracy: float
+    kappa: float
+    kappa_temporal: float
+    accuracy_without_retraining: float
+    baselines: dict[str, float]  # no_change, same_time_yesterday, majority
+    scores: tuple[BlockScore, ...]
+    retrains: tuple[RetrainRecord, ...]
+    versions: tuple[VersionRecord, ...]
+    served_version: str
+    seconds: float
+    run_id: str = ""
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def drift(self) -> bool:
+        """True when any block was judged to have drifted."""
+        return any(score.drift for score in self.scores)
+
+    def as_json(self) -> dict[str, Any]:
+        """The result as plain values; `blocks` is their number, the scores stand in the MLflow table."""
+        body = asdict(self)
+        scores = body.pop("scores")
+        return {**body, "blocks": len(scores), "drift": self.drift}
