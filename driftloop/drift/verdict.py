@@ -1,0 +1,30 @@
+"""What a drift rule says of one block, as one frozen value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["performance", "data", "concept", "none", "cannot tell"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A rule's answer: was there drift, of which kind, on what evidence, and how often the rule is wrong.
+
+    `kind` is "performance" (the KPI fell), "data" (the inputs moved), "concept" (the relation of label to
+    inputs moved), "none", or "cannot tell" (too few rows to judge). Figures that a rule does not have are nan.
+
+    >>> Verdict(drift=False, kind="none", rule="never", message="never alarms").drift
+    False
+    """
+
+    drift: bool
+    kind: Kind
+    rule: str  # the rule's name
+    message: str  # one sentence in words
+    statistic: float = float("nan")  # what was measured
+    threshold: float = float("nan")  # what it was held against
+    lower: float = float("nan")  # bounds of the statistic
+    upper: float = float("nan")
+    false_alarm_rate: float = float("nan")  # chance that the rule calls such a block drifted when nothing drifted
