@@ -1,0 +1,61 @@
+"""The result of a watch as one HTML file that needs nothing else: no network, no server, no library.
+
+The template holds the words, the style and a short script for pointing at a block; `chart`
+holds the plot's geometry. A report of 284 blocks is about 150 kB.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from driftloop import chart, wording
+from driftloop.errors import DriftloopError
+from driftloop.results import WatchResult
+
+
+def write_report(result: WatchResult, path: Path) -> Path:
+    """Write the report of `result` to `path` and return it; an older report stays whole until the new one is.
+
+    Raises:
+        DriftloopError: the file cannot be written there.
+    """
+    html = report_html(result)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_text(html, encoding="utf-8")
+        aside.replace(path)
+    except OSError as exc:
+        aside.unlink(missing_ok=True)
+        raise DriftloopError(f"the report cannot be written to {path}: {exc.strerror}; give another place") from exc
+    return path
+
+
+def report_html(result: WatchResult) -> str:
+    """The report of `result` as one HTML document; every name in it is escaped."""
+    environment = Environment(
+        loader=PackageLoader("driftloop"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html").render(
+        result=result,
+        verdict=wording.verdict(result),
+        notes=wording.reading_notes(result),
+        compared=_compared(result),
+        starts={score.block: wording.moment(score.timestamp) for score in result.scores},
+        chart=chart.draw(result),
+        plot=chart,
+        write=wording,
+    )
+
+
+def _compared(result: WatchResult) -> list[tuple[str, float]]:
+    """What the served model's accuracy stands beside, all on the same rows."""
+    baselines = [(name, result.baselines.get(key, float("nan"))) for key, name in wording.BASELINE_NAMES.items()]
+    return [("base model, unretrained", result.accuracy_without_retraining), *baselines]

@@ -1,0 +1,128 @@
+"""The result of a watch as plain text for a terminal of 100 columns."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+
+from driftloop import wording
+from driftloop.results import BlockScore, RetrainRecord, WatchResult
+
+COLUMNS = 100
+RETRAINS_IN_FULL = 12  # more would push the verdict off the screen; the report has them all
+CELL = 24  # widest cell of a table; longer text is cut
+
+
+def summary_text(result: WatchResult) -> str:
+    """The whole result: verdict, baselines, versions, retrains, notes; no line over 100 columns.
+
+    The text ends without a newline. Characters that could steer a terminal are replaced.
+    """
+    parts = [
+        _paragraph(f"{result.stream}: {wording.count(result.rows, 'row')} in {wording.count(len(result.scores), 'block')} of {result.block_size:,}"),
+        _paragraph(" ".join(wording.verdict(result))),
+        _accuracies(result),
+        _versions(result),
+        _retrains(result.retrains),
+        "\n".join(_paragraph(note, first="- ") for note in result.notes),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def blocks_text(scores: Iterable[BlockScore]) -> str:
+    """One line a block under a header; accuracies in percent, in brackets the 95 % interval."""
+    scores = list(scores)
+    header = ("block", "time", "rows", "accuracy %", "κ", "κ-\ntemp.", "no\nchange", "yester-\nday", "thresh-\nold", "drift")
+    table = _table(header, [_block_cells(score) for score in scores], left={1})
+    return f"{table}\n* short block" if any(score.short for score in scores) else table
+
+
+def _block_cells(score: BlockScore) -> tuple[str, ...]:
+    return (
+        str(score.block),
+        wording.moment(score.timestamp),
+        f"{score.rows}*" if score.short else str(score.rows),
+        f"{wording.percent(score.accuracy)} [{wording.percent(score.lower)}, {wording.percent(score.upper)}]",
+        wording.number(score.kappa),
+        wording.number(score.kappa_temporal),
+        wording.percent(score.no_change),
+        wording.percent(score.same_time_yesterday),
+        wording.percent(score.threshold),
+        "yes" if score.drift else "no",
+    )
+
+
+def _accuracies(result: WatchResult) -> str:
+    compared = {"base model, unretrained": result.accuracy_without_retraining} | {
+        name: result.baselines.get(key, float("nan")) for key, name in wording.BASELINE_NAMES.items()
+    }
+    rows = [("served model", wording.percent(result.accuracy, digits=2), "")]
+    rows += [(name, wording.percent(share, digits=2), wording.points(result.accuracy - share)) for name, share in compared.items()]
+    return _table(("on the same rows", "accuracy %", "served model ahead by"), rows, left={0})
+
+
+def _versions(result: WatchResult) -> str:
+    rows = [
+        (
+            record.version + (" (served)" if record.version == result.served_version else ""),
+            f"{record.first_block}–{record.last_block}",
+            f"{record.rows:,}",
+            f"{record.trained_start:,}–{record.trained_stop:,}",
+            wording.percent(record.accuracy, digits=2),
+            wording.percent(record.accuracy_unretrained, digits=2),
+            wording.points(record.accuracy - record.accuracy_unretrained),
+        )
+        for record in result.versions
+    ]
+    return _table(("version", "blocks", "rows", "trained on rows", "accuracy\n%", "unretrained\n%", "gain\npoints"), rows, left={0}) if rows else ""
+
+
+def _retrains(retrains: Sequence[RetrainRecord]) -> str:
+    if not retrains:
+        return "No retrains."
+    rows = [
+        (
+            str(record.block),
+            wording.moment(record.timestamp),
+            f"{wording.percent(record.accuracy_before)} → {wording.percent(record.accuracy_after)}",
+            f"{record.judge_rows:,}",
+            wording.p_value(record.p_value),
+            str(record.trials),
+            wording.duration(record.seconds),
+            f"version {record.version}" if record.promoted else "no",
+        )
+        for record in retrains
+    ]
+    table = _table(("after\nblock", "time", "accuracy %\nbefore → after", "judge\nrows", "\np", "\ntrials", "\ntook", "\npromoted"), rows, left={1, 7})
+    if len(retrains) > RETRAINS_IN_FULL:
+        return table
+    return "\n".join([table, *(_retrain_words(record) for record in retrains)])
+
+
+def _retrain_words(record: RetrainRecord) -> str:
+    moved = ", ".join(f"{name} {old} → {new}" for name, old, new in wording.changed(record.champion_params, record.params))
+    return _paragraph(f"block {record.block}: {record.reason}. {record.decision}. Changed: {moved or 'no parameter'}.".replace("..", "."), first="  ")
+
+
+def _paragraph(text: str, *, first: str = "") -> str:
+    return textwrap.fill(_printable(text), COLUMNS, initial_indent=first, subsequent_indent=" " * len(first))
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def _cut(cell: str) -> str:
+    return cell if len(cell) <= CELL else cell[: CELL - 1] + "…"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: set[int]) -> str:
+    """Aligned columns, right but for those in `left`; a header cell may hold several lines."""
+    depth = max(cell.count("\n") for cell in header)
+    titles = [[""] * (depth - cell.count("\n")) + cell.split("\n") for cell in header]
+    body = [[_cut(_printable(cell)) for cell in row] for row in rows]
+    lines = [*(list(line) for line in zip(*titles, strict=True)), *body]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    lines.insert(depth + 1, ["─" * width for width in widths])
+    aligned = ([cell.ljust(width) if at in left else cell.rjust(width) for at, (cell, width) in enumerate(zip(line, widths, strict=True))] for line in lines)
+    return "\n".join("  ".join(line).rstrip() for line in aligned)

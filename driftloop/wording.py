@@ -1,0 +1,189 @@
+"""How figures are written, once, for the terminal summary and for the HTML report.
+
+An undefined figure (nan) is written "–", never "nan"; a share is written in percent, a
+difference of two shares in points.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from scipy.stats import binom
+
+from driftloop.results import BlockScore, WatchResult
+
+UNDEFINED = "–"
+BASELINE_NAMES = {"no_change": "no change, row by row", "same_time_yesterday": "same time yesterday", "majority": "majority class"}
+
+
+def percent(share: float, *, digits: int = 1) -> str:
+    """A share of 0..1 in percent, without the sign; more digits rather than a false 100.
+
+    >>> percent(0.7512), percent(float("nan")), percent(0.99993), percent(1.0)
+    ('75.1', '–', '99.99', '100.0')
+    """
+    if not math.isfinite(share):
+        return UNDEFINED
+    while share < 1 and digits < 6 and round(100 * share, digits) == 100:
+        digits += 1
+    return f"{100 * share:.{digits}f}"
+
+
+def with_sign(share: float, *, digits: int = 2) -> str:
+    """As `percent`, with its sign, for sentences.
+
+    >>> with_sign(0.7512), with_sign(float("nan"))
+    ('75.12 %', '–')
+    """
+    return f"{percent(share, digits=digits)} %" if math.isfinite(share) else UNDEFINED
+
+
+def points(difference: float, *, digits: int = 2) -> str:
+    """The difference of two shares in points, always signed.
+
+    >>> points(0.0613), points(-0.02), points(0.0), points(float("nan"))
+    ('+6.13', '−2.00', '±0.00', '–')
+    """
+    if not math.isfinite(difference):
+        return UNDEFINED
+    size = f"{abs(100 * difference):.{digits}f}"
+    if float(size) == 0:
+        return f"±{size}"
+    return f"{'+' if difference > 0 else '−'}{size}"
+
+
+def number(value: float, *, digits: int = 2) -> str:
+    """A plain number such as κ, with a true minus sign.
+
+    >>> number(-1.203), number(float("nan"))
+    ('−1.20', '–')
+    """
+    return f"{value:.{digits}f}".replace("-", "−") if math.isfinite(value) else UNDEFINED
+
+
+def count(amount: int, noun: str) -> str:
+    """A number of things.
+
+    >>> count(1, "block"), count(13594, "row"), count(0, "retrain")
+    ('1 block', '13,594 rows', '0 retrains')
+    """
+    return f"{amount:,} {noun}{'' if amount == 1 else 's'}"
+
+
+def p_value(value: float) -> str:
+    """A p-value, bounded where its digits would mean nothing.
+
+    >>> p_value(0.0312), p_value(1e-9), p_value(float("nan"))
+    ('0.031', '< 0.001', '–')
+    """
+    if not math.isfinite(value):
+        return UNDEFINED
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def duration(seconds: float) -> str:
+    """A duration in the unit a person would use.
+
+    >>> duration(3.21), duration(125), duration(7384), duration(float("nan"))
+    ('3.2 s', '2 min 5 s', '2 h 3 min', '–')
+    """
+    if not math.isfinite(seconds):
+        return UNDEFINED
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def moment(timestamp: str) -> str:
+    """An ISO time to the minute.
+
+    >>> moment("1998-02-10T00:30:00"), moment("")
+    ('1998-02-10 00:30', '–')
+    """
+    return timestamp.replace("T", " ")[:16] or UNDEFINED
+
+
+def value(setting: Any) -> str:
+    """The value of a parameter.
+
+    >>> value(0.05000001), value(True), value(None), value(96), value("sgd")
+    ('0.05', 'yes', '–', '96', 'sgd')
+    """
+    if setting is None:
+        return UNDEFINED
+    if isinstance(setting, bool):
+        return "yes" if setting else "no"
+    return f"{setting:.4g}" if isinstance(setting, float) else str(setting)
+
+
+def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """The parameters that differ as they are written: (name, old, new), sorted by name.
+
+    >>> changed({"lr": 0.05, "depth": 1}, {"lr": 0.1, "depth": 1, "history": 48})
+    [('history', '–', '48'), ('lr', '0.05', '0.1')]
+    """
+    written = ((name, value(old.get(name)), value(new.get(name))) for name in sorted({*old, *new}))
+    return [(name, before, after) for name, before, after in written if before != after]
+
+
+def verdict(result: WatchResult) -> tuple[str, str]:
+    """What the watch came to: how right the model was, then what the loop did."""
+    if not math.isfinite(result.accuracy):
+        first = f"The accuracy of the served model over {count(result.rows, 'row')} is undefined."
+    else:
+        first = f"The served model was right on {with_sign(result.accuracy)} of {count(result.rows, 'row')} (κ-temporal {number(result.kappa_temporal)})"
+        first += f"; {_against_unretrained(result)}."
+    drifts = sum(score.drift for score in result.scores)
+    promotions = sum(retrain.promoted for retrain in result.retrains)
+    second = (
+        f"{count(drifts, 'block')} of {len(result.scores):,} drifted; {count(len(result.retrains), 'retrain')} led to "
+        f"{count(promotions, 'promotion')}. The whole took {duration(result.seconds)}."
+    )
+    return first, second
+
+
+def _against_unretrained(result: WatchResult) -> str:
+    unretrained = result.accuracy_without_retraining
+    if not math.isfinite(unretrained):
+        return "the unretrained base model was not scored beside it"
+    return f"the unretrained base model on {with_sign(unretrained)} of the same rows, a gain of {points(result.accuracy - unretrained)} points"
+
+
+def chance_of_low_block(result: WatchResult) -> float:
+    """How often one full block of a model with the overall accuracy lies under the threshold by chance alone.
+
+    Takes the rows of a block as independent; where neighbouring rows err together, as in most
+    streams, it happens more often. nan where the accuracy is undefined.
+    """
+    if not math.isfinite(result.accuracy + result.threshold):
+        return math.nan
+    # The small step back keeps a product such as 0.55 × 20 = 11.000000000000002 from counting one row too many.
+    fewest_right = math.ceil(result.threshold * result.block_size - 1e-9)
+    return float(binom.cdf(fewest_right - 1, result.block_size, result.accuracy))
+
+
+def half_width(scores: Sequence[BlockScore]) -> float:
+    """Half the width of a block's 95 % interval, on average over the full blocks; nan where there are none."""
+    widths = [score.upper - score.lower for score in scores if not score.short and math.isfinite(score.upper - score.lower)]
+    return sum(widths) / len(widths) / 2 if widths else math.nan
+
+
+def reading_notes(result: WatchResult) -> list[str]:
+    """How the figures of this very result are to be read, then what the lifecycle noted."""
+    return [
+        f"A block is small: at {result.block_size:,} rows its accuracy is known to ±{percent(half_width(result.scores))} points (Wilson, 95 %). "
+        "Read a single block by its interval, never by its point.",
+        f"A block under the threshold is not yet drift: a model that is steadily {with_sign(result.accuracy, digits=1)} right falls under "
+        f"{with_sign(result.threshold, digits=1)} in {with_sign(chance_of_low_block(result))} of such blocks by chance alone "
+        "(rows taken as independent; more often where neighbouring rows err together).",
+        "No change copies the label of the row just before, so it needs every label at once. The served model gets its labels only when a "
+        "block ends: the two play different games, and no change is shown as a mark of how sticky the labels are.",
+        "κ is the agreement beyond what the class shares alone would give; κ-temporal the same against no change: "
+        "0 is as good as copying the last label, below 0 is worse.",
+        *result.notes,
+    ]
