@@ -1,0 +1,115 @@
+"""Train the base model: the parent run that everything later hangs under."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from driftloop import evaluation, models, tracking, tuning
+from driftloop.errors import DataError, SettingsError
+from driftloop.models import KnownModel
+from driftloop.settings import DEFAULT_PARAMS, SEED, TRAIN_SHARE, VALIDATION_SHARE
+from driftloop.streams import Stream
+from driftloop.training import Learner, Span, fit
+
+MIN_ROWS = 50  # of a stream: fewer leave nothing to learn from and to measure on
+
+
+@dataclass(frozen=True)
+class TrainPlan:
+    """How to train: the search, the epochs, the seed.
+
+    `total_trials` sets of parameters are tried, the documented defaults first; 0 and 1 both take
+    just those. `space` is as in `tuning.DEFAULT_SPACE`.
+    """
+
+    space: Mapping[str, Any]
+    total_trials: int = 0
+    max_epochs: int = 3
+    seed: int = SEED
+    start: Mapping[str, Any] | None = None  # starting parameters; None: the documented defaults
+    progress: Callable[..., AbstractContextManager[Any]] | None = None
+
+
+def base_span(stream: Stream) -> Span:
+    """Rows that the base model may learn from: the oldest 70 %, the rest is what comes later.
+
+    Raises:
+        DataError: the stream is too short to be split.
+    """
+    rows = len(stream.rows)
+    if rows < MIN_ROWS:
+        raise DataError(f"{stream.source}: {rows} rows are too few to train on and to measure on: give at least {MIN_ROWS}")
+    return 0, int(TRAIN_SHARE * rows)
+
+
+def starting_params(plan: TrainPlan) -> dict[str, Any]:
+    """The documented defaults, moved into the space where a domain has one choice."""
+    start = dict(plan.start or DEFAULT_PARAMS)
+    return start | {name: domain["choices"][0] for name, domain in plan.space.items() if len(domain.get("choices", ())) == 1}
+
+
+def train_base(store: tracking.Store, learner: Learner, stream: Stream, plan: TrainPlan, *, run_id: str) -> KnownModel:
+    """Search, refit the best on all its rows, measure on the rows to come, log once to the active run.
+
+    The search fits on the oldest rows and chooses on the newest tenth of the training rows; the winner is
+    then fitted on both. The test rows are the rest of the stream: they choose nothing.
+    """
+    first, stop = base_span(stream)
+    edge = stop - int(VALIDATION_SHARE * stop)
+    study = search_nested(store, learner, stream, plan, train=(first, edge), validation=(edge, stop))
+    tracking.autolog()
+    fitted = fit(
+        learner, stream, study.best.params, train=(first, stop), test=(stop, len(stream.rows)), max_epochs=plan.max_epochs, seed=plan.seed, progress=True
+    )
+    known = models.record(fitted, learner=learner, stream=stream, run_id=run_id)
+    log_origin(stream, plan, study)
+    _log_test(stream, known)
+    return known
+
+
+def log_origin(stream: Stream, plan: TrainPlan, study: tuning.Study) -> None:
+    """Log to the active run which trial its parameters came from, and what they were tried on."""
+    tracking.log_params({"max_epochs": plan.max_epochs, "seed": plan.seed, "total_trials": len(study.trials), "data": stream.source, "data_sha256": stream.sha256})
+    tracking.log_metrics({tuning.OBJECTIVE: study.best.value})
+    tracking.set_tags({"driftloop.from_trial": f"trial-{study.best.index:02d}"})
+
+
+def _log_test(stream: Stream, known: KnownModel) -> None:
+    """Log the accuracy on the rows to come beside what costs nothing."""
+    start, stop = known.trained[1], len(stream.rows)
+    predicted = models.predict(known.model, stream, start, stop).argmax(axis=1)
+    figures = evaluation.summary(stream, start, predicted, majority=known.majority)
+    free = figures.pop("baselines")
+    tracking.log_metrics({f"test_{name}": value for name, value in {**figures, **free}.items()})
+
+
+def search_nested(
+    store: tracking.Store, learner: Learner, stream: Stream, plan: TrainPlan, *, train: Span, validation: Span
+) -> tuning.Study:
+    """Run the search of a plan; every trial is a nested child run with its parameters and metrics.
+
+    Raises:
+        SettingsError: a history in the space leaves no rows to train on.
+    """
+    if train[1] - train[0] < 2 or validation[1] <= validation[0]:
+        raise SettingsError(f"rows {train[0]} to {validation[1]} are too few to train and validate on: give more rows")
+    trials = max(1, plan.total_trials)
+    with (plan.progress or _no_progress)(total=trials, desc="trials", unit="trial") as bar:
+
+        def evaluate(index: int, params: dict[str, Any]) -> float:
+            with tracking.run(store, f"trial-{index:02d}", role="trial"):
+                tracking.autolog()
+                fitted = fit(learner, stream, params, train=train, validation=validation, max_epochs=plan.max_epochs, seed=plan.seed)
+                tracking.log_params({**params, "train_start": fitted.trained[0], "train_stop": fitted.trained[1]})
+            if bar is not None:
+                bar.update()
+            return fitted.metrics[tuning.OBJECTIVE]
+
+        return tuning.search(evaluate, space=plan.space, start=starting_params(plan), total_trials=trials, seed=plan.seed)
+
+
+def _no_progress(**_: Any) -> AbstractContextManager[None]:
+    return nullcontext()

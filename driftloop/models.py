@@ -1,0 +1,103 @@
+"""A trained model and its record in MLflow: written once by the winner, read back by whoever serves it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from importlib.metadata import version as installed
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from driftloop import tracking
+from driftloop.errors import DataError, TrackingError
+from driftloop.streams import Stream
+from driftloop.training import Fitted, Learner, Span
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
+
+NEEDED = ("torch", "pytorch-lightning", "torchmetrics", "numpy")  # what the logged model needs to be loaded again
+
+
+@dataclass(frozen=True)
+class KnownModel:
+    """A model with its record: what it was fitted on, by which run, and its registered version.
+
+    `trained` is the span of rows that it was fitted on or chosen by: nothing before `trained[1]` may
+    measure it. `version` is "" until it is registered.
+    """
+
+    model: pl.LightningModule
+    params: dict[str, Any]
+    trained: Span
+    majority: int  # class index most frequent in the training rows
+    card: dict[str, Any]
+    run_id: str
+    uri: str
+    version: str = ""
+
+    def numbered(self, version: str) -> KnownModel:
+        """The same model under a registered version."""
+        return replace(self, version=version)
+
+
+def record(fitted: Fitted, *, learner: Learner, stream: Stream, run_id: str) -> KnownModel:
+    """Log a winner to the active run: parameters, network and MLflow model."""
+    tracking.log_params({**fitted.params, "train_start": fitted.trained[0], "train_stop": fitted.trained[1]})
+    majority = int(np.bincount(stream.labels[slice(*fitted.trained)]).argmax())
+    card = {
+        "class": learner.model.__name__,
+        "module": learner.model_file.name,
+        "arguments": dict(fitted.model.hparams),
+        "features": list(stream.features),
+        "labels": list(stream.label_names),
+        "params": fitted.params,
+        "trained": list(fitted.trained),
+        "majority": majority,
+        "stream": {"name": stream.name, "sha256": stream.sha256},
+    }
+    uri = tracking.log_network(
+        fitted.model,
+        card,
+        windows=_example(stream.rows, history=fitted.params["history"]),
+        requirements=[f"{name}=={installed(name).split('+')[0]}" for name in NEEDED],
+        code=learner.model_file,
+    )
+    tracking.set_tags({"driftloop.has_model": "true", "driftloop.model_uri": uri})
+    return KnownModel(fitted.model, fitted.params, fitted.trained, majority, card, run_id, uri)
+
+
+def _example(rows: np.ndarray, *, history: int) -> np.ndarray:
+    """Two windows of real rows, (2, h + 1, F)."""
+    newest = rows[-(history + 2) :]
+    return np.stack([newest[:-1], newest[1:]])
+
+
+def restore(store: tracking.Store, run_id: str, *, learner: Learner, stream: Stream) -> KnownModel:
+    """Read a model back from the run that trained it.
+
+    Raises:
+        TrackingError: the run holds none, or it does not fit this model class.
+        DataError: it was trained on other columns or labels than the stream has.
+    """
+    weights, card = tracking.load_network(store, run_id)
+    if tuple(card["features"]) != tuple(stream.features) or list(card["labels"]) != list(stream.label_names):
+        raise DataError(
+            f"run {run_id} was trained on features {', '.join(card['features'])} and labels {card['labels']}, "
+            f"the stream has {', '.join(stream.features)} and {list(stream.label_names)}: give the same --data_path, --features and --target"
+        )
+    try:
+        model = learner.model(**card["arguments"])
+        model.load_state_dict(weights)
+    except (RuntimeError, TypeError) as exc:
+        raise TrackingError(f"the model of run {run_id} does not fit {learner.model_file.name}: {str(exc).splitlines()[0]}; train a new base model") from exc
+    model.eval()
+    uri = store.client.get_run(run_id).data.tags.get("driftloop.model_uri", "")
+    return KnownModel(model, dict(card["params"]), tuple(card["trained"]), int(card["majority"]), card, run_id, uri)
+
+
+def predict(model: pl.LightningModule, stream: Stream, start: int, stop: int) -> np.ndarray:
+    """Class probabilities of rows start..stop by the local model, with the history it needs: (rows, K)."""
+    context = min(model.hparams["history"], start)
+    return model.probabilities(stream.rows[start - context : stop], first=context)
+

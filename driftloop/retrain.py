@@ -1,0 +1,110 @@
+"""Retrain after drift: tune again as nested child runs, judge on rows neither model saw, refit the winner.
+
+How the rows up to the drift are used, oldest first:
+
+    training rows | validation rows        | judge rows
+    fit trials    | choose between trials  | champion against challenger, neither was fitted on them
+
+The challenger that is judged was fitted on the training and validation rows. Only when it wins, the
+same parameters are fitted once more on all the rows, judge rows included, and that model is served:
+on a stream that drifts the newest rows are the ones worth most.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from driftloop import evaluation, models, tracking
+from driftloop.base import TrainPlan, log_origin, search_nested
+from driftloop.errors import SettingsError
+from driftloop.models import KnownModel
+from driftloop.results import RetrainRecord
+from driftloop.settings import JUDGE_ALPHA, JUDGE_ROWS, VALIDATION_ROWS
+from driftloop.streams import Stream
+from driftloop.training import Learner, fit
+
+
+@dataclass(frozen=True)
+class RetrainPlan:
+    """How to retrain and how to judge.
+
+    `alpha` is the largest p-value at which the challenger counts as better.
+    """
+
+    train: TrainPlan
+    judge_rows: int = JUDGE_ROWS
+    validation_rows: int = VALIDATION_ROWS
+    alpha: float = JUDGE_ALPHA
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why a retrain starts: the block whose verdict asked for it, and the first row it must not see."""
+
+    block: int
+    stop: int
+    reason: str
+
+
+def retrain(
+    store: tracking.Store, learner: Learner, stream: Stream, champion: KnownModel, cause: Cause, plan: RetrainPlan, *, parent_run_id: str
+) -> tuple[RetrainRecord, KnownModel | None]:
+    """Search, judge and, if better, refit and log a challenger; all under one child run of the base run.
+
+    Returns:
+        The record, and the model to swap in when the challenger won, else None.
+
+    Raises:
+        SettingsError: no trials were asked for, or too few rows lie before the drift.
+    """
+    started = time.monotonic()
+    if plan.train.total_trials < 1:
+        raise SettingsError(f"--total_trials is {plan.train.total_trials}: a retrain needs at least 1")
+    # Rows that the champion was fitted on cannot judge it.
+    judged_from = max(cause.stop - plan.judge_rows, champion.trained[1])
+    validated_from = judged_from - plan.validation_rows
+    if judged_from >= cause.stop or validated_from < 2:
+        raise SettingsError(f"a retrain at row {cause.stop} has too few rows before it: lower --validation_rows ({plan.validation_rows})")
+    with tracking.run(store, f"retrain-{cause.block:04d}", role="retrain", parent_run_id=parent_run_id) as run_id:
+        tracking.set_tags({"driftloop.reason": cause.reason})
+        study = search_nested(store, learner, stream, plan.train, train=(0, validated_from), validation=(validated_from, judged_from))
+        epochs, seed = plan.train.max_epochs, plan.train.seed
+        with tracking.run(store, "challenger", role="challenger"):
+            tracking.autolog()
+            challenger = fit(learner, stream, study.best.params, train=(0, judged_from), max_epochs=epochs, seed=seed)
+        labels = stream.labels[judged_from : cause.stop]
+        old, new = (models.predict(model, stream, judged_from, cause.stop).argmax(axis=1) for model in (champion.model, challenger.model))
+        verdict = evaluation.judge(labels, old, new, start=judged_from, alpha=plan.alpha)
+        log_origin(stream, plan.train, study)
+        tracking.set_tags({"driftloop.decision": verdict.words})
+        tracking.log_metrics({"judge_accuracy_before": verdict.accuracy_before, "judge_accuracy_after": verdict.accuracy_after, "judge_p_value": verdict.p_value})
+        winner = None
+        if verdict.better:
+            tracking.autolog()
+            fitted = fit(learner, stream, study.best.params, train=(0, cause.stop), max_epochs=epochs, seed=seed)
+            winner = models.record(fitted, learner=learner, stream=stream, run_id=run_id)
+    seconds = time.monotonic() - started
+    return _record(stream, champion, cause, verdict, study.best.params, trials=len(study.trials), seconds=seconds, run_id=run_id), winner
+
+
+def _record(
+    stream: Stream, champion: KnownModel, cause: Cause, verdict: evaluation.Judgement, params: dict, *, trials: int, seconds: float, run_id: str
+) -> RetrainRecord:
+    return RetrainRecord(
+        block=cause.block,
+        row=cause.stop,
+        timestamp=str(stream.times[cause.stop - 1].astype("datetime64[s]")),
+        reason=cause.reason,
+        promoted=verdict.better,
+        decision=verdict.words,
+        params=dict(params),
+        champion_params=dict(champion.params),
+        judge_rows=verdict.stop - verdict.start,
+        accuracy_before=verdict.accuracy_before,
+        accuracy_after=verdict.accuracy_after,
+        p_value=verdict.p_value,
+        trials=trials,
+        seconds=seconds,
+        run_id=run_id,
+    )

@@ -1,0 +1,51 @@
+"""Names, defaults and sizes that more than one module needs."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Final
+
+SEED: Final = 7
+
+# The documented defaults of the model. `window` is the number of newest rows to train on, 0 = all.
+# `history` 0 is the instance-wise model of the original.
+DEFAULT_PARAMS: Final[dict[str, Any]] = {
+    "history": 0,
+    "window": 0,
+    "lr": 0.05,
+    "momentum": 0.9,
+    "weight_decay": 1e-4,
+    "nesterov": True,
+    "width": 32,
+    "depth": 1,
+    "optimizer": "sgd",
+}
+
+# A retrain starts its search here: the newest week, because the regime has just changed.
+RETRAIN_PARAMS: Final[dict[str, Any]] = {**DEFAULT_PARAMS, "window": 336, "lr": 0.02}
+
+TRAIN_SHARE: Final = 0.7  # of the stream, for the base model with its validation rows; the rest is to come
+VALIDATION_SHARE: Final = 0.1  # of those rows, the newest: they choose between trials
+VALIDATION_ROWS: Final = 336  # the same in a retrain, in rows
+JUDGE_ROWS: Final = 96  # newest rows that neither champion nor challenger was fitted on
+JUDGE_ALPHA: Final = 0.1  # a challenger must be better than chance would make it in 1 of 10 cases
+
+DEFAULT_EXPERIMENT: Final = "Default"
+DEFAULT_STORE: Final = "sqlite:///mlflow.db"
+
+
+def quiet_environment() -> None:
+    """Set what must be set before the heavy libraries are imported: no telemetry, bounded waits, short logs.
+
+    A variable that the user has set stays as it is.
+    """
+    for name, value in {
+        "DO_NOT_TRACK": "true",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # the default blocks 247 s when the server is down
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+        "GIT_PYTHON_REFRESH": "quiet",
+        "PYTHONWARNINGS": "ignore",
+        "TQDM_MININTERVAL": "0.5",
+    }.items():
+        os.environ.setdefault(name, value)

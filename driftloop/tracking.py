@@ -1,0 +1,301 @@
+"""MLflow: the store, experiments, runs and what is logged to them. The only module that uses MLflow's client.
+
+Runs form a tree: one parent run per base model; its trials, deployments and retrains are children.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import mlflow
+import mlflow.pytorch
+import psutil
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Run, RunStatus
+from mlflow.exceptions import MlflowException
+
+from driftloop.errors import NoBaseRunError, TrackingError
+from driftloop.settings import DEFAULT_EXPERIMENT, DEFAULT_STORE
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+NETWORK: Final = "network"  # artifact folder: weights.pt and card.json, what a .mar is made of
+ROLE: Final = "driftloop.role"  # base | deployment | retrain | trial
+OWNER: Final = "driftloop.process"  # host, pid and start time of the process that works on the run
+
+
+@dataclass(frozen=True)
+class Store:
+    """An open tracking store and the experiment that this process works in."""
+
+    client: MlflowClient
+    experiment_id: str
+    experiment_name: str
+    attached_run_id: str | None  # the run that `mlflow run` made for us, if it is in this experiment
+    launcher_run_id: str | None  # that run when it lies in another experiment
+
+
+def open_store(experiment_name: str | None) -> Store:
+    """Open the tracking store: MLFLOW_TRACKING_URI if set, else SQLite in the current folder.
+
+    Under `mlflow run` the experiment is that of the run which MLflow made, unless a name says
+    otherwise; then the work goes to the named experiment and the launcher's run points there.
+
+    Raises:
+        TrackingError: the store cannot be reached, or the experiment is deleted.
+    """
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_STORE
+    launcher = os.environ.pop("MLFLOW_RUN_ID", None)  # popped: a later start_run must not attach by surprise
+    with _translated(f"MLflow store {uri}"):
+        mlflow.set_tracking_uri(uri)
+        client = MlflowClient()
+        made_in = client.get_run(launcher).info.experiment_id if launcher else None
+        if experiment_name:
+            found = client.get_experiment_by_name(experiment_name)
+            experiment_id = found.experiment_id if found else client.create_experiment(experiment_name)
+        else:
+            experiment_id = made_in or os.environ.get("MLFLOW_EXPERIMENT_ID") or _named_by_environment(client)
+        experiment = client.get_experiment(experiment_id)
+        if experiment.lifecycle_stage == "deleted":
+            raise TrackingError(f"experiment {experiment.name!r} is deleted: restore it (mlflow experiments restore -x {experiment_id}) or use another name")
+        os.environ.pop("MLFLOW_EXPERIMENT_NAME", None)
+        os.environ["MLFLOW_EXPERIMENT_ID"] = experiment_id
+        mlflow.set_experiment(experiment_id=experiment_id)
+        same = made_in == experiment_id
+        store = Store(client, experiment_id, experiment.name, launcher if same else None, None if same else launcher)
+        _reconcile(store)
+    return store
+
+
+def _named_by_environment(client: MlflowClient) -> str:
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or DEFAULT_EXPERIMENT
+    found = client.get_experiment_by_name(name)
+    return found.experiment_id if found else client.create_experiment(name)
+
+
+@contextmanager
+def _translated(what: str) -> Iterator[None]:
+    try:
+        yield
+    except MlflowException as exc:
+        raise TrackingError(f"{what}: {str(exc).splitlines()[0]}") from exc
+
+
+def _process_mark(pid: int) -> str:
+    """Host, pid and start time: a pid alone is used again by the system."""
+    return json.dumps([platform.node(), pid, psutil.Process(pid).create_time()])
+
+
+def _reconcile(store: Store) -> None:
+    """End runs that a killed process of this host left RUNNING; SIGKILL gives nobody the chance to."""
+    for run in store.client.search_runs([store.experiment_id], "attributes.status = 'RUNNING'"):
+        mark = run.data.tags.get(OWNER)
+        if mark is None or json.loads(mark)[0] != platform.node():
+            continue
+        try:
+            alive = _process_mark(json.loads(mark)[1]) == mark
+        except psutil.Error:
+            alive = False
+        if not alive:
+            store.client.set_tag(run.info.run_id, "driftloop.note", "its process died; ended by the next start")
+            store.client.set_terminated(run.info.run_id, RunStatus.to_string(RunStatus.KILLED))
+
+
+@contextmanager
+def run(store: Store, name: str, *, role: str, parent_run_id: str | None = None, tags: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Work inside one MLflow run; gives its id.
+
+    A top-level run attaches to the run that `mlflow run` made. A run inside an active one, or with
+    `parent_run_id`, is its child. However the body ends, so does the run: FINISHED, FAILED on an
+    error, KILLED on Ctrl-C or SIGTERM.
+    """
+    active = mlflow.active_run()
+    parent = parent_run_id or (active.info.run_id if active else None)
+    all_tags = {ROLE: role, OWNER: _process_mark(os.getpid()), **(tags or {})}
+    with _translated("MLflow"):
+        if active is None and store.attached_run_id and not _is_ours(store, store.attached_run_id):
+            mlflow.start_run(run_id=store.attached_run_id)
+            mlflow.set_tags({**all_tags, "mlflow.runName": name, **({"mlflow.parentRunId": parent} if parent else {})})
+        else:
+            mlflow.start_run(run_name=name, nested=active is not None, parent_run_id=parent, tags=all_tags)
+    run_id = mlflow.active_run().info.run_id
+    status = RunStatus.FAILED
+    try:
+        if active is None and store.launcher_run_id:
+            _point(store, run_id)
+        yield run_id
+        status = RunStatus.FINISHED
+    except (KeyboardInterrupt, SystemExit):
+        status = RunStatus.KILLED
+        raise
+    finally:
+        mlflow.end_run(RunStatus.to_string(status))
+
+
+def _is_ours(store: Store, run_id: str) -> bool:
+    return ROLE in store.client.get_run(run_id).data.tags
+
+
+def _point(store: Store, run_id: str) -> None:
+    store.client.set_tag(store.launcher_run_id, "mlflow.note.content", f"The work is in experiment {store.experiment_name!r}, run {run_id}.")
+
+
+def autolog(*, enabled: bool = True) -> None:
+    """Turn MLflow's autologging of Lightning fits on or off.
+
+    Models are not logged by it: that costs about 11 s a fit, and only a winner is worth it.
+    """
+    mlflow.pytorch.autolog(log_models=False, log_datasets=False, checkpoint=False, silent=True, disable=not enabled)
+
+
+def log_params(params: Mapping[str, Any]) -> None:
+    """Log parameters to the active run, those that it has not yet.
+
+    Autolog comes first and writes what the optimiser really used; MLflow refuses a second value.
+    """
+    with _translated("MLflow parameters"):
+        there = mlflow.get_run(mlflow.active_run().info.run_id).data.params
+        mlflow.log_params({name: value for name, value in params.items() if name not in there})
+
+
+def log_metrics(metrics: Mapping[str, float], *, step: int | None = None) -> None:
+    """Log metrics to the active run; nan is left out, for the UI would draw it as 0."""
+    with _translated("MLflow metrics"):
+        mlflow.log_metrics({name: value for name, value in metrics.items() if value == value}, step=step)
+
+
+def log_series(store: Store, run_id: str, rows: Sequence[Mapping[str, float]], *, times_ms: Sequence[int]) -> None:
+    """Log one row of metrics per block, with `step` = block and the block's own time (ms since 1970)."""
+    metrics = [
+        Metric(name, float(value), time_ms, step)
+        for step, (row, time_ms) in enumerate(zip(rows, times_ms, strict=True))
+        for name, value in row.items()
+        if value == value
+    ]
+    with _translated("MLflow metrics"):
+        for at in range(0, len(metrics), 1000):  # the largest batch MLflow takes
+            store.client.log_batch(run_id, metrics=metrics[at : at + 1000])
+
+
+def set_tags(tags: Mapping[str, str]) -> None:
+    """Set tags on the active run."""
+    mlflow.set_tags(dict(tags))
+
+
+def log_file(path: Path, folder: str | None = None) -> None:
+    """Log a file to the active run."""
+    with _translated(f"MLflow artifact {path.name}"):
+        mlflow.log_artifact(str(path), folder)
+
+
+def log_table(rows: Sequence[Mapping[str, Any]], name: str) -> None:
+    """Log rows as an MLflow table (`name`.json, seen in the UI) and as CSV."""
+    import pandas as pd
+
+    frame = pd.DataFrame(list(rows))
+    with _translated(f"MLflow table {name}"), tempfile.TemporaryDirectory() as folder:
+        mlflow.log_table(frame, f"{name}.json")
+        path = Path(folder) / f"{name}.csv"
+        frame.to_csv(path, index=False)
+        mlflow.log_artifact(str(path))
+
+
+def log_network(model: torch.nn.Module, card: Mapping[str, Any], *, windows: np.ndarray, requirements: Sequence[str], code: Path) -> str:
+    """Log a winner: the weights and card that a .mar is made of, and the MLflow model.
+
+    Args:
+        model: the trained network.
+        card: what it takes to build and feed it (see archive.build_mar), as JSON values.
+        windows: at least 2 example windows; an example of 1 would freeze the batch size at 1.
+        requirements: exact pins; to infer them costs 11 s.
+        code: the model's source file, logged beside it.
+
+    Returns:
+        The MLflow model's URI.
+    """
+    import torch
+    from mlflow.models import infer_signature
+
+    model.eval()
+    with torch.inference_mode():
+        answer = model(torch.from_numpy(windows)).numpy()
+    with _translated("MLflow model"), tempfile.TemporaryDirectory() as folder:
+        torch.save(model.state_dict(), Path(folder) / "weights.pt")
+        (Path(folder) / "card.json").write_text(json.dumps(card, indent=1), encoding="utf-8")
+        mlflow.log_artifacts(folder, NETWORK)
+        info = mlflow.pytorch.log_model(
+            model,
+            name="model",
+            signature=infer_signature(windows, answer),
+            input_example=windows,
+            pip_requirements=list(requirements),
+            code_paths=[str(code)],
+        )
+    return info.model_uri
+
+
+def load_network(store: Store, run_id: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Read back the weights and card of a run.
+
+    Raises:
+        TrackingError: the run has none, or they cannot be read.
+    """
+    import torch
+
+    with _translated(f"run {run_id} holds no trained model"), tempfile.TemporaryDirectory() as folder:
+        path = Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=NETWORK, dst_path=folder))
+        card = json.loads((path / "card.json").read_text(encoding="utf-8"))
+        return torch.load(path / "weights.pt", weights_only=True), card
+
+
+def find_base(store: Store, run_id: str | None = None) -> Run:
+    """The base run to work on: the one named, else the newest finished one of the experiment.
+
+    Raises:
+        NoBaseRunError: there is none; the message says what to run.
+        TrackingError: `run_id` is unknown.
+    """
+    if run_id:
+        with _translated(f"--base_run_id {run_id}"):
+            return store.client.get_run(run_id)
+    newest = _newest_base(store, [store.experiment_id])
+    if newest:
+        return newest
+    elsewhere = _newest_base(store, [e.experiment_id for e in store.client.search_experiments()])
+    hint = ""
+    if elsewhere:
+        name = store.client.get_experiment(elsewhere.info.experiment_id).name
+        hint = f", or --base_run_id {elsewhere.info.run_id} for the newest one, in experiment {name!r}"
+    raise NoBaseRunError(
+        f"experiment {store.experiment_name!r} holds no base model yet: run python base_model.py --mlflow_experiment_name {store.experiment_name}, "
+        f"or add --train_base{hint}"
+    )
+
+
+def _newest_base(store: Store, experiments: list[str]) -> Run | None:
+    found = store.client.search_runs(
+        experiments, f"tags.`{ROLE}` = 'base' and attributes.status = 'FINISHED' and tags.`driftloop.has_model` = 'true'", max_results=1
+    )
+    return found[0] if found else None
+
+
+def newest_child(store: Store, parent_run_id: str, *, role: str) -> Run | None:
+    """The newest child run of that role, or None."""
+    found = store.client.search_runs([store.experiment_id], f"tags.`mlflow.parentRunId` = '{parent_run_id}' and tags.`{ROLE}` = '{role}'", max_results=1)
+    return found[0] if found else None
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970, as MLflow counts time."""
+    return int(time.time() * 1000)

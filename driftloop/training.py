@@ -1,0 +1,118 @@
+"""Fit one model on one stretch of a stream, with Lightning.
+
+The model and the data module come as arguments (a `Learner`), so that ELEC and any other
+stream share every line of this.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import TQDMProgressBar
+
+from driftloop.errors import TrainingError
+from driftloop.streams import Stream
+
+Span = tuple[int, int]
+DATA_PARAMS = frozenset({"window"})  # parameters of the fit that the network does not take
+
+
+@dataclass(frozen=True)
+class Learner:
+    """The classes that learn a stream, and the files of theirs that travel inside the .mar."""
+
+    model: type[pl.LightningModule]
+    data: type[pl.LightningDataModule]
+    model_file: Path
+    handler_file: Path
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model with what it was trained on.
+
+    `metrics` holds the Lightning metrics of its validation and test rows, where there were any;
+    `trained` is the span of training rows; nothing outside it was fitted on.
+    """
+
+    model: pl.LightningModule
+    params: dict[str, Any]
+    trained: Span
+    metrics: dict[str, float]
+    seconds: float
+
+
+def newest(span: Span, window: int) -> Span:
+    """The newest `window` rows of a span; 0 means all of it.
+
+    >>> newest((0, 1000), 336), newest((0, 100), 336), newest((0, 100), 0)
+    ((664, 1000), (0, 100), (0, 100))
+    """
+    first, stop = span
+    return (max(first, stop - window), stop) if window else span
+
+
+def quiet_lightning() -> None:
+    """Keep Lightning's notes on devices and workers off the terminal; errors still come through."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="pytorch_lightning")
+    warnings.filterwarnings("ignore", module="lightning")
+
+
+def fit(
+    learner: Learner,
+    stream: Stream,
+    params: Mapping[str, Any],
+    *,
+    train: Span,
+    validation: Span | None = None,
+    test: Span | None = None,
+    max_epochs: int,
+    seed: int,
+    progress: bool = False,
+) -> Fitted:
+    """Train a model on the newest `params["window"]` rows of `train`; measure it on later rows.
+
+    Raises:
+        TrainingError: the weights are not finite at the end, or the training rows hold one label only.
+    """
+    started = time.monotonic()
+    quiet_lightning()
+    trained = newest(train, params["window"])
+    labels = stream.labels[slice(*trained)]
+    if len(np.unique(labels)) < 2:
+        raise TrainingError(f"rows {trained[0]} to {trained[1]} hold one label only: train on more rows (a larger window)")
+    pl.seed_everything(seed, verbose=False)
+    arguments = {name: value for name, value in params.items() if name not in DATA_PARAMS}
+    model = learner.model(features=len(stream.features), classes=len(stream.label_names), **arguments)
+    model.learn_scale(stream.rows[slice(*trained)])
+    data = learner.data(stream.rows, stream.labels, train=trained, validation=validation, test=test, history=params["history"])
+    trainer = pl.Trainer(
+        max_epochs=max_epochs,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=progress,
+        callbacks=[TQDMProgressBar(leave=False)] if progress else None,
+        num_sanity_val_steps=0,
+        limit_val_batches=1.0 if validation else 0,
+        deterministic=True,
+    )
+    trainer.fit(model, datamodule=data)
+    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    if test:
+        metrics |= trainer.test(model, datamodule=data, verbose=False)[0]
+    if not all(torch.isfinite(weight).all() for weight in model.state_dict().values()):
+        raise TrainingError(f"the fit diverged (lr {params['lr']}): its weights are not finite; lower the learning rate")
+    return Fitted(model, dict(params), trained, metrics, time.monotonic() - started)
