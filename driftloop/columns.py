@@ -1,0 +1,163 @@
+"""Turn the columns of a table into features, labels and times, and say of every row that cannot be used why.
+
+A column that is wrong as a whole raises a `DataError`; a wrong value is a fault of its row, given as
+a dict from row index (from 0) to the reason.
+"""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from driftloop.errors import DataError
+
+TARGETS = ("target", "class")
+"""Column names taken for the label when none is given."""
+MOST_CLASSES = 50
+_YEARS = (1678, 2261)  # what datetime64[ns] can hold in full
+
+Faults = dict[int, str]
+
+
+def target_name(frame: pd.DataFrame, target: str | None) -> str:
+    """The label's column: `target`, or the one of "target" and "class" that is there.
+
+    Raises:
+        DataError: it is not a column, or without `target` none or both are there.
+    """
+    if target is not None:
+        return _present(frame, target, "--target")
+    found = [name for name in TARGETS if name in frame]
+    if len(found) != 1:
+        raise DataError(f"which column holds the label? Give --target; the columns are {_listed(frame.columns)}")
+    return found[0]
+
+
+def feature_names(frame: pd.DataFrame, chosen: Iterable[str] | None, *, target: str, time_column: str | None) -> tuple[str, ...]:
+    """The feature columns as `chosen`, or without a choice every other numeric column that has a name.
+
+    Raises:
+        DataError: one is missing, given twice, not numeric or the label, or none is left.
+    """
+    if chosen is None:
+        chosen = [name for name in frame.columns if name not in {target, time_column} and not name.startswith("Unnamed:") and _is_numeric(frame[name])]
+    names = tuple(chosen)
+    if not names:
+        raise DataError(f"there is no numeric feature column; the columns are {_listed(frame.columns)}")
+    if target in names:
+        raise DataError(f"the label {target!r} is among the features: leave it out, or the model reads the answer")
+    for name in names:
+        if names.count(name) > 1:
+            raise DataError(f"feature {name!r} is given twice")
+        if not _is_numeric(frame[_present(frame, name, "--features")]):
+            example = frame[name].dropna().astype(str).head(1).tolist()
+            raise DataError(f"feature {name!r} is not numeric ({f'it holds {example[0]!r}' if example else 'it is empty'}): leave it out or encode it")
+    return names
+
+
+def feature_values(frame: pd.DataFrame, names: tuple[str, ...]) -> tuple[np.ndarray, Faults]:
+    """The features as float32, shape (N, F), and the rows with a value that is missing, no number or not finite.
+
+    >>> feature_values(pd.DataFrame({"x": ["1.5", "abc", "1e39"]}), ("x",))[1]
+    {1: "x is 'abc', not a number", 2: 'x is 1e39, not finite in float32'}
+    """
+    values = np.empty((len(frame), len(names)), np.float32)
+    faults: Faults = {}
+    for index, name in enumerate(names):
+        with np.errstate(over="ignore"):  # a number too large for float32 becomes inf and is named below
+            values[:, index] = pd.to_numeric(frame[name], errors="coerce").to_numpy(np.float64, na_value=np.nan)
+        for row in np.flatnonzero(~np.isfinite(values[:, index])):
+            faults.setdefault(int(row), _value_fault(name, frame[name].iloc[row], infinite=bool(np.isinf(values[row, index]))))
+    return values, faults
+
+
+def label_values(column: pd.Series) -> tuple[np.ndarray, Faults]:
+    """The label of each row as a number where every label of the column is one, else as stripped text; shape (N,).
+
+    Whole numbers become int, so 0, "0" and 0.0 are the same class in every file format.
+
+    Raises:
+        DataError: there are more than `MOST_CLASSES` different labels.
+
+    >>> label_values(pd.Series(["UP ", "DOWN", None]))
+    (array(['UP', 'DOWN', ''], dtype=object), {2: 'the label is missing or unknown'})
+    >>> label_values(pd.Series([1.0, 0.0]))[0]
+    array([1, 0])
+    """
+    text = column.astype(object).where(column.notna(), "").astype(str).str.strip()
+    given = (text != "").to_numpy()
+    numbers = pd.to_numeric(text.where(given), errors="coerce").to_numpy(np.float64)
+    labels: np.ndarray = text.to_numpy(object)
+    if np.isfinite(numbers[given]).all():
+        labels = np.where(given, numbers, 0)
+        labels = labels.astype(np.int64) if (labels == np.round(labels)).all() else labels
+    count = len(np.unique(labels[given]))
+    if count > MOST_CLASSES:
+        raise DataError(f"the label {column.name!r} has {count} different values: that looks like regression; give a label with at most {MOST_CLASSES} classes")
+    return labels, {int(row): "the label is missing or unknown" for row in np.flatnonzero(~given)}
+
+
+def time_values(frame: pd.DataFrame, time_column: str | None) -> tuple[np.ndarray, Faults]:
+    """The time of each row as datetime64[ns], shape (N,), and the rows whose time is missing or cannot be read.
+
+    Times without a zone are taken as they are, others turned to UTC. Of the readings ISO 8601, month first and day first the one
+    that understands most rows is taken, ISO before the others.
+
+    Raises:
+        DataError: the column is not given, not there, or holds no times.
+    """
+    if time_column is None:
+        raise DataError(f"which column holds the time of each row? Give --time_column; the columns are {_listed(frame.columns)}")
+    column = frame[_present(frame, time_column, "--time_column")]
+    parsed = pd.Series(pd.NaT, index=column.index) if pd.api.types.is_numeric_dtype(column) else _parse(column)
+    if len(column) and parsed.isna().all():
+        raise DataError(f"--time_column {time_column!r} holds no dates (the first value is {column.iloc[0]}): write them as 2024-05-31T14:30")
+    faults = {}
+    for row in np.flatnonzero(parsed.isna()):
+        raw = column.iloc[row]
+        faults[int(row)] = f"{time_column} is missing" if pd.isna(raw) else f"{time_column} is {str(raw)!r}, not a time"
+    return parsed.to_numpy("datetime64[ns]"), faults
+
+
+def _parse(column: pd.Series) -> pd.Series:
+    if pd.api.types.is_datetime64_any_dtype(column):
+        readings = [pd.to_datetime(column, utc=True)]
+    else:
+        readings = [pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601")]
+        if readings[0].isna().sum() > column.isna().sum():
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # pandas tells how it guessed; rows it cannot read are named as faults
+                readings += [pd.to_datetime(column, errors="coerce", utc=True, dayfirst=day_first) for day_first in (False, True)]
+    best = min(readings, key=lambda reading: int(reading.isna().sum())).dt.tz_localize(None)
+    return best.where(best.dt.year.between(*_YEARS)).dt.as_unit("ns")
+
+
+def _is_numeric(column: pd.Series) -> bool:
+    """Whether a column is meant as numbers: at least half of its values can be read as one."""
+    given = column.dropna()
+    if given.empty or pd.api.types.is_datetime64_any_dtype(given) or pd.api.types.is_timedelta64_dtype(given):
+        return False
+    return bool(pd.to_numeric(given, errors="coerce").notna().mean() >= 0.5)
+
+
+def _value_fault(name: str, raw: object, *, infinite: bool) -> str:
+    if infinite:
+        return f"{name} is {raw}, not finite in float32"
+    return f"{name} is missing" if pd.isna(raw) else f"{name} is {raw!r}, not a number"
+
+
+def _present(frame: pd.DataFrame, name: str, flag: str) -> str:
+    if name in frame:
+        return name
+    near = difflib.get_close_matches(name, list(frame.columns), n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"the columns are {_listed(frame.columns)}"
+    raise DataError(f"{flag} {name!r} is not a column; {hint}")
+
+
+def _listed(columns: Iterable[str]) -> str:
+    names = list(columns)
+    return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")

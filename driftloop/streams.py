@@ -1,0 +1,180 @@
+"""A stream: rows in time order with named features, a class label and a time each.
+
+The bundled ELEC (Elec2, Harries 1999) is the default; its official ARFF loads to the same stream. Any other ARFF,
+CSV or Parquet file needs a label column and a time column. Bad rows are never dropped in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from driftloop import columns, tables
+from driftloop.errors import DataError, SettingsError
+
+BUNDLED = Path(__file__).resolve().parent.parent / "data" / "elec.csv.gz"
+BAD_ROWS = ("refuse", "set_aside")
+
+ELEC_SHA256 = "a912ce85fbdf510b7faed50c59c1b1070482a0e7500ccfdf1217c5032158a190"
+ELEC_FEATURES = ("period", "nswprice", "nswdemand", "vicprice", "vicdemand", "transfer")
+_ELEC_RENAMED = {f"feat_{i}": name for i, name in enumerate(ELEC_FEATURES, start=1)}
+_ELEC_LABELS = {"DOWN": 0, "UP": 1}
+_ELEC_START = np.datetime64("1996-05-07T00:00", "ns")  # a Tuesday
+_ELEC_STEP = np.timedelta64(30, "m")
+_ELEC_PERIOD = 48  # half-hours a day
+_DAY = np.timedelta64(1, "D")
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """Rows in time order; entry i of every array belongs to the same row.
+
+    `set_aside` lists the bad rows that were left out, as (line of the file, reason). `period` is the number of rows
+    a day when nearly all steps between rows are equal and divide a day, else None.
+    """
+
+    name: str
+    rows: np.ndarray  # (N, F) float32, C-contiguous, finite
+    labels: np.ndarray  # (N,) int64 class indices into label_names
+    label_names: tuple[object, ...]  # the label values, such as (0, 1) or ("DOWN", "UP")
+    features: tuple[str, ...]  # (F,) column names
+    times: np.ndarray  # (N,) datetime64[ns], never stepping back
+    period: int | None  # rows a day
+    source: str  # the file
+    sha256: str  # of the file as it is on disk
+    set_aside: tuple[tuple[int, str], ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def load(
+    path: str | PathLike[str] | None = None,
+    *,
+    target: str | None = None,
+    time_column: str | None = None,
+    features: Sequence[str] | None = None,
+    bad_rows: str = "refuse",
+) -> Stream:
+    """Load a stream from a file, or the bundled ELEC without one.
+
+    Args:
+        path: ARFF, CSV or Parquet, plain or as .gz or .zip.
+        target: the label's column; "target" or "class" when one of them is there.
+        time_column: the column with each row's time; times without a zone are taken as they are, others turned to UTC. Only
+            a file with ELEC's columns and rows does without: its rows are the half-hours from 1996-05-07.
+        features: the feature columns, in the order wanted; by default ELEC's six, or every other numeric column that has a name.
+            ELEC has "day" (1 = Monday .. 7) besides.
+        bad_rows: "refuse" or "set_aside" rows with a missing, unparsable or infinite value.
+
+    Raises:
+        DataError: the file cannot be used; the message says where and what to do.
+        SettingsError: `bad_rows` is neither of the two.
+
+    >>> elec = load()
+    >>> elec.rows.shape, elec.label_names, elec.period, str(elec.times[0])[:16]
+    ((45312, 6), (0, 1), 48, '1996-05-07T00:00')
+    """
+    if bad_rows not in BAD_ROWS:
+        raise SettingsError(f"--bad_rows is {bad_rows!r}: give one of {', '.join(BAD_ROWS)}")
+    source = BUNDLED if path is None else Path(path)
+    table = tables.read(source)
+    if path is None and table.sha256 != ELEC_SHA256:
+        raise DataError(f"{source}: is not the bundled ELEC (its sha256 begins with {table.sha256[:12]}): restore it with git checkout")
+    try:
+        return _stream(table, source, target=target, time_column=time_column, features=features, bad_rows=bad_rows)
+    except DataError as exc:
+        raise DataError(f"{source}: {exc}") from exc
+
+
+def _stream(table: tables.Table, source: Path, *, target: str | None, time_column: str | None, features: Sequence[str] | None, bad_rows: str) -> Stream:
+    elec = _elec(table) if time_column is None and target in (None, *columns.TARGETS) else None
+    if elec is None:
+        name, frame = source.name.partition(".")[0], table.frame
+        times, time_faults = columns.time_values(frame, time_column)
+    else:
+        name, frame = "ELEC", elec
+        times, time_faults = _ELEC_START + np.arange(len(frame)) * _ELEC_STEP, {}
+        features = ELEC_FEATURES if features is None else features
+    label = columns.target_name(frame, target)
+    chosen = columns.feature_names(frame, features, target=label, time_column=time_column)
+    values, value_faults = columns.feature_values(frame, chosen)
+    labels, label_faults = columns.label_values(frame[label])
+    # Of several faults of a row the later one here is told: a row with too few fields misses values as well.
+    set_aside, good = _good_rows(table, {**value_faults, **label_faults, **time_faults, **table.faults}, bad_rows)
+    _check_order(times[good], table.lines[good], table.unit, time_column)
+    label_names, codes = np.unique(labels[good], return_inverse=True)
+    if len(label_names) < 2:
+        raise DataError(f"the label {label!r} is {label_names.tolist()[0]!r} in every row: two classes at least are needed")
+    return Stream(
+        name=name,
+        rows=np.ascontiguousarray(values[good]),
+        labels=codes.astype(np.int64),
+        label_names=tuple(label_names.tolist()),
+        features=chosen,
+        times=times[good],
+        period=_period(times[good]),
+        source=str(source),
+        sha256=table.sha256,
+        set_aside=set_aside,
+    )
+
+
+def _elec(table: tables.Table) -> pd.DataFrame | None:
+    """The table with ELEC's column names, "day" and 0/1 labels, or None when its columns are not ELEC's.
+
+    Raises:
+        DataError: the columns are ELEC's but the rows are not in its order, so their times are not known.
+    """
+    frame = table.frame
+    for label in columns.TARGETS:
+        if set(frame.columns) == {*_ELEC_RENAMED, label}:
+            frame = frame.rename(columns=_ELEC_RENAMED)
+    if not set(ELEC_FEATURES) <= set(frame.columns):
+        return None
+    row = np.arange(len(frame))
+    expected = {"period": row % _ELEC_PERIOD / (_ELEC_PERIOD - 1), "day": (row // _ELEC_PERIOD + 1) % 7 + 1}
+    for name in expected.keys() & set(frame.columns):
+        found = pd.to_numeric(frame[name], errors="coerce").to_numpy(np.float64)
+        wrong = np.flatnonzero(np.abs(found - expected[name]) > 1e-3)  # nan, a bad row, is not wrong
+        if len(wrong):
+            where = f"{table.unit} {table.lines[wrong[0]]}"
+            raise DataError(f"has ELEC's columns but not its rows in time order ({where}: {name} is {found[wrong[0]]:g}): give --time_column")
+    label = columns.target_name(frame, None)
+    classes = pd.to_numeric(frame[label].map(lambda value: _ELEC_LABELS.get(value, value)), errors="coerce")
+    return frame.assign(**{"day": expected["day"], label: classes.where(classes.isin(_ELEC_LABELS.values()))})
+
+
+def _good_rows(table: tables.Table, faults: columns.Faults, bad_rows: str) -> tuple[tuple[tuple[int, str], ...], np.ndarray]:
+    """The bad rows as (line, reason), and a mask of the others, shape (N,)."""
+    bad = tuple((int(table.lines[row]), faults[row]) for row in sorted(faults))
+    if bad and bad_rows == "refuse":
+        first = "; ".join(f"{table.unit} {line}: {reason}" for line, reason in bad[:3])
+        raise DataError(
+            f"{len(bad)} bad row{'s' * (len(bad) > 1)} ({first}{'; …' * (len(bad) > 3)}): mend them, or --bad_rows set_aside drops and reports them"
+        )
+    good = np.ones(len(table.frame), bool)
+    good[list(faults)] = False
+    if not good.any():
+        raise DataError("there is no usable row")
+    return bad, good
+
+
+def _check_order(times: np.ndarray, lines: np.ndarray, unit: str, time_column: str | None) -> None:
+    back = np.flatnonzero(times[1:] < times[:-1])
+    if len(back):
+        row = back[0] + 1
+        raise DataError(f"{time_column} steps back at {unit} {lines[row]} ({times[row]} after {times[row - 1]}): sort the rows by time")
+
+
+def _period(times: np.ndarray) -> int | None:
+    steps = np.diff(times)
+    step = np.median(steps.astype(np.int64)).astype("timedelta64[ns]") if len(steps) else _DAY * 0
+    if step <= np.timedelta64(0) or step > _DAY or np.mean(steps == step) < 0.9 or _DAY % step:
+        return None
+    return int(_DAY // step)
