@@ -1,0 +1,166 @@
+"""Start other programs, and leave none behind: the one module that starts processes.
+
+A command runs to its end under a time limit. A server runs in a process group of its own, so
+that ending it ends its children too; and a guard in that group ends it when we ourselves are
+killed, even by SIGKILL, which leaves us no chance to tidy up.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+# The shell's stdin is a pipe that only we hold open. When we end, however we end, the reader
+# gets end-of-file and kills its process group, itself last. The server takes the shell's place.
+GUARD = 'exec 3<&0 </dev/null; (read -r _ <&3; kill -s KILL 0) & exec "$@" 3<&-'
+POLL_S = 0.05
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A command that ended: its exit code (negative: the signal) and what it printed."""
+
+    code: int
+    output: str
+    timed_out: bool = False
+
+    @property
+    def last_line(self) -> str:
+        """The last line printed that is not blank: for most tools the error itself."""
+        lines = [line.strip() for line in self.output.splitlines() if line.strip()]
+        return lines[-1] if lines else "no output"
+
+
+def run(command: Sequence[str | os.PathLike[str]], *, timeout_s: float, env: Mapping[str, str] | None = None, folder: Path | None = None) -> Finished:
+    """Run a command to its end, stdout and stderr captured together, without a shell.
+
+    Args:
+        command: the program and its arguments.
+        timeout_s: after so many seconds the command and its children are killed.
+        env: variables to set on top of ours.
+        folder: its working folder; ours by default.
+
+    Raises:
+        OSError: the program cannot be started.
+
+    >>> run(["echo", "hello"], timeout_s=10).last_line
+    'hello'
+    """
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=_environment(env),
+        cwd=folder,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    try:
+        output, _ = process.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        _signal_group(process.pid, signal.SIGKILL)
+        output, _ = process.communicate()
+        return Finished(process.returncode, output, timed_out=True)
+    except BaseException:  # Ctrl-C: the command has its own group and would not get it
+        _signal_group(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
+    return Finished(process.returncode, output)
+
+
+class Server:
+    """A long-running program in a process group of its own; use it with `with` or call `stop`.
+
+    Args:
+        command: the program and its arguments.
+        log: file that takes stdout and stderr; appended to.
+        env: variables to set on top of ours.
+        folder: its working folder; ours by default.
+
+    Raises:
+        OSError: the log or the program cannot be opened.
+    """
+
+    def __init__(self, command: Sequence[str | os.PathLike[str]], *, log: Path, env: Mapping[str, str] | None = None, folder: Path | None = None) -> None:
+        self.log = log
+        with log.open("ab") as out:
+            self._process = subprocess.Popen(
+                ["/bin/sh", "-c", GUARD, "guard", *command],
+                stdin=subprocess.PIPE,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env=_environment(env),
+                cwd=folder,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        """Process id of the program, and id of its process group."""
+        return self._process.pid
+
+    @property
+    def code(self) -> int | None:
+        """Exit code (negative: the signal), or None while the program runs."""
+        return self._process.poll()
+
+    def stop(self, *, grace_s: float = 10.0) -> None:
+        """End the whole group: SIGTERM, and SIGKILL for what is left after `grace_s` seconds.
+
+        Returns when no process of the group is left; calling it again does nothing.
+        """
+        for number, wait_s in ((signal.SIGTERM, grace_s), (signal.SIGKILL, 10.0)):
+            _signal_group(self.pid, number)
+            if self._gone(wait_s):
+                break
+        if self._process.stdin:
+            self._process.stdin.close()
+
+    def _gone(self, wait_s: float) -> bool:
+        end = time.monotonic() + wait_s
+        while self.code is None or group_alive(self.pid):
+            if time.monotonic() > end:
+                return False
+            time.sleep(POLL_S)
+        return True
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def group_alive(group: int) -> bool:
+    """True while the process group has a process in it."""
+    return _signal_group(group, 0)
+
+
+def process_alive(pid: int) -> bool:
+    """True while a process with this id exists, ours or another user's."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _signal_group(group: int, number: int) -> bool:
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:
+    return {**os.environ, **(extra or {})}

@@ -1,0 +1,261 @@
+"""TorchServe handler of the window model; travels inside the .mar and imports nothing of ours.
+
+Request, as JSON; rows are lists in the order of the model's columns, or objects by column name:
+
+    {"instances": [[0.1, 0.2], [0.3, 0.4]], "context": [[0.0, 0.1]]}
+    {"dataframe_records": [{"nswprice": 0.1, "nswdemand": 0.2}]}
+    {"dataframe_split": {"columns": ["nswprice", "nswdemand"], "data": [[0.1, 0.2]]}}
+
+`context` holds rows that came just before the first instance, oldest first; the model uses the newest
+`history` of them, and repeats the earliest row where it has too few. Beside `dataframe_split` lists
+in `context` follow its `columns`.
+
+Answer, one prediction an instance:
+
+    {"model_name": "elec", "model_version": "3",
+     "predictions": [{"label": 1, "probability": 0.93, "probabilities": [0.07, 0.93], "version": "3"}]}
+
+A bad request gets 400 and `{"error": {"code": 400, "message": "what, where, what to do"}}`; the other
+requests of its batch are answered as if it were not there.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+FORMS = ("instances", "dataframe_records", "dataframe_split")
+SPLIT_KEYS = frozenset({"columns", "data", "index"})
+# TorchServe cuts the connection to a worker whose answer is over 6.5 MB.
+MAX_ANSWER_BYTES = 6_000_000
+
+
+class ElecHandler:
+    """Loads the archive's model once, then answers batches of requests (TorchServe calls both methods).
+
+    Exactly one class may stand in a handler file, so what is wrong with a request is a ValueError.
+    """
+
+    def __init__(self) -> None:
+        self.card: dict[str, Any] = {}
+        self.model_name = ""
+        self.model: Any = None
+
+    def initialize(self, context: Any) -> None:
+        """Build the model that `model.json` describes, with the weights of `weights.pt`.
+
+        Raises:
+            RuntimeError: the weights do not fit, or one is not finite; the version never becomes ready.
+        """
+        folder = Path(context.system_properties["model_dir"])
+        self.card = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        self.model_name = context.model_name
+        self.model = load_model(folder, self.card)
+
+    def handle(self, data: Sequence[dict[str, Any]], context: Any) -> list[bytes]:
+        """Answer each request of a batch by itself, so that a bad one does not fail its neighbours."""
+        return [self._answer_or_refuse(index, request, context) for index, request in enumerate(data)]
+
+    def _answer_or_refuse(self, index: int, request: dict[str, Any], context: Any) -> bytes:
+        context.set_response_header(index, "content-type", "application/json")
+        try:
+            return self.answer(parse_body(request))
+        except ValueError as exc:
+            status, message = HTTPStatus.BAD_REQUEST, str(exc)
+        except RuntimeError as exc:  # torch's own: one request's failure, not the batch's
+            status, message = HTTPStatus.INTERNAL_SERVER_ERROR, f"the model failed: {exc}"
+        context.set_response_status(status.value, status.phrase, index)
+        return json.dumps({"error": {"code": status.value, "message": message}}).encode()
+
+    def answer(self, body: Any) -> bytes:
+        """The answer to one parsed request.
+
+        Raises:
+            ValueError: the request is not what the module's docstring describes.
+        """
+        rows, first = read_rows(body, features=self.card["features"], history=self.card["arguments"].get("history", 0))
+        probabilities = self.model.probabilities(rows, first=first)  # (N, K)
+        broken = np.flatnonzero(~np.isfinite(probabilities).all(axis=1))
+        if len(broken):
+            raise ValueError(f"instance {broken[0]} gives no finite probability: its values, or its context's, are far outside any column's range")
+        encoded = json.dumps(self._describe(probabilities), separators=(",", ":")).encode()
+        if len(encoded) > MAX_ANSWER_BYTES:
+            raise ValueError(f"{len(probabilities)} instances make an answer over {MAX_ANSWER_BYTES} bytes; send fewer at a time")
+        return encoded
+
+    def _describe(self, probabilities: np.ndarray) -> dict[str, Any]:
+        labels, version = self.card["labels"], self.card["version"]
+        best = probabilities.argmax(axis=1).tolist()
+        # float32 as float64: JSON then carries them without loss.
+        rows = probabilities.astype(np.float64).tolist()
+        predictions = [
+            {"label": labels[chosen], "probability": row[chosen], "probabilities": row, "version": version} for chosen, row in zip(best, rows, strict=True)
+        ]
+        return {"model_name": self.model_name, "model_version": version, "predictions": predictions}
+
+
+def load_model(folder: Path, card: dict[str, Any]) -> torch.nn.Module:
+    """Build the card's class from its module in `folder` and load `weights.pt` into it, checked.
+
+    Raises:
+        RuntimeError: the weights do not fit the class, or one is not finite.
+    """
+    path = folder / card["module"]
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise RuntimeError(f"{path.name} is not a Python module; build the archive again")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    model: torch.nn.Module = getattr(module, card["class"])(**card["arguments"])
+    state = torch.load(folder / "weights.pt", map_location="cpu", weights_only=True)
+    model.load_state_dict(state)
+    broken = [name for name, tensor in state.items() if not tensor.isfinite().all()]
+    if broken:
+        raise RuntimeError(f"weights are not finite: {', '.join(broken)}; train again")
+    return model.eval()
+
+
+def parse_body(request: dict[str, Any]) -> Any:
+    """The JSON value of a request; TorchServe hands it over as bytes, text, or already parsed.
+
+    Raises:
+        ValueError: there is no body, it is not JSON, or an object in it has a key twice.
+    """
+    body = request.get("body", request.get("data"))
+    if body is None:
+        raise ValueError("the request has no body; POST a JSON object as application/json")
+    if not isinstance(body, str | bytes | bytearray):
+        return body
+    try:
+        return json.loads(body, object_pairs_hook=_without_duplicates)
+    except RecursionError as exc:
+        raise ValueError("the body is nested too deeply; send rows as lists or objects of numbers") from exc
+    except UnicodeDecodeError as exc:
+        raise ValueError("the body is not UTF-8 text; send JSON") from exc
+    except json.JSONDecodeError as exc:
+        raise ValueError(f"the body is not JSON: {exc.msg} at line {exc.lineno} column {exc.colno}") from exc
+
+
+def read_rows(body: Any, *, features: Sequence[str], history: int) -> tuple[np.ndarray, int]:
+    """Read the rows of a request.
+
+    Args:
+        body: the parsed JSON.
+        features: the model's column names, in order.
+        history: rows before an instance that the model can use.
+
+    Returns:
+        Context and instances (C + N, F) float32, and the position C of the first instance.
+
+    Raises:
+        ValueError: what is wrong, where, and what to do.
+
+    >>> rows, first = read_rows({"instances": [[3, 4]], "context": [{"b": 2, "a": 1}]}, features=["a", "b"], history=1)
+    >>> rows.tolist(), first
+    ([[1.0, 2.0], [3.0, 4.0]], 1)
+    """
+    if not isinstance(body, dict):
+        raise ValueError('the body is not a JSON object; send {"instances": [[...], ...]}')
+    forms = [form for form in FORMS if form in body]
+    if len(forms) != 1:
+        raise ValueError(f"the body has {len(forms)} of {', '.join(FORMS)}; give exactly one")
+    unknown = set(body) - {forms[0], "context"}
+    if unknown:
+        raise ValueError(f"unknown key {_names(unknown)}; give {forms[0]} and, if you like, context")
+    columns, instances = features, body[forms[0]]
+    if forms[0] == "dataframe_split":
+        columns, instances = _split(instances, features)
+    rows = _matrix(instances, columns=columns, what="instance")
+    if not len(rows):
+        raise ValueError("there are no instances; give at least one row")
+    context = _matrix(body.get("context", []), columns=columns, what="context row")
+    used = min(history, len(context))
+    order = [columns.index(name) for name in features]
+    return np.concatenate([context[len(context) - used :], rows])[:, order], used
+
+
+def _split(body: Any, features: Sequence[str]) -> tuple[list[str], Any]:
+    if not isinstance(body, dict) or not {"columns", "data"} <= set(body) <= SPLIT_KEYS:
+        raise ValueError('dataframe_split is not {"columns": [...], "data": [[...], ...]}')
+    columns = body["columns"]
+    if not isinstance(columns, list) or not all(isinstance(name, str) for name in columns):
+        raise ValueError("dataframe_split columns is not a list of names")
+    if len(set(columns)) != len(columns):
+        raise ValueError(f"dataframe_split column {_repeated(columns)} is given twice; name each column once")
+    _check_names(set(columns), features, where="dataframe_split columns")
+    return columns, body["data"]
+
+
+def _matrix(rows: Any, *, columns: Sequence[str], what: str) -> np.ndarray:
+    """Rows as lists or objects -> (N, F) float32 in the order of `columns`."""
+    if not isinstance(rows, list):
+        raise ValueError(f"{what}s are not a list of rows; give [[...], ...]")
+    lists = [_row(row, columns, where=f"{what} {at}") if type(row) is dict else row for at, row in enumerate(rows)]
+    for at, row in enumerate(lists):
+        if type(row) is not list or len(row) != len(columns):
+            found = f"{len(row)} values" if type(row) is list else f"a {type(row).__name__}"
+            raise ValueError(f"{what} {at} is {found}; give {len(columns)} numbers: {', '.join(columns)}")
+    # One pass in C over the types: bool is no number here, and numpy would turn text into numbers.
+    if not set(map(type, chain.from_iterable(lists))) <= {int, float}:
+        at, name, value = next((a, n, v) for a, row in enumerate(lists) for n, v in zip(columns, row, strict=True) if type(v) not in (int, float))
+        raise ValueError(f"{what} {at}, column {name} is {_shown(value)}; give a number")
+    return _float32(lists, columns=columns, what=what)
+
+
+def _float32(rows: list[list[float]], *, columns: Sequence[str], what: str) -> np.ndarray:
+    try:
+        exact = np.array(rows, dtype=np.float64).reshape(len(rows), len(columns))
+    except OverflowError as exc:
+        raise ValueError(f"a {what} holds an integer too large for a number; give values within float32") from exc
+    with np.errstate(over="ignore"):
+        values = exact.astype(np.float32)
+    if not np.isfinite(values).all():
+        at, column = np.argwhere(~np.isfinite(values))[0]
+        raise ValueError(f"{what} {at}, column {columns[column]} is not a finite float32; give a value within range")
+    return values
+
+
+def _row(row: dict[str, Any], columns: Sequence[str], *, where: str) -> list[Any]:
+    if row.keys() != set(columns):
+        _check_names(set(row), columns, where=where)
+    return [row[name] for name in columns]
+
+
+def _check_names(found: set[str], features: Sequence[str], *, where: str) -> None:
+    missing, unknown = set(features) - found, found - set(features)
+    if missing or unknown:
+        wrong = [f"lacks {_names(missing)}"] * bool(missing) + [f"has unknown {_names(unknown)}"] * bool(unknown)
+        raise ValueError(f"{where} {' and '.join(wrong)}; give {', '.join(features)}")
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError(f"key {_repeated(name for name, _ in pairs)} is given twice in one object; give it once")
+    return found
+
+
+def _repeated(names: Iterable[str]) -> str:
+    return _names({name for name, times in Counter(names).items() if times > 1})
+
+
+def _names(names: set[str]) -> str:
+    return _short(", ".join(sorted(names)))
+
+
+def _shown(value: Any) -> str:
+    """A value that is no number, as its sender wrote it; a list or an object by its kind alone."""
+    return f"a {type(value).__name__}" if isinstance(value, list | dict) else _short(json.dumps(value))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."
