@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 
 import numpy as np
 import pandas as pd
@@ -42,6 +42,7 @@ STEPS = (
     ("3MS", 7889400, "%b %Y"),
     ("6MS", 15778800, "%b %Y"),
     ("YS", 31557600, "%Y"),
+    ("2YS", 63115200, "%Y"),
     ("5YS", 157788000, "%Y"),
     ("10YS", 315576000, "%Y"),
     ("50YS", 1577880000, "%Y"),
@@ -96,14 +97,15 @@ def draw(result: WatchResult) -> Chart:
     """Lay out the plot of a result; undefined figures leave gaps, no blocks leave an empty plot."""
     scores = result.scores
     edges, x_ticks, x_title = _x_axis(scores)
-    low, y_ticks = _y_axis(scores)
+    averaged = max(7, len(scores) // AVERAGES) if len(scores) >= 3 * 7 else 1
+    averages = {name: _average(scores, name, averaged) for name in AVERAGED}
+    low, y_ticks = _y_axis([*(score.lower for score in scores), *(score.threshold for score in scores), *chain(*averages.values())])
 
     def height(share: float) -> float:
         return round(BOTTOM - (share - low) / (1 - low) * (BOTTOM - TOP), 1)
 
     middles = tuple(round((left + right) / 2, 1) for left, right in edges)
     spots = [(f"M{x} {height(score.accuracy)}", score.drift) for x, score in zip(middles, scores, strict=True) if math.isfinite(score.accuracy)]
-    averaged = max(7, len(scores) // AVERAGES) if len(scores) >= 3 * 7 else 1
     return Chart(
         x_title=x_title,
         x_ticks=x_ticks,
@@ -114,7 +116,7 @@ def draw(result: WatchResult) -> Chart:
         threshold=_outline(edges, [(height(score.threshold),) for score in scores]),
         points="".join(f"{spot}h0" for spot, drift in spots if not drift),
         drifts="".join(f"{spot}{CROSS}" for spot, drift in spots if drift),
-        averages={name: _line(middles, [height(share) for share in _average(scores, name, averaged)]) for name in AVERAGED},
+        averages={name: _line(middles, [height(share) for share in shares]) for name, shares in averages.items()},
         averaged_blocks=averaged,
         middles=middles,
     )
@@ -150,10 +152,9 @@ def _time_ticks(start: pd.Timestamp, seconds: float) -> Iterator[tuple[float, st
             yield (time - start).total_seconds(), time.strftime(written)
 
 
-def _y_axis(scores: Sequence[BlockScore]) -> tuple[float, list[float]]:
-    """The lowest share shown and the ticks from there to 1."""
-    shown = [getattr(score, name) for score in scores for name in ("lower", "threshold", *AVERAGED)]
-    lowest = min((share for share in shown if math.isfinite(share)), default=0.0)
+def _y_axis(shown: Sequence[float]) -> tuple[float, list[float]]:
+    """The lowest share of the axis and the ticks from there to 1, so that all that is shown lies between."""
+    lowest = min(filter(math.isfinite, shown), default=0.0)
     tenths = min(max(math.floor(10 * lowest), 0), 9)
     return tenths / 10, [tenth / 10 for tenth in range(tenths, 11)]
 
@@ -173,15 +174,15 @@ def _marks(result: WatchResult, edges: Sequence[Edge]) -> Iterator[Mark]:
             yield Mark(at=ends[record.block], block=record.block, promoted=record.promoted)
 
 
-def _average(scores: Sequence[BlockScore], name: str, blocks: int) -> Iterator[float]:
+def _average(scores: Sequence[BlockScore], name: str, blocks: int) -> list[float]:
     """The share right over each block and those before it, `blocks` in all, each row counting the same.
 
     Trailing, not centred: a centred average would rise before the retrain that raised it.
     """
     shares = pd.Series([getattr(score, name) for score in scores], dtype=float)
     rows = pd.Series([score.rows for score in scores], dtype=float).where(shares.notna())
-    window = {"window": blocks, "min_periods": 1}
-    yield from ((shares * rows).rolling(**window).sum() / rows.rolling(**window).sum()).where(shares.notna())
+    right = (shares * rows).rolling(blocks, min_periods=1).sum()
+    return (right / rows.rolling(blocks, min_periods=1).sum()).where(shares.notna()).tolist()
 
 
 def _outline(edges: Sequence[Edge], heights: Sequence[tuple[float, ...]]) -> str:

@@ -58,7 +58,7 @@ def _accuracies(result: WatchResult) -> str:
     }
     rows = [("served model", wording.percent(result.accuracy, digits=2), "")]
     rows += [(name, wording.percent(share, digits=2), wording.points(result.accuracy - share)) for name, share in compared.items()]
-    return _table(("on the same rows", "accuracy %", "served model ahead by"), rows, left={0})
+    return _table(("on the same rows", "accuracy %", "ahead by, points"), rows, left={0})
 
 
 def _versions(result: WatchResult) -> str:

@@ -175,12 +175,13 @@ def half_width(scores: Sequence[BlockScore]) -> float:
 
 def reading_notes(result: WatchResult) -> list[str]:
     """How the figures of this very result are to be read, then what the lifecycle noted."""
+    chance, blocks = chance_of_low_block(result), len(result.scores)
     return [
         f"A block is small: at {result.block_size:,} rows its accuracy is known to ±{percent(half_width(result.scores))} points (Wilson, 95 %). "
         "Read a single block by its interval, never by its point.",
         f"A block under the threshold is not yet drift: a model that is steadily {with_sign(result.accuracy, digits=1)} right falls under "
-        f"{with_sign(result.threshold, digits=1)} in {with_sign(chance_of_low_block(result))} of such blocks by chance alone "
-        "(rows taken as independent; more often where neighbouring rows err together).",
+        f"{with_sign(result.threshold, digits=1)} in {with_sign(chance)} of such blocks by chance alone, {number(chance * blocks, digits=1)} of these "
+        f"{blocks:,} (rows taken as independent; more often where neighbouring rows err together).",
         "No change copies the label of the row just before, so it needs every label at once. The served model gets its labels only when a "
         "block ends: the two play different games, and no change is shown as a mark of how sticky the labels are.",
         "κ is the agreement beyond what the class shares alone would give; κ-temporal the same against no change: "
