@@ -23,13 +23,15 @@ _YEARS = (1678, 2261)  # what datetime64[ns] can hold in full
 Faults = dict[int, str]
 
 
-def target_name(frame: pd.DataFrame, target: str | None) -> str:
+def target_name(frame: pd.DataFrame, target: str | None, *, time_column: str | None = None) -> str:
     """The label's column: `target`, or the one of "target" and "class" that is there.
 
     Raises:
-        DataError: it is not a column, or without `target` none or both are there.
+        DataError: it is not a column or is the time's column, or without `target` none or both are there.
     """
     if target is not None:
+        if target == time_column:
+            raise DataError(f"--target and --time_column are both {target!r}: give two columns")
         return _present(frame, target, "--target")
     found = [name for name in TARGETS if name in frame]
     if len(found) != 1:
@@ -55,7 +57,7 @@ def feature_names(frame: pd.DataFrame, chosen: Iterable[str] | None, *, target: 
             raise DataError(f"feature {name!r} is given twice")
         if not _is_numeric(frame[_present(frame, name, "--features")]):
             example = frame[name].dropna().astype(str).head(1).tolist()
-            raise DataError(f"feature {name!r} is not numeric ({f'it holds {example[0]!r}' if example else 'it is empty'}): leave it out or encode it")
+            raise DataError(f"feature {name!r} is not numeric ({f'it holds {_short(example[0])!r}' if example else 'it is empty'}): leave it out or encode it")
     return names
 
 
@@ -88,17 +90,21 @@ def label_values(column: pd.Series) -> tuple[np.ndarray, Faults]:
     >>> label_values(pd.Series([1.0, 0.0]))[0]
     array([1, 0])
     """
-    text = column.astype(object).where(column.notna(), "").astype(str).str.strip()
-    given = (text != "").to_numpy()
-    numbers = pd.to_numeric(text.where(given), errors="coerce").to_numpy(np.float64)
-    labels: np.ndarray = text.to_numpy(object)
-    if np.isfinite(numbers[given]).all():
-        labels = np.where(given, numbers, 0)
+    try:
+        codes, found = pd.factorize(column)
+    except TypeError as exc:
+        raise DataError(f"the label {column.name!r} holds lists or the like: give a column with one class a row") from exc
+    text = np.array([*(str(value).strip() for value in found), ""], dtype=object)  # the last is where code -1, missing, points
+    numbers = pd.to_numeric(pd.Series(text), errors="coerce").to_numpy(np.float64)
+    usable = (text != "") & ~np.isinf(numbers)
+    labels: np.ndarray = text
+    if (np.abs(numbers[usable]) < 2**53).all():  # above, two whole numbers can be one float; nan is not under it either
+        labels = np.where(usable, numbers, 0)
         labels = labels.astype(np.int64) if (labels == np.round(labels)).all() else labels
-    count = len(np.unique(labels[given]))
+    count = len(np.unique(labels[usable]))
     if count > MOST_CLASSES:
         raise DataError(f"the label {column.name!r} has {count} different values: that looks like regression; give a label with at most {MOST_CLASSES} classes")
-    return labels, {int(row): "the label is missing or unknown" for row in np.flatnonzero(~given)}
+    return labels[codes], {int(row): "the label is missing or unknown" for row in np.flatnonzero(~usable[codes])}
 
 
 def time_values(frame: pd.DataFrame, time_column: str | None) -> tuple[np.ndarray, Faults]:
@@ -115,11 +121,11 @@ def time_values(frame: pd.DataFrame, time_column: str | None) -> tuple[np.ndarra
     column = frame[_present(frame, time_column, "--time_column")]
     parsed = pd.Series(pd.NaT, index=column.index) if pd.api.types.is_numeric_dtype(column) else _parse(column)
     if len(column) and parsed.isna().all():
-        raise DataError(f"--time_column {time_column!r} holds no dates (the first value is {column.iloc[0]}): write them as 2024-05-31T14:30")
+        raise DataError(f"--time_column {time_column!r} holds no dates (the first value is {_short(column.iloc[0])}): write them as 2024-05-31T14:30")
     faults = {}
     for row in np.flatnonzero(parsed.isna()):
         raw = column.iloc[row]
-        faults[int(row)] = f"{time_column} is missing" if pd.isna(raw) else f"{time_column} is {str(raw)!r}, not a time"
+        faults[int(row)] = f"{time_column} is missing" if pd.isna(raw) else f"{time_column} is {_short(raw)!r}, not a time"
     return parsed.to_numpy("datetime64[ns]"), faults
 
 
@@ -145,9 +151,14 @@ def _is_numeric(column: pd.Series) -> bool:
 
 
 def _value_fault(name: str, raw: object, *, infinite: bool) -> str:
-    if infinite:
-        return f"{name} is {raw}, not finite in float32"
-    return f"{name} is missing" if pd.isna(raw) else f"{name} is {raw!r}, not a number"
+    if pd.isna(raw):
+        return f"{name} is missing"
+    return f"{name} is {_short(raw)}, not finite in float32" if infinite else f"{name} is {_short(raw)!r}, not a number"
+
+
+def _short(raw: object) -> str:
+    text = str(raw)
+    return text if len(text) <= 40 else f"{text[:40]}…"
 
 
 def _present(frame: pd.DataFrame, name: str, flag: str) -> str:

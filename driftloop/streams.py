@@ -101,7 +101,7 @@ def _stream(table: tables.Table, source: Path, *, target: str | None, time_colum
         name, frame = "ELEC", elec
         times, time_faults = _ELEC_START + np.arange(len(frame)) * _ELEC_STEP, {}
         features = ELEC_FEATURES if features is None else features
-    label = columns.target_name(frame, target)
+    label = columns.target_name(frame, target, time_column=time_column)
     chosen = columns.feature_names(frame, features, target=label, time_column=time_column)
     values, value_faults = columns.feature_values(frame, chosen)
     labels, label_faults = columns.label_values(frame[label])

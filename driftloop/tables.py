@@ -24,6 +24,7 @@ from driftloop.errors import DataError
 
 _DATA_LINE = re.compile(r"(?im)^[ \t]*@data\b[^\n]*")
 _COMMENT_LINE = re.compile(r"(?m)^[ \t]*%[^\n]*")
+_NO_ROWS = "the table has no rows"
 _MISSING = "?"  # ARFF's mark for a missing value, common in CSV as well
 
 
@@ -104,6 +105,8 @@ def _parquet(body: bytes, path: Path, digest: str) -> Table:
         raise DataError(f"{path}: cannot be read as Parquet ({reason}): it is cut short or not Parquet") from exc
     names = [str(name) for name in frame.columns]
     _check_names(names, path)
+    if frame.empty:
+        raise DataError(f"{path}: {_NO_ROWS}")
     frame.columns = pd.Index(names)
     frame = frame.drop(columns=[name for name in names if name.startswith("__index_level_")])
     return Table(frame, np.arange(1, len(frame) + 1), "row", {}, digest)
@@ -154,6 +157,10 @@ def _arff(text: str, path: Path, digest: str) -> Table:
 def _rows(text: str, path: Path, digest: str, *, names: list[str], dialect: dict[str, Any], as_text: list[str] | None = None, lines_before: int = 0) -> Table:
     try:
         lines, faults = _scan(text, len(names), dialect)
+        if not lines:
+            raise DataError(f"{path}: {_NO_ROWS}")
+        if len(faults) == len(lines):
+            raise DataError(f"{path}: no row has as many fields as there are columns (the first has {faults[0]}): mend the header or the separators")
         if faults:
             text = _blank_out(text, len(names), dialect)
         frame = pd.read_csv(
@@ -167,8 +174,6 @@ def _rows(text: str, path: Path, digest: str, *, names: list[str], dialect: dict
             float_precision="round_trip",
             **dialect,
         )
-    except pd.errors.EmptyDataError as exc:
-        raise DataError(f"{path}: has a header but no rows") from exc
     except (csv.Error, pd.errors.ParserError) as exc:
         raise DataError(f"{path}: cannot be read as a table ({exc}): look for a quote that is not closed") from exc
     if len(frame) != len(lines):
