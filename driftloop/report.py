@@ -26,10 +26,12 @@ def write_report(result: WatchResult, path: Path) -> Path:
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_text(html, encoding="utf-8")
-        aside.replace(path)
+        try:
+            aside.write_text(html, encoding="utf-8", errors="backslashreplace")
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
     except OSError as exc:
-        aside.unlink(missing_ok=True)
         raise DriftloopError(f"the report cannot be written to {path}: {exc.strerror}; give another place") from exc
     return path
 
