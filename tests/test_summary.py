@@ -1,0 +1,103 @@
+"""The terminal summary: what it says and that it fits the terminal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from watch_sample import make_result, without_figures
+
+from driftloop import wording
+from driftloop.summary import COLUMNS, RETRAINS_IN_FULL, blocks_text, summary_text
+
+HOSTILE = "\x1b[2J\x07 <script> " + "long" * 60
+
+
+@pytest.fixture(scope="module")
+def result():
+    return make_result()
+
+
+def widest(text: str) -> int:
+    return max(map(len, text.splitlines()))
+
+
+def test_every_accuracy_stands_beside_its_baselines(result):
+    text = summary_text(result)
+    assert f"right on {100 * result.accuracy:.2f} % of 13,594 rows" in text
+    for name, share in [("base model, unretrained", result.accuracy_without_retraining), ("no change, row by row", result.baselines["no_change"])]:
+        line = next(line for line in text.splitlines() if line.startswith(name))
+        assert line.split()[-2:] == [f"{100 * share:.2f}", wording.points(result.accuracy - share)]
+
+
+def test_versions_and_retrains_are_listed(result):
+    text = summary_text(result)
+    assert "4 (served)" in text
+    assert text.count("61.3 → 72.9") == 3
+    assert "version 4" in text
+    assert "Changed: lr 0.05 → 0.02, train_days 270 → 28." in text
+    assert result.notes[0] in text
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        make_result(1, retrains=0),
+        make_result(5, retrains=0),
+        without_figures(make_result(30, retrains=2)),
+        replace(make_result(5, retrains=1), scores=(), versions=(), retrains=(), rows=0),
+        make_result(5000, retrains=60),
+    ],
+    ids=["one block", "few blocks", "nothing defined", "no block", "many blocks"],
+)
+def test_any_result_fits_the_terminal_and_says_no_nan(result):
+    text = summary_text(result)
+    assert widest(text) <= COLUMNS
+    assert "nan" not in text
+    if result.scores:
+        assert widest(blocks_text(result.scores)) <= COLUMNS
+
+
+def test_columns_are_aligned(result):
+    lines = blocks_text(result.scores[:20]).splitlines()
+    assert lines[2].startswith("─")
+    assert len({len(line) for line in lines[1:]}) == 1
+
+
+def test_a_block_line_holds_all_its_figures(result):
+    score = replace(result.scores[0], accuracy=0.75, lower=0.612, upper=0.851, kappa=0.5, kappa_temporal=-1.0, no_change=0.875, threshold=0.6, drift=True)
+    line = blocks_text([score]).splitlines()[-1]
+    assert line.split()[0] == "0"
+    for figure in ("1998-02-15 00:00", "48", "75.0 [61.2, 85.1]", "0.50", "−1.00", "87.5", "–", "60.0", "yes"):
+        assert figure in line
+
+
+def test_a_short_block_is_marked(result):
+    assert "10*" in blocks_text(result.scores)
+    assert blocks_text(result.scores).endswith("* short block")
+    assert "*" not in blocks_text(result.scores[:-1])
+
+
+def test_names_cannot_steer_the_terminal_nor_widen_it(result):
+    hostile = replace(
+        result,
+        stream=HOSTILE,
+        notes=(HOSTILE,),
+        served_version=HOSTILE,
+        versions=(replace(result.versions[0], version=HOSTILE),),
+        retrains=(replace(result.retrains[0], reason=HOSTILE, decision=HOSTILE, params={HOSTILE: HOSTILE}, version=HOSTILE, timestamp=HOSTILE),),
+    )
+    text = summary_text(hostile)
+    assert text.replace("\n", "").isprintable()
+    assert widest(text) <= COLUMNS
+
+
+def test_many_retrains_are_listed_without_their_words():
+    text = summary_text(make_result(200, retrains=RETRAINS_IN_FULL + 1))
+    assert text.count(" → ") == RETRAINS_IN_FULL + 2  # the header has one
+    assert "Changed:" not in text
+
+
+def test_a_block_of_a_steady_model_falls_under_the_threshold_by_chance_as_often_as_the_binomial_says():
+    result = replace(make_result(5, retrains=0), accuracy=0.5, threshold=0.5, block_size=2)
+    assert wording.chance_of_low_block(result) == pytest.approx(0.25)  # no row right of two; one right is the threshold itself
