@@ -1,0 +1,255 @@
+"""Put a new model version in the place of the old one without losing a request.
+
+    register → every worker READY → golden predictions right → set default → move alias → drain old → unregister old
+
+Each step is written to a journal before it is done. A crash anywhere is mended by `recover` at the
+next start: before the golden predictions proved right the swap is undone, after that it is finished.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from driftloop.errors import DriftloopError, ServingError
+
+if TYPE_CHECKING:
+    from driftloop.torchserve import TorchServeClient
+
+REGISTER, GOLDEN, SET_DEFAULT, MOVE_ALIAS, DRAIN, UNREGISTER = "register", "golden", "set_default", "move_alias", "drain", "unregister"
+DONE, UNDO, UNDONE = "done", "undo", "undone"
+STEPS = (REGISTER, GOLDEN, SET_DEFAULT, MOVE_ALIAS, DRAIN, UNREGISTER, DONE, UNDO, UNDONE)
+FORWARD = (SET_DEFAULT, MOVE_ALIAS, DRAIN, UNREGISTER)  # cut off in one of these, a swap is finished
+
+GOLDEN_TOLERANCE = 1e-6
+# TorchServe counts a request a moment after it took it: an empty queue must stay empty for so long.
+QUIET_S = 1.0
+POLL_S = 0.05
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The journal: the one swap it tells of, and the step that was about to be done."""
+
+    name: str
+    version: str
+    previous_version: str | None
+    step: str
+    reason: str = ""  # why it was undone
+
+
+@dataclass(frozen=True)
+class Swap:
+    """A finished swap. `golden_gap` is the largest difference between a served and a local probability;
+    `drained` is False when the old version still had requests at the end, or could not be taken away: it is
+    left registered, and the next swap or `recover` tries again."""
+
+    version: str
+    previous_version: str | None
+    golden_gap: float
+    drained: bool
+    seconds: float
+
+
+def swap_in(
+    client: TorchServeClient,
+    *,
+    mar: Path,
+    name: str,
+    version: str,
+    previous_version: str | None,
+    golden_rows: np.ndarray,
+    golden_context: np.ndarray,
+    golden_probabilities: np.ndarray,
+    journal: Path,
+    move_alias: Callable[[], None],
+    drain_timeout_s: float = 60.0,
+) -> Swap:
+    """Serve `version` in the place of `previous_version`.
+
+    Args:
+        client: the TorchServe that serves the previous version and goes on serving throughout.
+        mar: archive of the new version.
+        name: model name.
+        version: the new version; not registered yet.
+        previous_version: the version served now; None for the first.
+        golden_rows: (N, F) rows whose answer is known.
+        golden_context: (C, F) rows before them.
+        golden_probabilities: (N, K) the local model's answer to them.
+        journal: file of this TorchServe's swaps; its folder is made when absent.
+        move_alias: lets the registry's alias point to the new version; may be called twice.
+        drain_timeout_s: how long the old version may take for its last requests.
+
+    Raises:
+        ServingError: the new version did not load or answers wrongly, or the alias could not be moved.
+            The previous version serves as before and the new one is gone.
+    """
+    started = time.monotonic()
+    _check_start(client, name=name, version=version, previous_version=previous_version, journal=journal)
+    entry = Entry(name, version, previous_version, REGISTER)
+    try:
+        _write(journal, entry)
+        client.register(mar, name=name, version=version)
+        client.wait_ready(name=name, version=version)
+        entry = _write(journal, replace(entry, step=GOLDEN))
+        answer = client.predict(golden_rows, context=golden_context, name=name, version=version)
+        gap = _golden_gap(answer.probabilities, golden_probabilities)
+        if not (gap <= GOLDEN_TOLERANCE and set(answer.versions) == {version}):
+            raise ServingError(f"golden predictions differ by {gap:.2g} from the local model's (version {answer.version} answered)")
+        entry = _write(journal, replace(entry, step=SET_DEFAULT))
+        client.set_default(name=name, version=version)
+        entry = _write(journal, replace(entry, step=MOVE_ALIAS))
+        move_alias()
+    except DriftloopError as exc:
+        kept = f"version {previous_version} goes on serving" if previous_version else "nothing is served"
+        try:
+            _undo(client, journal, replace(entry, reason=str(exc)), drain_timeout_s=drain_timeout_s)
+        except ServingError as undoing:
+            kept = f"it could not be undone either ({undoing}); the next start tries again"
+        raise ServingError(f"{name} {version} was not swapped in, step {entry.step}: {exc}; {kept}") from exc
+    drained = _retire_previous(client, journal, entry, drain_timeout_s=drain_timeout_s)
+    return Swap(version, previous_version, gap, drained, time.monotonic() - started)
+
+
+def recover(client: TorchServeClient, journal: Path, *, move_alias: Callable[[str], None], drain_timeout_s: float = 60.0) -> Entry | None:
+    """Finish or undo the swap that a crash cut off; call it at every start, before the next swap.
+
+    A server that started anew has forgotten both versions: then only the alias is put right, and the
+    caller registers the version that the alias points to.
+
+    Args:
+        client: the TorchServe, its own start behind it.
+        journal: as given to `swap_in`; nothing happens when it is absent or its swap came to its end.
+        move_alias: lets the alias point to the version given; may be called when it does already.
+        drain_timeout_s: how long a version may take for its last requests.
+
+    Returns:
+        The swap that was mended, its step "done", "undone", or "drain" when the old version still has
+        requests (the next call tries again); None when there was nothing to do.
+
+    Raises:
+        ServingError: the server does not answer, or the journal cannot be read.
+    """
+    entry = read_journal(journal)
+    if entry is None or entry.step in (DONE, UNDONE):
+        return None
+    known = entry.version in client.versions(name=entry.name)
+    # Before the alias was touched, a version that the server has forgotten is simply not swapped in.
+    if entry.step not in FORWARD or (entry.step == SET_DEFAULT and not known):
+        _undo(client, journal, replace(entry, reason=entry.reason or f"cut off at step {entry.step}"), drain_timeout_s=drain_timeout_s)
+        return read_journal(journal)
+    if known:
+        client.wait_ready(name=entry.name, version=entry.version)
+        client.set_default(name=entry.name, version=entry.version)
+    move_alias(entry.version)
+    _retire_previous(client, journal, entry, drain_timeout_s=drain_timeout_s)
+    return read_journal(journal)
+
+
+def drain(client: TorchServeClient, *, name: str, version: str, timeout_s: float) -> bool:
+    """Wait until a version has had no request for a second; False when it still has some after `timeout_s` and that second.
+
+    New requests must go elsewhere already: to another default version.
+    """
+    now = time.monotonic()
+    end, quiet_since = now + timeout_s + QUIET_S, now
+    while now - quiet_since < QUIET_S:
+        if now > end:
+            return False
+        if client.pending_requests(name=name, version=version):
+            quiet_since = time.monotonic()
+        time.sleep(POLL_S)
+        now = time.monotonic()
+    return True
+
+
+def read_journal(journal: Path) -> Entry | None:
+    """The journal's swap, or None when there is none.
+
+    Raises:
+        ServingError: the file is there but is not a journal.
+    """
+    try:
+        entry = Entry(**json.loads(journal.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError) as exc:
+        raise ServingError(f"the swap journal {journal} cannot be read ({exc}): see which version serves, then remove the file") from exc
+    if entry.step not in STEPS:
+        raise ServingError(f"the swap journal {journal} has the unknown step {entry.step!r}: see which version serves, then remove the file")
+    return entry
+
+
+def _check_start(client: TorchServeClient, *, name: str, version: str, previous_version: str | None, journal: Path) -> None:
+    entry = read_journal(journal)
+    retired = entry and entry.step in (DRAIN, UNREGISTER) and _retire_previous(client, journal, entry, drain_timeout_s=0)
+    if entry and entry.step not in (DONE, UNDONE) and not retired:
+        raise ServingError(f"the swap to {entry.name} {entry.version} was cut off at step {entry.step}: recover it first")
+    registered = client.versions(name=name)
+    if version in registered:
+        raise ServingError(f"{name} {version} is registered already: give the new model a new version")
+    if previous_version and previous_version not in registered:
+        raise ServingError(f"{name} {previous_version} is to be replaced but is not served: it has versions {', '.join(registered) or 'none'}")
+
+
+def _golden_gap(served: np.ndarray, local: np.ndarray) -> float:
+    """Largest difference; infinite when the shapes differ."""
+    return float(np.abs(served - local).max()) if served.shape == local.shape else float("inf")
+
+
+def _retire_previous(client: TorchServeClient, journal: Path, entry: Entry, *, drain_timeout_s: float) -> bool:
+    """Drain and unregister the previous version; False when that is left to be tried again.
+
+    The new version serves already, so a failure here is not the swap's.
+    """
+    name, previous = entry.name, entry.previous_version
+    try:
+        _write(journal, replace(entry, step=DRAIN))
+        if previous and previous in client.versions(name=name):
+            if not drain(client, name=name, version=previous, timeout_s=drain_timeout_s):
+                return False
+            _write(journal, replace(entry, step=UNREGISTER))
+            client.unregister(name=name, version=previous)
+        _write(journal, replace(entry, step=DONE))
+    except ServingError:
+        return False
+    return True
+
+
+def _undo(client: TorchServeClient, journal: Path, entry: Entry, *, drain_timeout_s: float) -> None:
+    """Give the default back to the previous version and take the new one away, if the server knows it."""
+    _write(journal, replace(entry, step=UNDO))
+    registered = client.versions(name=entry.name)
+    if entry.version in registered:
+        if entry.previous_version in registered and client.default_version(name=entry.name) == entry.version:
+            client.set_default(name=entry.name, version=str(entry.previous_version))
+            drain(client, name=entry.name, version=entry.version, timeout_s=drain_timeout_s)
+        client.unregister(name=entry.name, version=entry.version)
+    _write(journal, replace(entry, step=UNDONE))
+
+
+def _write(journal: Path, entry: Entry) -> Entry:
+    """Replace the journal in one step, on disk before we go on; return what was written."""
+    aside = journal.with_name(journal.name + ".new")
+    try:
+        journal.parent.mkdir(parents=True, exist_ok=True)
+        with aside.open("w", encoding="utf-8") as file:
+            json.dump(asdict(entry), file)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(journal)
+        folder = os.open(journal.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # the rename itself
+        finally:
+            os.close(folder)
+    except OSError as exc:
+        raise ServingError(f"the swap journal {journal} cannot be written: {exc}; make room there or mend its permissions") from exc
+    return entry
