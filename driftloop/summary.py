@@ -65,7 +65,7 @@ def _versions(result: WatchResult) -> str:
     rows = [
         (
             record.version + (" (served)" if record.version == result.served_version else ""),
-            f"{record.first_block}–{record.last_block}",
+            wording.served_blocks(record),
             f"{record.rows:,}",
             f"{record.trained_start:,}–{record.trained_stop:,}",
             wording.percent(record.accuracy, digits=2),
@@ -101,7 +101,8 @@ def _retrains(retrains: Sequence[RetrainRecord]) -> str:
 
 def _retrain_words(record: RetrainRecord) -> str:
     moved = ", ".join(f"{name} {old} → {new}" for name, old, new in wording.changed(record.champion_params, record.params))
-    return _paragraph(f"block {record.block}: {record.reason}. {record.decision}. Changed: {moved or 'no parameter'}.".replace("..", "."), first="  ")
+    words = f"block {record.block}: {wording.sentence(record.reason)} {wording.sentence(record.decision)} Changed: {moved or 'no parameter'}."
+    return _paragraph(words, first="  ")
 
 
 def _paragraph(text: str, *, first: str = "") -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from scipy.stats import binom
 
-from driftloop.results import BlockScore, WatchResult
+from driftloop.results import BlockScore, VersionRecord, WatchResult
 
 UNDEFINED = "–"
 BASELINE_NAMES = {"no_change": "no change, row by row", "same_time_yesterday": "same time yesterday", "majority": "majority class"}
@@ -106,6 +106,20 @@ def moment(timestamp: str) -> str:
     ('1998-02-10 00:30', '–')
     """
     return timestamp.replace("T", " ")[:16] or UNDEFINED
+
+
+def sentence(words: str) -> str:
+    """Words as a sentence of their own.
+
+    >>> sentence("promoted: better by more than noise"), sentence("Kept.")
+    ('Promoted: better by more than noise.', 'Kept.')
+    """
+    return f"{words[:1].upper()}{words[1:].removesuffix('.')}." if words else ""
+
+
+def served_blocks(version: VersionRecord) -> str:
+    """The first and last block that a version answered; a version promoted after the last block has none."""
+    return f"{version.first_block}–{version.last_block}" if version.rows else UNDEFINED
 
 
 def value(setting: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -90,6 +91,12 @@ def test_names_cannot_steer_the_terminal_nor_widen_it(result):
     text = summary_text(hostile)
     assert text.replace("\n", "").isprintable()
     assert widest(text) <= COLUMNS
+
+
+def test_a_version_promoted_after_the_last_block_has_no_blocks_yet(result):
+    unused = replace(result.versions[-1], version="5", first_block=-1, last_block=-1, rows=0, accuracy=math.nan, accuracy_unretrained=math.nan)
+    line = next(line for line in summary_text(replace(result, versions=(*result.versions, unused))).splitlines() if line.startswith("5 "))
+    assert line.split()[:3] == ["5", "–", "0"]
 
 
 def test_many_retrains_are_listed_without_their_words():
