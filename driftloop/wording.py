@@ -7,9 +7,11 @@ difference of two shares in points.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from scipy.stats import binom
 
 from driftloop.results import BlockScore, VersionRecord, WatchResult
@@ -168,17 +170,22 @@ def _against_unretrained(result: WatchResult) -> str:
     return f"the unretrained base model on {with_sign(unretrained)} of the same rows, a gain of {points(result.accuracy - unretrained)} points"
 
 
-def chance_of_low_block(result: WatchResult) -> float:
-    """How often one full block of a model with the overall accuracy lies under the threshold by chance alone.
+def low_blocks_by_chance(scores: Sequence[BlockScore]) -> float:
+    """How many blocks would lie under their threshold by chance alone, were each version always as right as on its average.
 
     Takes the rows of a block as independent; where neighbouring rows err together, as in most
-    streams, it happens more often. nan where the accuracy is undefined.
+    streams, it happens more often. Blocks with undefined figures do not count.
     """
-    if not math.isfinite(result.accuracy + result.threshold):
-        return math.nan
+    defined = [score for score in scores if math.isfinite(score.accuracy + score.threshold)]
+    right: Counter[str] = Counter()
+    rows: Counter[str] = Counter()
+    for score in defined:
+        right[score.version] += round(score.accuracy * score.rows)
+        rows[score.version] += score.rows
     # The small step back keeps a product such as 0.55 × 20 = 11.000000000000002 from counting one row too many.
-    fewest_right = math.ceil(result.threshold * result.block_size - 1e-9)
-    return float(binom.cdf(fewest_right - 1, result.block_size, result.accuracy))
+    fewest = np.array([math.ceil(score.threshold * score.rows - 1e-9) for score in defined])
+    steady = np.array([right[score.version] / rows[score.version] for score in defined])
+    return float(binom.cdf(fewest - 1, [score.rows for score in defined], steady).sum())
 
 
 def half_width(scores: Sequence[BlockScore]) -> float:
@@ -189,13 +196,13 @@ def half_width(scores: Sequence[BlockScore]) -> float:
 
 def reading_notes(result: WatchResult) -> list[str]:
     """How the figures of this very result are to be read, then what the lifecycle noted."""
-    chance, blocks = chance_of_low_block(result), len(result.scores)
+    scores = result.scores
+    chance, low = low_blocks_by_chance(scores), sum(score.accuracy < score.threshold for score in scores)
     return [
-        f"A block is small: at {result.block_size:,} rows its accuracy is known to ±{percent(half_width(result.scores))} points (Wilson, 95 %). "
+        f"A block is small: at {result.block_size:,} rows its accuracy is known to ±{percent(half_width(scores))} points (Wilson, 95 %). "
         "Read a single block by its interval, never by its point.",
-        f"A block under the threshold is not yet drift: a model that is steadily {with_sign(result.accuracy, digits=1)} right falls under "
-        f"{with_sign(result.threshold, digits=1)} in {with_sign(chance)} of such blocks by chance alone, {number(chance * blocks, digits=1)} of these "
-        f"{blocks:,} (rows taken as independent; more often where neighbouring rows err together).",
+        f"One block under the threshold is weak evidence of drift: were each version always as right as on average, {number(chance, digits=1)} of the "
+        f"{count(len(scores), 'block')} would lie under it by chance alone (with independent rows; more where neighbouring rows err together). {low:,} did.",
         "No change copies the label of the row just before, so it needs every label at once. The served model gets its labels only when a "
         "block ends: the two play different games, and no change is shown as a mark of how sticky the labels are.",
         "κ is the agreement beyond what the class shares alone would give; κ-temporal the same against no change: "

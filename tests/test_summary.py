@@ -105,6 +105,10 @@ def test_many_retrains_are_listed_without_their_words():
     assert "Changed:" not in text
 
 
-def test_a_block_of_a_steady_model_falls_under_the_threshold_by_chance_as_often_as_the_binomial_says():
-    result = replace(make_result(5, retrains=0), accuracy=0.5, threshold=0.5, block_size=2)
-    assert wording.chance_of_low_block(result) == pytest.approx(0.25)  # no row right of two; one right is the threshold itself
+def test_low_blocks_by_chance_are_as_many_as_the_binomial_says(result):
+    coin = replace(result.scores[0], rows=2, accuracy=0.5, threshold=0.5)
+    sure = replace(coin, version="2", accuracy=1.0)
+    assert wording.low_blocks_by_chance([coin] * 8) == pytest.approx(2)  # none right of two: 1 in 4; one right is the threshold itself
+    assert wording.low_blocks_by_chance([*[coin] * 8, *[sure] * 8]) == pytest.approx(2)
+    assert wording.low_blocks_by_chance([replace(coin, accuracy=math.nan)]) == 0
+    assert wording.low_blocks_by_chance([]) == 0
