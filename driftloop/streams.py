@@ -139,9 +139,9 @@ def _elec(table: tables.Table) -> pd.DataFrame | None:
         return None
     row = np.arange(len(frame))
     expected = {"period": row % _ELEC_PERIOD / (_ELEC_PERIOD - 1), "day": (row // _ELEC_PERIOD + 1) % 7 + 1}
-    for name in expected.keys() & set(frame.columns):
+    for name in [name for name in expected if name in frame]:
         found = pd.to_numeric(frame[name], errors="coerce").to_numpy(np.float64)
-        wrong = np.flatnonzero(np.abs(found - expected[name]) > 1e-3)  # nan, a bad row, is not wrong
+        wrong = np.flatnonzero(np.isfinite(found) & (np.abs(found - expected[name]) > 1e-3))  # a value that is no number is a bad row, told later
         if len(wrong):
             where = f"{table.unit} {table.lines[wrong[0]]}"
             raise DataError(f"has ELEC's columns but not its rows in time order ({where}: {name} is {found[wrong[0]]:g}): give --time_column")
