@@ -21,6 +21,8 @@ from torchmetrics.functional.classification import multiclass_accuracy
 # its scale is at least this share of its own size, and scaled values are cut at CLIP.
 SCALE_FLOOR = 0.01
 CLIP = 8.0
+# Which side of its trailing mean a value lies on tells more than how far off it is: steep at 0, flat far out.
+STEEPNESS = 32.0
 ROWS_AT_ONCE = 4096  # rows scored in one forward pass; bounds memory, not results
 
 
@@ -68,6 +70,9 @@ class ElecModel(pl.LightningModule):
         nesterov: Nesterov's form of momentum (SGD).
     """
 
+    mean: Tensor  # (F,) of the training rows
+    scale: Tensor  # (F,)
+
     def __init__(
         self,
         *,
@@ -110,7 +115,7 @@ class ElecModel(pl.LightningModule):
             past = scaled[:, -1 - span : -1]
             mean = past.mean(dim=1)
             deviation = (past - mean[:, None]).square().mean(dim=1).sqrt()
-            parts += [torch.asinh(mean), torch.asinh(4 * (newest - mean) / (deviation + 0.05))]
+            parts += [torch.asinh(mean), torch.asinh(STEEPNESS * (newest - mean) / (deviation + 0.05))]
         return torch.cat(parts, dim=1)
 
     def forward(self, windows: Tensor) -> Tensor:  # (B, h + 1, F) -> (B, K)
@@ -125,10 +130,7 @@ class ElecModel(pl.LightningModule):
         """
         self.eval()
         windows = stack_windows(rows, history=self.hparams["history"], first=first)
-        parts = [
-            torch.softmax(self(torch.from_numpy(np.ascontiguousarray(windows[at : at + ROWS_AT_ONCE]))), dim=1)
-            for at in range(0, len(windows), ROWS_AT_ONCE)
-        ]
+        parts = [torch.softmax(self(torch.from_numpy(np.array(windows[at : at + ROWS_AT_ONCE]))), dim=1) for at in range(0, len(windows), ROWS_AT_ONCE)]
         return torch.cat(parts).numpy() if parts else np.empty((0, self.hparams["classes"]), np.float32)
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
@@ -153,7 +155,7 @@ class ElecModel(pl.LightningModule):
         self.log(f"{stage}_loss", nn.functional.cross_entropy(logits, labels), batch_size=len(labels))
         self.log(f"{stage}_accuracy", accuracy, batch_size=len(labels))
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         """SGD as in the original, or AdamW; one cycle of the learning rate over the fit."""
         p = self.hparams
         chosen: torch.optim.Optimizer

@@ -66,29 +66,27 @@ def train_base(store: tracking.Store, learner: Learner, stream: Stream, plan: Tr
     )
     known = models.record(fitted, learner=learner, stream=stream, run_id=run_id)
     log_origin(stream, plan, study)
-    _log_test(stream, known)
+    figures = test_figures(stream, known)
+    tracking.log_metrics({f"test_{name}": value for name, value in {**figures, **figures.pop("baselines")}.items()})
     return known
 
 
 def log_origin(stream: Stream, plan: TrainPlan, study: tuning.Study) -> None:
     """Log to the active run which trial its parameters came from, and what they were tried on."""
-    tracking.log_params({"max_epochs": plan.max_epochs, "seed": plan.seed, "total_trials": len(study.trials), "data": stream.source, "data_sha256": stream.sha256})
+    plain = {"max_epochs": plan.max_epochs, "seed": plan.seed, "total_trials": len(study.trials)}
+    tracking.log_params({**plain, "data": stream.source, "data_sha256": stream.sha256})
     tracking.log_metrics({tuning.OBJECTIVE: study.best.value})
     tracking.set_tags({"driftloop.from_trial": f"trial-{study.best.index:02d}"})
 
 
-def _log_test(stream: Stream, known: KnownModel) -> None:
-    """Log the accuracy on the rows to come beside what costs nothing."""
+def test_figures(stream: Stream, known: KnownModel) -> dict[str, Any]:
+    """Accuracy of a model on all rows after its own, with κ, κ-temporal and the baselines on the same rows."""
     start, stop = known.trained[1], len(stream.rows)
     predicted = models.predict(known.model, stream, start, stop).argmax(axis=1)
-    figures = evaluation.summary(stream, start, predicted, majority=known.majority)
-    free = figures.pop("baselines")
-    tracking.log_metrics({f"test_{name}": value for name, value in {**figures, **free}.items()})
+    return {"rows": stop - start, **evaluation.summary(stream, start, predicted, majority=known.majority)}
 
 
-def search_nested(
-    store: tracking.Store, learner: Learner, stream: Stream, plan: TrainPlan, *, train: Span, validation: Span
-) -> tuning.Study:
+def search_nested(store: tracking.Store, learner: Learner, stream: Stream, plan: TrainPlan, *, train: Span, validation: Span) -> tuning.Study:
     """Run the search of a plan; every trial is a nested child run with its parameters and metrics.
 
     Raises:
@@ -108,7 +106,14 @@ def search_nested(
                 bar.update()
             return fitted.metrics[tuning.OBJECTIVE]
 
-        return tuning.search(evaluate, space=plan.space, start=starting_params(plan), total_trials=trials, seed=plan.seed)
+        return tuning.search(
+            evaluate,
+            space=plan.space,
+            start=starting_params(plan),
+            total_trials=trials,
+            validation_rows=validation[1] - validation[0],
+            seed=plan.seed,
+        )
 
 
 def _no_progress(**_: Any) -> AbstractContextManager[None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from importlib.metadata import version as installed
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,9 +12,6 @@ from driftloop import tracking
 from driftloop.errors import DataError, TrackingError
 from driftloop.streams import Stream
 from driftloop.training import Fitted, Learner, Span
-
-if TYPE_CHECKING:
-    import pytorch_lightning as pl
 
 NEEDED = ("torch", "pytorch-lightning", "torchmetrics", "numpy")  # what the logged model needs to be loaded again
 
@@ -27,7 +24,7 @@ class KnownModel:
     measure it. `version` is "" until it is registered.
     """
 
-    model: pl.LightningModule
+    model: Any  # a LightningModule as in `Learner`
     params: dict[str, Any]
     trained: Span
     majority: int  # class index most frequent in the training rows
@@ -96,8 +93,7 @@ def restore(store: tracking.Store, run_id: str, *, learner: Learner, stream: Str
     return KnownModel(model, dict(card["params"]), tuple(card["trained"]), int(card["majority"]), card, run_id, uri)
 
 
-def predict(model: pl.LightningModule, stream: Stream, start: int, stop: int) -> np.ndarray:
+def predict(model: Any, stream: Stream, start: int, stop: int) -> np.ndarray:
     """Class probabilities of rows start..stop by the local model, with the history it needs: (rows, K)."""
     context = min(model.hparams["history"], start)
     return model.probabilities(stream.rows[start - context : stop], first=context)
-

@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 # The shell's stdin is a pipe that only we hold open. When we end, however we end, the reader
 # gets end-of-file and kills its process group, itself last. The server takes the shell's place.
 GUARD = 'exec 3<&0 </dev/null; (read -r _ <&3; kill -s KILL 0) & exec "$@" 3<&-'
@@ -139,8 +141,10 @@ class Server:
 
 
 def group_alive(group: int) -> bool:
-    """True while the process group has a process in it."""
-    return _signal_group(group, 0)
+    """True while a process of the group runs; one that ended and was not yet reaped does not."""
+    if not _signal_group(group, 0):
+        return False
+    return any(_runs_in(process, group) for process in psutil.process_iter())
 
 
 def process_alive(pid: int) -> bool:
@@ -152,6 +156,13 @@ def process_alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def _runs_in(process: psutil.Process, group: int) -> bool:
+    try:
+        return os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE
+    except (ProcessLookupError, psutil.NoSuchProcess):
+        return False
 
 
 def _signal_group(group: int, number: int) -> bool:

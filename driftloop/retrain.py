@@ -37,6 +37,15 @@ class RetrainPlan:
     validation_rows: int = VALIDATION_ROWS
     alpha: float = JUDGE_ALPHA
 
+    def check(self) -> None:
+        """Refuse a plan without trials, before anything is started.
+
+        Raises:
+            SettingsError: there are none.
+        """
+        if self.train.total_trials < 1:
+            raise SettingsError(f"--total_trials is {self.train.total_trials}: a retrain needs at least 1")
+
 
 @dataclass(frozen=True)
 class Cause:
@@ -48,7 +57,7 @@ class Cause:
 
 
 def retrain(
-    store: tracking.Store, learner: Learner, stream: Stream, champion: KnownModel, cause: Cause, plan: RetrainPlan, *, parent_run_id: str
+    store: tracking.Store, learner: Learner, stream: Stream, champion: KnownModel, *, cause: Cause, plan: RetrainPlan, parent_run_id: str
 ) -> tuple[RetrainRecord, KnownModel | None]:
     """Search, judge and, if better, refit and log a challenger; all under one child run of the base run.
 
@@ -56,11 +65,9 @@ def retrain(
         The record, and the model to swap in when the challenger won, else None.
 
     Raises:
-        SettingsError: no trials were asked for, or too few rows lie before the drift.
+        SettingsError: too few rows lie before the drift.
     """
     started = time.monotonic()
-    if plan.train.total_trials < 1:
-        raise SettingsError(f"--total_trials is {plan.train.total_trials}: a retrain needs at least 1")
     # Rows that the champion was fitted on cannot judge it.
     judged_from = max(cause.stop - plan.judge_rows, champion.trained[1])
     validated_from = judged_from - plan.validation_rows
@@ -78,7 +85,8 @@ def retrain(
         verdict = evaluation.judge(labels, old, new, start=judged_from, alpha=plan.alpha)
         log_origin(stream, plan.train, study)
         tracking.set_tags({"driftloop.decision": verdict.words})
-        tracking.log_metrics({"judge_accuracy_before": verdict.accuracy_before, "judge_accuracy_after": verdict.accuracy_after, "judge_p_value": verdict.p_value})
+        figures = {"accuracy_before": verdict.accuracy_before, "accuracy_after": verdict.accuracy_after, "p_value": verdict.p_value}
+        tracking.log_metrics({f"judge_{name}": value for name, value in figures.items()})
         winner = None
         if verdict.better:
             tracking.autolog()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from driftloop import wording
 from driftloop.results import BlockScore, RetrainRecord, WatchResult
@@ -35,6 +37,42 @@ def blocks_text(scores: Iterable[BlockScore]) -> str:
     header = ("block", "time", "rows", "accuracy %", "κ", "κ-\ntemp.", "no\nchange", "yester-\nday", "thresh-\nold", "drift")
     table = _table(header, [_block_cells(score) for score in scores], left={1})
     return f"{table}\n* short block" if any(score.short for score in scores) else table
+
+
+def base_text(params: Mapping[str, Any], figures: Mapping[str, Any], *, trained: tuple[int, int], run_id: str, experiment: str) -> str:
+    """A base model: what it was trained on, and its accuracy on the rows to come beside the baselines."""
+    accuracy = figures["accuracy"]
+    rows = [("base model", wording.percent(accuracy, digits=2), "")]
+    for key, name in wording.BASELINE_NAMES.items():
+        rows.append((name, wording.percent(figures["baselines"][key], digits=2), wording.points(accuracy - figures["baselines"][key])))
+    lines = [
+        f"base model: run {run_id} in experiment {experiment!r}",
+        f"trained on rows {trained[0]:,}–{trained[1]:,}: " + ", ".join(f"{name} {wording.value(value)}" for name, value in params.items()),
+        f"measured on the {figures['rows']:,} rows after them (κ {wording.number(figures['kappa'])}, κ-temporal {wording.number(figures['kappa_temporal'])})",
+    ]
+    if params["history"]:
+        lines.append(f"It reads the {params['history']} rows before each row it predicts: not to be compared with models that see one row.")
+    text = "\n".join(_paragraph(line) for line in lines)
+    return f"{text}\n\n{_table(('on the same rows', 'accuracy %', 'ahead by, points'), rows, left={0})}"
+
+
+def advice_text(result: WatchResult, *, experiment: str, base_run_id: str) -> str:
+    """What to run after drift was found and nothing was done about it."""
+    drifted = next(score for score in result.scores if score.drift)
+    drifts = sum(score.drift for score in result.scores)
+    chance = wording.low_blocks_by_chance(result.scores)
+    words = (
+        f"Block {drifted.block} has drifted: its accuracy {wording.percent(drifted.accuracy)} % is under the threshold {wording.percent(drifted.threshold)} %. "
+        f"{drifts} of {len(result.scores)} blocks lie under it; chance alone would put {wording.number(chance, digits=1)} there, "
+        "were the model always as right as on the average of these rows."
+    )
+    command = f"python retrain_model.py --mlflow_experiment_name {shlex.quote(experiment)} --base_run_id {base_run_id}"
+    return f"{_paragraph(words)}\nTo retrain: {command}"
+
+
+def judged_text(record: RetrainRecord) -> str:
+    """One retrain in full."""
+    return _retrains([record])
 
 
 def _block_cells(score: BlockScore) -> tuple[str, ...]:

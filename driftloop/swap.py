@@ -29,7 +29,7 @@ STEPS = (REGISTER, GOLDEN, SET_DEFAULT, MOVE_ALIAS, DRAIN, UNREGISTER, DONE, UND
 FORWARD = (SET_DEFAULT, MOVE_ALIAS, DRAIN, UNREGISTER)  # cut off in one of these, a swap is finished
 
 GOLDEN_TOLERANCE = 1e-6
-# TorchServe counts a request a moment after it took it: an empty queue must stay empty for so long.
+# A request sent before the default changed may reach the queue after it: the queue must stay empty for so long.
 QUIET_S = 1.0
 POLL_S = 0.05
 
@@ -154,9 +154,10 @@ def recover(client: TorchServeClient, journal: Path, *, move_alias: Callable[[st
 
 
 def drain(client: TorchServeClient, *, name: str, version: str, timeout_s: float) -> bool:
-    """Wait until a version has had no request for a second; False when it still has some after `timeout_s` and that second.
+    """Wait until a version has answered its last request; False when some still wait after `timeout_s` and a second.
 
-    New requests must go elsewhere already: to another default version.
+    New requests must go elsewhere already: to another default version. A version with several
+    workers may still be busy with a request that takes longer than that second.
     """
     now = time.monotonic()
     end, quiet_since = now + timeout_s + QUIET_S, now
@@ -167,6 +168,7 @@ def drain(client: TorchServeClient, *, name: str, version: str, timeout_s: float
             quiet_since = time.monotonic()
         time.sleep(POLL_S)
         now = time.monotonic()
+    client.knock(name=name, version=version)  # the queue is empty, but its last request may be in work
     return True
 
 

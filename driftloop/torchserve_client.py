@@ -160,8 +160,18 @@ class TorchServeClient:
         _parsed(self._manage("PUT", f"/models/{name}/{version}/set-default"))
 
     def pending_requests(self, *, name: str, version: str) -> int:
-        """Requests that a version has taken and not yet answered."""
+        """Requests that wait for a worker of a version; those that a worker has taken are not counted."""
         return int(self.describe(name=name, version=version)["jobQueueStatus"]["pendingRequests"])
+
+    def knock(self, *, name: str, version: str) -> None:
+        """Send a version an empty request, which it refuses at once, and wait for that answer.
+
+        A version with one worker has then answered all that came before; with more, one of them has come free.
+
+        Raises:
+            ServingError: no answer came within the client's `timeout_s`.
+        """
+        self._call("POST", f"{self.inference_url}/predictions/{name}/{version}", data=b"")
 
     def unregister(self, *, name: str, version: str) -> None:
         """Take a version away; its unanswered requests fail, so drain it first. Nothing happens when it is unknown.

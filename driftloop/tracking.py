@@ -6,10 +6,10 @@ Runs form a tree: one parent run per base model; its trials, deployments and ret
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -116,39 +116,47 @@ def _reconcile(store: Store) -> None:
 def run(store: Store, name: str, *, role: str, parent_run_id: str | None = None, tags: Mapping[str, str] | None = None) -> Iterator[str]:
     """Work inside one MLflow run; gives its id.
 
-    A top-level run attaches to the run that `mlflow run` made. A run inside an active one, or with
-    `parent_run_id`, is its child. However the body ends, so does the run: FINISHED, FAILED on an
+    A top-level run attaches to the run that `mlflow run` made. It is the child of `parent_run_id`, or else
+    of the active run. However the body ends, so does the run: FINISHED, FAILED on an
     error, KILLED on Ctrl-C or SIGTERM.
     """
     active = mlflow.active_run()
     parent = parent_run_id or (active.info.run_id if active else None)
     all_tags = {ROLE: role, OWNER: _process_mark(os.getpid()), **(tags or {})}
-    with _translated("MLflow"):
-        if active is None and store.attached_run_id and not _is_ours(store, store.attached_run_id):
-            mlflow.start_run(run_id=store.attached_run_id)
-            mlflow.set_tags({**all_tags, "mlflow.runName": name, **({"mlflow.parentRunId": parent} if parent else {})})
-        else:
-            mlflow.start_run(run_name=name, nested=active is not None, parent_run_id=parent, tags=all_tags)
-    run_id = mlflow.active_run().info.run_id
     status = RunStatus.FAILED
     try:
-        if active is None and store.launcher_run_id:
-            _point(store, run_id)
+        with _translated("MLflow"):
+            if active is None and store.attached_run_id and not _is_ours(store, store.attached_run_id):
+                mlflow.start_run(run_id=store.attached_run_id)
+                all_tags["mlflow.runName"] = name
+            else:
+                mlflow.start_run(run_name=name, nested=active is not None, tags=all_tags)
+            # Set afterwards: start_run refuses a parent that is not the innermost active run.
+            mlflow.set_tags(all_tags | ({"mlflow.parentRunId": parent} if parent else {}))
+            run_id = _active_run_id()
+            if active is None and store.launcher_run_id:
+                note = f"The work is in experiment {store.experiment_name!r}, run {run_id}."
+                store.client.set_tag(store.launcher_run_id, "mlflow.note.content", note)
         yield run_id
         status = RunStatus.FINISHED
     except (KeyboardInterrupt, SystemExit):
         status = RunStatus.KILLED
         raise
     finally:
-        mlflow.end_run(RunStatus.to_string(status))
+        now = mlflow.active_run()
+        if now and (active is None or now.info.run_id != active.info.run_id):
+            mlflow.end_run(RunStatus.to_string(status))
 
 
 def _is_ours(store: Store, run_id: str) -> bool:
     return ROLE in store.client.get_run(run_id).data.tags
 
 
-def _point(store: Store, run_id: str) -> None:
-    store.client.set_tag(store.launcher_run_id, "mlflow.note.content", f"The work is in experiment {store.experiment_name!r}, run {run_id}.")
+def _active_run_id() -> str:
+    active = mlflow.active_run()
+    if active is None:
+        raise RuntimeError("no MLflow run is active here")
+    return str(active.info.run_id)
 
 
 def autolog(*, enabled: bool = True) -> None:
@@ -165,14 +173,14 @@ def log_params(params: Mapping[str, Any]) -> None:
     Autolog comes first and writes what the optimiser really used; MLflow refuses a second value.
     """
     with _translated("MLflow parameters"):
-        there = mlflow.get_run(mlflow.active_run().info.run_id).data.params
+        there = mlflow.get_run(_active_run_id()).data.params
         mlflow.log_params({name: value for name, value in params.items() if name not in there})
 
 
 def log_metrics(metrics: Mapping[str, float], *, step: int | None = None) -> None:
     """Log metrics to the active run; nan is left out, for the UI would draw it as 0."""
     with _translated("MLflow metrics"):
-        mlflow.log_metrics({name: value for name, value in metrics.items() if value == value}, step=step)
+        mlflow.log_metrics({name: value for name, value in metrics.items() if not math.isnan(value)}, step=step)
 
 
 def log_series(store: Store, run_id: str, rows: Sequence[Mapping[str, float]], *, times_ms: Sequence[int]) -> None:
@@ -181,7 +189,7 @@ def log_series(store: Store, run_id: str, rows: Sequence[Mapping[str, float]], *
         Metric(name, float(value), time_ms, step)
         for step, (row, time_ms) in enumerate(zip(rows, times_ms, strict=True))
         for name, value in row.items()
-        if value == value
+        if not math.isnan(value)
     ]
     with _translated("MLflow metrics"):
         for at in range(0, len(metrics), 1000):  # the largest batch MLflow takes
@@ -296,6 +304,26 @@ def newest_child(store: Store, parent_run_id: str, *, role: str) -> Run | None:
     return found[0] if found else None
 
 
-def now_ms() -> int:
-    """Milliseconds since 1970, as MLflow counts time."""
-    return int(time.time() * 1000)
+def parent_of(store: Store, run_id: str) -> str | None:
+    """The parent of a run, or None when it has none or is gone."""
+    try:
+        return store.client.get_run(run_id).data.tags.get("mlflow.parentRunId")
+    except MlflowException:
+        return None
+
+
+def drift_of(store: Store, base_run_id: str) -> tuple[int, int]:
+    """The drifted block of a base run's newest deployment, and the row after it; (0, 0) when it found none."""
+    found = newest_child(store, base_run_id, role="deployment")
+    tags = found.data.tags if found else {}
+    return int(tags.get("driftloop.drift_block", 0)), int(tags.get("driftloop.drift_row", 0))
+
+
+def log_outcome(store: Store, run_id: str, metrics: Mapping[str, float], *, files: Sequence[Path]) -> None:
+    """Log final figures and files to a run, also one that has ended."""
+    with _translated("MLflow metrics"):
+        for name, value in metrics.items():
+            if not math.isnan(value):
+                store.client.log_metric(run_id, name, value)
+        for path in files:
+            store.client.log_artifact(run_id, str(path))

@@ -30,7 +30,7 @@ DATA_PARAMS = frozenset({"window"})  # parameters of the fit that the network do
 class Learner:
     """The classes that learn a stream, and the files of theirs that travel inside the .mar."""
 
-    model: type[pl.LightningModule]
+    model: type[Any]  # a pl.LightningModule with `probabilities` and `learn_scale`
     data: type[pl.LightningDataModule]
     model_file: Path
     handler_file: Path
@@ -44,7 +44,7 @@ class Fitted:
     `trained` is the span of training rows; nothing outside it was fitted on.
     """
 
-    model: pl.LightningModule
+    model: Any  # a pl.LightningModule with `probabilities` and `learn_scale`
     params: dict[str, Any]
     trained: Span
     metrics: dict[str, float]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -124,9 +125,13 @@ def search(
     space: Mapping[str, Any],
     start: Mapping[str, Any],
     total_trials: int,
+    validation_rows: int,
     seed: int,
 ) -> Study:
     """Evaluate `total_trials` sets of parameters; the first is `start`, the documented defaults.
+
+    The best is the trial with the highest objective, unless `start` lies within one standard error of it: then
+    the lead is noise and `start` stays (the one-standard-error rule; Breiman et al. 1984, section 3.4.3).
 
     Args:
         evaluate: takes the trial's number and all its parameters, gives the objective (higher is
@@ -134,6 +139,7 @@ def search(
         space: domains as in `DEFAULT_SPACE`; a domain of one choice is fixed.
         start: a value for every parameter, also for those outside the space.
         total_trials: at least 1.
+        validation_rows: rows that the objective, a share in 0..1, is measured on.
         seed: fixes the search, so a study can be repeated.
 
     Raises:
@@ -160,11 +166,13 @@ def search(
         trials.append(Trial(index, params, value))
         if client is not None and number is not None:
             _tell(client, number, value)
-    finished = [trial for trial in trials if trial.value == trial.value]
+    finished = [trial for trial in trials if not math.isnan(trial.value)]
     if not finished:
         raise TrainingError(f"none of {len(trials)} trials gave a model: lower the learning rates or give more training rows")
-    # max() keeps the first of equals: the defaults win a tie.
-    return Study(tuple(trials), max(finished, key=lambda trial: trial.value))
+    highest = max(finished, key=lambda trial: trial.value)
+    error = math.sqrt(highest.value * (1 - highest.value) / validation_rows)
+    best = trials[0] if trials[0].value >= highest.value - error else highest
+    return Study(tuple(trials), best)
 
 
 def _evaluate(evaluate: Callable[[int, dict[str, Any]], float], index: int, params: dict[str, Any]) -> float:
@@ -189,7 +197,7 @@ def _inside(value: Any, domain: Mapping[str, Any]) -> bool:
 
 
 def _tell(client: Any, number: int, value: float) -> None:
-    if value == value:
+    if not math.isnan(value):
         # A tuple would be read as mean and standard error.
         client.complete_trial(number, {OBJECTIVE: value})
     else:

@@ -1,0 +1,60 @@
+"""Deploy the base model in TorchServe, score it block by block, and say whether it has drifted.
+
+    python deploy_model.py --max_epochs 3 --test_data_rows 100 --block_size 20 --threshold_accuracy .55 \\
+        --register_model_name drift_model --mlflow_experiment_name drift
+    python deploy_model.py --mlflow_experiment_name drift --on_drift retrain      # retrain, swap in what is better, go on
+    python deploy_model.py --mlflow_experiment_name drift --fail_on_drift         # exit code 10 on drift, for schedulers
+
+The rows scored are those after the rows that the model was trained on, in time order. A block has drifted as
+soon as its accuracy is under the threshold. On small blocks that happens by chance, too: it says how often.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from driftloop import cli
+from driftloop.errors import EXIT_DRIFT
+
+
+def build_parser() -> cli.Parser:
+    """The flags of this script."""
+    parser = cli.parser("deploy_model.py", __doc__)
+    cli.add_watch_flags(parser, test_data_rows=100, block_size=20, threshold=0.55, on_drift="prompt", max_retrains=5)
+    cli.add_training_flags(parser, total_trials=4, what="sets of parameters that a retrain tries with Ax")
+    cli.add_retrain_flags(parser)
+    cli.add_tracking_flags(parser, registers=True, base=True)
+    cli.add_serving_flags(parser)
+    cli.add_data_flags(parser)
+    return parser
+
+
+def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    """Deploy, watch, decide; give the result."""
+    from driftloop import summary
+    from driftloop.deployment import OnDrift, champion, log_outcome, watch_served
+    from driftloop.work import base_model, open_work
+    from learner import ELEC
+
+    opened = open_work(args, ELEC)
+    base = base_model(opened, args)
+    decide = OnDrift(args.on_drift)
+    served = champion(opened, base, name=args.register_model_name)
+    result = watch_served(opened, args, base, served=served, decide=decide)
+    log_outcome(opened, args, result)
+    print(summary.blocks_text(result.scores))
+    print(summary.summary_text(result))
+    if result.drift and decide.advises:
+        print(summary.advice_text(result, experiment=opened.store.experiment_name, base_run_id=base.run_id))
+    return result.as_json(), EXIT_DRIFT if result.drift and args.fail_on_drift else 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the script; give its exit code."""
+    return cli.run(work, build_parser(), argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

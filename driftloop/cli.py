@@ -1,0 +1,232 @@
+"""What the scripts share: flags, one line an error, exit codes, Ctrl-C, and `--json`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import logging
+import math
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from driftloop import settings
+from driftloop.errors import EXIT_INTERRUPTED, EXIT_TERMINATED, DriftloopError, SettingsError
+
+AUTO = "auto"
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are one line, as all our errors."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the flags."""
+        raise SettingsError(f"{message}; see {self.prog} --help")
+
+
+def parser(prog: str, description: str) -> Parser:
+    """A parser that shows each flag's default; `description` is the script's docstring."""
+
+    class Formatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
+        pass
+
+    made = Parser(prog=prog, description=description, formatter_class=Formatter, allow_abbrev=False)
+    made.add_argument("--json", action="store_true", help="print the result as one JSON object on the last line of stdout, all else on stderr")
+    return made
+
+
+def whole(low: int, high: int = 10_000_000) -> Callable[[str], int]:
+    """A flag's type: a whole number in low..high."""
+
+    def convert(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{value} is not in {low}..{high}")
+        return value
+
+    return convert
+
+
+def share(text: str) -> float:
+    """A flag's type: a number in 0..1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number in 0..1")
+    return value
+
+
+def history(text: str) -> int | str:
+    """A flag's type: rows of history, or "auto"."""
+    return AUTO if text == AUTO else whole(0, 10_000)(text)
+
+
+def switch(text: str) -> bool:
+    """A flag's type: true or false, as MLproject passes it on."""
+    if text.lower() not in {"true", "false"}:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    return text.lower() == "true"
+
+
+def add_switch(group: argparse._ArgumentGroup | argparse.ArgumentParser, name: str, text: str) -> None:
+    """A flag that is on when named alone, and takes true or false from MLproject."""
+    group.add_argument(name, type=switch, nargs="?", const=True, default=False, metavar="true|false", help=text)
+
+
+def add_data_flags(to: argparse.ArgumentParser) -> None:
+    """Which table to read."""
+    group = to.add_argument_group("data")
+    group.add_argument("--data_path", default="", help="ARFF, CSV or Parquet file (also .gz, .zip); empty: the bundled ELEC")
+    group.add_argument("--target", default="", help="label column; empty: 'target' or 'class'")
+    group.add_argument("--time_column", default="", help="column with each row's time; needed for a table of your own")
+    group.add_argument("--features", default="", help="feature columns, separated by commas; empty: ELEC's six, or every other numeric column")
+    group.add_argument("--bad_rows", default="refuse", choices=["refuse", "set_aside"], help="what to do with rows that hold no finite value")
+
+
+def add_training_flags(to: argparse.ArgumentParser, *, total_trials: int, what: str) -> None:
+    """How to train and search."""
+    group = to.add_argument_group("training")
+    group.add_argument("--max_epochs", type=whole(1, 10_000), default=3, help="passes over the training rows in each fit")
+    group.add_argument("--total_trials", type=whole(0, 10_000), default=total_trials, help=what)
+    group.add_argument("--history", type=history, default=AUTO, help="rows before each row that the model sees, fixed; auto: 0 for the defaults, else searched")
+    group.add_argument("--search_space", default="", help="YAML file with the search space; empty: the documented one")
+    group.add_argument("--seed", type=whole(0, 2**31 - 1), default=settings.SEED, help="fixes the weights, the batches and the search")
+
+
+def add_tracking_flags(to: argparse.ArgumentParser, *, registers: bool, base: bool) -> None:
+    """Where the runs go."""
+    group = to.add_argument_group("MLflow")
+    group.add_argument("--mlflow_experiment_name", default="", help="experiment; empty: that of `mlflow run`, MLFLOW_EXPERIMENT_NAME, or Default")
+    if registers:
+        group.add_argument("--register_model_name", default="drift_model", help="registered model, and the name it is served under")
+    if base:
+        group.add_argument("--base_run_id", default="", help="base run to work on; empty: the newest of the experiment")
+        add_switch(group, "--train_base", "train a base model first when the experiment holds none")
+
+
+def add_serving_flags(to: argparse.ArgumentParser, *, starts: bool = True) -> None:
+    """Which TorchServe to use."""
+    group = to.add_argument_group("TorchServe")
+    own = "; empty: one of our own is started, and ended" if starts else "; empty: nothing is swapped in, the registry alone is updated"
+    group.add_argument("--torchserve_url", default="", help=f"a running TorchServe, http://host:port{own}")
+    if starts:
+        group.add_argument("--port", type=whole(0, 65531), default=0, help="first of five consecutive ports for our own; 0: free ones")
+    group.add_argument("--workers", type=whole(1, 64), default=1, help="worker processes for each served version")
+
+
+def add_watch_flags(to: argparse.ArgumentParser, *, test_data_rows: int, block_size: int, threshold: float, on_drift: str, max_retrains: int) -> None:
+    """What to score, what counts as drift, and what to do then."""
+    group = to.add_argument_group("watch")
+    group.add_argument("--test_data_rows", type=whole(0), default=test_data_rows, help="rows to score, those after the training rows; 0: all that are left")
+    group.add_argument("--block_size", type=int, default=block_size, help="rows a block; labels come when a block ends")
+    group.add_argument("--threshold_accuracy", type=share, default=threshold, help="a block with an accuracy under this, 0..1, has drifted")
+    group.add_argument(
+        "--on_drift",
+        choices=["prompt", "retrain", "advise", "ignore"],
+        default=on_drift,
+        help="prompt asks on a terminal and advises elsewhere; retrain does so at once; advise says what to run; ignore only scores",
+    )
+    group.add_argument("--max_retrains", type=whole(0), default=max_retrains, help="retrains at the most; after them the rest is only scored")
+    add_switch(group, "--fail_on_drift", "exit with code 10 when a block has drifted")
+    group.add_argument("--report", default="", help="write the HTML report to this file, too; it is always logged to MLflow")
+
+
+def add_retrain_flags(to: argparse.ArgumentParser) -> None:
+    """How a challenger is judged."""
+    group = to.add_argument_group("judging")
+    group.add_argument("--judge_rows", type=whole(1), default=settings.JUDGE_ROWS, help="newest rows on which champion and challenger are compared")
+    group.add_argument("--validation_rows", type=whole(1), default=settings.VALIDATION_ROWS, help="rows before those that choose between trials")
+    group.add_argument("--alpha", type=share, default=settings.JUDGE_ALPHA, help="largest p-value at which the challenger counts as better")
+
+
+def run(main: Callable[[argparse.Namespace], tuple[dict[str, Any], int]], made: Parser, argv: list[str] | None) -> int:
+    """Parse, work, and turn whatever happens into an exit code.
+
+    `main` gives the result as JSON values and the exit code. A mistake is one line on stderr; Ctrl-C and SIGTERM
+    unwind as errors do, so runs are closed and servers ended.
+    """
+    settings.quiet_environment()
+    try:
+        arguments = made.parse_args(argv)
+        with _terminable(), _stdout_for_json(arguments.json) as out:
+            for name in ("mlflow", "alembic", "ax", "pytorch_lightning"):
+                logging.getLogger(name).setLevel(logging.ERROR)
+            result, code = main(arguments)
+            if arguments.json:
+                print(json.dumps(_plain(result), allow_nan=False), file=out, flush=True)
+            return code
+    except DriftloopError as exc:
+        print(f"{made.prog}: error: {' '.join(str(exc).split())}", file=sys.stderr)
+        return exc.exit_code
+    except KeyboardInterrupt:
+        print(f"{made.prog}: interrupted; runs are closed and servers ended", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except _TerminatedError:
+        print(f"{made.prog}: terminated; runs are closed and servers ended", file=sys.stderr)
+        return EXIT_TERMINATED
+
+
+class _TerminatedError(SystemExit):
+    """SIGTERM, unwound like Ctrl-C."""
+
+
+def _terminate(_: int, __: FrameType | None) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not cut the cleaning short
+    raise _TerminatedError(EXIT_TERMINATED)
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _stdout_for_json(wanted: bool) -> Iterator[Any]:
+    """With --json everything printed goes to stderr, and the real stdout is given back for the one line."""
+    out = sys.stdout
+    if not wanted:
+        yield out
+        return
+    with contextlib.redirect_stdout(sys.stderr):
+        yield out
+
+
+def _plain(value: Any) -> Any:
+    """JSON values: undefined figures (nan) become null."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Path):
+        return str(value)
+    return value.item() if hasattr(value, "item") else value
+
+
+def on_terminal() -> bool:
+    """True when a person can answer a question."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty() and "CI" not in os.environ
+
+
+def confirm(question: str) -> bool:
+    """Ask a person; no answer means no."""
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    try:
+        return input().strip().lower() in {"y", "yes"}
+    except EOFError:
+        return False

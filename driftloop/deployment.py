@@ -1,0 +1,164 @@
+"""Serve a model behind TorchServe and watch it, as the scripts ask: the same for one deployment and for a whole lifecycle."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from driftloop import cli, models, report, swap, tracking
+from driftloop.drift.verdict import Verdict
+from driftloop.errors import SettingsError
+from driftloop.lifecycle import Watch, WatchPlan
+from driftloop.models import KnownModel
+from driftloop.registry import CHAMPION, Registry
+from driftloop.results import BlockScore, WatchResult
+from driftloop.retrain import Cause
+from driftloop.serving import TorchServeDeployment, promote, torchserve
+from driftloop.torchserve import TorchServeClient
+from driftloop.work import Work, bar, ports, retrain_plan
+
+
+@dataclass
+class OnDrift:
+    """The answer to "retrain now?": of the flag, or of a person, who is asked once."""
+
+    policy: str  # prompt | retrain | advise | ignore
+    asked: bool = False
+    retrain: bool = False
+
+    def __call__(self, score: BlockScore, verdict: Verdict) -> bool:
+        """True when the block's drift is to be answered by a retrain now."""
+        if self.policy == "prompt" and not self.asked and cli.on_terminal():
+            self.asked = True
+            self.retrain = cli.confirm(f"Block {score.block} has drifted: {verdict.message}. Retrain now?")
+        return self.retrain or self.policy == "retrain"
+
+    @property
+    def advises(self) -> bool:
+        """True when the person is to be told what to run."""
+        return self.policy in {"prompt", "advise"} and not self.retrain
+
+
+def champion(work: Work, base: KnownModel, *, name: str) -> KnownModel:
+    """The version in service, when the registry's champion stems from this base model; else the base model."""
+    registry = Registry(work.store.client, name)
+    version = registry.holder(CHAMPION)
+    if version is None:
+        return base
+    run_id = registry.run_of(version)
+    if run_id == base.run_id:
+        return base.numbered(version)
+    if tracking.parent_of(work.store, run_id) != base.run_id:
+        return base
+    return models.restore(work.store, run_id, learner=work.learner, stream=work.stream).numbered(version)
+
+
+def rows_to_score(work: Work, args: argparse.Namespace, known: KnownModel) -> tuple[int, int]:
+    """The rows after those the model was trained on.
+
+    Raises:
+        SettingsError: more rows are asked for than there are.
+    """
+    start, there = known.trained[1], len(work.stream.rows)
+    stop = start + args.test_data_rows if args.test_data_rows else there
+    if stop > there or start >= there:
+        raise SettingsError(f"--test_data_rows is {args.test_data_rows}, but only {there - start} rows come after the {start} that the model was trained on")
+    return start, stop
+
+
+def watch_served(work: Work, args: argparse.Namespace, base: KnownModel, *, served: KnownModel, decide: OnDrift) -> WatchResult:
+    """Put `served` behind TorchServe, watch it over the rows that the flags ask for, and log the report.
+
+    Raises:
+        SettingsError: the rows or blocks asked for do not exist.
+        ServingError: TorchServe did not start, load or answer rightly.
+    """
+    start, stop = rows_to_score(work, args, served)
+    plan = WatchPlan(
+        start=start,
+        stop=stop,
+        block_size=args.block_size,
+        threshold=args.threshold_accuracy,
+        on_drift=decide,
+        max_retrains=args.max_retrains,
+        retrain=retrain_plan(args),
+    )
+    plan.check()
+    registry = Registry(work.store.client, args.register_model_name)
+    with torchserve(url=args.torchserve_url or None, ports=ports(args)) as (client, folder):
+        serving = served_by(work, args, client, folder, registry)
+        served = promote(registry, serving, served, reason="deployed")
+        if served.run_id == base.run_id:
+            base = served
+        print(f"serving {args.register_model_name} version {served.version} at {client.inference_url}/predictions/{args.register_model_name}", file=sys.stderr)
+        watch = Watch(
+            store=work.store,
+            learner=work.learner,
+            stream=work.stream,
+            serving=serving,
+            registry=registry,
+            base=base,
+            champion=served,
+            plan=plan,
+            progress=lambda blocks: bar(blocks, desc="blocks", unit="block"),
+        )
+        return watch.run()
+
+
+def log_outcome(work: Work, args: argparse.Namespace, result: WatchResult) -> None:
+    """Log the figures and report.html to the result's run, and write the report where --report says."""
+    figures = {
+        "accuracy": result.accuracy,
+        "accuracy_without_retraining": result.accuracy_without_retraining,
+        "gain": result.accuracy - result.accuracy_without_retraining,
+        "kappa": result.kappa,
+        "kappa_temporal": result.kappa_temporal,
+        **result.baselines,
+        "drifted_blocks": sum(score.drift for score in result.scores),
+        "retrains": len(result.retrains),
+        "promotions": sum(record.promoted for record in result.retrains),
+        "seconds": result.seconds,
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        path = report.write_report(result, Path(folder) / "report.html")
+        tracking.log_outcome(work.store, result.run_id, {f"watch_{name}": value for name, value in figures.items()}, files=[path])
+    if args.report:
+        print(f"report: {report.write_report(result, Path(args.report))}", file=sys.stderr)
+
+
+def find_cause(work: Work, base: KnownModel, served: KnownModel, *, until_row: int) -> Cause:
+    """Why and up to which row to retrain: the drift that the base model's newest deployment found, or the flag.
+
+    Raises:
+        SettingsError: `until_row` lies outside the rows that are new to the served model.
+    """
+    there, known = len(work.stream.rows), served.trained[1]
+    if until_row and not known < until_row <= there:
+        raise SettingsError(f"--until_row is {until_row}: give {known + 1}..{there}, after the rows the model in service was trained on")
+    block, row = tracking.drift_of(work.store, base.run_id)
+    if until_row:
+        return Cause(block, until_row, f"asked for by --until_row {until_row}")
+    if row > known:
+        return Cause(block, row, f"the newest deployment found drift in block {block}, which ends before row {row}")
+    return Cause(0, there, f"no deployment of the model in service has found drift: the newest rows, up to {there}, are taken")
+
+
+def promote_winner(work: Work, args: argparse.Namespace, winner: KnownModel, *, reason: str) -> KnownModel:
+    """Register a winner and move the aliases; with --torchserve_url swap it in there, too."""
+    registry = Registry(work.store.client, args.register_model_name)
+    if not args.torchserve_url:
+        version = registry.register(source=winner.uri, run_id=winner.run_id)
+        registry.promote(version, reason=reason)
+        return winner.numbered(version)
+    with torchserve(url=args.torchserve_url, ports=None) as (client, folder):
+        return promote(registry, served_by(work, args, client, folder, registry), winner, reason=reason)
+
+
+def served_by(work: Work, args: argparse.Namespace, client: TorchServeClient, folder: Path, registry: Registry) -> TorchServeDeployment:
+    """The deployment on a TorchServe, after mending a swap that a crash cut off."""
+    serving = TorchServeDeployment(client, name=args.register_model_name, learner=work.learner, stream=work.stream, folder=folder, workers=args.workers)
+    swap.recover(client, serving.journal, move_alias=lambda version: registry.promote(version, reason="a swap that was cut off, finished by the next start"))
+    return serving

@@ -1,0 +1,224 @@
+"""Watch a served model block by block: predict, score when the labels come, judge, retrain, swap, go on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from driftloop import blocks, evaluation, models, retrain, tracking
+from driftloop.drift.verdict import Verdict
+from driftloop.errors import ServingError
+from driftloop.models import KnownModel
+from driftloop.registry import Registry
+from driftloop.results import BlockScore, RetrainRecord, VersionRecord, WatchResult
+from driftloop.retrain import Cause, RetrainPlan
+from driftloop.serving import Serving, promote
+from driftloop.streams import ELEC_FEATURES, Stream
+from driftloop.training import Learner
+
+SAME = 1e-6  # largest difference between a served probability and the local model's
+PRICE_HISTORY = 0.92  # above this, no published figure for ELEC does without price history
+SERIES = ("accuracy", "lower", "upper", "kappa", "kappa_temporal", "no_change", "same_time_yesterday", "majority", "accuracy_unretrained", "threshold")
+
+
+@dataclass(frozen=True)
+class WatchPlan:
+    """What to watch and what to do.
+
+    `on_drift` is asked once per drifted block and says whether to retrain now. `max_retrains` bounds the
+    retrains; after it the watch only scores. `name` is the deployment run's.
+    """
+
+    start: int
+    stop: int
+    block_size: int
+    threshold: float
+    on_drift: Callable[[BlockScore, Verdict], bool]
+    max_retrains: int
+    retrain: RetrainPlan
+    name: str = "deployment"
+
+    def check(self) -> None:
+        """Refuse blocks that cannot be cut and retrains that cannot be made, before anything is started.
+
+        Raises:
+            SettingsError: see `blocks.cut` and `RetrainPlan.check`.
+        """
+        blocks.cut(self.start, self.stop, block_size=self.block_size)
+        if self.max_retrains:
+            self.retrain.check()
+
+
+class Watch:
+    """One watch over rows `plan.start`..`plan.stop`, as children of the base model's run.
+
+    `progress` wraps the blocks in a progress bar; `told` is called with every score as it comes.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: tracking.Store,
+        learner: Learner,
+        stream: Stream,
+        serving: Serving,
+        registry: Registry,
+        base: KnownModel,
+        plan: WatchPlan,
+        champion: KnownModel | None = None,
+        progress: Callable[[Iterable], Iterable] = iter,
+        told: Callable[[BlockScore, Verdict], None] = lambda *_: None,
+    ) -> None:
+        self.store, self.learner, self.stream, self.serving, self.registry = store, learner, stream, serving, registry
+        self.base, self.plan, self.progress, self.told = base, plan, progress, told
+        self.champion = champion or base
+        self.served = {self.champion.version: self.champion}
+        self.predicted: list[np.ndarray] = []
+        self.scores: list[BlockScore] = []
+        self.retrains: list[RetrainRecord] = []
+        self.largest_difference = 0.0
+
+    def run(self) -> WatchResult:
+        """Score every block, retrain where it is due, and log all of it.
+
+        Raises:
+            ServingError: the served answers are not the local model's, or TorchServe failed.
+        """
+        started = time.monotonic()
+        plan = self.plan
+        cut = list(blocks.cut(plan.start, plan.stop, block_size=plan.block_size))
+        with tracking.run(self.store, plan.name, role="deployment", parent_run_id=self.base.run_id) as run_id:
+            tracking.log_params(
+                {"threshold": plan.threshold, "block_size": plan.block_size, "start_row": plan.start, "stop_row": plan.stop, "max_retrains": plan.max_retrains}
+            )
+            unretrained = models.predict(self.base.model, self.stream, plan.start, plan.stop).argmax(axis=1)
+            try:
+                for block in self.progress(cut):
+                    self._step(block, unretrained[block.start - plan.start : block.stop - plan.start])
+            finally:
+                self._log_scores(run_id)
+        return self._result(unretrained, run_id=run_id, seconds=time.monotonic() - started)
+
+    def _step(self, block: blocks.Block, unretrained: np.ndarray) -> None:
+        probabilities, version = self._ask(block)
+        predicted = probabilities.argmax(axis=1)
+        so_far = [score for score in self.scores if score.version == version]
+        rows = sum(score.rows for score in so_far)
+        reference = sum(score.accuracy * score.rows for score in so_far) / rows if rows else float("nan")
+        score, verdict = evaluation.score_block(
+            self.stream,
+            block,
+            predicted,
+            version=version,
+            unretrained=unretrained,
+            majority=self.base.majority,
+            threshold=self.plan.threshold,
+            reference=reference,
+        )
+        self.predicted.append(predicted)
+        self.scores.append(score)
+        self.told(score, verdict)
+        if verdict.drift and len(self.retrains) < self.plan.max_retrains and self.plan.on_drift(score, verdict):
+            self._retrain(block, verdict)
+
+    def _ask(self, block: blocks.Block) -> tuple[np.ndarray, str]:
+        """Served probabilities of a block, proven equal to the local model's."""
+        context = self.stream.rows[max(0, block.start - self.champion.params["history"]) : block.start]
+        served, version = self.serving.predict(self.stream.rows[block.start : block.stop], context)
+        local = models.predict(self.champion.model, self.stream, block.start, block.stop)
+        difference = float(np.abs(served - local).max())
+        self.largest_difference = max(self.largest_difference, difference)
+        if version != self.champion.version or difference > SAME:
+            raise ServingError(
+                f"block {block.index}: version {version} answered {difference:.2g} off the local model of version {self.champion.version}: "
+                "the server holds another model; stop it and deploy again"
+            )
+        return served, version
+
+    def _retrain(self, block: blocks.Block, verdict: Verdict) -> None:
+        cause = Cause(block.index, block.stop, verdict.message)
+        record, winner = retrain.retrain(
+            self.store, self.learner, self.stream, self.champion, cause=cause, plan=self.plan.retrain, parent_run_id=self.base.run_id
+        )
+        if winner is not None:
+            winner = promote(self.registry, self.serving, winner, reason=record.decision)
+            record = replace(record, version=winner.version)
+            self.champion = winner
+            self.served[winner.version] = winner
+        self.retrains.append(record)
+
+    def _log_scores(self, run_id: str) -> None:
+        """Log what was scored, also after a failure or Ctrl-C."""
+        if not self.scores:
+            return
+        series = [{name: getattr(score, name) for name in SERIES} | {"drift": float(score.drift)} for score in self.scores]
+        times = [int(np.datetime64(score.timestamp, "ms").astype(int)) for score in self.scores]
+        tracking.log_series(self.store, run_id, series, times_ms=times)
+        tracking.log_table([vars(score) for score in self.scores], "blocks")
+        drifted = [score for score in self.scores if score.drift]
+        tags = {"driftloop.served_version": self.champion.version}
+        if drifted:
+            tags |= {"driftloop.drift_block": str(drifted[0].block), "driftloop.drift_row": str(drifted[0].stop)}
+        tracking.set_tags(tags)
+        tracking.log_metrics({"served_minus_local": self.largest_difference})
+
+    def _result(self, unretrained: np.ndarray, *, run_id: str, seconds: float) -> WatchResult:
+        plan = self.plan
+        whole = evaluation.summary(self.stream, plan.start, np.concatenate(self.predicted), majority=self.base.majority)
+        labels = self.stream.labels[plan.start : plan.stop]
+        result = WatchResult(
+            stream=self.stream.name,
+            rows=plan.stop - plan.start,
+            block_size=plan.block_size,
+            threshold=plan.threshold,
+            accuracy_without_retraining=float((unretrained == labels).mean()),
+            scores=tuple(self.scores),
+            retrains=tuple(self.retrains),
+            versions=tuple(self._version(version) for version in self.served),
+            served_version=self.champion.version,
+            seconds=seconds,
+            run_id=run_id,
+            **whole,
+        )
+        return replace(result, notes=history_notes(result, self.stream))
+
+    def _version(self, version: str) -> VersionRecord:
+        known = self.served[version]
+        scores = [score for score in self.scores if score.version == version]
+        rows = sum(score.rows for score in scores)
+
+        def mean(name: str) -> float:
+            return sum(getattr(score, name) * score.rows for score in scores) / rows if rows else float("nan")
+
+        return VersionRecord(
+            version=version,
+            run_id=known.run_id,
+            params=dict(known.params),
+            trained_start=known.trained[0],
+            trained_stop=known.trained[1],
+            first_block=scores[0].block if scores else -1,
+            last_block=scores[-1].block if scores else -1,
+            rows=rows,
+            accuracy=mean("accuracy"),
+            accuracy_unretrained=mean("accuracy_unretrained"),
+        )
+
+
+def history_notes(result: WatchResult, stream: Stream) -> tuple[str, ...]:
+    """Say so where a figure uses history, and why it is as high as it is."""
+    seeing = [record for record in result.versions if record.params["history"] > 0 and record.rows]
+    notes = [
+        f"Version {record.version} reads the {record.params['history']} rows before each row it predicts (features only, never labels); "
+        f"its {record.accuracy:.4f} is not to be compared with figures of models that see one row."
+        for record in seeing
+    ]
+    if stream.features == ELEC_FEATURES and any(record.accuracy > PRICE_HISTORY for record in seeing):
+        notes.append(
+            "ELEC's label is defined by its own past: UP means that the price is above its mean over the 48 half-hours before (data/README.md). "
+            "A model that sees a day of prices can work the label out, so it is near 100 % right and needs no further retraining; "
+            "a model that sees one row drifts because that mean moves."
+        )
+    return tuple(notes)

@@ -1,0 +1,90 @@
+"""What the scripts do with their flags before the real work: open the store, load the stream, find or train the base."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from driftloop import base, cli, models, streams, tracking, tuning
+from driftloop.errors import NoBaseRunError
+from driftloop.models import KnownModel
+from driftloop.retrain import RetrainPlan
+from driftloop.settings import RETRAIN_PARAMS
+from driftloop.streams import Stream
+from driftloop.torchserve import Ports
+from driftloop.training import Learner
+
+
+@dataclass(frozen=True)
+class Work:
+    """The open store, the loaded stream and the learner that a script works with."""
+
+    store: tracking.Store
+    stream: Stream
+    learner: Learner
+
+
+def open_work(args: argparse.Namespace, learner: Learner) -> Work:
+    """Load the data first, then open the store: a bad file must leave no trace in MLflow.
+
+    Raises:
+        DataError, TrackingError: as `streams.load` and `tracking.open_store`.
+    """
+    names = [name.strip() for name in args.features.split(",") if name.strip()]
+    stream = streams.load(
+        args.data_path or None, target=args.target or None, time_column=args.time_column or None, features=names or None, bad_rows=args.bad_rows
+    )
+    for line, reason in stream.set_aside[:5]:
+        print(f"set aside line {line}: {reason}", file=sys.stderr)
+    if stream.set_aside:
+        print(f"set aside {len(stream.set_aside)} bad rows in all", file=sys.stderr)
+    return Work(tracking.open_store(args.mlflow_experiment_name or None), stream, learner)
+
+
+def space(args: argparse.Namespace) -> dict[str, Any]:
+    """The search space that the flags ask for."""
+    found = dict(tuning.read_space(Path(args.search_space) if args.search_space else None))
+    return found if args.history == cli.AUTO else found | {"history": {"choices": [args.history]}}
+
+
+def base_plan(args: argparse.Namespace, *, total_trials: int) -> base.TrainPlan:
+    """How the flags want the base model trained."""
+    return base.TrainPlan(space=space(args), total_trials=total_trials, max_epochs=args.max_epochs, seed=args.seed, progress=bar)
+
+
+def retrain_plan(args: argparse.Namespace) -> RetrainPlan:
+    """How the flags want a challenger found and judged."""
+    train = base.TrainPlan(space=space(args), total_trials=args.total_trials, max_epochs=args.max_epochs, seed=args.seed, start=RETRAIN_PARAMS, progress=bar)
+    return RetrainPlan(train, judge_rows=args.judge_rows, validation_rows=args.validation_rows, alpha=args.alpha)
+
+
+def ports(args: argparse.Namespace) -> Ports | None:
+    """The ports that the flags ask for; None for free ones."""
+    return Ports(*range(args.port, args.port + 5)) if args.port else None
+
+
+def bar(iterable: Any = None, **options: Any) -> tqdm:
+    """A progress bar on a terminal, nothing elsewhere."""
+    return tqdm(iterable, leave=False, disable=None, file=sys.stderr, dynamic_ncols=True, **options)
+
+
+def base_model(work: Work, args: argparse.Namespace) -> KnownModel:
+    """The base model of the experiment, or one trained now with --train_base (or on a person's yes).
+
+    Raises:
+        NoBaseRunError: there is none and none was asked for.
+    """
+    try:
+        found = tracking.find_base(work.store, args.base_run_id or None)
+    except NoBaseRunError:
+        question = f"Experiment {work.store.experiment_name!r} holds no base model yet. Train one now?"
+        if not args.train_base and not (cli.on_terminal() and cli.confirm(question)):
+            raise
+        with tracking.run(work.store, "base", role="base") as run_id:
+            return base.train_base(work.store, work.learner, work.stream, base_plan(args, total_trials=0), run_id=run_id)
+    return models.restore(work.store, found.info.run_id, learner=work.learner, stream=work.stream)

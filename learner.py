@@ -1,0 +1,10 @@
+"""The classes that learn ELEC, or any table with a class label, and the files that travel inside the .mar."""
+
+from pathlib import Path
+
+from driftloop.training import Learner
+from elec_datamodule import ElecDataModule
+from elec_model import ElecModel
+
+ROOT = Path(__file__).resolve().parent
+ELEC = Learner(ElecModel, ElecDataModule, model_file=ROOT / "elec_model.py", handler_file=ROOT / "handler.py")

@@ -1,0 +1,61 @@
+"""Retrain a drifted model: tune again in nested child runs, judge the challenger, promote it if it is better.
+
+    python retrain_model.py --max_epochs 3 --mlflow_experiment_name drift2 --total_trials 2
+    python retrain_model.py --mlflow_experiment_name drift2 --torchserve_url http://127.0.0.1:8080    # and swap it in
+
+It trains on the rows up to the drift that the newest deployment found, and on nothing later; without a
+deployment that found drift, on the newest rows of the stream. Champion and challenger are compared on the newest
+rows that neither was fitted on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from driftloop import cli
+
+
+def build_parser() -> cli.Parser:
+    """The flags of this script."""
+    parser = cli.parser("retrain_model.py", __doc__)
+    cli.add_training_flags(parser, total_trials=8, what="sets of parameters to try with Ax, the documented defaults first; at least 1")
+    cli.add_retrain_flags(parser)
+    parser.add_argument("--until_row", type=cli.whole(0), default=0, help="first row that must not be seen; 0: the row after the drifted block")
+    cli.add_tracking_flags(parser, registers=True, base=True)
+    cli.add_serving_flags(parser, starts=False)
+    cli.add_data_flags(parser)
+    return parser
+
+
+def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    """Retrain, judge, promote; give the record."""
+    from dataclasses import asdict, replace
+
+    from driftloop import summary
+    from driftloop.deployment import champion, find_cause, promote_winner
+    from driftloop.retrain import retrain
+    from driftloop.work import base_model, open_work, retrain_plan
+    from learner import ELEC
+
+    plan = retrain_plan(args)
+    plan.check()
+    opened = open_work(args, ELEC)
+    base = base_model(opened, args)
+    served = champion(opened, base, name=args.register_model_name)
+    cause = find_cause(opened, base, served, until_row=args.until_row)
+    record, winner = retrain(opened.store, ELEC, opened.stream, served, cause=cause, plan=plan, parent_run_id=base.run_id)
+    if winner is not None:
+        record = replace(record, version=promote_winner(opened, args, winner, reason=record.decision).version)
+    print(summary.judged_text(record))
+    return {**asdict(record), "base_run_id": base.run_id, "experiment": opened.store.experiment_name}, 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the script; give its exit code."""
+    return cli.run(work, build_parser(), argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
