@@ -38,8 +38,8 @@ def worker_error(log: Path | None, *, name: str, version: str) -> str:
 def server_error(*logs: Path) -> str:
     """The most telling line of a server that ended by itself: the innermost cause, an error, or its last words."""
     lines = [line.strip() for log in logs for line in tail(log) if line.strip()]
-    for marker in ("Caused by: ", "Exception", "Error", "not found"):
-        found = [line for line in lines if marker in line]
-        if found:
-            return found[-1][:300]
+    causes = [line for line in lines if "Caused by: " in line]
+    errors = [line for line in lines if "Exception" in line or "Error" in line]
+    if causes or errors:
+        return (causes[-1:] or errors)[0][:300]
     return lines[-1][:300] if lines else "it said nothing"
