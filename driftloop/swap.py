@@ -99,10 +99,7 @@ def swap_in(
         client.register(mar, name=name, version=version)
         client.wait_ready(name=name, version=version)
         entry = _write(journal, replace(entry, step=GOLDEN))
-        answer = client.predict(golden_rows, context=golden_context, name=name, version=version)
-        gap = _golden_gap(answer.probabilities, golden_probabilities)
-        if not (gap <= GOLDEN_TOLERANCE and set(answer.versions) == {version}):
-            raise ServingError(f"golden predictions differ by {gap:.2g} from the local model's (version {answer.version} answered)")
+        gap = _prove(client, entry, rows=golden_rows, context=golden_context, probabilities=golden_probabilities)
         entry = _write(journal, replace(entry, step=SET_DEFAULT))
         client.set_default(name=name, version=version)
         entry = _write(journal, replace(entry, step=MOVE_ALIAS))
@@ -201,9 +198,14 @@ def _check_start(client: TorchServeClient, *, name: str, version: str, previous_
         raise ServingError(f"{name} {previous_version} is to be replaced but is not served: it has versions {', '.join(registered) or 'none'}")
 
 
-def _golden_gap(served: np.ndarray, local: np.ndarray) -> float:
-    """Largest difference; infinite when the shapes differ."""
-    return float(np.abs(served - local).max()) if served.shape == local.shape else float("inf")
+def _prove(client: TorchServeClient, entry: Entry, *, rows: np.ndarray, context: np.ndarray, probabilities: np.ndarray) -> float:
+    """The largest difference between the served and the local answer; a ServingError when it is too large."""
+    answer = client.predict(rows, context=context, name=entry.name, version=entry.version)
+    same_shape = answer.probabilities.shape == probabilities.shape
+    gap = float(np.abs(answer.probabilities - probabilities).max()) if same_shape else float("inf")
+    if not (gap <= GOLDEN_TOLERANCE and set(answer.versions) == {entry.version}):
+        raise ServingError(f"golden predictions differ by {gap:.2g} from the local model's (version {answer.version} answered)")
+    return gap
 
 
 def _retire_previous(client: TorchServeClient, journal: Path, entry: Entry, *, drain_timeout_s: float) -> bool:

@@ -167,7 +167,7 @@ class TorchServe:
             (folder / "config.properties").write_text(_config(self.ports), encoding="utf-8")
             (folder / "log4j2.xml").write_text(LOG_CONFIG, encoding="utf-8")
             command = [sys.executable, "-m", "ts.model_server", "--start", "--foreground", "--ncs", "--disable-token-auth", "--enable-model-api"]
-            command += ["--model-store", str(self.model_store), "--ts-config", "config.properties", "--log-config", "log4j2.xml"]
+            command += ["--model-store", str(self.model_store), "--log-config", "log4j2.xml"]
             self._server = processes.Server(command, log=folder / "console.log", env=_environment(folder, java_home), folder=folder)
         except OSError as exc:
             raise ServingError(f"TorchServe could not be started: {exc}") from exc
@@ -224,8 +224,6 @@ def _config(ports: Ports) -> str:
         "grpc_inference_port": grpc_inference,
         "grpc_management_address": HOST,
         "grpc_management_port": grpc_management,
-        "disable_token_authorization": "true",
-        "enable_model_api": "true",
         "metrics_mode": "prometheus",
         "disable_system_metrics": "true",  # it would start a Python process a minute
         "load_models": "none",
@@ -239,11 +237,9 @@ def _environment(folder: Path, java_home: Path) -> dict[str, str]:
         "JAVA_HOME": str(java_home),
         "TEMP": str(folder),
         "TMPDIR": str(folder),
-        "LOG_LOCATION": str(folder),
-        "METRICS_LOCATION": str(folder),
         "OMP_NUM_THREADS": "1",  # small matrices: a thread a worker is fastest
         "TS_DECODE_INPUT_REQUEST": "false",  # the handler parses JSON itself, more strictly
-        "TS_CONFIG_FILE": str(folder / "config.properties"),  # beats --ts-config, so ours and not the caller's
+        "TS_CONFIG_FILE": str(folder / "config.properties"),  # would beat --ts-config if the caller had set it
     }
 
 

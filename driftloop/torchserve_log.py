@@ -7,7 +7,8 @@ from pathlib import Path
 
 TAIL_BYTES = 500_000
 ERROR = re.compile(r"(?:[\w.$]+\.)?\w*(?:Error|Exception)\b.*")
-# Set by the frontend around the worker's own error, which stands above it.
+SHUTDOWN = re.compile(r'Exception in thread "Thread-')  # of the hook that runs when the start failed already
+# Raised around the worker's own error, which stands above it.
 WRAPPED = re.compile(r"RuntimeError: \d+ - ")
 
 
@@ -37,9 +38,9 @@ def worker_error(log: Path | None, *, name: str, version: str) -> str:
 
 def server_error(*logs: Path) -> str:
     """The most telling line of a server that ended by itself: the innermost cause, an error, or its last words."""
-    lines = [line.strip() for log in logs for line in tail(log) if line.strip()]
-    causes = [line for line in lines if "Caused by: " in line]
-    errors = [line for line in lines if "Exception" in line or "Error" in line]
-    if causes or errors:
-        return (causes[-1:] or errors)[0][:300]
+    lines = [line.strip() for log in logs for line in tail(log) if line.strip() and not SHUTDOWN.match(line)]
+    for marker in ("Caused by: ", "Invalid ", "Exception", "Error"):
+        found = [line for line in reversed(lines) if marker in line]
+        if found:
+            return found[0][:300]
     return lines[-1][:300] if lines else "it said nothing"
