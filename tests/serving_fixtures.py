@@ -77,5 +77,8 @@ def model_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def torchserve(model_store: Path) -> Iterator[TorchServe]:
     """One real TorchServe for the whole session; tests use model names of their own."""
-    with TorchServe(model_store) as server:
-        yield server
+    server = TorchServe(model_store)
+    try:
+        yield server.start()
+    finally:
+        server.close(grace_s=0)  # nothing is in flight any more

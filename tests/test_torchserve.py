@@ -218,6 +218,7 @@ def test_ports_we_choose_are_chosen_again_when_taken(model_store, monkeypatch):
         monkeypatch.setattr(Ports, "free", lambda: next(choices))
         with TorchServe(model_store) as server:
             assert server.ports == free and server.client.healthy()
+            server.close(grace_s=0)
 
 
 def test_a_server_that_dies_early_says_why(model_store, monkeypatch):
