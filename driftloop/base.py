@@ -62,12 +62,12 @@ def train_base(store: tracking.Store, learner: Learner, stream: Stream, plan: Tr
     study = search_nested(store, learner, stream, plan, train=(first, edge), validation=(edge, stop))
     tracking.autolog()
     fitted = fit(
-        learner, stream, study.best.params, train=(first, stop), test=(stop, len(stream.rows)), max_epochs=plan.max_epochs, seed=plan.seed, progress=True
+        learner, stream, study.best.params, train=(first, stop), test=(stop, len(stream.rows)), max_epochs=plan.max_epochs, seed=plan.seed
     )
     known = models.record(fitted, learner=learner, stream=stream, run_id=run_id)
     log_origin(stream, plan, study)
     figures = test_figures(stream, known)
-    tracking.log_metrics({f"test_{name}": value for name, value in {**figures, **figures.pop("baselines")}.items()})
+    tracking.log_metrics({f"test_{name}": value for name, value in (figures.pop("baselines") | figures).items()})
     return known
 
 

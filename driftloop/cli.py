@@ -36,7 +36,7 @@ def parser(prog: str, description: str) -> Parser:
         pass
 
     made = Parser(prog=prog, description=description, formatter_class=Formatter, allow_abbrev=False)
-    made.add_argument("--json", action="store_true", help="print the result as one JSON object on the last line of stdout, all else on stderr")
+    add_switch(made, "--json", "print the result as one JSON object on the last line of stdout, all else on stderr")
     return made
 
 

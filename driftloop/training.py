@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import TQDMProgressBar
 
 from driftloop.errors import TrainingError
 from driftloop.streams import Stream
@@ -79,7 +78,6 @@ def fit(
     test: Span | None = None,
     max_epochs: int,
     seed: int,
-    progress: bool = False,
 ) -> Fitted:
     """Train a model on the newest `params["window"]` rows of `train`; measure it on later rows.
 
@@ -103,8 +101,7 @@ def fit(
         logger=False,
         enable_checkpointing=False,
         enable_model_summary=False,
-        enable_progress_bar=progress,
-        callbacks=[TQDMProgressBar(leave=False)] if progress else None,
+        enable_progress_bar=False,
         num_sanity_val_steps=0,
         limit_val_batches=1.0 if validation else 0,
         deterministic=True,

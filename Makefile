@@ -1,0 +1,55 @@
+# make run: set up and run the whole lifecycle on the bundled data. make test: set up, lint, types, tests.
+VENV ?= .venv
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := $(VENV)/bin
+EXPERIMENT ?= elec
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-all lint ui figures bench lock clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 is needed, this is " + sys.version.split()[0]) if sys.version_info[:2] != (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run.stamp: requirements.txt requirements.lock | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -c requirements.lock
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -c requirements.lock
+	@touch $@
+
+setup: $(VENV)/run.stamp ## the environment, in .venv
+
+run: $(VENV)/run.stamp ## the whole lifecycle on ELEC; then `make ui` shows it
+	$(BIN)/python lifecycle.py --mlflow_experiment_name $(EXPERIMENT) --report report.html
+
+figures: $(VENV)/run.stamp ## the two lifecycles of the README and their figures
+	$(BIN)/python benchmarks/figures.py
+
+bench: $(VENV)/run.stamp ## scoring through TorchServe, beside the original's way
+	$(BIN)/python benchmarks/scoring.py
+
+lint: $(VENV)/dev.stamp ## ruff, mypy, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint ## lint and the tests, under 15 minutes
+	$(BIN)/python -m pytest
+
+test-all: lint ## the slow tests, too
+	$(BIN)/python -m pytest -m 'slow or not slow'
+
+ui: $(VENV)/run.stamp ## the MLflow UI on what was run here
+	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000
+
+lock: $(VENV)/dev.stamp ## write down what is installed, after a change of the pins
+	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu//' > requirements.lock
+
+clean: ## remove the environment; runs and data stay
+	rm -rf $(VENV)
