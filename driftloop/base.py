@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from driftloop import evaluation, models, tracking, tuning
@@ -29,7 +29,7 @@ class TrainPlan:
     total_trials: int = 0
     max_epochs: int = 3
     seed: int = SEED
-    start: Mapping[str, Any] | None = None  # starting parameters; None: the documented defaults
+    start: Mapping[str, Any] = field(default_factory=lambda: DEFAULT_PARAMS)  # the first set that is tried
     progress: Callable[..., AbstractContextManager[Any]] | None = None
 
 
@@ -45,12 +45,6 @@ def base_span(stream: Stream) -> Span:
     return 0, int(TRAIN_SHARE * rows)
 
 
-def starting_params(plan: TrainPlan) -> dict[str, Any]:
-    """The documented defaults, moved into the space where a domain has one choice."""
-    start = dict(plan.start or DEFAULT_PARAMS)
-    return start | {name: domain["choices"][0] for name, domain in plan.space.items() if len(domain.get("choices", ())) == 1}
-
-
 def train_base(store: tracking.Store, learner: Learner, stream: Stream, plan: TrainPlan, *, run_id: str) -> KnownModel:
     """Search, refit the best on all its rows, measure on the rows to come, log once to the active run.
 
@@ -61,9 +55,7 @@ def train_base(store: tracking.Store, learner: Learner, stream: Stream, plan: Tr
     edge = stop - int(VALIDATION_SHARE * stop)
     study = search_nested(store, learner, stream, plan, train=(first, edge), validation=(edge, stop))
     tracking.autolog()
-    fitted = fit(
-        learner, stream, study.best.params, train=(first, stop), test=(stop, len(stream.rows)), max_epochs=plan.max_epochs, seed=plan.seed
-    )
+    fitted = fit(learner, stream, study.best.params, train=(first, stop), test=(stop, len(stream.rows)), max_epochs=plan.max_epochs, seed=plan.seed)
     known = models.record(fitted, learner=learner, stream=stream, run_id=run_id)
     log_origin(stream, plan, study)
     figures = test_figures(stream, known)
@@ -109,7 +101,7 @@ def search_nested(store: tracking.Store, learner: Learner, stream: Stream, plan:
         return tuning.search(
             evaluate,
             space=plan.space,
-            start=starting_params(plan),
+            start=plan.start,
             total_trials=trials,
             validation_rows=validation[1] - validation[0],
             seed=plan.seed,

@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from driftloop import cli, models, report, swap, tracking
+from driftloop import cli, models, report, runs, swap, tracking
 from driftloop.drift.verdict import Verdict
 from driftloop.errors import SettingsError
 from driftloop.lifecycle import Watch, WatchPlan
@@ -51,7 +51,7 @@ def champion(work: Work, base: KnownModel, *, name: str) -> KnownModel:
     run_id = registry.run_of(version)
     if run_id == base.run_id:
         return base.numbered(version)
-    if tracking.parent_of(work.store, run_id) != base.run_id:
+    if runs.parent_of(work.store, run_id) != base.run_id:
         return base
     return models.restore(work.store, run_id, learner=work.learner, stream=work.stream).numbered(version)
 
@@ -138,7 +138,7 @@ def find_cause(work: Work, base: KnownModel, served: KnownModel, *, until_row: i
     there, known = len(work.stream.rows), served.trained[1]
     if until_row and not known < until_row <= there:
         raise SettingsError(f"--until_row is {until_row}: give {known + 1}..{there}, after the rows the model in service was trained on")
-    block, row = tracking.drift_of(work.store, base.run_id)
+    block, row = runs.drift_of(work.store, base.run_id)
     if until_row:
         return Cause(block, until_row, f"asked for by --until_row {until_row}")
     if row > known:

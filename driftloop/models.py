@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from driftloop import tracking
+from driftloop import runs, tracking
 from driftloop.errors import DataError, TrackingError
 from driftloop.streams import Stream
 from driftloop.training import Fitted, Learner, Span
@@ -77,7 +77,7 @@ def restore(store: tracking.Store, run_id: str, *, learner: Learner, stream: Str
         TrackingError: the run holds none, or it does not fit this model class.
         DataError: it was trained on other columns or labels than the stream has.
     """
-    weights, card = tracking.load_network(store, run_id)
+    weights, card = runs.load_network(store, run_id)
     if tuple(card["features"]) != tuple(stream.features) or list(card["labels"]) != list(stream.label_names):
         raise DataError(
             f"run {run_id} was trained on features {', '.join(card['features'])} and labels {card['labels']}, "

@@ -20,10 +20,10 @@ import mlflow
 import mlflow.pytorch
 import psutil
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Run, RunStatus
+from mlflow.entities import Metric, RunStatus
 from mlflow.exceptions import MlflowException
 
-from driftloop.errors import NoBaseRunError, TrackingError
+from driftloop.errors import TrackingError
 from driftloop.settings import DEFAULT_EXPERIMENT, DEFAULT_STORE
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def open_store(experiment_name: str | None) -> Store:
     """
     uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_STORE
     launcher = os.environ.pop("MLFLOW_RUN_ID", None)  # popped: a later start_run must not attach by surprise
-    with _translated(f"MLflow store {uri}"):
+    with translated(f"MLflow store {uri}"):
         mlflow.set_tracking_uri(uri)
         client = MlflowClient()
         made_in = client.get_run(launcher).info.experiment_id if launcher else None
@@ -85,7 +85,8 @@ def _named_by_environment(client: MlflowClient) -> str:
 
 
 @contextmanager
-def _translated(what: str) -> Iterator[None]:
+def translated(what: str) -> Iterator[None]:
+    """Turn MLflow's error into one of ours that begins with `what`."""
     try:
         yield
     except MlflowException as exc:
@@ -125,7 +126,7 @@ def run(store: Store, name: str, *, role: str, parent_run_id: str | None = None,
     all_tags = {ROLE: role, OWNER: _process_mark(os.getpid()), **(tags or {})}
     status = RunStatus.FAILED
     try:
-        with _translated("MLflow"):
+        with translated("MLflow"):
             if active is None and store.attached_run_id and not _is_ours(store, store.attached_run_id):
                 mlflow.start_run(run_id=store.attached_run_id)
                 all_tags["mlflow.runName"] = name
@@ -172,14 +173,14 @@ def log_params(params: Mapping[str, Any]) -> None:
 
     Autolog comes first and writes what the optimiser really used; MLflow refuses a second value.
     """
-    with _translated("MLflow parameters"):
+    with translated("MLflow parameters"):
         there = mlflow.get_run(_active_run_id()).data.params
         mlflow.log_params({name: value for name, value in params.items() if name not in there})
 
 
 def log_metrics(metrics: Mapping[str, float], *, step: int | None = None) -> None:
     """Log metrics to the active run; nan is left out, for the UI would draw it as 0."""
-    with _translated("MLflow metrics"):
+    with translated("MLflow metrics"):
         mlflow.log_metrics({name: value for name, value in metrics.items() if not math.isnan(value)}, step=step)
 
 
@@ -191,7 +192,7 @@ def log_series(store: Store, run_id: str, rows: Sequence[Mapping[str, float]], *
         for name, value in row.items()
         if not math.isnan(value)
     ]
-    with _translated("MLflow metrics"):
+    with translated("MLflow metrics"):
         for at in range(0, len(metrics), 1000):  # the largest batch MLflow takes
             store.client.log_batch(run_id, metrics=metrics[at : at + 1000])
 
@@ -203,7 +204,7 @@ def set_tags(tags: Mapping[str, str]) -> None:
 
 def log_file(path: Path, folder: str | None = None) -> None:
     """Log a file to the active run."""
-    with _translated(f"MLflow artifact {path.name}"):
+    with translated(f"MLflow artifact {path.name}"):
         mlflow.log_artifact(str(path), folder)
 
 
@@ -212,7 +213,7 @@ def log_table(rows: Sequence[Mapping[str, Any]], name: str) -> None:
     import pandas as pd
 
     frame = pd.DataFrame(list(rows))
-    with _translated(f"MLflow table {name}"), tempfile.TemporaryDirectory() as folder:
+    with translated(f"MLflow table {name}"), tempfile.TemporaryDirectory() as folder:
         mlflow.log_table(frame, f"{name}.json")
         path = Path(folder) / f"{name}.csv"
         frame.to_csv(path, index=False)
@@ -238,7 +239,7 @@ def log_network(model: torch.nn.Module, card: Mapping[str, Any], *, windows: np.
     model.eval()
     with torch.inference_mode():
         answer = model(torch.from_numpy(windows)).numpy()
-    with _translated("MLflow model"), tempfile.TemporaryDirectory() as folder:
+    with translated("MLflow model"), tempfile.TemporaryDirectory() as folder:
         torch.save(model.state_dict(), Path(folder) / "weights.pt")
         (Path(folder) / "card.json").write_text(json.dumps(card, indent=1), encoding="utf-8")
         mlflow.log_artifacts(folder, NETWORK)
@@ -253,75 +254,9 @@ def log_network(model: torch.nn.Module, card: Mapping[str, Any], *, windows: np.
     return info.model_uri
 
 
-def load_network(store: Store, run_id: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Read back the weights and card of a run.
-
-    Raises:
-        TrackingError: the run has none, or they cannot be read.
-    """
-    import torch
-
-    with _translated(f"run {run_id} holds no trained model"), tempfile.TemporaryDirectory() as folder:
-        path = Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=NETWORK, dst_path=folder))
-        card = json.loads((path / "card.json").read_text(encoding="utf-8"))
-        return torch.load(path / "weights.pt", weights_only=True), card
-
-
-def find_base(store: Store, run_id: str | None = None) -> Run:
-    """The base run to work on: the one named, else the newest finished one of the experiment.
-
-    Raises:
-        NoBaseRunError: there is none; the message says what to run.
-        TrackingError: `run_id` is unknown.
-    """
-    if run_id:
-        with _translated(f"--base_run_id {run_id}"):
-            return store.client.get_run(run_id)
-    newest = _newest_base(store, [store.experiment_id])
-    if newest:
-        return newest
-    elsewhere = _newest_base(store, [e.experiment_id for e in store.client.search_experiments()])
-    hint = ""
-    if elsewhere:
-        name = store.client.get_experiment(elsewhere.info.experiment_id).name
-        hint = f", or --base_run_id {elsewhere.info.run_id} for the newest one, in experiment {name!r}"
-    raise NoBaseRunError(
-        f"experiment {store.experiment_name!r} holds no base model yet: run python base_model.py --mlflow_experiment_name {store.experiment_name}, "
-        f"or add --train_base{hint}"
-    )
-
-
-def _newest_base(store: Store, experiments: list[str]) -> Run | None:
-    found = store.client.search_runs(
-        experiments, f"tags.`{ROLE}` = 'base' and attributes.status = 'FINISHED' and tags.`driftloop.has_model` = 'true'", max_results=1
-    )
-    return found[0] if found else None
-
-
-def newest_child(store: Store, parent_run_id: str, *, role: str) -> Run | None:
-    """The newest child run of that role, or None."""
-    found = store.client.search_runs([store.experiment_id], f"tags.`mlflow.parentRunId` = '{parent_run_id}' and tags.`{ROLE}` = '{role}'", max_results=1)
-    return found[0] if found else None
-
-
-def parent_of(store: Store, run_id: str) -> str | None:
-    """The parent of a run, or None when it has none or is gone."""
-    try:
-        return store.client.get_run(run_id).data.tags.get("mlflow.parentRunId")
-    except MlflowException:
-        return None
-
-
-def drift_of(store: Store, base_run_id: str) -> tuple[int, int]:
-    """The drifted block of a base run's newest deployment, and the row after it; (0, 0) when it found none."""
-    found = newest_child(store, base_run_id, role="deployment")
-    tags = found.data.tags if found else {}
-    return int(tags.get("driftloop.drift_block", 0)), int(tags.get("driftloop.drift_row", 0))
-
-
 def log_outcome(store: Store, run_id: str, metrics: Mapping[str, float], *, files: Sequence[Path]) -> None:
     """Log final figures and files to a run, also one that has ended."""
-    with _translated("MLflow metrics"):
+    with translated("MLflow metrics"):
         for name, value in metrics.items():
             if not math.isnan(value):
                 store.client.log_metric(run_id, name, value)

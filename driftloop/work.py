@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from driftloop import base, cli, models, streams, tracking, tuning
+from driftloop import base, cli, models, runs, streams, tracking, tuning
 from driftloop.errors import NoBaseRunError
 from driftloop.models import KnownModel
 from driftloop.retrain import RetrainPlan
@@ -80,7 +80,7 @@ def base_model(work: Work, args: argparse.Namespace) -> KnownModel:
         NoBaseRunError: there is none and none was asked for.
     """
     try:
-        found = tracking.find_base(work.store, args.base_run_id or None)
+        found = runs.find_base(work.store, args.base_run_id or None)
     except NoBaseRunError:
         question = f"Experiment {work.store.experiment_name!r} holds no base model yet. Train one now?"
         if not args.train_base and not (cli.on_terminal() and cli.confirm(question)):

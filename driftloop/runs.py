@@ -1,0 +1,84 @@
+"""Find runs in the MLflow store, and read back what they hold."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import mlflow
+from mlflow.exceptions import MlflowException
+
+from driftloop.errors import NoBaseRunError
+from driftloop.tracking import NETWORK, ROLE, Store, translated
+
+if TYPE_CHECKING:
+    import torch
+    from mlflow.entities import Run
+
+
+def find_base(store: Store, run_id: str | None = None) -> Run:
+    """The base run to work on: the one named, else the newest finished one of the experiment.
+
+    Raises:
+        NoBaseRunError: there is none; the message says what to run.
+        TrackingError: `run_id` is unknown.
+    """
+    if run_id:
+        with translated(f"--base_run_id {run_id}"):
+            return store.client.get_run(run_id)
+    newest = _newest_base(store, [store.experiment_id])
+    if newest:
+        return newest
+    elsewhere = _newest_base(store, [e.experiment_id for e in store.client.search_experiments()])
+    hint = ""
+    if elsewhere:
+        name = store.client.get_experiment(elsewhere.info.experiment_id).name
+        hint = f", or --base_run_id {elsewhere.info.run_id} for the newest one, in experiment {name!r}"
+    raise NoBaseRunError(
+        f"experiment {store.experiment_name!r} holds no base model yet: run python base_model.py --mlflow_experiment_name {store.experiment_name}, "
+        f"or add --train_base{hint}"
+    )
+
+
+def _newest_base(store: Store, experiments: list[str]) -> Run | None:
+    found = store.client.search_runs(
+        experiments, f"tags.`{ROLE}` = 'base' and attributes.status = 'FINISHED' and tags.`driftloop.has_model` = 'true'", max_results=1
+    )
+    return found[0] if found else None
+
+
+def load_network(store: Store, run_id: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Read back the weights and card of a run.
+
+    Raises:
+        TrackingError: the run has none, or they cannot be read.
+    """
+    import torch
+
+    with translated(f"run {run_id} holds no trained model"), tempfile.TemporaryDirectory() as folder:
+        path = Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=NETWORK, dst_path=folder))
+        card = json.loads((path / "card.json").read_text(encoding="utf-8"))
+        return torch.load(path / "weights.pt", weights_only=True), card
+
+
+def newest_child(store: Store, parent_run_id: str, *, role: str) -> Run | None:
+    """The newest child run of that role, or None."""
+    found = store.client.search_runs([store.experiment_id], f"tags.`mlflow.parentRunId` = '{parent_run_id}' and tags.`{ROLE}` = '{role}'", max_results=1)
+    return found[0] if found else None
+
+
+def parent_of(store: Store, run_id: str) -> str | None:
+    """The parent of a run, or None when it has none or is gone."""
+    try:
+        return store.client.get_run(run_id).data.tags.get("mlflow.parentRunId")
+    except MlflowException:
+        return None
+
+
+def drift_of(store: Store, base_run_id: str) -> tuple[int, int]:
+    """The drifted block of a base run's newest deployment, and the row after it; (0, 0) when it found none."""
+    found = newest_child(store, base_run_id, role="deployment")
+    tags = found.data.tags if found else {}
+    return int(tags.get("driftloop.drift_block", 0)), int(tags.get("driftloop.drift_row", 0))
