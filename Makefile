@@ -28,10 +28,10 @@ run: $(VENV)/run.stamp ## the whole lifecycle on ELEC; then `make ui` shows it
 	$(BIN)/python lifecycle.py --mlflow_experiment_name $(EXPERIMENT) --report report.html
 
 figures: $(VENV)/run.stamp ## the two lifecycles of the README and their figures
-	$(BIN)/python benchmarks/figures.py
+	$(BIN)/python -m benchmarks.figures
 
 bench: $(VENV)/run.stamp ## scoring through TorchServe, beside the original's way
-	$(BIN)/python benchmarks/scoring.py
+	$(BIN)/python -m benchmarks.scoring
 
 lint: $(VENV)/dev.stamp ## ruff, mypy, layers
 	$(BIN)/ruff check .

@@ -108,4 +108,4 @@ class WatchResult:
         """The result as plain values; `blocks` is their number, the scores stand in the MLflow table."""
         body = asdict(self)
         scores = body.pop("scores")
-        return {**body, "blocks": len(scores), "drift": self.drift}
+        return {**body, "blocks": len(scores), "drift": self.drift, "drifted_blocks": sum(score["drift"] for score in scores)}

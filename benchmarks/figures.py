@@ -1,0 +1,122 @@
+"""Run the two lifecycles of the README on ELEC and write their figures, into benchmarks/figures.md and the README.
+
+python -m benchmarks.figures                              # about 10 minutes on two cores; a store of its own
+python -m benchmarks.figures --folder /tmp/figures        # keep the stores, reports and results there
+python -m benchmarks.figures --folder /tmp/figures --reuse    # write the page again from those results
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from docs.readme import README, with_block
+from driftloop import cli, kpi, wording
+from driftloop.errors import DriftloopError
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "benchmarks" / "figures.md"
+LIFECYCLES = {"default": [], "history-0": ["--history", "0"]}
+
+
+def build_parser() -> cli.Parser:
+    """The flags of the tool."""
+    parser = cli.Parser(prog="benchmarks.figures", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, help="folder for stores, reports and results; default: a temporary one")
+    parser.add_argument("--reuse", action="store_true", help="do not run what has a result in --folder already")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run, then write both files; 0, or the exit code of a lifecycle that failed."""
+    try:
+        args = build_parser().parse_args(argv)
+        with contextlib.nullcontext(args.folder) if args.folder else tempfile.TemporaryDirectory(prefix="driftloop-figures-") as folder:
+            results = {name: run_lifecycle(flags, Path(folder) / name, reuse=args.reuse) for name, flags in LIFECYCLES.items()}
+        block = figures_text(results)
+        page = with_block(README.read_text(encoding="utf-8"), "figures", block)
+    except DriftloopError as exc:
+        print(f"benchmarks.figures: error: {exc}", file=sys.stderr)
+        return exc.exit_code
+    except subprocess.CalledProcessError as exc:
+        print(f"benchmarks.figures: error: {' '.join(map(str, exc.cmd))} ended with exit code {exc.returncode}", file=sys.stderr)
+        return exc.returncode
+    PAGE.write_text(block, encoding="utf-8")
+    README.write_text(page, encoding="utf-8")
+    print(block)
+    return 0
+
+
+def run_lifecycle(flags: list[str], folder: Path, *, reuse: bool) -> dict[str, Any]:
+    """The result of lifecycle.py with these flags, in a store of its own; `folder` gets result.json and report.html.
+
+    Raises:
+        subprocess.CalledProcessError: it failed.
+    """
+    kept = folder / "result.json"
+    if not (reuse and kept.exists()):
+        folder.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, str(ROOT / "lifecycle.py"), *flags, "--json", "--report", "report.html", "--mlflow_experiment_name", "elec"]
+        environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{folder.resolve() / 'mlflow.db'}"}
+        print(f"running lifecycle.py {' '.join(flags)}", file=sys.stderr)
+        done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+        kept.write_text(done.stdout.splitlines()[-1], encoding="utf-8")
+    result: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
+    return result
+
+
+def figures_text(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """The figures of the lifecycles side by side, as a Markdown table."""
+    columns = {name: [f"`{' '.join(['python lifecycle.py', *LIFECYCLES[name]])}`", *_cells(result)] for name, result in results.items()}
+    titles = [
+        "command",
+        "rows, in blocks",
+        "**accuracy of the served model, %**",
+        "95 % interval, rows taken as independent",
+        "base model, never retrained, same rows, %",
+        "**gain, points**",
+        "no change, row by row, %",
+        "same time yesterday, %",
+        "majority class, %",
+        "κ-temporal",
+        "blocks under the threshold",
+        "retrains, promotions",
+        "history of the version served at the end, rows",
+        "whole run on two cores",
+    ]
+    lines = ["| | the search may choose a history | one row at a time |", "|---|" + "---:|" * len(columns)]
+    lines += [f"| {title} | {' | '.join(column[at] for column in columns.values())} |" for at, title in enumerate(titles)]
+    return "\n".join(lines) + "\n"
+
+
+def _cells(result: Mapping[str, Any]) -> list[str]:
+    accuracy, unretrained, rows = result["accuracy"], result["accuracy_without_retraining"], result["rows"]
+    lower, upper = kpi.wilson_interval(round(accuracy * rows), rows)
+    free = result["baselines"]
+    served = next(version for version in result["versions"] if version["version"] == result["served_version"])
+    promoted = sum(record["promoted"] for record in result["retrains"])
+    return [
+        f"{rows:,} in {result['blocks']:,} of {result['block_size']}",
+        f"**{wording.percent(accuracy, digits=2)}**",
+        f"{wording.percent(lower, digits=2)} to {wording.percent(upper, digits=2)}",
+        wording.percent(unretrained, digits=2),
+        f"**{wording.points(accuracy - unretrained)}**",
+        *(wording.percent(free[name], digits=2) for name in ("no_change", "same_time_yesterday", "majority")),
+        wording.number(result["kappa_temporal"]),
+        str(result["drifted_blocks"]),
+        f"{len(result['retrains'])}, {promoted}",
+        str(served["params"]["history"]),
+        wording.duration(result["seconds"]),
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,223 @@
+"""Time the scoring of ELEC's last 30 % through a real TorchServe, and check every served answer.
+
+    python -m benchmarks.scoring                  # 13,594 rows; writes benchmarks/scoring.md
+    python -m benchmarks.scoring --rows 2000 --out /tmp/scoring.md
+
+Two ways are timed in the same run, on the same server and model: one request a day block, as the lifecycle does; and
+the way of the example this project descends from, which deploys anew before each block and sends one request a row.
+The second is run on a few blocks and extrapolated. The known answer: served and local probabilities agree to 1e-6.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from driftloop import cli, settings
+from driftloop.errors import DriftloopError, ServingError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from driftloop.blocks import Block
+    from driftloop.streams import Stream
+    from driftloop.torchserve import TorchServe, TorchServeClient
+    from driftloop.training import Fitted
+
+NAME = "bench"
+HISTORIES = (0, 48)
+SAME = 1e-6  # largest difference allowed between a served probability and the local model's
+PAGE = Path(__file__).with_suffix(".md")
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One model's scoring, both ways; seconds of the requests alone, without training and starting the server."""
+
+    history: int
+    rows: int
+    blocks: int
+    seconds: float  # one request a block, all blocks
+    difference: float  # largest |served - local| over all rows
+    rowwise_blocks: int  # blocks on which the original's way was run
+    rowwise_rows: int
+    rowwise_seconds: float
+    deploy_seconds: float  # of these: deploying anew
+
+    @property
+    def extrapolated(self) -> float:
+        """Seconds of the original's way over all blocks, were they all as the measured ones."""
+        requests = (self.rowwise_seconds - self.deploy_seconds) / self.rowwise_rows * self.rows
+        return requests + self.deploy_seconds / self.rowwise_blocks * self.blocks
+
+
+def build_parser() -> cli.Parser:
+    """The flags of the benchmark."""
+    parser = cli.Parser(prog="benchmarks.scoring", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=cli.whole(1), default=0, help="rows after the training rows to score; default: all")
+    parser.add_argument("--block_size", type=cli.whole(1), default=48, help="rows a block and request (default: %(default)s, a day)")
+    parser.add_argument("--rowwise_blocks", type=cli.whole(1), default=5, help="blocks on which the original's way is timed (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=PAGE, help="Markdown file to write")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the benchmark; 0 when all answers were right."""
+    settings.quiet_environment()
+    try:
+        args = build_parser().parse_args(argv)
+        timings = measure(rows=args.rows, block_size=args.block_size, rowwise_blocks=args.rowwise_blocks)
+    except DriftloopError as exc:
+        print(f"benchmarks.scoring: error: {exc}", file=sys.stderr)
+        return exc.exit_code
+    command = " ".join(["python -m benchmarks.scoring", *(sys.argv[1:] if argv is None else argv)])
+    text = page(timings, command=command, block_size=args.block_size)
+    args.out.write_text(text, encoding="utf-8")
+    print(text)
+    return 0
+
+
+def measure(*, rows: int, block_size: int, rowwise_blocks: int) -> list[Timing]:
+    """Train a model of each history, serve it, time both ways.
+
+    Raises:
+        ServingError: TorchServe failed, or an answer is not the local model's.
+    """
+    from driftloop import streams
+    from driftloop.base import base_span
+    from driftloop.blocks import cut
+    from driftloop.torchserve import TorchServe
+    from driftloop.training import fit
+    from learner import ELEC
+
+    stream = streams.load(None)
+    span = base_span(stream)
+    stop = span[1] + rows if rows else len(stream.rows)
+    blocks = list(cut(span[1], stop, block_size=block_size))
+    timings = []
+    with tempfile.TemporaryDirectory(prefix="driftloop-bench-") as folder, TorchServe(Path(folder)) as server:
+        for history in HISTORIES:
+            fitted = fit(ELEC, stream, settings.DEFAULT_PARAMS | {"history": history}, train=span, max_epochs=3, seed=settings.SEED)
+            print(f"history {history}: trained, scoring", file=sys.stderr)
+            timings.append(time_both(server, stream, fitted, blocks, rowwise=blocks[:rowwise_blocks]))
+    return timings
+
+
+def time_both(server: TorchServe, stream: Stream, fitted: Fitted, blocks: list[Block], *, rowwise: list[Block]) -> Timing:
+    """Deploy a model and score the blocks, a request each; then a few of them the original's way."""
+    import numpy as np
+
+    from driftloop import models
+
+    history = fitted.params["history"]
+    version = str(history)
+    mar = archive_of(fitted, stream, version=version, store=server.model_store)
+    client = server.client
+    deploy(client, mar, version=version)
+    served, seconds = score(client, stream, ((block.start, block.stop) for block in blocks), history=history)
+    difference = float(np.abs(served - models.predict(fitted.model, stream, blocks[0].start, blocks[-1].stop)).max())
+    deploying = asking = 0.0
+    for block in rowwise:
+        started = time.perf_counter()
+        client.unregister(name=NAME, version=version)
+        deploy(client, mar, version=version)
+        deploying += time.perf_counter() - started
+        singly, took = score(client, stream, ((row, row + 1) for row in range(block.start, block.stop)), history=history)
+        difference = max(difference, float(np.abs(singly - models.predict(fitted.model, stream, block.start, block.stop)).max()))
+        asking += took
+    client.unregister(name=NAME, version=version)
+    if difference > SAME:
+        raise ServingError(f"history {history}: served probabilities are {difference:.2g} off the local model's, more than {SAME:g}")
+    return Timing(
+        history=history,
+        rows=len(served),
+        blocks=len(blocks),
+        seconds=seconds,
+        difference=difference,
+        rowwise_blocks=len(rowwise),
+        rowwise_rows=sum(block.rows for block in rowwise),
+        rowwise_seconds=deploying + asking,
+        deploy_seconds=deploying,
+    )
+
+
+def archive_of(fitted: Fitted, stream: Stream, *, version: str, store: Path) -> Path:
+    """The .mar of a fitted model."""
+    from driftloop.archive import build_mar
+    from learner import ELEC
+
+    card = {
+        "class": ELEC.model.__name__,
+        "module": ELEC.model_file.name,
+        "arguments": dict(fitted.model.hparams),
+        "features": list(stream.features),
+        "labels": list(stream.label_names),
+        "version": version,
+    }
+    return build_mar(
+        name=NAME, version=version, card=card, state_dict=fitted.model.state_dict(), model_file=ELEC.model_file, handler_file=ELEC.handler_file, store=store
+    )
+
+
+def deploy(client: TorchServeClient, mar: Path, *, version: str) -> None:
+    """Register the archive and wait until its worker is READY."""
+    client.register(mar, name=NAME, version=version)
+    client.wait_ready(name=NAME, version=version)
+
+
+def score(client: TorchServeClient, stream: Stream, spans: Iterable[tuple[int, int]], *, history: int) -> tuple[np.ndarray, float]:
+    """Served probabilities of spans of rows, a request each, and the seconds that the requests took."""
+    import numpy as np
+
+    started = time.perf_counter()
+    parts = [client.predict(stream.rows[start:stop], name=NAME, context=stream.rows[max(0, start - history) : start]).probabilities for start, stop in spans]
+    return np.concatenate(parts), time.perf_counter() - started
+
+
+def page(timings: list[Timing], *, command: str, block_size: int) -> str:
+    """The figures as Markdown."""
+    lines = [
+        "# Scoring through TorchServe",
+        "",
+        f"Written by `{command}`, on two cores, CPU only, with one TorchServe worker on the same machine.",
+        f"The model is the documented default, trained on the oldest 70 % of ELEC; the rows after those are scored in blocks of {block_size}.",
+        "Times are of one machine, which may have been busy: trust the ratios.",
+        "",
+        "| history | rows | blocks | one request a block, s | rows/s | the original's way, extrapolated, s | ratio | largest difference |",
+        "|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for one in timings:
+        lines.append(
+            f"| {one.history} | {one.rows:,} | {one.blocks:,} | {one.seconds:.1f} | {one.rows / one.seconds:,.0f} "
+            f"| {one.extrapolated:,.0f} | {one.extrapolated / one.seconds:.0f} : 1 | {one.difference:.1e} |"
+        )
+    lines += [
+        "",
+        "The original's way deploys anew before each block (unregister, register, wait until the worker is READY) and sends one request a row.",
+        "Of it was measured, in the same run:",
+        "",
+    ]
+    for one in timings:
+        asking = one.rowwise_seconds - one.deploy_seconds
+        lines.append(
+            f"- history {one.history}: {one.rowwise_blocks} blocks, {one.rowwise_rows} rows in {one.rowwise_seconds:.1f} s. "
+            f"Deploying took {one.deploy_seconds:.1f} s of these ({one.deploy_seconds / one.rowwise_blocks:.1f} s each), "
+            f"the requests {asking:.1f} s ({one.rowwise_rows / asking:.0f} rows/s)."
+        )
+    lines += [
+        "",
+        f"The largest difference is that between a served probability and the local model's, over all rows and both ways; over {SAME:g} the run fails.",
+        "With history 48 each request carries up to 48 rows of context as well.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
