@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from driftloop import evaluation, models, tracking, tuning
 from driftloop.errors import DataError, SettingsError
 from driftloop.models import KnownModel
@@ -89,21 +91,20 @@ def search_nested(store: tracking.Store, learner: Learner, stream: Stream, plan:
     trials = max(1, plan.total_trials)
     with (plan.progress or _no_progress)(total=trials, desc="trials", unit="trial") as bar:
 
-        def evaluate(index: int, params: dict[str, Any]) -> float:
+        def evaluate(index: int, params: dict[str, Any]) -> np.ndarray:
             with tracking.run(store, f"trial-{index:02d}", role="trial"):
                 tracking.autolog()
                 fitted = fit(learner, stream, params, train=train, validation=validation, max_epochs=plan.max_epochs, seed=plan.seed)
                 tracking.log_params({**params, "train_start": fitted.trained[0], "train_stop": fitted.trained[1]})
             if bar is not None:
                 bar.update()
-            return fitted.metrics[tuning.OBJECTIVE]
+            return models.predict(fitted.model, stream, *validation).argmax(axis=1) == stream.labels[slice(*validation)]
 
         return tuning.search(
             evaluate,
             space=plan.space,
             start=plan.start,
             total_trials=trials,
-            validation_rows=validation[1] - validation[0],
             seed=plan.seed,
         )
 

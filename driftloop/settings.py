@@ -22,12 +22,12 @@ DEFAULT_PARAMS: Final[dict[str, Any]] = {
 }
 
 # A retrain starts its search here: the newest week, because the regime has just changed.
-RETRAIN_PARAMS: Final[dict[str, Any]] = {**DEFAULT_PARAMS, "window": 336, "lr": 0.02}
+RETRAIN_PARAMS: Final[dict[str, Any]] = {**DEFAULT_PARAMS, "window": 336, "lr": 0.01}
 
 TRAIN_SHARE: Final = 0.7  # of the stream, for the base model with its validation rows; the rest is to come
 VALIDATION_SHARE: Final = 0.1  # of those rows, the newest: they choose between trials
 VALIDATION_ROWS: Final = 336  # the same in a retrain, in rows
-JUDGE_ROWS: Final = 96  # newest rows that neither champion nor challenger was fitted on
+JUDGE_ROWS: Final = 48  # newest rows that neither champion nor challenger was fitted on: a day of ELEC
 JUDGE_ALPHA: Final = 0.1  # a challenger must be better than chance would make it in 1 of 10 cases
 
 DEFAULT_EXPERIMENT: Final = "Default"

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import yaml
 
+from driftloop import kpi
 from driftloop.errors import SettingsError, TrainingError
 
 # The documented search space. `history` and `window` count rows.
@@ -26,7 +28,8 @@ DEFAULT_SPACE: Final[dict[str, Any]] = {
     "depth": {"choices": [0, 1, 2]},
 }
 OBJECTIVE: Final = "val_accuracy"
-NOISE: Final = 2.0  # standard errors by which a trial must lead the starting point
+NOISE: Final = 0.05  # chance, over all trials, that a lead which is only noise moves the choice off the starting point
+Evaluate = Callable[[int, dict[str, Any]], np.ndarray]
 # (smallest, largest, whole number) of every parameter that may be searched.
 LIMITS: Final[dict[str, tuple[float, float, bool]]] = {
     "history": (0, 10_000, True),
@@ -41,11 +44,19 @@ LIMITS: Final[dict[str, tuple[float, float, bool]]] = {
 
 @dataclass(frozen=True)
 class Trial:
-    """One evaluated set of parameters; `value` is the objective, nan when the fit failed."""
+    """One evaluated set of parameters.
+
+    `correct` is True where a validation row was predicted rightly, (rows,); empty when the fit failed.
+    """
 
     index: int
     params: dict[str, Any]
-    value: float
+    correct: np.ndarray
+
+    @property
+    def value(self) -> float:
+        """The objective: validation accuracy, 0..1; nan when the fit failed."""
+        return float(self.correct.mean()) if self.correct.size else math.nan
 
 
 @dataclass(frozen=True)
@@ -121,27 +132,25 @@ def _configure(space: Mapping[str, Any], *, seed: int) -> Any:
 
 
 def search(
-    evaluate: Callable[[int, dict[str, Any]], float],
+    evaluate: Evaluate,
     *,
     space: Mapping[str, Any],
     start: Mapping[str, Any],
     total_trials: int,
-    validation_rows: int,
     seed: int,
 ) -> Study:
     """Evaluate `total_trials` sets of parameters; the first is `start`, the documented defaults.
 
-    The best is the trial with the highest objective, unless `start` lies within two standard errors of it: then
-    the lead may be noise and `start` stays. It is the one-standard-error rule of Breiman et al. (1984, section
-    3.4.3) made stricter, because the highest of many noisy figures is too high.
+    The best is the trial with the highest objective, if its lead over `start` is more than noise: an exact
+    McNemar test on the validation rows, corrected for the number of trials (Bonferroni), for the highest of many
+    noisy figures is too high. Else `start` stays.
 
     Args:
-        evaluate: takes the trial's number and all its parameters, gives the objective (higher is
-            better, measured on rows after the training rows); may raise TrainingError.
+        evaluate: takes the trial's number and all its parameters, says which validation rows (the same
+            in every trial, after the training rows) it predicts rightly; may raise TrainingError.
         space: domains as in `DEFAULT_SPACE`; a domain of one choice is fixed.
         start: a value for every parameter, also for those outside the space.
         total_trials: at least 1.
-        validation_rows: rows that the objective, a share in 0..1, is measured on.
         seed: fixes the search, so a study can be repeated.
 
     Raises:
@@ -164,24 +173,28 @@ def search(
                 warnings.simplefilter("ignore")  # "A not p.d., added jitter": BoTorch mends it itself
                 number, chosen = next(iter(client.get_next_trials(max_trials=1).items()))
             params = fixed | chosen
-        value = _evaluate(evaluate, index, params)
-        trials.append(Trial(index, params, value))
+        trials.append(Trial(index, params, _evaluate(evaluate, index, params)))
         if client is not None and number is not None:
-            _tell(client, number, value)
+            _tell(client, number, trials[-1].value)
     finished = [trial for trial in trials if not math.isnan(trial.value)]
     if not finished:
         raise TrainingError(f"none of {len(trials)} trials gave a model: lower the learning rates or give more training rows")
     highest = max(finished, key=lambda trial: trial.value)
-    error = math.sqrt(highest.value * (1 - highest.value) / validation_rows)
-    best = trials[0] if trials[0].value >= highest.value - NOISE * error else highest
-    return Study(tuple(trials), best)
+    return Study(tuple(trials), highest if _leads(highest, trials[0], of=len(finished)) else trials[0])
 
 
-def _evaluate(evaluate: Callable[[int, dict[str, Any]], float], index: int, params: dict[str, Any]) -> float:
+def _leads(trial: Trial, start: Trial, *, of: int) -> bool:
+    """True when a trial is better than the starting point by more than noise, as the highest of so many."""
+    if trial is start or not start.correct.size:
+        return True
+    return kpi.paired_p_value(start.correct, trial.correct) <= NOISE / (of - 1)
+
+
+def _evaluate(evaluate: Evaluate, index: int, params: dict[str, Any]) -> np.ndarray:
     try:
         return evaluate(index, params)
     except TrainingError:
-        return float("nan")
+        return np.empty(0, bool)
 
 
 def _attach(client: Any, free: Mapping[str, Any], params: Mapping[str, Any]) -> int | None:
