@@ -34,10 +34,11 @@ def build_parser() -> cli.Parser:
 def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """Deploy, watch, decide; give the result."""
     from driftloop import summary
-    from driftloop.deployment import OnDrift, champion, log_outcome, watch_served
+    from driftloop.deployment import OnDrift, champion, check_places, log_outcome, watch_served
     from driftloop.work import base_model, open_work
     from learner import ELEC
 
+    check_places(args)
     opened = open_work(args, ELEC)
     base = base_model(opened, args)
     decide = OnDrift(args.on_drift)

@@ -37,16 +37,19 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     from dataclasses import replace
 
     from driftloop import base, summary, tracking
-    from driftloop.deployment import OnDrift, log_outcome, watch_served
+    from driftloop.deployment import OnDrift, check_places, log_outcome, watch_plan, watch_served
     from driftloop.work import base_plan, open_work
     from learner import ELEC
 
     started = time.monotonic()
+    check_places(args)
     opened = open_work(args, ELEC)
+    decide = OnDrift(args.on_drift)
+    watch_plan(opened, args, trained_stop=base.base_span(opened.stream)[1], decide=decide)  # refuse before the training what cannot be watched after it
     with tracking.run(opened.store, "lifecycle", role="base") as run_id:
         print("training the base model", file=sys.stderr)
         known = base.train_base(opened.store, ELEC, opened.stream, base_plan(args, total_trials=args.base_trials), run_id=run_id)
-        result = watch_served(opened, args, known, served=known, decide=OnDrift(args.on_drift))
+        result = watch_served(opened, args, known, served=known, decide=decide)
         result = replace(result, run_id=run_id, seconds=time.monotonic() - started)
         log_outcome(opened, args, result)
     print(summary.summary_text(result))

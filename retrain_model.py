@@ -36,11 +36,14 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     from driftloop import summary
     from driftloop.deployment import champion, find_cause, promote_winner
     from driftloop.retrain import retrain
+    from driftloop.serving import check_server
     from driftloop.work import base_model, open_work, retrain_plan
     from learner import ELEC
 
     plan = retrain_plan(args)
     plan.check()
+    if args.torchserve_url:
+        check_server(url=args.torchserve_url, ports=None)
     opened = open_work(args, ELEC)
     base = base_model(opened, args)
     served = champion(opened, base, name=args.register_model_name)

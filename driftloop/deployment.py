@@ -16,7 +16,7 @@ from driftloop.models import KnownModel
 from driftloop.registry import CHAMPION, Registry
 from driftloop.results import BlockScore, WatchResult
 from driftloop.retrain import Cause
-from driftloop.serving import TorchServeDeployment, promote, torchserve
+from driftloop.serving import TorchServeDeployment, check_server, promote, torchserve
 from driftloop.torchserve import TorchServeClient
 from driftloop.work import Work, bar, ports, retrain_plan
 
@@ -56,27 +56,37 @@ def champion(work: Work, base: KnownModel, *, name: str) -> KnownModel:
     return models.restore(work.store, run_id, learner=work.learner, stream=work.stream).numbered(version)
 
 
-def rows_to_score(work: Work, args: argparse.Namespace, known: KnownModel) -> tuple[int, int]:
-    """The rows after those the model was trained on.
+def check_places(args: argparse.Namespace) -> None:
+    """Refuse a server that cannot be had and a report that cannot be written, before anything is trained.
+
+    Raises:
+        DriftloopError, ServingError: as `report.check_place` and `serving.check_server`.
+    """
+    check_server(url=args.torchserve_url or None, ports=ports(args))
+    if args.report:
+        report.check_place(Path(args.report))
+
+
+def rows_to_score(work: Work, args: argparse.Namespace, *, trained_stop: int) -> tuple[int, int]:
+    """The rows from `trained_stop` on: those after the rows that the model was trained on.
 
     Raises:
         SettingsError: more rows are asked for than there are.
     """
-    start, there = known.trained[1], len(work.stream.rows)
+    start, there = trained_stop, len(work.stream.rows)
     stop = start + args.test_data_rows if args.test_data_rows else there
     if stop > there or start >= there:
         raise SettingsError(f"--test_data_rows is {args.test_data_rows}, but only {there - start} rows come after the {start} that the model was trained on")
     return start, stop
 
 
-def watch_served(work: Work, args: argparse.Namespace, base: KnownModel, *, served: KnownModel, decide: OnDrift) -> WatchResult:
-    """Put `served` behind TorchServe, watch it over the rows that the flags ask for, and log the report.
+def watch_plan(work: Work, args: argparse.Namespace, *, trained_stop: int, decide: OnDrift) -> WatchPlan:
+    """What the flags want watched after the rows up to `trained_stop`.
 
     Raises:
-        SettingsError: the rows or blocks asked for do not exist.
-        ServingError: TorchServe did not start, load or answer rightly.
+        SettingsError: the rows or blocks asked for do not exist, or a retrain has no trials.
     """
-    start, stop = rows_to_score(work, args, served)
+    start, stop = rows_to_score(work, args, trained_stop=trained_stop)
     plan = WatchPlan(
         start=start,
         stop=stop,
@@ -87,6 +97,17 @@ def watch_served(work: Work, args: argparse.Namespace, base: KnownModel, *, serv
         retrain=retrain_plan(args),
     )
     plan.check()
+    return plan
+
+
+def watch_served(work: Work, args: argparse.Namespace, base: KnownModel, *, served: KnownModel, decide: OnDrift) -> WatchResult:
+    """Put `served` behind TorchServe and watch it over the rows that the flags ask for.
+
+    Raises:
+        SettingsError: as `watch_plan`.
+        ServingError: TorchServe did not start, load or answer rightly.
+    """
+    plan = watch_plan(work, args, trained_stop=served.trained[1], decide=decide)
     registry = Registry(work.store.client, args.register_model_name)
     with torchserve(url=args.torchserve_url or None, ports=ports(args)) as (client, folder):
         serving = served_by(work, args, client, folder, registry)

@@ -13,6 +13,7 @@ from driftloop.errors import DataError, TrackingError
 from driftloop.streams import Stream
 from driftloop.training import Fitted, Learner, Span
 
+CARD_KEYS = frozenset({"arguments", "features", "labels", "params", "trained", "majority"})  # what `restore` builds a model from
 NEEDED = ("torch", "pytorch-lightning", "torchmetrics", "numpy")  # what the logged model needs to be loaded again
 
 
@@ -78,6 +79,9 @@ def restore(store: tracking.Store, run_id: str, *, learner: Learner, stream: Str
         DataError: it was trained on other columns or labels than the stream has.
     """
     weights, card = runs.load_network(store, run_id)
+    missing = CARD_KEYS - card.keys()
+    if missing:
+        raise TrackingError(f"the model of run {run_id} cannot be read (its card lacks {', '.join(sorted(missing))}): train a new base model")
     if tuple(card["features"]) != tuple(stream.features) or list(card["labels"]) != list(stream.label_names):
         raise DataError(
             f"run {run_id} was trained on features {', '.join(card['features'])} and labels {card['labels']}, "

@@ -32,8 +32,25 @@ def write_report(result: WatchResult, path: Path) -> Path:
         finally:
             aside.unlink(missing_ok=True)
     except OSError as exc:
-        raise DriftloopError(f"the report cannot be written to {path}: {exc.strerror}; give another place") from exc
+        raise _unwritable(path, exc.strerror) from exc
     return path
+
+
+def check_place(path: Path) -> None:
+    """Refuse a place where no report can be written, before the work that it is to tell of.
+
+    Raises:
+        DriftloopError: it is a folder, or lies where no file can be made.
+    """
+    nearest = next(folder for folder in path.absolute().parents if folder.exists())
+    if path.is_dir():
+        raise _unwritable(path, "it is a folder")
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise _unwritable(path, f"{nearest} is not a folder that may be written to")
+
+
+def _unwritable(path: Path, reason: str | None) -> DriftloopError:
+    return DriftloopError(f"the report cannot be written to {path}: {reason}; give another place")
 
 
 def report_html(result: WatchResult) -> str:

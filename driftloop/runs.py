@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import shlex
 import tempfile
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import mlflow
 from mlflow.exceptions import MlflowException
 
-from driftloop.errors import NoBaseRunError
+from driftloop.errors import NoBaseRunError, TrackingError
 from driftloop.tracking import NETWORK, ROLE, Store, translated
 
 if TYPE_CHECKING:
@@ -36,10 +38,8 @@ def find_base(store: Store, run_id: str | None = None) -> Run:
     if elsewhere:
         name = store.client.get_experiment(elsewhere.info.experiment_id).name
         hint = f", or --base_run_id {elsewhere.info.run_id} for the newest one, in experiment {name!r}"
-    raise NoBaseRunError(
-        f"experiment {store.experiment_name!r} holds no base model yet: run python base_model.py --mlflow_experiment_name {store.experiment_name}, "
-        f"or add --train_base{hint}"
-    )
+    flag = f"--mlflow_experiment_name {shlex.quote(store.experiment_name)}"
+    raise NoBaseRunError(f"experiment {store.experiment_name!r} holds no base model yet: run python base_model.py {flag}, or add --train_base{hint}")
 
 
 def _newest_base(store: Store, experiments: list[str]) -> Run | None:
@@ -59,8 +59,11 @@ def load_network(store: Store, run_id: str) -> tuple[dict[str, torch.Tensor], di
 
     with translated(f"run {run_id} holds no trained model"), tempfile.TemporaryDirectory() as folder:
         path = Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=NETWORK, dst_path=folder))
-        card = json.loads((path / "card.json").read_text(encoding="utf-8"))
-        return torch.load(path / "weights.pt", weights_only=True), card
+        try:
+            card = json.loads((path / "card.json").read_text(encoding="utf-8"))
+            return torch.load(path / "weights.pt", weights_only=True), card
+        except (OSError, ValueError, RuntimeError, EOFError, UnpicklingError) as exc:
+            raise TrackingError(f"the model of run {run_id} cannot be read ({type(exc).__name__}): train a new base model") from exc
 
 
 def newest_child(store: Store, parent_run_id: str, *, role: str) -> Run | None:

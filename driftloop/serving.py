@@ -16,7 +16,7 @@ from driftloop.errors import ServingError
 from driftloop.models import KnownModel
 from driftloop.registry import Registry
 from driftloop.streams import Stream
-from driftloop.torchserve import Ports, TorchServe, TorchServeClient
+from driftloop.torchserve import Ports, TorchServe, TorchServeClient, find_java_home
 from driftloop.training import Learner
 
 GOLDEN_ROWS = 8  # predictions that a new version must get right before it takes traffic
@@ -104,6 +104,28 @@ def promote(registry: Registry, serving: Serving, winner: KnownModel, *, reason:
     return winner
 
 
+def check_server(*, url: str | None, ports: Ports | None) -> None:
+    """Refuse what `torchserve` could not serve on, before the work that leads there.
+
+    Raises:
+        ServingError: none answers at `url`, or a port for ours is taken.
+        JavaMissingError: there is no Java for ours.
+    """
+    if url:
+        _running(url)
+        return
+    find_java_home()
+    if ports:
+        ports.check()
+
+
+def _running(url: str) -> TorchServeClient:
+    client = TorchServeClient.from_url(url)
+    if not client.healthy():
+        raise ServingError(f"--torchserve_url {url}: no TorchServe answers there; start it, or leave the flag out to have one started")
+    return client
+
+
 @contextmanager
 def torchserve(*, url: str | None, ports: Ports | None) -> Iterator[tuple[TorchServeClient, Path]]:
     """A TorchServe and the folder for its archives: the running one at `url`, else one of our own that ends with us.
@@ -113,9 +135,7 @@ def torchserve(*, url: str | None, ports: Ports | None) -> Iterator[tuple[TorchS
         JavaMissingError: there is no Java for ours.
     """
     if url:
-        client = TorchServeClient.from_url(url)
-        if not client.healthy():
-            raise ServingError(f"--torchserve_url {url}: no TorchServe answers there; start it, or leave the flag out to have one started")
+        client = _running(url)
         # The journal outlives us, as that server does.
         folder = Path(".driftloop") / url.split("//")[-1].strip("/").replace(":", "-")
         folder.mkdir(parents=True, exist_ok=True)

@@ -75,6 +75,16 @@ class Ports:
             for one in sockets:
                 one.close()
 
+    def check(self) -> None:
+        """Refuse ports that another program listens on.
+
+        Raises:
+            ServingError: one of them is taken.
+        """
+        taken = self.taken()
+        if taken:
+            raise ServingError(f"TorchServe cannot use its port, {', '.join(taken)} is taken: end what listens there or give other ports")
+
     def taken(self) -> list[str]:
         """Those that another program listens on, as "inference 8080"."""
         return [f"{what} {port}" for what, port in asdict(self).items() if _taken(port)]
@@ -128,8 +138,7 @@ class TorchServe:
         for attempt in range(1, ATTEMPTS + 1):
             taken = self.ports.taken()
             try:
-                if taken:
-                    raise ServingError(f"TorchServe cannot use its port, {', '.join(taken)} is taken: end what listens there or give other ports")
+                self.ports.check()
                 self._launch(java_home)
                 self._wait_started()
             except BaseException as exc:

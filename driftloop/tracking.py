@@ -9,9 +9,10 @@ import json
 import math
 import os
 import platform
+import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +23,7 @@ import psutil
 from mlflow import MlflowClient
 from mlflow.entities import Metric, RunStatus
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 
 from driftloop.errors import TrackingError
 from driftloop.settings import DEFAULT_EXPERIMENT, DEFAULT_STORE
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 NETWORK: Final = "network"  # artifact folder: weights.pt and card.json, what a .mar is made of
 ROLE: Final = "driftloop.role"  # base | deployment | retrain | trial
+SQLITE: Final = "sqlite:///"
 OWNER: Final = "driftloop.process"  # host, pid and start time of the process that works on the run
 
 
@@ -57,6 +60,8 @@ def open_store(experiment_name: str | None) -> Store:
     """
     uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_STORE
     launcher = os.environ.pop("MLFLOW_RUN_ID", None)  # popped: a later start_run must not attach by surprise
+    if uri.startswith(SQLITE):
+        _check_sqlite(Path(uri.removeprefix(SQLITE)), uri)
     with translated(f"MLflow store {uri}"):
         mlflow.set_tracking_uri(uri)
         client = MlflowClient()
@@ -78,6 +83,16 @@ def open_store(experiment_name: str | None) -> Store:
     return store
 
 
+def _check_sqlite(path: Path, uri: str) -> None:
+    """Try the file ourselves: MLflow tries for 100 s before it says that it cannot open it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(path)) as file:
+            file.execute("PRAGMA schema_version")
+    except (OSError, sqlite3.Error) as exc:
+        raise TrackingError(f"MLflow store {uri}: {exc}: set MLFLOW_TRACKING_URI to another place") from exc
+
+
 def _named_by_environment(client: MlflowClient) -> str:
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or DEFAULT_EXPERIMENT
     found = client.get_experiment_by_name(name)
@@ -89,7 +104,7 @@ def translated(what: str) -> Iterator[None]:
     """Turn MLflow's error into one of ours that begins with `what`."""
     try:
         yield
-    except MlflowException as exc:
+    except (MlflowException, SQLAlchemyError) as exc:
         raise TrackingError(f"{what}: {str(exc).splitlines()[0]}") from exc
 
 
@@ -126,7 +141,7 @@ def run(store: Store, name: str, *, role: str, parent_run_id: str | None = None,
     all_tags = {ROLE: role, OWNER: _process_mark(os.getpid()), **(tags or {})}
     status = RunStatus.FAILED
     try:
-        with translated("MLflow"):
+        with translated("MLflow"):  # the body's calls, too: the store may go away at any of them
             if active is None and store.attached_run_id and not _is_ours(store, store.attached_run_id):
                 mlflow.start_run(run_id=store.attached_run_id)
                 all_tags["mlflow.runName"] = name
@@ -138,15 +153,16 @@ def run(store: Store, name: str, *, role: str, parent_run_id: str | None = None,
             if active is None and store.launcher_run_id:
                 note = f"The work is in experiment {store.experiment_name!r}, run {run_id}."
                 store.client.set_tag(store.launcher_run_id, "mlflow.note.content", note)
-        yield run_id
-        status = RunStatus.FINISHED
+            yield run_id
+            status = RunStatus.FINISHED
     except (KeyboardInterrupt, SystemExit):
         status = RunStatus.KILLED
         raise
     finally:
         now = mlflow.active_run()
         if now and (active is None or now.info.run_id != active.info.run_id):
-            mlflow.end_run(RunStatus.to_string(status))
+            with translated("MLflow"):
+                mlflow.end_run(RunStatus.to_string(status))
 
 
 def _is_ours(store: Store, run_id: str) -> bool:

@@ -7,6 +7,7 @@ stream share every line of this.
 from __future__ import annotations
 
 import logging
+import signal
 import time
 import warnings
 from collections.abc import Mapping
@@ -106,10 +107,21 @@ def fit(
         limit_val_batches=1.0 if validation else 0,
         deterministic=True,
     )
-    trainer.fit(model, datamodule=data)
+    _fit(trainer, model, data)
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
     if test:
         metrics |= trainer.test(model, datamodule=data, verbose=False)[0]
     if not all(torch.isfinite(weight).all() for weight in model.state_dict().values()):
         raise TrainingError(f"the fit diverged (lr {params['lr']}): its weights are not finite; lower the learning rate")
     return Fitted(model, dict(params), trained, metrics, time.monotonic() - started)
+
+
+def _fit(trainer: pl.Trainer, model: pl.LightningModule, data: pl.LightningDataModule) -> None:
+    try:
+        trainer.fit(model, datamodule=data)
+    except SystemExit as exc:
+        # Lightning turns Ctrl-C into exit code 1 and, when the fit had just begun, leaves SIGINT ignored.
+        if isinstance(exc.__context__, KeyboardInterrupt):
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            raise KeyboardInterrupt from exc
+        raise

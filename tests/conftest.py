@@ -1,5 +1,10 @@
 """Fixtures that several test files share."""
 
-from serving_fixtures import model_store, torchserve
+from driftloop.settings import quiet_environment
 
-__all__ = ["model_store", "torchserve"]
+quiet_environment()  # before anything imports torch
+
+from script_fixtures import drifting_csv, workshop  # noqa: E402
+from serving_fixtures import model_store, torchserve  # noqa: E402
+
+__all__ = ["drifting_csv", "model_store", "torchserve", "workshop"]
