@@ -1,0 +1,312 @@
+"""The scripts end to end, with a real SQLite store and the real TorchServe: what they do, log and print."""
+
+from __future__ import annotations
+
+import csv
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from mlflow.entities import Run
+from script_fixtures import FLIP, KNOWN, ROWS, Ran, Workshop, data_flags, drifting_table, own_folders, parent, processes_below, role
+
+from driftloop import streams
+
+BLOCK = 40
+WATCH = ("--block_size", BLOCK, "--threshold_accuracy", ".7", "--max_epochs", 10)
+# Few rows: the newest 30 judge, the 10 before them validate, the 40 before those are learned from.
+RETRAIN = ("--total_trials", 2, "--judge_rows", 30, "--validation_rows", 10)
+
+
+@pytest.fixture(scope="module")
+def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A search space for few rows: a small window and a quick fit."""
+    path = tmp_path_factory.mktemp("space") / "space.yaml"
+    path.write_text("window: {choices: [40]}\nlr: {range: [0.1, 0.3], log: true}\ndepth: {choices: [0]}\n")
+    return path
+
+
+def ended_well(done: Ran) -> Ran:
+    assert done.code == 0, done.err
+    assert "Traceback" not in done.err
+    return done
+
+
+def metric(workshop: Workshop, run: Run, name: str) -> list[Any]:
+    return workshop.client.get_metric_history(run.info.run_id, name)
+
+
+def artifact(workshop: Workshop, run: Run, name: str) -> Path:
+    with workshop.entered():
+        return Path(workshop.client.download_artifacts(run.info.run_id, name))
+
+
+def as_utc_ms(time: str) -> int:
+    return int(datetime.fromisoformat(time).replace(tzinfo=UTC).timestamp() * 1000)
+
+
+# The commands of the documents, on ELEC
+
+
+class Documented:
+    """What the documents' commands left in the store, run one after the other in one experiment."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        here = ("--mlflow_experiment_name", "drift")
+        asked = ("--test_data_rows", 100, "--block_size", 20, "--threshold_accuracy", ".55", "--register_model_name", "drift_model")
+        self.workshop = workshop
+        self.before = processes_below(), own_folders()
+        self.base_ran = ended_well(workshop.run("base_model", "--max_epochs", 3, *here))
+        self.deploy_ran = ended_well(workshop.run("deploy_model", "--max_epochs", 3, *asked, *here))
+        self.retrain_ran = ended_well(workshop.run("retrain_model", "--max_epochs", 3, *here, "--total_trials", 2, "--json"))
+        (self.base,) = [run for run in workshop.runs("drift") if parent(run) is None]
+        children = workshop.children(self.base.info.run_id)
+        (self.deployment,) = [run for run in children if role(run) == "deployment"]
+        (self.retrain,) = [run for run in children if role(run) == "retrain"]
+        self.trials = [run for run in workshop.children(self.retrain.info.run_id) if role(run) == "trial"]
+
+
+@pytest.fixture(scope="module")
+def documented(workshop: Workshop) -> Documented:
+    return Documented(workshop)
+
+
+def test_the_base_model_is_one_parent_run_with_its_parameters_figures_and_model(documented: Documented) -> None:
+    data = documented.base.data
+    assert (role(documented.base), data.params["max_epochs"], data.params["history"]) == ("base", "3", "0")
+    assert data.params["train_stop"] == str(int(0.7 * 45312))
+    assert {"test_accuracy", "test_kappa", "test_no_change", "test_same_time_yesterday", "test_majority", "val_accuracy"} <= set(data.metrics)
+    assert data.tags["driftloop.from_trial"] == "trial-00"
+    assert 0.5 < data.metrics["test_accuracy"] < 0.8
+
+
+def test_the_deployment_scores_the_hundred_rows_after_the_training_rows_in_five_blocks(documented: Documented) -> None:
+    with artifact(documented.workshop, documented.deployment, "blocks.csv").open() as file:
+        blocks = list(csv.DictReader(file))
+    first = int(0.7 * 45312)
+    assert [(int(row["start"]), int(row["stop"])) for row in blocks] == [(first + 20 * i, first + 20 * (i + 1)) for i in range(5)]
+    table = json.loads(artifact(documented.workshop, documented.deployment, "blocks.json").read_text())
+    assert (len(table["data"]), table["columns"]) == (5, list(blocks[0]))
+    times = streams.load().times
+    for name in ("accuracy", "lower", "upper", "kappa", "no_change", "same_time_yesterday", "majority", "threshold", "drift"):
+        history = metric(documented.workshop, documented.deployment, name)
+        assert {point.step for point in history} <= set(range(5))
+        assert all(point.timestamp == int(times[first + 20 * point.step].astype("datetime64[ms]").astype(int)) for point in history)
+    logged = [point.value for point in metric(documented.workshop, documented.deployment, "accuracy")]
+    assert logged == [pytest.approx(float(row["accuracy"])) for row in blocks]
+
+
+def test_the_deployment_shows_its_blocks_and_its_report(documented: Documented) -> None:
+    out = documented.deploy_ran.out
+    assert "100 rows in 5 blocks of 20" in out
+    report = artifact(documented.workshop, documented.deployment, "report.html").read_text()
+    assert report.startswith("<!DOCTYPE html>") and "http://" not in report.replace("http://www.w3.org/", "")
+
+
+def test_a_drifted_deployment_without_a_terminal_says_what_to_run(documented: Documented) -> None:
+    drifted = documented.deployment.data.metrics["watch_drifted_blocks"] > 0
+    assert ("retrain_model.py" in documented.deploy_ran.out) == drifted
+
+
+def test_the_served_answers_are_the_local_models(documented: Documented) -> None:
+    assert documented.deployment.data.metrics["served_minus_local"] <= 1e-6
+
+
+def test_the_retrain_is_a_child_of_the_base_run_and_its_trials_are_its_children(documented: Documented) -> None:
+    assert [run.info.run_name for run in documented.trials] == ["trial-00", "trial-01"]
+    for trial in documented.trials:
+        assert {"history", "window", "lr", "momentum", "weight_decay", "nesterov", "width", "depth", "train_stop"} <= set(trial.data.params)
+        assert {"val_accuracy", "val_loss", "train_loss"} <= set(trial.data.metrics)
+    assert documented.retrain.data.tags["driftloop.from_trial"] in {"trial-00", "trial-01"}
+    assert documented.retrain_ran.result["trials"] == 2
+
+
+def test_the_retrain_learns_before_it_validates_and_validates_before_it_judges(documented: Documented) -> None:
+    known = int(documented.base.data.params["train_stop"])
+    result = documented.retrain_ran.result
+    judged_from = result["row"] - result["judge_rows"]
+    assert judged_from >= known
+    for trial in documented.trials:
+        assert int(trial.data.params["train_stop"]) <= judged_from - 336
+    (challenger,) = [run for run in documented.workshop.children(documented.retrain.info.run_id) if role(run) == "challenger"]
+    assert challenger.info.status == "FINISHED"
+
+
+def test_the_decision_and_its_reason_are_written_down(documented: Documented) -> None:
+    result = documented.retrain_ran.result
+    assert documented.retrain.data.tags["driftloop.decision"] == result["decision"]
+    assert result["decision"].startswith("promoted" if result["promoted"] else "not promoted")
+    client = documented.workshop.client
+    champion = client.get_model_version_by_alias("drift_model", "champion")
+    assert champion.tags["driftloop.reason"] == (result["decision"] if result["promoted"] else "deployed")
+
+
+def test_every_run_of_the_documents_commands_has_ended_and_nothing_is_left(documented: Documented) -> None:
+    assert documented.workshop.statuses("drift") == {"FINISHED"}
+    assert processes_below() <= documented.before[0]
+    assert own_folders() <= documented.before[1]
+
+
+# A small table that drifts
+
+
+@pytest.fixture(scope="module")
+def cycle(workshop: Workshop, drifting_csv: Path, space: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Ran, Path]:
+    """A lifecycle over the small table, and where it wrote its report."""
+    place = tmp_path_factory.mktemp("report") / "new" / "report.html"
+    flags = (*data_flags(drifting_csv), *WATCH, *RETRAIN, "--search_space", space, "--register_model_name", "cycled", "--report", place, "--json")
+    return ended_well(workshop.run("lifecycle", *flags, "--mlflow_experiment_name", "cycle")), place
+
+
+def test_the_lifecycle_prints_one_json_object_with_the_promised_keys(cycle: tuple[Ran, Path]) -> None:
+    done, _ = cycle
+    assert len(done.out.splitlines()) == 1
+    result = done.result
+    promised = {"rows", "blocks", "accuracy", "accuracy_without_retraining", "baselines", "retrains", "served_version", "seconds"}
+    assert promised <= set(result)
+    assert set(result["baselines"]) == {"no_change", "same_time_yesterday", "majority"}
+    for record in result["retrains"]:
+        assert {"block", "reason", "params", "accuracy_before", "accuracy_after", "seconds"} <= set(record)
+    assert (result["rows"], result["blocks"]) == (ROWS - KNOWN, 5)
+    assert "rows in 5 blocks" in done.err
+
+
+def test_the_lifecycle_promotes_a_retrained_model_and_gains_by_it(cycle: tuple[Ran, Path]) -> None:
+    result = cycle[0].result
+    promoted = [record for record in result["retrains"] if record["promoted"]]
+    assert promoted and promoted[0]["row"] > FLIP
+    assert result["served_version"] == promoted[-1]["version"] != "1"
+    assert result["accuracy"] > result["accuracy_without_retraining"] + 0.1
+
+
+def test_a_promotion_moves_the_aliases_and_leaves_its_reason(cycle: tuple[Ran, Path], workshop: Workshop) -> None:
+    result = cycle[0].result
+    promoted = [record for record in result["retrains"] if record["promoted"]]
+    champion = workshop.client.get_model_version_by_alias("cycled", "champion")
+    assert champion.version == int(result["served_version"]) or str(champion.version) == result["served_version"]
+    assert champion.tags["driftloop.reason"] == promoted[-1]["decision"]
+    assert champion.run_id == promoted[-1]["run_id"]
+    previous = workshop.client.get_model_version_by_alias("cycled", "previous")
+    assert str(previous.version) == champion.tags["driftloop.replaced"]
+    assert "challenger" not in workshop.client.get_registered_model("cycled").aliases
+
+
+def test_the_lifecycle_is_one_tree_of_finished_runs(cycle: tuple[Ran, Path], workshop: Workshop) -> None:
+    result = cycle[0].result
+    runs = workshop.runs("cycle")
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    (top,) = [run for run in runs if parent(run) is None]
+    assert (role(top), top.info.run_id) == ("base", result["run_id"])
+    roles = sorted(role(run) for run in workshop.children(top.info.run_id))
+    assert roles == sorted(["trial", "deployment", *["retrain"] * len(result["retrains"])])
+    for retrain in [run for run in runs if role(run) == "retrain"]:
+        assert sorted(role(run) for run in workshop.children(retrain.info.run_id)) == ["challenger", "trial", "trial"]
+
+
+def test_the_lifecycle_served_what_the_local_model_says_and_reports_it(cycle: tuple[Ran, Path], workshop: Workshop) -> None:
+    done, place = cycle
+    (deployment,) = [run for run in workshop.runs("cycle") if role(run) == "deployment"]
+    assert deployment.data.metrics["served_minus_local"] <= 1e-6
+    (top,) = [run for run in workshop.runs("cycle") if parent(run) is None]
+    assert artifact(workshop, top, "report.html").read_text() == place.read_text()
+    assert top.data.metrics["watch_accuracy"] == pytest.approx(done.result["accuracy"])
+
+
+def test_every_retrain_ends_before_the_rows_it_must_not_see(cycle: tuple[Ran, Path], workshop: Workshop) -> None:
+    for record in cycle[0].result["retrains"]:
+        judged_from = record["row"] - record["judge_rows"]
+        for run in workshop.children(record["run_id"]):
+            if role(run) == "trial":
+                assert int(run.data.params["train_stop"]) == judged_from - 10
+        run = workshop.client.get_run(record["run_id"])
+        if record["promoted"]:
+            assert int(run.data.params["train_stop"]) == record["row"]
+
+
+# A deployment of the small table that the retrain continues
+
+
+class Deployed:
+    """A base model of the small table, deployed with --on_drift retrain."""
+
+    def __init__(self, workshop: Workshop, data: Path, space: Path) -> None:
+        self.flags = (*data_flags(data), "--mlflow_experiment_name", "deployed", "--register_model_name", "deployed", "--search_space", space)
+        self.base = ended_well(workshop.run("base_model", *data_flags(data), "--max_epochs", 10, "--mlflow_experiment_name", "deployed", "--json")).result
+        asked = (*WATCH, *RETRAIN, "--test_data_rows", 180, "--on_drift", "retrain", "--max_retrains", 2)
+        self.ran = workshop.run("deploy_model", *self.flags, *asked, "--fail_on_drift", "--json")
+
+
+@pytest.fixture(scope="module")
+def deployed(workshop: Workshop, drifting_csv: Path, space: Path) -> Deployed:
+    return Deployed(workshop, drifting_csv, space)
+
+
+def test_a_deployment_may_retrain_and_swap_by_itself_and_tell_schedulers_of_the_drift(deployed: Deployed, workshop: Workshop) -> None:
+    assert deployed.ran.code == 10, deployed.ran.err
+    result = deployed.ran.result
+    assert any(record["promoted"] for record in result["retrains"])
+    assert len(result["versions"]) == 2
+    assert result["versions"][-1]["accuracy"] > 0.7
+    assert workshop.statuses("deployed") == {"FINISHED"}
+
+
+@pytest.fixture(scope="module")
+def retrained(deployed: Deployed, workshop: Workshop) -> dict[str, Any]:
+    """A retrain up to row 580, of the base model, in a registry of its own."""
+    return retrain_until_580(workshop, deployed, "once")
+
+
+def retrain_until_580(workshop: Workshop, deployed: Deployed, name: str, *more: object) -> dict[str, Any]:
+    fixed = ("--until_row", 580, "--max_epochs", 10, "--base_run_id", deployed.base["run_id"], *RETRAIN, "--json")
+    return ended_well(workshop.run("retrain_model", *deployed.flags, *fixed, "--register_model_name", name, *more)).result
+
+
+CHANGING = {"seconds", "run_id", "experiment"}
+
+
+def figures(result: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in result.items() if name not in CHANGING}
+
+
+def test_the_same_seed_gives_the_same_retrain(deployed: Deployed, workshop: Workshop, retrained: dict[str, Any]) -> None:
+    assert figures(retrain_until_580(workshop, deployed, "twice")) == figures(retrained)
+
+
+def test_a_retrain_sees_no_row_from_the_drift_on(deployed: Deployed, workshop: Workshop, retrained: dict[str, Any], tmp_path: Path) -> None:
+    frame = drifting_table()
+    frame.loc[580:, "target"] = 1 - frame.loc[580:, "target"]
+    frame.loc[580:, ["x1", "x2"]] = 0.5
+    frame.to_csv(tmp_path / "drifting.csv", index=False)
+    again = retrain_until_580(workshop, deployed, "corrupted", "--data_path", tmp_path / "drifting.csv")
+    assert figures(again) == figures(retrained)
+    assert retrained["promoted"]
+
+
+def test_a_base_model_learns_nothing_from_its_test_rows(deployed: Deployed, workshop: Workshop, tmp_path: Path) -> None:
+    frame = drifting_table()
+    frame.loc[KNOWN:, "target"] = 1 - frame.loc[KNOWN:, "target"]
+    frame.to_csv(tmp_path / "flipped.csv", index=False)
+    flags = (*data_flags(tmp_path / "flipped.csv"), "--max_epochs", 10, "--mlflow_experiment_name", "leakage", "--json")
+    again = ended_well(workshop.run("base_model", *flags)).result
+    assert again["accuracy"] == pytest.approx(1 - deployed.base["accuracy"])
+
+
+def test_train_base_trains_the_missing_base_model_first(workshop: Workshop, drifting_csv: Path, space: Path) -> None:
+    flags = (*data_flags(drifting_csv), "--mlflow_experiment_name", "from nothing", "--search_space", space, *RETRAIN, "--max_epochs", 1)
+    ended_well(workshop.run("retrain_model", *flags, "--train_base", "--register_model_name", "nothing"))
+    runs = workshop.runs("from nothing")
+    (base,) = [run for run in runs if parent(run) is None]
+    assert [role(run) for run in workshop.children(base.info.run_id)] == ["trial", "retrain"]
+
+
+def test_bad_rows_are_set_aside_and_told(workshop: Workshop, tmp_path: Path) -> None:
+    frame: pd.DataFrame = drifting_table().astype({"x1": object})
+    frame.loc[[7, 9], "x1"] = "broken"
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    flags = (*data_flags(tmp_path / "t.csv"), "--bad_rows", "set_aside", "--max_epochs", 1, "--mlflow_experiment_name", "set aside")
+    done = ended_well(workshop.run("base_model", *flags))
+    assert "set aside line 9: x1 is 'broken', not a number" in done.err
+    assert "set aside 2 bad rows in all" in done.err
