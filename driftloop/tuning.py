@@ -28,6 +28,7 @@ DEFAULT_SPACE: Final[dict[str, Any]] = {
     "depth": {"choices": [0, 1, 2]},
 }
 OBJECTIVE: Final = "val_accuracy"
+SOBOL_TRIALS: Final = 12  # spread over the space before BoTorch takes over; a BoTorch step costs about as much as three fits
 NOISE: Final = 0.05  # chance, over all trials, that a lead which is only noise moves the choice off the starting point
 Evaluate = Callable[[int, dict[str, Any]], np.ndarray]
 # (smallest, largest, whole number) of every parameter that may be searched.
@@ -127,7 +128,7 @@ def _configure(space: Mapping[str, Any], *, seed: int) -> Any:
     client.configure_experiment(parameters=parameters)
     client.configure_optimization(objective=OBJECTIVE)
     # Sobol first, then BoTorch; the attached starting point counts as one of the initial trials.
-    client.configure_generation_strategy(initialization_budget=8, initialization_random_seed=seed, initialize_with_center=False)
+    client.configure_generation_strategy(initialization_budget=SOBOL_TRIALS, initialization_random_seed=seed, initialize_with_center=False)
     return client
 
 
