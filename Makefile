@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 EXPERIMENT ?= elec
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all lint ui figures bench lock clean
+.PHONY: help setup run test test-all lint ui figures bench pictures readme lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,12 @@ figures: $(VENV)/run.stamp ## the two lifecycles of the README and their figures
 
 bench: $(VENV)/run.stamp ## scoring through TorchServe, beside the original's way
 	$(BIN)/python -m benchmarks.scoring
+
+pictures: $(VENV)/dev.stamp ## docs/images anew; needs Debian's chromium and chromium-driver
+	$(BIN)/python -m docs.take_screenshots
+
+readme: $(VENV)/run.stamp ## the README's tables of flags and exit codes
+	$(BIN)/python -m docs.readme
 
 lint: $(VENV)/dev.stamp ## ruff, mypy, layers
 	$(BIN)/ruff check .

@@ -161,6 +161,7 @@ def run(main: Callable[[argparse.Namespace], tuple[dict[str, Any], int]], made: 
         with _terminable(), _stdout_for_json(arguments.json) as out:
             for name in ("mlflow", "alembic", "ax", "pytorch_lightning"):
                 logging.getLogger(name).setLevel(logging.ERROR)
+            logging.getLogger("ax.storage.sqa_store.with_db_settings_base").disabled = True  # it speaks while it is imported
             result, code = main(arguments)
             if arguments.json:
                 print(json.dumps(_plain(result), allow_nan=False), file=out, flush=True)

@@ -42,6 +42,7 @@ def quiet_environment() -> None:
     for name, value in {
         "DO_NOT_TRACK": "true",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_LOGGING_LEVEL": "ERROR",
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # the default blocks 247 s when the server is down
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
         # A second thread gains nothing on networks this small, and costs a hundredfold when another process
