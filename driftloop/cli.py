@@ -10,6 +10,7 @@ import math
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -188,11 +189,27 @@ def _terminate(_: int, __: FrameType | None) -> NoReturn:
 
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
-    before = signal.signal(signal.SIGTERM, _terminate)
+    handler, hook = signal.signal(signal.SIGTERM, _terminate), sys.unraisablehook
+    sys.unraisablehook = _send_again
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, handler)
+        sys.unraisablehook = hook
+
+
+def _send_again(swallowed: sys.UnraisableHookArgs) -> None:
+    """Python drops an exception raised inside a destructor or a weak reference's callback: a Ctrl-C there would be lost."""
+    if issubclass(swallowed.exc_type, KeyboardInterrupt):
+        number = signal.SIGINT
+    elif issubclass(swallowed.exc_type, _TerminatedError):
+        signal.signal(signal.SIGTERM, _terminate)
+        number = signal.SIGTERM
+    else:
+        sys.__unraisablehook__(swallowed)
+        return
+    # From a thread and a little later: what is raised in this hook would be dropped as well.
+    threading.Timer(0.05, os.kill, (os.getpid(), number)).start()
 
 
 @contextlib.contextmanager
