@@ -5,12 +5,14 @@ Runs form a tree: one parent run per base model; its trials, deployments and ret
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import os
 import platform
 import sqlite3
 import tempfile
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -155,14 +157,24 @@ def run(store: Store, name: str, *, role: str, parent_run_id: str | None = None,
                 store.client.set_tag(store.launcher_run_id, "mlflow.note.content", note)
             yield run_id
             status = RunStatus.FINISHED
-    except (KeyboardInterrupt, SystemExit):
+    except (KeyboardInterrupt, SystemExit) as exc:
         status = RunStatus.KILLED
+        _let_go(exc)
         raise
     finally:
         now = mlflow.active_run()
         if now and (active is None or now.info.run_id != active.info.run_id):
             with translated("MLflow"):
                 mlflow.end_run(RunStatus.to_string(status))
+
+
+def _let_go(exc: BaseException) -> None:
+    """Drop what the interrupted frames hold: a transaction that Ctrl-C cut off would keep SQLite locked."""
+    cause: BaseException | None = exc
+    while cause is not None:
+        traceback.clear_frames(cause.__traceback__)
+        cause = cause.__context__
+    gc.collect()
 
 
 def _is_ours(store: Store, run_id: str) -> bool:
