@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,7 @@ def train_base(store: tracking.Store, learner: Learner, stream: Stream, plan: Tr
 def log_origin(stream: Stream, plan: TrainPlan, study: tuning.Study) -> None:
     """Log to the active run which trial its parameters came from, and what they were tried on."""
     plain = {"max_epochs": plan.max_epochs, "seed": plan.seed, "total_trials": len(study.trials)}
-    tracking.log_params({**plain, "data": stream.source, "data_sha256": stream.sha256})
+    tracking.log_params({**plain, "data": Path(stream.source).name, "data_sha256": stream.sha256})
     tracking.log_metrics({tuning.OBJECTIVE: study.best.value})
     tracking.set_tags({"driftloop.from_trial": f"trial-{study.best.index:02d}"})
 

@@ -177,8 +177,12 @@ def _marks(result: WatchResult, edges: Sequence[Edge]) -> Iterator[Mark]:
 def _average(scores: Sequence[BlockScore], name: str, blocks: int) -> list[float]:
     """The share right over each block and those before it, `blocks` in all, each row counting the same.
 
-    Trailing, not centred: a centred average would rise before the retrain that raised it.
+    Trailing, not centred: a centred average would rise before the retrain that raised it. For the same
+    reason the served model's starts anew with each version.
     """
+    if name == "accuracy" and len({score.version for score in scores}) > 1:
+        parts = (list(part) for _, part in groupby(scores, key=lambda score: score.version))
+        return [share for part in parts for share in _average(part, name, blocks)]
     shares = pd.Series([getattr(score, name) for score in scores], dtype=float)
     rows = pd.Series([score.rows for score in scores], dtype=float).where(shares.notna())
     right = (shares * rows).rolling(blocks, min_periods=1).sum()

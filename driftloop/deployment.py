@@ -8,13 +8,15 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from driftloop import cli, models, report, runs, swap, tracking
+from tqdm import tqdm
+
+from driftloop import cli, models, report, runs, summary, swap, tracking
 from driftloop.drift.verdict import Verdict
 from driftloop.errors import SettingsError
 from driftloop.lifecycle import Watch, WatchPlan
 from driftloop.models import KnownModel
 from driftloop.registry import CHAMPION, Registry
-from driftloop.results import BlockScore, WatchResult
+from driftloop.results import NO_BLOCK, BlockScore, WatchResult
 from driftloop.retrain import Cause
 from driftloop.serving import TorchServeDeployment, check_server, promote, torchserve
 from driftloop.torchserve import TorchServeClient
@@ -125,6 +127,7 @@ def watch_served(work: Work, args: argparse.Namespace, base: KnownModel, *, serv
             champion=served,
             plan=plan,
             progress=lambda blocks: bar(blocks, desc="blocks", unit="block"),
+            told=lambda record: tqdm.write(summary.retrain_line(record), file=sys.stderr),
         )
         return watch.run()
 
@@ -164,7 +167,7 @@ def find_cause(work: Work, base: KnownModel, served: KnownModel, *, until_row: i
         return Cause(block, until_row, f"asked for by --until_row {until_row}")
     if row > known:
         return Cause(block, row, f"the newest deployment found drift in block {block}, which ends before row {row}")
-    return Cause(0, there, f"no deployment of the model in service has found drift: the newest rows, up to {there}, are taken")
+    return Cause(NO_BLOCK, there, f"no deployment of the model in service has found drift: the newest rows, up to {there}, are taken")
 
 
 def promote_winner(work: Work, args: argparse.Namespace, winner: KnownModel, *, reason: str) -> KnownModel:

@@ -13,7 +13,7 @@ from driftloop.drift.verdict import Verdict
 from driftloop.errors import ServingError
 from driftloop.models import KnownModel
 from driftloop.registry import Registry
-from driftloop.results import BlockScore, RetrainRecord, VersionRecord, WatchResult
+from driftloop.results import NO_BLOCK, BlockScore, RetrainRecord, VersionRecord, WatchResult
 from driftloop.retrain import Cause, RetrainPlan
 from driftloop.serving import Serving, promote
 from driftloop.streams import ELEC_FEATURES, Stream
@@ -55,7 +55,7 @@ class WatchPlan:
 class Watch:
     """One watch over rows `plan.start`..`plan.stop`, as children of the base model's run.
 
-    `progress` wraps the blocks in a progress bar; `told` is called with every score as it comes.
+    `progress` wraps the blocks in a progress bar; `told` is called with every retrain when it is done.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Watch:
         plan: WatchPlan,
         champion: KnownModel | None = None,
         progress: Callable[[Iterable], Iterable] = iter,
-        told: Callable[[BlockScore, Verdict], None] = lambda *_: None,
+        told: Callable[[RetrainRecord], None] = lambda _: None,
     ) -> None:
         self.store, self.learner, self.stream, self.serving, self.registry = store, learner, stream, serving, registry
         self.base, self.plan, self.progress, self.told = base, plan, progress, told
@@ -120,7 +120,6 @@ class Watch:
         )
         self.predicted.append(predicted)
         self.scores.append(score)
-        self.told(score, verdict)
         if verdict.drift and len(self.retrains) < self.plan.max_retrains and self.plan.on_drift(score, verdict):
             self._retrain(block, verdict)
 
@@ -149,6 +148,7 @@ class Watch:
             self.champion = winner
             self.served[winner.version] = winner
         self.retrains.append(record)
+        self.told(record)
 
     def _log_scores(self, run_id: str) -> None:
         """Log what was scored, also after a failure or Ctrl-C."""
@@ -199,8 +199,8 @@ class Watch:
             params=dict(known.params),
             trained_start=known.trained[0],
             trained_stop=known.trained[1],
-            first_block=scores[0].block if scores else -1,
-            last_block=scores[-1].block if scores else -1,
+            first_block=scores[0].block if scores else NO_BLOCK,
+            last_block=scores[-1].block if scores else NO_BLOCK,
             rows=rows,
             accuracy=mean("accuracy"),
             accuracy_unretrained=mean("accuracy_unretrained"),

@@ -40,11 +40,14 @@ class BlockScore:
     drift: bool
 
 
+NO_BLOCK = -1  # stands where no block applies
+
+
 @dataclass(frozen=True)
 class RetrainRecord:
     """One retrain: why, what it found, what it was judged on, what came of it."""
 
-    block: int  # the block whose verdict started it
+    block: int  # the block whose verdict started it; NO_BLOCK when no verdict did
     row: int  # first row the retrain was not allowed to see
     timestamp: str
     reason: str

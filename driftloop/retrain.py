@@ -19,7 +19,7 @@ from driftloop import evaluation, models, tracking
 from driftloop.base import TrainPlan, log_origin, search_nested
 from driftloop.errors import SettingsError
 from driftloop.models import KnownModel
-from driftloop.results import RetrainRecord
+from driftloop.results import NO_BLOCK, RetrainRecord
 from driftloop.settings import JUDGE_ALPHA, JUDGE_ROWS, VALIDATION_ROWS
 from driftloop.streams import Stream
 from driftloop.training import Learner, fit
@@ -73,7 +73,8 @@ def retrain(
     validated_from = judged_from - plan.validation_rows
     if judged_from >= cause.stop or validated_from < 2:
         raise SettingsError(f"a retrain at row {cause.stop} has too few rows before it: lower --validation_rows ({plan.validation_rows})")
-    with tracking.run(store, f"retrain-{cause.block:04d}", role="retrain", parent_run_id=parent_run_id) as run_id:
+    name = "retrain" if cause.block == NO_BLOCK else f"retrain-{cause.block:04d}"
+    with tracking.run(store, name, role="retrain", parent_run_id=parent_run_id) as run_id:
         tracking.set_tags({"driftloop.reason": cause.reason})
         study = search_nested(store, learner, stream, plan.train, train=(0, validated_from), validation=(validated_from, judged_from))
         epochs, seed = plan.train.max_epochs, plan.train.seed

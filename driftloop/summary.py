@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from driftloop import wording
-from driftloop.results import BlockScore, RetrainRecord, WatchResult
+from driftloop.results import NO_BLOCK, BlockScore, RetrainRecord, WatchResult
 
 COLUMNS = 100
 RETRAINS_IN_FULL = 12  # more would push the verdict off the screen; the report has them all
@@ -120,7 +120,7 @@ def _retrains(retrains: Sequence[RetrainRecord]) -> str:
         return "No retrains."
     rows = [
         (
-            str(record.block),
+            _block(record),
             wording.moment(record.timestamp),
             f"{wording.percent(record.accuracy_before)} → {wording.percent(record.accuracy_after)}",
             f"{record.judge_rows:,}",
@@ -137,9 +137,20 @@ def _retrains(retrains: Sequence[RetrainRecord]) -> str:
     return "\n".join([table, *(_retrain_words(record) for record in retrains)])
 
 
+def _block(record: RetrainRecord) -> str:
+    return wording.UNDEFINED if record.block == NO_BLOCK else str(record.block)
+
+
+def retrain_line(record: RetrainRecord) -> str:
+    """One retrain as one line, told when it is done."""
+    came = f"version {record.version} promoted" if record.promoted else "not promoted"
+    change = f"{wording.percent(record.accuracy_before)} → {wording.percent(record.accuracy_after)} %"
+    return f"block {_block(record)} drifted: retrained in {wording.duration(record.seconds)}, {change} on {record.judge_rows} judge rows, {came}"
+
+
 def _retrain_words(record: RetrainRecord) -> str:
     moved = ", ".join(f"{name} {old} → {new}" for name, old, new in wording.changed(record.champion_params, record.params))
-    words = f"block {record.block}: {wording.sentence(record.reason)} {wording.sentence(record.decision)} Changed: {moved or 'no parameter'}."
+    words = f"block {_block(record)}: {wording.sentence(record.reason)} {wording.sentence(record.decision)} Changed: {moved or 'no parameter'}."
     return _paragraph(words, first="  ")
 
 
