@@ -10,7 +10,7 @@ import numpy as np
 
 from driftloop import blocks, evaluation, models, retrain, tracking
 from driftloop.drift.verdict import Verdict
-from driftloop.errors import ServingError
+from driftloop.errors import ServingError, TrainingError
 from driftloop.models import KnownModel
 from driftloop.registry import Registry
 from driftloop.results import NO_BLOCK, BlockScore, RetrainRecord, VersionRecord, WatchResult
@@ -107,7 +107,8 @@ class Watch:
         predicted = probabilities.argmax(axis=1)
         so_far = [score for score in self.scores if score.version == version]
         rows = sum(score.rows for score in so_far)
-        reference = sum(score.accuracy * score.rows for score in so_far) / rows if rows else float("nan")
+        # What "no drift" means at the least is an accuracy at the threshold; earlier drifted blocks must not pull it lower.
+        reference = max(self.plan.threshold, sum(score.accuracy * score.rows for score in so_far) / rows if rows else 0)
         score, verdict = evaluation.score_block(
             self.stream,
             block,
@@ -139,9 +140,12 @@ class Watch:
 
     def _retrain(self, block: blocks.Block, verdict: Verdict) -> None:
         cause = Cause(block.index, block.stop, verdict.message)
-        record, winner = retrain.retrain(
-            self.store, self.learner, self.stream, self.champion, cause=cause, plan=self.plan.retrain, parent_run_id=self.base.run_id
-        )
+        try:
+            record, winner = retrain.retrain(
+                self.store, self.learner, self.stream, self.champion, cause=cause, plan=self.plan.retrain, parent_run_id=self.base.run_id
+            )
+        except TrainingError as exc:  # a challenger that cannot be trained must not end the service of the champion
+            record, winner = retrain.failed(self.stream, self.champion, cause, exc), None
         if winner is not None:
             winner = promote(self.registry, self.serving, winner, reason=record.decision)
             record = replace(record, version=winner.version)

@@ -70,11 +70,17 @@ class Registry:
         self.client.set_model_version_tag(self.name, version, "driftloop.reason", reason)
 
     def holder(self, alias: str) -> str | None:
-        """The version that holds an alias; None when there is no such model or alias."""
+        """The version that holds an alias; None when there is no such model or alias.
+
+        Raises:
+            TrackingError: the registry did not answer.
+        """
         try:
             return str(self.client.get_model_version_by_alias(self.name, alias).version)
-        except MlflowException:
-            return None
+        except MlflowException as exc:
+            if exc.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:  # no such model, no such alias
+                return None
+            raise TrackingError(f"registered model {self.name!r}: {str(exc).splitlines()[0]}") from exc
 
     def run_of(self, version: str) -> str:
         """The run that trained a version."""

@@ -12,12 +12,13 @@ on a stream that drifts the newest rows are the ones worth most.
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 
 from driftloop import evaluation, models, tracking
 from driftloop.base import TrainPlan, log_origin, search_nested
-from driftloop.errors import SettingsError
+from driftloop.errors import SettingsError, TrainingError
 from driftloop.models import KnownModel
 from driftloop.results import NO_BLOCK, RetrainRecord
 from driftloop.settings import JUDGE_ALPHA, JUDGE_ROWS, VALIDATION_ROWS
@@ -95,6 +96,12 @@ def retrain(
             winner = models.record(fitted, learner=learner, stream=stream, run_id=run_id)
     seconds = time.monotonic() - started
     return _record(stream, champion, cause, verdict, study.best.params, trials=len(study.trials), seconds=seconds, run_id=run_id), winner
+
+
+def failed(stream: Stream, champion: KnownModel, cause: Cause, error: TrainingError) -> RetrainRecord:
+    """The record of a retrain that gave no challenger; its figures are undefined."""
+    verdict = evaluation.Judgement(cause.stop, cause.stop, math.nan, math.nan, math.nan, better=False, words=f"not promoted: {error}")
+    return _record(stream, champion, cause, verdict, champion.params, trials=0, seconds=math.nan, run_id="")
 
 
 def _record(

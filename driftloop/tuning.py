@@ -164,6 +164,7 @@ def search(
     free = {name: domain for name, domain in space.items() if len(domain.get("choices", (0, 0))) > 1}
     client = _configure(free, seed=seed) if free and total_trials > 1 else None
     trials: list[Trial] = []
+    failure: TrainingError | None = None
     for index in range(total_trials):
         if index == 0:
             params, number = fixed, _attach(client, free, fixed)
@@ -174,12 +175,16 @@ def search(
                 warnings.simplefilter("ignore")  # "A not p.d., added jitter": BoTorch mends it itself
                 number, chosen = next(iter(client.get_next_trials(max_trials=1).items()))
             params = fixed | chosen
-        trials.append(Trial(index, params, _evaluate(evaluate, index, params)))
+        try:
+            correct = evaluate(index, params)
+        except TrainingError as exc:
+            correct, failure = np.empty(0, bool), exc
+        trials.append(Trial(index, params, correct))
         if client is not None and number is not None:
             _tell(client, number, trials[-1].value)
     finished = [trial for trial in trials if not math.isnan(trial.value)]
     if not finished:
-        raise TrainingError(f"none of {len(trials)} trials gave a model: lower the learning rates or give more training rows")
+        raise TrainingError(f"none of {len(trials)} trials gave a model; the last one: {failure}")
     highest = max(finished, key=lambda trial: trial.value)
     return Study(tuple(trials), highest if _leads(highest, trials[0], of=len(finished)) else trials[0])
 
@@ -189,13 +194,6 @@ def _leads(trial: Trial, start: Trial, *, of: int) -> bool:
     if trial is start or not start.correct.size:
         return True
     return kpi.paired_p_value(start.correct, trial.correct) <= NOISE / (of - 1)
-
-
-def _evaluate(evaluate: Evaluate, index: int, params: dict[str, Any]) -> np.ndarray:
-    try:
-        return evaluate(index, params)
-    except TrainingError:
-        return np.empty(0, bool)
 
 
 def _attach(client: Any, free: Mapping[str, Any], params: Mapping[str, Any]) -> int | None:
