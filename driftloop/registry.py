@@ -5,7 +5,6 @@ The client comes as an argument; only `tracking` makes one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -28,7 +27,7 @@ class Registry:
     client: MlflowClient
     name: str
 
-    def register(self, *, source: str, run_id: str, tags: Mapping[str, str] | None = None) -> str:
+    def register(self, *, source: str, run_id: str) -> str:
         """Register a logged model as a new version, marked as challenger; give the version's number.
 
         Raises:
@@ -37,7 +36,7 @@ class Registry:
         try:
             if not self.client.search_registered_models(f"name = '{self.name}'"):
                 self.client.create_registered_model(self.name)
-            made = self.client.create_model_version(self.name, source=source, run_id=run_id, tags=dict(tags or {}))
+            made = self.client.create_model_version(self.name, source=source, run_id=run_id)
             self.client.set_registered_model_alias(self.name, CHALLENGER, made.version)
         except MlflowException as exc:
             raise TrackingError(f"registered model {self.name!r}: {str(exc).splitlines()[0]}") from exc

@@ -131,7 +131,7 @@ def _reconcile(store: Store) -> None:
 
 
 @contextmanager
-def run(store: Store, name: str, *, role: str, parent_run_id: str | None = None, tags: Mapping[str, str] | None = None) -> Iterator[str]:
+def run(store: Store, name: str, *, role: str, parent_run_id: str | None = None) -> Iterator[str]:
     """Work inside one MLflow run; gives its id.
 
     A top-level run attaches to the run that `mlflow run` made. It is the child of `parent_run_id`, or else
@@ -140,7 +140,7 @@ def run(store: Store, name: str, *, role: str, parent_run_id: str | None = None,
     """
     active = mlflow.active_run()
     parent = parent_run_id or (active.info.run_id if active else None)
-    all_tags = {ROLE: role, OWNER: _process_mark(os.getpid()), **(tags or {})}
+    all_tags = {ROLE: role, OWNER: _process_mark(os.getpid())}
     status = RunStatus.FAILED
     try:
         with translated("MLflow"):  # the body's calls, too: the store may go away at any of them
@@ -188,12 +188,12 @@ def _active_run_id() -> str:
     return str(active.info.run_id)
 
 
-def autolog(*, enabled: bool = True) -> None:
-    """Turn MLflow's autologging of Lightning fits on or off.
+def autolog() -> None:
+    """Turn on MLflow's autologging of Lightning fits.
 
     Models are not logged by it: that costs about 11 s a fit, and only a winner is worth it.
     """
-    mlflow.pytorch.autolog(log_models=False, log_datasets=False, checkpoint=False, silent=True, disable=not enabled)
+    mlflow.pytorch.autolog(log_models=False, log_datasets=False, checkpoint=False, silent=True)
 
 
 def log_params(params: Mapping[str, Any]) -> None:
