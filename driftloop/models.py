@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from importlib.metadata import version as installed
 from typing import Any
@@ -52,12 +53,12 @@ def record(fitted: Fitted, *, learner: Learner, stream: Stream, run_id: str) -> 
         "params": fitted.params,
         "trained": list(fitted.trained),
         "majority": majority,
-        "stream": {"name": stream.name, "sha256": stream.sha256},
+        "rows_sha256": rows_sha256(stream, fitted.trained[1]),
     }
     uri = tracking.log_network(
         fitted.model,
         card,
-        windows=_example(stream.rows, history=fitted.params["history"]),
+        windows=_example(stream.rows[: fitted.trained[1]], history=fitted.params["history"]),
         requirements=[f"{name}=={installed(name).split('+')[0]}" for name in NEEDED],
         code=learner.model_file,
     )
@@ -71,12 +72,19 @@ def _example(rows: np.ndarray, *, history: int) -> np.ndarray:
     return np.stack([newest[:-1], newest[1:]])
 
 
+def rows_sha256(stream: Stream, stop: int) -> str:
+    """Fingerprint of the rows and labels before `stop`: a model must not be scored on rows it was trained on."""
+    digest = hashlib.sha256(stream.rows[:stop].tobytes())
+    digest.update(stream.labels[:stop].tobytes())
+    return digest.hexdigest()
+
+
 def restore(store: tracking.Store, run_id: str, *, learner: Learner, stream: Stream) -> KnownModel:
     """Read a model back from the run that trained it.
 
     Raises:
         TrackingError: the run holds none, or it does not fit this model class.
-        DataError: it was trained on other columns or labels than the stream has.
+        DataError: it was trained on other columns or labels than the stream has, or on rows that do not begin it.
     """
     weights, card = runs.load_network(store, run_id)
     missing = CARD_KEYS - card.keys()
@@ -86,6 +94,11 @@ def restore(store: tracking.Store, run_id: str, *, learner: Learner, stream: Str
         raise DataError(
             f"run {run_id} was trained on features {', '.join(card['features'])} and labels {card['labels']}, "
             f"the stream has {', '.join(stream.features)} and {list(stream.label_names)}: give the same --data_path, --features and --target"
+        )
+    if rows_sha256(stream, card["trained"][1]) != card["rows_sha256"]:
+        raise DataError(
+            f"the first {card['trained'][1]} rows of {stream.source} are not those that run {run_id} was trained up to: "
+            "give the same table (rows may be added at its end), or train a new base model"
         )
     try:
         model = learner.model(**card["arguments"])

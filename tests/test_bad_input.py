@@ -212,6 +212,14 @@ def test_a_base_run_without_a_model_is_told(refused: Refused, workshop: Workshop
     assert f"run {trial} holds no trained model" in told
 
 
+def test_a_model_trained_on_another_table_is_told(refused: Refused, drifting_csv: Path, base_run_id: str, tmp_path: Path) -> None:
+    other = tmp_path / "other.csv"
+    pd.read_csv(drifting_csv).iloc[100:].to_csv(other, index=False)  # its rows would be scored as new ones
+    flags = ("--mlflow_experiment_name", EXPERIMENT, "--base_run_id", base_run_id)
+    for script in ("deploy_model", "retrain_model"):
+        assert "are not those that run" in refused(3, script, *data_flags(other), *flags)
+
+
 def test_a_model_of_other_columns_is_told(refused: Refused, drifting_csv: Path, base_run_id: str) -> None:
     flags = ("--mlflow_experiment_name", EXPERIMENT, "--base_run_id", base_run_id, "--features", "x1")
     for script in ("deploy_model", "retrain_model"):
