@@ -7,7 +7,6 @@ They do not play the same game as a model whose labels come when the block ends:
 
     no_change              needs each previous row's label at once          (per row; flattering in a blockwise table)
     same_time_yesterday    needs labels `period` rows old                   (blockwise when the block is at most a day long)
-    previous_block_last    needs the last label before the block            (blockwise)
     majority               needs the labels of the training rows            (known before the stream starts)
 """
 
@@ -30,39 +29,33 @@ def no_change(labels: np.ndarray, start: int, stop: int) -> np.ndarray:
     return _shifted(labels, start, stop, by=1)
 
 
-def same_time_yesterday(labels: np.ndarray, start: int, stop: int, *, period: int | None) -> np.ndarray:
+def same_time_yesterday(labels: np.ndarray, start: int, stop: int, *, period: int | None, times: np.ndarray) -> np.ndarray:
     """Predict for each row the label `period` rows before it, such as the same half-hour of the day before.
 
     Row i needs label i - period: known when row i comes, and known when the block starts if i - period < start.
-    The first `period` rows of the stream have no prediction, and no row has one when `period` is None
-    (the stream has no regular day).
+    The first `period` rows of the stream have no prediction, nor has a row whose older row is not one day older
+    (`times`, datetime64: rows may be missing), and no row has one when `period` is None (no regular day).
 
-    >>> same_time_yesterday(np.array([0, 1, 1, 0]), 1, 4, period=2)
+    >>> times = np.datetime64("2024-01-01") + 12 * np.arange(4) * np.timedelta64(1, "h")
+    >>> same_time_yesterday(np.array([0, 1, 1, 0]), 1, 4, period=2, times=times)
     array([-1,  0,  1])
     """
-    return np.full(stop - start, NO_PREDICTION) if period is None else _shifted(labels, start, stop, by=period)
+    if period is None:
+        return np.full(stop - start, NO_PREDICTION)
+    predicted = _shifted(labels, start, stop, by=period)
+    rows = np.arange(max(start, period), stop)
+    other = times[rows] - times[rows - period] != np.timedelta64(1, "D")
+    predicted[rows[other] - start] = NO_PREDICTION
+    return predicted
 
 
-def previous_block_last(labels: np.ndarray, start: int, stop: int) -> np.ndarray:
-    """Predict for the whole block the last label known when it starts: the no-change of the blockwise game.
+def majority_class(training_labels: np.ndarray) -> int:
+    """The class most frequent in the training labels, the lower index on a tie: what `majority` predicts for every row.
 
-    Needs label start - 1 only, known when the block before has ended. A block at row 0 has no prediction.
-
-    >>> previous_block_last(np.array([0, 1, 0, 0]), 2, 4)
-    array([1, 1])
+    >>> majority_class(np.array([2, 1, 1, 2]))
+    1
     """
-    return np.full(stop - start, labels[start - 1] if start else NO_PREDICTION)
-
-
-def majority(training_labels: np.ndarray, *, rows: int) -> np.ndarray:
-    """Predict for each of `rows` rows the class most frequent in the training labels (the lower index on a tie).
-
-    Needs the training labels only. Without any there is no prediction.
-
-    >>> majority(np.array([1, 0, 1]), rows=2)
-    array([1, 1])
-    """
-    return np.full(rows, np.bincount(training_labels).argmax() if len(training_labels) else NO_PREDICTION)
+    return int(np.bincount(training_labels).argmax())
 
 
 def _shifted(labels: np.ndarray, start: int, stop: int, *, by: int) -> np.ndarray:

@@ -100,6 +100,7 @@ def add_training_flags(to: argparse.ArgumentParser, *, total_trials: int, what: 
     group.add_argument("--max_epochs", type=whole(1, 10_000), default=3, help="passes over the training rows in each fit")
     group.add_argument("--total_trials", type=whole(0, 10_000), default=total_trials, help=what)
     group.add_argument("--history", type=history, default=AUTO, help="rows before each row that the model sees, fixed; auto: 0 for the defaults, else searched")
+    group.add_argument("--optimizer", choices=["sgd", "adamw"], default="sgd", help="how the weights are fitted; AdamW wants lower learning rates")
     group.add_argument("--search_space", default="", help="YAML file with the search space; empty: the documented one")
     group.add_argument("--seed", type=whole(0, 2**31 - 1), default=settings.SEED, help="fixes the weights, the batches and the search")
 

@@ -113,7 +113,10 @@ def watch_served(work: Work, args: argparse.Namespace, base: KnownModel, *, serv
     registry = Registry(work.store.client, args.register_model_name)
     with torchserve(url=args.torchserve_url or None, ports=ports(args)) as (client, folder):
         serving = served_by(work, args, client, folder, registry)
+        before = registry.holder(CHAMPION)
         served = promote(registry, serving, served, reason="deployed")
+        if before not in (None, served.version):
+            print(f"version {served.version} takes the alias {CHAMPION} of {registry.name} from version {before}", file=sys.stderr)
         if served.run_id == base.run_id:
             base = served
         print(f"serving {args.register_model_name} version {served.version} at {client.inference_url}/predictions/{args.register_model_name}", file=sys.stderr)

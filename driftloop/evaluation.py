@@ -20,7 +20,8 @@ from driftloop.streams import Stream
 class Judgement:
     """Champion and challenger on rows that neither was fitted on.
 
-    `p_value` is the chance of such a lead when the challenger is no better (exact McNemar, one-sided).
+    `p_value` is the chance of such a lead when the challenger is no better (exact McNemar, one-sided). It is
+    nominal: it takes rows as independent, and the newest rows hold the block that was picked for the champion's errors.
     """
 
     start: int
@@ -36,7 +37,7 @@ def baseline_predictions(stream: Stream, start: int, stop: int, *, majority: int
     """What costs nothing predicts for rows start..stop; `majority` is the training rows' most frequent class."""
     return {
         "no_change": baselines.no_change(stream.labels, start, stop),
-        "same_time_yesterday": baselines.same_time_yesterday(stream.labels, start, stop, period=stream.period),
+        "same_time_yesterday": baselines.same_time_yesterday(stream.labels, start, stop, period=stream.period, times=stream.times),
         "majority": np.full(stop - start, majority),
     }
 

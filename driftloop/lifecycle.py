@@ -105,9 +105,9 @@ class Watch:
     def _step(self, block: blocks.Block, unretrained: np.ndarray) -> None:
         probabilities, version = self._ask(block)
         predicted = probabilities.argmax(axis=1)
-        so_far = [score for score in self.scores if score.version == version]
+        so_far = [score for score in self.scores if score.version == version and not score.drift]
         rows = sum(score.rows for score in so_far)
-        # What "no drift" means at the least is an accuracy at the threshold; earlier drifted blocks must not pull it lower.
+        # The accuracy while nothing drifts: of the blocks that were not under the threshold (so slightly too high), at the least the threshold.
         reference = max(self.plan.threshold, sum(score.accuracy * score.rows for score in so_far) / rows if rows else 0)
         score, verdict = evaluation.score_block(
             self.stream,

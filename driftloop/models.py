@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from driftloop import runs, tracking
+from driftloop import baselines, runs, tracking
 from driftloop.errors import DataError, TrackingError
 from driftloop.streams import Stream
 from driftloop.training import Fitted, Learner, Span
@@ -43,7 +43,7 @@ class KnownModel:
 def record(fitted: Fitted, *, learner: Learner, stream: Stream, run_id: str) -> KnownModel:
     """Log a winner to the active run: parameters, network and MLflow model."""
     tracking.log_params({**fitted.params, "train_start": fitted.trained[0], "train_stop": fitted.trained[1]})
-    majority = int(np.bincount(stream.labels[slice(*fitted.trained)]).argmax())
+    majority = baselines.majority_class(stream.labels[slice(*fitted.trained)])
     card = {
         "class": learner.model.__name__,
         "module": learner.model_file.name,

@@ -199,7 +199,7 @@ def reading_notes(result: WatchResult) -> list[str]:
     scores = result.scores
     chance, low = low_blocks_by_chance(scores), sum(score.accuracy < score.threshold for score in scores)
     return [
-        f"A block is small: at {result.block_size:,} rows its accuracy is known to ±{percent(half_width(scores))} points (Wilson, 95 %). "
+        f"A block is small: at {result.block_size:,} rows its accuracy is known to ±{percent(half_width(scores))} points on average here (Wilson, 95 %). "
         "Read a single block by its interval, never by its point.",
         f"One block under the threshold is weak evidence of drift: were each version always as right as on average, {number(chance, digits=1)} of the "
         f"{count(len(scores), 'block')} would lie under it by chance alone (with independent rows; more where neighbouring rows err together). {low:,} did.",

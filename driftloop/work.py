@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from driftloop import base, cli, models, runs, streams, tracking, tuning
 from driftloop.errors import NoBaseRunError
 from driftloop.models import KnownModel
 from driftloop.retrain import RetrainPlan
-from driftloop.settings import RETRAIN_PARAMS
+from driftloop.settings import DEFAULT_PARAMS, RETRAIN_PARAMS
 from driftloop.streams import Stream
 from driftloop.torchserve import Ports
 from driftloop.training import Learner
@@ -52,14 +53,20 @@ def space(args: argparse.Namespace) -> dict[str, Any]:
     return found if args.history == cli.AUTO else found | {"history": {"choices": [args.history]}}
 
 
+def train_plan(args: argparse.Namespace, *, total_trials: int, start: Mapping[str, Any]) -> base.TrainPlan:
+    """A search from `start` as the flags want it."""
+    chosen = {**start, "optimizer": args.optimizer}
+    return base.TrainPlan(space=space(args), total_trials=total_trials, max_epochs=args.max_epochs, seed=args.seed, start=chosen, progress=bar)
+
+
 def base_plan(args: argparse.Namespace, *, total_trials: int) -> base.TrainPlan:
     """How the flags want the base model trained."""
-    return base.TrainPlan(space=space(args), total_trials=total_trials, max_epochs=args.max_epochs, seed=args.seed, progress=bar)
+    return train_plan(args, total_trials=total_trials, start=DEFAULT_PARAMS)
 
 
 def retrain_plan(args: argparse.Namespace) -> RetrainPlan:
     """How the flags want a challenger found and judged."""
-    train = base.TrainPlan(space=space(args), total_trials=args.total_trials, max_epochs=args.max_epochs, seed=args.seed, start=RETRAIN_PARAMS, progress=bar)
+    train = train_plan(args, total_trials=args.total_trials, start=RETRAIN_PARAMS)
     return RetrainPlan(train, judge_rows=args.judge_rows, validation_rows=args.validation_rows, alpha=args.alpha)
 
 
