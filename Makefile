@@ -27,7 +27,7 @@ setup: $(VENV)/run.stamp ## the environment, in .venv
 run: $(VENV)/run.stamp ## the whole lifecycle on ELEC; then `make ui` shows it
 	$(BIN)/python lifecycle.py --mlflow_experiment_name $(EXPERIMENT) --report report.html
 
-figures: $(VENV)/run.stamp ## the two lifecycles of the README and their figures
+figures: $(VENV)/run.stamp ## the lifecycles of the README and their figures
 	$(BIN)/python -m benchmarks.figures
 
 bench: $(VENV)/run.stamp ## scoring through TorchServe, beside the original's way

@@ -1,6 +1,6 @@
-"""Run the two lifecycles of the README on ELEC and write their figures, into benchmarks/figures.md and the README.
+"""Run the lifecycles of the README on ELEC and write their figures, into benchmarks/figures.md and the README.
 
-python -m benchmarks.figures                              # about 10 minutes on two cores; a store of its own
+python -m benchmarks.figures                              # about 15 minutes on two cores; a store of its own
 python -m benchmarks.figures --folder /tmp/figures        # keep the stores, reports and results there
 python -m benchmarks.figures --folder /tmp/figures --reuse    # write the page again from those results
 """
