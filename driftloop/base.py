@@ -96,7 +96,7 @@ def search_nested(store: tracking.Store, learner: Learner, stream: Stream, plan:
             with tracking.run(store, f"trial-{index:02d}", role="trial"):
                 tracking.autolog()
                 fitted = fit(learner, stream, params, train=train, validation=validation, max_epochs=plan.max_epochs, seed=plan.seed)
-                tracking.log_params({**params, "train_start": fitted.trained[0], "train_stop": fitted.trained[1]})
+                models.log_fit(fitted)
             if bar is not None:
                 bar.update()
             return models.predict(fitted.model, stream, *validation).argmax(axis=1) == stream.labels[slice(*validation)]

@@ -40,9 +40,14 @@ class KnownModel:
         return replace(self, version=version)
 
 
+def log_fit(fitted: Fitted) -> None:
+    """Log to the active run the parameters of a fit and the rows that it was fitted on."""
+    tracking.log_params({**fitted.params, "train_start": fitted.trained[0], "train_stop": fitted.trained[1]})
+
+
 def record(fitted: Fitted, *, learner: Learner, stream: Stream, run_id: str) -> KnownModel:
     """Log a winner to the active run: parameters, network and MLflow model."""
-    tracking.log_params({**fitted.params, "train_start": fitted.trained[0], "train_stop": fitted.trained[1]})
+    log_fit(fitted)
     majority = baselines.majority_class(stream.labels[slice(*fitted.trained)])
     card = {
         "class": learner.model.__name__,

@@ -82,6 +82,7 @@ def retrain(
         with tracking.run(store, "challenger", role="challenger"):
             tracking.autolog()
             challenger = fit(learner, stream, study.best.params, train=(0, judged_from), max_epochs=epochs, seed=seed)
+            models.log_fit(challenger)
         labels = stream.labels[judged_from : cause.stop]
         old, new = (models.predict(model, stream, judged_from, cause.stop).argmax(axis=1) for model in (champion.model, challenger.model))
         verdict = evaluation.judge(labels, old, new, start=judged_from, alpha=plan.alpha)

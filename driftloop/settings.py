@@ -45,7 +45,7 @@ def quiet_environment() -> None:
         "MLFLOW_LOGGING_LEVEL": "ERROR",
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # the default blocks 247 s when the server is down
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-        # A second thread gains nothing on networks this small, and costs a hundredfold when another process
+        # A second thread gains nothing on networks this small, and makes a fit several times as slow when another process
         # wants the core: OpenMP threads wait for each other in a busy loop. TorchServe's workers inherit it.
         "OMP_NUM_THREADS": "1",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",

@@ -230,12 +230,6 @@ def set_tags(tags: Mapping[str, str]) -> None:
     mlflow.set_tags(dict(tags))
 
 
-def log_file(path: Path, folder: str | None = None) -> None:
-    """Log a file to the active run."""
-    with translated(f"MLflow artifact {path.name}"):
-        mlflow.log_artifact(str(path), folder)
-
-
 def log_table(rows: Sequence[Mapping[str, Any]], name: str) -> None:
     """Log rows as an MLflow table (`name`.json, seen in the UI) and as CSV."""
     import pandas as pd
