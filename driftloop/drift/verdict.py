@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["performance", "data", "concept", "none", "cannot tell"]
+Kind = Literal["performance", "data", "concept", "both", "none", "cannot tell"]
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,8 @@ class Verdict:
     """A rule's answer: was there drift, of which kind, on what evidence, and how often the rule is wrong.
 
     `kind` is "performance" (the KPI fell), "data" (the inputs moved), "concept" (the relation of label to
-    inputs moved), "none", or "cannot tell" (too few rows to judge). Figures that a rule does not have are nan.
+    inputs moved), "both" (data and concept), "none", or "cannot tell" (too few rows to judge, or evidence that
+    fits more than one). Figures that a rule does not have are nan.
 
     >>> Verdict(drift=False, kind="none", rule="never", message="never alarms").drift
     False
@@ -27,4 +28,6 @@ class Verdict:
     threshold: float = float("nan")  # what it was held against
     lower: float = float("nan")  # bounds of the statistic
     upper: float = float("nan")
-    false_alarm_rate: float = float("nan")  # chance that the rule calls such a block drifted when nothing drifted
+    p_value: float = float("nan")
+    false_alarm_rate: float = float("nan")  # how often the rule alarms when nothing drifted; the message says per what
+    features: tuple[str, ...] = ()  # those that moved, the one that moved most first
