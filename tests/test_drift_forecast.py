@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from driftloop.drift import survival
-from driftloop.drift.forecast import MIN_BLOCKS, MIN_VERSIONS, Forecast, crossing, due, forecast, from_survival
+from driftloop.drift.forecast import MIN_BLOCKS, MIN_VERSIONS, Forecast, Lifetime, crossing, due, from_survival, lifetime, predict
 
 FALLING = [0.9 - 0.005 * block for block in range(20)]  # block 31 is the first under 0.75
 ROWS = [336] * 20
@@ -19,6 +19,10 @@ def simulated(seed: int) -> tuple[np.ndarray, int]:
     now = int(rng.integers(8, crossed))
     level = 0.85 - 0.1 * np.arange(1, now + 1) / crossed
     return rng.binomial(96, level) / 96, crossed + 1 - now
+
+
+def lived(*blocks: int) -> list[Lifetime]:
+    return [Lifetime(number, True) for number in blocks]
 
 
 def test_a_clear_decline_is_forecast_on_both_sides_of_its_crossing():
@@ -135,7 +139,7 @@ def test_a_version_replaced_before_it_crossed_makes_survival_longer():
 
 
 def test_survival_is_that_of_the_versions_which_reached_this_age():
-    young, old = (from_survival([1, 1, 1, 1, 10, 11, 12, 13, 14], [False] * 9, age=age) for age in (0, 5))
+    young, old = (from_survival(lived(1, 1, 1, 1, 10, 11, 12, 13, 14), age=age) for age in (0, 5))
     assert young.early <= 1
     assert 2 < old.early < old.middle < old.late
 
@@ -145,32 +149,37 @@ def test_survival_covers_the_next_version_as_often_as_it_says():
     inside = 0
     for _ in range(400):
         lives = rng.geometric(0.05, size=16)
-        told = from_survival(lives[:15], [False] * 15, age=0)
+        told = from_survival(lived(*lives[:15]), age=0)
         inside += told.early <= lives[15] <= told.late
     assert 0.74 < inside / 400 < 0.86
 
 
-@pytest.mark.parametrize(("lives", "censored", "age"), [([], [], 0), ([5] * 3, [False] * 3, 0), ([5] * 9, [True] * 9, 0), ([5] * 9, [False] * 9, 5)])
-def test_too_few_versions_cannot_tell(lives, censored, age):
-    told = from_survival(lives, censored, age=age)
+@pytest.mark.parametrize(("lives", "age"), [([], 0), (lived(5, 5, 5), 0), ([Lifetime(5, False)] * 9, 0), (lived(*[5] * 9), 5), ([Lifetime(0, False)] * 9, 0)])
+def test_too_few_versions_cannot_tell(lives, age):
+    told = from_survival(lives, age=age)
     assert told.source == "none"
     assert f"at least {MIN_VERSIONS}" in told.message
 
 
-@pytest.mark.parametrize("wrong", [{"lifetimes": [0] * 5}, {"age": -1}, {"censored": [False]}, {"confidence": 1.5}])
+@pytest.mark.parametrize("wrong", [{"lifetimes": lived(-1)}, {"age": -1}, {"confidence": 1.5}, {"confidence": math.nan}])
 def test_survival_refuses_what_makes_no_sense(wrong):
-    arguments = {"lifetimes": [5] * 5, "censored": [False] * 5, "age": 0} | wrong
+    arguments = {"lifetimes": lived(5, 5, 5, 5), "age": 0} | wrong
     with pytest.raises(ValueError, match="must"):
-        from_survival(arguments.pop("lifetimes"), arguments.pop("censored"), **arguments)
+        from_survival(arguments.pop("lifetimes"), **arguments)
 
 
 def test_a_fresh_version_is_forecast_from_earlier_ones_and_an_older_one_from_its_trend():
-    lives = {"lifetimes": [3, 5, 8, 9, 12], "censored": [False] * 5}
-    assert forecast(FALLING[:2], ROWS[:2], threshold=0.75, **lives).source == "survival"
-    assert forecast(FALLING, ROWS, threshold=0.75, **lives).source == "trend"
-    none = forecast(FALLING[:2], ROWS[:2], threshold=0.75)
+    lives = lived(3, 5, 8, 9, 12)
+    assert predict(FALLING[:2], ROWS[:2], threshold=0.75, lifetimes=lives).source == "survival"
+    assert predict(FALLING, ROWS, threshold=0.75, lifetimes=lives).source == "trend"
+    none = predict(FALLING[:2], ROWS[:2], threshold=0.75)
     assert none.source == "none"
     assert "2 blocks, needs at least" in none.message
+
+
+def test_a_lifetime_ends_with_the_first_block_under_the_threshold():
+    assert lifetime([0.9, math.nan, 0.6, 0.5], threshold=0.7) == Lifetime(3, True)
+    assert lifetime([], threshold=0.7) == Lifetime(0, False)
 
 
 def test_due_compares_the_early_end_with_the_lead():

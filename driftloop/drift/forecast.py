@@ -40,6 +40,14 @@ class Forecast:
     message: str  # one sentence in words
 
 
+@dataclass(frozen=True)
+class Lifetime:
+    """Blocks that a version served, the block in which it crossed counted; not crossed: it was replaced before, or the watch ended."""
+
+    blocks: int
+    crossed: bool
+
+
 def due(forecast: Forecast, lead_blocks: float) -> bool:
     """Whether to retrain now, because the crossing may be at most `lead_blocks` away; never on "cannot tell".
 
@@ -49,26 +57,28 @@ def due(forecast: Forecast, lead_blocks: float) -> bool:
     return forecast.early <= lead_blocks
 
 
-def forecast(
-    accuracies: Sequence[float],
-    rows: Sequence[int],
-    *,
-    threshold: float,
-    lifetimes: Sequence[int] = (),
-    censored: Sequence[bool] = (),
-    confidence: float = 0.8,
-    horizon: int = HORIZON,
-    measured: bool = False,
+def predict(
+    accuracies: Sequence[float], rows: Sequence[int], *, threshold: float, lifetimes: Sequence[Lifetime] = (), confidence: float = 0.8, horizon: int = HORIZON
 ) -> Forecast:
     """The trend of the served version once it has `MIN_BLOCKS` blocks, before that the survival of earlier versions.
 
     Arguments as in `crossing` and `from_survival`; the version's age is its number of blocks.
     """
-    trending = crossing(accuracies, rows, threshold=threshold, confidence=confidence, horizon=horizon, measured=measured)
+    trending = crossing(accuracies, rows, threshold=threshold, confidence=confidence, horizon=horizon)
     if trending.source != "none":
         return trending
-    surviving = from_survival(lifetimes, censored, age=len(accuracies), confidence=confidence)
+    surviving = from_survival(lifetimes, age=len(accuracies), confidence=confidence)
     return surviving if surviving.source != "none" else _none(f"{trending.message}; {surviving.message}", confidence)
+
+
+def lifetime(accuracies: Sequence[float], *, threshold: float) -> Lifetime:
+    """How long a version lasted by its block KPIs: to its measured crossing, for the true one is not known.
+
+    >>> lifetime([0.8, 0.6, 0.9], threshold=0.7), lifetime([0.8, 0.7], threshold=0.7)
+    (Lifetime(blocks=2, crossed=True), Lifetime(blocks=2, crossed=False))
+    """
+    under = np.flatnonzero(np.asarray(accuracies, float) < threshold)
+    return Lifetime(int(under[0]) + 1, True) if len(under) else Lifetime(len(accuracies), False)
 
 
 def crossing(
@@ -120,28 +130,26 @@ def crossing(
     return Forecast(early, middle, late, confidence, "trend", f"{what} falls under {threshold:g} {_when(early, middle, late, confidence)}")
 
 
-def from_survival(lifetimes: Sequence[int], censored: Sequence[bool], *, age: int, confidence: float = 0.8) -> Forecast:
+def from_survival(lifetimes: Sequence[Lifetime], *, age: int, confidence: float = 0.8) -> Forecast:
     """Forecast for a version that is too young for a trend, from the lives of the versions before it.
 
     Args:
-        lifetimes: (V,) blocks that each earlier version served, at least 1 each, its crossing block counted.
-        censored: (V,) True for a version that was replaced before it crossed.
+        lifetimes: of the earlier versions.
         age: blocks that the present version has served without crossing.
         confidence: as in `crossing`.
 
     Raises:
-        ValueError: an argument is outside its range, or the two do not have the same length.
+        ValueError: an argument is outside its range.
 
-    >>> from_survival([3, 5, 6, 8, 9], [False] * 5, age=1).source
+    >>> from_survival([Lifetime(blocks, True) for blocks in (3, 5, 6, 8, 9)], age=1).source
     'survival'
     """
-    lives, gone = np.asarray(lifetimes, int), np.asarray(censored, bool)
     _check(confidence)
-    if lives.ndim != 1 or lives.shape != gone.shape:
-        raise ValueError(f"lifetimes {lives.shape} and censored {gone.shape} must be two lists of the same length")
-    if age < 0 or np.any(lives < 1):
-        raise ValueError("age must not be negative and each lifetime must be at least 1 block")
-    times, chance = survival.crossed_by(lives, gone, age=age)
+    blocks = np.array([life.blocks for life in lifetimes], int)
+    if age < 0 or np.any(blocks < 0):
+        raise ValueError("age and the blocks of a lifetime must not be negative")
+    censored = np.array([not life.crossed for life in lifetimes], bool)
+    times, chance = survival.crossed_by(blocks, censored, age=age)
     versions = len(times) - 1
     if versions < MIN_VERSIONS:
         told = f"{_count(versions, 'earlier version')} crossed the threshold after more than {_count(age, 'block')}"
