@@ -11,9 +11,50 @@ import math
 import numpy as np
 
 from driftloop import kpi
+from driftloop.drift.checks import wrong_rows
 from driftloop.drift.verdict import Verdict
+from driftloop.errors import SettingsError
 
 RULE = "threshold"
+
+
+class ThresholdRule:
+    """The plain rule for a watch: it keeps the accuracy of the blocks that did not drift, to say how often chance alone would alarm.
+
+    That accuracy is slightly too high, because the blocks under the threshold are left out; it is taken as at least the threshold.
+
+    Args:
+        threshold: lowest accuracy that is still good enough, in 0..1.
+
+    Raises:
+        SettingsError: `threshold` is outside 0..1.
+
+    >>> rule = ThresholdRule(0.55)
+    >>> rule.update(np.array([0, 0, 0, 1, 1])).drift, rule.update(np.array([0, 0, 1, 1, 1])).drift
+    (False, True)
+    """
+
+    name = RULE
+
+    def __init__(self, threshold: float) -> None:
+        if not 0 <= threshold <= 1:
+            raise SettingsError(f"--threshold_accuracy is {threshold}: give an accuracy in 0..1")
+        self._threshold = threshold
+        self.reset()
+
+    def update(self, errors: np.ndarray) -> Verdict:
+        """See `Rule.update`; the verdict is that of `threshold_rule`."""
+        correct = ~wrong_rows(errors)
+        reference = max(self._threshold, self._right / self._rows) if self._rows else None
+        verdict = threshold_rule(correct, threshold=self._threshold, reference=reference)
+        if not verdict.drift:
+            self._right += int(np.count_nonzero(correct))
+            self._rows += len(correct)
+        return verdict
+
+    def reset(self) -> None:
+        """See `Rule.reset`."""
+        self._right = self._rows = 0
 
 
 def threshold_rule(correct: np.ndarray | int, rows: int | None = None, *, threshold: float, reference: float | None = None) -> Verdict:

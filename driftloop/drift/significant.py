@@ -1,0 +1,143 @@
+"""The threshold rule with statistics: alarm when the accuracy lies under the threshold by more than noise.
+
+After every block the hypothesis "the model in service is right at least `threshold` of the time" is tested by betting
+against it. While it is true the bets gain nothing on average, so the capital, 1 at the start, ever reaches 1 / alpha with a
+chance of at most alpha, however long the watch is (Ville 1939; Ramdas, Grünwald, Vovk, Shafer: Game-theoretic
+statistics and safe anytime-valid inference, Statistical Science 38, 2023).
+
+Each block opens new bets with a share of the stake, because the accuracy may begin to fall at any block (a mixture over start
+times; Shin, Ramdas, Rinaldo: E-detectors, New England Journal of Statistics in Data Science 2, 2023). The shares of all blocks to come add up to 1,
+half of it in the first `HALF`. Each bet is on one size of fall. It is an exponential tilt of the block's errors,
+exp(tilt * errors - rows * cumulant(tilt)): with independent rows the likelihood ratio; with rows that err together
+the cumulant is that of a Markov chain of errors (the logarithm of the largest eigenvalue of its tilted transition matrix; Dembo, Zeitouni:
+Large Deviations Techniques and Applications, 1998, section 3.1) and of an accuracy that wanders from block to block, see `driftloop.drift.variance`.
+
+The bound holds exactly for independent rows. How far the errors depend on each other is estimated from earlier blocks; benchmarks/false_alarms.md
+shows how well the bound holds then.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+
+from driftloop import kpi
+from driftloop.drift.checks import wrong_rows
+from driftloop.drift.variance import Dependence, DependenceEstimate
+from driftloop.drift.verdict import Verdict
+from driftloop.errors import SettingsError
+
+HALF: Final = 150  # blocks over which half of the stake is spent
+FALLS: Final = np.geomspace(0.15, 2.5, 8)  # of the log odds of a right answer, under the threshold's
+NARROWEST: Final = 1e-5  # distance of the threshold from 0 and 1; closer, the arithmetic is no longer exact
+SHARE: Final = 1 / 400  # of the stake, roughly what a bet begins with
+MOST: Final = 50_000  # times what an alarm takes: a bet that has so much stays there, so that a model that got better recovers
+
+
+class Significant:
+    """Alarms when the evidence against "right at least `threshold` of the time" passes 1 / alpha.
+
+    Args:
+        threshold: lowest accuracy that is good enough, 0.00001 to 0.99999 (nothing can be under 0, and under 1 one error is proof).
+        alpha: the chance, between 0 and 1, that a model which is good enough is ever alarmed about, for the whole watch of one model.
+
+    Raises:
+        SettingsError: `threshold` or `alpha` is outside its range.
+
+    >>> rule = Significant(threshold=0.7)
+    >>> rng = np.random.default_rng(7)
+    >>> any(rule.update(rng.random(48) < 0.3).drift for _ in range(100))
+    False
+    >>> [rule.update(rng.random(48) < 0.6).drift for _ in range(4)]
+    [False, False, True, True]
+    """
+
+    name = "significant"
+
+    def __init__(self, *, threshold: float, alpha: float = 0.05) -> None:
+        if not NARROWEST <= threshold <= 1 - NARROWEST:
+            raise SettingsError(f"--threshold_accuracy is {threshold}: the rule {self.name} needs an accuracy of {NARROWEST:g} to {1 - NARROWEST:g}")
+        if not 0 < alpha < 1:
+            raise SettingsError(f"--alpha is {alpha}: give a false-alarm rate between 0 and 1, such as 0.05")
+        self._threshold, self._alpha = threshold, alpha
+        odds = (1 - threshold) / threshold * np.exp(FALLS)
+        self._fallen = odds / (1 + odds)  # error rates that are bet on
+        self._dependence = DependenceEstimate(capital=-math.log(alpha * SHARE))
+        self._begin()
+
+    def _begin(self) -> None:
+        self._capitals = np.zeros(len(FALLS))  # of the bets on each fall, all blocks together
+        self._blocks, self._highest = 0, 0.0
+
+    def reset(self) -> None:
+        """See `Rule.reset`. How the errors depend on each other is kept: a new version is taken to be like the last in this."""
+        self._dependence.reset()
+        self._begin()
+
+    def update(self, errors: np.ndarray) -> Verdict:
+        """See `Rule.update`.
+
+        The verdict's `statistic` is the capital, held against `threshold` 1 / alpha; `p_value` is valid at any block; `lower` and `upper` bound the
+        block's accuracy (Wilson, rows taken as independent); `false_alarm_rate` is alpha, per watch of one model.
+        """
+        wrong = wrong_rows(errors)
+        if not len(wrong):
+            return Verdict(
+                drift=False,
+                kind="cannot tell",
+                rule=self.name,
+                message="no rows to judge",
+                threshold=1 / self._alpha,
+                false_alarm_rate=self._alpha,
+            )
+        known = self._dependence.known(len(wrong))
+        gains = self._gains(int(np.count_nonzero(wrong)), len(wrong), known)
+        share = HALF / ((self._blocks + HALF) * (self._blocks + HALF + 1))
+        self._capitals = np.minimum(np.exp(np.minimum(gains, 50.0)) * (self._capitals + share), MOST / self._alpha)
+        self._blocks += 1
+        self._highest = max(self._highest, float(self._capitals.mean()))
+        self._dependence.add(wrong)
+        return self._verdict(wrong, known)
+
+    def _gains(self, wrong: int, rows: int, known: Dependence) -> np.ndarray:
+        """Log of the factor by which each bet grows, mean one at most while the accuracy is at least the threshold."""
+        right, error, rho = self._threshold, 1 - self._threshold, known.correlation
+        stay_right, stay_wrong = rho + (1 - rho) * right, rho + (1 - rho) * error
+        # The tilt under which the chain errs as often as after the fall: the larger root of a quadratic in the eigenvalue.
+        middle = rho + stay_right * stay_wrong - 2 * rho * self._fallen
+        side = (1 - self._fallen) * stay_wrong
+        eigenvalue = (middle + np.sqrt(np.maximum(middle**2 - 4 * (1 - self._fallen) * side * stay_right * rho, 0))) / (2 * side)
+        tilt = np.log(eigenvalue * (eigenvalue - stay_right) / (stay_wrong * eigenvalue - rho)) / known.wander
+        odds = np.exp(tilt)
+        trace = stay_right + stay_wrong * odds
+        eigenvalue = (trace + np.sqrt(np.maximum(trace**2 - 4 * rho * odds, 0))) / 2
+        wandering = right * error * (1 + rho) / (1 - rho) * (known.wander - 1)  # variance a row that the chain does not have
+        return tilt * wrong - rows * (np.log(eigenvalue) + tilt**2 * wandering / 2)
+
+    def _verdict(self, wrong: np.ndarray, known: Dependence) -> Verdict:
+        capital, limit = float(self._capitals.mean()), 1 / self._alpha
+        drift = capital >= limit
+        rows = len(wrong)
+        right = rows - int(np.count_nonzero(wrong))
+        lower, upper = kpi.wilson_interval(right, rows)
+        evidence = f"{capital:.3g} : 1" if capital >= 1 else f"1 : {min(1 / max(capital, 1e-9), 1e9):.3g}"
+        message = (
+            f"accuracy {right / rows:.3f} on {rows} rows; the evidence against 'right at least {self._threshold:.4g} of the time' is {evidence}, "
+            f"{'past' if drift else 'not past'} {limit:.4g} : 1, which a model that is good enough reaches in at most {self._alpha:.3g} of watches"
+        )
+        if known.inflation > 1.5:
+            message += f"; errors come together, so that {known.inflation:.1f} rows count as one"
+        return Verdict(
+            drift=drift,
+            kind="performance" if drift else "none",
+            rule=self.name,
+            message=message,
+            statistic=capital,
+            threshold=limit,
+            lower=lower,
+            upper=upper,
+            p_value=min(1.0, 1 / self._highest) if self._highest > 0 else math.nan,
+            false_alarm_rate=self._alpha,
+        )
