@@ -18,8 +18,8 @@ from typing import Final
 import numpy as np
 
 DELAY: Final = 10  # newest blocks that are left out, so that a fall of the accuracy is not taken for dependence
-PRIOR_CORRELATION: Final = 0.5
-PRIOR_ROWS: Final = 3.0  # what the prior weighs: as many rows as hold this much p (1 - p)
+PRIOR_CORRELATION: Final = 0.9
+PRIOR_ROWS: Final = 10.0  # what the prior weighs: as many rows as hold this much p (1 - p)
 HIGHEST_CORRELATION: Final = 0.98
 
 # Variance of the wandering accuracy relative to p (1 - p), with its correlation from block to block. At an accuracy of .8 these are
@@ -30,7 +30,7 @@ _LASTING: Final = (1 + _PERSISTENCE) / (1 - _PERSISTENCE)  # variance of a sum o
 STEADY: Final = 0.2  # prior weight of an accuracy that stands still; the rest goes to the others, less to larger ones
 _PRIOR: Final = np.concatenate([[STEADY], (1 - STEADY) * _WANDER[1:] ** -0.5 / (_WANDER[1:] ** -0.5).sum()])
 
-_RISK: Final = 4.0  # how many times as often it may alarm; the bound is loose by more
+_RISK: Final = 4.0  # how many times as often it may alarm; the bound is loose by more than that
 _STEPS: Final = np.linspace(0, 1, 24)
 
 
