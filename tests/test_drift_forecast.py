@@ -76,6 +76,22 @@ def test_the_measured_crossing_of_small_blocks_comes_sooner_than_the_true_one():
     assert crossing(accuracies, rows, threshold=0.75, measured=True).middle < crossing(accuracies, rows, threshold=0.75).middle
 
 
+def test_earlier_versions_that_declined_alike_narrow_the_interval():
+    rng = np.random.default_rng(1)
+    earlier = [(rng.binomial(96, 0.9 - 0.005 * np.arange(31)) / 96, [96] * 31) for _ in range(8)]
+    young = rng.binomial(96, 0.9 - 0.005 * np.arange(8)) / 96  # 23 blocks before it crosses
+    alone = crossing(young, [96] * 8, threshold=0.75)
+    joined = crossing(young, [96] * 8, threshold=0.75, earlier=earlier)
+    assert joined.early < 24 < joined.late
+    assert joined.late - joined.early < (alone.late - alone.early) / 2
+
+
+@pytest.mark.parametrize("blocks", [([], []), ([math.nan], [48]), ([0.9], [0]), ([0.9, 0.8], [48, 48])])
+def test_earlier_versions_with_hardly_a_block_do_no_harm(blocks):
+    told = crossing(FALLING, ROWS, threshold=0.75, earlier=[blocks] * 6)
+    assert told.early < 11 < told.late
+
+
 def test_blocks_without_labels_are_left_out_and_still_count_as_time():
     gap = [*FALLING[:10], *[math.nan] * 10, *FALLING[10:]]
     told = crossing(gap, [336] * 30, threshold=0.75)

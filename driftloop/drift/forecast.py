@@ -18,6 +18,7 @@ import numpy as np
 from driftloop.drift import survival, trend
 
 HORIZON = 365  # blocks
+Blocks = tuple[Sequence[float], Sequence[int]]  # accuracies and rows of the blocks of a version
 MIN_BLOCKS = 5  # that a trend needs
 MIN_VERSIONS = 4  # crossings of earlier versions that a survival forecast needs
 # The prior of the trend holds more kinds of decline than one stream has, so its intervals are too wide: on simulated declines
@@ -58,13 +59,20 @@ def due(forecast: Forecast, lead_blocks: float) -> bool:
 
 
 def predict(
-    accuracies: Sequence[float], rows: Sequence[int], *, threshold: float, lifetimes: Sequence[Lifetime] = (), confidence: float = 0.8, horizon: int = HORIZON
+    accuracies: Sequence[float],
+    rows: Sequence[int],
+    *,
+    threshold: float,
+    lifetimes: Sequence[Lifetime] = (),
+    earlier: Sequence[Blocks] = (),
+    confidence: float = 0.8,
+    horizon: int = HORIZON,
 ) -> Forecast:
     """The trend of the served version once it has `MIN_BLOCKS` blocks, before that the survival of earlier versions.
 
     Arguments as in `crossing` and `from_survival`; the version's age is its number of blocks.
     """
-    trending = crossing(accuracies, rows, threshold=threshold, confidence=confidence, horizon=horizon)
+    trending = crossing(accuracies, rows, threshold=threshold, earlier=earlier, confidence=confidence, horizon=horizon)
     if trending.source != "none":
         return trending
     surviving = from_survival(lifetimes, age=len(accuracies), confidence=confidence)
@@ -86,6 +94,7 @@ def crossing(
     rows: Sequence[int],
     *,
     threshold: float,
+    earlier: Sequence[Blocks] = (),
     confidence: float = 0.8,
     horizon: int = HORIZON,
     measured: bool = False,
@@ -96,6 +105,8 @@ def crossing(
         accuracies: (n,) of its blocks so far, oldest first, each in 0..1; nan for a block without labels.
         rows: (n,) rows of each block.
         threshold: lowest accuracy that is good enough, in (0, 1).
+        earlier: accuracies and rows of the blocks of each earlier version, oldest first: versions of one stream are taken to
+            decline alike, which narrows the interval where they do.
         confidence: chance that the crossing lies in the interval, in (0, 1).
         horizon: blocks ahead to look.
         measured: forecast the measured crossing, as the module says, in blocks as large as the newest.
@@ -121,7 +132,8 @@ def crossing(
     blocks = int(np.count_nonzero(~np.isnan(values) & (sizes > 0)))
     if blocks < MIN_BLOCKS:
         return _none(f"cannot tell from the trend: {_count(blocks, 'block')}, needs at least {MIN_BLOCKS}", confidence)
-    times = trend.crossing_times(values, sizes, threshold=threshold, horizon=horizon, measured=measured)
+    past = [(np.asarray(one, float), np.asarray(size)) for one, size in earlier]
+    times = trend.crossing_times(values, sizes, threshold=threshold, horizon=horizon, measured=measured, earlier=past)
     if not len(times):
         return Forecast(0.0, 0.0, 0.0, confidence, "trend", f"the true accuracy is probably under {threshold:g} already")
     tail = (1 - confidence) / 2 * TAIL

@@ -9,13 +9,17 @@ what the accuracy does beside the decline: an AR(1) from block to block and a pa
 shape and the size of the wander, the start has a normal posterior in closed form; the rest are weighed on a grid by their
 marginal likelihood, and the paths ahead are drawn from the mixture (Bayesian linear model; Gelman et al. 2013, ch. 14).
 Of C the prior is log-uniform, times the chance 1 / C that a model of that life is looked at just now (Gott 1993).
+What earlier versions did can enter the prior.
 
 Gott: Implications of the Copernican principle for our future prospects. Nature 363, 1993.
+Ibrahim, Chen: Power prior distributions for regression models. Statistical Science 15, 2000.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from scipy import linalg, signal
@@ -29,6 +33,11 @@ LIFE = (4.0, 600.0)  # blocks, the range of C
 NEVER = 0.005  # prior chance that the accuracy does not decline at all
 START_SD = 0.15  # of the start above the threshold, around START
 START = 0.1
+VERSIONS = 20  # newest earlier versions that the prior is learned from
+BORROWED = 0.3  # what their evidence counts for
+MIN_STARTS = 4  # earlier versions whose starts tell where the next one starts
+LEAST_START_SD = 0.02
+MIN_LINE = 5  # blocks
 AR_SD = {0.0: 0.6, 0.01: 0.15, 0.02: 0.15, 0.04: 0.1}  # standard deviation of the AR(1) wander: prior weight
 AR_KEPT = (0.6, 0.9)  # share of the AR(1) wander that is kept from block to block
 FRESH_SD = {0.0: 0.55, 0.02: 0.25, 0.05: 0.1, 0.1: 0.05, 0.15: 0.05}  # of the wander that is new in every block
@@ -40,94 +49,146 @@ _NOISES = tuple(
 )
 
 
+Blocks = tuple[np.ndarray, np.ndarray]  # accuracies and rows of the blocks of a version, (n,) each; nan or 0 rows: not known
+
+
+@dataclass(frozen=True)
+class _Prior:
+    """Of J noises and K declines: shape and life C (K,), log weight (J, K); and the start, normal."""
+
+    shape: np.ndarray
+    life: np.ndarray
+    log_weight: np.ndarray
+    start: float
+    start_sd: float
+
+
 @dataclass(frozen=True)
 class _Posterior:
-    """Of J noises and K declines: log weight (J, K), mean and deviation of the start (J, K), and the newest wander."""
+    """After n blocks: log weight, mean and deviation of the start (J, K), and what gives the newest wander."""
 
     log_weight: np.ndarray
     start: np.ndarray
     start_sd: np.ndarray
     gain: np.ndarray  # (J, n): newest AR(1) wander from the residuals
-    wander_sd: np.ndarray  # (J,)
+    wander_sd: np.ndarray  # (J,) of it beside that
+    target: np.ndarray  # (K, n) = start * steady + wander + binomial noise
+    steady: np.ndarray  # (K, n) share of the way down that is still to go
 
 
-def crossing_times(accuracies: np.ndarray, rows: np.ndarray, *, threshold: float, horizon: int, measured: bool = False) -> np.ndarray:
+def crossing_times(
+    accuracies: np.ndarray, rows: np.ndarray, *, threshold: float, horizon: int, measured: bool = False, earlier: Sequence[Blocks] = ()
+) -> np.ndarray:
     """Draws of the number of blocks until the accuracy is under the threshold for the first time; inf beyond `horizon`.
 
     Args:
-        accuracies: (n,) of the blocks since the model came into service; blocks that are nan are left out.
+        accuracies: (n,) of the blocks since the model came into service, one known at least; blocks that are nan are left out.
         rows: (n,) rows of each block.
         threshold: in 0..1.
         horizon: blocks ahead to look.
         measured: of the KPI as it will be measured, on blocks as large as the newest, rather than of the true accuracy. The
             true accuracy is taken to be not under the threshold now: what is asked is when it will be.
+        earlier: the blocks of earlier versions, oldest first, which are taken to decline and wander alike.
 
     Returns:
         (up to `DRAWS`,) 1 = the next block. Empty when hardly any draw has the true accuracy still above the threshold.
     """
-    known = np.flatnonzero(~np.isnan(accuracies) & (rows > 0))[-NEWEST:]
-    now, block = len(accuracies), known + 1.0
-    shape, life, log_prior = _declines(now)
-    fallen = (block / life[:, None]) ** shape[:, None]  # (K, n) share of the way from the start to the threshold
-    target = accuracies[known] - threshold * fallen  # = start (1 - fallen) + wander + binomial noise
-    posterior = _posterior(
-        target, 1 - fallen, log_prior=log_prior, variance=_binomial_variance(accuracies[known], rows[known]), block=block, mean0=threshold + START
-    )
+    now = len(accuracies)
+    prior = _borrowed(_declines(now, threshold), earlier, threshold)
+    posterior = _fit((accuracies, rows), prior, threshold)
 
     rng = np.random.default_rng(SEED)
     weight = np.exp(posterior.log_weight - posterior.log_weight.max())
     j, k = np.unravel_index(rng.choice(weight.size, size=3 * DRAWS, p=weight.ravel() / weight.sum()), weight.shape)
     start = posterior.start[j, k] + posterior.start_sd[j, k] * rng.standard_normal(len(j))
-    residuals = target[k] - start[:, None] * (1 - fallen[k])
+    residuals = posterior.target[k] - start[:, None] * posterior.steady[k]
     wander = (posterior.gain[j] * residuals).sum(axis=1) + posterior.wander_sd[j] * rng.standard_normal(len(j))
-    margin = (start - threshold) * (1 - (now / life[k]) ** shape[k]) + wander
+    shape, life = prior.shape[k], prior.life[k]
+    margin = (start - threshold) * (1 - (now / life) ** shape) + wander
     kept = np.flatnonzero((start > threshold) & ((margin >= 0) | measured))
     if len(kept) < DRAWS / 20:
         return np.empty(0)
     kept = kept[:DRAWS]
     ahead = np.arange(now + 1, now + horizon + 1)
-    margins = (start[kept, None] - threshold) * (1 - (ahead / life[k[kept], None]) ** shape[k[kept], None])
+    margins = (start[kept, None] - threshold) * (1 - (ahead / life[kept, None]) ** shape[kept, None])
     margins += _wander_ahead(rng, np.array(_NOISES)[j[kept], :3], wander[kept], horizon)
     if measured:
-        size = int(rows[known[-1]])
+        size = int(rows[rows > 0][-1])
         under = rng.binomial(size, np.clip(margins + threshold, 0, 1)) / size < threshold
     else:
         under = margins < 0
     return np.where(under.any(axis=1), under.argmax(axis=1) + 1.0, np.inf)
 
 
-def _declines(now: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Shape, life C and log prior of each decline on the grid, (K,) each; the last one does not decline."""
+def _declines(now: int, threshold: float) -> _Prior:
+    """What is thought of a version of this age before its KPIs are seen; the last decline on the grid is none."""
     shape, life = np.repeat(SHAPES, LIVES), np.tile(np.geomspace(*LIFE, LIVES), len(SHAPES))
-    prior = 1 / life
-    still_to_come = prior[life > now].sum()
-    prior = prior / still_to_come if still_to_come else prior
-    return np.append(shape, 1.0), np.append(life, np.inf), np.log(np.append(prior, NEVER))
+    chance = 1 / life
+    still_to_come = chance[life > now].sum()
+    chance = np.append(chance / still_to_come if still_to_come else chance, NEVER)
+    noise = np.array([weight for *_, weight in _NOISES])
+    return _Prior(np.append(shape, 1.0), np.append(life, np.inf), np.log(noise)[:, None] + np.log(chance), threshold + START, START_SD)
 
 
-def _binomial_variance(accuracies: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Of each block's KPI, around a straight line through all of them."""
-    line = np.polynomial.Polynomial.fit(np.arange(len(accuracies)), accuracies, 1, w=np.sqrt(rows))
-    level = np.clip(line(np.arange(len(accuracies))), 0.03, 0.97)
-    return level * (1 - level) / rows
+def _borrowed(prior: _Prior, earlier: Sequence[Blocks], threshold: float) -> _Prior:
+    """The prior after the newest earlier versions, whose evidence counts for less than the present one's (power prior, Ibrahim, Chen 2000)."""
+    earlier = [blocks for blocks in earlier if np.any(~np.isnan(blocks[0]) & (blocks[1] > 0))][-VERSIONS:]
+    if not earlier:
+        return prior
+    log_weight, starts = prior.log_weight, []
+    for accuracies, rows in earlier:
+        evidence, start = _evidence(tuple(accuracies.tolist()), tuple(rows.tolist()), threshold)
+        log_weight = log_weight + BORROWED * evidence
+        starts.append(start.flat[np.argmax(evidence + prior.log_weight)])
+    known = len(starts) >= MIN_STARTS
+    return replace(
+        prior,
+        log_weight=log_weight - log_weight.max(),
+        start=float(np.mean(starts)) if known else prior.start,
+        start_sd=max(float(np.std(starts, ddof=1)), LEAST_START_SD) if known else prior.start_sd,
+    )
 
 
-def _posterior(target: np.ndarray, steady: np.ndarray, *, log_prior: np.ndarray, variance: np.ndarray, block: np.ndarray, mean0: float) -> _Posterior:
-    """The start's posterior and the weight of every noise and decline; `target` and `steady` (K, n)."""
+@lru_cache(maxsize=8 * VERSIONS)  # the same versions are asked for again at every block
+def _evidence(accuracies: tuple[float, ...], rows: tuple[int, ...], threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    """Log likelihood of each noise and decline for one version, and the start under each, (J, K)."""
+    prior = _declines(0, threshold)
+    fitted = _fit((np.array(accuracies), np.array(rows)), replace(prior, log_weight=np.zeros_like(prior.log_weight)), threshold)
+    return fitted.log_weight, fitted.start
+
+
+def _fit(blocks: Blocks, prior: _Prior, threshold: float) -> _Posterior:
+    accuracies, rows = blocks
+    known = np.flatnonzero(~np.isnan(accuracies) & (rows > 0))[-NEWEST:]
+    accuracies, rows, block = accuracies[known], rows[known], known + 1.0
+    fallen = (block / prior.life[:, None]) ** prior.shape[:, None]
+    target, steady = accuracies - threshold * fallen, 1 - fallen
+    variance = _binomial_variance(accuracies, rows)
     lag = np.abs(block[:, None] - block)
-    precision0 = START_SD**-2
+    precision0 = prior.start_sd**-2
     parts = []
-    for sd, kept, fresh, weight in _NOISES:
+    for (sd, kept, fresh, _), log_prior in zip(_NOISES, prior.log_weight, strict=True):
         ar = sd**2 * kept**lag if sd else np.zeros_like(lag)
         factor = linalg.cholesky(ar + np.diag(variance + fresh**2), lower=True)
         u, t = (linalg.solve_triangular(factor, side.T, lower=True) for side in (steady, target))  # (n, K), whitened
         precision = (u * u).sum(axis=0) + precision0
-        mean = ((u * t).sum(axis=0) + mean0 * precision0) / precision
-        misfit = (t * t).sum(axis=0) + mean0**2 * precision0 - mean**2 * precision
-        log_weight = -0.5 * (misfit + np.log(precision)) - np.log(np.diag(factor)).sum() + np.log(weight) + log_prior
+        mean = ((u * t).sum(axis=0) + prior.start * precision0) / precision
+        misfit = (t * t).sum(axis=0) + prior.start**2 * precision0 - mean**2 * precision
+        log_weight = log_prior - 0.5 * (misfit + np.log(precision)) - np.log(np.diag(factor)).sum()
         gain = linalg.cho_solve((factor, True), ar[-1])
         parts.append((log_weight, mean, precision**-0.5, gain, np.sqrt(max(sd**2 - ar[-1] @ gain, 0))))
-    return _Posterior(*(np.array(part) for part in zip(*parts, strict=True)))
+    log_weight, start, start_sd, gain, wander_sd = (np.array(part) for part in zip(*parts, strict=True))
+    return _Posterior(log_weight, start, start_sd, gain, wander_sd, target, steady)
+
+
+def _binomial_variance(accuracies: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Of each block's KPI: around a straight line through all of them, or around the mean of few."""
+    if len(rows) < MIN_LINE:
+        level = np.full(len(rows), (accuracies @ rows + 1) / (rows.sum() + 2))
+    else:
+        line = np.polynomial.Polynomial.fit(np.arange(len(rows)), accuracies, 1, w=np.sqrt(rows))
+        level = np.clip(line(np.arange(len(rows))), 0.03, 0.97)
+    return level * (1 - level) / rows
 
 
 def _wander_ahead(rng: np.random.Generator, noise: np.ndarray, newest: np.ndarray, horizon: int) -> np.ndarray:
