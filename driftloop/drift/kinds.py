@@ -1,0 +1,128 @@
+"""Which kind of drift: did the inputs move (data), did the labels' relation to them (concept), both, or neither?
+
+Two questions are asked of the same rows. Did P(X) move: the tests of single features and the domain classifier, Bonferroni over the
+two. Did the KPI change beyond what P(X) explains: the decomposition. Holm over the two questions keeps the chance of any
+false alarm in one comparison under alpha. Right or wrong is all that is seen of the labels: with two classes P(Y|X) cannot
+move without it, with more a change among the wrong classes stays unseen.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from driftloop.drift import distribution, domain
+from driftloop.drift.decomposition import Decomposition, decompose
+from driftloop.drift.dependence import told
+from driftloop.drift.distribution import FeatureTest
+from driftloop.drift.domain import Domain
+from driftloop.drift.verdict import Kind, Verdict
+
+RULE: Final = "kind"
+_KINDS: Final[dict[tuple[bool, bool], Kind]] = {(False, False): "none", (True, False): "data", (False, True): "concept", (True, True): "both"}
+_HEADS: Final[dict[Kind, str]] = {"none": "No drift", "data": "Data drift", "concept": "Concept drift", "both": "Data and concept drift"}
+_NAMED = 3  # features told in the message
+
+
+def tell(
+    reference_rows: np.ndarray,
+    reference_correct: np.ndarray,
+    current_rows: np.ndarray,
+    current_correct: np.ndarray,
+    *,
+    names: Sequence[str],
+    alpha: float = 0.05,
+    seed: int = 7,
+) -> Verdict:
+    """Compare current rows with reference rows that the model was not fitted on either.
+
+    A concept drift may raise the KPI or leave it as it is; it is one all the same.
+
+    Args:
+        reference_rows: (N, F) finite numbers in time order.
+        reference_correct: (N,) 1 or True where the model was right.
+        current_rows: (M, F) likewise.
+        current_correct: (M,) likewise.
+        names: (F,) the features' names.
+        alpha: chance, in (0, 1), that a comparison without drift is called drift of any kind.
+        seed: of shuffles and resampling.
+
+    Returns:
+        the verdict of rule "kind". `statistic` is the part of the KPI's change that P(X) does not explain, with the bounds of
+        its interval, `p_value` the smaller of the two questions' after correction, `features` those that moved, the farthest
+        (KS) first. "cannot tell" when there are too few rows, or when P(X) moved so far that the old rows say nothing of
+        the new ones; then `drift` is still True if P(X) moved.
+
+    Raises:
+        ValueError: shapes that do not fit, values that are not finite or not 0 and 1, or alpha outside (0, 1).
+
+    >>> rng = np.random.default_rng(0)
+    >>> old, new = rng.random((1000, 2)), rng.random((1000, 2))
+    >>> right = rng.random(1000) < 0.9, rng.random(1000) < np.where(new[:, 0] > 0.7, 0.4, 0.9)
+    >>> verdict = tell(old, right[0], new, right[1], names=("a", "b"))
+    >>> verdict.drift, verdict.kind, verdict.features
+    (True, 'concept', ())
+    """
+    tests = distribution.compare(reference_rows, current_rows, names=names, alpha=alpha, seed=seed)
+    joint = domain.classify(reference_rows, current_rows, seed=seed)
+    parts = decompose(reference_rows, reference_correct, current_rows, current_correct, domain=joint, alpha=alpha, seed=seed)
+    data_p = _bonferroni([*(test.corrected for test in tests), joint.p_value], questions=2)
+    moved, changed = _rejected(data_p, parts.p_value, alpha)
+    # A question without an answer is no "no": P(X) may be told from fewer rows than the rest.
+    known = not math.isnan(parts.p_value) and not math.isnan(data_p)
+    kind = _KINDS[moved, changed] if known or (changed and moved) else "cannot tell"
+    features = _moved(tests, alpha / 2) if moved else []
+    return Verdict(
+        drift=moved or changed,
+        kind=kind,
+        rule=RULE,
+        message=_message(kind, parts, joint, data_p=data_p, features=features, moved=moved),
+        statistic=parts.concept.change,
+        threshold=0.0,
+        lower=parts.concept.lower,
+        upper=parts.concept.upper,
+        p_value=_bonferroni([data_p, parts.p_value], questions=2),
+        false_alarm_rate=alpha,
+        features=tuple(test.feature for test in features),
+    )
+
+
+def _bonferroni(p_values: Sequence[float], *, questions: int) -> float:
+    known = [p for p in p_values if not math.isnan(p)]
+    return min(1.0, questions * min(known)) if known else math.nan
+
+
+def _rejected(data_p: float, concept_p: float, alpha: float) -> tuple[bool, bool]:
+    """Holm for two: the smaller p-value must be under alpha / 2, the other under alpha; nan is never."""
+    either = min((p for p in (data_p, concept_p) if not math.isnan(p)), default=math.nan) <= alpha / 2
+    return either and data_p <= alpha, either and concept_p <= alpha
+
+
+def _moved(tests: Sequence[FeatureTest], alpha: float) -> list[FeatureTest]:
+    return sorted((test for test in tests if test.corrected <= alpha), key=lambda test: -test.distance)
+
+
+def _message(kind: Kind, parts: Decomposition, joint: Domain, *, data_p: float, features: Sequence[FeatureTest], moved: bool) -> str:
+    inputs = f"{_inputs(features, joint) if moved else 'the inputs have not moved beyond noise'} ({told(data_p)})"
+    kpi = f"the KPI went from {parts.reference_kpi:.3f} to {parts.current_kpi:.3f}"
+    if kind == "cannot tell":
+        tail = "" if math.isnan(data_p) else f"; {inputs}"
+        return f"Cannot tell the kind of drift: {parts.message.removeprefix('cannot tell the parts: ')}. {kpi[0].upper()}{kpi[1:]}{tail}."
+    rest = f"{parts.concept.change:+.3f} ({parts.concept.lower:+.3f} to {parts.concept.upper:+.3f})"
+    equal = "the model is not right and wrong as before" if kind in ("concept", "both") else "the model is right as before, within noise"
+    worth = f", with the reference rows worth {parts.effective_rows:.0f}" if moved else ""
+    return (
+        f"{_HEADS[kind]}: {kpi}, of which the inputs explain {parts.data.change:+.3f}; the rest is {rest}. "
+        f"On equal inputs {equal} ({told(parts.p_value)}{worth}); {inputs}."
+    )
+
+
+def _inputs(features: Sequence[FeatureTest], joint: Domain) -> str:
+    if not features:
+        return f"no single feature has moved, but all together have: a classifier tells new rows from old with AUC {joint.auc:.2f}"
+    farthest = ", ".join(f"{test.feature} by KS {test.distance:.2f}" for test in features[:_NAMED])
+    more = f" and {len(features) - _NAMED} more" if len(features) > _NAMED else ""
+    return f"the inputs have moved, {farthest}{more}"
