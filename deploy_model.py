@@ -22,7 +22,7 @@ from driftloop.errors import EXIT_DRIFT
 def build_parser() -> cli.Parser:
     """The flags of this script."""
     parser = cli.parser("deploy_model.py", __doc__)
-    cli.add_watch_flags(parser, test_data_rows=100, block_size=20, threshold=0.55, on_drift="prompt", max_retrains=5)
+    cli.add_watch_flags(parser, test_data_rows=100, block_size=20, threshold=0.55, rule="threshold", on_drift="prompt", max_retrains=5)
     cli.add_training_flags(parser, total_trials=4, what="sets of parameters that a retrain tries with Ax")
     cli.add_retrain_flags(parser)
     cli.add_tracking_flags(parser, registers=True, base=True)

@@ -20,6 +20,12 @@ from driftloop import settings
 from driftloop.errors import EXIT_INTERRUPTED, EXIT_TERMINATED, DriftloopError, SettingsError
 
 AUTO = "auto"
+# Those of drift.rules that need no further setting; `every` and `random` are policies of the back-test.
+DRIFT_RULES = ("threshold", "significant", "adwin", "ddm", "eddm", "hddm_a", "hddm_w", "kswin", "page_hinkley", "never")
+RULE_HELP = (
+    "threshold: any block under --threshold_accuracy, noise or not; significant: under it by more than noise, at the rate --alpha; "
+    "the others watch for a rise of the errors (river's detectors at their defaults)"
+)
 
 
 class Parser(argparse.ArgumentParser):
@@ -64,6 +70,14 @@ def share(text: str) -> float:
         value = math.nan
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number in 0..1")
+    return value
+
+
+def rate(text: str) -> float:
+    """A flag's type: a number between 0 and 1, neither of them."""
+    value = share(text)
+    if value in {0, 1}:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
     return value
 
 
@@ -126,12 +140,18 @@ def add_serving_flags(to: argparse.ArgumentParser, *, starts: bool = True) -> No
     group.add_argument("--workers", type=whole(1, 64), default=1, help="worker processes for each served version")
 
 
-def add_watch_flags(to: argparse.ArgumentParser, *, test_data_rows: int, block_size: int, threshold: float, on_drift: str, max_retrains: int) -> None:
+def add_watch_flags(
+    to: argparse.ArgumentParser, *, test_data_rows: int, block_size: int, threshold: float, rule: str, on_drift: str, max_retrains: int
+) -> None:
     """What to score, what counts as drift, and what to do then."""
     group = to.add_argument_group("watch")
     group.add_argument("--test_data_rows", type=whole(0), default=test_data_rows, help="rows to score, those after the training rows; 0: all that are left")
     group.add_argument("--block_size", type=int, default=block_size, help="rows a block; labels come when a block ends")
-    group.add_argument("--threshold_accuracy", type=share, default=threshold, help="a block with an accuracy under this, 0..1, has drifted")
+    group.add_argument("--threshold_accuracy", type=share, default=threshold, help="lowest accuracy, 0..1, that is good enough")
+    group.add_argument("--drift_rule", default=rule, choices=DRIFT_RULES, help=RULE_HELP)
+    group.add_argument(
+        "--alpha", type=rate, default=settings.ALPHA, help="chance at most that `significant` alarms in the whole watch of a model that is good enough"
+    )
     group.add_argument(
         "--on_drift",
         choices=["prompt", "retrain", "advise", "ignore"],
@@ -139,6 +159,19 @@ def add_watch_flags(to: argparse.ArgumentParser, *, test_data_rows: int, block_s
         help="prompt asks on a terminal and advises elsewhere; retrain does so at once; advise says what to run; ignore only scores",
     )
     group.add_argument("--max_retrains", type=whole(0), default=max_retrains, help="retrains at the most; after them the rest is only scored")
+    group.add_argument(
+        "--after_drift",
+        default="probation",
+        choices=["probation", "same"],
+        help="probation: once drift is found, every block under the threshold is drift until a model has proven itself; same: the rule begins anew",
+    )
+    add_switch(group, "--proactive", "retrain before the forecast says that the accuracy crosses the threshold, too")
+    group.add_argument(
+        "--lead_blocks",
+        type=whole(0),
+        default=settings.LEAD_BLOCKS,
+        help="how many blocks before; compared with the early end of the forecast's 80 %% interval",
+    )
     add_switch(group, "--fail_on_drift", "exit with code 10 when a block has drifted")
     group.add_argument("--report", default="", help="write the HTML report to this file, too; it is always logged to MLflow")
 
@@ -148,7 +181,7 @@ def add_retrain_flags(to: argparse.ArgumentParser) -> None:
     group = to.add_argument_group("judging")
     group.add_argument("--judge_rows", type=whole(1), default=settings.JUDGE_ROWS, help="newest rows on which champion and challenger are compared")
     group.add_argument("--validation_rows", type=whole(1), default=settings.VALIDATION_ROWS, help="rows before those that choose between trials")
-    group.add_argument("--alpha", type=share, default=settings.JUDGE_ALPHA, help="largest p-value at which the challenger counts as better")
+    group.add_argument("--judge_alpha", type=share, default=settings.JUDGE_ALPHA, help="largest p-value at which the challenger counts as better")
 
 
 def run(main: Callable[[argparse.Namespace], tuple[dict[str, Any], int]], made: Parser, argv: list[str] | None) -> int:

@@ -11,6 +11,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from driftloop import cli, models, report, runs, summary, swap, tracking
+from driftloop.drift import rules
+from driftloop.drift.probation import Probation
+from driftloop.drift.rule import Rule
 from driftloop.drift.verdict import Verdict
 from driftloop.errors import SettingsError
 from driftloop.lifecycle import Watch, WatchPlan
@@ -21,6 +24,9 @@ from driftloop.retrain import Cause
 from driftloop.serving import TorchServeDeployment, check_server, promote, torchserve
 from driftloop.torchserve import TorchServeClient
 from driftloop.work import Work, bar, ports, retrain_plan
+
+
+REFERENCE_BLOCKS = 100  # newest of the rows a model was trained on: how its errors come together is learned there
 
 
 @dataclass
@@ -82,6 +88,18 @@ def rows_to_score(work: Work, args: argparse.Namespace, *, trained_stop: int) ->
     return start, stop
 
 
+def drift_rule(args: argparse.Namespace) -> Rule:
+    """The rule that the flags ask for; the plain threshold and `never` know no probation.
+
+    Raises:
+        SettingsError: the rule cannot work with the threshold or alpha.
+    """
+    rule = rules.make(args.drift_rule, threshold=args.threshold_accuracy, alpha=args.alpha, seed=args.seed)
+    if args.after_drift == "same" or args.drift_rule in {"threshold", "never"}:
+        return rule
+    return Probation(rule, threshold=args.threshold_accuracy, alpha=args.alpha)
+
+
 def watch_plan(work: Work, args: argparse.Namespace, *, trained_stop: int, decide: OnDrift) -> WatchPlan:
     """What the flags want watched after the rows up to `trained_stop`.
 
@@ -94,6 +112,10 @@ def watch_plan(work: Work, args: argparse.Namespace, *, trained_stop: int, decid
         stop=stop,
         block_size=args.block_size,
         threshold=args.threshold_accuracy,
+        rule=drift_rule(args),
+        alpha=args.alpha,
+        proactive=args.proactive,
+        lead_blocks=args.lead_blocks,
         on_drift=decide,
         max_retrains=args.max_retrains,
         retrain=retrain_plan(args),
@@ -110,6 +132,7 @@ def watch_served(work: Work, args: argparse.Namespace, base: KnownModel, *, serv
         ServingError: TorchServe did not start, load or answer rightly.
     """
     plan = watch_plan(work, args, trained_stop=served.trained[1], decide=decide)
+    plan.rule.prepare(models.errors(served, work.stream, newest=REFERENCE_BLOCKS * plan.block_size), block_size=plan.block_size)
     registry = Registry(work.store.client, args.register_model_name)
     with torchserve(url=args.torchserve_url or None, ports=ports(args)) as (client, folder):
         serving = served_by(work, args, client, folder, registry)

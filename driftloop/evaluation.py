@@ -10,8 +10,6 @@ import numpy as np
 
 from driftloop import baselines, kpi
 from driftloop.blocks import Block
-from driftloop.drift.threshold import threshold_rule
-from driftloop.drift.verdict import Verdict
 from driftloop.results import BlockScore
 from driftloop.streams import Stream
 
@@ -71,9 +69,9 @@ def score_block(
     unretrained: np.ndarray,
     majority: int,
     threshold: float,
-    reference: float,
-) -> tuple[BlockScore, Verdict]:
-    """Score one block when its labels have come, and judge it.
+    drift: bool,
+) -> BlockScore:
+    """Score one block when its labels have come.
 
     Args:
         predicted: class indices that the served model gave, (rows,).
@@ -81,15 +79,13 @@ def score_block(
         unretrained: class indices of the base model on the same rows, (rows,).
         majority: the base's training rows' most frequent class.
         threshold: lowest accuracy that is good enough.
-        reference: accuracy of the served version so far, for the chance figure of the rule; nan at first.
+        drift: what the drift rule says of the block.
     """
     labels = stream.labels[block.start : block.stop]
-    correct = predicted == labels
     whole = summary(stream, block.start, predicted, majority=majority)
-    verdict = threshold_rule(correct, threshold=threshold, reference=reference)
-    lower, upper = kpi.wilson_interval(int(correct.sum()), block.rows)
+    lower, upper = kpi.wilson_interval(int((predicted == labels).sum()), block.rows)
     free: Mapping[str, float] = whole["baselines"]
-    score = BlockScore(
+    return BlockScore(
         block=block.index,
         start=block.start,
         stop=block.stop,
@@ -107,9 +103,8 @@ def score_block(
         majority=free["majority"],
         accuracy_unretrained=kpi.accuracy(labels, unretrained),
         threshold=threshold,
-        drift=verdict.drift,
+        drift=drift,
     )
-    return score, verdict
 
 
 def judge(labels: np.ndarray, champion: np.ndarray, challenger: np.ndarray, *, start: int, alpha: float) -> Judgement:

@@ -9,6 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from driftloop import blocks, evaluation, models, retrain, tracking
+from driftloop.diagnosis import Diagnosis
+from driftloop.drift import forecast
+from driftloop.drift.forecast import Forecast
+from driftloop.drift.rule import Rule
 from driftloop.drift.verdict import Verdict
 from driftloop.errors import ServingError, TrainingError
 from driftloop.models import KnownModel
@@ -21,21 +25,31 @@ from driftloop.training import Learner
 
 SAME = 1e-6  # largest difference between a served probability and the local model's
 PRICE_HISTORY = 0.92  # above this, no published figure for ELEC does without price history
-SERIES = ("accuracy", "lower", "upper", "kappa", "kappa_temporal", "no_change", "same_time_yesterday", "majority", "accuracy_unretrained", "threshold")
+LOGGED = ("threshold", "alpha", "proactive", "lead_blocks", "block_size", "start", "stop", "max_retrains")
+SERIES = (
+    *("accuracy", "lower", "upper", "kappa", "kappa_temporal", "no_change", "same_time_yesterday", "majority", "accuracy_unretrained", "threshold"),
+    *("evidence", "p_value", "estimated", "forecast_early", "forecast_middle", "forecast_late"),
+)
 
 
 @dataclass(frozen=True)
 class WatchPlan:
     """What to watch and what to do.
 
-    `on_drift` is asked once per drifted block and says whether to retrain now. `max_retrains` bounds the
-    retrains; after it the watch only scores. `name` is the deployment run's.
+    `rule` says which blocks have drifted; `alpha` is the rate of its false alarms, where it has one. `on_drift` is asked
+    once per drifted block and says whether to retrain now; with `proactive` it is asked, too, when the early end of the
+    forecast is at most `lead_blocks` away. `max_retrains` bounds the retrains; after it the watch only scores. `name`
+    is the deployment run's.
     """
 
     start: int
     stop: int
     block_size: int
     threshold: float
+    rule: Rule
+    alpha: float
+    proactive: bool
+    lead_blocks: int
     on_drift: Callable[[BlockScore, Verdict], bool]
     max_retrains: int
     retrain: RetrainPlan
@@ -79,6 +93,8 @@ class Watch:
         self.predicted: list[np.ndarray] = []
         self.scores: list[BlockScore] = []
         self.retrains: list[RetrainRecord] = []
+        self.diagnosis = Diagnosis(stream, threshold=plan.threshold, alpha=plan.alpha)
+        self.verdict: Verdict | None = None  # the newest
         self.largest_difference = 0.0
 
     def run(self) -> WatchResult:
@@ -91,9 +107,7 @@ class Watch:
         plan = self.plan
         cut = list(blocks.cut(plan.start, plan.stop, block_size=plan.block_size))
         with tracking.run(self.store, plan.name, role="deployment", parent_run_id=self.base.run_id) as run_id:
-            tracking.log_params(
-                {"threshold": plan.threshold, "block_size": plan.block_size, "start_row": plan.start, "stop_row": plan.stop, "max_retrains": plan.max_retrains}
-            )
+            tracking.log_params({name: getattr(plan, name) for name in LOGGED} | {"drift_rule": plan.rule.name})
             unretrained = models.predict(self.base.model, self.stream, plan.start, plan.stop).argmax(axis=1)
             try:
                 for block in self.progress(cut):
@@ -105,11 +119,11 @@ class Watch:
     def _step(self, block: blocks.Block, unretrained: np.ndarray) -> None:
         probabilities, version = self._ask(block)
         predicted = probabilities.argmax(axis=1)
-        so_far = [score for score in self.scores if score.version == version and not score.drift]
-        rows = sum(score.rows for score in so_far)
-        # The accuracy while nothing drifts: of the blocks that were not under the threshold (so slightly too high), at the least the threshold.
-        reference = max(self.plan.threshold, sum(score.accuracy * score.rows for score in so_far) / rows if rows else 0)
-        score, verdict = evaluation.score_block(
+        estimate = self.diagnosis.estimate(probabilities)  # before the labels are looked at
+        verdict = self.verdict = self.plan.rule.update(predicted != self.stream.labels[block.start : block.stop])
+        self.diagnosis.learn(block, probabilities)
+        ahead = self.diagnosis.forecast()
+        score = evaluation.score_block(
             self.stream,
             block,
             predicted,
@@ -117,11 +131,31 @@ class Watch:
             unretrained=unretrained,
             majority=self.base.majority,
             threshold=self.plan.threshold,
-            reference=reference,
+            drift=verdict.drift,
         )
         self.predicted.append(predicted)
-        self.scores.append(score)
-        if verdict.drift and len(self.retrains) < self.plan.max_retrains and self.plan.on_drift(score, verdict):
+        self.scores.append(
+            replace(
+                score,
+                kind=self.diagnosis.kind().kind if verdict.drift else verdict.kind,
+                evidence=verdict.statistic,
+                p_value=verdict.p_value,
+                estimated=estimate.accuracy,
+                forecast_early=ahead.early,
+                forecast_middle=ahead.middle,
+                forecast_late=ahead.late,
+            )
+        )
+        self._answer(block, verdict, ahead)
+
+    def _answer(self, block: blocks.Block, verdict: Verdict, ahead: Forecast) -> None:
+        """Retrain when it is due."""
+        due = self.plan.proactive and forecast.due(ahead, self.plan.lead_blocks)
+        if len(self.retrains) >= self.plan.max_retrains or not (verdict.drift or due):
+            return
+        if not verdict.drift:
+            verdict = replace(verdict, rule="proactive", message=ahead.message)
+        if self.plan.on_drift(self.scores[-1], verdict):
             self._retrain(block, verdict)
 
     def _ask(self, block: blocks.Block) -> tuple[np.ndarray, str]:
@@ -151,6 +185,8 @@ class Watch:
             record = replace(record, version=winner.version)
             self.champion = winner
             self.served[winner.version] = winner
+            self.plan.rule.reset()
+            self.diagnosis.replaced()
         self.retrains.append(record)
         self.told(record)
 
@@ -185,9 +221,10 @@ class Watch:
             served_version=self.champion.version,
             seconds=seconds,
             run_id=run_id,
+            rule=plan.rule.name,
             **whole,
         )
-        return replace(result, notes=history_notes(result, self.stream))
+        return replace(result, notes=history_notes(result, self.stream), findings=self.diagnosis.findings(self.plan.rule.name, self.verdict, self.scores))
 
     def _version(self, version: str) -> VersionRecord:
         known = self.served[version]

@@ -119,3 +119,9 @@ def predict(model: Any, stream: Stream, start: int, stop: int) -> np.ndarray:
     """Class probabilities of rows start..stop by the local model, with the history it needs: (rows, K)."""
     context = min(model.hparams["history"], start)
     return model.probabilities(stream.rows[start - context : stop], first=context)
+
+
+def errors(known: KnownModel, stream: Stream, *, newest: int) -> np.ndarray:
+    """Where a model is wrong on the newest of the rows that it was trained on: (at most `newest`,) True where it is."""
+    start, stop = max(known.trained[0], known.trained[1] - newest), known.trained[1]
+    return predict(known.model, stream, start, stop).argmax(axis=1) != stream.labels[start:stop]

@@ -6,6 +6,7 @@ HTML report are all drawn from these.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -38,6 +39,13 @@ class BlockScore:
     accuracy_unretrained: float
     threshold: float
     drift: bool
+    kind: str = "none"  # of the drift, as in drift.verdict.Verdict
+    evidence: float = math.nan  # what the drift rule measured
+    p_value: float = math.nan  # of the drift rule; nan for rules that state none
+    estimated: float = math.nan  # accuracy as estimated before the labels came
+    forecast_early: float = math.nan  # blocks until the accuracy crosses the threshold: inf not in sight, nan cannot tell
+    forecast_middle: float = math.nan
+    forecast_late: float = math.nan
 
 
 NO_BLOCK = -1  # stands where no block applies
@@ -100,6 +108,8 @@ class WatchResult:
     served_version: str
     seconds: float
     run_id: str = ""
+    rule: str = "threshold"  # the drift rule
+    findings: tuple[str, ...] = ()  # what the statistics say of the version in service, in sentences
     notes: tuple[str, ...] = field(default=())
 
     @property

@@ -30,6 +30,9 @@ VALIDATION_ROWS: Final = 336  # the same in a retrain, in rows
 JUDGE_ROWS: Final = 48  # newest rows that neither champion nor challenger was fitted on: a day of ELEC
 JUDGE_ALPHA: Final = 0.1  # a challenger must be better than chance would make it in 1 of 10 cases
 
+ALPHA: Final = 0.05  # false alarms of the rule `significant`: in at most so many of the watches of a model that is good enough
+LEAD_BLOCKS: Final = 2  # a proactive retrain comes so many blocks before the early end of the forecast
+
 DEFAULT_EXPERIMENT: Final = "Default"
 DEFAULT_STORE: Final = "sqlite:///mlflow.db"
 

@@ -26,7 +26,7 @@ def summary_text(result: WatchResult) -> str:
         _accuracies(result),
         _versions(result),
         _retrains(result.retrains),
-        "\n".join(_paragraph(note, first="- ") for note in result.notes),
+        "\n".join(_paragraph(words, first="- ") for words in (*result.findings, *result.notes)),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -60,12 +60,15 @@ def advice_text(result: WatchResult, *, experiment: str, base_run_id: str) -> st
     """What to run after drift was found and nothing was done about it."""
     drifted = next(score for score in result.scores if score.drift)
     drifts = sum(score.drift for score in result.scores)
-    chance = wording.low_blocks_by_chance(result.scores)
+    chance, any_chance = wording.low_blocks_by_chance(result.scores)
     words = (
-        f"Block {drifted.block} has drifted: its accuracy {wording.percent(drifted.accuracy)} % is under the threshold {wording.percent(drifted.threshold)} %. "
-        f"{drifts} of {len(result.scores)} blocks lie under it; chance alone would put {wording.number(chance, digits=1)} there, "
-        "were the model always as right as on the average of these rows."
+        f"Block {drifted.block} has drifted by the rule {result.rule}: its accuracy is {wording.percent(drifted.accuracy)} %, "
+        f"the threshold {wording.percent(drifted.threshold)} %. {wording.count(drifts, 'block')} of {len(result.scores)} drifted. "
+        f"Were the model always as right as on the average of these rows, chance alone would put {wording.number(chance, digits=1)} blocks "
+        f"under the threshold, at least one in {wording.with_sign(any_chance, digits=0)} of such watches."
     )
+    if result.rule == "threshold":
+        words += " --drift_rule significant alarms only on more than noise."
     command = f"python retrain_model.py --mlflow_experiment_name {shlex.quote(experiment)} --base_run_id {base_run_id}"
     return f"{_paragraph(words)}\nTo retrain: {command}"
 

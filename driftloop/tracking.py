@@ -213,12 +213,12 @@ def log_metrics(metrics: Mapping[str, float], *, step: int | None = None) -> Non
 
 
 def log_series(store: Store, run_id: str, rows: Sequence[Mapping[str, float]], *, times_ms: Sequence[int]) -> None:
-    """Log one row of metrics per block, with `step` = block and the block's own time (ms since 1970)."""
+    """Log one row of metrics per block, with `step` = block and the block's own time (ms since 1970); nan and inf are left out."""
     metrics = [
         Metric(name, float(value), time_ms, step)
         for step, (row, time_ms) in enumerate(zip(rows, times_ms, strict=True))
         for name, value in row.items()
-        if not math.isnan(value)
+        if math.isfinite(value)
     ]
     with translated("MLflow metrics"):
         for at in range(0, len(metrics), 1000):  # the largest batch MLflow takes

@@ -170,11 +170,11 @@ def _against_unretrained(result: WatchResult) -> str:
     return f"the unretrained base model on {with_sign(unretrained)} of the same rows, a gain of {points(result.accuracy - unretrained)} points"
 
 
-def low_blocks_by_chance(scores: Sequence[BlockScore]) -> float:
-    """How many blocks would lie under their threshold by chance alone, were each version always as right as on its average.
+def low_blocks_by_chance(scores: Sequence[BlockScore]) -> tuple[float, float]:
+    """How many blocks would lie under their threshold by chance alone, and how likely at least one is.
 
-    Takes the rows of a block as independent; where neighbouring rows err together, as in most
-    streams, it happens more often. Blocks with undefined figures do not count.
+    "By chance" takes each version as always as right as on its average, and the rows of a block as independent; where
+    neighbouring rows err together, as in most streams, it happens more often. Blocks with undefined figures do not count.
     """
     defined = [score for score in scores if math.isfinite(score.accuracy + score.threshold)]
     right: Counter[str] = Counter()
@@ -185,7 +185,8 @@ def low_blocks_by_chance(scores: Sequence[BlockScore]) -> float:
     # The small step back keeps a product such as 0.55 × 20 = 11.000000000000002 from counting one row too many.
     fewest = np.array([math.ceil(score.threshold * score.rows - 1e-9) for score in defined])
     steady = np.array([right[score.version] / rows[score.version] for score in defined])
-    return float(binom.cdf(fewest - 1, [score.rows for score in defined], steady).sum())
+    chances = binom.cdf(fewest - 1, [score.rows for score in defined], steady)
+    return float(chances.sum()), float(1 - np.prod(1 - chances))
 
 
 def half_width(scores: Sequence[BlockScore]) -> float:
@@ -197,12 +198,13 @@ def half_width(scores: Sequence[BlockScore]) -> float:
 def reading_notes(result: WatchResult) -> list[str]:
     """How the figures of this very result are to be read, then what the lifecycle noted."""
     scores = result.scores
-    chance, low = low_blocks_by_chance(scores), sum(score.accuracy < score.threshold for score in scores)
+    (chance, any_chance), low = low_blocks_by_chance(scores), sum(score.accuracy < score.threshold for score in scores)
     return [
         f"A block is small: at {result.block_size:,} rows its accuracy is known to ±{percent(half_width(scores))} points on average here (Wilson, 95 %). "
         "Read a single block by its interval, never by its point.",
         f"One block under the threshold is weak evidence of drift: were each version always as right as on average, {number(chance, digits=1)} of the "
-        f"{count(len(scores), 'block')} would lie under it by chance alone (with independent rows; more where neighbouring rows err together). {low:,} did.",
+        f"{count(len(scores), 'block')} would lie under it by chance alone, at least one in {with_sign(any_chance, digits=0)} of such watches "
+        f"(with independent rows; more where neighbouring rows err together). {low:,} did.",
         "No change copies the label of the row just before, so it needs every label at once. The served model gets its labels only when a "
         "block ends: the two play different games, and no change is shown as a mark of how sticky the labels are.",
         "κ is the agreement beyond what the class shares alone would give; κ-temporal the same against no change: "

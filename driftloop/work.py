@@ -67,7 +67,7 @@ def base_plan(args: argparse.Namespace, *, total_trials: int) -> base.TrainPlan:
 def retrain_plan(args: argparse.Namespace) -> RetrainPlan:
     """How the flags want a challenger found and judged."""
     train = train_plan(args, total_trials=args.total_trials, start=RETRAIN_PARAMS)
-    return RetrainPlan(train, judge_rows=args.judge_rows, validation_rows=args.validation_rows, alpha=args.alpha)
+    return RetrainPlan(train, judge_rows=args.judge_rows, validation_rows=args.validation_rows, alpha=args.judge_alpha)
 
 
 def ports(args: argparse.Namespace) -> Ports | None:

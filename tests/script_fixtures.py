@@ -115,12 +115,12 @@ def role(run: Run) -> str:
     return run.data.tags.get("driftloop.role", "")
 
 
-def drifting_table() -> pd.DataFrame:
-    """Rows whose label says which feature is larger, and from row FLIP on the opposite."""
-    x = np.random.default_rng(0).random((ROWS, len(FEATURES))).round(6)
+def drifting_table(rows: int = ROWS, flip: int = FLIP) -> pd.DataFrame:
+    """Rows whose label says which feature is larger, and from row `flip` on the opposite."""
+    x = np.random.default_rng(0).random((rows, len(FEATURES))).round(6)
     labels = (x[:, 0] > x[:, 1]).astype(int)
-    labels[FLIP:] = 1 - labels[FLIP:]
-    times = pd.date_range("2024-01-01", periods=ROWS, freq="30min")
+    labels[flip:] = 1 - labels[flip:]
+    times = pd.date_range("2024-01-01", periods=rows, freq="30min")
     return pd.DataFrame({"time": times, "x1": x[:, 0], "x2": x[:, 1], "target": labels})
 
 

@@ -134,7 +134,14 @@ def test_training_rows_of_one_label_are_told(refused: Refused, tmp_path: Path) -
         ("base_model", ("--max_epochs", "three"), "--max_epochs"),
         ("base_model", ("--no_such_flag",), "--no_such_flag"),
         ("retrain_model", ("--total_trials", "0"), "--total_trials is 0"),
-        ("retrain_model", ("--alpha", "2"), "--alpha"),
+        ("retrain_model", ("--judge_alpha", "2"), "--judge_alpha"),
+        ("lifecycle", ("--alpha", "0"), "--alpha"),
+        ("lifecycle", ("--alpha", "1"), "--alpha"),
+        ("lifecycle", ("--alpha", "nan"), "--alpha"),
+        ("lifecycle", ("--lead_blocks", "-1"), "--lead_blocks"),
+        ("lifecycle", ("--drift_rule", "page-hinkley"), "--drift_rule"),
+        ("lifecycle", ("--threshold_accuracy", "0"), "--threshold_accuracy is 0.0: the rule significant"),
+        ("lifecycle", ("--threshold_accuracy", "1"), "--threshold_accuracy is 1.0: the rule significant"),
     ],
 )
 def test_a_flag_outside_its_range_is_refused_before_any_run_is_made(

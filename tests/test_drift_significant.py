@@ -166,3 +166,21 @@ def test_a_fall_of_the_accuracy_is_not_taken_for_dependence_at_once() -> None:
     for block in rng.random((5, 48)) < 0.6:
         estimate.add(block)
     assert estimate.known(48).inflation == pytest.approx(before.inflation, rel=0.1)
+
+
+def test_errors_from_before_the_watch_make_the_first_blocks_count() -> None:
+    random = np.random.default_rng(3)
+    blocks = random.random((15, 48)) < 0.6
+    alarms = {}
+    for prepared in (False, True):
+        rule = Significant(threshold=0.7)
+        if prepared:
+            rule.prepare(random.random(100 * 48) < 0.1, block_size=48)
+        alarms[prepared] = next(at for at, errors in enumerate(blocks) if rule.update(errors).drift)
+    assert alarms[True] < alarms[False]
+
+
+def test_errors_from_before_the_watch_tell_nothing_of_how_many_they_are() -> None:
+    rule = Significant(threshold=0.7)
+    rule.prepare(np.arange(100 * 48) % 2 == 0, block_size=48)  # half of them wrong
+    assert rule.update(np.random.default_rng(4).random(48) < 0.3).statistic < 1

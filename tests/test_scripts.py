@@ -16,7 +16,7 @@ from script_fixtures import FLIP, KNOWN, ROWS, Ran, Workshop, data_flags, drifti
 from driftloop import streams
 
 BLOCK = 40
-WATCH = ("--block_size", BLOCK, "--threshold_accuracy", ".7", "--max_epochs", 10)
+WATCH = ("--block_size", BLOCK, "--threshold_accuracy", ".7", "--drift_rule", "threshold", "--max_epochs", 10)
 # Few rows: the newest 30 judge, the 10 before them validate, the 40 before those are learned from.
 RETRAIN = ("--total_trials", 2, "--judge_rows", 30, "--validation_rows", 10)
 
@@ -224,6 +224,42 @@ def test_every_retrain_ends_before_the_rows_it_must_not_see(cycle: tuple[Ran, Pa
         run = workshop.client.get_run(record["run_id"])
         if record["promoted"]:
             assert int(run.data.params["train_stop"]) == record["row"]
+
+
+def test_the_lifecycle_says_what_the_statistics_say(cycle: tuple[Ran, Path], workshop: Workshop) -> None:
+    done, place = cycle
+    told = done.result["findings"]
+    assert [words.partition(":")[0].partition(",")[0].partition(" that ")[0] for words in told] == [
+        "Drift rule threshold",
+        "Kind of the drift",
+        "Forecast",
+        "Without labels",
+    ]
+    assert "Drift, forecast, estimate" in place.read_text()
+    (deployment,) = [run for run in workshop.runs("cycle") if role(run) == "deployment"]
+    assert deployment.data.params["drift_rule"] == "threshold"
+
+
+def test_the_significant_rule_finds_the_flip_and_a_promoted_model_is_on_probation(workshop: Workshop, tmp_path: Path, space: Path) -> None:
+    place, flip = tmp_path / "long.csv", 1100  # 13 blocks after the base model's 840 rows
+    drifting_table(1200, flip).to_csv(place, index=False)
+    flags = (*data_flags(place), *WATCH, *RETRAIN, "--search_space", space, "--register_model_name", "sure", "--drift_rule", "significant")
+    result = ended_well(workshop.run("lifecycle", *flags, "--block_size", 20, "--mlflow_experiment_name", "sure", "--json")).result
+    first, *later = result["retrains"]
+    assert first["row"] > flip and "the evidence against 'right at least 0.7 of the time' is" in first["reason"]
+    assert all("on probation" in record["reason"] for record in later)
+    (deployment,) = [run for run in workshop.runs("sure") if role(run) == "deployment"]
+    evidence = metric(workshop, deployment, "evidence")
+    assert evidence[first["block"]].value >= 20 > evidence[first["block"] - 1].value
+
+
+def test_a_proactive_watch_retrains_before_the_threshold_is_crossed(workshop: Workshop, drifting_csv: Path, space: Path) -> None:
+    flags = (*data_flags(drifting_csv), *WATCH, *RETRAIN, "--search_space", space, "--register_model_name", "early", "--drift_rule", "never")
+    asked = ("--block_size", 10, "--proactive", "--lead_blocks", 300, "--max_retrains", 1)
+    result = ended_well(workshop.run("lifecycle", *flags, *asked, "--mlflow_experiment_name", "early", "--json")).result
+    (record,) = result["retrains"]
+    assert "the true accuracy" in record["reason"]
+    assert result["drifted_blocks"] == 0
 
 
 # A deployment of the small table that the retrain continues

@@ -108,7 +108,7 @@ def test_many_retrains_are_listed_without_their_words():
 def test_low_blocks_by_chance_are_as_many_as_the_binomial_says(result):
     coin = replace(result.scores[0], rows=2, accuracy=0.5, threshold=0.5)
     sure = replace(coin, version="2", accuracy=1.0)
-    assert wording.low_blocks_by_chance([coin] * 8) == pytest.approx(2)  # none right of two: 1 in 4; one right is the threshold itself
-    assert wording.low_blocks_by_chance([*[coin] * 8, *[sure] * 8]) == pytest.approx(2)
-    assert wording.low_blocks_by_chance([replace(coin, accuracy=math.nan)]) == 0
-    assert wording.low_blocks_by_chance([]) == 0
+    assert wording.low_blocks_by_chance([coin] * 8) == pytest.approx((2, 1 - 0.75**8))  # none right of two: 1 in 4; one right is the threshold itself
+    assert wording.low_blocks_by_chance([*[coin] * 8, *[sure] * 8]) == pytest.approx((2, 1 - 0.75**8))
+    assert wording.low_blocks_by_chance([replace(coin, accuracy=math.nan)]) == (0, 0)
+    assert wording.low_blocks_by_chance([]) == (0, 0)

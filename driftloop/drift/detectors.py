@@ -27,6 +27,7 @@ from river.drift import binary
 
 from driftloop import kpi
 from driftloop.drift.checks import wrong_rows
+from driftloop.drift.rule import Rule
 from driftloop.drift.verdict import Verdict
 
 _MAKE: Final[dict[str, Callable[..., Any]]] = {
@@ -41,7 +42,7 @@ _MAKE: Final[dict[str, Callable[..., Any]]] = {
 NAMES: Final = tuple(_MAKE)
 
 
-class Detector:
+class Detector(Rule):
     """One of river's detectors.
 
     Args:

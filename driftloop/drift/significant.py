@@ -25,6 +25,7 @@ import numpy as np
 
 from driftloop import kpi
 from driftloop.drift.checks import wrong_rows
+from driftloop.drift.rule import Rule
 from driftloop.drift.variance import Dependence, DependenceEstimate
 from driftloop.drift.verdict import Verdict
 from driftloop.errors import SettingsError
@@ -36,7 +37,7 @@ SHARE: Final = 1 / 400  # of the stake, roughly what a bet begins with
 MOST: Final = 50_000  # times what an alarm takes: a bet that has so much stays there, so that a model that got better recovers
 
 
-class Significant:
+class Significant(Rule):
     """Alarms when the evidence against "right at least `threshold` of the time" passes 1 / alpha.
 
     Args:
@@ -75,6 +76,21 @@ class Significant:
         """See `Rule.reset`. How the errors depend on each other is kept: a new version is taken to be like the last in this."""
         self._dependence.reset()
         self._begin()
+
+    def prepare(self, errors: np.ndarray, *, block_size: int) -> None:
+        """Learn how errors depend on each other before the watch; how many they are is not learned.
+
+        Without it the first blocks count for little, because errors are expected to come together until rows show otherwise.
+
+        Args:
+            errors: (rows,) in time order, 1 where the model was wrong; rows that it was trained on will do, for the errors
+                are fewer there but come together alike.
+            block_size: rows a block of the watch.
+        """
+        wrong = wrong_rows(errors)
+        for start in range(0, len(wrong) - block_size + 1, block_size):
+            self._dependence.add(wrong[start : start + block_size])
+        self._dependence.reset()
 
     def update(self, errors: np.ndarray) -> Verdict:
         """See `Rule.update`.

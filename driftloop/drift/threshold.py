@@ -12,13 +12,14 @@ import numpy as np
 
 from driftloop import kpi
 from driftloop.drift.checks import wrong_rows
+from driftloop.drift.rule import Rule
 from driftloop.drift.verdict import Verdict
 from driftloop.errors import SettingsError
 
 RULE = "threshold"
 
 
-class ThresholdRule:
+class ThresholdRule(Rule):
     """The plain rule for a watch: it keeps the accuracy of the blocks that did not drift, to say how often chance alone would alarm.
 
     That accuracy is slightly too high, because the blocks under the threshold are left out; it is taken as at least the threshold.

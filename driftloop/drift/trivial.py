@@ -8,11 +8,12 @@ from __future__ import annotations
 import numpy as np
 
 from driftloop.drift.checks import wrong_rows
+from driftloop.drift.rule import Rule
 from driftloop.drift.verdict import Verdict
 from driftloop.errors import SettingsError
 
 
-class Never:
+class Never(Rule):
     """Never alarms.
 
     >>> Never().update(np.ones(20)).drift
@@ -29,7 +30,7 @@ class Never:
         """See `Rule.reset`; there is nothing to forget."""
 
 
-class Every:
+class Every(Rule):
     """Alarms at every n-th block since the model came into service.
 
     Args:
@@ -61,7 +62,7 @@ class Every:
         self._seen = 0
 
 
-class Random:
+class Random(Rule):
     """Alarms at each block with a fixed chance.
 
     Args:
