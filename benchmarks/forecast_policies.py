@@ -1,0 +1,131 @@
+"""The retraining policies of benchmarks/forecast.py, walked over tables of every fit's right answers on every later block."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+
+import numpy as np
+
+from driftloop import settings, streams, synthetic
+from driftloop.blocks import cut
+from driftloop.drift import forecast
+from driftloop.drift.forecast import Lifetime
+from driftloop.drift.significant import Significant
+
+TURN, SEASONAL_ROWS, SEASONAL_WINDOW = 16_000, 12_000, 480  # rows of a turn, of a stream, of a fit
+BLOCK = 48
+SETTINGS = ((0.2, 1), (0.8, 1), (0.2, 3), (0.8, 3))  # confidence and lead_blocks of the proactive policy
+THRESHOLDS = tuple(np.arange(0.5, 0.93, 0.01).round(2))  # of the reactive rules
+Version = tuple[list[float], list[int]]  # accuracies and rows of the blocks that a version served
+Table = tuple[np.ndarray, list[int]]  # right answers (fits, blocks), rows of each block
+Rule = Callable[[list[float], list[int], list[Version]], bool]  # accuracies and rows so far, earlier versions: retrain now?
+
+
+def elec_table(seed: int) -> Table:
+    """Right answers of each fit (row 0: the base model, row 1 + b: on the newest week before block b) on each block, and rows a block."""
+    from driftloop.training import fit
+    from learner import ELEC
+
+    stream, first = streams.load(), 31_718
+    blocks = list(cut(first, len(stream), block_size=BLOCK))
+    edges = np.array([block.start for block in blocks])
+    right = np.zeros((len(blocks) + 1, len(blocks)), int)
+    for row in range(len(blocks) + 1):
+        at, params = max(row - 1, 0), settings.RETRAIN_PARAMS if row else settings.DEFAULT_PARAMS
+        model = fit(ELEC, stream, params, train=(0, int(edges[at])), max_epochs=3, seed=seed).model
+        hit = model.probabilities(stream.rows[edges[at] :]).argmax(axis=1) == stream.labels[edges[at] :]
+        right[row, at:] = np.add.reduceat(hit.astype(int), edges[at:] - edges[at])
+    return right, [block.rows for block in blocks]
+
+
+def seasonal_table(seed: int) -> Table:
+    """The same on a turning hyperplane with a logistic regression on the newest 480 rows; the base model is the first of them."""
+    from sklearn.linear_model import LogisticRegression
+
+    stream = synthetic.make("hyperplane", rows=SEASONAL_ROWS, seed=seed, drift="seasonal", width=TURN).stream
+    edges = np.arange(SEASONAL_WINDOW, SEASONAL_ROWS - BLOCK + 1, BLOCK)
+    right = np.zeros((len(edges) + 1, len(edges)), int)
+    for at, edge in enumerate(edges):
+        model = LogisticRegression().fit(stream.rows[edge - SEASONAL_WINDOW : edge], stream.labels[edge - SEASONAL_WINDOW : edge])
+        hit = model.predict(stream.rows[edge : edges[-1] + BLOCK]) == stream.labels[edge : edges[-1] + BLOCK]
+        right[at + 1, at:] = hit.reshape(-1, BLOCK).sum(axis=1)
+    right[0] = right[1]
+    return right, [BLOCK] * len(edges)
+
+
+def walk(table: Table, rule: Rule) -> tuple[np.ndarray, list[Version]]:
+    """Accuracy of each block under a policy, and the blocks of each version; a retrain at a block's end serves from the next one."""
+    right, rows = table
+    version, born, served = 0, 0, []
+    earlier: list[Version] = []
+    mine: list[float] = []
+    for block, size in enumerate(rows):
+        mine.append(float(right[version, block] / size))
+        served.append(mine[-1])
+        if block + 1 < len(rows) and rule(mine, rows[born : block + 1], earlier):
+            earlier.append((mine, rows[born : block + 1]))
+            version, born, mine = block + 2, block + 1, []
+    return np.array(served), [*earlier, (mine, rows[born:])]
+
+
+def plain(threshold: float) -> Rule:
+    """Retrain when the block KPI is under the threshold."""
+    return lambda accuracies, *_: accuracies[-1] < threshold
+
+
+def significant(threshold: float) -> Rule:
+    """Retrain at an alarm of the rule "significant" at alpha 0.05. Only the number of errors of a block is known: they are told in random order."""
+    rule, rng = Significant(threshold=threshold), np.random.default_rng(settings.SEED)
+
+    def alarm(accuracies: list[float], rows: list[int], _: object) -> bool:
+        if len(accuracies) == 1:
+            rule.reset()
+        wrong = np.arange(rows[-1]) < round((1 - accuracies[-1]) * rows[-1])
+        return rule.update(rng.permutation(wrong).astype(int)).drift
+
+    return alarm
+
+
+def proactive(threshold: float, confidence: float, lead: int) -> Rule:
+    """The plain rule, or when the forecast is due."""
+
+    def alarm(accuracies: list[float], rows: list[int], earlier: list[Version]) -> bool:
+        lives = lifetimes(earlier, threshold)
+        told = forecast.predict(accuracies, rows, threshold=threshold, lifetimes=lives, earlier=earlier, confidence=confidence, horizon=lead + 1)
+        return accuracies[-1] < threshold or forecast.due(told, lead)
+
+    return alarm
+
+
+def lifetimes(earlier: list[Version], threshold: float) -> list[Lifetime]:
+    """Of earlier versions."""
+    return [forecast.lifetime(accuracies, threshold=threshold) for accuracies, _ in earlier]
+
+
+def counts(tables: list[Table], rule: Callable[[], Rule], threshold: float) -> tuple[float, float]:
+    """Mean retrains and mean blocks under the threshold."""
+    walked = [walk(table, rule()) for table in tables]
+    return float(np.mean([len(versions) - 1 for _, versions in walked])), float(np.mean([np.sum(served < threshold) for served, _ in walked]))
+
+
+def lines(name: str, tables: list[Table], threshold: float) -> list[str]:
+    """The proactive policy's rows, beside the reactive rules' blocks at its number of retrains."""
+    rivals = {"plain": plain, "significant": significant}
+    curves = {rival: [counts(tables, lambda rule=rule, at=at: rule(at), threshold) for at in THRESHOLDS] for rival, rule in rivals.items()}  # type: ignore[misc]
+    retrains, under = counts(tables, lambda: plain(threshold), threshold)
+    page = [f"| {name} | plain rule at {threshold:g} | {retrains:.1f} | {under:.1f} | – | – |"]
+    for confidence, lead in SETTINGS:
+        retrains, under = counts(tables, lambda c=confidence, b=lead: proactive(threshold, c, b), threshold)  # type: ignore[misc]
+        rival = [at_count(curves[one], retrains) for one in rivals]
+        cells = " | ".join("–" if math.isnan(value) else f"{value:.1f}" for value in rival)
+        page.append(f"| {name} | proactive, confidence {confidence:g}, lead {lead} | {retrains:.1f} | {under:.1f} | {cells} |")
+        print(page[-1], file=sys.stderr)
+    return page
+
+
+def at_count(curve: list[tuple[float, float]], retrains: float) -> float:
+    """Blocks under the threshold at a number of retrains, between the two nearest of a rule's thresholds; nan outside them."""
+    xs, ys = np.array(sorted(curve)).T
+    return float(np.interp(retrains, xs, ys, left=math.nan, right=math.nan))
