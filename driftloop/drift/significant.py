@@ -141,7 +141,7 @@ class Significant(Rule):
         evidence = f"{capital:.3g} : 1" if capital >= 1 else f"1 : {min(1 / max(capital, 1e-9), 1e9):.3g}"
         message = (
             f"accuracy {right / rows:.3f} on {rows} rows; the evidence against 'right at least {self._threshold:.4g} of the time' is {evidence}, "
-            f"{'past' if drift else 'not past'} {limit:.4g} : 1, which a model that is good enough reaches in at most {self._alpha:.3g} of watches"
+            f"{'past' if drift else 'not past'} {limit:.4g} : 1, which a model that is good enough reaches in at most {100 * self._alpha:.3g} % of watches"
         )
         if known.inflation > 1.5:
             message += f"; errors come together, so that {known.inflation:.1f} rows count as one"
