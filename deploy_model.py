@@ -5,8 +5,9 @@
     python deploy_model.py --mlflow_experiment_name drift --on_drift retrain      # retrain, swap in what is better, go on
     python deploy_model.py --mlflow_experiment_name drift --fail_on_drift         # exit code 10 on drift, for schedulers
 
-The rows scored are those after the rows that the model was trained on, in time order. A block has drifted as
-soon as its accuracy is under the threshold. On small blocks that happens by chance, too: it says how often.
+The rows scored are those after the rows that the model was trained on, in time order. By the default rule a block has
+drifted as soon as its accuracy is under the threshold. On small blocks that happens by chance, too: it says how
+often. --drift_rule significant alarms only on more than noise.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
     python lifecycle.py                       # ELEC; the retrain's own search may choose a history
     python lifecycle.py --history 0           # the instance-wise model: the loop has to retrain again and again
+    python lifecycle.py --drift_rule threshold --threshold_accuracy .7        # the plain rule: retrain on any bad block
+    python lifecycle.py --proactive --lead_blocks 3                           # retrain before the forecast crossing, too
     python lifecycle.py --data_path my.csv --target label --time_column time --block_size 100 --threshold_accuracy .8
 
 The base model learns the oldest 70 % of the stream; the rest is watched in blocks. The base model that is never
