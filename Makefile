@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 EXPERIMENT ?= elec
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all lint ui figures bench pictures readme lock clean
+.PHONY: help setup run test test-all lint ui figures bench backtest policies pictures readme lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,12 @@ figures: $(VENV)/run.stamp ## the lifecycles of the README and their figures
 
 bench: $(VENV)/run.stamp ## scoring through TorchServe, beside the original's way
 	$(BIN)/python -m benchmarks.scoring
+
+backtest: $(VENV)/run.stamp ## ELEC under every retraining policy; which to choose
+	$(BIN)/python backtest.py --mlflow_experiment_name $(EXPERIMENT) --jobs 2 --plot backtest.png
+
+policies: $(VENV)/run.stamp ## the policies compared, as benchmarks/policies.md shows them
+	$(BIN)/python -m benchmarks.policies
 
 pictures: $(VENV)/dev.stamp ## docs/images anew; needs Debian's chromium and chromium-driver
 	$(BIN)/python -m docs.take_screenshots

@@ -18,7 +18,7 @@ from typing import Any
 from driftloop import errors
 
 README = Path(__file__).resolve().parent.parent / "README.md"
-SCRIPTS = ("base_model", "deploy_model", "retrain_model", "lifecycle")
+SCRIPTS = ("base_model", "deploy_model", "retrain_model", "lifecycle", "backtest")
 
 
 def with_block(text: str, name: str, block: str) -> str:

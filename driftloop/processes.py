@@ -2,25 +2,36 @@
 
 A command runs to its end under a time limit. A server runs in a process group of its own, so
 that ending it ends its children too; and a guard in that group ends it when we ourselves are
-killed, even by SIGKILL, which leaves us no chance to tidy up.
+killed, even by SIGKILL, which leaves us no chance to tidy up. Work of our own is spread over
+worker processes, which end with us in the same way.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
+
+from driftloop.errors import DriftloopError
 
 # The shell's stdin is a pipe that only we hold open. When we end, however we end, the reader
 # gets end-of-file and kills its process group, itself last. The server takes the shell's place.
 GUARD = 'exec 3<&0 </dev/null; (read -r _ <&3; kill -s KILL 0) & exec "$@" 3<&-'
 POLL_S = 0.05
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -138,6 +149,49 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def in_parallel(function: Callable[[Item], Result], items: Sequence[Item], *, jobs: int) -> Generator[Result]:
+    """What `function` gives for each item, computed by worker processes, in the order in which it is ready.
+
+    Whatever ends this (an error, Ctrl-C, the caller's own end, even by SIGKILL) ends the workers at once.
+
+    Args:
+        function: importable by its name, as are the types of its arguments: workers are fresh interpreters.
+        items: the arguments.
+        jobs: workers at the most.
+
+    Raises:
+        DriftloopError: a worker died.
+    """
+    known = set(multiprocessing.active_children())
+    # Workers inherit the mask: Ctrl-C reaches us alone, and we end them without a word from them.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    pool = ProcessPoolExecutor(min(jobs, len(items)) or 1, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent)
+    try:
+        waiting = [pool.submit(function, item) for item in items]
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for ready in as_completed(waiting):
+            yield ready.result()
+    except BrokenProcessPool as exc:
+        raise DriftloopError("a worker process died, perhaps for want of memory: try again with --jobs 1") from exc
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        pool.shutdown(wait=False, cancel_futures=True)
+        for worker in set(multiprocessing.active_children()) - known:
+            worker.kill()
+        pool.shutdown()
+
+
+def _end_with_parent() -> None:
+    threading.Thread(target=_follow_parent, daemon=True).start()
+
+
+def _follow_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent:
+        parent.join()
+        os._exit(1)
 
 
 def group_alive(group: int) -> bool:

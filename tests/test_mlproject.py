@@ -18,7 +18,14 @@ import yaml
 from mlflow.projects.utils import load_project
 from script_fixtures import ENVIRONMENT, ROOT, Workshop, data_flags, parent, role
 
-ENTRY_POINTS = {"main": "base_model", "base_model": "base_model", "deploy": "deploy_model", "retrain": "retrain_model", "lifecycle": "lifecycle"}
+ENTRY_POINTS = {
+    "main": "base_model",
+    "base_model": "base_model",
+    "deploy": "deploy_model",
+    "retrain": "retrain_model",
+    "lifecycle": "lifecycle",
+    "backtest": "backtest",
+}
 CODE = ["MLproject", "conda.yaml", "base_model.py", "elec_datamodule.py", "elec_model.py", "handler.py", "learner.py", "driftloop"]
 PROJECT: dict[str, Any] = yaml.safe_load((ROOT / "MLproject").read_text())
 CONDA: dict[str, Any] = yaml.safe_load((ROOT / "conda.yaml").read_text())

@@ -1,0 +1,174 @@
+"""Compare the retraining policies on ELEC, and the continuous one with river's adaptive random forest.
+
+python -m benchmarks.policies                               # about an hour on two cores; a store of its own
+python -m benchmarks.policies --folder /tmp/policies        # keep the stores, fits and results there
+python -m benchmarks.policies --folder /tmp/policies --reuse    # write the page again from those results
+
+Every figure is of blockwise scoring: the labels of a block come when it ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Hashable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks import policies_page
+from driftloop import cli, settings
+from driftloop.errors import DriftloopError
+
+if TYPE_CHECKING:
+    from driftloop.streams import Stream
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = Path(__file__).with_suffix(".md")
+SEEDS = (0, 1, 2, 3)  # of the fits, beside the default one: that one saw the choice of the retrain's parameters
+DAY, BATCH = 48, 1007
+PROTOCOL = ["--first_rows", str(BATCH), "--block_size", str(BATCH), "--window", str(2 * BATCH)]
+RUNS = {
+    "default": [],
+    **{f"seed-{seed}": ["--seed", str(seed)] for seed in SEEDS},
+    "protocol": PROTOCOL,
+    "protocol-history": [*PROTOCOL, "--history", str(DAY)],
+}
+ARF_MODELS = 10
+LAZY = (1.1, 0.8, 0.78, 0.75, 0.7)  # thresholds under which the continuous learner is updated; 1.1: always
+
+
+def build_parser() -> cli.Parser:
+    """The flags of the benchmark."""
+    parser = cli.Parser(prog="benchmarks.policies", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, help="folder for stores, fits and results; default: a temporary one")
+    parser.add_argument("--reuse", action="store_true", help="do not run what has a result in --folder already")
+    parser.add_argument("--jobs", type=cli.whole(1, 64), default=1, help="processes that fit")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run, then write the page; 0, or the exit code of a back-test that failed."""
+    settings.quiet_environment()
+    try:
+        args = build_parser().parse_args(argv)
+        with contextlib.nullcontext(args.folder) if args.folder else tempfile.TemporaryDirectory(prefix="driftloop-policies-") as folder:
+            place = Path(folder).resolve()
+            place.mkdir(parents=True, exist_ok=True)
+            kept = {name: lambda name=name: back_test(name, place, jobs=args.jobs) for name in RUNS} | {"stream": learn_all_rows}
+            results = {name: known(place / f"{name}.json", make, reuse=args.reuse) for name, make in kept.items()}
+    except DriftloopError as exc:
+        print(f"benchmarks.policies: error: {exc}", file=sys.stderr)
+        return exc.exit_code
+    except subprocess.CalledProcessError as exc:
+        print(f"benchmarks.policies: error: {' '.join(map(str, exc.cmd))} ended with exit code {exc.returncode}", file=sys.stderr)
+        return exc.returncode
+    text = policies_page.page(results, runs=RUNS, seeds=SEEDS)
+    aside = PAGE.with_suffix(".aside")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(PAGE)
+    print(text)
+    return 0
+
+
+def known(path: Path, make: Callable[[], dict[str, Any]], *, reuse: bool) -> dict[str, Any]:
+    """The result that `path` holds, or that `make` gives and `path` then holds."""
+    if not (reuse and path.exists()):
+        print(f"running {path.stem}", file=sys.stderr)
+        path.write_text(json.dumps(make()), encoding="utf-8")
+    result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return result
+
+
+def back_test(name: str, place: Path, *, jobs: int) -> dict[str, Any]:
+    """What backtest.py says with the flags of that run.
+
+    Raises:
+        subprocess.CalledProcessError: it failed.
+    """
+    command = [sys.executable, str(ROOT / "backtest.py"), *RUNS[name], "--json", "--jobs", str(jobs), "--resume", "--mlflow_experiment_name", name]
+    environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{place / 'mlflow.db'}"}
+    done = subprocess.run(command, cwd=place, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def learn_all_rows() -> dict[str, Any]:
+    """The continuous learner and river's adaptive random forest in day blocks, and the former in the protocol's batches.
+
+    Each predicts a block, then learns it; the first block is learned only. Accuracy of the other rows, and rows per second of
+    predicting and learning together.
+    """
+    from river import forest
+
+    from driftloop import streams
+    from driftloop.online import OnlineLearner
+
+    stream = streams.load()
+    online = OnlineLearner(features=len(stream.features), classes=2, period=stream.period)
+    arf = forest.ARFClassifier(n_models=ARF_MODELS, seed=settings.SEED)
+    rows: list[dict[Hashable, Any]] = [dict(zip(stream.features, row, strict=True)) for row in stream.rows.tolist()]
+
+    def predict(start: int, stop: int) -> np.ndarray:
+        return np.array([arf.predict_one(row) or 0 for row in rows[start:stop]])
+
+    def learn(start: int, stop: int) -> None:
+        for row, label in zip(rows[start:stop], stream.labels[start:stop].tolist(), strict=True):
+            arf.learn_one(row, label)
+
+    return {
+        "continuous": blockwise(
+            stream.labels,
+            predict=lambda start, stop: online.predict(stream.rows[start:stop], stream.times[start:stop]),
+            learn=lambda start, stop: online.learn(stream.rows[start:stop], stream.labels[start:stop], stream.times[start:stop]),
+        ),
+        "arf": blockwise(stream.labels, predict=predict, learn=learn),
+        "protocol": [lazily(stream, threshold) for threshold in LAZY],
+    }
+
+
+def lazily(stream: Stream, threshold: float) -> dict[str, float]:
+    """The continuous learner in the protocol's batches, updated only after a batch whose accuracy is under `threshold`, then with all rows so far.
+
+    It learns in steps of a day, as in backtest.py.
+    """
+    from driftloop.online import OnlineLearner
+
+    learner = OnlineLearner(features=len(stream.features), classes=2, period=stream.period)
+    right, updates, learned = 0, 0, 0
+    for start in range(0, len(stream), BATCH):
+        stop = min(start + BATCH, len(stream))
+        good = int((learner.predict(stream.rows[start:stop], stream.times[start:stop]) == stream.labels[start:stop]).sum()) if start else 0
+        right += good
+        if stop == len(stream) or good / (stop - start) >= threshold:
+            continue
+        updates += start > 0
+        for at in range(learned, stop, DAY):
+            rows = slice(at, min(at + DAY, stop))
+            learner.learn(stream.rows[rows], stream.labels[rows], stream.times[rows])
+        learned = stop
+    return {"threshold": threshold, "updates": updates, "right": right, "rows": len(stream) - BATCH}
+
+
+def blockwise(labels: np.ndarray, *, predict: Callable[[int, int], np.ndarray], learn: Callable[[int, int], None]) -> dict[str, float]:
+    """Right predictions after the first block, the rows they are of, and the seconds of everything."""
+    started = time.perf_counter()
+    right = 0
+    for start in range(0, len(labels), DAY):
+        stop = min(start + DAY, len(labels))
+        if start:
+            right += int((predict(start, stop) == labels[start:stop]).sum())
+        learn(start, stop)
+    seconds = time.perf_counter() - started
+    return {"right": right, "rows": len(labels) - DAY, "rows_per_second": len(labels) / seconds}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

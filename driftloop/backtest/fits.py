@@ -1,0 +1,170 @@
+"""The models of a back-test: each is fitted once, however many policies use it.
+
+A fit depends on nothing but its recipe and the row it ends at, so what it predicts from its first row on is kept on disk,
+with the seconds that it took. The place of an entry is made from everything that the fit depends on: the rows and labels, the
+parameters, the seed, the source of the model. A stale entry is therefore never found, and no entry is ever overwritten.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import os
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from driftloop import models, processes, training
+from driftloop.errors import SettingsError, TrainingError
+from driftloop.streams import Stream
+from driftloop.training import Learner
+
+IN_MEMORY = 512  # entries; ELEC in day blocks has 285
+CHUNK = 8  # fits at the most that a worker is given at a time: each chunk carries the stream with it
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A model as a back-test needs it: what it predicts.
+
+    `predicted` holds class indices for every row from `start` to the end of the stream. `start` and `stop` bound the rows that it
+    was fitted on. `failure` says why there is no model; then `predicted` is empty.
+    """
+
+    start: int
+    stop: int
+    predicted: np.ndarray
+    seconds: float
+    failure: str = ""
+
+    def on(self, start: int, stop: int) -> np.ndarray:
+        """Class indices that it predicts for rows start..stop, none of which it was fitted on."""
+        if start < self.stop:
+            raise ValueError(f"the model was fitted on rows up to {self.stop}: it cannot be measured from row {start} on")
+        return self.predicted[start - self.start : stop - self.start]
+
+    def errors_at_home(self, labels: np.ndarray) -> np.ndarray:
+        """True where it is wrong on the rows that it was fitted on, (stop - start,); `labels` are the stream's."""
+        return self.predicted[: self.stop - self.start] != labels[self.start : self.stop]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is fitted: everything but the rows."""
+
+    params: Mapping[str, Any]
+    max_epochs: int
+    seed: int
+
+
+class Fits:
+    """Models of one recipe on one stream, each fitted on the newest `params["window"]` rows before its `stop`.
+
+    Args:
+        learner, stream: what learns, and from what.
+        recipe: how.
+        folder: where the entries are kept; it is made.
+
+    Raises:
+        SettingsError: the folder cannot be written.
+    """
+
+    def __init__(self, learner: Learner, stream: Stream, recipe: Recipe, *, folder: Path) -> None:
+        self.learner, self.stream, self.recipe = learner, stream, recipe
+        self.place = folder.resolve() / fingerprint(learner, stream, recipe)[:32]
+        try:
+            self.place.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            raise SettingsError(f"--cache {folder}: {exc.strerror or exc}: give a folder that can be written") from exc
+        self._kept = lru_cache(IN_MEMORY)(self._find)
+
+    def at(self, stop: int) -> Fit:
+        """The model fitted on rows up to `stop`; fitted now when it never was."""
+        return self._kept(stop)
+
+    def prepare(self, stops: Iterable[int], *, jobs: int, progress: Callable[[int], object] = lambda _: None) -> None:
+        """Fit all that are missing, by `jobs` processes; `progress` is told how many more are there."""
+        missing = [stop for stop in sorted(set(stops)) if self._load(stop) is None]
+        if jobs == 1:
+            for stop in missing:
+                self.at(stop)
+                progress(1)
+            return
+        # Only what can be handed to another process: the model classes and the stream, not what is kept in memory.
+        size = max(1, min(CHUNK, len(missing) // (4 * jobs)))
+        chunks = [(self.learner, self.stream, self.recipe, self.place.parent, missing[at : at + size]) for at in range(0, len(missing), size)]
+        if chunks:
+            with closing(processes.in_parallel(_fit_chunk, chunks, jobs=jobs)) as done:
+                for fitted in done:
+                    progress(fitted)
+
+    def _find(self, stop: int) -> Fit:
+        found = self._load(stop)
+        if found is None:
+            self._save(self._fit(stop))
+            found = self._load(stop)  # another process may have been first: all are charged the seconds of the entry that is kept
+            if found is None:
+                raise SettingsError(f"{self.place}: what was written there a moment ago cannot be read: give another --cache")
+        return found
+
+    def _fit(self, stop: int) -> Fit:
+        start = training.newest((0, stop), self.recipe.params["window"])[0]
+        none = np.empty(0, np.int8)
+        try:
+            fitted = training.fit(self.learner, self.stream, self.recipe.params, train=(0, stop), max_epochs=self.recipe.max_epochs, seed=self.recipe.seed)
+        except TrainingError as exc:
+            return Fit(start, stop, none, 0.0, str(exc))
+        predicted = models.predict(fitted.model, self.stream, start, len(self.stream)).argmax(axis=1)
+        return Fit(start, stop, predicted.astype(np.int8), fitted.seconds)  # at most 50 classes
+
+    def _path(self, stop: int) -> Path:
+        return self.place / f"{stop}.npz"
+
+    def _load(self, stop: int) -> Fit | None:
+        try:
+            with np.load(self._path(stop), allow_pickle=False) as entry:
+                return Fit(int(entry["start"]), stop, entry["predicted"], float(entry["seconds"]), str(entry["failure"]))
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # none there, or a disk that was full
+            return None
+
+    def _save(self, fit: Fit) -> None:
+        aside = self._path(fit.stop).with_suffix(f".{os.getpid()}.aside")
+        try:
+            with aside.open("wb") as file:
+                np.savez_compressed(file, start=fit.start, predicted=fit.predicted, seconds=fit.seconds, failure=fit.failure)
+            if self._load(fit.stop) is None:
+                aside.replace(self._path(fit.stop))
+        except OSError as exc:
+            raise SettingsError(f"--cache {self.place}: {exc.strerror or exc}: give a folder that can be written") from exc
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+def _fit_chunk(chunk: tuple[Learner, Stream, Recipe, Path, list[int]]) -> int:
+    learner, stream, recipe, folder, stops = chunk
+    fits = Fits(learner, stream, recipe, folder=folder)
+    for stop in stops:
+        fits.at(stop)
+    return len(stops)
+
+
+def fingerprint(learner: Learner, stream: Stream, recipe: Recipe) -> str:
+    """What a fit depends on but the row it ends at, as 64 hexadecimal digits."""
+    sources = [learner.model_file, Path(inspect.getfile(learner.data)), Path(training.__file__)]
+    parts = {
+        "format": 2,
+        "rows": models.rows_sha256(stream, len(stream)),
+        "shape": [*stream.rows.shape, len(stream.label_names)],
+        "recipe": [dict(recipe.params), recipe.max_epochs, recipe.seed],
+        "code": [hashlib.sha256(path.read_bytes()).hexdigest() for path in sources],
+        "versions": [installed(name) for name in models.NEEDED],
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

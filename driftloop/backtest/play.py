@@ -1,0 +1,173 @@
+"""Play one retraining policy over a stream, block by block, as the lifecycle would: predict, score, ask the rule, retrain.
+
+Labels come when a block ends. A retrain is one fit on the newest rows up to the end of the block, with fixed parameters, and it is in
+service from the next block on; with judge rows it must first beat the model in service, as in the lifecycle.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from driftloop import blocks, evaluation
+from driftloop.backtest.fits import Fit, Fits
+from driftloop.drift.rule import Rule
+from driftloop.drift.verdict import Verdict
+from driftloop.online import OnlineLearner
+from driftloop.streams import Stream
+
+REFERENCE_BLOCKS = 100  # newest of the rows that the base model was fitted on: how its errors come together is learned there
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What every policy is played on.
+
+    `base` is the model in service at the start, fitted on the rows before the first block; `fits` are the retrains. `judge_rows` 0:
+    every retrain goes into service.
+    """
+
+    stream: Stream
+    cut: tuple[blocks.Block, ...]
+    base: Fit
+    fits: Fits
+    judge_rows: int = 0
+    judge_alpha: float = 0.1
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Class indices of the rows that are scored."""
+        return self.stream.labels[self.cut[0].start : self.cut[-1].stop]
+
+    def stops(self) -> set[int]:
+        """The last rows of all fits that a policy may ask for."""
+        ends = {block.stop for block in self.cut[:-1]}
+        return ends | {max(end - self.judge_rows, self.base.stop) for end in ends} if self.judge_rows else ends
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """A rule asked for a retrain at the end of block `block`; the model in service was fitted on rows from `since` on."""
+
+    block: int
+    since: int
+
+
+@dataclass(frozen=True, eq=False)
+class Played:
+    """What a policy did: class indices for every scored row, its alarms, the blocks after which it retrained, what that took."""
+
+    predicted: np.ndarray
+    alarms: tuple[Alarm, ...]
+    retrains: tuple[int, ...]
+    promoted: tuple[int, ...]
+    seconds: float
+
+
+class At(Rule):
+    """A rule that retrains after given blocks, whatever happens."""
+
+    name = "at"
+
+    def __init__(self, wanted: Collection[int]) -> None:
+        self.wanted, self.block = frozenset(wanted), -1
+
+    def update(self, errors: np.ndarray) -> Verdict:
+        """Judge the next block; see `Rule`."""
+        self.block += 1
+        drift = self.block in self.wanted
+        return Verdict(drift=drift, kind="performance" if drift else "none", rule=self.name, message="as planned")
+
+    def reset(self) -> None:
+        """Nothing to forget."""
+
+
+def play(rule: Rule, scene: Scene) -> Played:
+    """Play the policy of a rule. The alarm of the last block leads to no retrain: no block follows it.
+
+    Raises:
+        SettingsError: an entry of the fits cannot be written.
+    """
+    model, seconds, size = scene.base, 0.0, scene.cut[0].rows
+    rule.prepare(model.errors_at_home(scene.stream.labels)[-REFERENCE_BLOCKS * size :], block_size=size)
+    predicted: list[np.ndarray] = []
+    alarms, retrains, promoted = [], [], []
+    for block in scene.cut:
+        guess = model.on(block.start, block.stop)
+        predicted.append(guess)
+        if not rule.update(guess != scene.stream.labels[block.start : block.stop]).drift:
+            continue
+        alarms.append(Alarm(block.index, model.start))
+        if block is scene.cut[-1]:
+            break
+        challenger, took = _retrain(scene, model, block.stop)
+        seconds += took
+        retrains.append(block.index)
+        if challenger is not None:
+            model = challenger
+            promoted.append(block.index)
+            rule.reset()
+    return Played(np.concatenate(predicted), tuple(alarms), tuple(retrains), tuple(promoted), seconds)
+
+
+def _retrain(scene: Scene, model: Fit, stop: int) -> tuple[Fit | None, float]:
+    """The model to put into service, or None; and the seconds of the fits that it took."""
+    if not scene.judge_rows:
+        fit = scene.fits.at(stop)
+        return (None if fit.failure else fit), fit.seconds
+    judged_from = max(stop - scene.judge_rows, model.stop)
+    challenger = scene.fits.at(judged_from)
+    if challenger.failure:
+        return None, challenger.seconds
+    labels = scene.stream.labels[judged_from:stop]
+    verdict = evaluation.judge(labels, model.on(judged_from, stop), challenger.on(judged_from, stop), start=judged_from, alpha=scene.judge_alpha)
+    if not verdict.better:
+        return None, challenger.seconds
+    fit = scene.fits.at(stop)
+    return (None if fit.failure else fit), challenger.seconds + fit.seconds
+
+
+def play_continuous(learner: OnlineLearner, scene: Scene) -> Played:
+    """Learn every block as soon as its labels have come; the rows before the first block are learned in the same steps.
+
+    Each update counts as a retrain. The seconds are those of the updates alone, as the base model's are charged to nobody.
+    """
+    stream, first = scene.stream, scene.cut[0]
+    _learn(learner, stream, 0, first.start, step=first.rows)
+    predicted, seconds = [], 0.0
+    for block in scene.cut:
+        rows = slice(block.start, block.stop)
+        predicted.append(learner.predict(stream.rows[rows], stream.times[rows]))
+        started = time.perf_counter()
+        if block is not scene.cut[-1]:
+            _learn(learner, stream, block.start, block.stop, step=block.rows)
+        seconds += time.perf_counter() - started
+    updates = tuple(block.index for block in scene.cut[:-1])
+    return Played(np.concatenate(predicted), (), updates, updates, seconds)
+
+
+def _learn(learner: OnlineLearner, stream: Stream, start: int, stop: int, *, step: int) -> None:
+    """Learn rows start..stop in steps of a day at most, where a day is known: the weights move inside a long block, too."""
+    for part in blocks.cut(start, stop, block_size=min(step, stream.period or step, stop - start)):
+        rows = slice(part.start, part.stop)
+        learner.learn(stream.rows[rows], stream.labels[rows], stream.times[rows])
+
+
+def evenly(retrains: int, blocks_total: int, *, phase: float) -> tuple[int, ...]:
+    """The blocks after which a periodic policy of so many retrains makes them, over the blocks that have a next one.
+
+    `phase`, in [0, 1), is the share of the first period that passes before the first of them.
+
+    >>> evenly(2, 9, phase=0), evenly(2, 9, phase=0.5), evenly(8, 9, phase=0.5)
+    ((0, 4), (2, 6), (0, 1, 2, 3, 4, 5, 6, 7))
+    """
+    return tuple(int((at + phase) * (blocks_total - 1) / retrains) for at in range(retrains))
+
+
+def at_random(retrains: int, blocks_total: int, *, seed: int) -> tuple[int, ...]:
+    """As `evenly`, at random."""
+    chosen: Sequence[int] = np.random.default_rng(seed).choice(blocks_total - 1, size=retrains, replace=False).tolist()
+    return tuple(sorted(chosen))

@@ -1,0 +1,159 @@
+"""The retraining policies that a back-test compares: what each is called, what it does, and the rule that plays it."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from driftloop.drift import detectors, forecast, rules
+from driftloop.drift.probation import Probation
+from driftloop.drift.rule import Rule
+from driftloop.drift.verdict import Verdict
+from driftloop.errors import SettingsError
+
+Kind = Literal["fixed", "control", "triggered", "continuous"]
+
+NEVER, ALWAYS, RANDOM, CONTINUOUS = "never", "always", "random", "continuous"
+SIGNIFICANT, PROBATION, PROACTIVE = "significant", "probation", "proactive"
+TRIGGERED = ("threshold", SIGNIFICANT, PROBATION, *detectors.NAMES, PROACTIVE)
+PERIODS = (2, 7, 28)  # blocks; of day blocks: every other day, a week, four weeks
+ALL = "all"
+LONGEST_PERIOD = 100_000
+
+
+@dataclass(frozen=True)
+class Policy:
+    """One policy.
+
+    `kind` is "fixed" (the stream plays no part), "control" (random: what a trigger must beat), "triggered" (a rule looks at the
+    errors), or "continuous" (updated after every block, never refitted). `every` is the period in blocks of a fixed one; 0: never.
+    """
+
+    name: str
+    kind: Kind
+    every: int = 0
+
+
+@dataclass(frozen=True)
+class Watching:
+    """What the rules are told.
+
+    An accuracy under `threshold` is too bad; `alpha` is the chance of a false alarm in the whole watch that "significant" may have, and
+    with it "probation" and "proactive", which begin as it does; the latter also retrains up to `lead_blocks` blocks before the threshold is
+    crossed.
+    """
+
+    threshold: float
+    alpha: float
+    seed: int
+    lead_blocks: int
+
+
+def parse(text: str) -> tuple[Policy, ...]:
+    """The policies of a comma-separated list, in its order, each once; "periodic" stands for several periods, "all" for everything.
+
+    >>> [policy.name for policy in parse("never, periodic, adwin")]
+    ['never', 'periodic-2', 'periodic-7', 'periodic-28', 'adwin']
+
+    Raises:
+        SettingsError: a name is unknown, the list is empty, or "random" has no triggered policy whose budget it could take.
+    """
+    names = [name.strip().lower() for name in text.split(",") if name.strip()]
+    if not names:
+        raise SettingsError(f"--policies is empty: give {ALL}, or some of {_choices()}")
+    wanted = dict.fromkeys(expanded for name in names for expanded in _expand(name))
+    chosen = tuple(_policy(name) for name in wanted)
+    if any(policy.kind == "control" for policy in chosen) and not any(policy.kind == "triggered" for policy in chosen):
+        raise SettingsError(f"--policies {text}: {RANDOM} retrains as often as a triggered policy: name one beside it, such as {SIGNIFICANT}")
+    return chosen
+
+
+def _expand(name: str) -> tuple[str, ...]:
+    periodic = tuple(f"periodic-{every}" for every in PERIODS)
+    if name == ALL:
+        return (NEVER, ALWAYS, *periodic, RANDOM, *TRIGGERED, CONTINUOUS)
+    return periodic if name == "periodic" else (name,)
+
+
+def _policy(name: str) -> Policy:
+    period = re.fullmatch(r"periodic-([0-9]{1,6})", name)
+    if period and 1 <= int(period[1]) <= LONGEST_PERIOD:
+        return Policy(name, "fixed", every=int(period[1]))
+    if name in (NEVER, ALWAYS):
+        return Policy(name, "fixed", every=int(name == ALWAYS))
+    if name == RANDOM:
+        return Policy(name, "control")
+    if name in TRIGGERED:
+        return Policy(name, "triggered")
+    if name == CONTINUOUS:
+        return Policy(name, "continuous")
+    raise SettingsError(f"--policies: there is no policy {name!r}: give {ALL}, or some of {_choices()}")
+
+
+def _choices() -> str:
+    return ", ".join([NEVER, ALWAYS, "periodic", "periodic-N", RANDOM, *TRIGGERED, CONTINUOUS])
+
+
+def rule(policy: Policy, watching: Watching, *, rate: float) -> Rule:
+    """The rule that plays a policy.
+
+    Args:
+        policy: any but "continuous", which has none.
+        watching: what the rules are told.
+        rate: chance of "random" to retrain after a block, 0..1.
+    """
+    if policy.name == PROACTIVE:
+        return Proactive(watching)
+    if policy.name == PROBATION:
+        return _probation(watching)
+    name = ("every" if policy.every else NEVER) if policy.kind == "fixed" else policy.name
+    return rules.make(name, threshold=watching.threshold, alpha=watching.alpha, seed=watching.seed, every=policy.every or 1, rate=rate)
+
+
+def _probation(watching: Watching) -> Probation:
+    return Probation(rules.make(SIGNIFICANT, threshold=watching.threshold, alpha=watching.alpha), threshold=watching.threshold, alpha=watching.alpha)
+
+
+class Proactive(Rule):
+    """The rule of "probation", and besides it a forecast: alarm when the threshold may be crossed within the lead.
+
+    As in `lifecycle.py --proactive` the forecast is of the trend of the model in service, and while it is fresh of how long those before it
+    lasted.
+    """
+
+    name = PROACTIVE
+
+    def __init__(self, watching: Watching) -> None:
+        self.watching = watching
+        self.reactive = _probation(watching)
+        self.accuracies: list[float] = []
+        self.rows: list[int] = []
+        self.earlier: list[tuple[list[float], list[int]]] = []  # accuracies and rows of the versions before
+
+    def prepare(self, errors: np.ndarray, *, block_size: int) -> None:
+        """See `Rule.prepare`."""
+        self.reactive.prepare(errors, block_size=block_size)
+
+    def update(self, errors: np.ndarray) -> Verdict:
+        """Judge the next block; see `Rule`."""
+        verdict = self.reactive.update(errors)
+        self.accuracies.append(float(1 - np.mean(errors)) if len(errors) else math.nan)
+        self.rows.append(len(errors))
+        if verdict.drift:
+            return verdict
+        threshold = self.watching.threshold
+        lifetimes = [forecast.lifetime(accuracies, threshold=threshold) for accuracies, _ in self.earlier]
+        ahead = forecast.predict(self.accuracies, self.rows, threshold=threshold, lifetimes=lifetimes, earlier=self.earlier)
+        if not forecast.due(ahead, self.watching.lead_blocks):
+            return verdict
+        return Verdict(drift=True, kind="performance", rule=self.name, message=ahead.message, statistic=ahead.early, threshold=self.watching.lead_blocks)
+
+    def reset(self) -> None:
+        """Begin anew: another model is in service."""
+        self.reactive.reset()
+        self.earlier.append((self.accuracies, self.rows))
+        self.accuracies, self.rows = [], []

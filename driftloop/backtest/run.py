@@ -1,0 +1,164 @@
+"""A whole back-test: fit what the policies need, play them one after the other, compare, recommend, log."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+
+from driftloop import baselines, blocks, evaluation, tracking, wording
+from driftloop.backtest import fits
+from driftloop.backtest import store as runs
+from driftloop.backtest.fits import Fits
+from driftloop.backtest.plan import BacktestPlan, Means
+from driftloop.backtest.play import Played, Scene, play, play_continuous
+from driftloop.backtest.policies import PROBATION, Policy, rule
+from driftloop.backtest.result import BacktestResult, Choice, PolicyResult, recommend
+from driftloop.backtest.score import compare, measure, rows_by_block
+from driftloop.errors import SettingsError
+from driftloop.online import OnlineLearner
+from driftloop.streams import Stream
+from driftloop.synthetic import Change
+from driftloop.training import Learner
+
+
+def play_all(store: tracking.Store, learner: Learner, stream: Stream, plan: BacktestPlan, *, changes: Sequence[Change] | None, means: Means) -> BacktestResult:
+    """Play all policies and log them: a parent run, a child for each.
+
+    Args:
+        changes: all changes of the stream, or None when they are not known.
+
+    Raises:
+        SettingsError: the blocks do not fit the rows, or a folder cannot be written.
+    """
+    started = time.monotonic()
+    means.check()
+    cut = tuple(blocks.cut(plan.first_row, len(stream), block_size=plan.block_size))
+    models = {name: Fits(learner, stream, recipe, folder=means.cache) for name, recipe in {"base": plan.base, "retrain": plan.retrain}.items()}
+    with runs.parent_run(store, fingerprint=fingerprint(learner, stream, plan), resume=means.resume) as (run_id, finished):
+        _log_plan(stream, plan)
+        base = models["base"].at(plan.first_row)
+        if base.failure:
+            raise SettingsError(f"the base model cannot be fitted: {base.failure}")
+        scene = Scene(stream, cut, base, models["retrain"], judge_rows=plan.judge_rows, judge_alpha=plan.judge_alpha)
+        stops = _needed(plan.policies, scene)
+        with means.progress(total=len(stops), desc="fits", unit="fit") as bar:
+            models["retrain"].prepare(stops, jobs=means.jobs, progress=bar.update)
+        results = _each(store, plan, scene, changes=changes, finished=finished)
+        comparisons = tuple(compare(one, scene, seeds=plan.random_seeds) for one in results if one.kind == "triggered" and one.retrains)
+        result = BacktestResult(
+            stream=stream.name,
+            first_row=plan.first_row,
+            rows=len(stream) - plan.first_row,
+            blocks=len(cut),
+            block_size=plan.block_size,
+            threshold=plan.watching.threshold,
+            judge_rows=plan.judge_rows,
+            truth_known=changes is not None,
+            baselines=evaluation.baseline_accuracies(stream, plan.first_row, len(stream), majority=_majority(stream, plan)),
+            base_seconds=base.seconds,
+            policies=results,
+            comparisons=comparisons,
+            random_seeds=plan.random_seeds,
+            recommended="",
+            recommended_refit="",
+            reason="",
+            seconds=0.0,
+            run_id=run_id,
+        )
+        result = _recommended(result, rows_by_block(scene))
+        result = replace(result, seconds=time.monotonic() - started)
+        runs.log_result(result, plot=means.plot)
+    return result
+
+
+def fingerprint(learner: Learner, stream: Stream, plan: BacktestPlan) -> str:
+    """What the figures depend on, as 64 hexadecimal digits: a back-test that was killed is found again by it."""
+    settings = {**asdict(plan), "retrain": fits.fingerprint(learner, stream, plan.retrain), "base": fits.fingerprint(learner, stream, plan.base)}
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+def _log_plan(stream: Stream, plan: BacktestPlan) -> None:
+    watching = {name: value for name, value in asdict(plan.watching).items() if name != "seed"}
+    fitted = {**plan.retrain.params, "max_epochs": plan.retrain.max_epochs, "seed": plan.retrain.seed}
+    shown = {name: getattr(plan, name) for name in ("first_row", "block_size", "judge_rows", "judge_alpha", "random_seeds")}
+    tracking.log_params({"data": Path(stream.source).name, "data_sha256": stream.sha256, "rows": len(stream), **shown, **watching, **fitted})
+
+
+def _needed(policies: Sequence[Policy], scene: Scene) -> set[int]:
+    """The rows at which fits end. A triggered policy is compared with random retrains, so it needs those of every block."""
+    if any(policy.kind in ("triggered", "control") or policy.every == 1 for policy in policies):
+        return scene.stops()
+    periods = [policy.every for policy in policies if policy.every]
+    return {block.stop for block in scene.cut[:-1] if any((block.index + 1) % every == 0 for every in periods)}
+
+
+def _majority(stream: Stream, plan: BacktestPlan) -> int:
+    return baselines.majority_class(stream.labels[: plan.first_row])
+
+
+def _each(
+    store: tracking.Store, plan: BacktestPlan, scene: Scene, *, changes: Sequence[Change] | None, finished: dict[str, PolicyResult]
+) -> tuple[PolicyResult, ...]:
+    """The results in the order of the plan; random comes last, as its rate is that of a triggered policy."""
+    done = dict(finished)
+    times_ms = [int(scene.stream.times[block.start].astype("datetime64[ms]").astype(int)) for block in scene.cut]
+    for policy in sorted(plan.policies, key=lambda one: one.kind == "control"):
+        if policy.name in done:
+            continue
+        with tracking.run(store, policy.name, role="policy") as run_id:
+            played = _play(policy, plan, scene, rate=_budget(list(done.values()), scene))
+            result = measure(policy, played, scene, threshold=plan.watching.threshold, majority=_majority(scene.stream, plan), changes=changes)
+            runs.log_policy(store, run_id, result, rows=rows_by_block(scene).tolist(), times_ms=times_ms)
+        done[policy.name] = result
+    return tuple(done[policy.name] for policy in plan.policies)
+
+
+def _play(policy: Policy, plan: BacktestPlan, scene: Scene, *, rate: float) -> Played:
+    if policy.kind != "continuous":
+        return play(rule(policy, plan.watching, rate=rate), scene)
+    stream = scene.stream
+    return play_continuous(OnlineLearner(features=len(stream.features), classes=len(stream.label_names), period=stream.period), scene)
+
+
+def _budget(done: Sequence[PolicyResult], scene: Scene) -> float:
+    """Chance to retrain after a block that gives random, on average, the retrains of a triggered policy: the lifecycle's, if it is played."""
+    triggered = sorted((result for result in done if result.kind == "triggered"), key=lambda one: one.name != PROBATION)
+    usable = len(scene.cut) - 1
+    return triggered[0].retrains / usable if triggered and usable else 0.0
+
+
+def _recommended(result: BacktestResult, rows: np.ndarray) -> BacktestResult:
+    refits = [policy for policy in result.policies if policy.kind in ("fixed", "triggered")]
+    choice, refit = recommend(result.policies, rows), recommend(refits, rows) if refits else None
+    words = f"{_case(choice)} The rule: of the policies whose accuracy is not significantly under that of the best, the one that retrains least."
+    if refit and choice.chosen.kind == "continuous":
+        words += f" It is another model than the one that the others refit. Of those: {_case(refit)}"
+    words += _cheaper(choice.chosen, result)
+    return replace(result, recommended=choice.chosen.name, recommended_refit=refit.chosen.name if refit else "", reason=words)
+
+
+def _case(choice: Choice) -> str:
+    """The policy that was chosen, and the best one beside it."""
+    chosen, best, behind = choice.chosen, choice.best, choice.behind
+    what = "update" if chosen.kind == "continuous" else "retrain"
+    words = f"{chosen.name}, {wording.with_sign(chosen.accuracy)} with {wording.count(chosen.retrains, what)}"
+    if chosen.name == best.name:
+        return f"{words}; it is the most accurate, and all that retrain less are significantly worse."
+    low, high = wording.points(behind.lower), wording.points(behind.upper)
+    return (
+        f"{words}; the most accurate is {best.name}, {wording.with_sign(best.accuracy)} with {best.retrains:,}, "
+        f"ahead by {wording.points(behind.mean)} points ({low} to {high}, 95 %, paired by block)."
+    )
+
+
+def _cheaper(chosen: PolicyResult, result: BacktestResult) -> str:
+    """What costs nothing and is as good, where there is such a thing."""
+    free = {name: result.baselines[key] for key, name in wording.BASELINE_NAMES.items() if key != "no_change"}
+    as_good = [f"{name} ({wording.with_sign(share)})" for name, share in free.items() if share >= chosen.accuracy]
+    return f" But what costs nothing is as good: {', '.join(as_good)}." if as_good else ""

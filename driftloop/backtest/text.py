@@ -1,0 +1,128 @@
+"""A back-test as plain text for a terminal of 100 columns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from driftloop import wording
+from driftloop.backtest.result import BacktestResult, Comparison, Difference, PolicyResult, front
+from driftloop.backtest.score import PHASES
+from driftloop.summary import _paragraph as paragraph
+from driftloop.summary import _table as table
+
+BASELINES = {"no_change": "no change*", "same_time_yesterday": "yesterday", "majority": "majority"}
+
+
+def backtest_text(result: BacktestResult) -> str:
+    """The whole back-test: policies and baselines, triggers at equal retrains, the recommendation; no line over 100 columns."""
+    judged = f"a judge on {result.judge_rows} rows decides" if result.judge_rows else "no search, no judge"
+    head = (
+        f"{result.stream}: {wording.count(result.rows, 'row')} in {wording.count(result.blocks, 'block')} of {result.block_size:,}, threshold "
+        f"{wording.percent(result.threshold)} %. A retrain is one fit on the newest rows ({judged}); labels come when a block ends."
+    )
+    parts = [paragraph(head), policies_table(result), _notes(result), comparisons_text(result), paragraph(f"Recommended: {result.reason}")]
+    return "\n\n".join(part for part in parts if part)
+
+
+def policies_table(result: BacktestResult) -> str:
+    """A line for each policy, those on the Pareto front marked, then the baselines."""
+    marked = front(result.policies)
+    rows = [_policy_cells(policy, mark=" +" if policy.name in marked else "") for policy in result.policies]
+    rows += [(name, wording.percent(result.baselines[key], digits=2), *[""] * 8) for key, name in BASELINES.items()]
+    header = ("policy", "accuracy %", "κ", "κ-\ntemp.", "worst\nblock", "under\nthr.", "re-\ntrains", "false\nalarms", "delay\n(missed)", "fits\ns")
+    return table(header, rows, left={0})
+
+
+def _policy_cells(policy: PolicyResult, *, mark: str) -> tuple[str, ...]:
+    bounds = f"[{wording.percent(policy.lower)}, {wording.percent(policy.upper)}]"
+    return (
+        f"{policy.name}{mark}",
+        f"{wording.percent(policy.accuracy, digits=2)} {bounds}",
+        wording.number(policy.kappa),
+        wording.number(policy.kappa_temporal),
+        wording.percent(policy.worst_block),
+        str(policy.blocks_under_threshold),
+        f"{policy.retrains:,}",
+        _whole(policy.false_alarms),
+        _delay(policy),
+        wording.number(policy.seconds, digits=1),
+    )
+
+
+def _whole(value: float) -> str:
+    return f"{int(value):,}" if math.isfinite(value) else wording.UNDEFINED
+
+
+def _delay(policy: PolicyResult) -> str:
+    delay = wording.number(policy.delay, digits=1)
+    return f"{delay} ({policy.missed:.0f})" if math.isfinite(policy.missed) else delay
+
+
+def _notes(result: BacktestResult) -> str:
+    notes = [
+        "+ no other policy is as accurate with as few retrains (the Pareto front). In brackets the 95 % interval, rows taken as independent. "
+        "The base model's fit is charged to nobody.",
+        "* needs the label of the row before at once: another game.",
+    ]
+    if any(policy.kind == "continuous" for policy in result.policies):
+        notes.append("continuous is another model, updated after every block; each update counts as a retrain.")
+    if result.truth_known:
+        notes.append(
+            "False alarms: nothing had changed since the oldest row that the model in service was fitted on. Delay: blocks from a change to its alarm, "
+            "on average; in brackets the changes that no alarm followed."
+        )
+    else:
+        notes.append("When this stream really changed is not known, so neither are false alarms and delay.")
+    return "\n".join(paragraph(note) for note in notes)
+
+
+def comparisons_text(result: BacktestResult) -> str:
+    """Each triggered policy beside periodic and random with as many retrains, and what that comes to in words."""
+    if not result.comparisons:
+        return "No triggered policy retrained: there is nothing to compare at equal retrains." if _triggered(result) else ""
+    rows = [
+        (
+            one.policy,
+            f"{one.retrains:,}",
+            wording.percent(one.accuracy, digits=2),
+            wording.percent(one.periodic, digits=2),
+            _difference(one.against_periodic),
+            f"{wording.percent(one.random)} [{wording.percent(one.random_lowest)}, {wording.percent(one.random_highest)}]",
+            _difference(one.against_random),
+        )
+        for one in result.comparisons
+    ]
+    header = ("at equal\nretrains", "re-\ntrains", "policy\n%", "period-\nic %", "policy minus\nperiodic", "random %\nmean [range]", "policy minus\nrandom")
+    words = f"Periodic is the mean over {PHASES} phases, random over {result.random_seeds} seeds. {comparison_words(result.comparisons)}"
+    return f"{table(header, rows, left={0})}\n{paragraph(words)}"
+
+
+def _triggered(result: BacktestResult) -> bool:
+    return any(policy.kind == "triggered" for policy in result.policies)
+
+
+def _difference(one: Difference) -> str:
+    low, high = wording.points(one.lower, digits=1), wording.points(one.upper, digits=1)
+    return f"{wording.points(one.mean, digits=1)} [{low}, {high}]"
+
+
+def comparison_words(comparisons: Sequence[Comparison]) -> str:
+    """Which triggers are worth more than a calendar, and which are not.
+
+    A policy that is better in one of the two comparisons only is not called better.
+    """
+    verdicts = {one.policy: {one.against_periodic.verdict, one.against_random.verdict} for one in comparisons}
+    better = [name for name, both in verdicts.items() if both == {"better"}]
+    worse = [name for name, both in verdicts.items() if "worse" in both]
+    rest = [name for name in verdicts if name not in (*better, *worse)]
+    parts = []
+    if better:
+        parts.append(f"Better than both periodic and random with as many retrains: {', '.join(better)}.")
+    else:
+        parts.append("No triggered policy beats both periodic and random at the same number of retrains.")
+    if worse:
+        parts.append(f"Worse than one of them: {', '.join(worse)}.")
+    if rest:
+        parts.append(f"Not told apart from at least one of them: {', '.join(rest)}.")
+    return " ".join([*parts, "(95 % intervals, paired by block, each comparison by itself.)"])
