@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -38,43 +38,53 @@ def play_all(store: tracking.Store, learner: Learner, stream: Stream, plan: Back
     """
     started = time.monotonic()
     means.check()
-    cut = tuple(blocks.cut(plan.first_row, len(stream), block_size=plan.block_size))
-    models = {name: Fits(learner, stream, recipe, folder=means.cache) for name, recipe in {"base": plan.base, "retrain": plan.retrain}.items()}
+    blocks.cut(plan.first_row, len(stream), block_size=plan.block_size)  # refuse before a run is made
     with runs.parent_run(store, fingerprint=fingerprint(learner, stream, plan), resume=means.resume) as (run_id, finished):
         _log_plan(stream, plan)
-        base = models["base"].at(plan.first_row)
-        if base.failure:
-            raise SettingsError(f"the base model cannot be fitted: {base.failure}")
-        scene = Scene(stream, cut, base, models["retrain"], judge_rows=plan.judge_rows, judge_alpha=plan.judge_alpha)
-        stops = _needed(plan.policies, scene)
-        with means.progress(total=len(stops), desc="fits", unit="fit") as bar:
-            models["retrain"].prepare(stops, jobs=means.jobs, progress=bar.update)
+        scene = _prepare(learner, stream, plan, means)
         results = _each(store, plan, scene, changes=changes, finished=finished)
         comparisons = tuple(compare(one, scene, seeds=plan.random_seeds) for one in results if one.kind == "triggered" and one.retrains)
+        recommended, refit, reason = _recommended(results, rows_by_block(scene), _baselines(stream, plan))
         result = BacktestResult(
             stream=stream.name,
             first_row=plan.first_row,
             rows=len(stream) - plan.first_row,
-            blocks=len(cut),
+            blocks=len(scene.cut),
             block_size=plan.block_size,
             threshold=plan.watching.threshold,
             judge_rows=plan.judge_rows,
             truth_known=changes is not None,
-            baselines=evaluation.baseline_accuracies(stream, plan.first_row, len(stream), majority=_majority(stream, plan)),
-            base_seconds=base.seconds,
+            baselines=_baselines(stream, plan),
+            base_seconds=scene.base.seconds,
             policies=results,
             comparisons=comparisons,
             random_seeds=plan.random_seeds,
-            recommended="",
-            recommended_refit="",
-            reason="",
-            seconds=0.0,
+            recommended=recommended,
+            recommended_refit=refit,
+            reason=reason,
+            seconds=time.monotonic() - started,
             run_id=run_id,
         )
-        result = _recommended(result, rows_by_block(scene))
-        result = replace(result, seconds=time.monotonic() - started)
         runs.log_result(result, plot=means.plot)
     return result
+
+
+def _prepare(learner: Learner, stream: Stream, plan: BacktestPlan, means: Means) -> Scene:
+    """The base model, and all fits that the policies may ask for."""
+    base, retrains = (Fits(learner, stream, recipe, folder=means.cache) for recipe in (plan.base, plan.retrain))
+    first = base.at(plan.first_row)
+    if first.failure:
+        raise SettingsError(f"the base model cannot be fitted: {first.failure}")
+    cut = tuple(blocks.cut(plan.first_row, len(stream), block_size=plan.block_size))
+    scene = Scene(stream, cut, first, retrains, judge_rows=plan.judge_rows, judge_alpha=plan.judge_alpha)
+    stops = _needed(plan.policies, scene)
+    with means.progress(total=len(stops), desc="fits", unit="fit") as bar:
+        retrains.prepare(stops, jobs=means.jobs, progress=bar.update)
+    return scene
+
+
+def _baselines(stream: Stream, plan: BacktestPlan) -> dict[str, float]:
+    return evaluation.baseline_accuracies(stream, plan.first_row, len(stream), majority=_majority(stream, plan))
 
 
 def fingerprint(learner: Learner, stream: Stream, plan: BacktestPlan) -> str:
@@ -133,14 +143,14 @@ def _budget(done: Sequence[PolicyResult], scene: Scene) -> float:
     return triggered[0].retrains / usable if triggered and usable else 0.0
 
 
-def _recommended(result: BacktestResult, rows: np.ndarray) -> BacktestResult:
-    refits = [policy for policy in result.policies if policy.kind in ("fixed", "triggered")]
-    choice, refit = recommend(result.policies, rows), recommend(refits, rows) if refits else None
+def _recommended(results: Sequence[PolicyResult], rows: np.ndarray, free: Mapping[str, float]) -> tuple[str, str, str]:
+    """The policy to choose, the same without the continuous one ("" when there is no other), and why."""
+    refits = [policy for policy in results if policy.kind in ("fixed", "triggered")]
+    choice, refit = recommend(results, rows), recommend(refits, rows) if refits else None
     words = f"{_case(choice)} The rule: of the policies whose accuracy is not significantly under that of the best, the one that retrains least."
     if refit and choice.chosen.kind == "continuous":
         words += f" It is another model than the one that the others refit. Of those: {_case(refit)}"
-    words += _cheaper(choice.chosen, result)
-    return replace(result, recommended=choice.chosen.name, recommended_refit=refit.chosen.name if refit else "", reason=words)
+    return choice.chosen.name, refit.chosen.name if refit else "", words + _cheaper(choice.chosen, free)
 
 
 def _case(choice: Choice) -> str:
@@ -157,8 +167,8 @@ def _case(choice: Choice) -> str:
     )
 
 
-def _cheaper(chosen: PolicyResult, result: BacktestResult) -> str:
-    """What costs nothing and is as good, where there is such a thing."""
-    free = {name: result.baselines[key] for key, name in wording.BASELINE_NAMES.items() if key != "no_change"}
-    as_good = [f"{name} ({wording.with_sign(share)})" for name, share in free.items() if share >= chosen.accuracy]
+def _cheaper(chosen: PolicyResult, free: Mapping[str, float]) -> str:
+    """What costs nothing and is as good, where there is such a thing; no change plays another game."""
+    rivals = {name: free[key] for key, name in wording.BASELINE_NAMES.items() if key != "no_change"}
+    as_good = [f"{name} ({wording.with_sign(share)})" for name, share in rivals.items() if share >= chosen.accuracy]
     return f" But what costs nothing is as good: {', '.join(as_good)}." if as_good else ""
