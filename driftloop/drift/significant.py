@@ -12,8 +12,11 @@ exp(tilt * errors - rows * cumulant(tilt)): with independent rows the likelihood
 the cumulant is that of a Markov chain of errors (the logarithm of the largest eigenvalue of its tilted transition matrix; Dembo, Zeitouni:
 Large Deviations Techniques and Applications, 1998, section 3.1) and of an accuracy that wanders from block to block, see `driftloop.drift.variance`.
 
-The bound holds exactly for independent rows. How far the errors depend on each other is estimated from earlier blocks; benchmarks/false_alarms.md
-shows how well the bound holds then.
+A bet that passes 1 / alpha does so by a jump, so the bound is not reached: with a normal jump of standard deviation s (in the logarithm) the chance is
+exp(-0.583 s) of it (Siegmund: Sequential Analysis, 1985, chapter X). Each bet begins with so much more of the stake.
+
+The bound would hold exactly, without that correction, for independent rows. How far the errors depend on each other is estimated from earlier
+blocks. benchmarks/false_alarms.md shows what is kept of it.
 """
 
 from __future__ import annotations
@@ -33,6 +36,8 @@ from driftloop.errors import SettingsError
 HALF: Final = 150  # blocks over which half of the stake is spent
 FALLS: Final = np.geomspace(0.15, 2.5, 8)  # of the log odds of a right answer, under the threshold's
 NARROWEST: Final = 1e-5  # distance of the threshold from 0 and 1; closer, the arithmetic is no longer exact
+OVERSHOOT: Final = 0.583  # of a sum at the first passage of a level, in standard deviations of a step
+WIDEST_STEP: Final = 2.0  # up to which that holds
 SHARE: Final = 1 / 400  # of the stake, roughly what a bet begins with
 MOST: Final = 50_000  # times what an alarm takes: a bet that has so much stays there, so that a model that got better recovers
 
@@ -109,28 +114,34 @@ class Significant(Rule):
                 false_alarm_rate=self._alpha,
             )
         known = self._dependence.known(len(wrong))
-        gains = self._gains(int(np.count_nonzero(wrong)), len(wrong), known)
-        share = HALF / ((self._blocks + HALF) * (self._blocks + HALF + 1))
+        tilts = self._tilts(known)
+        gains = tilts * np.count_nonzero(wrong) - len(wrong) * self._cumulants(tilts, known)
+        step = tilts * math.sqrt(len(wrong) * self._threshold * (1 - self._threshold) * known.inflation)
+        share = HALF / ((self._blocks + HALF) * (self._blocks + HALF + 1)) * np.exp(OVERSHOOT * np.minimum(step, WIDEST_STEP))
         self._capitals = np.minimum(np.exp(np.minimum(gains, 50.0)) * (self._capitals + share), MOST / self._alpha)
         self._blocks += 1
         self._highest = max(self._highest, float(self._capitals.mean()))
         self._dependence.add(wrong)
         return self._verdict(wrong, known)
 
-    def _gains(self, wrong: int, rows: int, known: Dependence) -> np.ndarray:
-        """Log of the factor by which each bet grows, mean one at most while the accuracy is at least the threshold."""
+    def _tilts(self, known: Dependence) -> np.ndarray:
+        """Of each bet: what an error multiplies it by, as a logarithm."""
         right, error, rho = self._threshold, 1 - self._threshold, known.correlation
         stay_right, stay_wrong = rho + (1 - rho) * right, rho + (1 - rho) * error
         # The tilt under which the chain errs as often as after the fall: the larger root of a quadratic in the eigenvalue.
         middle = rho + stay_right * stay_wrong - 2 * rho * self._fallen
         side = (1 - self._fallen) * stay_wrong
         eigenvalue = (middle + np.sqrt(np.maximum(middle**2 - 4 * (1 - self._fallen) * side * stay_right * rho, 0))) / (2 * side)
-        tilt = np.log(eigenvalue * (eigenvalue - stay_right) / (stay_wrong * eigenvalue - rho)) / known.wander
-        odds = np.exp(tilt)
-        trace = stay_right + stay_wrong * odds
+        return np.log(eigenvalue * (eigenvalue - stay_right) / (stay_wrong * eigenvalue - rho)) / known.wander
+
+    def _cumulants(self, tilts: np.ndarray, known: Dependence) -> np.ndarray:
+        """What a row divides each bet by, as a logarithm, so that it gains nothing on average at the threshold."""
+        right, error, rho = self._threshold, 1 - self._threshold, known.correlation
+        odds = np.exp(tilts)
+        trace = rho + (1 - rho) * right + (rho + (1 - rho) * error) * odds
         eigenvalue = (trace + np.sqrt(np.maximum(trace**2 - 4 * rho * odds, 0))) / 2
         wandering = right * error * (1 + rho) / (1 - rho) * (known.wander - 1)  # variance a row that the chain does not have
-        return tilt * wrong - rows * (np.log(eigenvalue) + tilt**2 * wandering / 2)
+        return np.log(eigenvalue) + tilts**2 * wandering / 2
 
     def _verdict(self, wrong: np.ndarray, known: Dependence) -> Verdict:
         capital, limit = float(self._capitals.mean()), 1 / self._alpha

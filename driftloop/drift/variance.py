@@ -27,10 +27,10 @@ HIGHEST_CORRELATION: Final = 0.98
 _PAIRS: Final = np.array([(0.0, 0.0), *product((0.0005, 0.002, 0.008, 0.03, 0.12, 0.5), (0.0, 0.5, 0.8, 0.9))])
 _WANDER, _PERSISTENCE = _PAIRS.T
 _LASTING: Final = (1 + _PERSISTENCE) / (1 - _PERSISTENCE)  # variance of a sum of an AR(1), relative to independent values
-STEADY: Final = 0.2  # prior weight of an accuracy that stands still; the rest goes to the others, less to larger ones
+STEADY: Final = 0.5  # prior weight of an accuracy that stands still; the rest goes to the others, less to larger ones
 _PRIOR: Final = np.concatenate([[STEADY], (1 - STEADY) * _WANDER[1:] ** -0.5 / (_WANDER[1:] ** -0.5).sum()])
 
-_RISK: Final = 4.0  # how many times as often it may alarm; the bound is loose by more than that
+_RISK: Final = 2.0  # how many times as often it may alarm; the bound is loose by more than that
 _STEPS: Final = np.linspace(0, 1, 24)
 
 
