@@ -14,7 +14,7 @@ import numpy as np
 from driftloop import baselines, blocks, evaluation, tracking, wording
 from driftloop.backtest import fits
 from driftloop.backtest import store as runs
-from driftloop.backtest.fits import Fits
+from driftloop.backtest.fits import Fit, Fits
 from driftloop.backtest.plan import BacktestPlan, Means
 from driftloop.backtest.play import Played, Scene, play, play_continuous
 from driftloop.backtest.policies import PROBATION, Policy, rule
@@ -38,10 +38,12 @@ def play_all(store: tracking.Store, learner: Learner, stream: Stream, plan: Back
     """
     started = time.monotonic()
     means.check()
-    blocks.cut(plan.first_row, len(stream), block_size=plan.block_size)  # refuse before a run is made
+    cut = tuple(blocks.cut(plan.first_row, len(stream), block_size=plan.block_size))
+    base, retrains = (Fits(learner, stream, recipe, folder=means.cache) for recipe in (plan.base, plan.retrain))
     with runs.parent_run(store, fingerprint=fingerprint(learner, stream, plan), resume=means.resume) as (run_id, finished):
         _log_plan(stream, plan)
-        scene = _prepare(learner, stream, plan, means)
+        scene = Scene(stream, cut, _base(base, plan), retrains, judge_rows=plan.judge_rows, judge_alpha=plan.judge_alpha)
+        _prepare(scene, plan, means)
         results = _each(store, plan, scene, changes=changes, finished=finished)
         comparisons = tuple(compare(one, scene, seeds=plan.random_seeds) for one in results if one.kind == "triggered" and one.retrains)
         recommended, refit, reason = _recommended(results, rows_by_block(scene), _baselines(stream, plan))
@@ -69,18 +71,18 @@ def play_all(store: tracking.Store, learner: Learner, stream: Stream, plan: Back
     return result
 
 
-def _prepare(learner: Learner, stream: Stream, plan: BacktestPlan, means: Means) -> Scene:
-    """The base model, and all fits that the policies may ask for."""
-    base, retrains = (Fits(learner, stream, recipe, folder=means.cache) for recipe in (plan.base, plan.retrain))
-    first = base.at(plan.first_row)
-    if first.failure:
-        raise SettingsError(f"the base model cannot be fitted: {first.failure}")
-    cut = tuple(blocks.cut(plan.first_row, len(stream), block_size=plan.block_size))
-    scene = Scene(stream, cut, first, retrains, judge_rows=plan.judge_rows, judge_alpha=plan.judge_alpha)
+def _base(fits: Fits, plan: BacktestPlan) -> Fit:
+    found = fits.at(plan.first_row)
+    if found.failure:
+        raise SettingsError(f"the base model cannot be fitted: {found.failure}")
+    return found
+
+
+def _prepare(scene: Scene, plan: BacktestPlan, means: Means) -> None:
+    """Make all fits that the policies may ask for."""
     stops = _needed(plan.policies, scene)
     with means.progress(total=len(stops), desc="fits", unit="fit") as bar:
-        retrains.prepare(stops, jobs=means.jobs, progress=bar.update)
-    return scene
+        scene.fits.prepare(stops, jobs=means.jobs, progress=bar.update)
 
 
 def _baselines(stream: Stream, plan: BacktestPlan) -> dict[str, float]:
