@@ -61,7 +61,7 @@ def notes(contenders: Sequence[Contender]) -> list[str]:
     return [
         "- Error streams: right 80 % of the time before the change. The threshold of `significant` is that accuracy, the level from which the detectors",
         "  see a change too; a second column shows it 2 points lower, which leaves a small fall little under the threshold.",
-        "- Real model: a logistic regression on 2,000 rows of a synthetic stream with 10 % of the labels turned; the threshold is its accuracy on the next",
+        "- Real model: a logistic regression on 2,000 rows of SEA with 10 % of the labels turned; the threshold is its accuracy on the next",
         "  1,000 rows, which is off its true one by a point or so.",
         f"- Tuned, to at most 5 % of other watches without drift (seed 10,000), the most sensitive value of a grid: {parameters}. The rest are river's",
         "  defaults, but for the column that names another. `significant, tuned` gets the same treatment.",

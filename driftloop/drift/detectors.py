@@ -17,7 +17,6 @@ Page: Continuous inspection schemes. Biometrika 41, 1954 (Page-Hinkley).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -40,6 +39,7 @@ _MAKE: Final[dict[str, Callable[..., Any]]] = {
     "page_hinkley": drift.PageHinkley,
 }
 NAMES: Final = tuple(_MAKE)
+EITHER: Final = ("adwin", "kswin")  # flag a fall of the error rate too
 
 
 class Detector(Rule):
@@ -99,19 +99,19 @@ class Detector(Rule):
         """Rows at which the detector flags a rise, and a fall, of the error rate."""
         risen: list[int] = []
         fallen: list[int] = []
-        level = self._level()
+        detector, either = self._detector, self.name in EITHER
+        level = self._level() if either else 0.0
         for row, error in enumerate(wrong.tolist()):
             before = level
-            self._detector.update(error)
-            level = self._level()
-            if self._detector.drift_detected:
+            detector.update(error)
+            if either:
+                level = self._level()
+            if detector.drift_detected:
                 (fallen if level < before else risen).append(row)
         return risen, fallen
 
     def _level(self) -> float:
-        """Mean error in the window of a detector that flags either direction; nan for the others, whose flags are rises."""
+        """Mean error in the window of a detector that flags a change of either direction."""
         if self.name == "adwin":
             return self._detector.estimation
-        if self.name == "kswin" and self._detector.window:
-            return sum(self._detector.window) / len(self._detector.window)
-        return math.nan
+        return sum(self._detector.window) / max(len(self._detector.window), 1)
