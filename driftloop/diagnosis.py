@@ -16,7 +16,7 @@ from driftloop.drift.verdict import Verdict
 from driftloop.results import NO_BLOCK, BlockScore
 from driftloop.streams import Stream
 
-CURRENT_ROWS = 336  # newest rows, in whole blocks, that are held against the rows before them to tell the kind of drift
+CURRENT_ROWS = 336  # newest rows, in whole blocks, at most half of all, that are held against the rows before them to tell the kind of drift
 
 
 @dataclass
@@ -78,7 +78,8 @@ class Diagnosis:
         """
         if self.now.kind is None:
             first, last = self.now.blocks[0].start, self.now.blocks[-1].stop
-            edge = next(block.start for block in self.now.blocks if block.stop > last - CURRENT_ROWS)
+            current = min(CURRENT_ROWS, (last - first) // 2)
+            edge = next(block.start for block in self.now.blocks if block.start >= last - current or block is self.now.blocks[-1])
             correct = np.concatenate(self.now.correct)
             told = kinds.tell(
                 self.stream.rows[first:edge],
@@ -108,7 +109,8 @@ class Diagnosis:
         told = [f"Drift rule {rule}, newest block: {verdict.message}"] if verdict else []
         looked_into = [(service, service.kind) for service in (*self.past, self.now) if service.kind]
         if looked_into:
-            service, kind = looked_into[-1]
+            told_apart = [found for found in looked_into if found[1].drift]
+            service, kind = (told_apart or looked_into)[-1]
             told.append(f"Kind of the drift that was first found in block {service.alarm}: {kind.message}")
         ahead = self.forecast()
         told.append(f"Forecast: {ahead.message}{_dates(ahead, scores)}")
