@@ -183,7 +183,7 @@ def _check(confidence: float) -> None:
 
 def _when(early: float, middle: float, late: float, confidence: float) -> str:
     if math.isinf(early):
-        return f"not within the horizon (confidence {confidence:.0%})"
+        return f"later than the horizon, if at all (confidence {confidence:.0%})"
     until = f"to {late:.0f} blocks" if math.isfinite(late) else "blocks or later than the horizon"
     about = f", about {middle:.0f}" if math.isfinite(middle) else ""
     return f"in {early:.0f} {until} from now{about} (confidence {confidence:.0%})"
