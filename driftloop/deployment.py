@@ -25,7 +25,6 @@ from driftloop.serving import TorchServeDeployment, check_server, promote, torch
 from driftloop.torchserve import TorchServeClient
 from driftloop.work import Work, bar, ports, retrain_plan
 
-
 REFERENCE_BLOCKS = 100  # newest of the rows a model was trained on: how its errors come together is learned there
 
 
