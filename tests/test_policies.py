@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
+from benchmarks import policies as benchmark
 from driftloop.backtest import policies
 from driftloop.backtest.policies import Proactive, Watching
 from driftloop.drift import detectors
@@ -98,3 +101,14 @@ def test_probation_is_strict_only_after_a_proven_drift() -> None:
     assert alarms("probation", unlucky) == alarms("significant", unlucky) == []
     bad = [random.random(48) < 0.6 for _ in range(30)]
     assert len(alarms("probation", bad)) > len(alarms("significant", bad)) > 0
+
+
+@pytest.mark.skipif(not benchmark.PAGE.exists(), reason="make policies has not been run")
+def test_the_page_of_the_benchmark_holds_every_policy_in_each_of_its_tables() -> None:
+    day_blocks, trigger, beside, protocol = benchmark.PAGE.read_text(encoding="utf-8").split("\n## ")[1:]
+    for policy in policies.parse("all"):
+        assert f"\n| {policy.name} |" in day_blocks
+        assert f"\n| {policy.name} |" in protocol
+    assert all(name in policies.TRIGGERED for name in re.findall(r"^\| ([a-z_]+) \|", trigger, flags=re.MULTILINE) if name != "policy")
+    assert f"`python backtest.py {' '.join(benchmark.PROTOCOL)}`" in protocol
+    assert "ARFClassifier" in beside

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from driftloop.drift import detectors, forecast, rules
+from driftloop.drift.forecast import Lifetime
 from driftloop.drift.probation import Probation
 from driftloop.drift.rule import Rule
 from driftloop.drift.verdict import Verdict
@@ -132,7 +133,7 @@ class Proactive(Rule):
         self.reactive = _probation(watching)
         self.accuracies: list[float] = []
         self.rows: list[int] = []
-        self.earlier: list[tuple[list[float], list[int]]] = []  # accuracies and rows of the versions before
+        self.lifetimes: list[Lifetime] = []  # of the versions before
 
     def prepare(self, errors: np.ndarray, *, block_size: int) -> None:
         """See `Rule.prepare`."""
@@ -145,9 +146,7 @@ class Proactive(Rule):
         self.rows.append(len(errors))
         if verdict.drift:
             return verdict
-        threshold = self.watching.threshold
-        lifetimes = [forecast.lifetime(accuracies, threshold=threshold) for accuracies, _ in self.earlier]
-        ahead = forecast.predict(self.accuracies, self.rows, threshold=threshold, lifetimes=lifetimes, earlier=self.earlier)
+        ahead = forecast.predict(self.accuracies, self.rows, threshold=self.watching.threshold, lifetimes=self.lifetimes)
         if not forecast.due(ahead, self.watching.lead_blocks):
             return verdict
         return Verdict(drift=True, kind="performance", rule=self.name, message=ahead.message, statistic=ahead.early, threshold=self.watching.lead_blocks)
@@ -155,5 +154,5 @@ class Proactive(Rule):
     def reset(self) -> None:
         """Begin anew: another model is in service."""
         self.reactive.reset()
-        self.earlier.append((self.accuracies, self.rows))
+        self.lifetimes.append(forecast.lifetime(self.accuracies, threshold=self.watching.threshold))
         self.accuracies, self.rows = [], []

@@ -139,8 +139,11 @@ def _play(policy: Policy, plan: BacktestPlan, scene: Scene, *, rate: float) -> P
 
 
 def _budget(done: Sequence[PolicyResult], scene: Scene) -> float:
-    """Chance to retrain after a block that gives random, on average, the retrains of a triggered policy: the lifecycle's, if it is played."""
-    triggered = sorted((result for result in done if result.kind == "triggered"), key=lambda one: one.name != PROBATION)
+    """Chance to retrain after a block that gives random, on average, the retrains of a triggered policy.
+
+    That of the lifecycle, or else the first one that retrained.
+    """
+    triggered = sorted((result for result in done if result.kind == "triggered" and result.retrains), key=lambda one: one.name != PROBATION)
     usable = len(scene.cut) - 1
     return triggered[0].retrains / usable if triggered and usable else 0.0
 
