@@ -134,12 +134,12 @@ def test_holm_keeps_what_cannot_be_told_and_counts_it() -> None:
 @pytest.mark.parametrize(("correlation", "least", "most"), [(0.0, 1, 3), (0.5, 7, 30), (0.9, 50, 300)])
 def test_a_block_is_as_long_as_the_autocorrelation_asks(correlation: float, least: int, most: int) -> None:
     series = autocorrelated(np.random.default_rng(4), 4000, 1, correlation)[:, 0]
-    assert least <= dependence.block_length([series[:2000], series[2000:] + 9]) <= most
+    assert least <= dependence.memory([series[:2000], series[2000:] + 9]).length <= most
 
 
 def test_a_daily_cycle_asks_for_blocks_of_a_day_at_least() -> None:
-    assert dependence.block_length([np.sin(np.arange(2000) * 2 * np.pi / 48)]) >= 48
+    assert dependence.memory([np.sin(np.arange(2000) * 2 * np.pi / 48)]).length >= 48
 
 
 def test_a_constant_or_empty_series_asks_for_no_blocks() -> None:
-    assert dependence.block_length([np.full(100, 0.1), np.empty(0)]) == dependence.block_length([]) == 1
+    assert dependence.memory([np.full(100, 0.1), np.empty(0)]) == dependence.memory([]) == dependence.Memory(1, 0.0)

@@ -4,16 +4,12 @@ The first is what the model would do on the current inputs if right and wrong st
 KPI with the density ratio as weights, with a regression of right on the inputs to take out what the weights miss (doubly robust:
 it holds when either the weights or the regression are right). The second is what is left to the current KPI.
 
-Whether the rest is more than noise is tested apart, on rows that both periods have: is a row's being right related to its
-period, given its inputs? Residual times residual needs no small denominator, so a few rows of great weight cannot carry it. It
-is summed plainly, and once more with the sign and size that earlier folds foretell, which finds a change that is up here, down there.
+Whether the rest is more than noise is a test of its own (`conditional`), on the inputs that both periods have: it also finds a
+change that is up here, down there, and it does not lean on a few rows of great weight.
 
 Shimodaira: Improving predictive inference under covariate shift. J. Statistical Planning and Inference 90, 2000 (weights).
-Cai, Namkoong, Yadlowsky: Diagnosing model performance under distribution shift. 2023 (the two parts, on shared inputs).
+Cai, Namkoong, Yadlowsky: Diagnosing model performance under distribution shift. 2023 (the two parts).
 Zhang, Singh, Ghassemi, Joshi: "Why did the model fail?" ICML 2023. Robins, Rotnitzky, Zhao: JASA 89, 1994 (doubly robust).
-Shah, Peters: The hardness of conditional independence testing. Annals of Statistics 48, 2020 (residual times residual).
-Scheidegger, Hoerrmann, Buehlmann: The weighted generalised covariance measure. JMLR 23, 2022. Wager: Sequential validation of
-treatment heterogeneity. 2024 (earlier folds only).
 """
 
 from __future__ import annotations
@@ -23,15 +19,14 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy import special, stats
-from sklearn.ensemble import HistGradientBoostingClassifier
 
-from driftloop.drift import dependence
+from driftloop.drift import conditional, dependence
 from driftloop.drift.domain import Domain, classify
 
 LEAST_ROWS: Final = 30  # rows of each side, and effective rows, under which the two parts are not told apart
 LEAST_REACHED: Final = 0.5  # share of the current inputs that reference rows must reach
 _BOOTSTRAPS: Final = 999
+_MOST_BLOCKS: Final = 400  # in the bootstrap
 
 
 @dataclass(frozen=True)
@@ -105,10 +100,9 @@ def decompose(
         total = Part(is_now - was, math.nan, math.nan)
         return Decomposition(was, is_now, total, UNKNOWN, UNKNOWN, math.nan, domain.effective_rows, f"cannot tell the parts: {why}")
     rows, correct = np.concatenate([reference_rows, current_rows]), np.concatenate([before, now])
-    expected = _expected(rows, correct, domain)
-    mean_p, local_p = _tests(rows, correct, expected, domain)
-    total, data, concept = _parts(before, now, expected[0], domain, alpha=alpha, seed=seed)
-    p = min(1.0, 2 * min(mean_p, local_p))
+    as_before = conditional.expected(rows, correct, domain, current=False)
+    total, data, concept = _parts(before, now, as_before, domain, alpha=alpha, seed=seed)
+    p = conditional.p_value(rows, correct, domain)
     message = (
         f"KPI {was:.3f} to {is_now:.3f}: inputs explain {_told(data)}, the rest is {_told(concept)}; right and wrong depend on the inputs "
         f"as before with {dependence.told(p)}; the {len(before)} reference rows are worth {domain.effective_rows:.0f} under the current inputs"
@@ -143,56 +137,10 @@ def _too_little(before: int, now: int, domain: Domain) -> str:
     return ""
 
 
-def _expected(rows: np.ndarray, correct: np.ndarray, domain: Domain) -> np.ndarray:
-    """Chance of being right on each row as of the reference and as of now, by fits without the row's fold, shape (2, N + M)."""
-    expected = np.empty((2, len(rows)))
-    for fitted, held in domain.folds.splits():
-        expected[:, held] = _both(rows, correct, fitted, held, domain)
-    return expected
-
-
-def _both(rows: np.ndarray, correct: np.ndarray, fitted: np.ndarray, held: np.ndarray, domain: Domain) -> np.ndarray:
-    old = fitted < len(domain.weights)
-    return np.stack([_chance(rows[side], correct[side], rows[held]) for side in (fitted[old], fitted[~old])])
-
-
-def _chance(rows: np.ndarray, correct: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    # Drawn towards 1/2 by half a row of each kind, so that all right or all wrong is no certainty.
-    share = (correct.sum() + 0.5) / (len(correct) + 1)
-    if correct.min() == correct.max():
-        return np.full(len(asked), share)
-    model = HistGradientBoostingClassifier(max_iter=20, max_leaf_nodes=8, max_bins=31, l2_regularization=5, early_stopping=False)
-    return model.fit(rows, correct).predict_proba(asked)[:, 1]
-
-
-def _tests(rows: np.ndarray, correct: np.ndarray, expected: np.ndarray, domain: Domain) -> tuple[float, float]:
-    """p-values of the plain and of the foretold sum of residual times residual."""
-    reference = len(domain.weights)
-    is_current, chance = np.arange(len(rows)) >= reference, special.expit(domain.score)
-    residual = correct - (chance * expected[1] + (1 - chance) * expected[0])
-    product = residual * (is_current - chance)
-    length = max(len(rows) // len(domain.folds.of_block), dependence.block_length([residual[:reference], residual[reference:]]))
-    foretold = np.zeros(len(rows))
-    for fitted, held in domain.folds.splits(earlier=True):
-        old, new = _both(rows, correct, fitted, held, domain)
-        foretold[held] = new - old
-    plain, sought = (_t_value(values, reference, length) for values in (product, product * foretold))
-    degrees = max(len(rows) // length - 1, 1)
-    return float(2 * stats.t.sf(abs(plain), degrees)), float(stats.t.sf(sought, degrees))
-
-
-def _t_value(values: np.ndarray, reference: int, length: int) -> float:
-    """Sum over its standard error, from sums of blocks that do not cross from reference to current."""
-    sides = (values[:reference], values[reference:])
-    sums = np.concatenate([np.add.reduceat(side, dependence.cuts(len(side), length)[:-1]) for side in sides])
-    spread = float(np.sqrt(np.square(sums - sums.mean()).sum() * len(sums) / (len(sums) - 1)))
-    return float(sums.sum()) / spread if spread > 0 else 0.0
-
-
 def _parts(before: np.ndarray, now: np.ndarray, as_before: np.ndarray, domain: Domain, *, alpha: float, seed: int) -> tuple[Part, Part, Part]:
     """Total, data and concept with block-bootstrap intervals; the fits stay as they are."""
     rng, reference = np.random.default_rng(seed), len(before)
-    length = max(len(as_before) // len(domain.folds.of_block), dependence.block_length([before, now]))
+    length = max(domain.folds.block_rows, dependence.memory([before, now]).length, len(as_before) // _MOST_BLOCKS)
     old = _resampled(rng, np.stack([np.ones(reference), before, domain.weights, domain.weights * (before - as_before[:reference])], 1), length)
     new = _resampled(rng, np.stack([np.ones(len(now)), now, as_before[reference:]], 1), length)
     was, is_now = old[:, 1] / old[:, 0], new[:, 1] / new[:, 0]

@@ -1,7 +1,8 @@
 """Neighbouring rows are alike: how long a block must be to stand alone, and nulls and intervals made of whole blocks.
 
 Rows of a stream are not exchangeable, but blocks longer than the memory of the stream nearly are. The length is chosen so that
-the variance of a block's mean misses at most a stated share of what the stream's long-run variance makes it.
+the variance of a block's mean misses at most a stated share of what the stream's long-run variance makes it, and what is
+still missed is added to the spread of the null.
 
 Kuensch: The jackknife and the bootstrap for general stationary observations. Annals of Statistics 17, 1989 (the share missed).
 Politis, White: Automatic block-length selection for the dependent bootstrap. Econometric Reviews 23, 2004 (where the
@@ -11,7 +12,8 @@ autocorrelations end, and the flat-top window).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -23,37 +25,59 @@ _LAGS = 2000  # autocorrelation is looked for up to this lag
 _QUIET = 5  # lags in a row under the bound that end the autocorrelation
 
 
-def block_length(series: Sequence[np.ndarray]) -> int:
-    """Rows that a block must have, at least 1; at most a third of the longest series.
+@dataclass(frozen=True)
+class Memory:
+    """How far neighbouring rows of a series depend on each other."""
+
+    length: int  # rows that a block needs, at least 1
+    missed: float  # rows: divided by the rows of a block, the share of the long-run variance that the block misses
+
+    def widening(self, rows: int) -> float:
+        """What the variance of means of blocks of `rows` must be multiplied with to be the long-run one, in 1..2.
+
+        >>> round(Memory(length=10, missed=1.0).widening(20), 3)
+        1.053
+        """
+        return 1 / (1 - min(self.missed / rows, 0.5))
+
+
+def memory(series: Sequence[np.ndarray]) -> Memory:
+    """The memory of a column; the length is at most a third of the longest series.
 
     Args:
         series: stretches of the same column, each (n,) in time order. Each is centred on its own mean, so that a shift
             from one to the next does not look like autocorrelation.
 
     >>> rng = np.random.default_rng(0)
-    >>> block_length([rng.standard_normal(2000)])
-    1
-    >>> block_length([np.repeat(rng.standard_normal(200), 10)]) > 10
+    >>> memory([rng.standard_normal(2000)])
+    Memory(length=1, missed=0.0)
+    >>> memory([np.repeat(rng.standard_normal(200), 10)]).length > 10
     True
     """
     series = [np.asarray(one[-_LONGEST:], np.float64) for one in series if len(one)]
     rows = sum(len(one) for one in series)
     lags = min(max((len(one) for one in series), default=0) // 3, _LAGS)
     if lags < 1:
-        return 1
+        return Memory(1, 0.0)
     covariance = np.sum([_autocovariance(one, lags) for one in series], axis=0) / rows
     if not covariance[0] > 1e-12 * max(float(np.square(one).mean()) for one in series):  # constant but for rounding
-        return 1
+        return Memory(1, 0.0)
     correlation = covariance / covariance[0]
     last = _last_lag(correlation[1:], rows)
     if last == 0:
-        return 1
+        return Memory(1, 0.0)
     lag = np.arange(1, min(2 * last, lags) + 1)
     weighted = np.clip(2 - lag / last, 0, 1) * correlation[lag]  # flat-top: 1 up to `last`, then down to 0 at twice that
     long_run, missed = 1 + 2 * weighted.sum(), 2 * (lag * weighted).sum()
     # Cycles make both sums swing; a block then spans at least the lags that matter.
-    needed = missed / (MISSED * long_run) if long_run > 0 and missed > 0 else 0.0
-    return int(np.clip(math.ceil(needed), last, lags))
+    ratio = float(missed / long_run) if long_run > 0 and missed > 0 else 0.0
+    return Memory(int(np.clip(math.ceil(ratio / MISSED), last, lags)), ratio)
+
+
+def longest(memories: Iterable[Memory]) -> Memory:
+    """What holds for all of several columns."""
+    memories = list(memories)
+    return Memory(max(one.length for one in memories), max(one.missed for one in memories))
 
 
 def cuts(rows: int, length: int) -> np.ndarray:
@@ -77,7 +101,7 @@ def equal_rows(reference: int, current: int, length: int) -> int:
     return fewer // max(fewer // length, 1)
 
 
-def relabelled(seed: int, reference_blocks: int, current_blocks: int, times: int) -> np.ndarray:
+def relabelled(seed: int | Sequence[int], reference_blocks: int, current_blocks: int, times: int) -> np.ndarray:
     """Which blocks count as current when the two kinds are shuffled, shape (times, blocks), boolean.
 
     >>> relabelled(0, 3, 2, times=4).sum(axis=1).tolist()
@@ -109,15 +133,19 @@ def blocks_needed(alpha: float) -> int:
     return next(blocks for blocks in range(2, 100) if smallest_p(blocks, blocks) <= alpha)
 
 
+def reached(observed: float, null: np.ndarray) -> int:
+    """How many shuffles are as far as `observed`."""
+    # A shuffle that gives the observed split back may differ from it in the last digit.
+    return int(np.count_nonzero(null >= observed - 1e-9 * abs(observed) - 1e-12))
+
+
 def p_value(observed: float, null: np.ndarray) -> float:
     """Share of the shuffles that reach `observed`, which itself counts as one: never 0 (Phipson, Smyth 2010).
 
     >>> p_value(2.0, np.array([1.0, 1.5, 2.0]))
     0.5
     """
-    # A shuffle that gives the observed split back may differ from it in the last digit.
-    reached = np.count_nonzero(null >= observed - 1e-9 * abs(observed) - 1e-12)
-    return (1 + int(reached)) / (1 + len(null))
+    return (1 + reached(observed, null)) / (1 + len(null))
 
 
 def told(p: float) -> str:

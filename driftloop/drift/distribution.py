@@ -5,7 +5,8 @@ blocks change sides at random. It holds at any number of rows and under autocorr
 limits (a PSI over .2) do not. Each block is reduced to its histogram, so all shuffles are one matrix product.
 
 Lahiri: Resampling Methods for Dependent Data. Springer, 2003 (blocks). Phipson, Smyth: Permutation p-values should never be zero.
-Statistical Applications in Genetics and Molecular Biology 9, 2010. Holm: A simple sequentially rejective multiple test
+Statistical Applications in Genetics and Molecular Biology 9, 2010. Besag, Clifford: Sequential Monte Carlo p-values. Biometrika 78,
+1991. Holm: A simple sequentially rejective multiple test
 procedure. Scandinavian Journal of Statistics 6, 1979 (many features; holds whatever their dependence).
 """
 
@@ -20,10 +21,13 @@ from typing import Final, get_args
 import numpy as np
 
 from driftloop.drift import dependence, distances
+from driftloop.drift.dependence import Memory
 from driftloop.drift.distances import Statistic
 
-MOST_BLOCKS: Final = 2000  # longer blocks are as valid, and so many are enough for any p-value that matters
-_CHUNK = 1000  # shuffles at a time: bounds the memory
+MOST_BLOCKS: Final = 1000  # longer blocks are as valid, and so many are enough for any p-value that matters
+_CHUNK = 1000  # shuffles at a time
+_CELLS = 20_000_000  # shuffles times blocks at a time: bounds the memory when one side is much the smaller
+_ENOUGH = 100  # shuffles that reach the distance: with more the answer would be the same (Besag, Clifford 1991)
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ def compare(
         names: (F,) the features' names.
         statistic: "ks", "psi", "js" or "wasserstein"; see `distances`.
         alpha: chance, in (0, 1), that any feature at all is said to have moved when none has.
-        permutations: shuffles at least; more are made when alpha and the number of features ask for them.
+        permutations: shuffles; more are made when alpha and the number of features ask for them, and the distance stands out.
         seed: of the shuffles.
         block_rows: rows a block; by default from each column's own autocorrelation.
 
@@ -77,7 +81,9 @@ def compare(
     _check(alpha, statistic=statistic, permutations=permutations, block_rows=block_rows)
     level = alpha / len(names)  # what Holm asks of the smallest p-value
     times = max(permutations, math.ceil(2 / level))
-    shuffled = functools.cache(functools.partial(dependence.relabelled, seed))  # columns with as many blocks share them
+    shuffled = functools.cache(
+        lambda drawn, *blocks_and_times: dependence.relabelled((seed, drawn), *blocks_and_times)
+    )  # columns with as many blocks share them
     found = [
         _test(reference[:, i], current[:, i], statistic=statistic, level=level, times=times, block_rows=block_rows, shuffled=shuffled)
         for i in range(len(names))
@@ -143,17 +149,17 @@ class _Column:
     counts: np.ndarray  # (blocks, B) rows of each block in each bin
     means: np.ndarray  # (B,) of the bins
     reference_blocks: int
-    length: int  # rows that a block needs to stand alone
+    memory: Memory
     rows: int  # rows a block
 
 
 def _blocked(reference: np.ndarray, current: np.ndarray, *, bins: int, block_rows: int | None) -> _Column:
     columns, codes = distances.grid(np.concatenate([reference, current]), bins)
-    length = block_rows or dependence.block_length([codes[: len(reference)], codes[len(reference) :]])
-    rows = dependence.equal_rows(len(reference), len(current), max(length, math.ceil(len(codes) / MOST_BLOCKS)))
+    memory = Memory(block_rows, 0.0) if block_rows else dependence.memory([codes[: len(reference)], codes[len(reference) :]])
+    rows = dependence.equal_rows(len(reference), len(current), max(memory.length, math.ceil(len(codes) / MOST_BLOCKS)))
     cuts = dependence.cuts(len(reference), rows)
     starts = np.concatenate([cuts[:-1], len(reference) + dependence.cuts(len(current), rows)])
-    return _Column(_histograms(codes, starts, len(columns.means)), columns.means, len(cuts) - 1, length, rows)
+    return _Column(_histograms(codes, starts, len(columns.means)), columns.means, len(cuts) - 1, memory, rows)
 
 
 def _test(
@@ -164,7 +170,7 @@ def _test(
     level: float,
     times: int,
     block_rows: int | None,
-    shuffled: Callable[[int, int, int], np.ndarray],
+    shuffled: Callable[[int, int, int, int], np.ndarray],
 ) -> tuple[float, float, str]:
     """Distance, p-value, and how it was had, of one column."""
     if not len(reference) or not len(current):
@@ -178,13 +184,17 @@ def _test(
 
     observed = float(apart(column.counts[first:].sum(axis=0, dtype=np.float64)))
     if dependence.smallest_p(first, blocks - first) > level:
-        least = dependence.blocks_needed(level) * column.length
+        least = dependence.blocks_needed(level) * column.memory.length
         had = f"{len(reference)} reference and {len(current)} current rows in blocks of {column.rows}"
         return observed, math.nan, f"cannot tell: {had}; {least} rows of each would do"
-    chosen = shuffled(first, blocks - first, times)
-    null = [apart((chosen[i : i + _CHUNK].astype(np.float32) @ column.counts).astype(np.float64)) for i in range(0, times, _CHUNK)]
-    p = dependence.p_value(observed, np.concatenate(null))
-    return observed, p, f"{dependence.told(p)} from {times} shuffles of {blocks} blocks of {column.rows} rows"
+    null = np.empty(0)
+    wider = column.memory.widening(column.rows)  # as a variance; PSI is one, the others are like deviations
+    while len(null) < times and dependence.reached(observed, null) < _ENOUGH:
+        chosen = shuffled(len(null), first, blocks - first, max(1, min(_CHUNK, times - len(null), _CELLS // blocks)))
+        drawn = apart((chosen.astype(np.float32) @ column.counts).astype(np.float64))
+        null = np.append(null, drawn * (wider if statistic == "psi" else math.sqrt(wider)))
+    p = dependence.p_value(observed, null)
+    return observed, p, f"{dependence.told(p)} from {len(null)} shuffles of {blocks} blocks of {column.rows} rows"
 
 
 def _histograms(codes: np.ndarray, starts: np.ndarray, bins: int) -> np.ndarray:

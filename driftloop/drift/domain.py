@@ -26,6 +26,7 @@ from driftloop.drift import dependence
 from driftloop.drift.distribution import checked
 
 FOLDS: Final = 5
+_LEAST_BLOCKS = 6  # of each side: three folds of two
 LARGEST_WEIGHT: Final = 20.0  # a reference row never counts for more than so many
 _RIDGE = 100.0  # of the discriminant that is tested
 _PENALTY = 0.05  # sklearn's C: little is learnt from noise, and weights stay near 1 where nothing moved
@@ -36,12 +37,15 @@ _CROSSED = 12  # with more features their products are left out
 class Folds:
     """Stretches of time: fold k holds the k-th stretch of the reference and the k-th of the current rows, whole blocks each.
 
-    >>> folds = Folds.cut(6, 6, block_rows=1, most=2)
-    >>> [(fitted.tolist(), held.tolist()) for fitted, held in folds.splits()]
-    [([4, 5, 10, 11], [0, 1, 2, 6, 7, 8]), ([0, 1, 6, 7], [3, 4, 5, 9, 10, 11])]
+    >>> folds = Folds.cut(6, 6, block_rows=1, most=3)
+    >>> [(fitted.tolist(), held.tolist()) for fitted, held in folds.splits()][0]
+    ([3, 4, 5, 9, 10, 11], [0, 1, 6, 7])
+    >>> [(fitted.tolist(), held.tolist()) for fitted, held in folds.splits(ahead=True)][0]
+    ([3, 9], [0, 1, 6, 7])
     """
 
     count: int
+    block_rows: int
     first: int  # the first current block
     block: np.ndarray  # (N + M,) each row's block, counted through both sides, the reference's first
     of_block: np.ndarray  # (blocks,) 0..count-1
@@ -53,17 +57,17 @@ class Folds:
         blocks = [len(one) - 1 for one in cuts]
         count = min(most, min(blocks) // 2)
         block = np.repeat(np.arange(sum(blocks)), np.concatenate([np.diff(one) for one in cuts]))
-        return cls(count, blocks[0], block, np.concatenate([np.arange(side) * count // side for side in blocks]))
+        return cls(count, block_rows, blocks[0], block, np.concatenate([np.arange(side) * count // side for side in blocks]))
 
-    def splits(self, *, earlier: bool = False) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def splits(self, *, ahead: bool = False) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """For each fold the rows to fit on and those held out, as indices; the blocks next to the fold are in neither.
 
-        With `earlier` only folds before the one held out are fitted on, and the first is never held out.
+        With `ahead` only the half of the other folds that come next, in a circle, are fitted on.
         """
-        for fold in range(int(earlier), self.count):
+        for fold in range(self.count):
             held = np.flatnonzero(self.of_block == fold)
             near = np.concatenate([held, held[held != self.first] - 1, held[held != self.first - 1] + 1])
-            allowed = self.of_block < fold if earlier else np.ones(len(self.of_block), bool)
+            allowed = (self.of_block - fold - 1) % self.count < (self.count - 1) // (2 if ahead else 1)
             allowed[near[(near >= 0) & (near < len(allowed))]] = False
             yield np.flatnonzero(allowed[self.block]), np.flatnonzero(self.of_block[self.block] == fold)
 
@@ -77,9 +81,13 @@ class Domain:
     weights: np.ndarray  # (N,) density ratio current to reference at each reference row, mean 1
     reached: float  # share of the current inputs that reference rows reach, 0..1
     effective_rows: float  # what the N reference rows are worth under the current inputs, in rows
-    score: np.ndarray  # (N + M,) log odds that the row is current, reference rows first, from a logistic fit without its fold
+    inputs: np.ndarray  # (N + M, columns) what the classifier sees, reference rows first
     folds: Folds
     message: str
+
+    def log_odds(self, *, ahead: bool = False) -> np.ndarray:
+        """Log odds that each row is current, (N + M,), from a logistic fit without its fold; `ahead` as in `Folds.splits`."""
+        return _log_odds(self.inputs, self.folds, reference=len(self.weights), ahead=ahead)
 
 
 def classify(
@@ -90,13 +98,13 @@ def classify(
     Args:
         reference: (N, F) finite numbers in time order.
         current: (M, F) likewise.
-        folds: stretches of time, at least 2; fewer are made when there are fewer than two blocks a fold.
+        folds: stretches of time, at least 3; fewer are made when there are fewer than two blocks a fold.
         permutations: shuffles of the blocks.
         seed: of the shuffles.
         block_rows: rows a block; by default the longest that any column's autocorrelation asks for.
 
     Returns:
-        the test and the weights. With fewer than four blocks on a side the figures are nan and the weights 1.
+        the test and the weights. With fewer than six blocks on a side the figures are nan and the weights 1.
 
     Raises:
         ValueError: shapes that do not fit, values that are not finite, or an argument outside its range.
@@ -107,28 +115,26 @@ def classify(
     >>> found.auc > 0.6, found.p_value
     (True, 0.002)
     """
-    if folds < 2 or permutations < 1 or (block_rows is not None and block_rows < 1):
-        raise ValueError(f"folds {folds}, permutations {permutations}, block_rows {block_rows}: at least 2, 1 and 1")
+    if folds < 3 or permutations < 1 or (block_rows is not None and block_rows < 1):
+        raise ValueError(f"folds {folds}, permutations {permutations}, block_rows {block_rows}: at least 3, 1 and 1")
     reference, current = checked(reference, current, features=np.shape(reference)[1] if np.ndim(reference) == 2 else 0)
-    length = block_rows or max(dependence.block_length([old, new]) for old, new in zip(reference.T, current.T, strict=True))
-    least = 4 * length
-    if min(len(reference), len(current)) < least:
-        return _unknown(len(reference), len(current), length, least)
-    rows = dependence.equal_rows(len(reference), len(current), length)
+    found = [dependence.memory([old, new]) for old, new in zip(reference.T, current.T, strict=True)]
+    memory = dependence.Memory(block_rows, 0.0) if block_rows else dependence.longest(found)
+    if min(len(reference), len(current)) < _LEAST_BLOCKS * memory.length:
+        return _unknown(reference, current, memory.length)
+    rows = dependence.equal_rows(len(reference), len(current), memory.length)
     split = Folds.cut(len(reference), len(current), block_rows=rows, most=folds)
     inputs = _inputs(np.concatenate([reference, current]))
     auc, null = _auc(split, inputs, permutations=permutations, seed=seed)
-    p = dependence.p_value(auc, null)
-    score = np.empty(len(inputs))
-    for fitted, held in split.splits():
-        score[held] = LogisticRegression(C=_PENALTY, max_iter=300).fit(inputs[fitted], fitted >= len(reference)).decision_function(inputs[held])
-    weights = density_ratio(score[: len(reference)], len(reference) / len(current))
+    p = dependence.p_value(auc, 0.5 + (null - 0.5) * memory.widening(rows))  # the area without drift is a product of two deviations
+    odds = _log_odds(inputs, split, reference=len(reference))
+    weights = density_ratio(odds[: len(reference)], len(reference) / len(current))
     # Over the reference a density ratio has mean 1; what is missing lies where there are no reference rows to weigh.
     reached = min(1.0, float(weights.mean()))
     effective = reached * float(weights.sum() ** 2 / np.square(weights).sum())
     weights /= weights.mean()
     message = f"domain classifier AUC {auc:.3f}, {dependence.told(p)} from {permutations} shuffles of {len(split.of_block)} blocks of {rows} rows"
-    return Domain(auc, p, weights, reached, effective, score, split, message)
+    return Domain(auc, p, weights, reached, effective, inputs, split, message)
 
 
 def density_ratio(score: np.ndarray, reference_per_current: float) -> np.ndarray:
@@ -140,10 +146,19 @@ def density_ratio(score: np.ndarray, reference_per_current: float) -> np.ndarray
     return np.minimum(np.exp(np.minimum(score, 50.0)) * reference_per_current, LARGEST_WEIGHT)
 
 
-def _unknown(reference: int, current: int, length: int, least: int) -> Domain:
-    message = f"domain classifier cannot tell: {reference} reference and {current} current rows in blocks of {length}; {least} rows of each would do"
-    folds = Folds.cut(reference, current, block_rows=length, most=1)
-    return Domain(math.nan, math.nan, np.ones(reference), math.nan, math.nan, np.zeros(reference + current), folds, message)
+def _unknown(reference: np.ndarray, current: np.ndarray, length: int) -> Domain:
+    had = f"{len(reference)} reference and {len(current)} current rows in blocks of {length}"
+    message = f"domain classifier cannot tell: {had}; {_LEAST_BLOCKS * length} rows of each would do"
+    folds = Folds.cut(len(reference), len(current), block_rows=length, most=1)
+    return Domain(math.nan, math.nan, np.ones(len(reference)), math.nan, math.nan, np.concatenate([reference, current]), folds, message)
+
+
+def _log_odds(inputs: np.ndarray, folds: Folds, *, reference: int, ahead: bool = False) -> np.ndarray:
+    odds = np.empty(len(inputs))
+    for fitted, held in folds.splits(ahead=ahead):
+        model = LogisticRegression(C=_PENALTY, max_iter=300).fit(inputs[fitted], fitted >= reference)
+        odds[held] = model.decision_function(inputs[held])
+    return odds
 
 
 def _inputs(rows: np.ndarray) -> np.ndarray:

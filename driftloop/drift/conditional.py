@@ -1,0 +1,74 @@
+"""Is a row's being right related to its period, given its inputs? If so, P(Y|X) has moved.
+
+Each row gives two residuals: right or wrong less the chance of being right, and current or not less the chance of being current,
+both given the inputs. Their products have mean zero when the period tells nothing more, and still nearly so when only one of
+the two chances is well estimated; no small denominator lets a few rows decide. The products are summed plainly, and once more
+with the sign and size that other folds foretell, which finds a change that is up here and down there.
+
+The estimates of a fold come from the next two of five, in a circle. Were they to come from all others, each pair of rows would
+count twice, once either way round, and the sum would vary more than its terms show.
+
+Shah, Peters: The hardness of conditional independence testing and the generalised covariance measure. Annals of Statistics 48, 2020.
+Scheidegger, Hoerrmann, Buehlmann: The weighted generalised covariance measure. JMLR 23, 2022 (foretold weights).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy import special, stats
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from driftloop.drift import dependence
+from driftloop.drift.domain import Domain
+
+
+def p_value(rows: np.ndarray, correct: np.ndarray, domain: Domain) -> float:
+    """The chance of such sums if right and wrong depend on the inputs as before, the smaller of the two doubled.
+
+    Args:
+        rows: (N + M, F) the reference rows, then the current ones.
+        correct: (N + M,) 0.0 or 1.0.
+        domain: the domain classifier of these rows.
+    """
+    reference = len(domain.weights)
+    is_current = np.arange(len(rows)) >= reference
+    chance = special.expit(domain.log_odds(ahead=True))
+    before, now = (expected(rows, correct, domain, current=current, ahead=True) for current in (False, True))
+    residual = correct - (chance * now + (1 - chance) * before)
+    product = residual * (is_current - chance)
+    memory = dependence.memory([residual[:reference], residual[reference:]])
+    length = max(domain.folds.block_rows, memory.length)
+    wider = math.sqrt(memory.widening(length))
+    plain, foretold = (_t_value(values, reference, length) / wider for values in (product, product * (now - before)))
+    degrees = max(len(rows) // length - 1, 1)
+    return min(1.0, 2 * float(min(2 * stats.t.sf(abs(plain), degrees), stats.t.sf(foretold, degrees))))
+
+
+def expected(rows: np.ndarray, correct: np.ndarray, domain: Domain, *, current: bool, ahead: bool = False) -> np.ndarray:
+    """Chance of being right on each row, (N + M,), as of the current rows or of the reference, by fits without the row's fold.
+
+    `ahead` fits on the folds after the row's alone, as in `Folds.splits`.
+    """
+    found = np.empty(len(rows))
+    for fitted, held in domain.folds.splits(ahead=ahead):
+        side = fitted[(fitted >= len(domain.weights)) == current]
+        found[held] = _chance(rows[side], correct[side], rows[held])
+    return found
+
+
+def _chance(rows: np.ndarray, correct: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    if correct.min() == correct.max():
+        # Half a row of each kind more: all right is no certainty.
+        return np.full(len(asked), (correct.sum() + 0.5) / (len(correct) + 1))
+    model = HistGradientBoostingClassifier(learning_rate=0.2, max_iter=10, max_leaf_nodes=8, max_bins=31, l2_regularization=5, early_stopping=False)
+    return model.fit(rows, correct).predict_proba(asked)[:, 1]
+
+
+def _t_value(values: np.ndarray, reference: int, length: int) -> float:
+    """Sum over its standard error, from sums of blocks that do not cross from reference to current."""
+    sides = (values[:reference], values[reference:])
+    sums = np.concatenate([np.add.reduceat(side, dependence.cuts(len(side), length)[:-1]) for side in sides])
+    spread = float(np.sqrt(np.square(sums - sums.mean()).sum() * len(sums) / (len(sums) - 1)))
+    return float(sums.sum()) / spread if spread > 0 else 0.0
