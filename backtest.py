@@ -30,7 +30,7 @@ def build_parser() -> cli.Parser:
         "adwin, ddm, eddm, hddm_a, hddm_w, kswin, page_hinkley, proactive, continuous, or all",
     )
     group.add_argument("--block_size", type=int, default=48, help="rows a block; labels come when a block ends")
-    group.add_argument("--threshold_accuracy", type=cli.rate, default=0.7, help="lowest accuracy, 0..1, that is good enough")
+    group.add_argument("--threshold_accuracy", type=cli.rate, default=0.8, help="lowest accuracy, 0..1, that is good enough")
     group.add_argument(
         "--alpha", type=cli.rate, default=settings.ALPHA, help="chance at most that `significant` alarms in the whole watch of a model that is good enough"
     )
