@@ -16,7 +16,8 @@ from driftloop.drift.significant import Significant
 
 TURN, SEASONAL_ROWS, SEASONAL_WINDOW = 16_000, 12_000, 480  # rows of a turn, of a stream, of a fit
 BLOCK = 48
-SETTINGS = ((0.2, 1), (0.8, 1), (0.2, 3), (0.8, 3))  # confidence and lead_blocks of the proactive policy
+LEAD = 1  # block: the early end of the forecast is the next block
+CONFIDENCES = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)  # of the proactive policy
 THRESHOLDS = tuple(np.arange(0.5, 0.93, 0.01).round(2))  # of the reactive rules
 Version = tuple[list[float], list[int]]  # accuracies and rows of the blocks that a version served
 Table = tuple[np.ndarray, list[int]]  # right answers (fits, blocks), rows of each block
@@ -88,13 +89,13 @@ def significant(threshold: float) -> Rule:
     return alarm
 
 
-def proactive(threshold: float, confidence: float, lead: int) -> Rule:
-    """The plain rule, or when the forecast is due."""
+def proactive(threshold: float, confidence: float) -> Rule:
+    """Retrain when the forecast has the KPI of the next block under the threshold; while nothing can be told, the plain rule."""
 
     def alarm(accuracies: list[float], rows: list[int], earlier: list[Version]) -> bool:
         lives = lifetimes(earlier, threshold)
-        told = forecast.predict(accuracies, rows, threshold=threshold, lifetimes=lives, earlier=earlier, confidence=confidence, horizon=lead + 1)
-        return accuracies[-1] < threshold or forecast.due(told, lead)
+        told = forecast.predict(accuracies, rows, threshold=threshold, lifetimes=lives, earlier=earlier, confidence=confidence, horizon=LEAD + 1, measured=True)
+        return accuracies[-1] < threshold if told.source == "none" else forecast.due(told, LEAD)
 
     return alarm
 
@@ -116,11 +117,11 @@ def lines(name: str, tables: list[Table], threshold: float) -> list[str]:
     curves = {rival: [counts(tables, lambda rule=rule, at=at: rule(at), threshold) for at in THRESHOLDS] for rival, rule in rivals.items()}  # type: ignore[misc]
     retrains, under = counts(tables, lambda: plain(threshold), threshold)
     page = [f"| {name} | plain rule at {threshold:g} | {retrains:.1f} | {under:.1f} | – | – |"]
-    for confidence, lead in SETTINGS:
-        retrains, under = counts(tables, lambda c=confidence, b=lead: proactive(threshold, c, b), threshold)  # type: ignore[misc]
+    for confidence in CONFIDENCES:
+        retrains, under = counts(tables, lambda c=confidence: proactive(threshold, c), threshold)  # type: ignore[misc]
         rival = [at_count(curves[one], retrains) for one in rivals]
         cells = " | ".join("–" if math.isnan(value) else f"{value:.1f}" for value in rival)
-        page.append(f"| {name} | proactive, confidence {confidence:g}, lead {lead} | {retrains:.1f} | {under:.1f} | {cells} |")
+        page.append(f"| {name} | proactive, confidence {confidence:g} | {retrains:.1f} | {under:.1f} | {cells} |")
         print(page[-1], file=sys.stderr)
     return page
 

@@ -86,6 +86,14 @@ def test_earlier_versions_that_declined_alike_narrow_the_interval():
     assert joined.late - joined.early < (alone.late - alone.early) / 2
 
 
+def test_with_earlier_versions_one_block_is_enough_for_a_trend():
+    earlier = [(FALLING, ROWS)] * MIN_VERSIONS
+    assert crossing([0.9], [336], threshold=0.75, earlier=earlier[1:]).source == "none"
+    told = predict([0.9], [336], threshold=0.75, earlier=earlier, measured=True)
+    assert told.source == "trend"
+    assert told.early < 30 <= told.late
+
+
 @pytest.mark.parametrize("blocks", [([], []), ([math.nan], [48]), ([0.9], [0]), ([0.9, 0.8], [48, 48])])
 def test_earlier_versions_with_hardly_a_block_do_no_harm(blocks):
     told = crossing(FALLING, ROWS, threshold=0.75, earlier=[blocks] * 6)

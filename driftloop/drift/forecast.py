@@ -19,8 +19,8 @@ from driftloop.drift import survival, trend
 
 HORIZON = 365  # blocks
 Blocks = tuple[Sequence[float], Sequence[int]]  # accuracies and rows of the blocks of a version
-MIN_BLOCKS = 5  # that a trend needs
-MIN_VERSIONS = 4  # crossings of earlier versions that a survival forecast needs
+MIN_BLOCKS = 5  # that a trend needs; one is enough when there are
+MIN_VERSIONS = 4  # earlier versions; as many crossings of theirs are what a survival forecast needs
 # The prior of the trend holds more kinds of decline than one stream has, so its intervals are too wide: on simulated declines
 # a share of 0.13 in each tail, not 0.1, leaves 80 % of the crossings inside (benchmarks/forecast.md).
 TAIL = 1.3
@@ -67,12 +67,13 @@ def predict(
     earlier: Sequence[Blocks] = (),
     confidence: float = 0.8,
     horizon: int = HORIZON,
+    measured: bool = False,
 ) -> Forecast:
-    """The trend of the served version once it has `MIN_BLOCKS` blocks, before that the survival of earlier versions.
+    """The trend of the served version where there is one, before that the survival of earlier versions.
 
     Arguments as in `crossing` and `from_survival`; the version's age is its number of blocks.
     """
-    trending = crossing(accuracies, rows, threshold=threshold, earlier=earlier, confidence=confidence, horizon=horizon)
+    trending = crossing(accuracies, rows, threshold=threshold, earlier=earlier, confidence=confidence, horizon=horizon, measured=measured)
     if trending.source != "none":
         return trending
     surviving = from_survival(lifetimes, age=len(accuracies), confidence=confidence)
@@ -130,8 +131,9 @@ def crossing(
     if np.any((values < 0) | (values > 1)) or np.any(sizes < 0):
         raise ValueError("accuracies must lie in 0..1 and rows must not be negative")
     blocks = int(np.count_nonzero(~np.isnan(values) & (sizes > 0)))
-    if blocks < MIN_BLOCKS:
-        return _none(f"cannot tell from the trend: {_count(blocks, 'block')}, needs at least {MIN_BLOCKS}", confidence)
+    needed = MIN_BLOCKS if len(earlier) < MIN_VERSIONS else 1
+    if blocks < needed:
+        return _none(f"cannot tell from the trend: {_count(blocks, 'block')}, needs at least {needed}", confidence)
     past = [(np.asarray(one, float), np.asarray(size)) for one, size in earlier]
     times = trend.crossing_times(values, sizes, threshold=threshold, horizon=horizon, measured=measured, earlier=past)
     if not len(times):
