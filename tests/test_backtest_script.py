@@ -209,7 +209,7 @@ def test_only_a_back_test_of_the_same_settings_is_gone_on_with(workshop: Worksho
     first = workshop.run("backtest", *STREAM, *here)
     (run,) = parents(workshop, "others")
     workshop.client.set_terminated(run.info.run_id, "KILLED")
-    other = workshop.run("backtest", *STREAM, *here, "--resume", "--threshold_accuracy", ".8")
+    other = workshop.run("backtest", *STREAM, *here, "--resume", "--threshold_accuracy", ".75")
     assert other.result["run_id"] != first.result["run_id"]
     assert workshop.run("backtest", *STREAM, *here).result["run_id"] != first.result["run_id"]
     assert workshop.run("backtest", *STREAM, *here, "--resume").result["run_id"] == first.result["run_id"]
