@@ -5,16 +5,19 @@ both given the inputs. Their products have mean zero when the period tells nothi
 the two chances is well estimated; no small denominator lets a few rows decide. The products are summed plainly, and once more
 with the sign and size that other folds foretell, which finds a change that is up here and down there.
 
-The estimates of a fold come from the next two of five, in a circle. Were they to come from all others, each pair of rows would
-count twice, once either way round, and the sum would vary more than its terms show.
+Three things are estimated for each fold, from other folds in a circle: the chance of being current from those beside it, the chance
+of being right from those farther off, what is foretold from the next two. So no row tells both chances of another, and no pair of
+rows counts twice, once either way round: else the sum would vary more than its terms show.
 
 Shah, Peters: The hardness of conditional independence testing and the generalised covariance measure. Annals of Statistics 48, 2020.
 Scheidegger, Hoerrmann, Buehlmann: The weighted generalised covariance measure. JMLR 23, 2022 (foretold weights).
+Newey, Robins: Cross-fitting and fast remainder rates for semiparametric estimation. 2018 (other rows for each chance).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 import numpy as np
 from scipy import special, stats
@@ -32,12 +35,12 @@ def p_value(rows: np.ndarray, correct: np.ndarray, domain: Domain) -> float:
         correct: (N + M,) 0.0 or 1.0.
         domain: the domain classifier of these rows.
     """
-    reference = len(domain.weights)
+    reference, folds = len(domain.weights), domain.folds.count
     is_current = np.arange(len(rows)) >= reference
-    chance = special.expit(domain.log_odds(ahead=True))
-    before, now = (expected(rows, correct, domain, current=current, ahead=True) for current in (False, True))
-    residual = correct - (chance * now + (1 - chance) * before)
+    chance = special.expit(domain.log_odds((1, folds - 1)))
+    residual = correct - expected(rows, correct, domain, steps=range(2, folds - 1))
     product = residual * (is_current - chance)
+    before, now = (expected(rows, correct, domain, of=of, steps=range(1, (folds + 1) // 2)) for of in (~is_current, is_current))
     memory = dependence.memory([residual[:reference], residual[reference:]])
     length = max(domain.folds.block_rows, memory.length)
     wider = math.sqrt(memory.widening(length))
@@ -46,15 +49,20 @@ def p_value(rows: np.ndarray, correct: np.ndarray, domain: Domain) -> float:
     return min(1.0, 2 * float(min(2 * stats.t.sf(abs(plain), degrees), stats.t.sf(foretold, degrees))))
 
 
-def expected(rows: np.ndarray, correct: np.ndarray, domain: Domain, *, current: bool, ahead: bool = False) -> np.ndarray:
-    """Chance of being right on each row, (N + M,), as of the current rows or of the reference, by fits without the row's fold.
+def expected(rows: np.ndarray, correct: np.ndarray, domain: Domain, *, of: np.ndarray | None = None, steps: Collection[int] = ()) -> np.ndarray:
+    """Chance of being right on each row, (N + M,), by fits without the row's fold.
 
-    `ahead` fits on the folds after the row's alone, as in `Folds.splits`.
+    Args:
+        rows: (N + M, F).
+        correct: (N + M,).
+        domain: whose folds are taken.
+        of: (N + M,) True for the rows that are fitted on; without it all are.
+        steps: as in `Folds.splits`.
     """
     found = np.empty(len(rows))
-    for fitted, held in domain.folds.splits(ahead=ahead):
-        side = fitted[(fitted >= len(domain.weights)) == current]
-        found[held] = _chance(rows[side], correct[side], rows[held])
+    for fitted, held in domain.folds.splits(steps):
+        chosen = fitted if of is None else fitted[of[fitted]]
+        found[held] = _chance(rows[chosen], correct[chosen], rows[held])
     return found
 
 

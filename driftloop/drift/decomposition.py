@@ -100,7 +100,7 @@ def decompose(
         total = Part(is_now - was, math.nan, math.nan)
         return Decomposition(was, is_now, total, UNKNOWN, UNKNOWN, math.nan, domain.effective_rows, f"cannot tell the parts: {why}")
     rows, correct = np.concatenate([reference_rows, current_rows]), np.concatenate([before, now])
-    as_before = conditional.expected(rows, correct, domain, current=False)
+    as_before = conditional.expected(rows, correct, domain, of=np.arange(len(rows)) < len(before))
     total, data, concept = _parts(before, now, as_before, domain, alpha=alpha, seed=seed)
     p = conditional.p_value(rows, correct, domain)
     message = (

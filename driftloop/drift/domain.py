@@ -14,7 +14,7 @@ covariate shift. JMLR 10, 2009 (odds as density ratio). Kish: Survey Sampling. W
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,7 +26,7 @@ from driftloop.drift import dependence
 from driftloop.drift.distribution import checked
 
 FOLDS: Final = 5
-_LEAST_BLOCKS = 6  # of each side: three folds of two
+_LEAST_BLOCKS = 8  # of each side: four folds of two
 LARGEST_WEIGHT: Final = 20.0  # a reference row never counts for more than so many
 _RIDGE = 100.0  # of the discriminant that is tested
 _PENALTY = 0.05  # sklearn's C: little is learnt from noise, and weights stay near 1 where nothing moved
@@ -40,7 +40,7 @@ class Folds:
     >>> folds = Folds.cut(6, 6, block_rows=1, most=3)
     >>> [(fitted.tolist(), held.tolist()) for fitted, held in folds.splits()][0]
     ([3, 4, 5, 9, 10, 11], [0, 1, 6, 7])
-    >>> [(fitted.tolist(), held.tolist()) for fitted, held in folds.splits(ahead=True)][0]
+    >>> [(fitted.tolist(), held.tolist()) for fitted, held in folds.splits([1])][0]
     ([3, 9], [0, 1, 6, 7])
     """
 
@@ -59,15 +59,16 @@ class Folds:
         block = np.repeat(np.arange(sum(blocks)), np.concatenate([np.diff(one) for one in cuts]))
         return cls(count, block_rows, blocks[0], block, np.concatenate([np.arange(side) * count // side for side in blocks]))
 
-    def splits(self, *, ahead: bool = False) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def splits(self, steps: Collection[int] = ()) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """For each fold the rows to fit on and those held out, as indices; the blocks next to the fold are in neither.
 
-        With `ahead` only the half of the other folds that come next, in a circle, are fitted on.
+        Fitted on are all other folds, or only those that lie `steps` further on, in a circle: 1 is the next, `count` - 1 the last.
         """
         for fold in range(self.count):
             held = np.flatnonzero(self.of_block == fold)
             near = np.concatenate([held, held[held != self.first] - 1, held[held != self.first - 1] + 1])
-            allowed = (self.of_block - fold - 1) % self.count < (self.count - 1) // (2 if ahead else 1)
+            further = (self.of_block - fold) % self.count
+            allowed = np.isin(further, list(steps)) if steps else further > 0
             allowed[near[(near >= 0) & (near < len(allowed))]] = False
             yield np.flatnonzero(allowed[self.block]), np.flatnonzero(self.of_block[self.block] == fold)
 
@@ -85,9 +86,9 @@ class Domain:
     folds: Folds
     message: str
 
-    def log_odds(self, *, ahead: bool = False) -> np.ndarray:
-        """Log odds that each row is current, (N + M,), from a logistic fit without its fold; `ahead` as in `Folds.splits`."""
-        return _log_odds(self.inputs, self.folds, reference=len(self.weights), ahead=ahead)
+    def log_odds(self, steps: Collection[int] = ()) -> np.ndarray:
+        """Log odds that each row is current, (N + M,), from logistic fits without its fold; `steps` as in `Folds.splits`."""
+        return _log_odds(self.inputs, self.folds, reference=len(self.weights), steps=steps)
 
 
 def classify(
@@ -98,13 +99,13 @@ def classify(
     Args:
         reference: (N, F) finite numbers in time order.
         current: (M, F) likewise.
-        folds: stretches of time, at least 3; fewer are made when there are fewer than two blocks a fold.
+        folds: stretches of time, at least 4; fewer are made when there are fewer than two blocks a fold.
         permutations: shuffles of the blocks.
         seed: of the shuffles.
         block_rows: rows a block; by default the longest that any column's autocorrelation asks for.
 
     Returns:
-        the test and the weights. With fewer than six blocks on a side the figures are nan and the weights 1.
+        the test and the weights. With fewer than eight blocks on a side the figures are nan and the weights 1.
 
     Raises:
         ValueError: shapes that do not fit, values that are not finite, or an argument outside its range.
@@ -115,8 +116,8 @@ def classify(
     >>> found.auc > 0.6, found.p_value
     (True, 0.002)
     """
-    if folds < 3 or permutations < 1 or (block_rows is not None and block_rows < 1):
-        raise ValueError(f"folds {folds}, permutations {permutations}, block_rows {block_rows}: at least 3, 1 and 1")
+    if folds < 4 or permutations < 1 or (block_rows is not None and block_rows < 1):
+        raise ValueError(f"folds {folds}, permutations {permutations}, block_rows {block_rows}: at least 4, 1 and 1")
     reference, current = checked(reference, current, features=np.shape(reference)[1] if np.ndim(reference) == 2 else 0)
     found = [dependence.memory([old, new]) for old, new in zip(reference.T, current.T, strict=True)]
     memory = dependence.Memory(block_rows, 0.0) if block_rows else dependence.longest(found)
@@ -153,9 +154,9 @@ def _unknown(reference: np.ndarray, current: np.ndarray, length: int) -> Domain:
     return Domain(math.nan, math.nan, np.ones(len(reference)), math.nan, math.nan, np.concatenate([reference, current]), folds, message)
 
 
-def _log_odds(inputs: np.ndarray, folds: Folds, *, reference: int, ahead: bool = False) -> np.ndarray:
+def _log_odds(inputs: np.ndarray, folds: Folds, *, reference: int, steps: Collection[int] = ()) -> np.ndarray:
     odds = np.empty(len(inputs))
-    for fitted, held in folds.splits(ahead=ahead):
+    for fitted, held in folds.splits(steps):
         model = LogisticRegression(C=_PENALTY, max_iter=300).fit(inputs[fitted], fitted >= reference)
         odds[held] = model.decision_function(inputs[held])
     return odds
