@@ -42,7 +42,8 @@ RUNS = {
     "protocol-history": [*PROTOCOL, "--history", str(DAY)],
 }
 ARF_MODELS = 10
-LAZY = (1.1, 0.8, 0.78, 0.75, 0.7)  # thresholds under which the continuous learner is updated; 1.1: always
+# When the continuous learner is updated: after every n-th batch, if its accuracy is under a threshold (1.1: always).
+LAZY = ((1, 1.1), (2, 1.1), (3, 1.1), *((1, threshold) for threshold in (0.84, 0.82, 0.81, 0.8, 0.79, 0.78, 0.77, 0.76, 0.75, 0.74, 0.7)))
 
 
 def build_parser() -> cli.Parser:
@@ -130,14 +131,14 @@ def learn_all_rows() -> dict[str, Any]:
             learn=lambda start, stop: online.learn(stream.rows[start:stop], stream.labels[start:stop], stream.times[start:stop]),
         ),
         "arf": blockwise(stream.labels, predict=predict, learn=learn),
-        "protocol": [lazily(stream, threshold) for threshold in LAZY],
+        "protocol": [lazily(stream, every=every, threshold=threshold) for every, threshold in LAZY],
     }
 
 
-def lazily(stream: Stream, threshold: float) -> dict[str, float]:
-    """The continuous learner in the protocol's batches, updated only after a batch whose accuracy is under `threshold`, then with all rows so far.
+def lazily(stream: Stream, *, every: int, threshold: float) -> dict[str, float]:
+    """The continuous learner in the protocol's batches, updated only after each `every`-th whose accuracy is under `threshold`.
 
-    It learns in steps of a day, as in backtest.py.
+    It then learns all rows so far, in steps of a day as in backtest.py.
     """
     from driftloop.online import OnlineLearner
 
@@ -147,14 +148,14 @@ def lazily(stream: Stream, threshold: float) -> dict[str, float]:
         stop = min(start + BATCH, len(stream))
         good = int((learner.predict(stream.rows[start:stop], stream.times[start:stop]) == stream.labels[start:stop]).sum()) if start else 0
         right += good
-        if stop == len(stream) or good / (stop - start) >= threshold:
+        if stop == len(stream) or start // BATCH % every or good / (stop - start) >= threshold:
             continue
         updates += start > 0
         for at in range(learned, stop, DAY):
             rows = slice(at, min(at + DAY, stop))
             learner.learn(stream.rows[rows], stream.labels[rows], stream.times[rows])
         learned = stop
-    return {"threshold": threshold, "updates": updates, "right": right, "rows": len(stream) - BATCH}
+    return {"every": every, "threshold": threshold, "updates": updates, "right": right, "rows": len(stream) - BATCH}
 
 
 def blockwise(labels: np.ndarray, *, predict: Callable[[int, int], np.ndarray], learn: Callable[[int, int], None]) -> dict[str, float]:
