@@ -22,10 +22,9 @@ from driftloop.registry import CHAMPION, Registry
 from driftloop.results import NO_BLOCK, BlockScore, WatchResult
 from driftloop.retrain import Cause
 from driftloop.serving import TorchServeDeployment, check_server, promote, torchserve
+from driftloop.settings import REFERENCE_BLOCKS
 from driftloop.torchserve import TorchServeClient
 from driftloop.work import Work, bar, ports, retrain_plan
-
-REFERENCE_BLOCKS = 100  # newest of the rows a model was trained on: how its errors come together is learned there
 
 
 @dataclass

@@ -31,6 +31,7 @@ JUDGE_ROWS: Final = 48  # newest rows that neither champion nor challenger was f
 JUDGE_ALPHA: Final = 0.1  # a challenger must be better than chance would make it in 1 of 10 cases
 
 ALPHA: Final = 0.05  # false alarms of the rule `significant`: in at most so many of the watches of a model that is good enough
+REFERENCE_BLOCKS: Final = 100  # newest of the rows a model was trained on: how its errors come together is learned there
 LEAD_BLOCKS: Final = 2  # a proactive retrain comes so many blocks before the early end of the forecast
 
 DEFAULT_EXPERIMENT: Final = "Default"

@@ -21,12 +21,12 @@ def summary_text(result: WatchResult) -> str:
     The text ends without a newline. Characters that could steer a terminal are replaced.
     """
     parts = [
-        _paragraph(f"{result.stream}: {wording.count(result.rows, 'row')} in {wording.count(len(result.scores), 'block')} of {result.block_size:,}"),
-        _paragraph(" ".join(wording.verdict(result))),
+        paragraph(f"{result.stream}: {wording.count(result.rows, 'row')} in {wording.count(len(result.scores), 'block')} of {result.block_size:,}"),
+        paragraph(" ".join(wording.verdict(result))),
         _accuracies(result),
         _versions(result),
         _retrains(result.retrains),
-        "\n".join(_paragraph(words, first="- ") for words in (*result.findings, *result.notes)),
+        "\n".join(paragraph(words, first="- ") for words in (*result.findings, *result.notes)),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -35,8 +35,8 @@ def blocks_text(scores: Iterable[BlockScore]) -> str:
     """One line a block under a header; accuracies in percent, in brackets the 95 % interval."""
     scores = list(scores)
     header = ("block", "time", "rows", "accuracy %", "κ", "κ-\ntemp.", "no\nchange", "yester-\nday", "thresh-\nold", "drift")
-    table = _table(header, [_block_cells(score) for score in scores], left={1})
-    return f"{table}\n* short block" if any(score.short for score in scores) else table
+    told = table(header, [_block_cells(score) for score in scores], left={1})
+    return f"{told}\n* short block" if any(score.short for score in scores) else told
 
 
 def base_text(params: Mapping[str, Any], figures: Mapping[str, Any], *, trained: tuple[int, int], run_id: str, experiment: str) -> str:
@@ -52,8 +52,8 @@ def base_text(params: Mapping[str, Any], figures: Mapping[str, Any], *, trained:
     ]
     if params["history"]:
         lines.append(f"It reads the {params['history']} rows before each row it predicts: not to be compared with models that see one row.")
-    text = "\n".join(_paragraph(line) for line in lines)
-    return f"{text}\n\n{_table(('on the same rows', 'accuracy %', 'ahead by, points'), rows, left={0})}"
+    text = "\n".join(paragraph(line) for line in lines)
+    return f"{text}\n\n{table(('on the same rows', 'accuracy %', 'ahead by, points'), rows, left={0})}"
 
 
 def advice_text(result: WatchResult, *, experiment: str, base_run_id: str) -> str:
@@ -70,7 +70,7 @@ def advice_text(result: WatchResult, *, experiment: str, base_run_id: str) -> st
     if result.rule == "threshold":
         words += " --drift_rule significant alarms only on more than noise."
     command = f"python retrain_model.py --mlflow_experiment_name {shlex.quote(experiment)} --base_run_id {base_run_id}"
-    return f"{_paragraph(words)}\nTo retrain: {command}"
+    return f"{paragraph(words)}\nTo retrain: {command}"
 
 
 def judged_text(record: RetrainRecord) -> str:
@@ -99,7 +99,7 @@ def _accuracies(result: WatchResult) -> str:
     }
     rows = [("served model", wording.percent(result.accuracy, digits=2), "")]
     rows += [(name, wording.percent(share, digits=2), wording.points(result.accuracy - share)) for name, share in compared.items()]
-    return _table(("on the same rows", "accuracy %", "ahead by, points"), rows, left={0})
+    return table(("on the same rows", "accuracy %", "ahead by, points"), rows, left={0})
 
 
 def _versions(result: WatchResult) -> str:
@@ -115,7 +115,7 @@ def _versions(result: WatchResult) -> str:
         )
         for record in result.versions
     ]
-    return _table(("version", "blocks", "rows", "trained on rows", "accuracy\n%", "unretrained\n%", "gain\npoints"), rows, left={0}) if rows else ""
+    return table(("version", "blocks", "rows", "trained on rows", "accuracy\n%", "unretrained\n%", "gain\npoints"), rows, left={0}) if rows else ""
 
 
 def _retrains(retrains: Sequence[RetrainRecord]) -> str:
@@ -134,10 +134,10 @@ def _retrains(retrains: Sequence[RetrainRecord]) -> str:
         )
         for record in retrains
     ]
-    table = _table(("after\nblock", "time", "accuracy %\nbefore → after", "judge\nrows", "\np", "\ntrials", "\ntook", "\npromoted"), rows, left={1, 7})
+    told = table(("after\nblock", "time", "accuracy %\nbefore → after", "judge\nrows", "\np", "\ntrials", "\ntook", "\npromoted"), rows, left={1, 7})
     if len(retrains) > RETRAINS_IN_FULL:
-        return table
-    return "\n".join([table, *(_retrain_words(record) for record in retrains)])
+        return told
+    return "\n".join([told, *(_retrain_words(record) for record in retrains)])
 
 
 def _block(record: RetrainRecord) -> str:
@@ -154,10 +154,11 @@ def retrain_line(record: RetrainRecord) -> str:
 def _retrain_words(record: RetrainRecord) -> str:
     moved = ", ".join(f"{name} {old} → {new}" for name, old, new in wording.changed(record.champion_params, record.params))
     words = f"block {_block(record)}: {wording.sentence(record.reason)} {wording.sentence(record.decision)} Changed: {moved or 'no parameter'}."
-    return _paragraph(words, first="  ")
+    return paragraph(words, first="  ")
 
 
-def _paragraph(text: str, *, first: str = "") -> str:
+def paragraph(text: str, *, first: str = "") -> str:
+    """Text wrapped for the terminal; the lines after the first are indented as far as `first` is long."""
     return textwrap.fill(_printable(text), COLUMNS, initial_indent=first, subsequent_indent=" " * len(first))
 
 
@@ -169,7 +170,7 @@ def _cut(cell: str) -> str:
     return cell if len(cell) <= CELL else cell[: CELL - 1] + "…"
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: set[int]) -> str:
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: set[int]) -> str:
     """Aligned columns, right but for those in `left`; a header cell may hold several lines."""
     depth = max(cell.count("\n") for cell in header)
     titles = [[""] * (depth - cell.count("\n")) + cell.split("\n") for cell in header]

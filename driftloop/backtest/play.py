@@ -17,9 +17,8 @@ from driftloop.backtest.fits import Fit, Fits
 from driftloop.drift.rule import Rule
 from driftloop.drift.verdict import Verdict
 from driftloop.online import OnlineLearner
+from driftloop.settings import REFERENCE_BLOCKS
 from driftloop.streams import Stream
-
-REFERENCE_BLOCKS = 100  # newest of the rows that the base model was fitted on: how its errors come together is learned there
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from driftloop import wording
 from driftloop.backtest.result import BacktestResult, Comparison, Difference, PolicyResult, front
 from driftloop.backtest.score import PHASES
-from driftloop.summary import _paragraph as paragraph
-from driftloop.summary import _table as table
+from driftloop.summary import paragraph, table
 
 BASELINES = {"no_change": "no change*", "same_time_yesterday": "yesterday", "majority": "majority"}
 
