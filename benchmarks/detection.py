@@ -15,20 +15,17 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
-from benchmarks import error_streams
+from benchmarks import error_streams, script
 from benchmarks.detection_page import page
 from benchmarks.error_streams import NEVER, Noise, Watches
 from driftloop import cli, settings, synthetic
 from driftloop.drift.detectors import Detector
 from driftloop.drift.rule import Rule
 from driftloop.drift.significant import Significant
-from driftloop.errors import DriftloopError
 
-PAGE = Path(__file__).with_suffix(".md")
 HORIZON = 30  # blocks from the change within which an alarm is right
 ALLOWED = 0.05  # of the watches without drift that a rule is tuned on
 TUNING_SEED = 10_000
@@ -127,29 +124,23 @@ NOISES = ((Noise("independent"), (20, 48)), (Noise("Markov chain, .5", correlati
 
 def build_parser() -> cli.Parser:
     """The flags of the benchmark."""
-    parser = cli.Parser(prog="benchmarks.detection", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script.parser(__file__, __doc__)
     parser.add_argument("--watches", type=cli.whole(2), default=200, help="watches with each change, without drift, and to tune on (default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=PAGE, help="Markdown file to write")
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark."""
-    settings.quiet_environment()
-    try:
-        args = build_parser().parse_args(argv)
-        results = []
-        for setting in kinds():
-            results.append(measure(setting, watches=args.watches))
-            print(f"{setting.name}, blocks of {setting.block}: done", file=sys.stderr, flush=True)
-    except DriftloopError as exc:
-        print(f"benchmarks.detection: error: {exc}", file=sys.stderr)
-        return exc.exit_code
-    command = " ".join(["python -m benchmarks.detection", *(sys.argv[1:] if argv is None else argv)])
-    aside = args.out.with_suffix(".part")
-    aside.write_text(page(results, CONTENDERS, command=command), encoding="utf-8")
-    aside.replace(args.out)
-    return 0
+    return script.run(build_parser(), measured, argv)
+
+
+def measured(args: argparse.Namespace, given: str) -> str:
+    """The page of every kind of stream."""
+    results = []
+    for setting in kinds():
+        results.append(measure(setting, watches=args.watches))
+        print(f"{setting.name}, blocks of {setting.block}: done", file=sys.stderr, flush=True)
+    return page(results, CONTENDERS, command=given)
 
 
 def kinds() -> Iterator[Setting]:

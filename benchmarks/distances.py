@@ -13,19 +13,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from driftloop import cli, settings
-from driftloop.errors import DriftloopError
+from benchmarks import script
+from driftloop import cli
 
-PAGE = Path(__file__).with_suffix(".md")
-THEIRS = Path(__file__).with_name("evidently_preset.py")
+THEIRS = Path(__file__).with_name("evidently_preset.py")  # each way is measured in a process of its own
 PINS = ("evidently==0.7.23", "numpy==2.4.6", "pandas==2.3.3", "scipy==1.17.1", "scikit-learn==1.9.1", "plotly==5.24.1")
 REFERENCE, CURRENT, COLUMNS = 100_000, 1_000_000, 8
 SIZES = (20, 50, 100, 500, 1500)
@@ -61,39 +58,26 @@ class Alarms:
 
 def build_parser() -> cli.Parser:
     """The flags of the benchmark."""
-    parser = cli.Parser(prog="benchmarks.distances", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script.parser(__file__, __doc__)
     parser.add_argument("--seeds", type=cli.whole(1), default=400, help="tables of each size for ours (default: %(default)s)")
     parser.add_argument("--evidently_seeds", type=cli.whole(1), default=200, help="tables of each size for Evidently (default: %(default)s)")
     parser.add_argument("--folder", type=Path, help="where Evidently's environment is built, or stands already; default: a temporary one")
-    parser.add_argument("--ours", choices=STATISTICS, help=argparse.SUPPRESS)  # a measurement in its own process
-    parser.add_argument("--tables", nargs=2, type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--out", type=Path, default=PAGE, help="Markdown file to write")
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark."""
-    settings.quiet_environment()
-    try:
-        args = build_parser().parse_args(argv)
-    except DriftloopError as exc:
-        print(f"benchmarks.distances: error: {exc}", file=sys.stderr)
-        return exc.exit_code
-    if args.ours:
-        print(json.dumps(measure(args.ours, *args.tables)))
-        return 0
+    return script.run(build_parser(), measured, argv)
+
+
+def measured(args: argparse.Namespace, given: str) -> str:
+    """The page of speed and of false alarms."""
     with tempfile.TemporaryDirectory(prefix="driftloop-bench-") as temporary:
         scratch = Path(temporary)
         python = environment(args.folder or scratch / "evidently")
         speeds = large(scratch, python)
         alarms = ours_alarms(args.seeds) + their_alarms(scratch, python, args.evidently_seeds)
-    command = " ".join(["python -m benchmarks.distances", *(sys.argv[1:] if argv is None else argv)])
-    text = page(speeds, alarms, command=command)
-    aside = args.out.with_suffix(".new")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(args.out)
-    print(text)
-    return 0
+    return page(speeds, alarms, command=given)
 
 
 def frame(seed: int, rows: int, correlation: float):  # type: ignore[no-untyped-def]
@@ -134,27 +118,10 @@ def large(scratch: Path, evidently: Path) -> list[Speed]:
     del both
     speeds = []
     for statistic in STATISTICS:
-        found = ask([sys.executable, "-m", "benchmarks.distances", "--ours", statistic, "--tables", *map(str, paths)])[0]
+        found = ask([sys.executable, "-m", "benchmarks.our_distances", statistic, *map(str, paths)])[0]
         speeds.append(Speed(f"ours, {statistic}", found["seconds"], found["mib"], f"{statistic} for all"))
     found = ask([str(evidently), str(THEIRS), *map(str, paths)])[0]
     return [*speeds, Speed("Evidently's DataDriftPreset", found["seconds"], found["mib"], methods(found["columns"]))]
-
-
-def measure(statistic: str, reference_path: Path, current_path: Path) -> dict[str, float]:
-    """Seconds, the best of three, and MiB at the peak above the tables."""
-    import numpy as np
-
-    from driftloop.drift.distribution import compare
-
-    reference, current = np.load(reference_path), np.load(current_path)
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    before = pages * resource.getpagesize() / 2**20
-    seconds = []
-    for _ in range(3):
-        started = time.perf_counter()
-        compare(reference, current, names=[f"x{i}" for i in range(COLUMNS)], statistic=statistic)  # type: ignore[arg-type]
-        seconds.append(time.perf_counter() - started)
-    return {"seconds": min(seconds), "mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before}
 
 
 def ours_alarms(seeds: int) -> list[Alarms]:

@@ -14,18 +14,15 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
-from benchmarks import error_streams
+from benchmarks import error_streams, script
 from benchmarks.error_streams import BLOCKS, Noise, Watches
 from driftloop import cli, kpi, settings, streams
 from driftloop.drift import detectors, rules
 from driftloop.drift.rule import Rule
-from driftloop.errors import DriftloopError
 
-PAGE = Path(__file__).with_suffix(".md")
 NAMES = ("significant", "threshold", *detectors.NAMES)
 LONGEST = {"kswin": 20, "hddm_w": 48}  # blocks on which a slow detector is run
 NO_KSWIN = ("ELEC", "wanders")  # streams on which KSWIN, half a millisecond a row, would see most watches to their end
@@ -71,26 +68,19 @@ class Rate:
 
 def build_parser() -> cli.Parser:
     """The flags of the benchmark."""
-    parser = cli.Parser(prog="benchmarks.false_alarms", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script.parser(__file__, __doc__)
     parser.add_argument("--watches", type=cli.whole(2), default=400, help="watches of each kind (default: %(default)s; river's detectors see the first half)")
-    parser.add_argument("--out", type=Path, default=PAGE, help="Markdown file to write")
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark."""
-    settings.quiet_environment()
-    try:
-        args = build_parser().parse_args(argv)
-        rows = [(one, measure(one, watches=args.watches)) for one in kinds()]
-    except DriftloopError as exc:
-        print(f"benchmarks.false_alarms: error: {exc}", file=sys.stderr)
-        return exc.exit_code
-    command = " ".join(["python -m benchmarks.false_alarms", *(sys.argv[1:] if argv is None else argv)])
-    aside = args.out.with_suffix(".part")
-    aside.write_text(page(rows, command=command), encoding="utf-8")
-    aside.replace(args.out)
-    return 0
+    return script.run(build_parser(), measured, argv)
+
+
+def measured(args: argparse.Namespace, given: str) -> str:
+    """The page of every kind of stream."""
+    return page([(one, measure(one, watches=args.watches)) for one in kinds()], command=given)
 
 
 def kinds() -> Iterator[Setting]:

@@ -13,16 +13,15 @@ import argparse
 import math
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from benchmarks import forecast_policies as policies
+from benchmarks import script
 from benchmarks.forecast_policies import BLOCK, Table
-from driftloop import cli, kpi, settings
+from driftloop import cli, kpi
 from driftloop.drift import forecast
 
-PAGE = Path(__file__).with_suffix(".md")
 SHAPES = ("straight", "accelerating", "wandering")
 OUTSIDE = ("sudden at the end", "slowing")  # declines that the model does not hold
 BLOCK_SIZES = (20, 48, 96, 168, 336)
@@ -48,25 +47,21 @@ class Case:
 
 def build_parser() -> cli.Parser:
     """The flags of the benchmark."""
-    parser = cli.Parser(prog="benchmarks.forecast", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script.parser(__file__, __doc__)
     parser.add_argument("--declines", type=cli.whole(1), default=600, help="simulated declines; seeds 0 and up (default: %(default)s)")
     parser.add_argument("--streams", type=cli.whole(1), default=12, help="seasonal streams; seeds 0 and up (default: %(default)s)")
     parser.add_argument("--fits", type=int, default=3, help="seeds of the fits on ELEC, 0 leaves ELEC out (default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=PAGE, help="Markdown file to write")
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the benchmark and write its page."""
-    settings.quiet_environment()
-    args = build_parser().parse_args(argv)
-    command = " ".join(["python -m benchmarks.forecast", *(sys.argv[1:] if argv is None else argv)])
-    text = "\n".join(page(args.declines, args.streams, args.fits, command))
-    beside = args.out.with_name(args.out.name + ".part")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(args.out)
-    print(text)
-    return 0
+    """Run the benchmark."""
+    return script.run(build_parser(), measured, argv)
+
+
+def measured(args: argparse.Namespace, given: str) -> str:
+    """The page of coverage and of proactive retraining."""
+    return "\n".join(page(args.declines, args.streams, args.fits, given))
 
 
 def decline(seed: int, shapes: tuple[str, ...]) -> tuple[str, np.ndarray, int, float, int]:

@@ -14,17 +14,15 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from driftloop import cli, settings
-from driftloop.errors import DriftloopError
+from benchmarks import script
+from driftloop import cli
 
 if TYPE_CHECKING:
     import numpy as np
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-PAGE = Path(__file__).with_suffix(".md")
 WINDOWS = ((1000, 0.0), (1000, 0.5), (300, 0.0), (300, 0.5))  # rows of reference and current window each, autocorrelation; the first holds the targets
 FITTED = 1000
 TRUTHS = {"none": "none", "data": "data", "abrupt": "concept"}  # kind of drift by the generator's word
@@ -64,21 +62,19 @@ class Case:
 
 def build_parser() -> cli.Parser:
     """The flags of the benchmark."""
-    parser = cli.Parser(prog="benchmarks.kinds", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script.parser(__file__, __doc__)
     parser.add_argument("--seeds", type=cli.whole(1), default=200, help="streams of each kind in the first window, seeds 0 up (default: %(default)s)")
     parser.add_argument("--more_seeds", type=cli.whole(1), default=100, help="and in each other window (default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=PAGE, help="Markdown file to write")
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark."""
-    settings.quiet_environment()
-    try:
-        args = build_parser().parse_args(argv)
-    except DriftloopError as exc:
-        print(f"benchmarks.kinds: error: {exc}", file=sys.stderr)
-        return exc.exit_code
+    return script.run(build_parser(), measured, argv)
+
+
+def measured(args: argparse.Namespace, given: str) -> str:
+    """The page of every generator in every window."""
     from driftloop.synthetic import GENERATORS
 
     cases = []
@@ -87,13 +83,7 @@ def main(argv: list[str] | None = None) -> int:
         for name in GENERATORS:
             cases += run(name, rows=rows, correlation=correlation, seeds=seeds)
             print(f"{rows} rows, autocorrelation {correlation:g}, {name}: done", file=sys.stderr, flush=True)
-    command = " ".join(["python -m benchmarks.kinds", *(sys.argv[1:] if argv is None else argv)])
-    text = page(cases, command=command)
-    aside = args.out.with_suffix(".new")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(args.out)
-    print(text)
-    return 0
+    return page(cases, command=given)
 
 
 def run(generator: str, *, rows: int, correlation: float, seeds: range) -> list[Case]:

@@ -23,15 +23,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks import policies_page
+from benchmarks import policies_page, script
 from driftloop import cli, settings
-from driftloop.errors import DriftloopError
 
 if TYPE_CHECKING:
     from driftloop.streams import Stream
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = Path(__file__).with_suffix(".md")
 SEEDS = (0, 1, 2)  # of the fits, beside the default one: that one saw the choice of the retrain's parameters
 DAY, BATCH = 48, 1007
 PROTOCOL = ["--first_rows", str(BATCH), "--block_size", str(BATCH), "--window", str(2 * BATCH)]
@@ -48,7 +46,7 @@ LAZY = ((1, 1.1), (2, 1.1), (3, 1.1), *((1, threshold) for threshold in (0.84, 0
 
 def build_parser() -> cli.Parser:
     """The flags of the benchmark."""
-    parser = cli.Parser(prog="benchmarks.policies", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script.parser(__file__, __doc__)
     parser.add_argument("--folder", type=Path, help="folder for stores, fits and results; default: a temporary one")
     parser.add_argument("--reuse", action="store_true", help="do not run what has a result in --folder already")
     parser.add_argument("--jobs", type=cli.whole(1, 64), default=1, help="processes that fit")
@@ -57,26 +55,17 @@ def build_parser() -> cli.Parser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run, then write the page; 0, or the exit code of a back-test that failed."""
-    settings.quiet_environment()
-    try:
-        args = build_parser().parse_args(argv)
-        with contextlib.nullcontext(args.folder) if args.folder else tempfile.TemporaryDirectory(prefix="driftloop-policies-") as folder:
-            place = Path(folder).resolve()
-            place.mkdir(parents=True, exist_ok=True)
-            kept = {name: lambda name=name: back_test(name, place, jobs=args.jobs) for name in RUNS} | {"stream": learn_all_rows}
-            results = {name: known(place / f"{name}.json", make, reuse=args.reuse) for name, make in kept.items()}
-    except DriftloopError as exc:
-        print(f"benchmarks.policies: error: {exc}", file=sys.stderr)
-        return exc.exit_code
-    except subprocess.CalledProcessError as exc:
-        print(f"benchmarks.policies: error: {' '.join(map(str, exc.cmd))} ended with exit code {exc.returncode}", file=sys.stderr)
-        return exc.returncode
-    text = policies_page.page(results, runs=RUNS, seeds=SEEDS)
-    aside = PAGE.with_suffix(".aside")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(PAGE)
-    print(text)
-    return 0
+    return script.run(build_parser(), measured, argv)
+
+
+def measured(args: argparse.Namespace, given: str) -> str:
+    """The page of all back-tests."""
+    with contextlib.nullcontext(args.folder) if args.folder else tempfile.TemporaryDirectory(prefix="driftloop-policies-") as folder:
+        place = Path(folder).resolve()
+        place.mkdir(parents=True, exist_ok=True)
+        kept = {name: lambda name=name: back_test(name, place, jobs=args.jobs) for name in RUNS} | {"stream": learn_all_rows}
+        results = {name: known(place / f"{name}.json", make, reuse=args.reuse) for name, make in kept.items()}
+    return policies_page.page(results, runs=RUNS, seeds=SEEDS)
 
 
 def known(path: Path, make: Callable[[], dict[str, Any]], *, reuse: bool) -> dict[str, Any]:

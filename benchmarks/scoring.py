@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks import script
 from driftloop import cli, settings
-from driftloop.errors import DriftloopError, ServingError
+from driftloop.errors import ServingError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 NAME = "bench"
 HISTORIES = (0, 48)
 SAME = 1e-6  # largest difference allowed between a served probability and the local model's
-PAGE = Path(__file__).with_suffix(".md")
 
 
 @dataclass(frozen=True)
@@ -59,28 +59,22 @@ class Timing:
 
 def build_parser() -> cli.Parser:
     """The flags of the benchmark."""
-    parser = cli.Parser(prog="benchmarks.scoring", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script.parser(__file__, __doc__)
     parser.add_argument("--rows", type=cli.whole(1), default=0, help="rows after the training rows to score; default: all")
     parser.add_argument("--block_size", type=cli.whole(1), default=48, help="rows a block and request (default: %(default)s, a day)")
     parser.add_argument("--rowwise_blocks", type=cli.whole(1), default=5, help="blocks on which the original's way is timed (default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=PAGE, help="Markdown file to write")
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark; 0 when all answers were right."""
-    settings.quiet_environment()
-    try:
-        args = build_parser().parse_args(argv)
-        timings = measure(rows=args.rows, block_size=args.block_size, rowwise_blocks=args.rowwise_blocks)
-    except DriftloopError as exc:
-        print(f"benchmarks.scoring: error: {exc}", file=sys.stderr)
-        return exc.exit_code
-    command = " ".join(["python -m benchmarks.scoring", *(sys.argv[1:] if argv is None else argv)])
-    text = page(timings, command=command, block_size=args.block_size)
-    args.out.write_text(text, encoding="utf-8")
-    print(text)
-    return 0
+    return script.run(build_parser(), measured, argv)
+
+
+def measured(args: argparse.Namespace, given: str) -> str:
+    """The page of both ways."""
+    timings = measure(rows=args.rows, block_size=args.block_size, rowwise_blocks=args.rowwise_blocks)
+    return page(timings, command=given, block_size=args.block_size)
 
 
 def measure(*, rows: int, block_size: int, rowwise_blocks: int) -> list[Timing]:

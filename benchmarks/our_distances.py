@@ -1,0 +1,36 @@
+"""Time our tests of single features on a pair of tables, in a process of its own so that its memory can be measured.
+
+    python -m benchmarks.our_distances STATISTIC REFERENCE.npy CURRENT.npy
+
+Prints one JSON line: seconds, the best of three, and MiB at the peak above the tables.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+
+from benchmarks.evidently_preset import resident_mib
+
+
+def main(statistic: str, reference_path: str, current_path: str) -> None:
+    """Load, run, print."""
+    import numpy as np
+
+    from driftloop.drift.distribution import compare
+
+    reference, current = np.load(reference_path), np.load(current_path)
+    names = [f"x{i}" for i in range(reference.shape[1])]
+    before = resident_mib()
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        compare(reference, current, names=names, statistic=statistic)  # type: ignore[arg-type]
+        seconds.append(time.perf_counter() - started)
+    print(json.dumps({"seconds": min(seconds), "mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

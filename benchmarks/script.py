@@ -1,0 +1,49 @@
+"""From the flags of a benchmark to its page: what all of them have in common."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from driftloop import cli, settings
+from driftloop.errors import DriftloopError
+
+
+def parser(file: str, description: str | None) -> cli.Parser:
+    """A parser with `--out`: the page that stands beside the script, unless told otherwise."""
+    path = Path(file)
+    made = cli.Parser(prog=f"benchmarks.{path.stem}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--out", type=Path, default=path.with_suffix(".md"), help="Markdown file to write")
+    return made
+
+
+def run(flags: cli.Parser, measured: Callable[[argparse.Namespace, str], str], argv: list[str] | None) -> int:
+    """Measure, write the page and print it.
+
+    Args:
+        flags: made by `parser`.
+        measured: takes the flags and the command as it was given, gives the page as Markdown.
+        argv: the flags given; None takes those of the process.
+
+    Returns:
+        0, or the exit code of what failed; nothing is written then.
+    """
+    settings.quiet_environment()
+    given = sys.argv[1:] if argv is None else argv
+    try:
+        args = flags.parse_args(given)
+        text = measured(args, " ".join([f"python -m {flags.prog}", *given]))
+    except DriftloopError as exc:
+        print(f"{flags.prog}: error: {exc}", file=sys.stderr)
+        return exc.exit_code
+    except subprocess.CalledProcessError as exc:
+        print(f"{flags.prog}: error: {' '.join(map(str, exc.cmd))} ended with exit code {exc.returncode}", file=sys.stderr)
+        return exc.returncode
+    aside = args.out.with_suffix(".part")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(args.out)
+    print(text)
+    return 0
