@@ -12,11 +12,19 @@ from driftloop import cli, settings
 from driftloop.errors import DriftloopError
 
 
+def page_of(file: str | None) -> Path:
+    """Where the page of a benchmark stands: beside its script.
+
+    >>> page_of("benchmarks/scoring.py").name
+    'scoring.md'
+    """
+    return Path(file or "").with_suffix(".md")
+
+
 def parser(file: str, description: str | None) -> cli.Parser:
     """A parser with `--out`: the page that stands beside the script, unless told otherwise."""
-    path = Path(file)
-    made = cli.Parser(prog=f"benchmarks.{path.stem}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--out", type=Path, default=path.with_suffix(".md"), help="Markdown file to write")
+    made = cli.Parser(prog=f"benchmarks.{Path(file).stem}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--out", type=Path, default=page_of(file), help="Markdown file to write")
     return made
 
 

@@ -131,11 +131,11 @@ def _reconcile(store: Store) -> None:
 
 
 @contextmanager
-def run(store: Store, name: str, *, role: str, parent_run_id: str | None = None) -> Iterator[str]:
+def run(store: Store, name: str, *, role: str, parent_run_id: str | None = None, resumed: str | None = None) -> Iterator[str]:
     """Work inside one MLflow run; gives its id.
 
-    A top-level run attaches to the run that `mlflow run` made. It is the child of `parent_run_id`, or else
-    of the active run. However the body ends, so does the run: FINISHED, FAILED on an
+    A top-level run goes on with the ended run `resumed`, or attaches to the run that `mlflow run` made. It is the child
+    of `parent_run_id`, or else of the active run. However the body ends, so does the run: FINISHED, FAILED on an
     error, KILLED on Ctrl-C or SIGTERM.
     """
     active = mlflow.active_run()
@@ -144,17 +144,19 @@ def run(store: Store, name: str, *, role: str, parent_run_id: str | None = None)
     status = RunStatus.FAILED
     try:
         with translated("MLflow"):  # the body's calls, too: the store may go away at any of them
-            if active is None and store.attached_run_id and not _is_ours(store, store.attached_run_id):
-                mlflow.start_run(run_id=store.attached_run_id)
+            taken_up = resumed or _made_for_us(store) if active is None else None
+            if taken_up:
+                mlflow.start_run(run_id=taken_up)
                 all_tags["mlflow.runName"] = name
             else:
                 mlflow.start_run(run_name=name, nested=active is not None, tags=all_tags)
             # Set afterwards: start_run refuses a parent that is not the innermost active run.
             mlflow.set_tags(all_tags | ({"mlflow.parentRunId": parent} if parent else {}))
             run_id = _active_run_id()
-            if active is None and store.launcher_run_id:
+            launcher = store.launcher_run_id or (store.attached_run_id if resumed else None)
+            if active is None and launcher:
                 note = f"The work is in experiment {store.experiment_name!r}, run {run_id}."
-                store.client.set_tag(store.launcher_run_id, "mlflow.note.content", note)
+                store.client.set_tag(launcher, "mlflow.note.content", note)
             yield run_id
             status = RunStatus.FINISHED
     except (KeyboardInterrupt, SystemExit) as exc:
@@ -177,8 +179,10 @@ def _let_go(exc: BaseException) -> None:
     gc.collect()
 
 
-def _is_ours(store: Store, run_id: str) -> bool:
-    return ROLE in store.client.get_run(run_id).data.tags
+def _made_for_us(store: Store) -> str | None:
+    """The run that `mlflow run` made, while no work of ours is in it."""
+    made = store.attached_run_id
+    return made if made and ROLE not in store.client.get_run(made).data.tags else None
 
 
 def _active_run_id() -> str:

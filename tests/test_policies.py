@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import policies as benchmark
+from benchmarks import script
 from driftloop.backtest import policies
 from driftloop.backtest.policies import Proactive, Watching
 from driftloop.drift import detectors
@@ -103,9 +104,8 @@ def test_probation_is_strict_only_after_a_proven_drift() -> None:
     assert len(alarms("probation", bad)) > len(alarms("significant", bad)) > 0
 
 
-@pytest.mark.skipif(not benchmark.PAGE.exists(), reason="make policies has not been run")
 def test_the_page_of_the_benchmark_holds_every_policy_in_each_of_its_tables() -> None:
-    day_blocks, trigger, beside, protocol = benchmark.PAGE.read_text(encoding="utf-8").split("\n## ")[1:]
+    day_blocks, trigger, beside, protocol = script.page_of(benchmark.__file__).read_text(encoding="utf-8").split("\n## ")[1:]
     for policy in policies.parse("all"):
         assert f"\n| {policy.name} |" in day_blocks
         assert f"\n| {policy.name}" in protocol

@@ -2,17 +2,14 @@
 
 import itertools
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks import detection, detection_page, error_streams, false_alarms
+from benchmarks import detection, detection_page, error_streams, false_alarms, script
 from benchmarks.error_streams import NEVER, Noise
 from driftloop.drift import rules
 from driftloop.drift.trivial import Random
-
-FALSE_ALARMS_PAGE, DETECTION_PAGE = (Path(module.__file__).with_suffix(".md") for module in (false_alarms, detection))
 
 
 def rows(table: str) -> list[str]:
@@ -76,14 +73,14 @@ def test_the_committed_table_of_false_alarms_is_as_the_script_writes_it() -> Non
     settings = list(false_alarms.kinds())
     rates = dict.fromkeys(false_alarms.NAMES, false_alarms.Rate(0, 400))
     text = false_alarms.page([(setting, rates) for setting in settings], command="python -m benchmarks.false_alarms")
-    committed = FALSE_ALARMS_PAGE.read_text(encoding="utf-8")
+    committed = script.page_of(false_alarms.__file__).read_text(encoding="utf-8")
     assert rows(committed) == rows(text)
     assert [line.split("|")[1:5] for line in committed.splitlines() if line.startswith("| ")] == [
         line.split("|")[1:5] for line in text.splitlines() if line.startswith("| ")
     ]
 
 
-@pytest.mark.skipif(not DETECTION_PAGE.exists(), reason="benchmarks/detection.md is not written yet")
+@pytest.mark.skipif(not script.page_of(detection.__file__).exists(), reason="benchmarks/detection.md is not written yet")
 def test_the_committed_table_of_detection_is_as_the_script_writes_it() -> None:
     one = detection.Score(1, 0, 200, 0, 1.0)
     names = [contender.name for contender in detection.CONTENDERS]
@@ -92,7 +89,7 @@ def test_the_committed_table_of_detection_is_as_the_script_writes_it() -> None:
         for setting in detection.kinds()
     ]
     text = detection_page.page(results, detection.CONTENDERS, command="python -m benchmarks.detection")
-    committed = DETECTION_PAGE.read_text(encoding="utf-8")
+    committed = script.page_of(detection.__file__).read_text(encoding="utf-8")
     assert rows(committed) == rows(text)
     assert [line.split("|")[1:3] for line in committed.splitlines() if line.startswith("| ")] == [
         line.split("|")[1:3] for line in text.splitlines() if line.startswith("| ")

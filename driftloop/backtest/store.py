@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -32,11 +32,7 @@ def parent_run(store: Store, *, fingerprint: str, resume: bool) -> Iterator[tupl
     With `resume` the newest unfinished back-test with the same fingerprint is gone on with, if there is one.
     """
     unfinished = _unfinished(store, fingerprint) if resume else None
-    if unfinished:
-        # To tracking.run a run without a role is one that was made for us, such as by `mlflow run`: it goes on inside it.
-        store.client.delete_tag(unfinished, tracking.ROLE)
-        store = replace(store, attached_run_id=unfinished, launcher_run_id=store.launcher_run_id or store.attached_run_id)
-    with tracking.run(store, NAME, role=NAME) as run_id:
+    with tracking.run(store, NAME, role=NAME, resumed=unfinished) as run_id:
         tracking.set_tags({FINGERPRINT: fingerprint})
         mlflow.pytorch.autolog(disable=True)  # hundreds of fits are not to be logged one by one
         yield run_id, _finished_policies(store, run_id) if unfinished else {}
