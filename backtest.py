@@ -38,7 +38,7 @@ def build_parser() -> cli.Parser:
         "--lead_blocks",
         type=cli.whole(0, 10_000),
         default=settings.LEAD_BLOCKS,
-        help="`proactive` retrains when the threshold may be crossed in so many blocks",
+        help="`proactive` retrains when a block may be under the threshold in so many blocks, as forecast",
     )
     group.add_argument("--train_share", type=cli.share, default=settings.TRAIN_SHARE, help="share of the rows, the oldest, that the base model learns")
     group.add_argument("--first_rows", type=cli.whole(0), default=0, help="the same in rows; 0: --train_share holds")

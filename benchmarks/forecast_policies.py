@@ -16,7 +16,7 @@ from driftloop.drift.significant import Significant
 
 TURN, SEASONAL_ROWS, SEASONAL_WINDOW = 16_000, 12_000, 480  # rows of a turn, of a stream, of a fit
 BLOCK = 48
-LEAD = 1  # block: the early end of the forecast is the next block
+LEAD = settings.LEAD_BLOCKS
 CONFIDENCES = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)  # of the proactive policy
 THRESHOLDS = tuple(np.arange(0.5, 0.93, 0.01).round(2))  # of the reactive rules
 Version = tuple[list[float], list[int]]  # accuracies and rows of the blocks that a version served
@@ -93,8 +93,7 @@ def proactive(threshold: float, confidence: float) -> Rule:
     """Retrain when the forecast has the KPI of the next block under the threshold; while nothing can be told, the plain rule."""
 
     def alarm(accuracies: list[float], rows: list[int], earlier: list[Version]) -> bool:
-        lives = lifetimes(earlier, threshold)
-        told = forecast.predict(accuracies, rows, threshold=threshold, lifetimes=lives, earlier=earlier, confidence=confidence, horizon=LEAD + 1, measured=True)
+        told = forecast.ahead(accuracies, rows, threshold=threshold, earlier=earlier, lead_blocks=LEAD, confidence=confidence)
         return accuracies[-1] < threshold if told.source == "none" else forecast.due(told, LEAD)
 
     return alarm

@@ -165,12 +165,12 @@ def add_watch_flags(
         choices=["probation", "same"],
         help="probation: once drift is found, every block under the threshold is drift until a model has proven itself; same: the rule begins anew",
     )
-    add_switch(group, "--proactive", "retrain before the forecast says that the accuracy crosses the threshold, too")
+    add_switch(group, "--proactive", "retrain before the block KPI falls under the threshold, too, as forecast; this takes the place of the probation")
     group.add_argument(
         "--lead_blocks",
         type=whole(0),
         default=settings.LEAD_BLOCKS,
-        help="how many blocks before; compared with the early end of the forecast's 80 %% interval",
+        help="how many blocks before, 1: the next block; compared with the early end of the forecast's 40 %% interval",
     )
     add_switch(group, "--fail_on_drift", "exit with code 10 when a block has drifted")
     group.add_argument("--report", default="", help="write the HTML report to this file, too; it is always logged to MLflow")

@@ -87,13 +87,13 @@ def rows_to_score(work: Work, args: argparse.Namespace, *, trained_stop: int) ->
 
 
 def drift_rule(args: argparse.Namespace) -> Rule:
-    """The rule that the flags ask for; the plain threshold and `never` know no probation.
+    """The rule that the flags ask for; the plain threshold and `never` know no probation, and a proactive watch has the forecast in its place.
 
     Raises:
         SettingsError: the rule cannot work with the threshold or alpha.
     """
     rule = rules.make(args.drift_rule, threshold=args.threshold_accuracy, alpha=args.alpha, seed=args.seed)
-    if args.after_drift == "same" or args.drift_rule in {"threshold", "never"}:
+    if args.after_drift == "same" or args.proactive or args.drift_rule in {"threshold", "never"}:
         return rule
     return Probation(rule, threshold=args.threshold_accuracy, alpha=args.alpha)
 

@@ -33,6 +33,10 @@ class _Service:
     def accuracies(self) -> list[float]:
         return [float(right.mean()) for right in self.correct]
 
+    @property
+    def rows(self) -> list[int]:
+        return [block.rows for block in self.blocks]
+
 
 class Diagnosis:
     """Follows one watch, version by version.
@@ -69,7 +73,14 @@ class Diagnosis:
         if not 0 < self.threshold < 1:
             return Forecast(math.nan, math.nan, math.nan, math.nan, "none", f"no forecast for the threshold {self.threshold:g}")
         lifetimes = [forecast.lifetime(service.accuracies, threshold=self.threshold) for service in self.past if service.blocks]
-        return forecast.predict(self.now.accuracies, [block.rows for block in self.now.blocks], threshold=self.threshold, lifetimes=lifetimes)
+        return forecast.predict(self.now.accuracies, self.now.rows, threshold=self.threshold, lifetimes=lifetimes)
+
+    def ahead(self, lead_blocks: float) -> Forecast:
+        """What a proactive retrain goes by: when the block KPI of the version in service will be under the threshold."""
+        if not 0 < self.threshold < 1:
+            return self.forecast()
+        earlier = [(service.accuracies, service.rows) for service in self.past if service.blocks]
+        return forecast.ahead(self.now.accuracies, self.now.rows, threshold=self.threshold, earlier=earlier, lead_blocks=lead_blocks)
 
     def kind(self) -> Verdict:
         """Of which kind is the drift of the version in service: its newest rows against those that it answered before.

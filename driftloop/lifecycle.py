@@ -11,7 +11,6 @@ import numpy as np
 from driftloop import blocks, evaluation, models, retrain, tracking
 from driftloop.diagnosis import Diagnosis
 from driftloop.drift import forecast
-from driftloop.drift.forecast import Forecast
 from driftloop.drift.rule import Rule
 from driftloop.drift.verdict import Verdict
 from driftloop.errors import ServingError, TrainingError
@@ -37,8 +36,8 @@ class WatchPlan:
     """What to watch and what to do.
 
     `rule` says which blocks have drifted; `alpha` is the rate of its false alarms, where it has one. `on_drift` is asked
-    once per drifted block and says whether to retrain now; with `proactive` it is asked, too, when the early end of the
-    forecast is at most `lead_blocks` away. `max_retrains` bounds the retrains; after it the watch only scores. `name`
+    once per drifted block and says whether to retrain now; with `proactive` it is asked, too, when the early end of
+    its forecast is at most `lead_blocks` away. `max_retrains` bounds the retrains; after it the watch only scores. `name`
     is the deployment run's.
     """
 
@@ -146,14 +145,16 @@ class Watch:
                 forecast_late=ahead.late,
             )
         )
-        self._answer(block, verdict, ahead)
+        self._answer(block, verdict)
 
-    def _answer(self, block: blocks.Block, verdict: Verdict, ahead: Forecast) -> None:
+    def _answer(self, block: blocks.Block, verdict: Verdict) -> None:
         """Retrain when it is due."""
-        due = self.plan.proactive and forecast.due(ahead, self.plan.lead_blocks)
-        if len(self.retrains) >= self.plan.max_retrains or not (verdict.drift or due):
+        if len(self.retrains) >= self.plan.max_retrains:
             return
         if not verdict.drift:
+            ahead = self.diagnosis.ahead(self.plan.lead_blocks) if self.plan.proactive else None
+            if ahead is None or not forecast.due(ahead, self.plan.lead_blocks):
+                return
             verdict = replace(verdict, rule="proactive", message=ahead.message)
         if self.plan.on_drift(self.scores[-1], verdict):
             self._retrain(block, verdict)

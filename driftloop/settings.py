@@ -32,7 +32,7 @@ JUDGE_ALPHA: Final = 0.1  # a challenger must be better than chance would make i
 
 ALPHA: Final = 0.05  # false alarms of the rule `significant`: in at most so many of the watches of a model that is good enough
 REFERENCE_BLOCKS: Final = 100  # newest of the rows a model was trained on: how its errors come together is learned there
-LEAD_BLOCKS: Final = 2  # a proactive retrain comes so many blocks before the early end of the forecast
+LEAD_BLOCKS: Final = 1  # a proactive retrain comes so many blocks before the early end of the forecast: 1 is the next block
 
 DEFAULT_EXPERIMENT: Final = "Default"
 DEFAULT_STORE: Final = "sqlite:///mlflow.db"

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from driftloop.drift import detectors, forecast, rules
-from driftloop.drift.forecast import Lifetime
+from driftloop.drift.forecast import Blocks
 from driftloop.drift.probation import Probation
 from driftloop.drift.rule import Rule
 from driftloop.drift.verdict import Verdict
@@ -44,8 +44,8 @@ class Watching:
     """What the rules are told.
 
     An accuracy under `threshold` is too bad; `alpha` is the chance of a false alarm in the whole watch that "significant" may have, and
-    with it "probation" and "proactive", which begin as it does; the latter also retrains up to `lead_blocks` blocks before the threshold is
-    crossed.
+    with it "probation", which begins as it does, and "proactive", which besides retrains up to `lead_blocks` blocks before a block is
+    forecast to be under the threshold.
     """
 
     threshold: float
@@ -120,20 +120,19 @@ def _probation(watching: Watching) -> Probation:
 
 
 class Proactive(Rule):
-    """The rule of "probation", and besides it a forecast: alarm when the threshold may be crossed within the lead.
+    """The rule of "significant", and besides it a forecast: alarm when a block may be under the threshold within the lead.
 
-    As in `lifecycle.py --proactive` the forecast is of the trend of the model in service, and while it is fresh of how long those before it
-    lasted.
+    The forecast is that of `lifecycle.py --proactive`: `forecast.ahead`.
     """
 
     name = PROACTIVE
 
     def __init__(self, watching: Watching) -> None:
         self.watching = watching
-        self.reactive = _probation(watching)
+        self.reactive = rules.make(SIGNIFICANT, threshold=watching.threshold, alpha=watching.alpha)
         self.accuracies: list[float] = []
         self.rows: list[int] = []
-        self.lifetimes: list[Lifetime] = []  # of the versions before
+        self.earlier: list[Blocks] = []  # of the versions before
 
     def prepare(self, errors: np.ndarray, *, block_size: int) -> None:
         """See `Rule.prepare`."""
@@ -146,13 +145,14 @@ class Proactive(Rule):
         self.rows.append(len(errors))
         if verdict.drift:
             return verdict
-        ahead = forecast.predict(self.accuracies, self.rows, threshold=self.watching.threshold, lifetimes=self.lifetimes)
-        if not forecast.due(ahead, self.watching.lead_blocks):
+        lead = self.watching.lead_blocks
+        ahead = forecast.ahead(self.accuracies, self.rows, threshold=self.watching.threshold, earlier=self.earlier, lead_blocks=lead)
+        if not forecast.due(ahead, lead):
             return verdict
-        return Verdict(drift=True, kind="performance", rule=self.name, message=ahead.message, statistic=ahead.early, threshold=self.watching.lead_blocks)
+        return Verdict(drift=True, kind="performance", rule=self.name, message=ahead.message, statistic=ahead.early, threshold=lead)
 
     def reset(self) -> None:
         """Begin anew: another model is in service."""
         self.reactive.reset()
-        self.lifetimes.append(forecast.lifetime(self.accuracies, threshold=self.watching.threshold))
+        self.earlier.append((self.accuracies, self.rows))
         self.accuracies, self.rows = [], []

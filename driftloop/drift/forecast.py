@@ -24,6 +24,9 @@ MIN_VERSIONS = 4  # earlier versions; as many crossings of theirs are what a sur
 # The prior of the trend holds more kinds of decline than one stream has, so its intervals are too wide: on simulated declines
 # a share of 0.13 in each tail, not 0.1, leaves 80 % of the crossings inside (benchmarks/forecast.md).
 TAIL = 1.3
+# A proactive retrain goes by the early end of the 40 % interval of the measured crossing: at as many retrains it had fewer blocks under
+# the threshold than the plain rule, on ELEC and on a seasonal stream; a wider interval retrains too often (benchmarks/forecast.md).
+AHEAD = 0.4
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,18 @@ def predict(
         return trending
     surviving = from_survival(lifetimes, age=len(accuracies), confidence=confidence)
     return surviving if surviving.source != "none" else _none(f"{trending.message}; {surviving.message}", confidence)
+
+
+def ahead(
+    accuracies: Sequence[float], rows: Sequence[int], *, threshold: float, earlier: Sequence[Blocks], lead_blocks: float, confidence: float = AHEAD
+) -> Forecast:
+    """The measured crossing, for a retrain before it (`due`): by the trend, what earlier versions did, and how long they lasted.
+
+    Arguments as in `crossing`; `lead_blocks` is how far ahead it matters.
+    """
+    lives = [lifetime(values, threshold=threshold) for values, _ in earlier]
+    horizon = math.ceil(lead_blocks) + 1
+    return predict(accuracies, rows, threshold=threshold, lifetimes=lives, earlier=earlier, confidence=confidence, horizon=max(horizon, 1), measured=True)
 
 
 def lifetime(accuracies: Sequence[float], *, threshold: float) -> Lifetime:
