@@ -146,6 +146,7 @@ def page(declines: int, seasonal: int, fits: int, command: str) -> list[str]:
         "",
         "Mean a stream. Proactive retrains when the early end of the forecast of the measured crossing is the next block, and not because the last",
         "block was under the threshold; each version's blocks enter the forecasts of the later ones. A lower confidence has a later early end.",
+        f"`--proactive` ships with confidence {forecast.AHEAD:g}.",
         "The reactive rules stand beside it with their own threshold moved (0.5 to 0.92) until they retrain as often, interpolated between two",
         f"thresholds; – is out of their reach. ELEC: {fits} seeds of the fits; that the policy goes by the measured crossing alone was chosen",
         "on other seeds, but ELEC has only these rows.",

@@ -61,7 +61,7 @@ def _default(value: Any) -> str:
 def _meaning(by_script: dict[str, argparse.Action]) -> str:
     texts: dict[str, list[str]] = {}
     for script, action in by_script.items():
-        texts.setdefault(str(action.help), []).append(f"`{script}`")
+        texts.setdefault(str(action.help).replace("%%", "%"), []).append(f"`{script}`")
     words = [text if len(texts) == 1 else f"{', '.join(scripts)}: {text}" for text, scripts in texts.items()]
     choices = next((action.choices for action in by_script.values() if action.choices), None)
     named = f" (one of {', '.join(f'`{choice}`' for choice in choices)})" if choices else ""
