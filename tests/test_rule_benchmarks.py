@@ -54,8 +54,8 @@ def test_alarms_are_right_only_from_the_change_on() -> None:
 def test_the_most_sensitive_value_that_keeps_the_rate_is_taken() -> None:
     contender = detection.Contender("random", "rate", (0.1, 0.01, 1e-4, 0.0), lambda value, _: Random(value, seed=1))
     sample = detection._errors(Noise(""), 2, None, 40, 0)
-    assert detection.tune(contender, sample) == 1e-4
-    assert not detection.keeps(partial(contender.make, 0.01), sample)
+    assert detection.tune(contender, sample, 2) == 1e-4
+    assert not detection.keeps(partial(contender.make, 0.01), sample, 2)
 
 
 def test_a_watch_is_heard_no_longer_than_the_horizon() -> None:
@@ -88,7 +88,7 @@ def test_the_committed_table_of_detection_is_as_the_script_writes_it() -> None:
         detection.Result(setting, dict.fromkeys(names, 0.05), {change: dict.fromkeys(names, one) for change in setting.changes})
         for setting in detection.kinds()
     ]
-    text = detection_page.page(results, detection.CONTENDERS, command="python -m benchmarks.detection")
+    text = detection_page.page(results, detection.CONTENDERS, command="python -m benchmarks.detection", same_rate=False)
     committed = script.page_of(detection.__file__).read_text(encoding="utf-8")
     assert rows(committed) == rows(text)
     assert [line.split("|")[1:3] for line in committed.splitlines() if line.startswith("| ")] == [
