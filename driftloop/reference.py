@@ -15,15 +15,16 @@ import json
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import mlflow
 import numpy as np
 import pandas as pd
 
-from driftloop import tracking
 from driftloop.errors import DataError, TrackingError
-from driftloop.streams import Stream
+
+if TYPE_CHECKING:
+    from driftloop import tracking
+    from driftloop.streams import Stream
 
 FOLDER: Final = "reference"  # of the run's artifacts
 MOST_ROWS: Final = 20_000
@@ -119,6 +120,10 @@ def read(folder: Path) -> Reference:
 
 def log(reference: Reference) -> None:
     """Log a reference to the active run."""
+    import mlflow
+
+    from driftloop import tracking
+
     with tracking.translated("MLflow training reference"), tempfile.TemporaryDirectory() as folder:
         write(reference, Path(folder))
         mlflow.log_artifacts(folder, FOLDER)
@@ -131,6 +136,8 @@ def load(store: tracking.Store, run_id: str) -> Reference:
         TrackingError: the run has none, or the store does not answer.
         DataError: it cannot be read.
     """
+    from driftloop import tracking  # here, because a service that reads a folder has no use for torch and MLflow
+
     with tempfile.TemporaryDirectory() as folder, tracking.translated(f"training reference of run {run_id}"):
         if not store.client.list_artifacts(run_id, FOLDER):
             raise TrackingError(f"run {run_id} holds no training reference: train the model again with this version")
