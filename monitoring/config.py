@@ -35,8 +35,6 @@ BUNDLED: Final = Path(__file__).with_name("streams.yaml")
 STREAM_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 FEATURE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
 TASK_OF_KPI: Final = {"accuracy": "classification", "mae": "regression"}
-REASONS: Final = ("missing", "not_a_number", "out_of_range", "unknown_category", "schema")
-"""Why a row is rejected; "schema" is everything that is not about a value, such as an unknown feature."""
 MOST_CATEGORIES: Final = 100_000
 MOST_BLOCK_ROWS: Final = 10_000
 
@@ -64,7 +62,7 @@ class Feature:
         return tuple(range(int(self.low), int(self.high) + 1)) if self.categorical else None
 
     def fault(self, value: object) -> str:
-        """What is wrong with a value, as one of `REASONS`; "" when nothing is."""
+        """What is wrong with a value, as one of `events.REASONS`; "" when nothing is."""
         if value is None:
             return "missing" if self.required else ""
         if type(value) not in {int, float}:  # a bool is an int, but no number that anybody measured
@@ -133,7 +131,10 @@ def _stream(name: Any, settings: Any) -> StreamConfig:
     _demand(isinstance(given["features"], dict) and given["features"], f"{where}: features must map each name to its range")
     features = tuple(_feature(feature, limits, where) for feature, limits in given["features"].items())
     names = {feature.name for feature in features}
-    _demand(TASK_OF_KPI.get(given["kpi"]) == given["task"], f"{where}: kpi {given['kpi']!r} with task {given['task']!r}: give one of {TASK_OF_KPI}")
+    _demand(
+        [given["kpi"], given["task"]] in [list(pair) for pair in TASK_OF_KPI.items()],
+        f"{where}: kpi {given['kpi']!r} with task {given['task']!r}: give one of {TASK_OF_KPI}",
+    )
     _demand(isinstance(given["model"], str) and given["model"], f"{where}: model must name a registered model")
     _demand(type(given["block_size"]) is int and 1 <= given["block_size"] <= MOST_BLOCK_ROWS, f"{where}: block_size must be 1 to {MOST_BLOCK_ROWS}")
     _demand(0 < _number(given["alpha"], f"{where}: alpha") < 1, f"{where}: alpha must lie between 0 and 1")
