@@ -6,13 +6,13 @@ ways in which the real ones cannot be made to fail at will.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,8 @@ class StandIn:
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(text)))
                 self.end_headers()
-                self.wfile.write(text.encode())
+                with contextlib.suppress(ConnectionError):  # who asked waits no longer
+                    self.wfile.write(text.encode())
 
             def log_message(self, *_: Any) -> None:
                 pass
@@ -130,7 +131,7 @@ def row(stream: str = "elec", **changes: Any) -> dict[str, Any]:
     return {"stream": stream, "features": FEATURES[stream], **changes}
 
 
-@contextmanager
+@contextlib.contextmanager
 def running(torchserve_url: str, folder: Path, *more: str, streams: str = "elec,taxi") -> Iterator[tuple[str, Server]]:
     """A real service: gunicorn in a process of its own, with its spool in `folder`/spool. Gives its address and its process."""
     references_folder = folder / "references"
