@@ -31,6 +31,7 @@ Value = str | int | float  # a class label or a number
 REASONS = ("missing", "not_a_number", "out_of_range", "unknown_category", "unknown_feature", "too_old", "schema")
 LONGEST_TEXT = 200  # characters
 MOST_FEATURES = 1000
+YEARS = (1900, 2199)  # wide enough for any stream, and far from the ends of what dates can hold
 INT64 = 2**63  # numbers outside -INT64..INT64-1 do not fit into BSON
 
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
@@ -219,9 +220,12 @@ def _time(value: object) -> str:
     if not isinstance(value, str) or not _TIME.fullmatch(value):
         raise _FieldError("must be an RFC 3339 time with its offset, as 2020-04-01T07:30:00.000Z")
     try:
-        return time_text(_parsed(value))
+        when = _parsed(value)
     except (ValueError, OverflowError):
         raise _FieldError("is no time that exists") from None
+    if not YEARS[0] <= when.year <= YEARS[1]:
+        raise _FieldError(f"must lie in the years {YEARS[0]} to {YEARS[1]}")
+    return time_text(when)
 
 
 def _parsed(text: str) -> datetime:
