@@ -13,6 +13,7 @@ ID = {"type": "string", "pattern": r"^[A-Za-z0-9._:\-]{1,100}$", "description": 
 TIME = {"type": "string", "format": "date-time", "description": "of the row, with its offset, 1970 to 2199"}
 ERRORS = {
     "400": "the body is not strict JSON",
+    "409": "an id is given twice in the request",
     "413": "too many rows, or bytes",
     "415": "not application/json in UTF-8",
     "422": "a row is not what its stream demands",

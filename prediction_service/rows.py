@@ -90,7 +90,7 @@ def read_predict(body: Any, streams: Mapping[str, StreamConfig], *, max_rows: in
     """The rows of a request.
 
     Raises:
-        RequestError: 422, 413 for more than `max_rows` rows; it is a `RowsError` where rows are to blame.
+        RequestError: 422, 409 for an id that is given twice, 413 for more than `max_rows` rows; it is a `RowsError` where rows are to blame.
     """
     context: Any = []
     if isinstance(body, list):
@@ -111,7 +111,7 @@ def read_predict(body: Any, streams: Mapping[str, StreamConfig], *, max_rows: in
         raise RequestError(413, "too_many_rows", f"{max(len(given), len(context))} rows, at most {max_rows} a request: send them in parts")
     rows = _rows(given, stream)
     if len({row.id for row in rows}) < len(rows):
-        raise RequestError(422, "duplicate_id", "two rows have the same id: give each its own, or none")
+        raise RequestError(409, "duplicate_id", "two rows have the same id: give each its own, or none")
     return PredictRequest(stream, rows, _context(context, stream), single=isinstance(body, dict) and "rows" not in body)
 
 
@@ -119,7 +119,7 @@ def read_labels(body: Any, streams: Mapping[str, StreamConfig], *, max_rows: int
     """The labels of a request: one {"id", "label"} or {"labels": [...]}, each with the stream where several are served.
 
     Raises:
-        RequestError: 422, 413 for more than `max_rows` labels.
+        RequestError: 422, 409 for an id that is given twice, 413 for more than `max_rows` labels.
     """
     if not isinstance(body, dict):
         raise _schema('the body is no object: send {"labels": [{"id": ..., "label": ...}]}')
@@ -142,7 +142,7 @@ def read_labels(body: Any, streams: Mapping[str, StreamConfig], *, max_rows: int
         except DataError as exc:
             raise _schema(f"label {at}: {exc}") from exc
         if name in labels:
-            raise RequestError(422, "duplicate_id", f"label {at}: its id is given twice: give each once")
+            raise RequestError(409, "duplicate_id", f"label {at}: its id is given twice: give each once")
         labels[name] = _label(one["label"], stream, f"label {at}")
     return LabelRequest(stream, tuple(labels.items()))
 
