@@ -7,14 +7,15 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from driftloop.errors import DataError, DriftloopError
 from monitoring import events
 from monitoring.config import StreamConfig
-from monitoring.events import Label, Prediction, Record
+from monitoring.events import Label, Prediction, Record, Rejected
+from monitoring.intake import QUALITY_ROWS
 from monitoring.metrics import MonitorMetrics, Sample
 from monitoring.references import References
 from monitoring.watcher import Watcher
@@ -23,12 +24,15 @@ LOG: Final = logging.getLogger("monitoring")
 REFILL_ROWS: Final = 20_000  # newest predictions of each stream that a start reads from the log
 CHUNK: Final = 1000  # records of the log that are taken at a time
 THINK_SECONDS: Final = 1.0
-_FIELDS: Final = tuple(field.name for field in fields(Prediction))
 RETRY_SECONDS: Final = 10.0  # a log that is away is tried again
 CHAMPION_SECONDS: Final = 15.0
 
-Newest = Callable[[str, int], Iterable[Mapping[str, Any]]]
-"""The newest predictions of a stream in the log, with their labels, oldest first; raises DriftloopError when the log is away."""
+
+class Log(Protocol):
+    """The prediction log, as `monitoring.prediction_log` gives it."""
+
+    def newest(self, stream: str, rows: int, *, collection: str = ...) -> list[dict[str, Any]]:
+        """The newest rows of a stream, predictions with their labels; raises DriftloopError when the log is away."""
 
 
 class Monitor:
@@ -37,18 +41,18 @@ class Monitor:
     Args:
         streams: by name.
         references: where training references are; None: features are not compared.
-        newest: reads the prediction log; None: a start begins with nothing.
+        log: the windows are refilled from it; None: a start begins with nothing.
     """
 
-    def __init__(self, streams: Mapping[str, StreamConfig], *, references: References | None = None, newest: Newest | None = None) -> None:
-        self._references, self._newest = references, newest
+    def __init__(self, streams: Mapping[str, StreamConfig], *, references: References | None = None, log: Log | None = None) -> None:
+        self._references, self._log = references, log
         self.watchers = {name: self._watcher(config) for name, config in streams.items()}
         self.metrics = MonitorMetrics(self._samples)
-        self.ready = newest is None  # whether the log has been read, or tried once
-        self.refilled = newest is None
+        self.ready = log is None  # whether the log has been read, or tried once
+        self.refilled = log is None
         self._end = threading.Event()
         self._threads = [threading.Thread(target=self._think, args=(watcher,), name=f"think-{name}", daemon=True) for name, watcher in self.watchers.items()]
-        if newest is not None:
+        if log is not None:
             self._threads.append(threading.Thread(target=self._refill_until_done, name="refill", daemon=True))
 
     def _watcher(self, config: StreamConfig) -> Watcher:
@@ -64,7 +68,7 @@ class Monitor:
         """Think no further; threads end with what they are at."""
         self._end.set()
         for thread in self._threads:
-            thread.join(timeout=10)
+            thread.join(timeout=2)
 
     def ingest(self, stream: str, records: Iterable[Any]) -> int:
         """Take JSON records of a stream; how many were new. All are refused when one is wrong.
@@ -99,10 +103,14 @@ class Monitor:
         Raises:
             DriftloopError: the log does not answer.
         """
-        if self._newest is None:
+        if self._log is None:
             return
+        from monitoring.prediction_log import REJECTED
+
         for name, watcher in self.watchers.items():
-            records = _from_log(self._newest(name, REFILL_ROWS), watcher)
+            found = self._log.newest(name, REFILL_ROWS) + self._log.newest(name, QUALITY_ROWS, collection=REJECTED)
+            found.sort(key=lambda document: document["served_at"])  # as they came: row times may have been replayed
+            records = _from_log(found, watcher)
             while chunk := list(itertools.islice(records, CHUNK)):  # requests get their turn in between
                 watcher.take(chunk)
         self.refilled = True
@@ -139,15 +147,19 @@ class Monitor:
 
 
 def _from_log(documents: Iterable[Mapping[str, Any]], watcher: Watcher) -> Iterator[Record]:
-    """The predictions of the log, each followed by its label; what the stream does not take is left out."""
+    """The records of the log, each prediction followed by its label; what the stream does not take is left out."""
     for document in documents:
         try:
-            prediction = events.from_json({"kind": "prediction", **{name: document[name] for name in _FIELDS if name in document}})
-            watcher.check(prediction)
-            yield prediction
-            if document.get("label") is not None:
-                label = Label(prediction.id, prediction.stream, document["label"], document["labelled_at"])
+            record = events.from_json(_as_record(document, Prediction if "prediction" in document else Rejected))
+            watcher.check(record)
+            yield record
+            if "label" in document:
+                label = events.from_json(_as_record(document, Label))
                 watcher.check(label)
                 yield label
         except DataError as exc:
             LOG.warning("a record of the log is left out: %s", exc)
+
+
+def _as_record(document: Mapping[str, Any], kind: type[Record]) -> dict[str, Any]:
+    return {"kind": kind.kind, **{field.name: document[field.name] for field in fields(kind) if field.name in document}}

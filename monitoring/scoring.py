@@ -14,7 +14,6 @@ from scipy import stats
 
 from driftloop import kpi
 from driftloop.drift.probation import Probation
-from driftloop.drift.rule import Rule
 from driftloop.drift.significant import Significant
 from monitoring.config import StreamConfig
 from monitoring.windows import Value
@@ -41,7 +40,7 @@ class Scoring(Protocol):
     def kpi(self, errors: np.ndarray) -> Figure:
         """The KPI of rows with these errors, (rows,)."""
 
-    def rule(self) -> Rule | None:
+    def rule(self) -> Probation | None:
         """A new drift rule, or None where there is none."""
 
 
@@ -64,7 +63,7 @@ class _Classification:
         right = rows - int(np.count_nonzero(errors))
         return Figure(right / rows if rows else math.nan, *kpi.wilson_interval(right, rows), rows)
 
-    def rule(self) -> Rule:
+    def rule(self) -> Probation:
         threshold, alpha = self._config.threshold, self._config.alpha
         return Probation(Significant(threshold=threshold, alpha=alpha), threshold=threshold, alpha=alpha)
 

@@ -25,6 +25,7 @@ from monitoring.windows import Blocks, Row
 
 KPI_BLOCKS: Final = 7  # a KPI is that of the newest so many blocks' rows: a week where a block is a day
 MOST_BLOCKS: Final = 365  # newest blocks that a forecast uses
+MOST_LOOKS: Final = 2  # into the kind of one drift
 MOST_KIND_ROWS: Final = 5000  # newest rows that the kind of a drift is told from
 
 
@@ -60,6 +61,7 @@ class Served:
         self.verdict: Verdict | None = None  # of the newest block
         self.proven = False  # the rule has alarmed, and this version has not shown since that it is good enough
         self.kind: Verdict | None = None  # of the drift that was proven
+        self._looks: list[int] = []  # blocks at which the kind was looked into
         self._evidence: float | None = None
         self._label_free = LabelFree() if config.task == "classification" else None
         self._waiting = Blocks(config.block_size)
@@ -107,7 +109,7 @@ class Served:
                 self.proven = self.verdict.drift
                 self._evidence = self.verdict.statistic / self.verdict.threshold
             elif not self.rule.blocks:  # the probation is passed
-                self.proven, self.kind, self._evidence = False, None, None
+                self.proven, self.kind, self._evidence, self._looks = False, None, None, []
         if self._label_free:
             self._learn(self._label_free, block)
             self._kind_rows.extend((row.features, error == 0) for row, error in zip(block, errors, strict=True))
@@ -145,8 +147,20 @@ class Served:
         return forecast.lifetime([score.kpi for score in self.scores], threshold=self.config.threshold)
 
     def kind_rows(self) -> list[tuple[tuple[float, ...], bool]]:
-        """The newest judged rows: features, and whether the model was right; for `tell_kind`."""
+        """The newest judged rows when their kind of drift should be looked into: features, and whether the model was right; else none.
+
+        That is at the alarm, when few rows may lie after the drift, and if no kind is proven then once more when enough do.
+        """
+        due = self._looks[0] + KPI_BLOCKS if self._looks else 0
+        if not self.proven or len(self._looks) == MOST_LOOKS or (self.kind and self.kind.drift) or self.blocks < due:
+            return []
         return list(self._kind_rows)
+
+    def take_kind(self, told: Verdict | None) -> None:
+        """Take what `tell_kind` said of the rows."""
+        if self.proven:
+            self.kind = told
+            self._looks.append(self.blocks)
 
 
 def predict(scores: Sequence[BlockKpi], config: StreamConfig, lifetimes: Sequence[Lifetime]) -> Forecast | None:
@@ -160,12 +174,13 @@ def predict(scores: Sequence[BlockKpi], config: StreamConfig, lifetimes: Sequenc
 def tell_kind(rows: Sequence[tuple[tuple[float, ...], bool]], config: StreamConfig) -> Verdict | None:
     """Of which kind a proven drift is: the newest rows against those before, as the lifecycle does. Takes seconds.
 
-    Performance is the kind where no other can be proven. Rows with a missing value are left out. None without rows.
+    Performance is the kind where no other can be proven; each look has its share of alpha. Rows with a missing value are left out. None
+    without rows.
     """
     whole = [(features, right) for features, right in rows if not np.isnan(features).any()]
     if len(whole) < 2:
         return None
     features, right = np.array([row for row, _ in whole]), np.array([right for _, right in whole])
     edge = len(whole) - min(max(CURRENT_ROWS, config.block_size), len(whole) // 2)
-    told = kinds.tell(features[:edge], right[:edge], features[edge:], right[edge:], names=config.feature_names, alpha=config.alpha)
+    told = kinds.tell(features[:edge], right[:edge], features[edge:], right[edge:], names=config.feature_names, alpha=config.alpha / MOST_LOOKS)
     return told if told.drift else replace(told, kind="performance")

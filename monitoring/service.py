@@ -27,15 +27,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from flask import Flask, Response, request
-from gunicorn.app.base import BaseApplication
 from werkzeug.exceptions import HTTPException
 
 from driftloop import cli
 from driftloop.errors import DataError, SettingsError
 from monitoring import config
 from monitoring.metrics import CONTENT_TYPE
-from monitoring.monitor import Monitor, Newest
+from monitoring.monitor import Log, Monitor
 from monitoring.references import Folder, References, Registered
+from monitoring.web import CLOSE, Application
 
 MOST_RECORDS: Final = 1000
 MOST_BYTES: Final = 8 * 1024 * 1024
@@ -145,34 +145,6 @@ def _json(value: Any, status: int = 200) -> Response:
     return Response(json.dumps(value, allow_nan=False) + "\n", status=status, content_type="application/json")
 
 
-class Application(BaseApplication):
-    """gunicorn with one worker of several threads, configured here alone."""
-
-    def __init__(self, make: Callable[[], Monitor], *, host: str, port: int) -> None:
-        self._make, self._bind = make, f"{host}:{port}"
-        super().__init__()
-
-    def load_config(self) -> None:
-        """What gunicorn is told."""
-        for name, value in {
-            "bind": self._bind,
-            "workers": 1,
-            "worker_class": "gthread",
-            "threads": THREADS,
-            "timeout": 120,
-            "graceful_timeout": 5,
-            "loglevel": "warning",
-            "control_socket_disable": True,
-        }.items():
-            self.cfg.set(name, value)
-
-    def load(self) -> Flask:
-        """The app with its monitor, made and started in the worker: threads do not survive a fork."""
-        monitor = self._make()
-        monitor.start()
-        return build_app(monitor)
-
-
 def build_parser() -> cli.Parser:
     """The flags of the service."""
     parser = cli.parser("monitoring.service", __doc__ or "")
@@ -186,11 +158,11 @@ def build_parser() -> cli.Parser:
     return parser
 
 
-def monitor_of(args: argparse.Namespace) -> Callable[[], Monitor]:
-    """What makes the monitor that the flags ask for.
+def app_of(args: argparse.Namespace) -> Callable[[], Flask]:
+    """What makes the app that the flags ask for, and starts its monitor.
 
     Raises:
-        SettingsError: the streams cannot be read, or flags contradict each other.
+        SettingsError: the streams cannot be read, or flags are wrong or contradict each other.
     """
     known = config.load(args.streams_file or None)
     names = [name.strip() for name in args.streams.split(",") if name.strip()] or list(known)
@@ -204,26 +176,32 @@ def monitor_of(args: argparse.Namespace) -> Callable[[], Monitor]:
     if args.tracking_uri:
         os.environ["MLFLOW_TRACKING_URI"] = args.tracking_uri
 
-    def make() -> Monitor:
+    def make() -> Flask:
         references: References | None = Registered() if args.tracking_uri else Folder(Path(args.reference)) if args.reference else None
-        return Monitor({name: known[name] for name in names}, references=references, newest=_newest(args.mongodb_uri) if args.mongodb_uri else None)
+        monitor = Monitor({name: known[name] for name in names}, references=references, log=_log(args.mongodb_uri))
+        monitor.start()
+        app = build_app(monitor)
+        app.extensions[CLOSE] = monitor.stop
+        return app
 
     return make
 
 
-def _newest(uri: str) -> Newest:
+def _log(uri: str) -> Log | None:
+    if not uri:
+        return None
     from monitoring.prediction_log import open_log
 
-    return open_log(uri).newest
+    return open_log(uri)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Serve until SIGTERM or Ctrl-C."""
 
     def serve(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
-        make = monitor_of(args)
+        make = app_of(args)
         print(f"monitoring on http://{args.host}:{args.port}", flush=True)
-        Application(make, host=args.host, port=args.port).run()
+        Application(make, host=args.host, port=args.port, threads=THREADS).run()
         return {}, 0
 
     return cli.run(serve, build_parser(), argv)

@@ -108,13 +108,11 @@ class Watcher:
     def _tell_kind(self) -> None:
         with self._lock:
             version = self._version()
-            if version is None or not version.proven or version.kind is not None:
-                return
-            rows = version.kind_rows()
-        told = served.tell_kind(rows, self.config)
-        with self._lock:
-            if version.proven:
-                version.kind = told
+            rows = version.kind_rows() if version else []
+        if version and rows:
+            told = served.tell_kind(rows, self.config)
+            with self._lock:
+                version.take_kind(told)
 
     def _look_ahead(self) -> None:
         with self._lock:
