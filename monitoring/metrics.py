@@ -57,6 +57,7 @@ SERVICE: Final = (
     Metric("driftloop_spool_records", "gauge", "Records not yet taken by mongodb or monitor", ("consumer",)),
     Metric("driftloop_spool_oldest_seconds", "gauge", "Age of the oldest of them", ("consumer",)),
     Metric("driftloop_spool_bytes", "gauge", "Bytes of the spool on the disk"),
+    Metric("driftloop_lost_records_total", "counter", "Records that could not be written to the spool: the disk is full or failing"),
 )
 MONITOR: Final = (
     Metric("driftloop_monitor_records_total", "counter", "Records taken in, each id once; kind is prediction, label or rejected", ("stream", "kind")),
@@ -106,6 +107,7 @@ class ServiceMetrics:
         self.spool_records = _gauge("driftloop_spool_records", self.registry)
         self.spool_oldest_seconds = _gauge("driftloop_spool_oldest_seconds", self.registry)
         self.spool_bytes = _gauge("driftloop_spool_bytes", self.registry)
+        self.lost_records = _counter("driftloop_lost_records_total", self.registry)
 
     def text(self) -> bytes:
         """What `/metrics` answers, of type `CONTENT_TYPE`."""

@@ -73,6 +73,7 @@ SERVICE = Dashboard(
         ),
         Panel("Spool: waiting records", "Records that MongoDB or the monitor has not yet taken.", (("driftloop_spool_records", "{{consumer}}"),), low=0),
         Panel("Spool: oldest record", "The alert SpoolGrowing fires over two minutes.", (("driftloop_spool_oldest_seconds", "{{consumer}}"),), unit="s", low=0),
+        Panel("Spool: lost records", "They could not be written since the service began: a full disk.", (("driftloop_lost_records_total", "lost"),), low=0),
         Panel("Spool: room taken", "Bytes on the disk.", (("driftloop_spool_bytes", "spool"),), unit="bytes", low=0),
         Panel(
             "Memory", "Of the two services' processes.", (('process_resident_memory_bytes{job=~"prediction_service|monitor"}', "{{job}}"),), unit="bytes", low=0

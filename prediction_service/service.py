@@ -161,6 +161,7 @@ class PredictionService:
                     LOG.error("records are lost: %s", exc)
                 self.lost += len(records)
                 self.log_error = str(exc)
+            self.metrics.lost_records.inc(len(records))
             return False
         self.log_error = ""
         return True

@@ -311,6 +311,7 @@ def test_a_full_disk_does_not_stop_predictions_but_labels_are_not_acknowledged(c
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, before)
     assert (health["status"], health["log"]["lost_records"]) == ("degraded", 3)
+    assert "driftloop_lost_records_total 3.0" in client.get("/metrics").text
     assert client.post("/predict", json=row()).status_code == 200
     assert client.get("/health").json["status"] == "ok"
     assert len(logged(tmp_path)) == 2
