@@ -149,7 +149,7 @@ class ToMonitor:
             raise AwayError(f"the monitor at {self._url} does not answer in time", slow=isinstance(exc, requests.ReadTimeout)) from exc
         except requests.RequestException as exc:
             raise AwayError(f"the monitor at {self._url} cannot be reached") from exc
-        if answer.ok:
+        if answer.status_code in {200, 202, 204}:
             return []
         said = _error_of(answer)
         if answer.status_code not in _FAULTS or said is None:

@@ -69,8 +69,10 @@ class Lane(threading.Thread):
                 continue
             wait_s, self._most = FIRST_WAIT_S, min(2 * self._most, cursors.BATCH_RECORDS)
             self._say("")
-            if not moved and self._stopping.wait(POLL_S):
-                return
+            if not moved:
+                if self._stopping.is_set():
+                    return
+                self._stopping.wait(POLL_S)
 
     def _ship(self) -> bool:
         batch = self._reader.read(records=self._most)
