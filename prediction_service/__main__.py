@@ -1,4 +1,4 @@
-"""Serve predictions, and log each into a local spool.
+"""Serve predictions under gunicorn, one worker process with threads, and log each into a local spool.
 
     python -m prediction_service --streams elec --torchserve_url http://127.0.0.1:8080 --spool .driftloop/spool
     python -m prediction_service --streams elec,taxi --torchserve_url http://127.0.0.1:8080 --spool .driftloop/spool \\
@@ -14,6 +14,7 @@ import argparse
 import errno
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -42,8 +43,9 @@ def build_parser() -> cli.Parser:
 def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """Serve until SIGTERM or Ctrl-C."""
     from monitoring import config
+    from monitoring.web import Application
     from prediction_service import references
-    from prediction_service.serve import Application
+    from prediction_service.app import create_app
     from prediction_service.settings import Settings
 
     known = config.load(args.streams_file or None)
@@ -67,7 +69,7 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
         look_every_s=args.look_every_ms / 1000,
     )
     print(f"serving {', '.join(names)} on http://{args.host}:{args.port}", flush=True)
-    Application(settings, host=args.host, port=args.port, threads=args.threads).run()
+    Application(partial(create_app, settings), host=args.host, port=args.port, threads=args.threads).run()
     return {}, 0
 
 

@@ -1,4 +1,4 @@
-"""The Flask app of the prediction service: routes, strict bodies, JSON errors, metrics. `serve` runs it under gunicorn.
+"""The Flask app of the prediction service: routes, strict bodies, JSON errors, metrics. `monitoring.web` runs it under gunicorn.
 
     POST /predict       answers to one row or a list          GET /health        the process is alive; what the log says
     POST /labels        labels of earlier predictions, by id  GET /ready         who answers for each stream
@@ -19,6 +19,7 @@ from werkzeug.exceptions import HTTPException
 
 from monitoring.metrics import CONTENT_TYPE, ServiceMetrics
 from monitoring.spool import Spool
+from monitoring.web import CLOSE
 from prediction_service import body, openapi
 from prediction_service.body import RequestError
 from prediction_service.model import ServedModel
@@ -33,7 +34,7 @@ WORDS = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "
 
 
 def create_app(settings: Settings) -> Flask:
-    """The app with its spool opened and its background thread started; `app.extensions["close"]()` ends both."""
+    """The app with its spool opened and its background thread started; `app.extensions[CLOSE]()` ends both."""
     metrics = ServiceMetrics()
     streams = {
         name: ServedStream(config, ServedModel(settings.torchserve_url, config, timeout_s=settings.model_timeout_s), settings.fallbacks[name])
@@ -54,7 +55,7 @@ def create_app(settings: Settings) -> Flask:
         if spool is not None:
             spool.close()
 
-    app.extensions["close"] = close
+    app.extensions[CLOSE] = close
     return app
 
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 import requests
 from prediction_fixtures import ELEC, ROOT, STREAMS, StandIn, row, running, some_reference, some_settings, wait_for
-from serving_fixtures import HANDLER, model_store, torchserve
+from serving_fixtures import HANDLER
 
 from driftloop import reference, tracking
 from driftloop.archive import build_mar
@@ -27,8 +27,6 @@ from elec_model import ElecModel
 from monitoring.cursors import Reader
 from prediction_service import references
 from prediction_service.app import create_app
-
-__all__ = ["model_store", "torchserve"]  # fixtures
 
 CLIENTS = 8
 
