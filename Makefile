@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 EXPERIMENT ?= elec
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all lint ui figures bench backtest policies pictures readme lock clean
+.PHONY: help setup run test test-all lint ui figures bench backtest policies monitor pictures readme lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -22,6 +22,10 @@ $(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -c requirements.lock
 	@touch $@
 
+$(VENV)/monitor.stamp: requirements-monitoring.txt requirements-embedded.txt $(VENV)/run.stamp
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-monitoring.txt -r requirements-embedded.txt -c requirements.lock
+	@touch $@
+
 setup: $(VENV)/run.stamp ## the environment, in .venv
 
 run: $(VENV)/run.stamp ## the whole lifecycle on ELEC; then `make ui` shows it
@@ -35,6 +39,9 @@ bench: $(VENV)/run.stamp ## scoring through TorchServe, beside the original's wa
 
 backtest: $(VENV)/run.stamp ## ELEC under every retraining policy; which to choose
 	$(BIN)/python backtest.py --mlflow_experiment_name $(EXPERIMENT) --jobs 2 --plot backtest.png
+
+monitor: $(VENV)/monitor.stamp ## the services around the model, on a replay of ELEC; Ctrl-C ends them
+	$(BIN)/python -m monitoring.local
 
 policies: $(VENV)/run.stamp ## the policies compared, as benchmarks/policies.md shows them
 	$(BIN)/python -m benchmarks.policies

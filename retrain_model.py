@@ -23,6 +23,7 @@ def build_parser() -> cli.Parser:
     cli.add_training_flags(parser, total_trials=8, what="sets of parameters to try with Ax, the documented defaults first; at least 1")
     cli.add_retrain_flags(parser)
     parser.add_argument("--until_row", type=cli.whole(0), default=0, help="first row that must not be seen; 0: the row after the drifted block")
+    parser.add_argument("--until_time", default="", help="the same as a time, 2020-04-01T07:30:00Z: no row from then on is seen; empty: --until_row says it")
     cli.add_tracking_flags(parser, registers=True, base=True)
     cli.add_serving_flags(parser, starts=False)
     cli.add_data_flags(parser)
@@ -37,7 +38,7 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     from driftloop.deployment import champion, find_cause, promote_winner
     from driftloop.retrain import retrain
     from driftloop.serving import check_server
-    from driftloop.work import base_model, open_work, retrain_plan
+    from driftloop.work import base_model, open_work, retrain_plan, until_row
     from learner import ELEC
 
     plan = retrain_plan(args)
@@ -45,9 +46,10 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     if args.torchserve_url:
         check_server(url=args.torchserve_url, ports=None)
     opened = open_work(args, ELEC)
+    until = until_row(opened.stream, args)
     base = base_model(opened, args)
     served = champion(opened, base, name=args.register_model_name)
-    cause = find_cause(opened, base, served, until_row=args.until_row)
+    cause = find_cause(opened, base, served, until_row=until)
     record, winner = retrain(opened.store, ELEC, opened.stream, served, cause=cause, plan=plan, parent_run_id=base.run_id)
     if winner is not None:
         record = replace(record, version=promote_winner(opened, args, winner, reason=record.decision).version)

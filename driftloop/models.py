@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from driftloop import baselines, runs, tracking
+from driftloop import baselines, reference, runs, tracking
 from driftloop.errors import DataError, TrackingError
 from driftloop.streams import Stream
 from driftloop.training import Fitted, Learner, Span
@@ -46,7 +46,7 @@ def log_fit(fitted: Fitted) -> None:
 
 
 def record(fitted: Fitted, *, learner: Learner, stream: Stream, run_id: str) -> KnownModel:
-    """Log a winner to the active run: parameters, network and MLflow model."""
+    """Log a winner to the active run: parameters, network, MLflow model and training reference."""
     log_fit(fitted)
     majority = baselines.majority_class(stream.labels[slice(*fitted.trained)])
     card = {
@@ -67,6 +67,8 @@ def record(fitted: Fitted, *, learner: Learner, stream: Stream, run_id: str) -> 
         requirements=[f"{name}=={installed(name).split('+')[0]}" for name in NEEDED],
         code=learner.model_file,
     )
+    newest = predict(fitted.model, stream, reference.first_row(fitted.trained), fitted.trained[1])
+    reference.log(reference.of_classifier(stream, fitted.trained, newest, run_id=run_id))
     tracking.set_tags({"driftloop.has_model": "true", "driftloop.model_uri": uri})
     return KnownModel(fitted.model, fitted.params, fitted.trained, majority, card, run_id, uri)
 

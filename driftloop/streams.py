@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
 
@@ -90,6 +91,26 @@ def load(
         return _stream(table, source, target=target, time_column=time_column, features=features, bad_rows=bad_rows)
     except DataError as exc:
         raise DataError(f"{source}: {exc}") from exc
+
+
+def row_at(stream: Stream, time: str) -> int:
+    """The first row of a stream whose time is not before an ISO time; the number of rows when there is none.
+
+    A time with a zone is turned to UTC, as the stream's own times are.
+
+    >>> row_at(load(), "1996-05-07T12:15:00.000Z"), row_at(load(), "1996-05-07"), row_at(load(), "2100-01-01T00:00Z")
+    (25, 0, 45312)
+
+    Raises:
+        SettingsError: the text is no time of the years 1678 to 2261, which are all that nanoseconds reach.
+    """
+    try:
+        when = datetime.fromisoformat(time)
+        when = when.astimezone(UTC).replace(tzinfo=None) if when.tzinfo else when
+        found = pd.Timestamp(when).as_unit("ns").to_datetime64()
+    except (ValueError, OverflowError) as exc:  # pandas' OutOfBoundsDatetime is a ValueError
+        raise SettingsError(f"{time!r} is not a time: write it as 2020-04-01T07:30:00Z") from exc
+    return int(np.searchsorted(stream.times, found, side="left"))
 
 
 def _stream(table: tables.Table, source: Path, *, target: str | None, time_column: str | None, features: Sequence[str] | None, bad_rows: str) -> Stream:

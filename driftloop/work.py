@@ -12,7 +12,7 @@ from typing import Any
 from tqdm import tqdm
 
 from driftloop import base, cli, models, runs, streams, tracking, tuning
-from driftloop.errors import NoBaseRunError
+from driftloop.errors import NoBaseRunError, SettingsError
 from driftloop.models import KnownModel
 from driftloop.retrain import RetrainPlan
 from driftloop.settings import DEFAULT_PARAMS, RETRAIN_PARAMS
@@ -68,6 +68,22 @@ def retrain_plan(args: argparse.Namespace) -> RetrainPlan:
     """How the flags want a challenger found and judged."""
     train = train_plan(args, total_trials=args.total_trials, start=RETRAIN_PARAMS)
     return RetrainPlan(train, judge_rows=args.judge_rows, validation_rows=args.validation_rows, alpha=args.judge_alpha)
+
+
+def until_row(stream: Stream, args: argparse.Namespace) -> int:
+    """The first row that a retrain must not see, of --until_row or --until_time; 0: no flag says.
+
+    Raises:
+        SettingsError: both flags are given, or the time is none or lies before the stream's first rows.
+    """
+    if not args.until_time:
+        return int(args.until_row)
+    if args.until_row:
+        raise SettingsError(f"--until_row {args.until_row} and --until_time {args.until_time} are given: give one of them")
+    row = streams.row_at(stream, args.until_time)
+    if not row:
+        raise SettingsError(f"--until_time is {args.until_time}: the stream has no row before it; it begins at {str(stream.times[0])[:19]}")
+    return row
 
 
 def ports(args: argparse.Namespace) -> Ports | None:

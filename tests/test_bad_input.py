@@ -163,6 +163,10 @@ def test_a_retrain_refuses_rows_it_cannot_have(refused: Refused, drifting_csv: P
     flags = (*data_flags(drifting_csv), "--mlflow_experiment_name", EXPERIMENT, "--total_trials", "1")
     assert "--until_row is 601" in refused(2, "retrain_model", *flags, "--until_row", 601)
     assert "--until_row is 400" in refused(2, "retrain_model", *flags, "--until_row", 400)
+    assert "no row before it" in refused(2, "retrain_model", *flags, "--until_time", "2023-12-31T23:00:00Z")
+    assert "give one of them" in refused(2, "retrain_model", *flags, "--until_time", "2024-01-12", "--until_row", 500)
+    for wrong in ("now", "2024-13-01", "9999-01-01", "5"):
+        assert f"'{wrong}' is not a time" in refused(2, "retrain_model", *flags, "--until_time", wrong)
     assert "--validation_rows" in refused(2, "retrain_model", *flags, "--validation_rows", 5000)
 
 

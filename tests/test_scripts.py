@@ -295,8 +295,8 @@ def retrained(deployed: Deployed, workshop: Workshop) -> dict[str, Any]:
     return retrain_until_580(workshop, deployed, "once")
 
 
-def retrain_until_580(workshop: Workshop, deployed: Deployed, name: str, *more: object) -> dict[str, Any]:
-    fixed = ("--until_row", 580, "--max_epochs", 10, "--base_run_id", deployed.base["run_id"], *RETRAIN, "--json")
+def retrain_until_580(workshop: Workshop, deployed: Deployed, name: str, *more: object, until: tuple[str, object] = ("--until_row", 580)) -> dict[str, Any]:
+    fixed = (*until, "--max_epochs", 10, "--base_run_id", deployed.base["run_id"], *RETRAIN, "--json")
     return ended_well(workshop.run("retrain_model", *deployed.flags, *fixed, "--register_model_name", name, *more)).result
 
 
@@ -309,6 +309,11 @@ def figures(result: dict[str, Any]) -> dict[str, Any]:
 
 def test_the_same_seed_gives_the_same_retrain(deployed: Deployed, workshop: Workshop, retrained: dict[str, Any]) -> None:
     assert figures(retrain_until_580(workshop, deployed, "twice")) == figures(retrained)
+
+
+def test_the_last_row_may_be_named_by_the_time_of_the_next(deployed: Deployed, workshop: Workshop, retrained: dict[str, Any]) -> None:
+    by_time = retrain_until_580(workshop, deployed, "by time", until=("--until_time", "2024-01-13T04:00:00.000+02:00"))
+    assert figures(by_time) == figures(retrained)
 
 
 def test_a_retrain_sees_no_row_from_the_drift_on(deployed: Deployed, workshop: Workshop, retrained: dict[str, Any], tmp_path: Path) -> None:

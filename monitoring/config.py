@@ -1,0 +1,187 @@
+"""The streams that the services know: their features and ranges, what is measured, and when it is bad.
+
+They stand in streams.yaml beside this file, or in one of your own:
+
+    elec:
+      task: classification            # or regression
+      kpi: accuracy                   # or mae
+      model: drift_model              # the registered model
+      labels: [0, 1]                  # classification only
+      block_size: 48                  # labelled rows that are judged together
+      threshold: 0.8                  # the worst KPI that is good enough
+      alpha: 0.05                     # false-alarm rate of each verdict
+      fallback_by: [period]           # features that the fallback looks its answer up by
+      features:
+        period: {low: 0, high: 1}                          # what lies outside is refused
+        zone: {low: 1, high: 265, categorical: true}       # whole numbers only
+        wind: {low: 0, high: 90, required: false}          # may be null
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import yaml
+
+from driftloop.errors import SettingsError
+
+BUNDLED: Final = Path(__file__).with_name("streams.yaml")
+STREAM_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
+FEATURE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
+TASK_OF_KPI: Final = {"accuracy": "classification", "mae": "regression"}
+MOST_CATEGORIES: Final = 100_000
+MOST_BLOCK_ROWS: Final = 10_000
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One input of a model: a number in `low`..`high`, both included; null where it is not `required`.
+
+    A categorical feature is a whole number in that range.
+
+    >>> zone = Feature("zone", low=1, high=3, categorical=True)
+    >>> zone.categories, zone.fault(2), zone.fault(2.5), zone.fault(7), zone.fault(None), zone.fault("2")
+    ((1, 2, 3), '', 'unknown_category', 'unknown_category', 'missing', 'not_a_number')
+    """
+
+    name: str
+    low: float
+    high: float
+    categorical: bool = False
+    required: bool = True
+
+    @property
+    def categories(self) -> tuple[int, ...] | None:
+        """The values that a categorical feature takes; None for the others."""
+        return tuple(range(int(self.low), int(self.high) + 1)) if self.categorical else None
+
+    def fault(self, value: object) -> str:
+        """What is wrong with a value, as one of `events.REASONS`; "" when nothing is."""
+        if value is None:
+            return "missing" if self.required else ""
+        if type(value) not in {int, float}:  # a bool is an int, but no number that anybody measured
+            return "not_a_number"
+        if isinstance(value, float) and not math.isfinite(value):
+            return "not_a_number"
+        inside = self.low <= value <= self.high  # type: ignore[operator]
+        if self.categorical:
+            return "" if inside and value == int(value) else "unknown_category"  # type: ignore[call-overload]
+        return "" if inside else "out_of_range"
+
+
+@dataclass(frozen=True)
+class StreamConfig:
+    """One stream, as the module says; `threshold` is a lower bound of an accuracy, an upper one of an error."""
+
+    name: str
+    task: Literal["classification", "regression"]
+    kpi: Literal["accuracy", "mae"]
+    model: str
+    features: tuple[Feature, ...]
+    block_size: int
+    threshold: float
+    fallback_by: tuple[str, ...]
+    alpha: float = 0.05
+    labels: tuple[int | str, ...] = ()  # of classification, in the order of the probabilities
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The features' names, in the model's order."""
+        return tuple(feature.name for feature in self.features)
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether a larger KPI is a better one."""
+        return self.kpi == "accuracy"
+
+
+def load(path: str | PathLike[str] | None = None) -> dict[str, StreamConfig]:
+    """The streams of a YAML file, by name; without one the bundled two.
+
+    Raises:
+        SettingsError: the file cannot be read, or a setting is unknown, missing or outside what it may be; the message says which.
+
+    >>> streams = load()
+    >>> streams["elec"].feature_names[:2], streams["taxi"].higher_is_better
+    (('period', 'nswprice'), False)
+    """
+    source = BUNDLED if path is None else Path(path)
+    try:
+        found = yaml.safe_load(source.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
+        raise SettingsError(f"streams {source}: {' '.join(str(exc).split())}: give a YAML file as {BUNDLED.name} is") from exc
+    if not isinstance(found, dict) or not found:
+        raise SettingsError(f"streams {source}: holds no streams: give a YAML file as {BUNDLED.name} is")
+    try:
+        return {name: _stream(name, settings) for name, settings in found.items()}
+    except SettingsError as exc:
+        raise SettingsError(f"streams {source}: {exc}") from exc
+
+
+def _stream(name: Any, settings: Any) -> StreamConfig:
+    _demand(isinstance(name, str) and STREAM_NAME.fullmatch(name), f"stream {name!r}: a name is lower-case letters, digits and _, at most 40")
+    where = f"stream {name}"
+    given = _known(settings, StreamConfig, where)
+    _demand(isinstance(given["features"], dict) and given["features"], f"{where}: features must map each name to its range")
+    features = tuple(_feature(feature, limits, where) for feature, limits in given["features"].items())
+    names = {feature.name for feature in features}
+    _demand(
+        [given["kpi"], given["task"]] in [list(pair) for pair in TASK_OF_KPI.items()],
+        f"{where}: kpi {given['kpi']!r} with task {given['task']!r}: give one of {TASK_OF_KPI}",
+    )
+    _demand(isinstance(given["model"], str) and given["model"], f"{where}: model must name a registered model")
+    _demand(type(given["block_size"]) is int and 1 <= given["block_size"] <= MOST_BLOCK_ROWS, f"{where}: block_size must be 1 to {MOST_BLOCK_ROWS}")
+    _demand(0 < _number(given["alpha"], f"{where}: alpha") < 1, f"{where}: alpha must lie between 0 and 1")
+    highest = 1.0 if given["task"] == "classification" else math.inf
+    _demand(0 < _number(given["threshold"], f"{where}: threshold") < highest, f"{where}: threshold must be above 0, and of an accuracy under 1")
+    fallback_by, labels = _plain(given["fallback_by"], f"{where}: fallback_by"), _plain(given["labels"], f"{where}: labels")
+    _demand(set(fallback_by) <= names, f"{where}: fallback_by must list features of the stream")
+    enough = len(labels) >= 2 if given["task"] == "classification" else not labels
+    _demand(enough, f"{where}: labels must be two or more different values for classification, none for regression")
+    return StreamConfig(**{**given, "name": name, "features": features, "fallback_by": tuple(fallback_by), "labels": tuple(labels)})
+
+
+def _feature(name: Any, limits: Any, where: str) -> Feature:
+    _demand(isinstance(name, str) and FEATURE_NAME.fullmatch(name), f"{where}: feature {name!r}: a name is letters, digits and _, at most 60")
+    where = f"{where}: feature {name}"
+    given = _known(limits, Feature, where)
+    low, high = _number(given["low"], f"{where}: low"), _number(given["high"], f"{where}: high")
+    _demand(low < high, f"{where}: low {low:g} must be under high {high:g}")
+    _demand(all(isinstance(given[key], bool) for key in ("categorical", "required")), f"{where}: categorical and required are true or false")
+    if given["categorical"]:
+        _demand(low == int(low) and high == int(high) and high - low < MOST_CATEGORIES, f"{where}: categories are whole numbers, at most {MOST_CATEGORIES}")
+    return Feature(name, low, high, categorical=given["categorical"], required=given["required"])
+
+
+def _known(settings: Any, cls: type, where: str) -> dict[str, Any]:
+    """The settings with defaults filled in, when all and only the class's are there."""
+    _demand(isinstance(settings, Mapping), f"{where}: settings are missing")
+    wanted = {field.name: field.default for field in fields(cls) if field.name != "name"}
+    unknown, missing = set(settings) - set(wanted), {key for key, default in wanted.items() if default is MISSING} - set(settings)
+    _demand(not unknown, f"{where}: unknown setting {', '.join(sorted(map(str, unknown)))}; known are {', '.join(sorted(wanted))}")
+    _demand(not missing, f"{where}: {', '.join(sorted(missing))} is missing")
+    return {**wanted, **settings}
+
+
+def _plain(values: Any, what: str) -> list[Any]:
+    """A list of different texts, or of different whole numbers."""
+    kinds = {type(value) for value in values} if isinstance(values, list | tuple) else {list}
+    _demand(len(kinds) <= 1 and kinds <= {int, str}, f"{what} must be a list of whole numbers, or of texts")
+    _demand(len(set(values)) == len(values), f"{what} holds a value twice")
+    return list(values)
+
+
+def _number(value: Any, what: str) -> float:
+    _demand(type(value) in {int, float} and math.isfinite(value), f"{what} must be a number, not {value!r}")
+    return float(value)
+
+
+def _demand(met: Any, message: str) -> None:
+    if not met:
+        raise SettingsError(message)

@@ -1,0 +1,313 @@
+"""The records that a prediction service writes, and what may stand in them.
+
+    prediction   a row, what the model said to it, and what the fallback would have said
+    label        the truth about an earlier prediction, by its id
+    rejected     a row that was refused, and why, in a fixed few words
+
+A record is a JSON object whose `kind` says which of the three it is. The dataclasses below are the same with
+checked contents: `from_json` refuses whatever a database could take for more than a name or a value ($ at the
+start, dots in names, NUL, lone surrogates), and every number that is not finite.
+
+>>> label = from_json({"kind": "label", "id": "a1", "stream": "elec", "label": 1, "labelled_at": "2020-04-01T07:30:00.000Z"})
+>>> label.key, label.label
+('elec/a1', 1)
+>>> from_json(label.as_json()) == label
+True
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from driftloop.errors import DataError
+
+Value = str | int | float  # a class label or a number
+REASONS = ("missing", "not_a_number", "out_of_range", "unknown_category", "unknown_feature", "too_old", "schema")
+LONGEST_TEXT = 200  # characters
+MOST_FEATURES = 1000
+YEARS = (1900, 2199)  # wide enough for any stream, and far from the ends of what dates can hold
+INT64 = 2**63  # numbers outside -INT64..INT64-1 do not fit into BSON
+
+_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
+_STREAM = re.compile(r"[A-Za-z0-9_-]{1,50}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class _Event:
+    """What all records share."""
+
+    kind: ClassVar[str]
+
+    id: str  # 1..100 of [A-Za-z0-9._:-], unique within its stream
+    stream: str  # 1..50 of [A-Za-z0-9_-]
+
+    @property
+    def key(self) -> str:
+        """The document's `_id` in MongoDB: the same record always has the same."""
+        return f"{self.stream}/{self.id}"
+
+    def as_json(self) -> dict[str, Any]:
+        """The record as JSON values."""
+        return {"kind": self.kind, **{name: getattr(self, name) for name in _NAMES[self.kind]}}
+
+
+@dataclass(frozen=True)
+class Prediction(_Event):
+    """A row that was answered. Times are RFC 3339 in UTC with milliseconds, as `time_text` writes them."""
+
+    kind = "prediction"
+
+    time: str  # of the row; `served_at` when the row has none
+    served_at: str
+    model: str  # registered name
+    version: str
+    features: dict[str, float | None]
+    prediction: Value
+    probability: float | None  # of the predicted class; None for a number and for the fallback
+    probabilities: list[float] | None  # in the order of the stream's labels
+    baseline: Value | None  # what the fallback predicts for this row
+    fallback: str  # "", or why the fallback answered
+    latency_ms: float
+
+
+@dataclass(frozen=True)
+class Label(_Event):
+    """The truth about the prediction with this id."""
+
+    kind = "label"
+
+    label: Value
+    labelled_at: str
+
+
+@dataclass(frozen=True)
+class Rejected(_Event):
+    """A row that was refused; `reason` is one of REASONS."""
+
+    kind = "rejected"
+
+    served_at: str
+    reason: str
+
+
+Record = Prediction | Label | Rejected
+_KINDS: dict[str, type[Record]] = {made.kind: made for made in (Prediction, Label, Rejected)}
+_NAMES = {kind: tuple(field.name for field in fields(made)) for kind, made in _KINDS.items()}
+
+
+def from_json(value: object) -> Record:
+    """The record that a JSON object holds.
+
+    Raises:
+        DataError: it is none of the three kinds, a field is missing or unknown, or holds what it must not.
+
+    >>> from_json({"kind": "label", "id": "a", "stream": "elec", "label": {"$gt": ""}, "labelled_at": "2020-04-01T07:30:00.000Z"})
+    Traceback (most recent call last):
+    ...
+    driftloop.errors.DataError: record 'a': label must be a text or a finite number
+    """
+    if not isinstance(value, Mapping):
+        raise DataError("a record must be a JSON object")
+    kind = value.get("kind")
+    made = _KINDS.get(kind) if isinstance(kind, str) else None
+    if made is None:
+        raise DataError(f"a record's kind must be one of {', '.join(_KINDS)}")
+    known = _NAMES[made.kind]
+    if len(value) != len(known) + 1 or not all(name in value for name in known):
+        missing, unknown = set(known) - set(value), set(value) - set(known) - {"kind"}
+        raise DataError(f"record of kind {made.kind}: missing {_listed(missing)}; unknown {_listed(unknown)}")
+    try:
+        return made(**{name: _CHECKS[name](value[name]) for name in known})
+    except _FieldError:
+        raise DataError(_complaint(value, known)) from None
+
+
+def check_id(value: object) -> str:
+    """The id, if it may be one.
+
+    Raises:
+        DataError: it is not 1 to 100 characters of letters, digits, dot, underscore, colon and hyphen.
+    """
+    return _checked("id", value)
+
+
+def new_id() -> str:
+    """An id for a row that came without one: 32 hexadecimal digits at random."""
+    return uuid.uuid4().hex
+
+
+def key_of(stream: str, id: str) -> str:
+    """The `_id` of a record's document.
+
+    >>> key_of("elec", "a1")
+    'elec/a1'
+    """
+    return f"{stream}/{id}"
+
+
+def now() -> str:
+    """The time, as records hold it."""
+    return time_text(datetime.now(UTC))
+
+
+def time_text(when: datetime) -> str:
+    """A time as records hold it: RFC 3339 in UTC, cut to milliseconds.
+
+    >>> time_text(datetime(2020, 4, 1, 7, 30, tzinfo=UTC))
+    '2020-04-01T07:30:00.000Z'
+    """
+    when = when.astimezone(UTC)
+    return f"{when.isoformat(timespec='milliseconds')[:-6]}Z"
+
+
+def parse_time(text: object) -> datetime:
+    """The time that an RFC 3339 text names, in UTC; it must say its offset.
+
+    Raises:
+        DataError: it is no such text, or no such time.
+
+    >>> time_text(parse_time("2020-04-01T09:30:00+02:00"))
+    '2020-04-01T07:30:00.000Z'
+    """
+    return _parsed(_checked("time", text))
+
+
+def _checked(name: str, value: object) -> Any:
+    try:
+        return _CHECKS[name](value)
+    except _FieldError as exc:
+        raise DataError(f"{name} {exc}") from None
+
+
+class _FieldError(ValueError):
+    """What a field must be."""
+
+
+def _complaint(value: Mapping[str, object], known: tuple[str, ...]) -> str:
+    for name in known:
+        try:
+            _CHECKS[name](value[name])
+        except _FieldError as exc:
+            return f"record {value['id']!a:.110}: {name} {exc}"
+    raise AssertionError("a field that was refused is now accepted")
+
+
+def _listed(names: set[Any]) -> str:
+    return ", ".join(sorted(f"{name!a:.50}" for name in names)[:5]) or "nothing"
+
+
+def _id(value: object) -> str:
+    if not isinstance(value, str) or not _ID.fullmatch(value):
+        raise _FieldError("must be 1 to 100 characters of A-Z a-z 0-9 . _ : -")
+    return value
+
+
+def _stream(value: object) -> str:
+    if not isinstance(value, str) or not _STREAM.fullmatch(value):
+        raise _FieldError("must be 1 to 50 characters of A-Z a-z 0-9 _ -")
+    return value
+
+
+def _time(value: object) -> str:
+    if not isinstance(value, str) or not _TIME.fullmatch(value):
+        raise _FieldError("must be an RFC 3339 time with its offset, as 2020-04-01T07:30:00.000Z")
+    try:
+        when = _parsed(value)
+    except (ValueError, OverflowError):
+        raise _FieldError("is no time that exists") from None
+    if not YEARS[0] <= when.year <= YEARS[1]:
+        raise _FieldError(f"must lie in the years {YEARS[0]} to {YEARS[1]}")
+    return time_text(when)
+
+
+def _parsed(text: str) -> datetime:
+    return datetime.fromisoformat(text.upper()).astimezone(UTC)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or len(value) > LONGEST_TEXT or value[:1] == "$" or _CONTROL.search(value):
+        raise _FieldError(f"must be a text of at most {LONGEST_TEXT} characters without control characters, not starting with $")
+    return value
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_TEXT or value[0] == "$" or "." in value or _CONTROL.search(value):
+        raise _FieldError(f"must have names of 1 to {LONGEST_TEXT} characters without dots and control characters, not starting with $")
+    return value
+
+
+def _number(value: object) -> float:
+    if isinstance(value, int) and not isinstance(value, bool) and -INT64 <= value < INT64:
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    raise _FieldError("must be a finite number")
+
+
+def _value(value: object) -> Value:
+    if isinstance(value, str):
+        return _text(value)
+    try:
+        return _number(value)
+    except _FieldError:
+        raise _FieldError("must be a text or a finite number") from None
+
+
+def _share(value: object) -> float:
+    number = _number(value)
+    if not 0 <= number <= 1:
+        raise _FieldError("must be in 0..1")
+    return number
+
+
+def _features(value: object) -> dict[str, float | None]:
+    if not isinstance(value, Mapping) or len(value) > MOST_FEATURES:
+        raise _FieldError(f"must be an object of at most {MOST_FEATURES} numbers or nulls")
+    return {_name(name): None if number is None else _number(number) for name, number in value.items()}
+
+
+def _shares(value: object) -> list[float]:
+    if not isinstance(value, list) or len(value) > MOST_FEATURES:
+        raise _FieldError(f"must be null or a list of at most {MOST_FEATURES} numbers in 0..1")
+    return [_share(one) for one in value]
+
+
+def _latency(value: object) -> float:
+    number = _number(value)
+    if number < 0:
+        raise _FieldError("must be at least 0")
+    return number
+
+
+def _reason(value: object) -> str:
+    if value not in REASONS:
+        raise _FieldError(f"must be one of {', '.join(REASONS)}")
+    return str(value)
+
+
+_CHECKS: dict[str, Any] = {
+    "id": _id,
+    "stream": _stream,
+    "time": _time,
+    "served_at": _time,
+    "labelled_at": _time,
+    "model": _text,
+    "version": _text,
+    "features": _features,
+    "prediction": _value,
+    "probability": lambda value: None if value is None else _share(value),
+    "probabilities": lambda value: None if value is None else _shares(value),
+    "baseline": lambda value: None if value is None else _value(value),
+    "fallback": _text,
+    "latency_ms": _latency,
+    "label": _value,
+    "reason": _reason,
+}

@@ -1,0 +1,109 @@
+"""Bring labels from a CSV file to the predictions that they belong to.
+
+    python -m monitoring.labels --stream elec --file labels.csv --spool .driftloop/spool
+
+The file has the columns id and label, and may have labelled_at (RFC 3339; else now). The labels go into the spool, as those of
+`POST /labels` do; the shipper joins them into the log by their id and sends them to the monitor. All lines are checked first: one that is
+wrong is named, and none is taken. Giving the same file again does no harm.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import itertools
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from driftloop import cli
+from driftloop.errors import DataError, SettingsError
+from monitoring import config, events
+from monitoring.config import StreamConfig
+from monitoring.spool import Spool
+
+COLUMNS = ("id", "label")
+CHUNK = 1000  # labels that are held at once
+
+
+def read(path: Path, stream: StreamConfig, *, now: str) -> Iterator[events.Label]:
+    """The labels of a CSV file, one after the other.
+
+    Raises:
+        DataError: the file cannot be read, or a line is wrong; the message names it.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            lines = csv.DictReader(file, strict=True)
+            if missing := [name for name in COLUMNS if name not in (lines.fieldnames or ())]:
+                raise DataError(f"{path}: has no column {' and '.join(missing)}; the first line must name id and label")
+            for line in lines:
+                yield _label(line, stream, now, where=f"{path}, line {lines.line_num}")
+    except (OSError, UnicodeDecodeError, csv.Error) as exc:
+        raise DataError(f"{path}: cannot be read as CSV in UTF-8: {exc}") from exc
+
+
+def _label(line: dict[str, Any], stream: StreamConfig, now: str, *, where: str) -> events.Label:
+    try:
+        value = {
+            "kind": "label",
+            "id": line["id"],
+            "stream": stream.name,
+            "label": _value(line["label"], stream),
+            "labelled_at": line.get("labelled_at") or now,
+        }
+        record = events.from_json(value)
+    except DataError as exc:
+        raise DataError(f"{where}: {exc}") from exc
+    assert isinstance(record, events.Label)
+    return record
+
+
+def _value(text: str | None, stream: StreamConfig) -> events.Value:
+    if stream.task == "classification":
+        known = {str(one): one for one in stream.labels}
+        if text not in known:
+            raise DataError(f"the label must be one of {', '.join(known)}, not {text!a:.50}")
+        return known[text]
+    try:
+        return float(text or "")
+    except ValueError:
+        raise DataError(f"the label must be a number, not {text!a:.50}") from None
+
+
+def build_parser() -> cli.Parser:
+    """The flags of this command."""
+    parser = cli.Parser(prog="monitoring.labels", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    cli.add_switch(parser, "--json", "print the result as one JSON object on the last line of stdout, all else on stderr")
+    parser.add_argument("--stream", required=True, help="name of the stream")
+    parser.add_argument("--file", type=Path, required=True, help="CSV file with the columns id and label")
+    parser.add_argument("--spool", type=Path, default=Path(".driftloop/spool"), help="the spool's folder (default: %(default)s)")
+    parser.add_argument("--streams_file", default="", help="YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
+    return parser
+
+
+def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    """Check the file, then put its labels into the spool."""
+    streams = config.load(args.streams_file or None)
+    if args.stream not in streams:
+        raise SettingsError(f"there is no stream {args.stream!a:.50}: the streams are {', '.join(streams)}")
+    now, taken = events.now(), 0
+    for _ in read(args.file, streams[args.stream], now=now):
+        pass
+    labels = read(args.file, streams[args.stream], now=now)
+    with Spool(args.spool) as spool:
+        while chunk := [label.as_json() for label in itertools.islice(labels, CHUNK)]:
+            spool.append(chunk)
+            taken += len(chunk)
+    print(f"{taken:,} labels of {args.stream} are in the spool {args.spool}; the shipper joins them")
+    return {"stream": args.stream, "labels": taken}, 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; give its exit code."""
+    return cli.run(work, build_parser(), argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

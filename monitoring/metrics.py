@@ -1,0 +1,171 @@
+"""Every metric of the prediction service and of the monitor, declared in one place; the only module that uses prometheus_client.
+
+What is not known has no series: before the first labels there is no `driftloop_kpi`, without enough rows no p-value. So no
+metric is ever nan; a forecast of "not in sight" is +Inf. Labels are streams, features, versions and words of a fixed few, never
+ids or texts of errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
+SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric as Prometheus sees it."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One value of a gauge, with the values of its labels in the order declared."""
+
+    name: str
+    labels: tuple[str, ...]
+    value: float
+
+
+SERVICE: Final = (
+    Metric("driftloop_requests_total", "counter", "Requests answered, by HTTP status", ("route", "status")),
+    Metric("driftloop_request_seconds", "histogram", "Time to answer a request", ("route",)),
+    Metric("driftloop_predictions_total", "counter", "Rows answered; source is model or fallback", ("stream", "version", "source")),
+    Metric("driftloop_rejected_rows_total", "counter", "Rows refused, by the first thing wrong with them", ("stream", "reason")),
+    Metric("driftloop_model_up", "gauge", "1 when the model answered the last request to it", ("stream",)),
+    Metric("driftloop_spool_records", "gauge", "Records not yet taken by mongodb or monitor", ("consumer",)),
+    Metric("driftloop_spool_oldest_seconds", "gauge", "Age of the oldest of them", ("consumer",)),
+    Metric("driftloop_spool_bytes", "gauge", "Bytes of the spool on the disk"),
+    Metric("driftloop_lost_records_total", "counter", "Records that could not be written to the spool: the disk is full or failing"),
+)
+MONITOR: Final = (
+    Metric("driftloop_monitor_records_total", "counter", "Records taken in, each id once; kind is prediction, label or rejected", ("stream", "kind")),
+    Metric("driftloop_latency_seconds", "histogram", "Time the prediction service took for a row, as its records say", ("stream",)),
+    Metric("driftloop_kpi", "gauge", "KPI of the version in use on its newest labelled rows", ("stream", "version", "kpi")),
+    Metric("driftloop_kpi_lower", "gauge", "Lower end of the KPI's 95 % interval, rows taken as independent", ("stream", "version", "kpi")),
+    Metric("driftloop_kpi_upper", "gauge", "Upper end of the KPI's 95 % interval, rows taken as independent", ("stream", "version", "kpi")),
+    Metric("driftloop_kpi_threshold", "gauge", "Worst KPI that is good enough", ("stream", "kpi")),
+    Metric("driftloop_kpi_baseline", "gauge", "KPI of what costs nothing on the same rows", ("stream", "kpi", "baseline")),
+    Metric("driftloop_label_coverage", "gauge", "Share of the newest predictions whose label has come, 0..1", ("stream",)),
+    Metric("driftloop_kpi_estimated", "gauge", "KPI of the newest rows as estimated without labels", ("stream",)),
+    Metric("driftloop_kpi_estimate_error", "gauge", "Mean absolute error of such estimates so far", ("stream",)),
+    Metric("driftloop_kpi_estimate_trustworthy", "gauge", "1 when the estimate did clearly better than guessing the mean", ("stream",)),
+    Metric("driftloop_feature_distance", "gauge", "Kolmogorov-Smirnov distance of the newest rows from the training reference, 0..1", ("stream", "feature")),
+    Metric("driftloop_feature_p_value", "gauge", "Calibrated p-value of that distance, corrected for all features", ("stream", "feature")),
+    Metric("driftloop_feature_moved", "gauge", "1 when that p-value is at most alpha", ("stream", "feature")),
+    Metric("driftloop_invalid_share", "gauge", "Share of the newest rows that were refused or hold an impossible or missing value", ("stream",)),
+    Metric("driftloop_drift", "gauge", "1 while the verdict of that kind holds: performance, data, concept, both or quality", ("stream", "kind")),
+    Metric("driftloop_drift_evidence", "gauge", "Evidence against the model as a share of what an alarm takes: 1 alarms", ("stream",)),
+    Metric(
+        "driftloop_forecast_blocks",
+        "gauge",
+        "Blocks until the KPI crosses the threshold; edge early and late bound 80 %, +Inf not in sight",
+        ("stream", "edge"),
+    ),
+    Metric("driftloop_model_version", "gauge", "1 for the version that answers now", ("stream", "version")),
+    Metric("driftloop_champion_version", "gauge", "1 for the version that the registry calls champion", ("stream", "version")),
+    Metric("driftloop_last_record_timestamp_seconds", "gauge", "When the newest record of a kind came, seconds since 1970", ("stream", "kind")),
+    Metric("driftloop_blocks_total", "counter", "Labelled blocks judged", ("stream",)),
+)
+METRICS: Final = {metric.name: metric for metric in (*SERVICE, *MONITOR)}
+
+
+class ServiceMetrics:
+    """The prediction service's metrics; each attribute is used as in prometheus_client, `requests.labels("/predict", "200").inc()`.
+
+    The spool's gauges may be given functions that are asked at each scrape: `spool_bytes.set_function(spool.bytes)`.
+    """
+
+    def __init__(self) -> None:
+        self.registry = _registry()
+        self.requests = _counter("driftloop_requests_total", self.registry)
+        self.request_seconds = _histogram("driftloop_request_seconds", self.registry)
+        self.predictions = _counter("driftloop_predictions_total", self.registry)
+        self.rejected_rows = _counter("driftloop_rejected_rows_total", self.registry)
+        self.model_up = _gauge("driftloop_model_up", self.registry)
+        self.spool_records = _gauge("driftloop_spool_records", self.registry)
+        self.spool_oldest_seconds = _gauge("driftloop_spool_oldest_seconds", self.registry)
+        self.spool_bytes = _gauge("driftloop_spool_bytes", self.registry)
+        self.lost_records = _counter("driftloop_lost_records_total", self.registry)
+
+    def text(self) -> bytes:
+        """What `/metrics` answers, of type `CONTENT_TYPE`."""
+        return generate_latest(self.registry)
+
+
+class MonitorMetrics:
+    """The monitor's metrics. Gauges are asked for at each scrape, so that one whose stream, feature or version is gone is gone as well.
+
+    Args:
+        read: gives all gauges' values, as they are now.
+    """
+
+    def __init__(self, read: Callable[[], Iterable[Sample]]) -> None:
+        self.registry = _registry()
+        self.records = _counter("driftloop_monitor_records_total", self.registry)
+        self.latency_seconds = _histogram("driftloop_latency_seconds", self.registry)
+        self.blocks = _counter("driftloop_blocks_total", self.registry)
+        self.registry.register(_Gauges(read))
+
+    def text(self) -> bytes:
+        """What `/metrics` answers, of type `CONTENT_TYPE`."""
+        return generate_latest(self.registry)
+
+
+class _Gauges(Collector):
+    def __init__(self, read: Callable[[], Iterable[Sample]]) -> None:
+        self._read = read
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        return [_family(metric) for metric in MONITOR if metric.kind == "gauge"]
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        families = {metric.name: _family(metric) for metric in MONITOR if metric.kind == "gauge"}
+        for sample in self._read():
+            families[sample.name].add_metric(sample.labels, sample.value)
+        yield from (family for family in families.values() if family.samples)
+
+
+def _family(metric: Metric) -> GaugeMetricFamily:
+    return GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
+
+
+def _registry() -> CollectorRegistry:
+    disable_created_metrics()  # a second series for each counter, that nothing reads
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    return registry
+
+
+def _counter(name: str, registry: CollectorRegistry) -> Counter:
+    return Counter(name, METRICS[name].help, METRICS[name].labels, registry=registry)
+
+
+def _gauge(name: str, registry: CollectorRegistry) -> Gauge:
+    return Gauge(name, METRICS[name].help, METRICS[name].labels, registry=registry)
+
+
+def _histogram(name: str, registry: CollectorRegistry) -> Histogram:
+    return Histogram(name, METRICS[name].help, METRICS[name].labels, registry=registry, buckets=SECONDS)

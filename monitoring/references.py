@@ -1,0 +1,79 @@
+"""Where the monitor has training references and the champion's version from: MLflow's registry, or a folder."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from driftloop import reference
+from driftloop.reference import Reference
+
+if TYPE_CHECKING:
+    from driftloop import tracking
+
+
+class Folder:
+    """The reference in <folder>/<stream>, for every version of the stream's model; nobody knows a champion."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def find(self, stream: str, model: str, version: str) -> Reference:
+        """The reference of a version.
+
+        Raises:
+            DataError: it is not there, or cannot be read.
+        """
+        return reference.read(self._folder / stream)
+
+    def champion(self, model: str) -> str:
+        """The version that is to answer; "" when nobody knows."""
+        return ""
+
+
+class Registered:
+    """The references of the runs that trained the registered versions, in the MLflow store of MLFLOW_TRACKING_URI.
+
+    MLflow is imported and the store opened at the first question, not before: that takes seconds, or minutes when its server is away.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._store: tracking.Store | None = None
+
+    def _opened(self) -> tracking.Store:
+        from driftloop import tracking
+
+        with self._lock:
+            if self._store is None:
+                self._store = tracking.open_store(None)
+            return self._store
+
+    def find(self, stream: str, model: str, version: str) -> Reference:
+        """The reference of a registered version.
+
+        Raises:
+            TrackingError: the store does not answer, or holds no such version, or no reference with it.
+            DataError: the reference cannot be read.
+        """
+        from driftloop import tracking
+        from driftloop.registry import Registry
+
+        store = self._opened()
+        with tracking.translated(f"registered model {model!r}, version {version}"):
+            run_id = Registry(store.client, model).run_of(version)
+        return reference.load(store, run_id)
+
+    def champion(self, model: str) -> str:
+        """The version that the registry calls champion; "" when it has none.
+
+        Raises:
+            TrackingError: the store does not answer.
+        """
+        from driftloop.registry import CHAMPION, Registry
+
+        return Registry(self._opened().client, model).holder(CHAMPION) or ""
+
+
+References = Folder | Registered

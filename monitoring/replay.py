@@ -1,0 +1,119 @@
+"""Replay a stream against the prediction service: each block's rows to /predict, then their labels to /labels.
+
+    python -m monitoring.replay                                   # ELEC, the rows after those of the base model, 200 a second
+    python -m monitoring.replay --rate 0 --rows 4800 --from_row 31718
+    python -m monitoring.replay --stream mine --data_path my.csv --time_column time
+
+The rows have ids of their own in every replay, so that one stream can be replayed twice into one log.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from driftloop import cli
+from driftloop.errors import ServingError, SettingsError
+
+if TYPE_CHECKING:
+    from driftloop.streams import Stream
+
+TIMEOUT_S = 30.0
+CONTEXT = 96  # rows before a block that go with it: the longest history of the documented search space
+
+
+def build_parser() -> cli.Parser:
+    """The flags of this script."""
+    parser = cli.parser("monitoring.replay", __doc__ or "")
+    parser.add_argument("--url", default="http://127.0.0.1:8000", help="the prediction service, http://host:port")
+    parser.add_argument("--stream", default="elec", help="name under which the service knows the stream")
+    parser.add_argument("--rate", type=cli.whole(0), default=200, help="rows a second; 0: as fast as they are answered")
+    parser.add_argument("--block_size", type=cli.whole(1, 1000), default=48, help="rows a request; their labels follow at once")
+    parser.add_argument("--from_row", type=cli.whole(0), default=0, help="first row; 0: that after the rows a base model is trained on")
+    parser.add_argument("--rows", type=cli.whole(0), default=0, help="rows to replay; 0: all that are left")
+    cli.add_data_flags(parser)
+    return parser
+
+
+def blocks(stream: Stream, start: int, stop: int, *, size: int, prefix: str, name: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """The bodies of /predict and /labels for each block of the rows `start`..`stop`, in time order."""
+    for first in range(start, stop, size):
+        last = min(first + size, stop)
+        ids = [f"{prefix}-{row}" for row in range(first, last)]
+        features = [dict(zip(stream.features, map(float, values), strict=True)) for values in stream.rows[max(0, first - CONTEXT) : last]]
+        times = [f"{time}Z" for time in stream.times[first:last].astype("datetime64[ms]")]
+        before = len(features) - len(ids)
+        rows = [{"id": id, "time": time, "features": values} for id, time, values in zip(ids, times, features[before:], strict=True)]
+        labels = [{"id": id, "label": stream.label_names[label]} for id, label in zip(ids, stream.labels[first:last], strict=True)]
+        yield {"stream": name, "rows": rows, "context": features[:before]}, {"stream": name, "labels": labels}
+
+
+def post(session: requests.Session, url: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The service's answer.
+
+    Raises:
+        ServingError: it does not answer, or refuses.
+    """
+    try:
+        response = session.post(url, json=body, timeout=TIMEOUT_S)
+    except requests.RequestException as exc:
+        raise ServingError(f"{url}: {type(exc).__name__}: is the prediction service running there?") from exc
+    if not response.ok:
+        raise ServingError(f"{url}: HTTP {response.status_code}: {response.text[:300]}")
+    return dict(response.json())
+
+
+def replay(stream: Stream, start: int, stop: int, *, url: str, name: str, size: int, rate: int) -> dict[str, Any]:
+    """Post the rows `start`..`stop` and their labels, `rate` rows a second; how many there were, and who answered.
+
+    Raises:
+        ServingError: the service does not answer, or refuses a block.
+    """
+    began, rows, fallback, right = time.monotonic(), 0, 0, 0
+    versions: dict[str, int] = {}
+    with requests.Session() as session:
+        session.trust_env = False
+        for asked, told in blocks(stream, start, stop, size=size, prefix=f"{name}-{uuid.uuid4().hex[:8]}", name=name):
+            answers = post(session, f"{url}/predict", asked)["predictions"]
+            post(session, f"{url}/labels", told)
+            rows += len(answers)
+            fallback += sum(bool(answer["fallback"]) for answer in answers)
+            right += sum(answer["prediction"] == label["label"] for answer, label in zip(answers, told["labels"], strict=True))
+            for answer in answers:
+                versions[answer["version"]] = versions.get(answer["version"], 0) + 1
+            if rate:
+                time.sleep(max(0.0, began + rows / rate - time.monotonic()))
+    return {"stream": name, "rows": rows, "right": right, "by_fallback": fallback, "by_version": versions, "seconds": time.monotonic() - began}
+
+
+def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    """Replay; give what came of it."""
+    from driftloop import streams
+    from driftloop.settings import TRAIN_SHARE
+
+    names = [name.strip() for name in args.features.split(",") if name.strip()]
+    stream = streams.load(
+        args.data_path or None, target=args.target or None, time_column=args.time_column or None, features=names or None, bad_rows=args.bad_rows
+    )
+    start = args.from_row or int(len(stream) * TRAIN_SHARE)
+    stop = start + args.rows if args.rows else len(stream)
+    if not start < stop <= len(stream):
+        raise SettingsError(f"--from_row {args.from_row} --rows {args.rows}: the stream has {len(stream)} rows")
+    result = replay(stream, start, stop, url=args.url.rstrip("/"), name=args.stream, size=args.block_size, rate=args.rate)
+    print(f"{result['rows']} rows of {args.stream} replayed, {result['right']} answered rightly, {result['by_fallback']} by the fallback")
+    return result, 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the script; give its exit code."""
+    return cli.run(work, build_parser(), argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

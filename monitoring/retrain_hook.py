@@ -1,0 +1,203 @@
+"""The retrain hook: Alertmanager's webhook that starts a retrain through the lifecycle's own script.
+
+    python -m monitoring.retrain_hook --torchserve_url http://127.0.0.1:8080 --monitor_url http://127.0.0.1:8010
+    python -m monitoring.retrain_hook --torchserve_url … --monitor_url … --command 'elec=retrain_model.py --total_trials 4'
+
+    POST /alerts      what Alertmanager sends; alerts labelled action="retrain" start one retrain each, however often they are sent
+    GET  /retrains    the retrains and what came of them, the newest first
+    GET  /health      the hook is alive
+
+An alert that cannot be answered now (a retrain runs, the stream's cool-down is not over, the monitor is away) gets 503,
+and Alertmanager sends it again while it fires. What is given to the script: the rows before the newest labelled one, the
+stream's model, the TorchServe to swap the winner in. A retrain that fails leaves the champion serving.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import requests
+from flask import Flask, Response, jsonify, request
+from gunicorn.app.base import BaseApplication
+from werkzeug.exceptions import HTTPException
+
+from driftloop import cli
+from driftloop.errors import DataError, SettingsError
+from monitoring import config, events
+from monitoring.alerts import MAX_BYTES, read_webhook
+from monitoring.config import StreamConfig
+from monitoring.retrains import BusyError, Retrains
+
+ROOT = Path(__file__).resolve().parent.parent
+RETRY_AFTER_S = 10
+MONITOR_TIMEOUT_S = 3.0
+
+
+def build_app(retrains: Retrains, streams: Sequence[str]) -> Flask:
+    """The routes; `streams` are those that a retrain can be asked for."""
+    app = Flask("retrain_hook", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES
+    app.extensions["retrains"] = retrains
+
+    @app.post("/alerts")
+    def alerts() -> tuple[Response, int]:
+        wanted = [alert for alert in read_webhook(request.get_data(cache=False)) if alert.firing and alert.action == "retrain"]
+        for alert in wanted:
+            if alert.stream not in streams:
+                raise DataError(f"alert {alert.name}: no retrain is known for the stream {alert.stream!r}")
+        return jsonify({"retrains": [asdict(retrains.ask(alert)) for alert in wanted]}), 202 if wanted else 200
+
+    @app.get("/retrains")
+    def known() -> Response:
+        return jsonify({"retrains": [asdict(one) for one in retrains.known]})
+
+    @app.get("/health")
+    def health() -> Response:
+        return jsonify({"status": "ok"})
+
+    _add_errors(app)
+    return app
+
+
+def _add_errors(app: Flask) -> None:
+    @app.errorhandler(DataError)
+    def refused(exc: DataError) -> tuple[Response, int]:
+        app.logger.warning("refused: %s", exc)
+        return _error("bad_request", str(exc)), 400
+
+    @app.errorhandler(BusyError)
+    def busy(exc: BusyError) -> tuple[Response, int, dict[str, str]]:
+        return _error("busy", f"{exc}: send the alert again"), 503, {"Retry-After": str(RETRY_AFTER_S)}
+
+    @app.errorhandler(HTTPException)
+    def http_error(exc: HTTPException) -> tuple[Response, int]:
+        return _error("http", exc.description or exc.name), exc.code or 500
+
+
+def _error(code: str, message: str) -> Response:
+    return jsonify({"error": {"code": code, "message": message}})
+
+
+def newest_labelled(monitor_url: str) -> Callable[[str], str]:
+    """Asks the monitor for the time of the newest row of a stream that has a label.
+
+    The function raises BusyError when the monitor does not say.
+    """
+
+    def ask(stream: str) -> str:
+        try:
+            with requests.Session() as session:
+                session.trust_env = False
+                response = session.get(f"{monitor_url.rstrip('/')}/streams/{stream}", timeout=MONITOR_TIMEOUT_S)
+            response.raise_for_status()
+            return events.time_text(events.parse_time(response.json()["newest_labelled_time"]))
+        except (requests.RequestException, DataError, KeyError, TypeError, ValueError) as exc:
+            raise BusyError(f"the monitor does not say up to which row {stream} has labels ({type(exc).__name__})") from exc
+
+    return ask
+
+
+def retrain_command(commands: Mapping[str, str], streams: Mapping[str, StreamConfig], *, torchserve_url: str) -> Callable[[str, str], list[str]]:
+    """Makes the command that retrains a stream on the rows before a time.
+
+    >>> make = retrain_command({"elec": "retrain_model.py --seed 3"}, config.load(), torchserve_url="http://127.0.0.1:8080")
+    >>> make("elec", "2020-04-01T07:30:00.000Z")[-8:-4]
+    ['3', '--json', '--until_time', '2020-04-01T07:30:00.000Z']
+    """
+
+    def make(stream: str, until_time: str) -> list[str]:
+        script, *flags = shlex.split(commands[stream])
+        path = str(ROOT / script) if script.endswith(".py") else script
+        more = ["--json", "--until_time", until_time, "--register_model_name", streams[stream].model, "--torchserve_url", torchserve_url]
+        return [sys.executable, path, *flags, *more]
+
+    return make
+
+
+def build_parser() -> cli.Parser:
+    """The flags of this script."""
+    parser = cli.parser("monitoring.retrain_hook", __doc__)
+    parser.add_argument("--torchserve_url", required=True, help="the TorchServe on this machine that serves, http://host:port")
+    parser.add_argument("--monitor_url", required=True, help="the monitor, http://host:port")
+    parser.add_argument("--state", default=".driftloop/retrains", help="folder for what is known of retrains, and their logs")
+    parser.add_argument(
+        "--command", action="append", default=None, metavar="STREAM=WORDS", help="script and flags that retrain a stream; default elec=retrain_model.py"
+    )
+    parser.add_argument("--cool_down_s", type=cli.whole(0), default=3600, help="pause between two retrains of a stream, in seconds")
+    parser.add_argument("--streams_file", default="", help="YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on: whoever reaches it can start a retrain")
+    parser.add_argument("--port", type=cli.whole(0, 65535), default=8020, help="its port")
+    return parser
+
+
+def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    """Serve until a signal ends it.
+
+    Raises:
+        SettingsError: a flag is wrong, or another hook works in the folder.
+        DataError: the folder's file cannot be read.
+    """
+    streams = config.load(args.streams_file or None)
+    commands = dict(one.partition("=")[::2] for one in args.command or ["elec=retrain_model.py"])
+    for stream, words in commands.items():
+        if stream not in streams or not words.strip():
+            raise SettingsError(f"--command {stream}={words}: give STREAM=WORDS with one of {', '.join(streams)}")
+    command = retrain_command(commands, streams, torchserve_url=args.torchserve_url)
+    until = newest_labelled(args.monitor_url)
+
+    def make() -> Retrains:
+        return Retrains(Path(args.state), command=command, until=until, cool_down_s=args.cool_down_s)
+
+    make().close()  # what cannot start is told here, in one line, and not by a worker
+    Application(lambda: build_app(make(), list(commands)), bind=f"{args.host}:{args.port}").run()
+    return {}, 0
+
+
+class Application(BaseApplication):
+    """gunicorn, configured here alone; the app is made in its one worker."""
+
+    def __init__(self, make: Callable[[], Flask], *, bind: str) -> None:
+        self.make, self.bind = make, bind
+        super().__init__()
+
+    def load_config(self) -> None:
+        """What gunicorn is told."""
+        for name, value in {
+            "bind": self.bind,
+            "workers": 1,
+            "worker_class": "gthread",
+            "threads": 4,
+            "graceful_timeout": 30,  # for the retrain that runs, to end tidily
+            "loglevel": "warning",
+            "control_socket_disable": True,
+            "worker_exit": close,
+        }.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        """The app."""
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+        return self.make()
+
+
+def close(_: Any, worker: Any) -> None:
+    """End what a worker that ends has started."""
+    app = getattr(worker, "wsgi", None)
+    if app is not None:
+        app.extensions["retrains"].close()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the hook; give its exit code."""
+    return cli.run(work, build_parser(), argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

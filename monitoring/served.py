@@ -1,0 +1,186 @@
+"""What one version of a model has shown: its labelled rows, block by block, and what the drift rule makes of them."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from driftloop.diagnosis import CURRENT_ROWS
+from driftloop.drift import forecast, kinds
+from driftloop.drift.confidence import Estimate, LabelFree
+from driftloop.drift.forecast import Forecast, Lifetime
+from driftloop.drift.probation import Probation
+from driftloop.drift.verdict import Verdict
+from driftloop.reference import Reference
+from driftloop.settings import REFERENCE_BLOCKS
+from monitoring.config import StreamConfig
+from monitoring.scoring import Figure, Scoring
+from monitoring.windows import Blocks, Row
+
+KPI_BLOCKS: Final = 7  # a KPI is that of the newest so many blocks' rows: a week where a block is a day
+MOST_BLOCKS: Final = 365  # newest blocks that a forecast uses
+MOST_LOOKS: Final = 2  # into the kind of one drift
+MOST_KIND_ROWS: Final = 5000  # newest rows that the kind of a drift is told from
+
+
+@dataclass(frozen=True)
+class BlockKpi:
+    """A judged block; times as in `Row`."""
+
+    kpi: float
+    rows: int
+    first_time: str
+    last_time: str
+
+
+class Served:
+    """One version in service.
+
+    Args:
+        version: of the registered model.
+        config: of its stream.
+        scoring: likewise.
+        before: the version that answered before it; a drift that was proven then puts this one on probation.
+    """
+
+    def __init__(self, version: str, config: StreamConfig, scoring: Scoring, *, before: Served | None) -> None:
+        self.version, self.config, self.scoring = version, config, scoring
+        self.rule: Probation | None = copy.deepcopy(before.rule) if before else scoring.rule()
+        if self.rule and before:
+            self.rule.reset()
+        self.prepared = False  # no block is judged before the rule could learn from the reference
+        self.newest: deque[Row] = deque(maxlen=KPI_BLOCKS * config.block_size)
+        self.scores: deque[BlockKpi] = deque(maxlen=MOST_BLOCKS)
+        self.blocks = 0
+        self.verdict: Verdict | None = None  # of the newest block
+        self.proven = False  # the rule has alarmed, and this version has not shown since that it is good enough
+        self.kind: Verdict | None = None  # of the drift that was proven
+        self._looks: list[int] = []  # blocks at which the kind was looked into
+        self._evidence: float | None = None
+        self._label_free = LabelFree() if config.task == "classification" else None
+        self._waiting = Blocks(config.block_size)
+        self._kind_rows: deque[tuple[tuple[float, ...], bool]] = deque(maxlen=MOST_KIND_ROWS)
+
+    @property
+    def drift(self) -> bool:
+        """Proven and not refuted since, or, on probation after another version's drift, the newest block under the threshold."""
+        return self.proven or (self.verdict is not None and self.verdict.drift)
+
+    @property
+    def evidence(self) -> float | None:
+        """Evidence as a share of what an alarm takes; None before the first block, and on probation after another version's drift."""
+        return self._evidence
+
+    def prepare(self, reference: Reference | None) -> None:
+        """Let the rule learn from the training rows how errors come together; judging begins."""
+        if self.rule and reference is not None and len(reference):
+            errors = reference.predictions != reference.labels
+            self.rule.prepare(errors[-REFERENCE_BLOCKS * self.config.block_size :], block_size=self.config.block_size)
+        self.prepared = True
+
+    def add(self, row: Row) -> None:
+        """Take a row that this version answered and whose label has come."""
+        self.newest.append(row)
+        self._waiting.add(row)
+
+    def advance(self) -> int:
+        """Judge the blocks that are complete; how many they were."""
+        if not self.prepared:
+            return 0
+        blocks = self._waiting.cut()
+        for block in blocks:
+            self._judge(block)
+        return len(blocks)
+
+    def _judge(self, block: Sequence[Row]) -> None:
+        errors = self.errors(block)
+        self.scores.append(BlockKpi(self.scoring.kpi(errors).value, len(block), block[0].time, block[-1].time))
+        self.blocks += 1
+        if self.rule:
+            calm = not self.rule.blocks
+            self.verdict = self.rule.update(errors)
+            if calm:
+                self.proven = self.verdict.drift
+                self._evidence = self.verdict.statistic / self.verdict.threshold
+            elif not self.rule.blocks:  # the probation is passed
+                self.proven, self.kind, self._evidence, self._looks = False, None, None, []
+        if self._label_free:
+            self._learn(self._label_free, block)
+            self._kind_rows.extend((row.features, error == 0) for row, error in zip(block, errors, strict=True))
+
+    def _learn(self, label_free: LabelFree, block: Sequence[Row]) -> None:
+        sure = [row for row in block if row.probabilities]
+        if sure:
+            label_free.learn(np.array([row.probabilities for row in sure]), np.array([self.config.labels.index(row.label) for row in sure]))
+
+    def errors(self, rows: Iterable[Row]) -> np.ndarray:
+        """The model's error on each labelled row, (rows,)."""
+        return np.array([self.scoring.error(row.prediction, row.label) for row in rows if row.label is not None])
+
+    def kpi(self) -> Figure:
+        """On the newest labelled rows."""
+        return self.scoring.kpi(self.errors(self.newest))
+
+    def baselines(self) -> dict[str, Figure]:
+        """What the fallback, and the last label again, reach on the same rows; those that say nothing there are left out."""
+        rows = sorted(self.newest, key=lambda row: (row.time, row.id))
+        pairs = {"fallback": [(row.baseline, row.label) for row in rows]}
+        if self.config.task == "classification":
+            pairs["no_change"] = [(before.label, row.label) for before, row in itertools.pairwise(rows)]
+        told = {name: [(answer, label) for answer, label in both if answer is not None and label is not None] for name, both in pairs.items()}
+        return {name: self.scoring.kpi(np.array([self.scoring.error(*pair) for pair in both])) for name, both in told.items() if both}
+
+    def estimate(self, rows: Sequence[Row]) -> Estimate | None:
+        """The KPI of rows without labels, from their probabilities; None where there are none, or too few labels to learn from."""
+        sure = [row.probabilities for row in rows if row.probabilities and row.version == self.version]
+        found = self._label_free.estimate(np.array(sure)) if self._label_free and sure else None
+        return None if found is None or np.isnan(found.accuracy) else found
+
+    def lifetime(self) -> Lifetime:
+        """How long this version lasted."""
+        return forecast.lifetime([score.kpi for score in self.scores], threshold=self.config.threshold)
+
+    def kind_rows(self) -> list[tuple[tuple[float, ...], bool]]:
+        """The newest judged rows when their kind of drift should be looked into: features, and whether the model was right; else none.
+
+        That is at the alarm, when few rows may lie after the drift, and if no kind is proven then once more when enough do.
+        """
+        due = self._looks[0] + KPI_BLOCKS if self._looks else 0
+        if not self.proven or len(self._looks) == MOST_LOOKS or (self.kind and self.kind.drift) or self.blocks < due:
+            return []
+        return list(self._kind_rows)
+
+    def take_kind(self, told: Verdict | None) -> None:
+        """Take what `tell_kind` said of the rows."""
+        if self.proven:
+            self.kind = told
+            self._looks.append(self.blocks)
+
+
+def predict(scores: Sequence[BlockKpi], config: StreamConfig, lifetimes: Sequence[Lifetime]) -> Forecast | None:
+    """Blocks until the KPI crosses the threshold; None where the engine cannot tell. Takes up to a second."""
+    if config.task != "classification":
+        return None
+    found = forecast.predict([score.kpi for score in scores], [score.rows for score in scores], threshold=config.threshold, lifetimes=lifetimes)
+    return None if found.source == "none" else found
+
+
+def tell_kind(rows: Sequence[tuple[tuple[float, ...], bool]], config: StreamConfig) -> Verdict | None:
+    """Of which kind a proven drift is: the newest rows against those before, as the lifecycle does. Takes seconds.
+
+    Performance is the kind where no other can be proven; each look has its share of alpha. Rows with a missing value are left out. None
+    without rows.
+    """
+    whole = [(features, right) for features, right in rows if not np.isnan(features).any()]
+    if len(whole) < 2:
+        return None
+    features, right = np.array([row for row, _ in whole]), np.array([right for _, right in whole])
+    edge = len(whole) - min(max(CURRENT_ROWS, config.block_size), len(whole) // 2)
+    told = kinds.tell(features[:edge], right[:edge], features[edge:], right[edge:], names=config.feature_names, alpha=config.alpha / MOST_LOOKS)
+    return told if told.drift else replace(told, kind="performance")

@@ -1,0 +1,211 @@
+"""The monitor over HTTP: takes the records of the prediction services, and tells Prometheus and people what is known.
+
+    python -m monitoring.service                                          # nothing but what is sent from now on
+    python -m monitoring.service --mongodb_uri mongodb://127.0.0.1:27017  # windows are refilled from the prediction log
+    python -m monitoring.service --tracking_uri sqlite:///mlflow.db       # references and the champion from MLflow
+    python -m monitoring.service --reference references --port 8010       # the reference of stream elec in references/elec
+
+    POST /ingest/<stream>    {"records": [...]}: at most 1000; 200 {"taken": new ones}, all or none
+    GET  /streams            the streams' names
+    GET  /streams/<stream>   all that is known of one, as JSON
+    GET  /metrics            the same for Prometheus
+    GET  /health             200 when the process lives
+    GET  /ready              200 when the log has been read or tried, else 503
+
+An error is {"error": {"code": "a fixed word", "message": "what is wrong and what to do"}}. One process holds all windows: a second one
+beside it would see half of the records.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from driftloop import cli
+from driftloop.errors import DataError, SettingsError
+from monitoring import config
+from monitoring.metrics import CONTENT_TYPE
+from monitoring.monitor import Log, Monitor
+from monitoring.references import Folder, References, Registered
+from monitoring.web import CLOSE, Application
+
+MOST_RECORDS: Final = 1000
+MOST_BYTES: Final = 8 * 1024 * 1024
+THREADS: Final = 8
+
+
+class RefusedError(Exception):
+    """A request that is answered with an error of its own making."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code = status, code
+
+
+def build_app(monitor: Monitor) -> Flask:
+    """The routes over a monitor; nothing is started."""
+    app = Flask("monitoring", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    app.url_map.merge_slashes = False  # an unknown path is 404, not a redirect
+    _add_routes(app, monitor)
+    _add_errors(app)
+    return app
+
+
+def _add_routes(app: Flask, monitor: Monitor) -> None:
+    @app.post("/ingest/<stream>")
+    def ingest(stream: str) -> Response:
+        _known(monitor, stream)
+        try:
+            return _json({"taken": monitor.ingest(stream, _records())})
+        except DataError as exc:
+            raise RefusedError(400, "bad_record", str(exc)) from exc
+
+    @app.get("/streams")
+    def streams() -> Response:
+        return _json({"streams": list(monitor.watchers)})
+
+    @app.get("/streams/<stream>")
+    def told(stream: str) -> Response:
+        _known(monitor, stream)
+        return _json(monitor.watchers[stream].known().as_json())
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(monitor.metrics.text(), content_type=CONTENT_TYPE)
+
+    @app.get("/health")
+    def health() -> Response:
+        return _json({"status": "ok", "refilled": monitor.refilled})
+
+    @app.get("/ready")
+    def ready() -> Response:
+        return _json({"ready": monitor.ready, "refilled": monitor.refilled}, 200 if monitor.ready else 503)
+
+
+def _known(monitor: Monitor, stream: str) -> None:
+    if stream not in monitor.watchers:
+        raise RefusedError(404, "unknown_stream", f"there is no such stream: the streams are {', '.join(monitor.watchers)}")
+
+
+def _records() -> list[Any]:
+    """The records of the request's body."""
+    if request.mimetype != "application/json" or request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise RefusedError(415, "content_type", "send the body as Content-Type: application/json, not encoded")
+    try:
+        body = json.loads(request.get_data(cache=False).decode("utf-8"), object_pairs_hook=_object)
+    except OSError as exc:  # gunicorn's word for broken chunks, and for a client that left
+        raise RefusedError(400, "bad_body", "the body ended early, or its chunks are broken: send it whole") from exc
+    except (ValueError, RecursionError) as exc:
+        raise RefusedError(400, "not_json", f"the body is not plain JSON in UTF-8: {type(exc).__name__}") from exc
+    if not isinstance(body, dict) or set(body) != {"records"} or not isinstance(body["records"], list):
+        raise RefusedError(400, "bad_body", 'the body must be {"records": [...]}, and nothing else')
+    if len(body["records"]) > MOST_RECORDS:
+        raise RefusedError(413, "too_many", f"{len(body['records'])} records are too many: send at most {MOST_RECORDS} at a time")
+    return body["records"]
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key is given twice")
+    return found
+
+
+def _add_errors(app: Flask) -> None:
+    @app.errorhandler(RefusedError)
+    def refused(exc: RefusedError) -> Response:
+        return _error(exc.status, exc.code, str(exc))
+
+    @app.errorhandler(HTTPException)
+    def http(exc: HTTPException) -> Response:
+        status = exc.code or 500
+        response = _error(status, (exc.name or "error").lower().replace(" ", "_"), exc.description or "")
+        if status == 405:
+            response.headers["Allow"] = dict(exc.get_headers()).get("Allow", "")
+        if status == 413:
+            response.headers["Connection"] = "close"  # the rest of the body is not read
+        return response
+
+
+def _error(status: int, code: str, message: str) -> Response:
+    return _json({"error": {"code": code, "message": message}}, status)
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    return Response(json.dumps(value, allow_nan=False) + "\n", status=status, content_type="application/json")
+
+
+def build_parser() -> cli.Parser:
+    """The flags of the service."""
+    parser = cli.parser("monitoring.service", __doc__ or "")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=cli.whole(1, 65535), default=8010, help="port to listen on")
+    parser.add_argument("--streams", default="", help="streams to watch, separated by commas; empty: all of the file")
+    parser.add_argument("--streams_file", default="", help="YAML file with the streams; empty: the bundled elec and taxi")
+    parser.add_argument("--mongodb_uri", default=os.environ.get("MONGODB_URI", ""), help="the prediction log; empty: none is read")
+    parser.add_argument("--tracking_uri", default="", help="MLflow store with the training references and the champion; empty: none is asked")
+    parser.add_argument("--reference", default="", help="instead: folder with a training reference for each stream, in <folder>/<stream>")
+    return parser
+
+
+def app_of(args: argparse.Namespace) -> Callable[[], Flask]:
+    """What makes the app that the flags ask for, and starts its monitor.
+
+    Raises:
+        SettingsError: the streams cannot be read, or flags are wrong or contradict each other.
+    """
+    known = config.load(args.streams_file or None)
+    names = [name.strip() for name in args.streams.split(",") if name.strip()] or list(known)
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise SettingsError(f"--streams {args.streams!r}: unknown {', '.join(unknown)}; known are {', '.join(known)}")
+    if args.tracking_uri and args.reference:
+        raise SettingsError("--tracking_uri and --reference both say where references are: give one of them")
+    if args.reference and not Path(args.reference).is_dir():
+        raise SettingsError(f"--reference {args.reference} is not a folder: give one that holds <stream>/reference.json")
+    if args.tracking_uri:
+        os.environ["MLFLOW_TRACKING_URI"] = args.tracking_uri
+
+    def make() -> Flask:
+        references: References | None = Registered() if args.tracking_uri else Folder(Path(args.reference)) if args.reference else None
+        monitor = Monitor({name: known[name] for name in names}, references=references, log=_log(args.mongodb_uri))
+        monitor.start()
+        app = build_app(monitor)
+        app.extensions[CLOSE] = monitor.stop
+        return app
+
+    return make
+
+
+def _log(uri: str) -> Log | None:
+    if not uri:
+        return None
+    from monitoring.prediction_log import open_log
+
+    return open_log(uri)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Serve until SIGTERM or Ctrl-C."""
+
+    def serve(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+        make = app_of(args)
+        print(f"monitoring on http://{args.host}:{args.port}", flush=True)
+        Application(make, host=args.host, port=args.port, threads=THREADS).run()
+        return {}, 0
+
+    return cli.run(serve, build_parser(), argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

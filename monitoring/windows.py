@@ -1,0 +1,167 @@
+"""Rolling windows over the records of one stream: predictions and labels joined by id, blocks of labelled rows, shares, newest rows.
+
+Nothing here grows without bound, reads a clock, or knows of models.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+MOST_IDS: Final = 50_000  # newest ids of a stream that are remembered, and as many labels that came before their predictions
+Value = str | int | float
+
+
+@dataclass(slots=True, eq=False)
+class Row:
+    """A row that was answered, and its label when that has come."""
+
+    id: str
+    time: str  # of the row, RFC 3339 in UTC with milliseconds, so that texts sort as times do
+    served_at: str
+    version: str
+    fallback: str  # "", or why the fallback answered in the model's place
+    features: tuple[float, ...]  # (F,) nan for null
+    prediction: Value
+    probabilities: tuple[float, ...] | None  # (K,) of the classes
+    baseline: Value | None  # what the fallback says of the row
+    label: Value | None = None
+
+
+class Join:
+    """Joins labels to predictions by id, whichever comes first; either counts once, however often it comes.
+
+    Ids are remembered until `most` newer ones have come. A label whose prediction does not come before that is lost here, and a
+    second label with another value is not taken.
+
+    >>> join, row = Join(), Row("a", "", "", "1", "", (), 1, None, None)
+    >>> join.label("a", 0) is None, join.prediction(row), row.label, join.prediction(row), join.label("a", 1) is None
+    (True, True, 0, False, True)
+    """
+
+    def __init__(self, *, most: int = MOST_IDS) -> None:
+        self._most = most
+        self._rows: OrderedDict[str, Row | None] = OrderedDict()  # None: joined
+        self._early: OrderedDict[str, Value] = OrderedDict()
+
+    def prediction(self, row: Row) -> bool:
+        """Take a prediction, with its label if that is here; False when the id is known already."""
+        if row.id in self._rows:
+            return False
+        row.label = self._early.pop(row.id, None)
+        self._rows[row.id] = None if row.label is not None else row
+        if len(self._rows) > self._most:
+            self._rows.popitem(last=False)
+        return True
+
+    def knows_label(self, id: str) -> bool:
+        """Whether a label of this id was taken."""
+        return id in self._early or (id in self._rows and self._rows[id] is None)
+
+    def label(self, id: str, label: Value) -> Row | None:
+        """Take a label; the row that it completes, or None when there is no such row yet, or it has its label."""
+        if self.knows_label(id):
+            return None
+        row = self._rows.get(id)
+        if row is None:
+            self._early[id] = label
+            if len(self._early) > self._most:
+                self._early.popitem(last=False)
+            return None
+        row.label = label
+        self._rows[id] = None
+        return row
+
+
+class Blocks:
+    """Cuts labelled rows into blocks of `size`, oldest rows first.
+
+    A block is cut as soon as there are rows for one. A label that comes later than those of younger rows puts its
+    row into a later block: no row waits for another's label, none is lost, none counts twice.
+
+    >>> blocks = Blocks(2)
+    >>> for id, time in [("b", "2020-01-02"), ("a", "2020-01-01"), ("c", "2020-01-03")]:
+    ...     blocks.add(Row(id, time, "", "1", "", (), 1, None, None, label=1))
+    >>> [[row.id for row in block] for block in blocks.cut()], blocks.waiting
+    ([['a', 'b']], 1)
+    """
+
+    def __init__(self, size: int, *, most: int = MOST_IDS) -> None:
+        self.size = size
+        self._rows: deque[Row] = deque(maxlen=max(most, size))
+
+    @property
+    def waiting(self) -> int:
+        """Rows that are in no block yet."""
+        return len(self._rows)
+
+    def add(self, row: Row) -> None:
+        """Take a labelled row."""
+        self._rows.append(row)
+
+    def cut(self) -> list[list[Row]]:
+        """The blocks that are complete, each in order of row time."""
+        if len(self._rows) < self.size:
+            return []
+        rows = sorted(self._rows, key=lambda row: (row.time, row.id))
+        whole = len(rows) // self.size * self.size
+        self._rows.clear()
+        self._rows.extend(rows[whole:])
+        return [rows[start : start + self.size] for start in range(0, whole, self.size)]
+
+
+class Share:
+    """The share of the newest `size` events that are true.
+
+    >>> share = Share(2)
+    >>> for event in (True, True, False):
+    ...     share.add(event)
+    >>> share.true, share.events
+    (1, 2)
+    """
+
+    def __init__(self, size: int) -> None:
+        self._newest: deque[bool] = deque(maxlen=size)
+        self.true = 0
+
+    @property
+    def events(self) -> int:
+        """Events in the window."""
+        return len(self._newest)
+
+    def add(self, event: bool) -> None:
+        """Take one event; the oldest leaves when the window is full."""
+        if len(self._newest) == self._newest.maxlen:
+            self.true -= self._newest[0]
+        self._newest.append(event)
+        self.true += event
+
+
+class Newest:
+    """The newest `size` rows of numbers, in the order in which they came, as float32: as a stream's own rows, so that equal values stay equal.
+
+    >>> newest = Newest(2, features=1)
+    >>> for value in (1.0, 2.0, 3.0):
+    ...     newest.add((value,))
+    >>> newest.rows().tolist(), newest.seen
+    ([[2.0], [3.0]], 3)
+    """
+
+    def __init__(self, size: int, *, features: int) -> None:
+        self._ring = np.full((size, features), np.nan, np.float32)
+        self.seen = 0  # rows that have ever come
+
+    def add(self, values: Sequence[float]) -> None:
+        """Take one row, (F,)."""
+        self._ring[self.seen % len(self._ring)] = values
+        self.seen += 1
+
+    def rows(self) -> np.ndarray:
+        """A copy, (at most size, F), the newest row last."""
+        if self.seen <= len(self._ring):
+            return self._ring[: self.seen].copy()
+        return np.roll(self._ring, -(self.seen % len(self._ring)), axis=0)

@@ -1,0 +1,99 @@
+"""Serve predictions under gunicorn, one worker process with threads, and log each into a local spool.
+
+    python -m prediction_service --streams elec --torchserve_url http://127.0.0.1:8080 --spool .driftloop/spool
+    python -m prediction_service --streams elec,taxi --torchserve_url http://127.0.0.1:8080 --spool .driftloop/spool \\
+        --monitor_url http://127.0.0.1:8010 --port 8000
+
+The fallback's tables come from the training reference of each registered model's champion, in MLflow, and follow the
+version that serves; with --reference they come from a folder, <folder>/<stream>/reference.json, and stay.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import socket
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from driftloop import cli
+from driftloop.errors import DriftloopError, SettingsError
+
+
+def build_parser() -> cli.Parser:
+    """The flags of the service."""
+    parser = cli.parser("prediction_service", __doc__)
+    parser.add_argument("--streams", default="elec", help="streams to serve, separated by commas")
+    parser.add_argument("--streams_file", default="", help="YAML file that describes them; empty: the bundled monitoring/streams.yaml")
+    parser.add_argument("--torchserve_url", default="http://127.0.0.1:8080", help="where the models are served")
+    parser.add_argument("--spool", default=".driftloop/spool", help="folder that takes the records; empty: nothing is logged, labels are refused")
+    parser.add_argument("--monitor_url", default="", help="the monitor, whose verdict can bring the fallback in; empty: nobody's")
+    parser.add_argument("--reference", default="", help="folder with each stream's training reference; empty: the champion's, from MLflow")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=cli.whole(1, 65535), default=8000, help="port to listen on")
+    parser.add_argument("--threads", type=cli.whole(2, 256), default=16, help="requests that are answered at the same time")
+    parser.add_argument("--model_timeout_ms", type=cli.whole(10, 60_000), default=2000, help="longest wait for TorchServe, until the fallback answers")
+    parser.add_argument("--look_every_ms", type=cli.whole(50, 600_000), default=2000, help="pause between two looks at models and monitor")
+    return parser
+
+
+def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    """Serve until SIGTERM or Ctrl-C."""
+    from monitoring import config
+    from monitoring.web import Application
+    from prediction_service import references
+    from prediction_service.app import create_app
+    from prediction_service.settings import Settings
+
+    known = config.load(args.streams_file or None)
+    names = [name.strip() for name in args.streams.split(",") if name.strip()]
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
+        raise SettingsError(f"--streams {args.streams!r}: unknown {', '.join(unknown) or 'nothing'}; known are {', '.join(known)}")
+    for flag in ("torchserve_url", "monitor_url"):
+        _check_url(flag, getattr(args, flag))
+    _check_port(args.host, args.port)
+    streams = {name: known[name] for name in names}
+    folder = Path(args.reference) if args.reference else None
+    settings = Settings(
+        streams=streams,
+        fallbacks={name: references.read(stream, folder) if folder else references.fetch(stream) for name, stream in streams.items()},
+        torchserve_url=args.torchserve_url,
+        spool=Path(args.spool) if args.spool else None,
+        monitor_url=args.monitor_url,
+        renew=folder is None,
+        model_timeout_s=args.model_timeout_ms / 1000,
+        look_every_s=args.look_every_ms / 1000,
+    )
+    print(f"serving {', '.join(names)} on http://{args.host}:{args.port}", flush=True)
+    Application(partial(create_app, settings), host=args.host, port=args.port, threads=args.threads).run()
+    return {}, 0
+
+
+def _check_url(flag: str, url: str) -> None:
+    parts = urlsplit(url)
+    if url and (parts.scheme != "http" or not parts.hostname or parts.path.strip("/")):
+        raise SettingsError(f"--{flag} {url!r}: give one like http://127.0.0.1:8080")
+
+
+def _check_port(host: str, port: int) -> None:
+    """gunicorn would say so after five tries, in five lines."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that are still closing do not count
+        try:
+            probe.bind((host, port))
+        except OSError as exc:
+            why = "is taken" if exc.errno == errno.EADDRINUSE else f"cannot be used ({exc.strerror})"
+            raise DriftloopError(f"port {port} of {host} {why}: end what listens there, or give another --port") from exc
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the service; give its exit code."""
+    return cli.run(work, build_parser(), argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

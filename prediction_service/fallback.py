@@ -1,0 +1,89 @@
+"""The robust fallback: what is answered when the model is away or not good enough.
+
+A table made of the model's training reference. For each value of the grouping features it holds the majority label
+(classification) or the mean (regression), pulled towards that of all rows where a cell has few: for ELEC the majority
+of the half-hour, for taxi rides the mean of the pair of zones. It has no weights that can go wrong and needs no server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+# A cell counts as its own rows and so many more that look like all rows: with 20 rows of its own it has half the say.
+PRIOR_ROWS = 20.0
+KEY_SCALE = 1e6  # values that are the same half-hour but for the last bits of a float are one cell
+
+Label = Any  # a label's value, or a number
+
+
+@dataclass(frozen=True)
+class Fallback:
+    """What to answer by cell; a row whose cell is unknown gets the answer over all rows.
+
+    `version` is the registered version of the model whose training rows made it; "" when that is not known.
+    """
+
+    by: tuple[str, ...]
+    cells: Mapping[tuple[int | None, ...], Label]
+    overall: Label
+    version: str = ""
+
+    def predict(self, features: Mapping[str, float | None]) -> Label:
+        """The answer to one row; it always has one.
+
+        >>> table = build({"zone": [1, 1, 2]}, [5.0, 5.0, 11.0], by=("zone",), classification=False)
+        >>> table.predict({"zone": 9}), round(table.predict({"zone": 2}), 2)
+        (7.0, 7.19)
+        """
+        return self.cells.get(tuple(_key(features.get(name)) for name in self.by), self.overall)
+
+
+def build(features: Mapping[str, Sequence[float]], labels: Sequence[Label], *, by: Sequence[str], classification: bool, version: str = "") -> Fallback:
+    """Make the table from training rows.
+
+    Args:
+        features: columns by name, each of N values; those of `by` are used.
+        labels: N labels, or numbers for regression.
+        by: the features that make a cell; none: one answer for all.
+        classification: majority of the labels; else their mean.
+        version: the registered version that was trained on the rows.
+
+    Raises:
+        ValueError: there are no rows, or a column of `by` is not there.
+    """
+    if not len(labels):
+        raise ValueError("the training reference holds no labelled rows")
+    missing = [name for name in by if name not in features]
+    if missing:
+        raise ValueError(f"the training reference lacks {', '.join(missing)}")
+    columns = [np.rint(np.asarray(features[name], dtype=float) * KEY_SCALE).astype(np.int64) for name in by]
+    keys, cell = np.unique(np.column_stack([*columns, np.zeros(len(labels), np.int64)]), axis=0, return_inverse=True)
+    values, votes = _votes(labels, classification=classification)  # (V,), (N, V)
+    counts = np.zeros((len(keys), votes.shape[1]))
+    np.add.at(counts, cell.reshape(-1), votes)
+    rows = np.bincount(cell.reshape(-1), minlength=len(keys))[:, None]
+    overall = votes.mean(axis=0)
+    shrunk = (counts + PRIOR_ROWS * overall) / (rows + PRIOR_ROWS)  # (cells, V)
+    answers = [_answer(one, values) for one in shrunk]
+    cells = {tuple(key[:-1]): answer for key, answer in zip(keys.tolist(), answers, strict=True)}
+    return Fallback(tuple(by), cells, _answer(overall, values), version)
+
+
+def _votes(labels: Sequence[Label], *, classification: bool) -> tuple[list[Label], np.ndarray]:
+    """Per row one column a label with a 1 for its own; for regression the number itself."""
+    if not classification:
+        return [], np.asarray(labels, dtype=float)[:, None]
+    found, index = np.unique(np.asarray(labels), return_inverse=True)
+    return found.tolist(), np.eye(len(found))[index]
+
+
+def _answer(shrunk: np.ndarray, values: list[Label]) -> Label:
+    return values[int(shrunk.argmax())] if values else float(shrunk[0])
+
+
+def _key(value: float | None) -> int | None:
+    return None if value is None else round(value * KEY_SCALE)  # halves to even, as numpy's rint does

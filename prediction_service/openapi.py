@@ -1,0 +1,131 @@
+"""The service's OpenAPI document, made of the streams that it serves: names, ranges and categories are the validation's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from monitoring.config import Feature, StreamConfig
+from prediction_service.rows import LARGEST_NUMBER
+from prediction_service.service import FALLBACKS
+
+ID = {"type": "string", "pattern": r"^[A-Za-z0-9._:\-]{1,100}$", "description": "unique within its stream; the service makes one up for a row without"}
+TIME = {"type": "string", "format": "date-time", "description": "of the row, with its offset, 1970 to 2199"}
+ERRORS = {
+    "400": "the body is not strict JSON",
+    "409": "an id is given twice in the request",
+    "413": "too many rows, or bytes",
+    "415": "not application/json in UTF-8",
+    "422": "a row is not what its stream demands",
+}
+
+
+def document(streams: Sequence[StreamConfig], *, max_rows: int) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of a service with these streams."""
+    alone = len(streams) == 1
+    schemas: dict[str, Any] = {"Error": _error(), "Answer": _answer(streams)}
+    for stream in streams:
+        schemas |= _stream_schemas(stream, alone=alone, max_rows=max_rows)
+    answers = {"anyOf": [_ref("Answer"), _object({"predictions": {"type": "array", "items": _ref("Answer")}}, required=["predictions"])]}
+    accepted = _object({"accepted": {"type": "integer", "minimum": 1}}, required=["accepted"])
+    bodies = [f"{form}_{stream.name}" for stream in streams for form in ("row", "list", "batch")]
+    labels = [f"{form}_{stream.name}" for stream in streams for form in ("label", "labels")]
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Predictions", "version": "1", "description": "Rows stand in time order. One bad row refuses its request."},
+        "paths": {
+            "/predict": {"post": _post("Predict one row or several", bodies, {"200": _answered("the answers, in the rows' order", answers)})},
+            "/labels": {
+                "post": _post(
+                    "Give labels of earlier predictions",
+                    labels,
+                    {"202": _answered("kept; they are joined later", accepted), "503": _answered("not kept: send them again", _ref("Error"))},
+                )
+            },
+            "/health": {"get": _get("Whether the process is alive, and its log sound", {"type": "object", "required": ["status", "log"]})},
+            "/ready": {"get": _get("Who answers for each stream", {"type": "object", "required": ["ready", "streams"]})},
+            "/metrics": {"get": _get("Metrics for Prometheus", {"type": "string"}, media="text/plain")},
+            "/openapi.json": {"get": _get("This document", {"type": "object"})},
+        },
+        "components": {"schemas": schemas},
+    }
+
+
+def _stream_schemas(stream: StreamConfig, *, alone: bool, max_rows: int) -> dict[str, Any]:
+    """What may be asked of one stream; its name is needed where it is not the only one."""
+    named, needed = {"stream": {"const": stream.name}}, [] if alone else ["stream"]
+    row = {**named, "id": ID, "time": TIME, "features": _ref(f"features_{stream.name}")}
+    label = {**named, "id": ID, "label": _label(stream)}
+
+    def several(item: dict[str, Any]) -> dict[str, Any]:
+        return {"type": "array", "items": item, "minItems": 1, "maxItems": max_rows}
+
+    context = {**several(_ref(f"features_{stream.name}")), "minItems": 0, "description": "the rows just before, oldest first, for models with a history"}
+    return {
+        f"features_{stream.name}": _object(
+            {feature.name: _feature(feature) for feature in stream.features}, required=[feature.name for feature in stream.features if feature.required]
+        ),
+        f"row_{stream.name}": _object(row, required=[*needed, "features"]),
+        f"list_{stream.name}": several(_ref(f"row_{stream.name}")),
+        f"batch_{stream.name}": _object(
+            {**named, "rows": several(_object(row, required=["features"])), "context": context},
+            required=[*needed, "rows"],
+        ),
+        f"label_{stream.name}": _object(label, required=[*needed, "id", "label"]),
+        f"labels_{stream.name}": _object({**named, "labels": several(_object(label, required=["id", "label"]))}, required=[*needed, "labels"]),
+    }
+
+
+def _feature(feature: Feature) -> dict[str, Any]:
+    limits = {"minimum": feature.low, "maximum": feature.high}
+    kind = "integer" if feature.categorical else "number"
+    return {"type": kind, **limits} if feature.required else {"type": [kind, "null"], **limits}
+
+
+def _label(stream: StreamConfig) -> dict[str, Any]:
+    if stream.task == "classification":
+        return {"enum": list(stream.labels)}
+    return {"type": "number", "minimum": -LARGEST_NUMBER, "maximum": LARGEST_NUMBER}
+
+
+def _answer(streams: Sequence[StreamConfig]) -> dict[str, Any]:
+    text = {"type": "string"}
+    return _object(
+        {
+            "id": ID,
+            "stream": {"enum": [stream.name for stream in streams]},
+            "prediction": {"type": ["number", "string"]},
+            "probability": {"type": ["number", "null"], "description": "of the predicted class; null for a number, and from the fallback"},
+            "model": text,
+            "version": {**text, "description": "of the model that answered; empty from the fallback"},
+            "fallback": {"enum": ["", *FALLBACKS], "description": "; ".join(f"{word}: {meaning}" for word, meaning in FALLBACKS.items())},
+        },
+        required=["id", "stream", "prediction", "probability", "model", "version", "fallback"],
+    )
+
+
+def _error() -> dict[str, Any]:
+    said = _object({"code": {"type": "string"}, "message": {"type": "string"}}, required=["code", "message"])
+    return _object({"error": said}, required=["error"])
+
+
+def _post(summary: str, bodies: list[str], responses: dict[str, Any]) -> dict[str, Any]:
+    schema = {"anyOf": [_ref(name) for name in bodies]}
+    errors = {status: _answered(meaning, _ref("Error")) for status, meaning in ERRORS.items()}
+    return {"summary": summary, "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}, "responses": responses | errors}
+
+
+def _get(summary: str, schema: dict[str, Any], *, media: str = "application/json") -> dict[str, Any]:
+    return {"summary": summary, "responses": {"200": _answered(summary, schema, media=media)}}
+
+
+def _answered(description: str, schema: dict[str, Any], *, media: str = "application/json") -> dict[str, Any]:
+    return {"description": description, "content": {media: {"schema": schema}}}
+
+
+def _object(properties: dict[str, Any], *, required: list[str]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}

@@ -1,0 +1,68 @@
+"""Fallback tables from training references: those in MLflow of the version that serves, or those in a folder.
+
+MLflow is asked by a process of its own: to import it takes seconds in which no request would be answered.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from driftloop import processes
+from driftloop.errors import DataError, TrackingError
+from monitoring.config import StreamConfig
+from prediction_service.fallback import Fallback, build
+
+if TYPE_CHECKING:
+    from driftloop.reference import Reference
+
+
+def fetch(stream: StreamConfig, version: str = "") -> Fallback:
+    """The table of a registered version of the stream's model; of the champion when the version is "".
+
+    Raises:
+        DriftloopError: MLflow does not answer, or holds no such version, or no reference with it.
+    """
+    return next(processes.in_parallel(_fetch, [(stream, version)], jobs=1))
+
+
+def read(stream: StreamConfig, folder: Path) -> Fallback:
+    """The table of the reference in <folder>/<stream>.
+
+    Raises:
+        DataError: it is not there, cannot be read, or is of another stream.
+    """
+    from driftloop import reference
+
+    return table(reference.read(folder / stream.name), stream, version="")
+
+
+def _fetch(asked: tuple[StreamConfig, str]) -> Fallback:
+    from driftloop import reference, tracking
+    from driftloop.registry import CHAMPION, Registry
+
+    stream, wanted = asked
+    store = tracking.open_store(None)
+    registry = Registry(store.client, stream.model)
+    version = wanted or registry.holder(CHAMPION)
+    if version is None:
+        raise TrackingError(f"registered model {stream.model!r} has no champion: train and deploy one first, or give --reference")
+    with tracking.translated(f"registered model {stream.model!r}, version {version}"):
+        run_id = registry.run_of(version)
+    return table(reference.load(store, run_id), stream, version=version)
+
+
+def table(reference: Reference, stream: StreamConfig, *, version: str) -> Fallback:
+    """The fallback table that a reference's rows make.
+
+    Raises:
+        DataError: the reference is of other features or labels than the stream's.
+    """
+    known = stream.task == "regression" or set(reference.labels.tolist()) <= set(stream.labels)
+    if reference.about.task != stream.task or not known:
+        raise DataError(f"{stream.name}: the training reference of run {reference.about.run_id} is of another task or other labels than the stream's")
+    columns = {name: reference.rows[:, at].tolist() for at, name in enumerate(reference.about.features)}
+    try:
+        return build(columns, reference.labels.tolist(), by=stream.fallback_by, classification=stream.task == "classification", version=version)
+    except ValueError as exc:
+        raise DataError(f"{stream.name}: {exc}: log it anew with the model") from exc

@@ -1,0 +1,133 @@
+"""The compose file: accepted by docker-compose, guarded, on the loopback, with commands that our programs take. No engine is here: nothing is started."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())["services"]
+PARTS = {
+    "mongodb", "torchserve", "deploy", "prediction-service", "shipper", "monitor", "retrain-hook", "prometheus", "alertmanager", "grafana", "mlflow", "prefect",
+}  # fmt: skip
+MODULES = {"prediction_service": "prediction_service.__main__"}
+OURS = [name for name, service in SERVICES.items() if re.match(r"python (-m|/app/)", service.get("command", ""))]
+EVERY = pytest.mark.parametrize("name", SERVICES)
+
+
+def dockerfile(name: str) -> str:
+    return (ROOT / SERVICES[name]["build"]["dockerfile"]).read_text()
+
+
+def hosts(text: str) -> set[str]:
+    """Host names with a port in a text, those of this machine left out."""
+    return {host for host in re.findall(r"([a-z][a-z-]*):\d{4,5}\b", text) if host != "localhost"}
+
+
+@pytest.mark.skipif(not shutil.which("docker-compose"), reason="docker-compose is not installed: apt-get install docker-compose")
+def test_docker_compose_accepts_the_file() -> None:
+    done = subprocess.run(["docker-compose", "config", "--quiet"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_all_parts_are_there() -> None:
+    assert set(SERVICES) == PARTS
+
+
+@EVERY
+def test_ports_are_on_the_loopback_only(name: str) -> None:
+    for port in SERVICES[name].get("ports", []):
+        assert re.fullmatch(r"127\.0\.0\.1:(\d+):\1", port)
+
+
+def test_only_what_people_and_callers_need_has_a_port() -> None:
+    assert {name for name, service in SERVICES.items() if service.get("ports")} == {
+        "prediction-service",
+        "grafana",
+        "prometheus",
+        "alertmanager",
+        "mlflow",
+        "prefect",
+    }
+
+
+@EVERY
+def test_a_part_is_no_root_and_writes_only_where_it_must(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    if "build" in service:
+        assert re.search(r"^USER 10001$", dockerfile(name), re.MULTILINE)
+    elif not service["image"].startswith("prom/"):  # whose images are not root's
+        assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", service["user"])
+
+
+@EVERY
+def test_images_have_exact_tags(name: str) -> None:
+    tag = SERVICES[name]["image"].partition(":")[2]
+    assert tag == "local" if "build" in SERVICES[name] else re.fullmatch(r"v?\d+\.\d+\.\d+", tag)
+    for base in re.findall(r"^FROM (\S+)", dockerfile(name), re.MULTILINE) if "build" in SERVICES[name] else []:
+        assert re.fullmatch(r"python:3\.11\.\d+-slim-bookworm", base)
+
+
+@EVERY
+def test_a_part_says_whether_it_is_well_and_others_wait_for_that(name: str) -> None:
+    service = SERVICES[name]
+    assert "healthcheck" in service or name in {"deploy", "shipper"}  # one ends, the other serves nobody
+    for other, wanted in service.get("depends_on", {}).items():
+        assert wanted["condition"] == ("service_completed_successfully" if other == "deploy" else "service_healthy")
+        assert other == "deploy" or "healthcheck" in SERVICES[other]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_programs_take_their_commands(name: str) -> None:
+    _, *words = shlex.split(SERVICES[name]["command"])
+    if words[0] == "-m":
+        module, flags = MODULES.get(words[1], words[1]), words[2:]
+    else:
+        module, flags = Path(words[0]).stem, words[1:]
+    parsed = importlib.import_module(module).build_parser().parse_args(flags)
+    if "streams" in vars(parsed):
+        assert parsed.streams == "elec"
+
+
+def test_the_programs_of_ours_are_all_checked() -> None:
+    assert set(OURS) == {"deploy", "prediction-service", "shipper", "monitor", "retrain-hook"}
+
+
+def test_parts_call_each_other_by_names_that_exist_on_a_common_network() -> None:
+    network = {name: set(service.get("networks", [])) or {service["network_mode"]} for name, service in SERVICES.items()}
+    for name, service in SERVICES.items():
+        own = SERVICES[service["network_mode"].partition(":")[2]] if "network_mode" in service else service
+        text = f"{service.get('command', '')} {service.get('environment', '')}"
+        for host in hosts(text) - {name}:
+            assert network[host] & set(own["networks"]), f"{name} cannot reach {host}"
+    told = "".join((ROOT / "ops" / path).read_text() for path in ("prometheus/prometheus.yml", "alertmanager/alertmanager.yml"))
+    assert hosts(told) <= PARTS
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "ops" / "docker").glob("*.Dockerfile")), ids=lambda path: path.stem)
+def test_what_goes_into_an_image_is_there(path: Path) -> None:
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert ignored[1] == "*"
+    for line in re.findall(r"^COPY (.+)$", path.read_text(), re.MULTILINE):
+        for source in line.split()[:-1]:
+            assert (ROOT / source).exists()
+            assert source == "." or f"!{source}" in ignored
+    kept = [line.removeprefix("!") for line in ignored if line.startswith("!")]
+    assert [one for one in kept if one != "examples" and not list(ROOT.glob(one))] == []
+
+
+def test_what_is_mounted_from_here_is_there() -> None:
+    mounts = [volume for service in SERVICES.values() for volume in service.get("volumes", []) if volume.startswith("./")]
+    assert len(mounts) == 5
+    assert all((ROOT / volume.partition(":")[0]).exists() and volume.endswith(":ro") for volume in mounts)

@@ -1,0 +1,153 @@
+"""What `make monitor` is made of: ports, parts that start and die, configurations, and the replay's requests. All together: test_monitoring_end_to_end."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+
+from driftloop import streams
+from driftloop.errors import ServingError, SettingsError
+from driftloop.torchserve import Ports
+from monitoring import config, local, replay
+from monitoring.parts import LocalPorts, Part, Running, alertmanager_config, free_torchserve_ports, prometheus_config
+from prediction_service.rows import read_labels, read_predict
+
+TARGETS = {"monitor": "127.0.0.1:1", "prediction_service": "127.0.0.1:2", "torchserve": "127.0.0.1:3", "prometheus": "127.0.0.1:4"}
+
+
+def part(name: str, code: str, asks: str = "") -> Part:
+    return Part(name, (sys.executable, "-c", code), asks)
+
+
+def serving(port: int, path: Path) -> Part:
+    return Part("server", (sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(path)), f"http://127.0.0.1:{port}/")
+
+
+def test_parts_are_waited_for_and_ended_together(tmp_path: Path) -> None:
+    with Running(tmp_path, env={"WORD": "told"}) as running:
+        server = serving(Ports.free().inference, tmp_path)
+        speaker = part("speaker", "import os, time; print(os.environ['WORD'], flush=True); time.sleep(60)")
+        for one in (server, speaker):
+            running.start(one)
+        running.wait(server, timeout_s=30)
+        assert not running.check(may_end="speaker")
+        assert all(psutil.pid_exists(pid) for pid in running.pids().values())
+    assert not psutil.Process().children(recursive=True)
+    assert (tmp_path / "speaker.log").read_text() == "told\n"
+
+
+@pytest.mark.parametrize(("code", "said"), [("print('no room'); raise SystemExit(3)", "exit code 3: no room"), ("raise SystemExit(3)", "it said nothing")])
+def test_a_part_that_dies_is_told_in_one_line_and_the_others_end(tmp_path: Path, code: str, said: str) -> None:
+    with pytest.raises(ServingError, match=f"dying ended by itself .*{said}"), Running(tmp_path, env={}) as running:
+        running.start(part("other", "import time; time.sleep(60)"))
+        dying = part("dying", code, f"http://127.0.0.1:{Ports.free().inference}/")
+        running.start(dying)
+        running.wait(dying, timeout_s=30)
+    assert not psutil.Process().children(recursive=True)
+
+
+def test_a_part_that_never_answers_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ServingError, match="silent is not ready after 0 s"), Running(tmp_path, env={}) as running:
+        silent = part("silent", "import time; time.sleep(60)", f"http://127.0.0.1:{Ports.free().inference}/")
+        running.start(silent)
+        running.wait(silent, timeout_s=0.3)
+
+
+def test_a_part_that_may_end_must_end_well(tmp_path: Path) -> None:
+    with Running(tmp_path, env={}) as running:
+        running.start(part("replay", "pass"))
+        while not running.check(may_end="replay"):
+            pass
+        with pytest.raises(ServingError, match="replay ended by itself with exit code 0"):
+            running.check()
+
+
+def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ServingError, match="lost ended by itself with exit code 127"), Running(tmp_path, env={}) as running:
+        lost = Part("lost", (str(tmp_path / "nothing"),), f"http://127.0.0.1:{Ports.free().inference}/")
+        running.start(lost)
+        running.wait(lost, timeout_s=30)
+
+
+def test_a_taken_port_is_refused_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(SettingsError, match=f"port {port} for monitor is taken"):
+            LocalPorts(monitor=port).check(["monitor"])
+    assert local.main(["--stream", "nobody"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--stream 'nobody' is not known" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_torchserves_free_ports_are_neighbours() -> None:
+    ports = free_torchserve_ports()
+    assert ports.management == ports.inference + 1
+    assert not ports.taken()
+
+
+@pytest.mark.parametrize("alertmanager", ["127.0.0.1:5", ""])
+def test_the_local_prometheus_scrapes_this_machine_only(tmp_path: Path, alertmanager: str) -> None:
+    made = prometheus_config(TARGETS, alertmanager=alertmanager, scrape_s=3)
+    assert {job["job_name"]: job["static_configs"][0]["targets"] for job in made["scrape_configs"]} == {name: [where] for name, where in TARGETS.items()}
+    assert made["global"] == {"scrape_interval": "3s", "evaluation_interval": "3s"}
+    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(made))
+    if not shutil.which("promtool"):
+        pytest.skip("promtool is not installed: apt-get install prometheus")
+    done = subprocess.run(["promtool", "check", "config", tmp_path / "prometheus.yml"], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "1 rule files found" not in done.stdout  # both
+
+
+def test_the_local_alertmanager_calls_the_local_hook() -> None:
+    urls = [hook["url"] for receiver in alertmanager_config("http://127.0.0.1:9")["receivers"] for hook in receiver.get("webhook_configs", [])]
+    assert urls == ["http://127.0.0.1:9/alerts"]
+
+
+def test_the_replays_requests_are_the_streams_rows_with_those_before_as_context() -> None:
+    elec, known = streams.load(), config.load()
+    bodies = list(replay.blocks(elec, 31_718, 31_718 + 100, size=48, prefix="p", name="elec"))
+    assert [len(asked["rows"]) for asked, _ in bodies] == [48, 48, 4]
+    for asked, told in bodies:
+        wanted, labels = read_predict(asked, known, max_rows=1000), read_labels(told, known, max_rows=1000)
+        first = int(wanted.rows[0].id.removeprefix("p-"))
+        assert wanted.rows[0].time == f"{elec.times[first].astype('datetime64[ms]')}Z"
+        assert list(wanted.rows[0].features.values()) == elec.rows[first].tolist()
+        assert list(wanted.context[-1].values()) == elec.rows[first - 1].tolist()
+        assert [(row.id, label) for row, label in zip(wanted.rows, elec.labels[first:].tolist(), strict=False)] == list(labels.labels)
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "said"),
+    [(["--from_row", "45312"], 2, "has 45312 rows"), (["--url", "http://127.0.0.1:9", "--rows", "48"], 6, "is the prediction service running there?")],
+)
+def test_a_replay_that_cannot_be_is_told_in_one_line(capsys: pytest.CaptureFixture[str], flags: list[str], code: int, said: str) -> None:
+    assert replay.main(flags) == code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+
+
+def test_the_parts_commands_are_ones_that_the_programs_take(tmp_path: Path) -> None:
+    import importlib
+
+    args = local.build_parser().parse_args(["--free_ports", "--folder", str(tmp_path), "--mlflow_ui"])
+    plan: Any = local.plan_of(args)
+    made = [*local.services(plan, mongodb="mongodb://127.0.0.1:1"), local.replay(plan)]
+    assert [one.name for one in made] == ["monitor", "prediction_service", "retrain_hook", "shipper", "mlflow", "replay"]
+    for one in made:
+        _, flag, module, *flags = one.command
+        assert flag == "-m"
+        if module != "mlflow":
+            found = "prediction_service.__main__" if module == "prediction_service" else module
+            importlib.import_module(found).build_parser().parse_args(flags)
