@@ -103,7 +103,9 @@ def label_values(column: pd.Series) -> tuple[np.ndarray, Faults]:
         labels = labels.astype(np.int64) if (labels == np.round(labels)).all() else labels
     count = len(np.unique(labels[usable]))
     if count > MOST_CLASSES:
-        raise DataError(f"the label {column.name!r} has {count} different values: that looks like regression; give a label with at most {MOST_CLASSES} classes, or --task regression")
+        raise DataError(
+            f"the label {column.name!r} has {count} different values: that looks like regression: --task regression, or at most {MOST_CLASSES} classes"
+        )
     return labels[codes], {int(row): "the label is missing or unknown" for row in np.flatnonzero(~usable[codes])}
 
 
@@ -119,7 +121,9 @@ def target_values(column: pd.Series) -> tuple[np.ndarray, Faults]:
     values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
     bad = np.flatnonzero(~np.isfinite(values))
     if len(values) and len(bad) == len(values):
-        raise DataError(f"the label {column.name!r} holds no numbers (the first is {_short(column.iloc[0])!r}): leave out --task regression, or give another --target")
+        raise DataError(
+            f"the label {column.name!r} holds no numbers (the first is {_short(column.iloc[0])!r}): leave out --task regression, or give another --target"
+        )
     faults = {}
     for row in bad:
         raw = column.iloc[row]

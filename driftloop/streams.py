@@ -145,13 +145,13 @@ def _stream(
     implausible = check(frame) if check else {}
     set_aside, good = _good_rows(table, {**implausible, **value_faults, **label_faults, **time_faults, **table.faults}, bad_rows)
     _check_order(times[good], table.lines[good], table.unit, time_column)
-    label_names, codes = ((), labels[good]) if regression else np.unique(labels[good], return_inverse=True)
-    if not regression and len(label_names) < 2:
-        raise DataError(f"the label {label!r} is {label_names.tolist()[0]!r} in every row: two classes at least are needed")
+    label_names, codes = np.unique(labels[good], return_inverse=True)
+    if len(label_names) < 2:
+        raise DataError(f"the label {label!r} is {label_names.tolist()[0]!r} in every row: two {'values' if regression else 'classes'} at least are needed")
     return Stream(
         name=name,
         rows=np.ascontiguousarray(values[good]),
-        labels=codes.astype(np.float64 if regression else np.int64),
+        labels=labels[good] if regression else codes.astype(np.int64),
         label_names=() if regression else tuple(label_names.tolist()),
         features=chosen,
         times=times[good],

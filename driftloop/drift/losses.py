@@ -20,7 +20,7 @@ from driftloop.drift.detectors import NAMES as DETECTORS
 from driftloop.drift.detectors import Detector
 from driftloop.drift.rule import Rule
 from driftloop.drift.rules import EVERY, NAMES, RATE
-from driftloop.drift.significant_loss import CAP_THRESHOLDS, SignificantLoss, rows_in_one
+from driftloop.drift.significant_loss import CAP_THRESHOLDS, SignificantLoss, profile, rows_in_one
 from driftloop.drift.verdict import Verdict
 from driftloop.errors import SettingsError
 
@@ -43,7 +43,8 @@ def make(name: str, *, threshold: float, alpha: float, seed: int) -> Rule:
     if name in REAL:
         return LossDetector(name, seed=seed, cap=CAP_THRESHOLDS * threshold)
     if name in DETECTORS:
-        raise SettingsError(f"--drift_rule {name} takes right and wrong only, a regression has errors of any size: give one of threshold, significant, {', '.join(REAL)}")
+        offered = ", ".join(("threshold", "significant", *REAL))
+        raise SettingsError(f"--drift_rule {name} takes right and wrong only, a regression has errors of any size: give one of {offered}")
     if name in NAMES:
         return _Trivial({"never": trivial.Never(), "every": trivial.Every(EVERY), "random": trivial.Random(RATE, seed=seed)}[name])
     raise SettingsError(f"--drift_rule is {name!r}: give one of {', '.join(NAMES)}")
@@ -67,13 +68,13 @@ class LossThreshold(Rule):
         if not (threshold > 0 and math.isfinite(threshold)):
             raise SettingsError(f"--threshold_mae is {threshold}: give the largest mean absolute error that is good enough, over 0")
         self._threshold, self._together = threshold, 1.0
-        self.reset()
+        self._sum, self._rows = 0.0, 0
 
     def prepare(self, errors: np.ndarray, *, block_size: int) -> None:
         """See `Rule.prepare`: how far errors come together."""
         losses = loss_rows(errors)
         if len(losses) >= block_size:
-            self._together = rows_in_one([losses[start : start + block_size] for start in range(0, len(losses) - block_size + 1, block_size)])
+            self._together = rows_in_one(profile(losses[start : start + block_size]) for start in range(0, len(losses) - block_size + 1, block_size))
 
     def update(self, errors: np.ndarray) -> Verdict:
         """See `Rule.update`; the statistic is the block's mean loss."""

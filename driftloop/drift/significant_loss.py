@@ -17,11 +17,13 @@ benchmarks/taxi.md and tests/test_losses.py show how often it alarms without dri
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from driftloop import kpi
 from driftloop.drift.checks import loss_rows
@@ -37,6 +39,7 @@ RUNS: Final = (1, 2, 4, 8, 16, 32, 64)  # a block is cut into so many runs to se
 UNSURE: Final = 0.2  # quantile of chi-square: the variance of few runs may be that much larger than it was seen
 LEAST_RUNS: Final = 4  # runs that a variance is estimated from
 NO_REFERENCE: Final = 20.0  # rows that tell as much as one, where nothing is known of them
+SEEN: Final = 100  # blocks of the watch that v is learned from
 DELAY: Final = 3  # newest blocks that v is not learned from, so that a rise is not taken for dependence
 
 
@@ -74,7 +77,7 @@ class SignificantLoss(Rule):
     def _begin(self) -> None:
         self._capitals = np.zeros(len(BETS))
         self._blocks, self._highest = 0, 0.0
-        self._seen: list[np.ndarray] = []
+        self._seen: deque[Profile] = deque(maxlen=SEEN + DELAY)
 
     def reset(self) -> None:
         """See `Rule.reset`. How the errors come together is kept: a new version is taken to be like the last in this."""
@@ -92,7 +95,7 @@ class SignificantLoss(Rule):
             return
         self.cap = max(self.cap, float(np.quantile(losses, CAP_QUANTILE)))
         whole = [losses[start : start + block_size] for start in range(0, len(losses) - block_size + 1, block_size)] or [losses]
-        self._known = rows_in_one([np.minimum(block, self.cap) for block in whole])
+        self._known = rows_in_one(profile(np.minimum(block, self.cap)) for block in whole)
 
     def update(self, errors: np.ndarray) -> Verdict:
         """Judge the next block.
@@ -114,12 +117,12 @@ class SignificantLoss(Rule):
         self._capitals = np.minimum(np.exp(np.minimum(gains, 50.0)) * (self._capitals + share), MOST / self._alpha)
         self._blocks += 1
         self._highest = max(self._highest, float(self._capitals.mean()))
-        self._seen.append(np.minimum(losses, self.cap))
+        self._seen.append(profile(np.minimum(losses, self.cap)))
         return self._verdict(losses, rows_in_one_now)
 
     def _inflation(self) -> float:
         """v: from before the watch, or from its older blocks when errors come together more than they did."""
-        older = self._seen[:-DELAY]
+        older = list(self._seen)[:-DELAY]
         return max(self._known, rows_in_one(older)) if len(older) >= LEAST_RUNS else self._known
 
     def _verdict(self, losses: np.ndarray, rows_in_one_now: float) -> Verdict:
@@ -149,26 +152,45 @@ class SignificantLoss(Rule):
         )
 
 
-def rows_in_one(blocks: Iterable[np.ndarray]) -> float:
-    """How many rows tell as much as one independent row, at least 1: the largest ratio over runs of several lengths.
+@dataclass(frozen=True)
+class Profile:
+    """What a block's losses tell of how they come together: rows, their sum and sum of squares, and for each number of runs the runs' means and rows."""
 
-    Args:
-        blocks: losses of each block, (rows,) in time order.
+    rows: int
+    total: float
+    squares: float
+    runs: dict[int, tuple[np.ndarray, np.ndarray]]
+
+
+def profile(losses: np.ndarray) -> Profile:
+    """The profile of one block, (rows,) in time order."""
+    runs = {}
+    for count in RUNS:
+        if len(losses) >= 2 * count:
+            edges = np.arange(count) * len(losses) // count
+            sizes = np.diff(np.append(edges, len(losses)))
+            runs[count] = np.add.reduceat(losses, edges) / sizes, sizes
+    return Profile(len(losses), float(losses.sum()), float(np.square(losses).sum()), runs)
+
+
+def rows_in_one(profiles: Iterable[Profile]) -> float:
+    """How many rows tell as much as one independent row, at least 1: the largest ratio over runs of several lengths.
 
     >>> rng = np.random.default_rng(7)
     >>> independent, together = rng.random(20_000), np.repeat(rng.random(2_000), 10)
-    >>> rows_in_one(np.split(independent, 40)) < 2, 8 < rows_in_one(np.split(together, 40)) < 16
+    >>> rows_in_one(map(profile, np.split(independent, 40))) < 2, 8 < rows_in_one(map(profile, np.split(together, 40))) < 16
     (True, True)
     """
-    given = list(blocks)
-    every = np.concatenate(given)
-    variance = float(every.var())
+    given = list(profiles)
+    rows = sum(block.rows for block in given)
+    mean = sum(block.total for block in given) / rows
+    variance = sum(block.squares for block in given) / rows - mean**2
     found = 1.0
-    for runs in RUNS if variance > 0 else ():
-        parts = [part for block in given if len(block) >= 2 * runs for part in np.array_split(block, runs)]
-        if len(parts) < LEAST_RUNS:
+    for count in RUNS if variance > 0 else ():
+        runs = [block.runs[count] for block in given if count in block.runs]
+        if sum(len(means) for means, _ in runs) < LEAST_RUNS:
             continue
-        means, sizes = np.array([part.mean() for part in parts]), np.array([len(part) for part in parts])
-        ratio = float((sizes * (means - every.mean()) ** 2).sum() / variance)
-        found = max(found, ratio / float(stats.chi2.ppf(UNSURE, len(parts) - 1)))
+        means, sizes = (np.concatenate(part) for part in zip(*runs, strict=True))
+        ratio = float((sizes * (means - mean) ** 2).sum() / variance)
+        found = max(found, ratio / float(special.chdtri(len(means) - 1, 1 - UNSURE)))
     return found
