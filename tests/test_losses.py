@@ -2,64 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 
+from benchmarks.loss_streams import KINDS, ROWS, Draw, alarmed, by_day, exponential, heavy, together, wandering
 from driftloop.drift.losses import REAL, LossThreshold, make
 from driftloop.drift.probation import Probation
 from driftloop.drift.significant_loss import SignificantLoss, profile, rows_in_one
 from driftloop.errors import SettingsError
 from driftloop.task import REGRESSION
 
-ROWS, BLOCKS, WATCHES = 400, 40, 120
-Draw = Callable[[np.random.Generator, int], np.ndarray]
+WATCHES = 120
 
 
-def exponential(rng: np.random.Generator, rows: int) -> np.ndarray:
-    return rng.exponential(1.0, rows)
-
-
-def heavy(rng: np.random.Generator, rows: int) -> np.ndarray:
-    """A few errors of twenty times the mean, as trips have them; mean 1."""
-    return rng.lognormal(-0.72, 1.2, rows)
-
-
-def together(rng: np.random.Generator, rows: int) -> np.ndarray:
-    """Runs of 20 rows with a common level; mean 1."""
-    return np.repeat(rng.lognormal(-0.18, 0.6, rows // 20 + 1), 20)[:rows] * rng.exponential(1.0, rows)
-
-
-def by_day(rng: np.random.Generator, rows: int) -> np.ndarray:
-    """A fixed daily course, four days a block of 400 rows; mean 1."""
-    return (1 + 0.6 * np.sin(2 * np.pi * np.arange(rows) / 100)) * rng.exponential(1.0, rows)
-
-
-def wandering(rng: np.random.Generator, rows: int) -> np.ndarray:
-    """The level of each block wanders by a tenth; mean 1."""
-    level = np.repeat(np.exp(0.1 * rng.standard_normal(rows // ROWS + 1) - 0.005), ROWS)[:rows]
-    return level * rng.exponential(1.0, rows)
-
-
-def alarmed(draw: Draw, seed: int, *, factor: float = 1.0, blocks: int = BLOCKS) -> int | None:
-    """The first block alarmed about in a watch whose losses have the mean `factor`, at the threshold 1."""
-    rng = np.random.default_rng(seed)
-    rule = SignificantLoss(threshold=1.0, alpha=0.05)
-    rule.prepare(draw(rng, 20 * ROWS), block_size=ROWS)
-    losses = factor * draw(rng, blocks * ROWS)
-    return next((at for at in range(blocks) if rule.update(losses[at * ROWS : (at + 1) * ROWS]).drift), None)
-
-
-@pytest.mark.parametrize("draw", [exponential, heavy, together, by_day, wandering])
+@pytest.mark.parametrize("draw", KINDS.values(), ids=KINDS)
 def test_a_model_exactly_at_the_threshold_is_alarmed_about_in_at_most_alpha_of_the_watches(draw: Draw) -> None:
-    alarms = sum(alarmed(draw, seed) is not None for seed in range(WATCHES))
+    alarms = sum(alarmed(draw, seed=seed) is not None for seed in range(WATCHES))
     assert alarms <= 0.05 * WATCHES + 2 * (WATCHES * 0.05 * 0.95) ** 0.5
 
 
 @pytest.mark.parametrize("draw", [exponential, heavy, by_day, wandering])
 def test_a_mean_half_as_large_again_is_found_in_the_first_blocks(draw: Draw) -> None:
-    assert all((found := alarmed(draw, seed, factor=1.5, blocks=6)) is not None and found <= 4 for seed in range(10))
+    assert all((found := alarmed(draw, seed=seed, factor=1.5, blocks=6)) is not None and found <= 4 for seed in range(10))
 
 
 def test_errors_that_come_together_make_the_rule_wait_longer() -> None:

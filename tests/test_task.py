@@ -43,7 +43,10 @@ def test_an_unknown_task_is_refused() -> None:
         task.of("ranking")
 
 
-@pytest.mark.parametrize(("doing", "labels", "good", "bad"), [(CLASSIFICATION, [0, 1, 1, 0], [0, 1, 1, 1], [1, 0, 1, 1]), (REGRESSION, [1.0, 2, 3, 4], [1.1, 2, 3, 4], [2.0, 3, 3, 4])])
+@pytest.mark.parametrize(
+    ("doing", "labels", "good", "bad"),
+    [(CLASSIFICATION, [0, 1, 1, 0], [0, 1, 1, 1], [1, 0, 1, 1]), (REGRESSION, [1.0, 2, 3, 4], [1.1, 2, 3, 4], [2.0, 3, 3, 4])],
+)
 def test_fewer_losses_are_a_better_kpi(doing: task.Task, labels: list, good: list, bad: list) -> None:
     better, worse = (doing.value(doing.losses(np.array(labels), np.array(predicted))) for predicted in (good, bad))
     assert doing.better(better, worse) and not doing.better(worse, better) and not doing.better(float("nan"), worse)
