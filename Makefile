@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 EXPERIMENT ?= elec
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all lint ui figures bench backtest policies monitor pictures readme lock clean
+.PHONY: help setup run test test-all lint ui figures bench backtest policies monitor taxi pictures readme lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -45,6 +45,9 @@ monitor: $(VENV)/monitor.stamp ## the services around the model, on a replay of 
 
 policies: $(VENV)/run.stamp ## the policies compared, as benchmarks/policies.md shows them
 	$(BIN)/python -m benchmarks.policies
+
+taxi: $(VENV)/run.stamp ## the New York taxi example: a regression, month by month through 2020
+	$(BIN)/python -m examples.nyc_taxi.lifecycle --mlflow_experiment_name taxi --report taxi.html
 
 pictures: $(VENV)/dev.stamp ## docs/images anew; needs Debian's chromium and chromium-driver
 	$(BIN)/python -m docs.take_screenshots

@@ -27,17 +27,10 @@ def build_parser() -> cli.Parser:
 
 def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """Train and log; give the figures."""
-    from driftloop import base, summary, tracking
-    from driftloop.work import base_plan, open_work
+    from driftloop.jobs import train
     from learner import ELEC
 
-    opened = open_work(args, ELEC)
-    plan = base_plan(args, total_trials=args.total_trials)
-    with tracking.run(opened.store, "base", role="base") as run_id:
-        known = base.train_base(opened.store, ELEC, opened.stream, plan, run_id=run_id)
-    figures = base.test_figures(opened.stream, known)
-    print(summary.base_text(known.params, figures, trained=known.trained, run_id=run_id, experiment=opened.store.experiment_name))
-    return {"run_id": run_id, "experiment": opened.store.experiment_name, "params": known.params, "trained_rows": known.trained, **figures}, 0
+    return train(args, ELEC)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -17,7 +17,6 @@ import sys
 from typing import Any
 
 from driftloop import cli
-from driftloop.errors import EXIT_DRIFT
 
 
 def build_parser() -> cli.Parser:
@@ -34,23 +33,10 @@ def build_parser() -> cli.Parser:
 
 def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """Deploy, watch, decide; give the result."""
-    from driftloop import summary
-    from driftloop.deployment import OnDrift, champion, check_places, log_outcome, watch_served
-    from driftloop.work import base_model, open_work
+    from driftloop.jobs import deploy
     from learner import ELEC
 
-    check_places(args)
-    opened = open_work(args, ELEC)
-    base = base_model(opened, args)
-    decide = OnDrift(args.on_drift)
-    served = champion(opened, base, name=args.register_model_name)
-    result = watch_served(opened, args, base, served=served, decide=decide)
-    log_outcome(opened, args, result)
-    print(summary.blocks_text(result.scores))
-    print(summary.summary_text(result))
-    if result.drift and decide.advises:
-        print(summary.advice_text(result, experiment=opened.store.experiment_name, base_run_id=base.run_id))
-    return result.as_json(), EXIT_DRIFT if result.drift and args.fail_on_drift else 0
+    return deploy(args, ELEC)
 
 
 def main(argv: list[str] | None = None) -> int:

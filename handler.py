@@ -15,6 +15,8 @@ Answer, one prediction an instance:
     {"model_name": "elec", "model_version": "3",
      "predictions": [{"label": 1, "probability": 0.93, "probabilities": [0.07, 0.93], "version": "3"}]}
 
+and of a regression (the card's task) {"value": 12.5, "version": "3"} each.
+
 A bad request gets 400 and `{"error": {"code": 400, "message": "what, where, what to do"}}`; the other
 requests of its batch are answered as if it were not there.
 """
@@ -83,24 +85,28 @@ class ElecHandler:
             ValueError: the request is not what the module's docstring describes.
         """
         rows, first = read_rows(body, features=self.card["features"], history=self.card["arguments"].get("history", 0))
-        probabilities = self.model.probabilities(rows, first=first)  # (N, K)
-        broken = np.flatnonzero(~np.isfinite(probabilities).all(axis=1))
+        regression = self.card.get("task") == "regression"
+        outputs = self.model.values(rows, first=first) if regression else self.model.probabilities(rows, first=first)  # (N,) or (N, K)
+        broken = np.flatnonzero(~np.isfinite(outputs.reshape(len(outputs), -1)).all(axis=1))
         if len(broken):
-            raise ValueError(f"instance {broken[0]} gives no finite probability: its values, or its context's, are far outside any column's range")
-        encoded = json.dumps(self._describe(probabilities), separators=(",", ":")).encode()
+            what = "value" if regression else "probability"
+            raise ValueError(f"instance {broken[0]} gives no finite {what}: its values, or its context's, are far outside any column's range")
+        predictions = self._values(outputs) if regression else self._classes(outputs)
+        body = {"model_name": self.model_name, "model_version": self.card["version"], "predictions": predictions}
+        encoded = json.dumps(body, separators=(",", ":")).encode()
         if len(encoded) > MAX_ANSWER_BYTES:
-            raise ValueError(f"{len(probabilities)} instances make an answer over {MAX_ANSWER_BYTES} bytes; send fewer at a time")
+            raise ValueError(f"{len(outputs)} instances make an answer over {MAX_ANSWER_BYTES} bytes; send fewer at a time")
         return encoded
 
-    def _describe(self, probabilities: np.ndarray) -> dict[str, Any]:
+    def _values(self, values: np.ndarray) -> list[dict[str, Any]]:
+        return [{"value": value, "version": self.card["version"]} for value in values.astype(np.float64).tolist()]
+
+    def _classes(self, probabilities: np.ndarray) -> list[dict[str, Any]]:
         labels, version = self.card["labels"], self.card["version"]
         best = probabilities.argmax(axis=1).tolist()
         # float32 as float64: JSON then carries them without loss.
         rows = probabilities.astype(np.float64).tolist()
-        predictions = [
-            {"label": labels[chosen], "probability": row[chosen], "probabilities": row, "version": version} for chosen, row in zip(best, rows, strict=True)
-        ]
-        return {"model_name": self.model_name, "model_version": version, "predictions": predictions}
+        return [{"label": labels[chosen], "probability": row[chosen], "probabilities": row, "version": version} for chosen, row in zip(best, rows, strict=True)]
 
 
 def load_model(folder: Path, card: dict[str, Any]) -> torch.nn.Module:

@@ -17,7 +17,6 @@ import sys
 from typing import Any
 
 from driftloop import cli
-from driftloop.errors import EXIT_DRIFT
 
 
 def build_parser() -> cli.Parser:
@@ -35,27 +34,10 @@ def build_parser() -> cli.Parser:
 
 def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """Run the lifecycle; give its result."""
-    import time
-    from dataclasses import replace
-
-    from driftloop import base, summary, tracking
-    from driftloop.deployment import OnDrift, check_places, log_outcome, watch_plan, watch_served
-    from driftloop.work import base_plan, open_work
+    from driftloop.jobs import run_lifecycle
     from learner import ELEC
 
-    started = time.monotonic()
-    check_places(args)
-    opened = open_work(args, ELEC)
-    decide = OnDrift(args.on_drift)
-    watch_plan(opened, args, trained_stop=base.base_span(opened.stream)[1], decide=decide)  # refuse before the training what cannot be watched after it
-    with tracking.run(opened.store, "lifecycle", role="base") as run_id:
-        print("training the base model", file=sys.stderr)
-        known = base.train_base(opened.store, ELEC, opened.stream, base_plan(args, total_trials=args.base_trials), run_id=run_id)
-        result = watch_served(opened, args, known, served=known, decide=decide)
-        result = replace(result, run_id=run_id, seconds=time.monotonic() - started)
-        log_outcome(opened, args, result)
-    print(summary.summary_text(result))
-    return result.as_json(), EXIT_DRIFT if result.drift and args.fail_on_drift else 0
+    return run_lifecycle(args, ELEC)
 
 
 def main(argv: list[str] | None = None) -> int:

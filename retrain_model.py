@@ -32,29 +32,10 @@ def build_parser() -> cli.Parser:
 
 def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """Retrain, judge, promote; give the record."""
-    from dataclasses import asdict, replace
-
-    from driftloop import summary
-    from driftloop.deployment import champion, find_cause, promote_winner
-    from driftloop.retrain import retrain
-    from driftloop.serving import check_server
-    from driftloop.work import base_model, open_work, retrain_plan, until_row
+    from driftloop.jobs import retrain_drifted
     from learner import ELEC
 
-    plan = retrain_plan(args)
-    plan.check()
-    if args.torchserve_url:
-        check_server(url=args.torchserve_url, ports=None)
-    opened = open_work(args, ELEC)
-    until = until_row(opened.stream, args)
-    base = base_model(opened, args)
-    served = champion(opened, base, name=args.register_model_name)
-    cause = find_cause(opened, base, served, until_row=until)
-    record, winner = retrain(opened.store, ELEC, opened.stream, served, cause=cause, plan=plan, parent_run_id=base.run_id)
-    if winner is not None:
-        record = replace(record, version=promote_winner(opened, args, winner, reason=record.decision).version)
-    print(summary.judged_text(record))
-    return {**asdict(record), "base_run_id": base.run_id, "experiment": opened.store.experiment_name}, 0
+    return retrain_drifted(args, ELEC)
 
 
 def main(argv: list[str] | None = None) -> int:

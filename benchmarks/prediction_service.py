@@ -139,7 +139,7 @@ def deploy(torchserve: TorchServe, stream: Stream, folder: Path) -> None:
     torchserve.client.wait_ready(name=name, version="1")
     newest = models.predict(fitted.model, stream, reference.first_row(fitted.trained), fitted.trained[1])
     (folder / "references" / "elec").mkdir(parents=True)
-    reference.write(reference.of_classifier(stream, fitted.trained, newest, run_id="benchmark"), folder / "references" / "elec")
+    reference.write(reference.of_model(stream, fitted.trained, newest, run_id="benchmark"), folder / "references" / "elec")
 
 
 @contextlib.contextmanager

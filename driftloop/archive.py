@@ -49,7 +49,7 @@ def build_mar(
         name: model name as TorchServe serves it.
         version: its version, for example "3".
         card: `class`, `module` (the name of `model_file`), `arguments` (of the constructor), `features`
-            (column names in order), `labels` (values by class index), `version`.
+            (column names in order), `labels` (values by class index), `version`; `task` where it is a regression.
         state_dict: the weights; every one must be finite.
         model_file: source of the model class; imports nothing of ours.
         handler_file: TorchServe handler with exactly one class.
@@ -110,7 +110,7 @@ def _check_parts(*, name: str, version: str, card: Mapping[str, Any], state_dict
     for path in (model_file, handler_file):
         if not path.is_file():
             raise ArchiveError(f"{path} is not a file: give the source that is to travel in the archive")
-    if set(card) != CARD_KEYS:
+    if set(card) - {"task"} != CARD_KEYS:
         raise ArchiveError(f"the card has the keys {sorted(card)}: give exactly {sorted(CARD_KEYS)}")
     if (card["module"], card["version"]) != (model_file.name, version):
         raise ArchiveError(f"the card names {card['module']} version {card['version']}, but {model_file.name} version {version} is to be archived")

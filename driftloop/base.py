@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from driftloop import evaluation, models, tracking, tuning
+from driftloop import evaluation, models, task, tracking, tuning
 from driftloop.errors import DataError, SettingsError
 from driftloop.models import KnownModel
 from driftloop.settings import DEFAULT_PARAMS, SEED, TRAIN_SHARE, VALIDATION_SHARE
@@ -34,18 +34,25 @@ class TrainPlan:
     seed: int = SEED
     start: Mapping[str, Any] = field(default_factory=lambda: DEFAULT_PARAMS)  # the first set that is tried
     progress: Callable[..., AbstractContextManager[Any]] | None = None
+    until: np.datetime64 | None = None  # the base model learns the rows before this time; None: the oldest 70 %
 
 
-def base_span(stream: Stream) -> Span:
-    """Rows that the base model may learn from: the oldest 70 %, the rest is what comes later.
+def base_span(stream: Stream, *, until: np.datetime64 | None = None) -> Span:
+    """Rows that the base model may learn from: those before `until`, or the oldest 70 %; the rest is what comes later.
 
     Raises:
         DataError: the stream is too short to be split.
+        SettingsError: too few rows lie before `until`, or none after it.
     """
     rows = len(stream.rows)
     if rows < MIN_ROWS:
         raise DataError(f"{stream.source}: {rows} rows are too few to train on and to measure on: give at least {MIN_ROWS}")
-    return 0, int(TRAIN_SHARE * rows)
+    if until is None:
+        return 0, int(TRAIN_SHARE * rows)
+    stop = int(np.searchsorted(stream.times, until))
+    if stop < MIN_ROWS or stop == rows:
+        raise SettingsError(f"--train_until {until}: {stop} of {rows} rows lie before it: give a time that leaves at least {MIN_ROWS} before it and some after")
+    return 0, stop
 
 
 def train_base(store: tracking.Store, learner: Learner, stream: Stream, plan: TrainPlan, *, run_id: str) -> KnownModel:
@@ -54,7 +61,7 @@ def train_base(store: tracking.Store, learner: Learner, stream: Stream, plan: Tr
     The search fits on the oldest rows and chooses on the newest tenth of the training rows; the winner is
     then fitted on both. The test rows are the rest of the stream: they choose nothing.
     """
-    first, stop = base_span(stream)
+    first, stop = base_span(stream, until=plan.until)
     edge = stop - int(VALIDATION_SHARE * stop)
     study = search_nested(store, learner, stream, plan, train=(first, edge), validation=(edge, stop))
     tracking.autolog()
@@ -62,7 +69,7 @@ def train_base(store: tracking.Store, learner: Learner, stream: Stream, plan: Tr
     known = models.record(fitted, learner=learner, stream=stream, run_id=run_id)
     log_origin(stream, plan, study)
     figures = test_figures(stream, known)
-    tracking.log_metrics({f"test_{name}": value for name, value in (figures.pop("baselines") | figures).items()})
+    tracking.log_metrics({f"test_{name}": value for name, value in (figures["baselines"] | figures).items() if name != "baselines"})
     return known
 
 
@@ -70,14 +77,14 @@ def log_origin(stream: Stream, plan: TrainPlan, study: tuning.Study) -> None:
     """Log to the active run which trial its parameters came from, and what they were tried on."""
     plain = {"max_epochs": plan.max_epochs, "seed": plan.seed, "total_trials": len(study.trials)}
     tracking.log_params({**plain, "data": Path(stream.source).name, "data_sha256": stream.sha256})
-    tracking.log_metrics({tuning.OBJECTIVE: study.best.value})
+    tracking.log_metrics({task.of(stream.task).objective: study.best.value})
     tracking.set_tags({"driftloop.from_trial": f"trial-{study.best.index:02d}"})
 
 
 def test_figures(stream: Stream, known: KnownModel) -> dict[str, Any]:
-    """Accuracy of a model on all rows after its own, with κ, κ-temporal and the baselines on the same rows."""
+    """KPI of a model on all rows after its own with the baselines on the same rows; of classes κ and κ-temporal as well."""
     start, stop = known.trained[1], len(stream.rows)
-    predicted = models.predict(known.model, stream, start, stop).argmax(axis=1)
+    predicted = models.predictions(known.model, stream, start, stop)
     return {"rows": stop - start, **evaluation.summary(stream, start, predicted, majority=known.majority)}
 
 
@@ -99,7 +106,7 @@ def search_nested(store: tracking.Store, learner: Learner, stream: Stream, plan:
                 models.log_fit(fitted)
             if bar is not None:
                 bar.update()
-            return models.predict(fitted.model, stream, *validation).argmax(axis=1) == stream.labels[slice(*validation)]
+            return models.losses(fitted.model, stream, *validation)
 
         return tuning.search(
             evaluate,
@@ -107,6 +114,7 @@ def search_nested(store: tracking.Store, learner: Learner, stream: Stream, plan:
             start=plan.start,
             total_trials=trials,
             seed=plan.seed,
+            task=task.of(stream.task),
         )
 
 

@@ -5,8 +5,11 @@ Labels come when a block ends, so a block is the smallest unit that is scored an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
 
 from driftloop.errors import SettingsError
 
@@ -51,3 +54,32 @@ def _blocks(start: int, stop: int, block_size: int) -> Iterator[Block]:
     for index, first in enumerate(range(start, stop, block_size)):
         last = min(first + block_size, stop)
         yield Block(index, first, last, short=last - first < block_size)
+
+
+def cut_months(times: np.ndarray, start: int, stop: int) -> Iterator[Block]:
+    """Cut rows `start`..`stop` at the calendar's months; a first or last month with under half as many rows as the largest is short.
+
+    >>> times = np.array(["2020-01-30", "2020-01-31", "2020-02-01", "2020-04-02"], "datetime64[ns]")
+    >>> [(b.start, b.stop, b.short) for b in cut_months(times, 0, 4)]
+    [(0, 2, False), (2, 3, False), (3, 4, False)]
+
+    Args:
+        times: (N,) datetime64 of all rows, never stepping back.
+        start: first row.
+        stop: row after the last.
+
+    Raises:
+        SettingsError: there are no rows.
+    """
+    if stop <= start:
+        raise SettingsError("there are no rows to cut into months")
+    months = times[start:stop].astype("datetime64[M]")
+    edges = [start, *(start + 1 + np.flatnonzero(months[1:] != months[:-1])).tolist(), stop]
+    return _between(edges)
+
+
+def _between(edges: Sequence[int]) -> Iterator[Block]:
+    largest = max(stop - first for first, stop in pairwise(edges))
+    last = len(edges) - 2
+    for index, (first, stop) in enumerate(pairwise(edges)):
+        yield Block(index, first, stop, short=index in {0, last} and 2 * (stop - first) < largest)

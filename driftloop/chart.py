@@ -15,14 +15,14 @@ from itertools import chain, groupby
 import numpy as np
 import pandas as pd
 
-from driftloop.results import BlockScore, WatchResult
+from driftloop.results import REGRESSION, BlockScore, WatchResult
 
 WIDTH, HEIGHT = 1120, 440  # user units of the viewBox; text is about 12 of them high
 LEFT, RIGHT, TOP, BOTTOM = 50, 1106, 28, 392
 CROSS = "m-3.5-3.5l7 7m0-7l-7 7"  # the sign of a drift, drawn around its point
 LETTER = 9  # room a letter of a version's label takes
 AVERAGES = 40  # independent averages along the plot: 284 day blocks are averaged over 7
-AVERAGED = ("accuracy", "accuracy_unretrained", "no_change", "same_time_yesterday", "majority")
+AVERAGED = ("kpi", "kpi_unretrained", "no_change", "same_time_yesterday", "majority")
 
 Edge = tuple[float, float]
 
@@ -88,7 +88,7 @@ class Chart:
     threshold: str
     points: str
     drifts: str
-    averages: dict[str, str]  # name of a BlockScore field -> path
+    averages: dict[str, str]  # name of a BlockScore field, or of a regression's baseline -> path
     averaged_blocks: int
     middles: tuple[float, ...]
 
@@ -98,18 +98,20 @@ def draw(result: WatchResult) -> Chart:
     scores = result.scores
     edges, x_ticks, x_title = _x_axis(scores)
     averaged = max(7, len(scores) // AVERAGES) if len(scores) >= 3 * 7 else 1
-    averages = {name: _average(scores, name, averaged) for name in AVERAGED}
-    low, y_ticks = _y_axis([*(score.lower for score in scores), *(score.threshold for score in scores), *chain(*averages.values())])
+    names = [*AVERAGED[:2], *scores[0].rivals] if result.task == REGRESSION and scores else AVERAGED
+    averages = {name: _average(scores, name, averaged) for name in names}
+    bounds = [*(score.lower for score in scores), *(score.threshold for score in scores), *chain(*averages.values())]
+    axis = _mae_axis([*bounds, *(score.upper for score in scores)], result.unit) if result.task == REGRESSION else _accuracy_axis(bounds)
 
-    def height(share: float) -> float:
-        return round(BOTTOM - (share - low) / (1 - low) * (BOTTOM - TOP), 1)
+    def height(value: float) -> float:
+        return round(BOTTOM - (value - axis.low) / (axis.high - axis.low) * (BOTTOM - TOP), 1)
 
     middles = tuple(round((left + right) / 2, 1) for left, right in edges)
-    spots = [(f"M{x} {height(score.accuracy)}", score.drift) for x, score in zip(middles, scores, strict=True) if math.isfinite(score.accuracy)]
+    spots = [(f"M{x} {height(score.kpi)}", score.drift) for x, score in zip(middles, scores, strict=True) if math.isfinite(score.kpi)]
     return Chart(
         x_title=x_title,
         x_ticks=x_ticks,
-        y_ticks=tuple(Tick(height(share), f"{100 * share:.0f} %") for share in y_ticks),
+        y_ticks=tuple(Tick(height(value), text) for value, text in axis.ticks),
         stretches=tuple(_stretches(scores, edges)),
         marks=tuple(_marks(result, edges)),
         interval=_outline(edges, [(height(score.upper), height(score.lower)) for score in scores]),
@@ -152,11 +154,27 @@ def _time_ticks(start: pd.Timestamp, seconds: float) -> Iterator[tuple[float, st
             yield (time - start).total_seconds(), time.strftime(written)
 
 
-def _y_axis(shown: Sequence[float]) -> tuple[float, list[float]]:
-    """The lowest share of the axis and the ticks from there to 1, so that all that is shown lies between."""
+@dataclass(frozen=True)
+class _Axis:
+    low: float
+    high: float
+    ticks: tuple[tuple[float, str], ...]
+
+
+def _accuracy_axis(shown: Sequence[float]) -> _Axis:
+    """Shares up to 1 with ticks at tenths, from the highest tenth under all that is shown."""
     lowest = min(filter(math.isfinite, shown), default=0.0)
     tenths = min(max(math.floor(10 * lowest), 0), 9)
-    return tenths / 10, [tenth / 10 for tenth in range(tenths, 11)]
+    return _Axis(tenths / 10, 1.0, tuple((tenth / 10, f"{100 * tenth / 10:.0f} %") for tenth in range(tenths, 11)))
+
+
+def _mae_axis(shown: Sequence[float], unit: str) -> _Axis:
+    """Errors from 0 to over all that is shown, with 4 to 10 round ticks."""
+    highest = max(filter(math.isfinite, shown), default=1.0) or 1.0
+    power = 10.0 ** math.floor(math.log10(highest))
+    step = next(size for size in (0.1 * power, 0.2 * power, 0.5 * power, power, 2 * power) if highest / size <= 9)
+    steps = math.ceil(highest / step)
+    return _Axis(0.0, steps * step, tuple((at * step, f"{at * step:g}{f' {unit[:3]}' if unit else ''}") for at in range(steps + 1)))
 
 
 def _stretches(scores: Sequence[BlockScore], edges: Sequence[Edge]) -> Iterator[Stretch]:
@@ -180,10 +198,10 @@ def _average(scores: Sequence[BlockScore], name: str, blocks: int) -> list[float
     Trailing, not centred: a centred average would rise before the retrain that raised it. For the same
     reason the served model's starts anew with each version.
     """
-    if name == "accuracy" and len({score.version for score in scores}) > 1:
+    if name == "kpi" and len({score.version for score in scores}) > 1:
         parts = (list(part) for _, part in groupby(scores, key=lambda score: score.version))
         return [share for part in parts for share in _average(part, name, blocks)]
-    shares = pd.Series([getattr(score, name) for score in scores], dtype=float)
+    shares = pd.Series([score.rivals[name] if name in score.rivals else getattr(score, name) for score in scores], dtype=float)
     rows = pd.Series([score.rows for score in scores], dtype=float).where(shares.notna())
     right = (shares * rows).rolling(blocks, min_periods=1).sum()
     return (right / rows.rolling(blocks, min_periods=1).sum()).where(shares.notna()).tolist()

@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -73,6 +74,27 @@ def share(text: str) -> float:
     return value
 
 
+def amount(text: str) -> float:
+    """A flag's type: a finite number of at least 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a finite number of at least 0")
+    return value
+
+
+def moment(text: str) -> str:
+    """A flag's type: a time such as 2020-01-01, or nothing."""
+    if text:
+        try:
+            datetime.fromisoformat(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a time: write it as 2020-01-01 or 2020-01-01T12:30") from None
+    return text
+
+
 def rate(text: str) -> float:
     """A flag's type: a number between 0 and 1, neither of them."""
     value = share(text)
@@ -117,6 +139,8 @@ def add_training_flags(to: argparse.ArgumentParser, *, total_trials: int, what: 
     group.add_argument("--optimizer", choices=["sgd", "adamw"], default="sgd", help="how the weights are fitted; AdamW wants lower learning rates")
     group.add_argument("--search_space", default="", help="YAML file with the search space; empty: the documented one")
     group.add_argument("--seed", type=whole(0, 2**31 - 1), default=settings.SEED, help="fixes the weights, the batches and the search")
+    group.add_argument("--task", choices=["classification", "regression"], default="classification", help="what the label is: classes, or values")
+    group.add_argument("--train_until", type=moment, default="", help="the base model learns the rows before this time; empty: the oldest 70 %%")
 
 
 def add_tracking_flags(to: argparse.ArgumentParser, *, registers: bool, base: bool) -> None:
@@ -148,6 +172,12 @@ def add_watch_flags(
     group.add_argument("--test_data_rows", type=whole(0), default=test_data_rows, help="rows to score, those after the training rows; 0: all that are left")
     group.add_argument("--block_size", type=int, default=block_size, help="rows a block; labels come when a block ends")
     group.add_argument("--threshold_accuracy", type=share, default=threshold, help="lowest accuracy, 0..1, that is good enough")
+    group.add_argument(
+        "--threshold_mae", type=amount, default=0.0, help="of a regression: largest mean absolute error that is good enough, in the label's unit"
+    )
+    group.add_argument(
+        "--block_by", default="rows", choices=["rows", "month"], help="rows: blocks of --block_size rows; month: calendar months, whatever their rows"
+    )
     group.add_argument("--drift_rule", default=rule, choices=DRIFT_RULES, help=RULE_HELP)
     group.add_argument(
         "--alpha", type=rate, default=settings.ALPHA, help="chance at most that `significant` alarms in the whole watch of a model that is good enough"

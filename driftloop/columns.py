@@ -103,8 +103,32 @@ def label_values(column: pd.Series) -> tuple[np.ndarray, Faults]:
         labels = labels.astype(np.int64) if (labels == np.round(labels)).all() else labels
     count = len(np.unique(labels[usable]))
     if count > MOST_CLASSES:
-        raise DataError(f"the label {column.name!r} has {count} different values: that looks like regression; give a label with at most {MOST_CLASSES} classes")
+        raise DataError(
+            f"the label {column.name!r} has {count} different values: that looks like regression: --task regression, or at most {MOST_CLASSES} classes"
+        )
     return labels[codes], {int(row): "the label is missing or unknown" for row in np.flatnonzero(~usable[codes])}
+
+
+def target_values(column: pd.Series) -> tuple[np.ndarray, Faults]:
+    """The label of each row as a number, for a regression; float64, shape (N,), nan where it is none.
+
+    Raises:
+        DataError: no label is a number.
+
+    >>> target_values(pd.Series(["1.5", "x", None]))[1]
+    {1: "the label is 'x', not a number", 2: 'the label is missing'}
+    """
+    values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(values) and len(bad) == len(values):
+        raise DataError(
+            f"the label {column.name!r} holds no numbers (the first is {_short(column.iloc[0])!r}): leave out --task regression, or give another --target"
+        )
+    faults = {}
+    for row in bad:
+        raw = column.iloc[row]
+        faults[int(row)] = "the label is missing" if pd.isna(raw) else f"the label is {_short(raw)!r}, not a number"
+    return values, faults
 
 
 def time_values(frame: pd.DataFrame, time_column: str | None) -> tuple[np.ndarray, Faults]:

@@ -10,9 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from driftloop import cli, models, report, runs, summary, swap, tracking
-from driftloop.drift import rules
-from driftloop.drift.probation import Probation
+from driftloop import cli, models, report, runs, summary, swap, task, tracking
 from driftloop.drift.rule import Rule
 from driftloop.drift.verdict import Verdict
 from driftloop.errors import SettingsError
@@ -92,10 +90,23 @@ def drift_rule(args: argparse.Namespace) -> Rule:
     Raises:
         SettingsError: the rule cannot work with the threshold or alpha.
     """
-    rule = rules.make(args.drift_rule, threshold=args.threshold_accuracy, alpha=args.alpha, seed=args.seed)
-    if args.after_drift == "same" or args.proactive or args.drift_rule in {"threshold", "never"}:
-        return rule
-    return Probation(rule, threshold=args.threshold_accuracy, alpha=args.alpha)
+    if args.proactive and args.task == "regression":
+        raise SettingsError("--proactive is given, but there is no forecast for a regression: leave it out")
+    probation = args.after_drift == "probation" and not args.proactive and args.drift_rule not in {"threshold", "never"}
+    return task.of(args.task).rule(args.drift_rule, threshold=threshold(args), alpha=args.alpha, seed=args.seed, probation=probation)
+
+
+def threshold(args: argparse.Namespace) -> float:
+    """The KPI that is just good enough: an accuracy, or of a regression an MAE.
+
+    Raises:
+        SettingsError: a regression has none.
+    """
+    if args.task == "classification":
+        return args.threshold_accuracy
+    if not args.threshold_mae:
+        raise SettingsError("--threshold_mae is needed with --task regression: give the largest mean absolute error that is good enough")
+    return args.threshold_mae
 
 
 def watch_plan(work: Work, args: argparse.Namespace, *, trained_stop: int, decide: OnDrift) -> WatchPlan:
@@ -109,16 +120,17 @@ def watch_plan(work: Work, args: argparse.Namespace, *, trained_stop: int, decid
         start=start,
         stop=stop,
         block_size=args.block_size,
-        threshold=args.threshold_accuracy,
+        block_by=args.block_by,
+        threshold=threshold(args),
         rule=drift_rule(args),
         alpha=args.alpha,
         proactive=args.proactive,
         lead_blocks=args.lead_blocks,
         on_drift=decide,
         max_retrains=args.max_retrains,
-        retrain=retrain_plan(args),
+        retrain=retrain_plan(args, work.learner),
     )
-    plan.check()
+    plan.check(work.stream)
     return plan
 
 
@@ -130,7 +142,8 @@ def watch_served(work: Work, args: argparse.Namespace, base: KnownModel, *, serv
         ServingError: TorchServe did not start, load or answer rightly.
     """
     plan = watch_plan(work, args, trained_stop=served.trained[1], decide=decide)
-    plan.rule.prepare(models.errors(served, work.stream, newest=REFERENCE_BLOCKS * plan.block_size), block_size=plan.block_size)
+    rows = max(block.rows for block in plan.cut(work.stream))
+    plan.rule.prepare(models.errors(served, work.stream, newest=REFERENCE_BLOCKS * rows), block_size=rows)
     registry = Registry(work.store.client, args.register_model_name)
     with torchserve(url=args.torchserve_url or None, ports=ports(args)) as (client, folder):
         serving = served_by(work, args, client, folder, registry)
@@ -158,10 +171,11 @@ def watch_served(work: Work, args: argparse.Namespace, base: KnownModel, *, serv
 
 def log_outcome(work: Work, args: argparse.Namespace, result: WatchResult) -> None:
     """Log the figures and report.html to the result's run, and write the report where --report says."""
+    kpi = task.of(result.task)
     figures = {
-        "accuracy": result.accuracy,
-        "accuracy_without_retraining": result.accuracy_without_retraining,
-        "gain": result.accuracy - result.accuracy_without_retraining,
+        kpi.kpi: result.kpi,
+        f"{kpi.kpi}_without_retraining": result.kpi_without_retraining,
+        "gain": kpi.ahead(result.kpi, result.kpi_without_retraining),
         "kappa": result.kappa,
         "kappa_temporal": result.kappa_temporal,
         **result.baselines,

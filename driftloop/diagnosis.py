@@ -15,8 +15,22 @@ from driftloop.drift.forecast import Forecast
 from driftloop.drift.verdict import Verdict
 from driftloop.results import NO_BLOCK, BlockScore
 from driftloop.streams import Stream
+from driftloop.task import CLASSIFICATION, of
 
 CURRENT_ROWS = 336  # newest rows, in whole blocks, at most half of all, that are held against the rows before them to tell the kind of drift
+
+
+MOST_ROWS = 20_000  # of each side of that comparison; of more, rows at equal distances are taken
+CUT = 4.0  # thresholds; larger errors of a regression count as so much there
+
+
+def thinned(start: int, stop: int) -> np.ndarray:
+    """At most `MOST_ROWS` rows of start..stop at equal distances.
+
+    >>> thinned(3, 6).tolist(), len(thinned(0, 50_000))
+    ([3, 4, 5], 16667)
+    """
+    return np.arange(start, stop, math.ceil((stop - start) / MOST_ROWS) or 1)
 
 
 @dataclass
@@ -24,14 +38,14 @@ class _Service:
     """The blocks that one version has answered so far, and its estimate without labels."""
 
     blocks: list[Block] = field(default_factory=list)
-    correct: list[np.ndarray] = field(default_factory=list)
+    losses: list[np.ndarray] = field(default_factory=list)
     label_free: LabelFree = field(default_factory=LabelFree)
     kind: Verdict | None = None  # of its first drift
     alarm: int = NO_BLOCK  # the block of it
 
     @property
     def accuracies(self) -> list[float]:
-        return [float(right.mean()) for right in self.correct]
+        return [float((1 - np.asarray(wrong, float)).mean()) for wrong in self.losses]
 
     @property
     def rows(self) -> list[int]:
@@ -43,33 +57,38 @@ class Diagnosis:
 
     Args:
         stream: the rows that are watched.
-        threshold: lowest accuracy that is good enough, 0..1.
+        threshold: KPI that is just good enough.
         alpha: rate of false alarms of the tests that tell the kind of drift.
     """
 
     def __init__(self, stream: Stream, *, threshold: float, alpha: float) -> None:
-        self.stream, self.threshold, self.alpha = stream, threshold, alpha
+        self.stream, self.threshold, self.alpha, self.task = stream, threshold, alpha, of(stream.task)
         self.now = _Service()
         self.past: list[_Service] = []
         self.newest: Estimate | None = None
 
-    def estimate(self, probabilities: np.ndarray) -> Estimate:
-        """The accuracy of a block before its labels come, with the error of such estimates so far."""
-        self.newest = self.now.label_free.estimate(probabilities)
+    def estimate(self, outputs: np.ndarray) -> Estimate:
+        """The accuracy of a block before its labels come, with the error of such estimates so far; a regression has none."""
+        if self.task is not CLASSIFICATION:
+            return Estimate(math.nan, math.nan, False, "cannot tell: a regression gives no confidence")
+        self.newest = self.now.label_free.estimate(outputs)
         return self.newest
 
-    def learn(self, block: Block, probabilities: np.ndarray) -> None:
-        """Take a block whose labels have come."""
+    def learn(self, block: Block, outputs: np.ndarray) -> None:
+        """Take a block whose labels have come, and what the model answered."""
         labels = self.stream.labels[block.start : block.stop]
         self.now.blocks.append(block)
-        self.now.correct.append(probabilities.argmax(axis=1) == labels)
-        self.now.label_free.learn(probabilities, labels)
+        self.now.losses.append(self.task.losses(labels, self.task.predictions(outputs)))
+        if self.task is CLASSIFICATION:
+            self.now.label_free.learn(outputs, labels)
 
     def forecast(self) -> Forecast:
         """When the version in service will cross the threshold, in blocks from now.
 
         By its own trend; while it is too fresh for one, by how long the versions before it lasted.
         """
+        if self.task is not CLASSIFICATION:
+            return Forecast(math.nan, math.nan, math.nan, math.nan, "none", "no forecast: it is made for accuracies")
         if not 0 < self.threshold < 1:
             return Forecast(math.nan, math.nan, math.nan, math.nan, "none", f"no forecast for the threshold {self.threshold:g}")
         lifetimes = [forecast.lifetime(service.accuracies, threshold=self.threshold) for service in self.past if service.blocks]
@@ -77,7 +96,7 @@ class Diagnosis:
 
     def ahead(self, lead_blocks: float) -> Forecast:
         """What a proactive retrain goes by: when the block KPI of the version in service will be under the threshold."""
-        if not 0 < self.threshold < 1:
+        if self.task is not CLASSIFICATION or not 0 < self.threshold < 1:
             return self.forecast()
         earlier = [(service.accuracies, service.rows) for service in self.past if service.blocks]
         return forecast.ahead(self.now.accuracies, self.now.rows, threshold=self.threshold, earlier=earlier, lead_blocks=lead_blocks)
@@ -91,23 +110,38 @@ class Diagnosis:
             first, last = self.now.blocks[0].start, self.now.blocks[-1].stop
             current = min(CURRENT_ROWS, (last - first) // 2)
             edge = next(block.start for block in self.now.blocks if block.start >= last - current or block is self.now.blocks[-1])
-            correct = np.concatenate(self.now.correct)
+            losses = np.concatenate(self.now.losses)
+            before, now = thinned(first, edge), thinned(edge, last)
             told = kinds.tell(
-                self.stream.rows[first:edge],
-                correct[: edge - first],
-                self.stream.rows[edge:last],
-                correct[edge - first :],
+                self.stream.rows[before],
+                self._told(losses[before - first]),
+                self.stream.rows[now],
+                self._told(losses[now - first]),
                 names=self.stream.features,
                 alpha=self.alpha,
+                losses=self.task is not CLASSIFICATION,
             )
             self.now.alarm = self.now.blocks[-1].index
             self.now.kind = told if told.drift else replace(told, kind="performance")
         return self.now.kind
 
+    def _told(self, losses: np.ndarray) -> np.ndarray:
+        """What the test of the kind is told of each row: right or wrong, or the error cut at `CUT` thresholds, which keeps it from hanging on a few rows."""
+        return np.asarray(losses) == 0 if self.task is CLASSIFICATION else np.minimum(losses, CUT * self.threshold)
+
     def replaced(self) -> None:
         """Another version is in service from the next block on."""
         self.past.append(self.now)
         self.now = _Service()
+
+    def _bias(self, alarm: int, scores: Sequence[BlockScore]) -> str:
+        """Of a regression: to which side the errors lean in the block of the alarm, beside the block before."""
+        at = next((at for at, score in enumerate(scores) if score.block == alarm), None)
+        if self.task is CLASSIFICATION or at is None:
+            return ""
+        before = f", {scores[at - 1].bias:+.2f} in the block before" if at else ""
+        unit = f" {self.stream.unit}" * bool(self.stream.unit)
+        return f" Predictions less labels are {scores[at].bias:+.2f}{unit} on average in block {alarm}{before}"
 
     def findings(self, rule: str, verdict: Verdict | None, scores: Sequence[BlockScore]) -> tuple[str, ...]:
         """What the statistics say at the end of the watch, in sentences.
@@ -122,7 +156,7 @@ class Diagnosis:
         if looked_into:
             told_apart = [found for found in looked_into if found[1].drift]
             service, kind = (told_apart or looked_into)[-1]
-            told.append(f"Kind of the drift that was first found in block {service.alarm}: {kind.message}")
+            told.append(f"Kind of the drift that was first found in block {service.alarm}: {kind.message}{self._bias(service.alarm, scores)}")
         ahead = self.forecast()
         told.append(f"Forecast: {ahead.message}{_dates(ahead, scores)}")
         if self.newest:

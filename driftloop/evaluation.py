@@ -8,24 +8,27 @@ from typing import Any
 
 import numpy as np
 
-from driftloop import baselines, kpi
+from driftloop import baselines, kpi, quality, task
 from driftloop.blocks import Block
 from driftloop.results import BlockScore
 from driftloop.streams import Stream
+from driftloop.task import REGRESSION, Task
+
+CONSTANT = "median of the training rows"  # the baseline that every regression has
 
 
 @dataclass(frozen=True)
 class Judgement:
     """Champion and challenger on rows that neither was fitted on.
 
-    `p_value` is the chance of such a lead when the challenger is no better (exact McNemar, one-sided). It is
-    nominal: it takes rows as independent, and the newest rows hold the block that was picked for the champion's errors.
+    `p_value` is the chance of such a lead when the challenger is no better (one-sided; of classes exact McNemar). It is nominal: it takes rows,
+    of a regression runs of rows, as independent, and the newest rows hold the block that was picked for the champion's errors.
     """
 
     start: int
     stop: int
-    accuracy_before: float
-    accuracy_after: float
+    before: float  # the KPIs
+    after: float
     p_value: float
     better: bool
     words: str
@@ -46,11 +49,20 @@ def baseline_accuracies(stream: Stream, start: int, stop: int, *, majority: int)
     return {name: kpi.accuracy(labels, guess) for name, guess in baseline_predictions(stream, start, stop, majority=majority).items()}
 
 
-def summary(stream: Stream, start: int, predicted: np.ndarray, *, majority: int) -> dict[str, Any]:
-    """Accuracy, κ, κ-temporal and baselines of predictions for the rows from `start` on."""
+def summary(stream: Stream, start: int, predicted: np.ndarray, *, majority: int | float, rivals: Mapping[str, np.ndarray] | None = None) -> dict[str, Any]:
+    """KPI and baselines of predictions for the rows from `start` on; of classes κ and κ-temporal as well.
+
+    Args:
+        majority: what a constant predicts, as in `KnownModel`.
+        rivals: what further baselines predict for the same rows, by name; of a regression.
+    """
     stop = start + len(predicted)
     labels = stream.labels[start:stop]
-    free = baseline_accuracies(stream, start, stop, majority=majority)
+    if task.of(stream.task) is REGRESSION:
+        guesses = {CONSTANT: np.full(stop - start, majority), **(rivals or {})}
+        free = {name: REGRESSION.value(REGRESSION.losses(labels, guess)) for name, guess in guesses.items()}
+        return {"mae": REGRESSION.value(REGRESSION.losses(labels, predicted)), "baselines": free}
+    free = baseline_accuracies(stream, start, stop, majority=int(majority))
     accuracy = kpi.accuracy(labels, predicted)
     return {
         "accuracy": accuracy,
@@ -67,24 +79,32 @@ def score_block(
     *,
     version: str,
     unretrained: np.ndarray,
-    majority: int,
+    majority: int | float,
     threshold: float,
     drift: bool,
+    rivals: Mapping[str, np.ndarray] | None = None,
 ) -> BlockScore:
     """Score one block when its labels have come.
 
     Args:
-        predicted: class indices that the served model gave, (rows,).
+        predicted: class indices or values that the served model gave, (rows,).
         version: the model version that gave them.
-        unretrained: class indices of the base model on the same rows, (rows,).
-        majority: the base's training rows' most frequent class.
-        threshold: lowest accuracy that is good enough.
+        unretrained: the same of the base model on the same rows, (rows,).
+        majority: what a constant predicts, as in `KnownModel`.
+        threshold: KPI that is just good enough.
         drift: what the drift rule says of the block.
+        rivals: as in `summary`.
     """
-    labels = stream.labels[block.start : block.stop]
-    whole = summary(stream, block.start, predicted, majority=majority)
-    lower, upper = kpi.wilson_interval(int((predicted == labels).sum()), block.rows)
-    free: Mapping[str, float] = whole["baselines"]
+    doing, labels = task.of(stream.task), stream.labels[block.start : block.stop]
+    losses = doing.losses(labels, predicted)
+    whole = summary(stream, block.start, predicted, majority=majority, rivals=rivals)
+    free = whole.pop("baselines")
+    if doing is REGRESSION:
+        nothing = dict.fromkeys(("accuracy", "kappa", "kappa_temporal", "no_change", "same_time_yesterday", "majority", "accuracy_unretrained"), float("nan"))
+        whole |= {**nothing, "bias": float(np.mean(predicted - labels)), "rivals": free}
+    else:
+        whole |= free
+    lower, upper = doing.interval(losses)
     return BlockScore(
         block=block.index,
         start=block.start,
@@ -93,36 +113,29 @@ def score_block(
         timestamp=str(stream.times[block.start].astype("datetime64[s]")),
         short=block.short,
         version=version,
-        accuracy=whole["accuracy"],
         lower=lower,
         upper=upper,
-        kappa=whole["kappa"],
-        kappa_temporal=whole["kappa_temporal"],
-        no_change=free["no_change"],
-        same_time_yesterday=free["same_time_yesterday"],
-        majority=free["majority"],
-        accuracy_unretrained=kpi.accuracy(labels, unretrained),
         threshold=threshold,
         drift=drift,
+        task=stream.task,
+        **whole | {f"{doing.kpi}_unretrained": doing.value(doing.losses(labels, unretrained))},
+        **quality.of_block(stream, block).figures(),
     )
 
 
-def judge(labels: np.ndarray, champion: np.ndarray, challenger: np.ndarray, *, start: int, alpha: float) -> Judgement:
+def judge(doing: Task, champion: np.ndarray, challenger: np.ndarray, *, start: int, alpha: float) -> Judgement:
     """Is the challenger better than the champion on the same rows, by more than noise?
 
     Args:
-        labels, champion, challenger: class indices of the same rows, (N,), on which neither model was fitted.
+        doing: the task.
+        champion, challenger: losses of the same rows in time order, (N,), on which neither model was fitted.
         start: the first of these rows in the stream.
         alpha: largest p-value at which the challenger counts as better, 0..1.
     """
-    old, new = champion == labels, challenger == labels
-    before, after = kpi.accuracy(labels, champion), kpi.accuracy(labels, challenger)
-    p_value = kpi.paired_p_value(old, new)
-    better = after > before and p_value <= alpha
-    gained, lost = int((new & ~old).sum()), int((old & ~new).sum())
+    found = doing.judge(champion, challenger)
+    better = doing.better(found.after, found.before) and found.p_value <= alpha
     words = (
-        f"{'promoted' if better else 'not promoted'}: on {len(labels)} rows neither was fitted on, the challenger was right on {gained} "
-        f"where the champion was wrong and wrong on {lost} where it was right ({before:.3f} to {after:.3f}, "
-        f"p = {p_value:.2g} {'<=' if p_value <= alpha else '>'} {alpha:g})"
+        f"{'promoted' if better else 'not promoted'}: on {len(champion)} rows neither was fitted on, {found.seen}, "
+        f"p = {found.p_value:.2g} {'<=' if found.p_value <= alpha else '>'} {alpha:g})"
     )
-    return Judgement(start, start + len(labels), before, after, p_value, better, words)
+    return Judgement(start, start + len(champion), found.before, found.after, found.p_value, better, words)

@@ -9,10 +9,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy import special
+from scipy import special, stats
 
 NO_PREDICTION = -1
 """Stands in a prediction array for a row without a prediction; such rows are not scored."""
+RUNS = 40
+"""Runs of neighbouring rows, at most, that two models' losses are compared on."""
+RUN_ROWS = 8
+"""Rows a run, at least."""
 
 
 def accuracy(labels: np.ndarray, predicted: np.ndarray) -> float:
@@ -142,6 +146,50 @@ def paired_p_value(champion_correct: np.ndarray, challenger_correct: np.ndarray)
     lost = int(np.count_nonzero(champion & ~challenger))
     # P(at least `gained` of the differing rows) = P(at most `lost` of them), by symmetry of the fair coin.
     return float(special.bdtr(lost, gained + lost, 0.5))
+
+
+def mean_interval(values: np.ndarray, *, confidence: float = 0.95) -> tuple[float, float]:
+    """Lower and upper bound of a true mean (Student), rows taken as independent; nan with fewer than two.
+
+    >>> tuple(round(bound, 2) for bound in mean_interval(np.array([1.0, 2.0, 3.0, 4.0])))
+    (0.45, 4.55)
+    """
+    if len(values) < 2:
+        return math.nan, math.nan
+    mean = float(values.mean())
+    half = float(special.stdtrit(len(values) - 1, (1 + confidence) / 2)) * float(values.std(ddof=1)) / math.sqrt(len(values))
+    return mean - half, mean + half
+
+
+def paired_loss_p_value(champion: np.ndarray, challenger: np.ndarray) -> float:
+    """One-sided: the chance of such a lead in the losses if the challenger is no better.
+
+    The rows are cut into runs, at most `RUNS`, of at least `RUN_ROWS` neighbours; the runs' mean differences get Wilcoxon's signed-rank
+    test. Means of runs take out most of the dependence of neighbours, and ranks keep a few huge errors from deciding.
+    1 when the two never differ.
+
+    Args:
+        champion: losses of the champion in time order, (N,), 0 and more.
+        challenger: those of the challenger on the same rows.
+
+    Raises:
+        ValueError: the two do not have the same shape.
+
+    >>> rng = np.random.default_rng(1)
+    >>> one, other = rng.exponential(3, 500), rng.exponential(3, 500)
+    >>> paired_loss_p_value(one, other) > 0.05, paired_loss_p_value(one + 1, other) < 0.01
+    (True, True)
+
+    Wilcoxon: Individual comparisons by ranking methods. Biometrics Bulletin 1, 1945.
+    """
+    if champion.shape != challenger.shape:
+        raise ValueError(f"champion {champion.shape} and challenger {challenger.shape} must be scored on the same rows")
+    lead = champion - challenger
+    runs = max(1, min(RUNS, len(lead) // RUN_ROWS))
+    means = np.array([part.mean() for part in np.array_split(lead, runs)]) if len(lead) else np.zeros(0)
+    if not means.any():
+        return 1.0
+    return float(stats.wilcoxon(means, alternative="greater").pvalue)
 
 
 def _scored(labels: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from driftloop import blocks, evaluation, models, retrain, tracking
+from driftloop import blocks, evaluation, models, quality, retrain, task, tracking
 from driftloop.diagnosis import Diagnosis
 from driftloop.drift import forecast
 from driftloop.drift.rule import Rule
@@ -20,14 +20,15 @@ from driftloop.results import NO_BLOCK, BlockScore, RetrainRecord, VersionRecord
 from driftloop.retrain import Cause, RetrainPlan
 from driftloop.serving import Serving, promote
 from driftloop.streams import ELEC_FEATURES, Stream
+from driftloop.swap import difference
 from driftloop.training import Learner
 
-SAME = 1e-6  # largest difference between a served probability and the local model's
 PRICE_HISTORY = 0.92  # above this, no published figure for ELEC does without price history
-LOGGED = ("threshold", "alpha", "proactive", "lead_blocks", "block_size", "start", "stop", "max_retrains")
+LOGGED = ("threshold", "alpha", "proactive", "lead_blocks", "block_size", "block_by", "start", "stop", "max_retrains")
 SERIES = (
     *("accuracy", "lower", "upper", "kappa", "kappa_temporal", "no_change", "same_time_yesterday", "majority", "accuracy_unretrained", "threshold"),
     *("evidence", "p_value", "estimated", "forecast_early", "forecast_middle", "forecast_late"),
+    *("mae", "mae_unretrained", "bias", "set_aside"),
 )
 
 
@@ -53,14 +54,25 @@ class WatchPlan:
     max_retrains: int
     retrain: RetrainPlan
     name: str = "deployment"
+    block_by: str = "rows"  # or "month": a block is a calendar month, whatever its rows
 
-    def check(self) -> None:
+    def cut(self, stream: Stream) -> list[blocks.Block]:
+        """The blocks of the watch.
+
+        Raises:
+            SettingsError: see `blocks.cut`.
+        """
+        if self.block_by == "month":
+            return list(blocks.cut_months(stream.times, self.start, self.stop))
+        return list(blocks.cut(self.start, self.stop, block_size=self.block_size))
+
+    def check(self, stream: Stream) -> None:
         """Refuse blocks that cannot be cut and retrains that cannot be made, before anything is started.
 
         Raises:
-            SettingsError: see `blocks.cut` and `RetrainPlan.check`.
+            SettingsError: see `cut` and `RetrainPlan.check`.
         """
-        blocks.cut(self.start, self.stop, block_size=self.block_size)
+        self.cut(stream)
         if self.max_retrains:
             self.retrain.check()
 
@@ -87,7 +99,9 @@ class Watch:
     ) -> None:
         self.store, self.learner, self.stream, self.serving, self.registry = store, learner, stream, serving, registry
         self.base, self.plan, self.progress, self.told = base, plan, progress, told
-        self.champion = champion or base
+        self.champion, self.task = champion or base, task.of(stream.task)
+        self.rivals: dict[str, Callable[[np.ndarray], np.ndarray]] = {}  # fitted on the rows of the version in service
+        self.guessed: dict[str, list[np.ndarray]] = {}
         self.served = {self.champion.version: self.champion}
         self.predicted: list[np.ndarray] = []
         self.scores: list[BlockScore] = []
@@ -104,10 +118,11 @@ class Watch:
         """
         started = time.monotonic()
         plan = self.plan
-        cut = list(blocks.cut(plan.start, plan.stop, block_size=plan.block_size))
+        cut = plan.cut(self.stream)
+        self._fit_rivals()
         with tracking.run(self.store, plan.name, role="deployment", parent_run_id=self.base.run_id) as run_id:
             tracking.log_params({name: getattr(plan, name) for name in LOGGED} | {"drift_rule": plan.rule.name})
-            unretrained = models.predict(self.base.model, self.stream, plan.start, plan.stop).argmax(axis=1)
+            unretrained = models.predictions(self.base.model, self.stream, plan.start, plan.stop)
             try:
                 for block in self.progress(cut):
                     self._step(block, unretrained[block.start - plan.start : block.stop - plan.start])
@@ -116,11 +131,12 @@ class Watch:
         return self._result(unretrained, run_id=run_id, seconds=time.monotonic() - started)
 
     def _step(self, block: blocks.Block, unretrained: np.ndarray) -> None:
-        probabilities, version = self._ask(block)
-        predicted = probabilities.argmax(axis=1)
-        estimate = self.diagnosis.estimate(probabilities)  # before the labels are looked at
-        verdict = self.verdict = self.plan.rule.update(predicted != self.stream.labels[block.start : block.stop])
-        self.diagnosis.learn(block, probabilities)
+        outputs, version = self._ask(block)
+        predicted = self.task.predictions(outputs)
+        estimate = self.diagnosis.estimate(outputs)  # before the labels are looked at
+        guesses = {name: guess(self.stream.rows[block.start : block.stop]) for name, guess in self.rivals.items()}
+        verdict = self.verdict = self.plan.rule.update(self.task.losses(self.stream.labels[block.start : block.stop], predicted))
+        self.diagnosis.learn(block, outputs)
         ahead = self.diagnosis.forecast()
         score = evaluation.score_block(
             self.stream,
@@ -131,8 +147,11 @@ class Watch:
             majority=self.base.majority,
             threshold=self.plan.threshold,
             drift=verdict.drift,
+            rivals=guesses,
         )
         self.predicted.append(predicted)
+        for name, guess in guesses.items():
+            self.guessed.setdefault(name, []).append(guess)
         self.scores.append(
             replace(
                 score,
@@ -160,15 +179,15 @@ class Watch:
             self._retrain(block, verdict)
 
     def _ask(self, block: blocks.Block) -> tuple[np.ndarray, str]:
-        """Served probabilities of a block, proven equal to the local model's."""
+        """What was served for a block, probabilities or values, proven equal to the local model's."""
         context = self.stream.rows[max(0, block.start - self.champion.params["history"]) : block.start]
         served, version = self.serving.predict(self.stream.rows[block.start : block.stop], context)
         local = models.predict(self.champion.model, self.stream, block.start, block.stop)
-        difference = float(np.abs(served - local).max())
-        self.largest_difference = max(self.largest_difference, difference)
-        if version != self.champion.version or difference > SAME:
+        off = difference(served, local)
+        self.largest_difference = max(self.largest_difference, off)
+        if version != self.champion.version or off > self.task.gap:
             raise ServingError(
-                f"block {block.index}: version {version} answered {difference:.2g} off the local model of version {self.champion.version}: "
+                f"block {block.index}: version {version} answered {off:.2g} off the local model of version {self.champion.version}: "
                 "the server holds another model; stop it and deploy again"
             )
         return served, version
@@ -188,17 +207,23 @@ class Watch:
             self.served[winner.version] = winner
             self.plan.rule.reset()
             self.diagnosis.replaced()
+            self._fit_rivals()
         self.retrains.append(record)
         self.told(record)
+
+    def _fit_rivals(self) -> None:
+        """The learner's baselines, fitted on the rows that the version in service was fitted on."""
+        known = slice(*self.champion.trained)
+        self.rivals = {name: rival(self.stream.rows[known], self.stream.labels[known]) for name, rival in self.learner.rivals.items()}
 
     def _log_scores(self, run_id: str) -> None:
         """Log what was scored, also after a failure or Ctrl-C."""
         if not self.scores:
             return
-        series = [{name: getattr(score, name) for name in SERIES} | {"drift": float(score.drift)} for score in self.scores]
+        series = [{name: getattr(score, name) for name in SERIES} | score.rivals | {"drift": float(score.drift)} for score in self.scores]
         times = [int(np.datetime64(score.timestamp, "ms").astype(int)) for score in self.scores]
         tracking.log_series(self.store, run_id, series, times_ms=times)
-        tracking.log_table([vars(score) for score in self.scores], "blocks")
+        tracking.log_table([{name: value for name, value in vars(score).items() if name != "rivals"} | score.rivals for score in self.scores], "blocks")
         drifted = [score for score in self.scores if score.drift]
         tags = {"driftloop.served_version": self.champion.version}
         if drifted:
@@ -208,14 +233,17 @@ class Watch:
 
     def _result(self, unretrained: np.ndarray, *, run_id: str, seconds: float) -> WatchResult:
         plan = self.plan
-        whole = evaluation.summary(self.stream, plan.start, np.concatenate(self.predicted), majority=self.base.majority)
-        labels = self.stream.labels[plan.start : plan.stop]
+        rivals = {name: np.concatenate(guesses) for name, guesses in self.guessed.items()}
+        whole = evaluation.summary(self.stream, plan.start, np.concatenate(self.predicted), majority=self.base.majority, rivals=rivals)
+        losses = self.task.losses(self.stream.labels[plan.start : plan.stop], unretrained)
         result = WatchResult(
             stream=self.stream.name,
             rows=plan.stop - plan.start,
-            block_size=plan.block_size,
+            block_size=plan.block_size if plan.block_by == "rows" else max(score.rows for score in self.scores),
+            block_by=plan.block_by,
             threshold=plan.threshold,
-            accuracy_without_retraining=float((unretrained == labels).mean()),
+            task=self.stream.task,
+            unit=self.stream.unit,
             scores=tuple(self.scores),
             retrains=tuple(self.retrains),
             versions=tuple(self._version(version) for version in self.served),
@@ -223,9 +251,10 @@ class Watch:
             seconds=seconds,
             run_id=run_id,
             rule=plan.rule.name,
-            **whole,
+            **whole | {f"{self.task.kpi}_without_retraining": self.task.value(losses)},
         )
-        return replace(result, notes=history_notes(result, self.stream), findings=self.diagnosis.findings(self.plan.rule.name, self.verdict, self.scores))
+        findings = (*self.diagnosis.findings(self.plan.rule.name, self.verdict, self.scores), *quality.findings(self.scores))
+        return replace(result, notes=history_notes(result, self.stream), findings=findings)
 
     def _version(self, version: str) -> VersionRecord:
         known = self.served[version]
@@ -244,8 +273,8 @@ class Watch:
             first_block=scores[0].block if scores else NO_BLOCK,
             last_block=scores[-1].block if scores else NO_BLOCK,
             rows=rows,
-            accuracy=mean("accuracy"),
-            accuracy_unretrained=mean("accuracy_unretrained"),
+            task=self.stream.task,
+            **{self.task.kpi: mean("kpi"), f"{self.task.kpi}_unretrained": mean("kpi_unretrained")},
         )
 
 

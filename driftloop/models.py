@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from driftloop import baselines, reference, runs, tracking
+from driftloop import reference, runs, task, tracking
 from driftloop.errors import DataError, TrackingError
 from driftloop.streams import Stream
 from driftloop.training import Fitted, Learner, Span
@@ -29,7 +29,7 @@ class KnownModel:
     model: Any  # a LightningModule as in `Learner`
     params: dict[str, Any]
     trained: Span
-    majority: int  # class index most frequent in the training rows
+    majority: int | float  # what a constant predicts: the most frequent class index of the training rows, or their median value
     card: dict[str, Any]
     run_id: str
     uri: str
@@ -48,13 +48,14 @@ def log_fit(fitted: Fitted) -> None:
 def record(fitted: Fitted, *, learner: Learner, stream: Stream, run_id: str) -> KnownModel:
     """Log a winner to the active run: parameters, network, MLflow model and training reference."""
     log_fit(fitted)
-    majority = baselines.majority_class(stream.labels[slice(*fitted.trained)])
+    majority = task.of(stream.task).constant(stream.labels[slice(*fitted.trained)])
     card = {
         "class": learner.model.__name__,
         "module": learner.model_file.name,
         "arguments": dict(fitted.model.hparams),
         "features": list(stream.features),
         "labels": list(stream.label_names),
+        "task": stream.task,
         "params": fitted.params,
         "trained": list(fitted.trained),
         "majority": majority,
@@ -68,7 +69,7 @@ def record(fitted: Fitted, *, learner: Learner, stream: Stream, run_id: str) -> 
         code=learner.model_file,
     )
     newest = predict(fitted.model, stream, reference.first_row(fitted.trained), fitted.trained[1])
-    reference.log(reference.of_classifier(stream, fitted.trained, newest, run_id=run_id))
+    reference.log(reference.of_model(stream, fitted.trained, newest, run_id=run_id))
     tracking.set_tags({"driftloop.has_model": "true", "driftloop.model_uri": uri})
     return KnownModel(fitted.model, fitted.params, fitted.trained, majority, card, run_id, uri)
 
@@ -102,6 +103,8 @@ def restore(store: tracking.Store, run_id: str, *, learner: Learner, stream: Str
             f"run {run_id} was trained on features {', '.join(card['features'])} and labels {card['labels']}, "
             f"the stream has {', '.join(stream.features)} and {list(stream.label_names)}: give the same --data_path, --features and --target"
         )
+    if card.get("task", "classification") != stream.task:
+        raise DataError(f"run {run_id} was trained for a {card.get('task', 'classification')}, the stream is a {stream.task}: give the same --task")
     if rows_sha256(stream, card["trained"][1]) != card["rows_sha256"]:
         raise DataError(
             f"the first {card['trained'][1]} rows of {stream.source} are not those that run {run_id} was trained up to: "
@@ -114,16 +117,25 @@ def restore(store: tracking.Store, run_id: str, *, learner: Learner, stream: Str
         raise TrackingError(f"the model of run {run_id} does not fit {learner.model_file.name}: {str(exc).splitlines()[0]}; train a new base model") from exc
     model.eval()
     uri = store.client.get_run(run_id).data.tags.get("driftloop.model_uri", "")
-    return KnownModel(model, dict(card["params"]), tuple(card["trained"]), int(card["majority"]), card, run_id, uri)
+    return KnownModel(model, dict(card["params"]), tuple(card["trained"]), card["majority"], card, run_id, uri)
 
 
 def predict(model: Any, stream: Stream, start: int, stop: int) -> np.ndarray:
-    """Class probabilities of rows start..stop by the local model, with the history it needs: (rows, K)."""
+    """What the local model answers for rows start..stop, with the history it needs: class probabilities (rows, K), or values (rows,)."""
     context = min(model.hparams["history"], start)
-    return model.probabilities(stream.rows[start - context : stop], first=context)
+    return task.of(stream.task).outputs(model, stream.rows[start - context : stop], first=context)
+
+
+def predictions(model: Any, stream: Stream, start: int, stop: int) -> np.ndarray:
+    """Class indices or values that the local model predicts for rows start..stop, (rows,)."""
+    return task.of(stream.task).predictions(predict(model, stream, start, stop))
+
+
+def losses(model: Any, stream: Stream, start: int, stop: int) -> np.ndarray:
+    """What rows start..stop cost by the local model, (rows,): True where it is wrong, or its absolute error."""
+    return task.of(stream.task).losses(stream.labels[start:stop], predictions(model, stream, start, stop))
 
 
 def errors(known: KnownModel, stream: Stream, *, newest: int) -> np.ndarray:
-    """Where a model is wrong on the newest of the rows that it was trained on: (at most `newest`,) True where it is."""
-    start, stop = max(known.trained[0], known.trained[1] - newest), known.trained[1]
-    return predict(known.model, stream, start, stop).argmax(axis=1) != stream.labels[start:stop]
+    """What the newest of the rows that a model was trained on cost by it: (at most `newest`,), as in `losses`."""
+    return losses(known.model, stream, max(known.trained[0], known.trained[1] - newest), known.trained[1])

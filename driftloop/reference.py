@@ -58,23 +58,26 @@ class Reference:
         return len(self.labels)
 
 
-def of_classifier(stream: Stream, trained: tuple[int, int], probabilities: np.ndarray, *, run_id: str) -> Reference:
-    """The reference of a classifier.
+def of_model(stream: Stream, trained: tuple[int, int], outputs: np.ndarray, *, run_id: str) -> Reference:
+    """The reference of a model.
 
     Args:
         stream: what it was trained on.
         trained: its training rows.
-        probabilities: (N, K) what it says of the newest N of them.
+        outputs: what it says of the newest N of them: class probabilities (N, K), or values (N,).
         run_id: of the run that trained it.
     """
-    newest = slice(trained[1] - len(probabilities), trained[1])
-    names = np.array(stream.label_names)
+    newest = slice(trained[1] - len(outputs), trained[1])
+    labels, predictions, probabilities = stream.labels[newest], outputs, np.full(len(outputs), np.nan)
+    if stream.task == "classification":
+        names = np.array(stream.label_names)
+        labels, predictions, probabilities = names[labels], names[outputs.argmax(axis=1)], outputs.max(axis=1).astype(np.float64)
     return Reference(
-        About(stream.name, "classification", tuple(stream.features), tuple(stream.label_names), run_id, trained),
+        About(stream.name, stream.task, tuple(stream.features), tuple(stream.label_names), run_id, trained),
         rows=stream.rows[newest].astype(np.float64),
-        labels=names[stream.labels[newest]],
-        predictions=names[probabilities.argmax(axis=1)],
-        probabilities=probabilities.max(axis=1).astype(np.float64),
+        labels=labels,
+        predictions=predictions,
+        probabilities=probabilities,
         times=stream.times[newest],
     )
 

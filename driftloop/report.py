@@ -6,12 +6,13 @@ holds the plot's geometry. A report of 284 blocks is about 150 kB.
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from driftloop import chart, wording
+from driftloop import chart, figures, wording
 from driftloop.errors import DriftloopError
 from driftloop.results import WatchResult
 
@@ -55,6 +56,7 @@ def _unwritable(path: Path, reason: str | None) -> DriftloopError:
 
 def report_html(result: WatchResult) -> str:
     """The report of `result` as one HTML document; every name in it is escaped."""
+    write = figures.of(result)
     environment = Environment(
         loader=PackageLoader("driftloop"),
         autoescape=True,
@@ -64,17 +66,14 @@ def report_html(result: WatchResult) -> str:
     )
     return environment.get_template("report.html").render(
         result=result,
-        verdict=wording.verdict(result),
-        notes=wording.reading_notes(result),
-        compared=_compared(result),
+        verdict=figures.verdict(result),
+        notes=figures.reading_notes(result),
+        compared=[("base model, unretrained", result.kpi_without_retraining), *write.baselines(result).items()],
+        longest=max(filter(math.isfinite, [result.kpi, result.kpi_without_retraining, *result.baselines.values()]), default=1.0) if write.regression else 1.0,
+        kpi=write,
+        lines=list(result.scores[0].rivals) if write.regression and result.scores else [],
         starts={score.block: wording.moment(score.timestamp) for score in result.scores},
         chart=chart.draw(result),
         plot=chart,
         write=wording,
     )
-
-
-def _compared(result: WatchResult) -> list[tuple[str, float]]:
-    """What the served model's accuracy stands beside, all on the same rows."""
-    baselines = [(name, result.baselines.get(key, float("nan"))) for key, name in wording.BASELINE_NAMES.items()]
-    return [("base model, unretrained", result.accuracy_without_retraining), *baselines]

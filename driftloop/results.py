@@ -46,8 +46,27 @@ class BlockScore:
     forecast_early: float = math.nan  # blocks until the accuracy crosses the threshold: inf not in sight, nan cannot tell
     forecast_middle: float = math.nan
     forecast_late: float = math.nan
+    set_aside: int = 0  # rows of the block's time that could not be used; they are not among `rows`
+    set_aside_why: str = ""  # reasons and how many rows each, the most frequent first
+    quality: str = ""  # what impossible values do to the block's figures, in words; empty when nothing that matters
+    task: str = "classification"  # of a regression the shares above are nan, `lower`, `upper` and `threshold` are of the MAE, and these hold:
+    mae: float = math.nan  # mean absolute error, in the label's unit
+    mae_unretrained: float = math.nan
+    bias: float = math.nan  # mean of prediction less label
+    rivals: dict[str, float] = field(default_factory=dict)  # MAE of each baseline by its name
+
+    @property
+    def kpi(self) -> float:
+        """Accuracy, or MAE of a regression."""
+        return self.mae if self.task == REGRESSION else self.accuracy
+
+    @property
+    def kpi_unretrained(self) -> float:
+        """The same of the base model."""
+        return self.mae_unretrained if self.task == REGRESSION else self.accuracy_unretrained
 
 
+REGRESSION = "regression"
 NO_BLOCK = -1  # stands where no block applies
 
 
@@ -64,13 +83,26 @@ class RetrainRecord:
     params: dict[str, Any]  # of the challenger
     champion_params: dict[str, Any]
     judge_rows: int
-    accuracy_before: float  # champion on the judge rows
-    accuracy_after: float  # challenger on the same rows, fitted without them
     p_value: float  # one-sided paired test that the challenger is no better
     trials: int
     seconds: float
     run_id: str
     version: str = ""  # the registered version when promoted
+    accuracy_before: float = math.nan  # champion on the judge rows
+    accuracy_after: float = math.nan  # challenger on the same rows, fitted without them
+    mae_before: float = math.nan  # the same of a regression
+    mae_after: float = math.nan
+    task: str = "classification"
+
+    @property
+    def before(self) -> float:
+        """The champion's KPI on the judge rows."""
+        return self.mae_before if self.task == REGRESSION else self.accuracy_before
+
+    @property
+    def after(self) -> float:
+        """The challenger's KPI on the same rows, fitted without them."""
+        return self.mae_after if self.task == REGRESSION else self.accuracy_after
 
 
 @dataclass(frozen=True)
@@ -85,23 +117,35 @@ class VersionRecord:
     first_block: int
     last_block: int
     rows: int
-    accuracy: float
-    accuracy_unretrained: float  # the base model on the same rows
+    accuracy: float = math.nan
+    accuracy_unretrained: float = math.nan  # the base model on the same rows
+    mae: float = math.nan  # of a regression
+    mae_unretrained: float = math.nan
+    task: str = "classification"
+
+    @property
+    def kpi(self) -> float:
+        """Accuracy, or MAE of a regression."""
+        return self.mae if self.task == REGRESSION else self.accuracy
+
+    @property
+    def kpi_unretrained(self) -> float:
+        """The same of the base model."""
+        return self.mae_unretrained if self.task == REGRESSION else self.accuracy_unretrained
 
 
 @dataclass(frozen=True)
 class WatchResult:
-    """A whole watch: what `--json` prints and the report draws."""
+    """A whole watch: what `--json` prints and the report draws.
+
+    `block_size` is the rows of a block, of the largest where blocks are months.
+    """
 
     stream: str
     rows: int
     block_size: int
     threshold: float
-    accuracy: float
-    kappa: float
-    kappa_temporal: float
-    accuracy_without_retraining: float
-    baselines: dict[str, float]  # no_change, same_time_yesterday, majority
+    baselines: dict[str, float]  # no_change, same_time_yesterday, majority; of a regression the names in words
     scores: tuple[BlockScore, ...]
     retrains: tuple[RetrainRecord, ...]
     versions: tuple[VersionRecord, ...]
@@ -111,6 +155,25 @@ class WatchResult:
     rule: str = "threshold"  # the drift rule
     findings: tuple[str, ...] = ()  # what the statistics say of the version in service, in sentences
     notes: tuple[str, ...] = field(default=())
+    accuracy: float = math.nan
+    kappa: float = math.nan
+    kappa_temporal: float = math.nan
+    accuracy_without_retraining: float = math.nan
+    task: str = "classification"
+    mae: float = math.nan  # of a regression; the figures above are then nan
+    mae_without_retraining: float = math.nan
+    unit: str = ""  # of the MAE
+    block_by: str = "rows"
+
+    @property
+    def kpi(self) -> float:
+        """Accuracy, or MAE of a regression."""
+        return self.mae if self.task == REGRESSION else self.accuracy
+
+    @property
+    def kpi_without_retraining(self) -> float:
+        """The same of the base model."""
+        return self.mae_without_retraining if self.task == REGRESSION else self.accuracy_without_retraining
 
     @property
     def drift(self) -> bool:
@@ -121,4 +184,5 @@ class WatchResult:
         """The result as plain values; `blocks` is their number, the scores stand in the MLflow table."""
         body = asdict(self)
         scores = body.pop("scores")
-        return {**body, "blocks": len(scores), "drift": self.drift, "drifted_blocks": sum(score["drift"] for score in scores)}
+        kpi = {"name": "mae" if self.task == REGRESSION else "accuracy", "value": self.kpi, "higher_is_better": self.task != REGRESSION}
+        return {**body, "kpi": kpi, "blocks": len(scores), "drift": self.drift, "drifted_blocks": sum(score["drift"] for score in scores)}

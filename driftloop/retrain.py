@@ -15,8 +15,9 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from typing import Any
 
-from driftloop import evaluation, models, tracking
+from driftloop import evaluation, models, task, tracking
 from driftloop.base import TrainPlan, log_origin, search_nested
 from driftloop.errors import SettingsError, TrainingError
 from driftloop.models import KnownModel
@@ -83,12 +84,12 @@ def retrain(
             tracking.autolog()
             challenger = fit(learner, stream, study.best.params, train=(0, judged_from), max_epochs=epochs, seed=seed)
             models.log_fit(challenger)
-        labels = stream.labels[judged_from : cause.stop]
-        old, new = (models.predict(model, stream, judged_from, cause.stop).argmax(axis=1) for model in (champion.model, challenger.model))
-        verdict = evaluation.judge(labels, old, new, start=judged_from, alpha=plan.alpha)
+        old, new = (models.losses(model, stream, judged_from, cause.stop) for model in (champion.model, challenger.model))
+        doing = task.of(stream.task)
+        verdict = evaluation.judge(doing, old, new, start=judged_from, alpha=plan.alpha)
         log_origin(stream, plan.train, study)
         tracking.set_tags({"driftloop.decision": verdict.words})
-        figures = {"accuracy_before": verdict.accuracy_before, "accuracy_after": verdict.accuracy_after, "p_value": verdict.p_value}
+        figures = {f"{doing.kpi}_before": verdict.before, f"{doing.kpi}_after": verdict.after, "p_value": verdict.p_value}
         tracking.log_metrics({f"judge_{name}": value for name, value in figures.items()})
         winner = None
         if verdict.better:
@@ -108,6 +109,8 @@ def failed(stream: Stream, champion: KnownModel, cause: Cause, error: TrainingEr
 def _record(
     stream: Stream, champion: KnownModel, cause: Cause, verdict: evaluation.Judgement, params: dict, *, trials: int, seconds: float, run_id: str
 ) -> RetrainRecord:
+    kpi = task.of(stream.task).kpi
+    kpis: dict[str, Any] = {f"{kpi}_before": verdict.before, f"{kpi}_after": verdict.after}
     return RetrainRecord(
         block=cause.block,
         row=cause.stop,
@@ -118,8 +121,8 @@ def _record(
         params=dict(params),
         champion_params=dict(champion.params),
         judge_rows=verdict.stop - verdict.start,
-        accuracy_before=verdict.accuracy_before,
-        accuracy_after=verdict.accuracy_after,
+        **kpis,
+        task=stream.task,
         p_value=verdict.p_value,
         trials=trials,
         seconds=seconds,

@@ -26,7 +26,7 @@ class Serving(Protocol):
     """What answers requests: a server with one default version of the model."""
 
     def predict(self, rows: np.ndarray, context: np.ndarray) -> tuple[np.ndarray, str]:
-        """Class probabilities (rows, K) and the version that gave them."""
+        """Class probabilities (rows, K) or values (rows,), and the version that gave them."""
 
     def put(self, model: KnownModel, *, move_alias: Callable[[], None]) -> None:
         """Serve a version in the place of the one served now, without losing a request."""
@@ -47,7 +47,7 @@ class TorchServeDeployment:
         return self.folder / f"swap-{self.name}.json"
 
     def predict(self, rows: np.ndarray, context: np.ndarray) -> tuple[np.ndarray, str]:
-        """Class probabilities (rows, K) from the default version, and which version that was."""
+        """Class probabilities (rows, K) or values (rows,) from the default version, and which version that was."""
         answer = self.client.predict(rows, name=self.name, context=context)
         return answer.probabilities, answer.version
 
@@ -64,7 +64,7 @@ class TorchServeDeployment:
         mar = archive.build_mar(
             name=self.name,
             version=model.version,
-            card={key: model.card[key] for key in archive.CARD_KEYS - {"version"}} | {"version": model.version},
+            card={key: model.card[key] for key in (archive.CARD_KEYS | {"task"}) & model.card.keys() - {"version"}} | {"version": model.version},
             state_dict=model.model.state_dict(),
             model_file=self.learner.model_file,
             handler_file=self.learner.handler_file,

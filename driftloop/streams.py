@@ -1,4 +1,4 @@
-"""A stream: rows in time order with named features, a class label and a time each.
+"""A stream: rows in time order with named features, a label (a class, or a value for a regression) and a time each.
 
 The bundled ELEC (Elec2, Harries 1999) is the default; its official ARFF loads to the same stream. Any other ARFF,
 CSV or Parquet file needs a label column and a time column. Bad rows are never dropped in silence.
@@ -6,8 +6,8 @@ CSV or Parquet file needs a label column and a time column. Bad rows are never d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
@@ -15,11 +15,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from driftloop import columns, tables
+from driftloop import columns, tables, task
 from driftloop.errors import DataError, SettingsError
 
 BUNDLED = Path(__file__).resolve().parent.parent / "data" / "elec.csv.gz"
 BAD_ROWS = ("refuse", "set_aside")
+Check = Callable[[pd.DataFrame], columns.Faults]
 
 ELEC_SHA256 = "a912ce85fbdf510b7faed50c59c1b1070482a0e7500ccfdf1217c5032158a190"
 ELEC_FEATURES = ("period", "nswprice", "nswdemand", "vicprice", "vicdemand", "transfer")
@@ -32,23 +33,38 @@ _DAY = np.timedelta64(1, "D")
 
 
 @dataclass(frozen=True, eq=False)
+class SetAside:
+    """The bad rows as they stand in the file, so that they can be counted by block; entry i of every array belongs to the same row."""
+
+    times: np.ndarray  # (M,) datetime64[ns], NaT where the time is what is wrong
+    values: np.ndarray  # (M, F) float64, nan where a value is no number
+    before: np.ndarray  # (M,) rows of the stream that stand before it in the file
+
+
+NOTHING = SetAside(np.empty(0, "datetime64[ns]"), np.empty((0, 0)), np.empty(0, np.int64))
+
+
+@dataclass(frozen=True, eq=False)
 class Stream:
     """Rows in time order; entry i of every array belongs to the same row.
 
-    `set_aside` lists the bad rows that were left out, as (line of the file, reason). `period` is the number of rows
-    a day when nearly all steps between rows are equal and divide a day, else None.
+    `set_aside` lists the bad rows that were left out, as (line of the file, reason); `aside` holds their values in the same order.
+    `period` is the number of rows a day when nearly all steps between rows are equal and divide a day, else None.
     """
 
     name: str
     rows: np.ndarray  # (N, F) float32, C-contiguous, finite
-    labels: np.ndarray  # (N,) int64 class indices into label_names
-    label_names: tuple[object, ...]  # the label values, such as (0, 1) or ("DOWN", "UP")
+    labels: np.ndarray  # (N,) int64 class indices into label_names; of a regression float64 values
+    label_names: tuple[object, ...]  # the label values, such as (0, 1) or ("DOWN", "UP"); of a regression ()
     features: tuple[str, ...]  # (F,) column names
     times: np.ndarray  # (N,) datetime64[ns], never stepping back
     period: int | None  # rows a day
     source: str  # the file
     sha256: str  # of the file as it is on disk
     set_aside: tuple[tuple[int, str], ...] = ()
+    aside: SetAside = field(default=NOTHING)
+    task: str = "classification"
+    unit: str = ""  # of a regression's label, such as "minutes"
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -61,6 +77,9 @@ def load(
     time_column: str | None = None,
     features: Sequence[str] | None = None,
     bad_rows: str = "refuse",
+    task_name: str = "classification",
+    unit: str = "",
+    check: Check | None = None,
 ) -> Stream:
     """Load a stream from a file, or the bundled ELEC without one.
 
@@ -71,11 +90,14 @@ def load(
             a file with ELEC's columns and rows does without: its rows are the half-hours from 1996-05-07.
         features: the feature columns, in the order wanted; by default ELEC's six, or every other numeric column that has a name.
             ELEC has "day" (1 = Monday .. 7) besides.
-        bad_rows: "refuse" or "set_aside" rows with a missing, unparsable or infinite value.
+        bad_rows: "refuse" or "set_aside" rows with a missing, unparsable or infinite value, or that `check` names.
+        task_name: "classification" or "regression".
+        unit: of a regression's label.
+        check: rules of plausible values for this table: takes it as it stands in the file, says which rows are bad and why.
 
     Raises:
         DataError: the file cannot be used; the message says where and what to do.
-        SettingsError: `bad_rows` is neither of the two.
+        SettingsError: `bad_rows` or `task_name` is none of the two.
 
     >>> elec = load()
     >>> elec.rows.shape, elec.label_names, elec.period, str(elec.times[0])[:16]
@@ -83,12 +105,16 @@ def load(
     """
     if bad_rows not in BAD_ROWS:
         raise SettingsError(f"--bad_rows is {bad_rows!r}: give one of {', '.join(BAD_ROWS)}")
+    regression = task.of(task_name) is task.REGRESSION
+    if regression and path is None:
+        raise SettingsError("--task regression needs a table of your own: give --data_path, --target and --time_column")
     source = BUNDLED if path is None else Path(path)
     table = tables.read(source)
     if path is None and table.sha256 != ELEC_SHA256:
         raise DataError(f"{source}: is not the bundled ELEC (its sha256 begins with {table.sha256[:12]}): restore it with git checkout")
     try:
-        return _stream(table, source, target=target, time_column=time_column, features=features, bad_rows=bad_rows)
+        stream = _stream(table, source, target=target, time_column=time_column, features=features, bad_rows=bad_rows, regression=regression, check=check)
+        return replace(stream, unit=unit)
     except DataError as exc:
         raise DataError(f"{source}: {exc}") from exc
 
@@ -113,8 +139,18 @@ def row_at(stream: Stream, time: str) -> int:
     return int(np.searchsorted(stream.times, found, side="left"))
 
 
-def _stream(table: tables.Table, source: Path, *, target: str | None, time_column: str | None, features: Sequence[str] | None, bad_rows: str) -> Stream:
-    elec = _elec(table) if time_column is None and target in (None, *columns.TARGETS) else None
+def _stream(
+    table: tables.Table,
+    source: Path,
+    *,
+    target: str | None,
+    time_column: str | None,
+    features: Sequence[str] | None,
+    bad_rows: str,
+    regression: bool,
+    check: Check | None,
+) -> Stream:
+    elec = _elec(table) if time_column is None and target in (None, *columns.TARGETS) and not regression else None
     if elec is None:
         name, frame = source.name.partition(".")[0], table.frame
         times, time_faults = columns.time_values(frame, time_column)
@@ -125,25 +161,34 @@ def _stream(table: tables.Table, source: Path, *, target: str | None, time_colum
     label = columns.target_name(frame, target, time_column=time_column)
     chosen = columns.feature_names(frame, features, target=label, time_column=time_column)
     values, value_faults = columns.feature_values(frame, chosen)
-    labels, label_faults = columns.label_values(frame[label])
+    labels, label_faults = columns.target_values(frame[label]) if regression else columns.label_values(frame[label])
     # Of several faults of a row the later one here is told: a row with too few fields misses values as well.
-    set_aside, good = _good_rows(table, {**value_faults, **label_faults, **time_faults, **table.faults}, bad_rows)
+    implausible = check(frame) if check else {}
+    set_aside, good = _good_rows(table, {**implausible, **value_faults, **label_faults, **time_faults, **table.faults}, bad_rows)
     _check_order(times[good], table.lines[good], table.unit, time_column)
     label_names, codes = np.unique(labels[good], return_inverse=True)
     if len(label_names) < 2:
-        raise DataError(f"the label {label!r} is {label_names.tolist()[0]!r} in every row: two classes at least are needed")
+        raise DataError(f"the label {label!r} is {label_names.tolist()[0]!r} in every row: two {'values' if regression else 'classes'} at least are needed")
     return Stream(
         name=name,
         rows=np.ascontiguousarray(values[good]),
-        labels=codes.astype(np.int64),
-        label_names=tuple(label_names.tolist()),
+        labels=labels[good] if regression else codes.astype(np.int64),
+        label_names=() if regression else tuple(label_names.tolist()),
         features=chosen,
         times=times[good],
         period=_period(times[good]),
         source=str(source),
         sha256=table.sha256,
         set_aside=set_aside,
+        aside=SetAside(times[~good], _raw(frame, chosen, ~good), np.cumsum(good)[~good]),
+        task="regression" if regression else "classification",
     )
+
+
+def _raw(frame: pd.DataFrame, names: tuple[str, ...], wanted: np.ndarray) -> np.ndarray:
+    """Values of the wanted rows as they stand, (M, F) float64, nan where one is no number."""
+    found = frame.loc[wanted, list(names)]
+    return np.column_stack([pd.to_numeric(found[name], errors="coerce").to_numpy(np.float64, na_value=np.nan) for name in names])
 
 
 def _elec(table: tables.Table) -> pd.DataFrame | None:

@@ -7,8 +7,8 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from driftloop import wording
-from driftloop.results import NO_BLOCK, BlockScore, RetrainRecord, WatchResult
+from driftloop import figures, wording
+from driftloop.results import NO_BLOCK, REGRESSION, BlockScore, RetrainRecord, WatchResult
 
 COLUMNS = 100
 RETRAINS_IN_FULL = 12  # more would push the verdict off the screen; the report has them all
@@ -21,56 +21,69 @@ def summary_text(result: WatchResult) -> str:
     The text ends without a newline. Characters that could steer a terminal are replaced.
     """
     parts = [
-        paragraph(f"{result.stream}: {wording.count(result.rows, 'row')} in {wording.count(len(result.scores), 'block')} of {result.block_size:,}"),
-        paragraph(" ".join(wording.verdict(result))),
-        _accuracies(result),
+        paragraph(f"{result.stream}: {wording.count(result.rows, 'row')} in {wording.blocks_of(result)}"),
+        paragraph(" ".join(figures.verdict(result))),
+        _kpis(result),
         _versions(result),
-        _retrains(result.retrains),
+        _retrains(result.retrains, unit=result.unit),
         "\n".join(paragraph(words, first="- ") for words in (*result.findings, *result.notes)),
     ]
     return "\n\n".join(part for part in parts if part)
 
 
 def blocks_text(scores: Iterable[BlockScore]) -> str:
-    """One line a block under a header; accuracies in percent, in brackets the 95 % interval."""
+    """One line a block under a header; accuracies in percent, MAEs in the label's unit, in brackets the 95 % interval."""
     scores = list(scores)
+    if scores and scores[0].task == REGRESSION:
+        return _values_text(scores)
     header = ("block", "time", "rows", "accuracy %", "κ", "κ-\ntemp.", "no\nchange", "yester-\nday", "thresh-\nold", "drift")
     told = table(header, [_block_cells(score) for score in scores], left={1})
     return f"{told}\n* short block" if any(score.short for score in scores) else told
 
 
-def base_text(params: Mapping[str, Any], figures: Mapping[str, Any], *, trained: tuple[int, int], run_id: str, experiment: str) -> str:
-    """A base model: what it was trained on, and its accuracy on the rows to come beside the baselines."""
-    accuracy = figures["accuracy"]
-    rows = [("base model", wording.percent(accuracy, digits=2), "")]
-    for key, name in wording.BASELINE_NAMES.items():
-        rows.append((name, wording.percent(figures["baselines"][key], digits=2), wording.points(accuracy - figures["baselines"][key])))
+def base_text(params: Mapping[str, Any], found: Mapping[str, Any], *, trained: tuple[int, int], run_id: str, experiment: str, unit: str = "") -> str:
+    """A base model: what it was trained on, and its KPI on the rows to come beside the baselines."""
+    write = figures.Figures("classification" if "accuracy" in found else REGRESSION, unit)
+    reached = found["mae" if write.regression else "accuracy"]
+    rows = [("base model", write.value(reached, digits=2), "")]
+    for key, kpi in found["baselines"].items():
+        rows.append((wording.BASELINE_NAMES.get(key, key), write.value(kpi, digits=2), write.gain(reached, kpi)))
+    beyond = "" if write.regression else f" (κ {wording.number(found['kappa'])}, κ-temporal {wording.number(found['kappa_temporal'])})"
     lines = [
         f"base model: run {run_id} in experiment {experiment!r}",
         f"trained on rows {trained[0]:,}–{trained[1]:,}: " + ", ".join(f"{name} {wording.value(value)}" for name, value in params.items()),
-        f"measured on the {figures['rows']:,} rows after them (κ {wording.number(figures['kappa'])}, κ-temporal {wording.number(figures['kappa_temporal'])})",
+        f"measured on the {found['rows']:,} rows after them{beyond}",
     ]
     if params["history"]:
         lines.append(f"It reads the {params['history']} rows before each row it predicts: not to be compared with models that see one row.")
     text = "\n".join(paragraph(line) for line in lines)
-    return f"{text}\n\n{table(('on the same rows', 'accuracy %', 'ahead by, points'), rows, left={0})}"
+    return f"{text}\n\n{table(('on the same rows', write.title, write.lead_title), rows, left={0}, widest=44)}"
 
 
 def advice_text(result: WatchResult, *, experiment: str, base_run_id: str) -> str:
     """What to run after drift was found and nothing was done about it."""
     drifted = next(score for score in result.scores if score.drift)
     drifts = sum(score.drift for score in result.scores)
-    chance, any_chance = wording.low_blocks_by_chance(result.scores)
+    write = figures.of(result)
+    percent = "" if write.regression else " %"
     words = (
-        f"Block {drifted.block} has drifted by the rule {result.rule}: its accuracy is {wording.percent(drifted.accuracy)} %, "
-        f"the threshold {wording.percent(drifted.threshold)} %. {wording.count(drifts, 'block')} of {len(result.scores)} drifted. "
-        f"Were the model always as right as on the average of these rows, chance alone would put {wording.number(chance, digits=1)} blocks "
-        f"under the threshold, at least one in {wording.with_sign(any_chance, digits=0)} of such watches."
+        f"Block {drifted.block} has drifted by the rule {result.rule}: its {write.name} is {write.value(drifted.kpi)}{percent}, "
+        f"the threshold {write.value(drifted.threshold)}{percent}. {wording.count(drifts, 'block')} of {len(result.scores)} drifted."
     )
+    if not write.regression:
+        words += _by_chance(result)
     if result.rule == "threshold":
         words += " --drift_rule significant alarms only on more than noise."
     command = f"python retrain_model.py --mlflow_experiment_name {shlex.quote(experiment)} --base_run_id {base_run_id}"
     return f"{paragraph(words)}\nTo retrain: {command}"
+
+
+def _by_chance(result: WatchResult) -> str:
+    chance, any_chance = wording.low_blocks_by_chance(result.scores)
+    return (
+        f" Were the model always as right as on the average of these rows, chance alone would put {wording.number(chance, digits=1)} blocks "
+        f"under the threshold, at least one in {wording.with_sign(any_chance, digits=0)} of such watches."
+    )
 
 
 def judged_text(record: RetrainRecord) -> str:
@@ -93,39 +106,63 @@ def _block_cells(score: BlockScore) -> tuple[str, ...]:
     )
 
 
-def _accuracies(result: WatchResult) -> str:
-    compared = {"base model, unretrained": result.accuracy_without_retraining} | {
-        name: result.baselines.get(key, float("nan")) for key, name in wording.BASELINE_NAMES.items()
-    }
-    rows = [("served model", wording.percent(result.accuracy, digits=2), "")]
-    rows += [(name, wording.percent(share, digits=2), wording.points(result.accuracy - share)) for name, share in compared.items()]
-    return table(("on the same rows", "accuracy %", "ahead by, points"), rows, left={0})
+def _values_text(scores: Sequence[BlockScore]) -> str:
+    rivals = list(scores[0].rivals)
+    header = ("block", "time", "rows", "MAE", "bias", "unre-\ntrained", *(f"[{at}]" for at in range(1, len(rivals) + 1)), "thresh-\nold", "set\naside", "drift")
+    rows = [
+        (
+            str(score.block),
+            wording.moment(score.timestamp),
+            f"{score.rows}*" if score.short else str(score.rows),
+            f"{wording.number(score.mae)} [{wording.number(score.lower)}, {wording.number(score.upper)}]",
+            wording.signed(score.bias),
+            wording.number(score.mae_unretrained),
+            *(wording.number(score.rivals[name]) for name in rivals),
+            wording.number(score.threshold),
+            str(score.set_aside),
+            "yes" if score.drift else "no",
+        )
+        for score in scores
+    ]
+    told = [table(header, rows, left={1}), *(f"[{at}] {name}" for at, name in enumerate(rivals, start=1))]
+    return "\n".join([*told, *["* short block"] * any(score.short for score in scores)])
+
+
+def _kpis(result: WatchResult) -> str:
+    write = figures.of(result)
+    compared = {"base model, unretrained": result.kpi_without_retraining} | write.baselines(result)
+    rows = [("served model", write.value(result.kpi, digits=2), "")]
+    rows += [(name, write.value(kpi, digits=2), write.gain(result.kpi, kpi)) for name, kpi in compared.items()]
+    return table(("on the same rows", write.title, write.lead_title), rows, left={0}, widest=44)
 
 
 def _versions(result: WatchResult) -> str:
+    write = figures.of(result)
     rows = [
         (
             record.version + (" (served)" if record.version == result.served_version else ""),
             wording.served_blocks(record),
             f"{record.rows:,}",
             f"{record.trained_start:,}–{record.trained_stop:,}",
-            wording.percent(record.accuracy, digits=2),
-            wording.percent(record.accuracy_unretrained, digits=2),
-            wording.points(record.accuracy - record.accuracy_unretrained),
+            write.value(record.kpi, digits=2),
+            write.value(record.kpi_unretrained, digits=2),
+            write.gain(record.kpi, record.kpi_unretrained),
         )
         for record in result.versions
     ]
-    return table(("version", "blocks", "rows", "trained on rows", "accuracy\n%", "unretrained\n%", "gain\npoints"), rows, left={0}) if rows else ""
+    titles = ("MAE\n", "unretrained\n") if write.regression else ("accuracy\n%", "unretrained\n%")
+    return table(("version", "blocks", "rows", "trained on rows", *titles, f"gain\n{write.step}"), rows, left={0}) if rows else ""
 
 
-def _retrains(retrains: Sequence[RetrainRecord]) -> str:
+def _retrains(retrains: Sequence[RetrainRecord], *, unit: str = "") -> str:
     if not retrains:
         return "No retrains."
+    write = figures.Figures(retrains[0].task, unit)
     rows = [
         (
             _block(record),
             wording.moment(record.timestamp),
-            f"{wording.percent(record.accuracy_before)} → {wording.percent(record.accuracy_after)}",
+            f"{write.value(record.before)} → {write.value(record.after)}",
             f"{record.judge_rows:,}",
             wording.p_value(record.p_value),
             str(record.trials),
@@ -134,7 +171,7 @@ def _retrains(retrains: Sequence[RetrainRecord]) -> str:
         )
         for record in retrains
     ]
-    told = table(("after\nblock", "time", "accuracy %\nbefore → after", "judge\nrows", "\np", "\ntrials", "\ntook", "\npromoted"), rows, left={1, 7})
+    told = table(("after\nblock", "time", f"{write.title}\nbefore → after", "judge\nrows", "\np", "\ntrials", "\ntook", "\npromoted"), rows, left={1, 7})
     if len(retrains) > RETRAINS_IN_FULL:
         return told
     return "\n".join([told, *(_retrain_words(record) for record in retrains)])
@@ -147,7 +184,8 @@ def _block(record: RetrainRecord) -> str:
 def retrain_line(record: RetrainRecord) -> str:
     """One retrain as one line, told when it is done."""
     came = f"version {record.version} promoted" if record.promoted else "not promoted"
-    change = f"{wording.percent(record.accuracy_before)} → {wording.percent(record.accuracy_after)} %"
+    write = figures.Figures(record.task)
+    change = f"{write.value(record.before)} → {write.value(record.after)} {'MAE' if write.regression else '%'}"
     return f"block {_block(record)} drifted: retrained in {wording.duration(record.seconds)}, {change} on {record.judge_rows} judge rows, {came}"
 
 
@@ -166,15 +204,15 @@ def _printable(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
-def _cut(cell: str) -> str:
-    return cell if len(cell) <= CELL else cell[: CELL - 1] + "…"
+def _cut(cell: str, widest: int) -> str:
+    return cell if len(cell) <= widest else cell[: widest - 1] + "…"
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: set[int]) -> str:
-    """Aligned columns, right but for those in `left`; a header cell may hold several lines."""
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: set[int], widest: int = CELL) -> str:
+    """Aligned columns, right but for those in `left`; a header cell may hold several lines, other cells are cut at `widest`."""
     depth = max(cell.count("\n") for cell in header)
     titles = [[""] * (depth - cell.count("\n")) + cell.split("\n") for cell in header]
-    body = [[_cut(_printable(cell)) for cell in row] for row in rows]
+    body = [[_cut(_printable(cell), widest) for cell in row] for row in rows]
     lines = [*(list(line) for line in zip(*titles, strict=True)), *body]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     lines.insert(depth + 1, ["─" * width for width in widths])

@@ -28,7 +28,8 @@ DONE, UNDO, UNDONE = "done", "undo", "undone"
 STEPS = (REGISTER, GOLDEN, SET_DEFAULT, MOVE_ALIAS, DRAIN, UNREGISTER, DONE, UNDO, UNDONE)
 FORWARD = (SET_DEFAULT, MOVE_ALIAS, DRAIN, UNREGISTER)  # cut off in one of these, a swap is finished
 
-GOLDEN_TOLERANCE = 1e-6
+GOLDEN_TOLERANCE = 1e-6  # of a probability
+VALUE_TOLERANCE = 1e-5  # of a regression's value, relative where that is over 1
 # A request sent before the default changed may reach the queue after it: the queue must stay empty for so long.
 QUIET_S = 1.0
 POLL_S = 0.05
@@ -47,7 +48,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Swap:
-    """A finished swap. `golden_gap` is the largest difference between a served and a local probability;
+    """A finished swap. `golden_gap` is the largest difference between a served and a local probability, or value;
     `drained` is False when the old version still had requests at the end, or could not be taken away: it is
     left registered, and the next swap or `recover` tries again."""
 
@@ -82,7 +83,7 @@ def swap_in(
         previous_version: the version served now; None for the first.
         golden_rows: (N, F) rows whose answer is known.
         golden_context: (C, F) rows before them.
-        golden_probabilities: (N, K) the local model's answer to them.
+        golden_probabilities: (N, K) the local model's answer to them; of a regression its values, (N,).
         journal: file of this TorchServe's swaps; its folder is made when absent.
         move_alias: lets the registry's alias point to the new version; may be called twice.
         drain_timeout_s: how long the old version may take for its last requests.
@@ -201,11 +202,21 @@ def _check_start(client: TorchServeClient, *, name: str, version: str, previous_
 def _prove(client: TorchServeClient, entry: Entry, *, rows: np.ndarray, context: np.ndarray, probabilities: np.ndarray) -> float:
     """The largest difference between the served and the local answer; a ServingError when it is too large."""
     answer = client.predict(rows, context=context, name=entry.name, version=entry.version)
-    same_shape = answer.probabilities.shape == probabilities.shape
-    gap = float(np.abs(answer.probabilities - probabilities).max()) if same_shape else float("inf")
-    if not (gap <= GOLDEN_TOLERANCE and set(answer.versions) == {entry.version}):
+    gap, allowed = difference(answer.probabilities, probabilities), GOLDEN_TOLERANCE if probabilities.ndim == 2 else VALUE_TOLERANCE
+    if not (gap <= allowed and set(answer.versions) == {entry.version}):
         raise ServingError(f"golden predictions differ by {gap:.2g} from the local model's (version {answer.version} answered)")
     return gap
+
+
+def difference(served: np.ndarray, local: np.ndarray) -> float:
+    """The largest difference between two answers, relative where values are over 1; inf when their shapes differ.
+
+    >>> difference(np.array([20.0002]), np.array([20.0])) < 1.1e-5, difference(np.zeros((2, 2)), np.zeros(2))
+    (True, inf)
+    """
+    if served.shape != local.shape:
+        return float("inf")
+    return float((np.abs(served - local) / np.maximum(1, np.abs(local))).max())
 
 
 def _retire_previous(client: TorchServeClient, journal: Path, entry: Entry, *, drain_timeout_s: float) -> bool:

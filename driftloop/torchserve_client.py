@@ -34,7 +34,7 @@ LOAD_TIMEOUT_S = 180.0
 
 @dataclass(frozen=True)
 class Answer:
-    """What was served: class probabilities (N, K) float32, and for each row the version that gave them."""
+    """What was served: class probabilities (N, K) float32, of a regression values (N,), and for each row the version that gave them."""
 
     probabilities: np.ndarray
     versions: tuple[str, ...]
@@ -205,7 +205,7 @@ class TorchServeClient:
         versions: list[str] = []
         for chunk, chunk_context in _requests(rows, before):
             predictions = self._predictions(url, chunk, chunk_context)
-            parts.append(np.array([one["probabilities"] for one in predictions], dtype=np.float32))
+            parts.append(np.array([one.get("probabilities", one.get("value")) for one in predictions], dtype=np.float32))
             versions += [one["version"] for one in predictions]
         return Answer(np.concatenate(parts), tuple(versions))
 
@@ -214,11 +214,11 @@ class TorchServeClient:
         response = self._call("POST", url, data=body, headers={"Content-Type": "application/json"})
         try:
             predictions: list[dict[str, Any]] = _parsed(response)["predictions"]
-            complete = len(predictions) == len(rows) and all({"probabilities", "version"} <= one.keys() for one in predictions)
+            complete = len(predictions) == len(rows) and all("version" in one and one.keys() & {"probabilities", "value"} for one in predictions)
         except (KeyError, TypeError, AttributeError) as exc:
             raise ServingError(f"{url} answered without predictions: is it this project's handler that serves there?") from exc
         if not complete:
-            raise ServingError(f"{url} answered {len(predictions)} predictions for {len(rows)} rows, or without probabilities and version")
+            raise ServingError(f"{url} answered {len(predictions)} predictions for {len(rows)} rows, or without version and probabilities or value")
         return predictions
 
     def _manage(self, method: str, path: str, **options: Any) -> requests.Response:

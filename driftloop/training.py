@@ -10,8 +10,8 @@ import logging
 import signal
 import time
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +19,37 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
+from driftloop import task
 from driftloop.errors import TrainingError
-from driftloop.streams import Stream
+from driftloop.settings import DEFAULT_PARAMS, RETRAIN_PARAMS
+from driftloop.streams import Check, Stream
 
 Span = tuple[int, int]
 DATA_PARAMS = frozenset({"window"})  # parameters of the fit that the network does not take
 
 
+# What costs little: fitted on rows (N, F) and labels (N,), it gives a function from rows to predictions.
+Rival = Callable[[np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]]
+
+
 @dataclass(frozen=True)
 class Learner:
-    """The classes that learn a stream, and the files of theirs that travel inside the .mar."""
+    """The classes that learn a stream, the files of theirs that travel inside the .mar, and where their searches start.
 
-    model: type[Any]  # a pl.LightningModule with `probabilities` and `learn_scale`
+    `rivals` are baselines of the stream by name, in words: each is fitted on the rows that the served model was fitted on and scored beside it.
+    """
+
+    model: type[Any]  # a pl.LightningModule with `learn_scale`, and `probabilities` or, of a regression, `values`
     data: type[pl.LightningDataModule]
     model_file: Path
     handler_file: Path
+    base_params: Mapping[str, Any] = field(default_factory=lambda: DEFAULT_PARAMS)
+    retrain_params: Mapping[str, Any] = field(default_factory=lambda: RETRAIN_PARAMS)
+    space: Mapping[str, Any] | None = None  # the search space; None: the documented one
+    rivals: Mapping[str, Rival] = field(default_factory=dict)
+    task: str = "classification"
+    unit: str = ""  # of a regression's label
+    check: Check | None = None  # which rows of the table hold implausible values, as in `streams.load`
 
 
 @dataclass(frozen=True)
@@ -44,7 +60,7 @@ class Fitted:
     `trained` is the span of training rows; nothing outside it was fitted on.
     """
 
-    model: Any  # a pl.LightningModule with `probabilities` and `learn_scale`
+    model: Any  # as in `Learner`
     params: dict[str, Any]
     trained: Span
     metrics: dict[str, float]
@@ -88,13 +104,14 @@ def fit(
     started = time.monotonic()
     quiet_lightning()
     trained = newest(train, params["window"])
-    labels = stream.labels[slice(*trained)]
-    if len(np.unique(labels)) < 2:
-        raise TrainingError(f"rows {trained[0]} to {trained[1]} hold one label only: train on more rows (a larger window)")
     pl.seed_everything(seed, verbose=False)
     arguments = {name: value for name, value in params.items() if name not in DATA_PARAMS}
-    model = learner.model(features=len(stream.features), classes=len(stream.label_names), **arguments)
-    model.learn_scale(stream.rows[slice(*trained)])
+    doing, labels = task.of(stream.task), stream.labels[slice(*trained)]
+    model = learner.model(features=len(stream.features), **doing.arguments(len(stream.label_names)), **arguments)
+    try:
+        doing.learn_scale(model, stream.rows[slice(*trained)], labels)
+    except TrainingError as exc:
+        raise TrainingError(f"rows {trained[0]} to {trained[1]} {exc}") from exc
     data = learner.data(stream.rows, stream.labels, train=trained, validation=validation, test=test, history=params["history"])
     trainer = pl.Trainer(
         max_epochs=max_epochs,

@@ -13,8 +13,8 @@ from typing import Any, Final
 import numpy as np
 import yaml
 
-from driftloop import kpi
 from driftloop.errors import SettingsError, TrainingError
+from driftloop.task import CLASSIFICATION, Task
 
 # The documented search space. `history` and `window` count rows.
 DEFAULT_SPACE: Final[dict[str, Any]] = {
@@ -27,7 +27,6 @@ DEFAULT_SPACE: Final[dict[str, Any]] = {
     "width": {"choices": [16, 32, 64]},
     "depth": {"choices": [0, 1, 2]},
 }
-OBJECTIVE: Final = "val_accuracy"
 SOBOL_TRIALS: Final = 12  # spread over the space before BoTorch takes over; a BoTorch step costs about as much as three fits
 NOISE: Final = 0.05  # chance, over all trials, that a lead which is only noise moves the choice off the starting point
 Evaluate = Callable[[int, dict[str, Any]], np.ndarray]
@@ -47,17 +46,14 @@ LIMITS: Final[dict[str, tuple[float, float, bool]]] = {
 class Trial:
     """One evaluated set of parameters.
 
-    `correct` is True where a validation row was predicted rightly, (rows,); empty when the fit failed.
+    `losses` is what each validation row costs, (rows,), as in `Task.losses`; empty when the fit failed. `value` is the
+    objective, the KPI of the validation rows; nan when the fit failed.
     """
 
     index: int
     params: dict[str, Any]
-    correct: np.ndarray
-
-    @property
-    def value(self) -> float:
-        """The objective: validation accuracy, 0..1; nan when the fit failed."""
-        return float(self.correct.mean()) if self.correct.size else math.nan
+    losses: np.ndarray
+    value: float
 
 
 @dataclass(frozen=True)
@@ -109,7 +105,7 @@ def _check_domain(name: str, domain: Any, *, where: str) -> None:
         raise SettingsError(f"{where}: give range: [low, high] with low < high, and low > 0 on a log scale")
 
 
-def _configure(space: Mapping[str, Any], *, seed: int) -> Any:
+def _configure(space: Mapping[str, Any], task: Task, *, seed: int) -> Any:
     from ax.api.client import Client
     from ax.api.configs import ChoiceParameterConfig, RangeParameterConfig
     from ax.utils.common.logger import set_ax_logger_levels
@@ -126,7 +122,7 @@ def _configure(space: Mapping[str, Any], *, seed: int) -> Any:
             # Ordered: a categorical parameter makes each BoTorch step 2 to 9 times as slow.
             parameters.append(ChoiceParameterConfig(name=name, values=domain["choices"], parameter_type=kind, is_ordered=name != "nesterov"))
     client.configure_experiment(parameters=parameters)
-    client.configure_optimization(objective=OBJECTIVE)
+    client.configure_optimization(objective=task.objective if task.higher else f"-{task.objective}")
     # Sobol first, then BoTorch; the attached starting point counts as one of the initial trials.
     client.configure_generation_strategy(initialization_budget=SOBOL_TRIALS, initialization_random_seed=seed, initialize_with_center=False)
     return client
@@ -139,20 +135,22 @@ def search(
     start: Mapping[str, Any],
     total_trials: int,
     seed: int,
+    task: Task = CLASSIFICATION,
 ) -> Study:
     """Evaluate `total_trials` sets of parameters; the first is `start`, the documented defaults.
 
-    The best is the trial with the highest objective, if its lead over `start` is more than noise: an exact
-    McNemar test on the validation rows, corrected for the number of trials (Bonferroni), for the highest of many
-    noisy figures is too high. Else `start` stays.
+    The best is the trial with the best objective, if its lead over `start` is more than noise: the task's paired
+    test on the validation rows (for classes an exact McNemar), corrected for the number of trials (Bonferroni), for the best of many
+    noisy figures is too good. Else `start` stays.
 
     Args:
-        evaluate: takes the trial's number and all its parameters, says which validation rows (the same
-            in every trial, after the training rows) it predicts rightly; may raise TrainingError.
+        evaluate: takes the trial's number and all its parameters, says what each validation row costs
+            (`Task.losses`; the same rows in every trial, after the training rows); may raise TrainingError.
         space: domains as in `DEFAULT_SPACE`; a domain of one choice is fixed.
         start: a value for every parameter, also for those outside the space.
         total_trials: at least 1.
         seed: fixes the search, so a study can be repeated.
+        task: whose KPI is the objective.
 
     Raises:
         TrainingError: no trial gave a model.
@@ -162,7 +160,7 @@ def search(
         raise SettingsError(f"--total_trials is {total_trials}: a search needs at least 1")
     fixed = dict(start) | {name: domain["choices"][0] for name, domain in space.items() if len(domain.get("choices", ())) == 1}
     free = {name: domain for name, domain in space.items() if len(domain.get("choices", (0, 0))) > 1}
-    client = _configure(free, seed=seed) if free and total_trials > 1 else None
+    client = _configure(free, task, seed=seed) if free and total_trials > 1 else None
     trials: list[Trial] = []
     failure: TrainingError | None = None
     for index in range(total_trials):
@@ -176,24 +174,24 @@ def search(
                 number, chosen = next(iter(client.get_next_trials(max_trials=1).items()))
             params = fixed | chosen
         try:
-            correct = evaluate(index, params)
+            losses = evaluate(index, params)
         except TrainingError as exc:
-            correct, failure = np.empty(0, bool), exc
-        trials.append(Trial(index, params, correct))
+            losses, failure = np.empty(0), exc
+        trials.append(Trial(index, params, losses, task.value(losses)))
         if client is not None and number is not None:
-            _tell(client, number, trials[-1].value)
+            _tell(client, number, {task.objective: trials[-1].value})
     finished = [trial for trial in trials if not math.isnan(trial.value)]
     if not finished:
         raise TrainingError(f"none of {len(trials)} trials gave a model; the last one: {failure}")
-    highest = max(finished, key=lambda trial: trial.value)
-    return Study(tuple(trials), highest if _leads(highest, trials[0], of=len(finished)) else trials[0])
+    best = (max if task.higher else min)(finished, key=lambda trial: trial.value)
+    return Study(tuple(trials), best if _leads(best, trials[0], task, of=len(finished)) else trials[0])
 
 
-def _leads(trial: Trial, start: Trial, *, of: int) -> bool:
-    """True when a trial is better than the starting point by more than noise, as the highest of so many."""
-    if trial is start or not start.correct.size:
+def _leads(trial: Trial, start: Trial, task: Task, *, of: int) -> bool:
+    """True when a trial is better than the starting point by more than noise, as the best of so many."""
+    if trial is start or not start.losses.size:
         return True
-    return kpi.paired_p_value(start.correct, trial.correct) <= NOISE / (of - 1)
+    return task.p_value(start.losses, trial.losses) <= NOISE / (of - 1)
 
 
 def _attach(client: Any, free: Mapping[str, Any], params: Mapping[str, Any]) -> int | None:
@@ -210,9 +208,9 @@ def _inside(value: Any, domain: Mapping[str, Any]) -> bool:
     return low <= value <= high
 
 
-def _tell(client: Any, number: int, value: float) -> None:
-    if not math.isnan(value):
+def _tell(client: Any, number: int, objective: dict[str, float]) -> None:
+    if not any(map(math.isnan, objective.values())):
         # A tuple would be read as mean and standard error.
-        client.complete_trial(number, {OBJECTIVE: value})
+        client.complete_trial(number, objective)
     else:
         client.mark_trial_failed(number)

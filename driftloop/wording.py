@@ -56,6 +56,18 @@ def points(difference: float, *, digits: int = 2) -> str:
     return f"{'+' if difference > 0 else '−'}{size}"
 
 
+def signed(value: float, *, digits: int = 2) -> str:
+    """A plain difference, always signed.
+
+    >>> signed(0.6), signed(-0.004), signed(float("nan"))
+    ('+0.60', '±0.00', '–')
+    """
+    if not math.isfinite(value):
+        return UNDEFINED
+    size = f"{abs(value):.{digits}f}"
+    return f"±{size}" if float(size) == 0 else f"{'+' if value > 0 else '−'}{size}"
+
+
 def number(value: float, *, digits: int = 2) -> str:
     """A plain number such as κ, with a true minus sign.
 
@@ -154,13 +166,23 @@ def verdict(result: WatchResult) -> tuple[str, str]:
     else:
         first = f"The served model was right on {with_sign(result.accuracy)} of {count(result.rows, 'row')} (κ-temporal {number(result.kappa_temporal)})"
         first += f"; {_against_unretrained(result)}."
+    return first, what_was_done(result)
+
+
+def what_was_done(result: WatchResult) -> str:
+    """What the loop did."""
     drifts = sum(score.drift for score in result.scores)
     promotions = sum(retrain.promoted for retrain in result.retrains)
-    second = (
+    return (
         f"{count(drifts, 'block')} of {len(result.scores):,} drifted; {count(len(result.retrains), 'retrain')} led to "
         f"{count(promotions, 'promotion')}. The whole took {duration(result.seconds)}."
     )
-    return first, second
+
+
+def blocks_of(result: WatchResult) -> str:
+    """How many blocks there are and how large."""
+    blocks = count(len(result.scores), "block")
+    return f"{blocks}, one a calendar month" if result.block_by == "month" else f"{blocks} of {result.block_size:,}"
 
 
 def _against_unretrained(result: WatchResult) -> str:

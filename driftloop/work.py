@@ -5,17 +5,17 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from driftloop import base, cli, models, runs, streams, tracking, tuning
 from driftloop.errors import NoBaseRunError, SettingsError
 from driftloop.models import KnownModel
 from driftloop.retrain import RetrainPlan
-from driftloop.settings import DEFAULT_PARAMS, RETRAIN_PARAMS
 from driftloop.streams import Stream
 from driftloop.torchserve import Ports
 from driftloop.training import Learner
@@ -33,13 +33,26 @@ class Work:
 def open_work(args: argparse.Namespace, learner: Learner) -> Work:
     """Load the data first, then open the store: a bad file must leave no trace in MLflow.
 
+    What the learner knows of its data (unit, implausible values) goes into the stream.
+
     Raises:
         DataError, TrackingError: as `streams.load` and `tracking.open_store`.
     """
     names = [name.strip() for name in args.features.split(",") if name.strip()]
     stream = streams.load(
-        args.data_path or None, target=args.target or None, time_column=args.time_column or None, features=names or None, bad_rows=args.bad_rows
+        args.data_path or None,
+        target=args.target or None,
+        time_column=args.time_column or None,
+        features=names or None,
+        bad_rows=args.bad_rows,
+        task_name=args.task,
+        unit=learner.unit,
+        check=learner.check,
     )
+    if learner.task != args.task:
+        raise SettingsError(
+            f"--task {args.task}: {learner.model.__name__} is a model for {learner.task}; give a learner of your own (examples/nyc_taxi/learner.py)"
+        )
     for line, reason in stream.set_aside[:5]:
         print(f"set aside line {line}: {reason}", file=sys.stderr)
     if stream.set_aside:
@@ -47,26 +60,37 @@ def open_work(args: argparse.Namespace, learner: Learner) -> Work:
     return Work(tracking.open_store(args.mlflow_experiment_name or None), stream, learner)
 
 
-def space(args: argparse.Namespace) -> dict[str, Any]:
-    """The search space that the flags ask for."""
-    found = dict(tuning.read_space(Path(args.search_space) if args.search_space else None))
+def space(args: argparse.Namespace, own: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The search space that the flags ask for; without one `own`, the learner's, or the documented one."""
+    found = dict(own if own is not None and not args.search_space else tuning.read_space(Path(args.search_space) if args.search_space else None))
     return found if args.history == cli.AUTO else found | {"history": {"choices": [args.history]}}
 
 
-def train_plan(args: argparse.Namespace, *, total_trials: int, start: Mapping[str, Any]) -> base.TrainPlan:
+def train_plan(args: argparse.Namespace, learner: Learner, *, total_trials: int, start: Mapping[str, Any]) -> base.TrainPlan:
     """A search from `start` as the flags want it."""
-    chosen = {**start, "optimizer": args.optimizer}
-    return base.TrainPlan(space=space(args), total_trials=total_trials, max_epochs=args.max_epochs, seed=args.seed, start=chosen, progress=bar)
+    return base.TrainPlan(
+        space=space(args, learner.space),
+        total_trials=total_trials,
+        max_epochs=args.max_epochs,
+        seed=args.seed,
+        start={**start, "optimizer": args.optimizer},
+        progress=bar,
+    )
 
 
-def base_plan(args: argparse.Namespace, *, total_trials: int) -> base.TrainPlan:
+def train_until(args: argparse.Namespace) -> np.datetime64 | None:
+    """The time before which the rows of the base model lie, or None."""
+    return np.datetime64(args.train_until, "ns") if args.train_until else None
+
+
+def base_plan(args: argparse.Namespace, learner: Learner, *, total_trials: int) -> base.TrainPlan:
     """How the flags want the base model trained."""
-    return train_plan(args, total_trials=total_trials, start=DEFAULT_PARAMS)
+    return replace(train_plan(args, learner, total_trials=total_trials, start=learner.base_params), until=train_until(args))
 
 
-def retrain_plan(args: argparse.Namespace) -> RetrainPlan:
+def retrain_plan(args: argparse.Namespace, learner: Learner) -> RetrainPlan:
     """How the flags want a challenger found and judged."""
-    train = train_plan(args, total_trials=args.total_trials, start=RETRAIN_PARAMS)
+    train = train_plan(args, learner, total_trials=args.total_trials, start=learner.retrain_params)
     return RetrainPlan(train, judge_rows=args.judge_rows, validation_rows=args.validation_rows, alpha=args.judge_alpha)
 
 
@@ -109,5 +133,5 @@ def base_model(work: Work, args: argparse.Namespace) -> KnownModel:
         if not args.train_base and not (cli.on_terminal() and cli.confirm(question)):
             raise
         with tracking.run(work.store, "base", role="base") as run_id:
-            return base.train_base(work.store, work.learner, work.stream, base_plan(args, total_trials=0), run_id=run_id)
+            return base.train_base(work.store, work.learner, work.stream, base_plan(args, work.learner, total_trials=0), run_id=run_id)
     return models.restore(work.store, found.info.run_id, learner=work.learner, stream=work.stream)

@@ -18,6 +18,7 @@ from driftloop.backtest.result import BacktestResult, Difference, PolicyResult, 
 from driftloop.online import OnlineLearner
 from driftloop.streams import Stream
 from driftloop.synthetic import Change
+from driftloop.task import CLASSIFICATION
 from learner import ELEC
 
 ROWS, FIRST, BLOCK, WINDOW = 1200, 900, 50, 120
@@ -135,9 +136,8 @@ def test_a_judge_lets_only_better_models_into_service(scene: Scene) -> None:
     assert 0 < len(played.promoted) < len(played.retrains)
     first = scene.cut[played.promoted[0]]
     labels = scene.stream.labels[first.start : first.stop]
-    verdict = evaluation.judge(
-        labels, scene.base.on(first.start, first.stop), scene.fits.at(first.start).on(first.start, first.stop), start=first.start, alpha=judged.judge_alpha
-    )
+    champion, challenger = (fit.on(first.start, first.stop) != labels for fit in (scene.base, scene.fits.at(first.start)))
+    verdict = evaluation.judge(CLASSIFICATION, champion, challenger, start=first.start, alpha=judged.judge_alpha)
     assert verdict.better
     assert scene.stops() <= judged.stops()
 

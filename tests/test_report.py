@@ -168,8 +168,8 @@ def test_an_undefined_block_leaves_a_gap(result):
     scores = tuple(replace(score, lower=math.nan, accuracy=math.nan) if score.block == 100 else score for score in result.scores)
     drawn = chart.draw(replace(result, scores=scores))
     assert drawn.interval.count("M") == 2
-    assert drawn.averages["accuracy"].count("M") == 2
-    assert drawn.averages["accuracy_unretrained"].count("M") == 1
+    assert drawn.averages["kpi"].count("M") == 2
+    assert drawn.averages["kpi_unretrained"].count("M") == 1
 
 
 def test_a_moving_average_does_not_look_ahead(result):

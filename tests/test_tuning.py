@@ -11,17 +11,18 @@ import pytest
 from driftloop import tuning
 from driftloop.errors import SettingsError, TrainingError
 from driftloop.settings import DEFAULT_PARAMS
+from driftloop.task import CLASSIFICATION, REGRESSION
 
 ROWS = 336
 
 
-def right(share: float) -> np.ndarray:
-    """Validation rows of which the first `share` are predicted rightly."""
-    return np.arange(ROWS) < share * ROWS
+def wrong(share: float) -> np.ndarray:
+    """Losses of validation rows of which all but the first `share` are predicted wrongly."""
+    return np.arange(ROWS) >= share * ROWS
 
 
 def better_with_history(_: int, params: dict[str, Any]) -> np.ndarray:
-    return right(0.95 if params["history"] >= 48 else 0.6)
+    return wrong(0.95 if params["history"] >= 48 else 0.6)
 
 
 def search(evaluate: tuning.Evaluate, *, total_trials: int = 6, seed: int = 7, space: dict[str, Any] | None = None) -> tuning.Study:
@@ -38,7 +39,7 @@ def test_a_lead_that_is_more_than_noise_wins() -> None:
 
 def test_a_lead_within_noise_leaves_the_starting_point() -> None:
     generator = np.random.default_rng(5)
-    study = search(lambda _, __: generator.random(ROWS) < 0.7, total_trials=12)
+    study = search(lambda _, __: generator.random(ROWS) >= 0.7, total_trials=12)
     assert max(trial.value for trial in study.trials) > study.trials[0].value
     assert study.best is study.trials[0]
 
@@ -47,10 +48,25 @@ def test_noise_moves_the_choice_in_no_more_searches_than_stated() -> None:
     generator = np.random.default_rng(1)
     moved = 0
     for _ in range(200):
-        trials = [tuning.Trial(index, {}, generator.random(ROWS) < 0.7) for index in range(6)]
+        losses = [generator.random(ROWS) >= 0.7 for _ in range(6)]
+        trials = [tuning.Trial(index, {}, wrong, CLASSIFICATION.value(wrong)) for index, wrong in enumerate(losses)]
         highest = max(trials, key=lambda trial: trial.value)
-        moved += highest is not trials[0] and tuning._leads(highest, trials[0], of=len(trials))
+        moved += highest is not trials[0] and tuning._leads(highest, trials[0], CLASSIFICATION, of=len(trials))
     assert moved <= 2 * tuning.NOISE * 200
+
+
+def test_the_smallest_mean_error_of_a_regression_wins() -> None:
+    errors = np.random.default_rng(2).exponential(1.0, ROWS)
+    study = tuning.search(
+        lambda _, params: errors * (0.3 if params["history"] >= 48 else 1.0),
+        space={"history": {"choices": [0, 12, 24, 48]}},
+        start=DEFAULT_PARAMS,
+        total_trials=6,
+        seed=7,
+        task=REGRESSION,
+    )
+    assert study.best.params["history"] == 48
+    assert study.best.value == min(trial.value for trial in study.trials)
 
 
 def test_the_same_seed_searches_the_same_sets() -> None:

@@ -19,6 +19,7 @@ from driftloop.drift.verdict import Verdict
 from driftloop.online import OnlineLearner
 from driftloop.settings import REFERENCE_BLOCKS
 from driftloop.streams import Stream
+from driftloop.task import CLASSIFICATION
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +123,9 @@ def _retrain(scene: Scene, model: Fit, stop: int) -> tuple[Fit | None, float]:
     if challenger.failure:
         return None, challenger.seconds
     labels = scene.stream.labels[judged_from:stop]
-    verdict = evaluation.judge(labels, model.on(judged_from, stop), challenger.on(judged_from, stop), start=judged_from, alpha=scene.judge_alpha)
+    verdict = evaluation.judge(
+        CLASSIFICATION, model.on(judged_from, stop) != labels, challenger.on(judged_from, stop) != labels, start=judged_from, alpha=scene.judge_alpha
+    )
     if not verdict.better:
         return None, challenger.seconds
     fit = scene.fits.at(stop)

@@ -18,10 +18,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from typing import Any
 
 import numpy as np
 from scipy import special, stats
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from driftloop.drift import dependence
 from driftloop.drift.domain import Domain
@@ -32,7 +33,7 @@ def p_value(rows: np.ndarray, correct: np.ndarray, domain: Domain) -> float:
 
     Args:
         rows: (N + M, F) the reference rows, then the current ones.
-        correct: (N + M,) 0.0 or 1.0.
+        correct: (N + M,) 0.0 or 1.0; or what each row costs, whose expectation is then meant by "the chance of being right".
         domain: the domain classifier of these rows.
     """
     reference, folds = len(domain.weights), domain.folds.count
@@ -70,8 +71,10 @@ def _chance(rows: np.ndarray, correct: np.ndarray, asked: np.ndarray) -> np.ndar
     if correct.min() == correct.max():
         # Half a row of each kind more: all right is no certainty.
         return np.full(len(asked), (correct.sum() + 0.5) / (len(correct) + 1))
-    model = HistGradientBoostingClassifier(learning_rate=0.2, max_iter=10, max_leaf_nodes=8, max_bins=31, l2_regularization=5, early_stopping=False)
-    return model.fit(rows, correct).predict_proba(asked)[:, 1]
+    size: dict[str, Any] = {"learning_rate": 0.2, "max_iter": 10, "max_leaf_nodes": 8, "max_bins": 31, "l2_regularization": 5, "early_stopping": False}
+    if not np.isin(correct, (0, 1)).all():
+        return HistGradientBoostingRegressor(**size).fit(rows, correct).predict(asked)
+    return HistGradientBoostingClassifier(**size).fit(rows, correct).predict_proba(asked)[:, 1]
 
 
 def _t_value(values: np.ndarray, reference: int, length: int) -> float:

@@ -64,8 +64,9 @@ def decompose(
     domain: Domain | None = None,
     alpha: float = 0.05,
     seed: int = 7,
+    losses: bool = False,
 ) -> Decomposition:
-    """Split the change of the share of right rows.
+    """Split the change of the share of right rows, or of the mean loss.
 
     Args:
         reference_rows: (N, F) finite numbers in time order, rows that the model was not fitted on.
@@ -75,6 +76,7 @@ def decompose(
         domain: the domain classifier of these rows, if there is one already.
         alpha: the intervals hold with 1 - alpha, in (0, 1).
         seed: of the resampling.
+        losses: what each row costs is given in the place of right and wrong: any finite numbers, cut so that none decides alone.
 
     Returns:
         the parts. They are nan when there are too few rows or blocks, or so little overlap that the weighted reference rows are
@@ -92,7 +94,10 @@ def decompose(
     """
     if not 0 < alpha < 1:
         raise ValueError(f"alpha is {alpha:g}: it must lie in (0, 1)")
-    before, now = _zero_one(reference_correct, reference_rows, "reference"), _zero_one(current_correct, current_rows, "current")
+    before, now = (
+        _told_values(told, rows, side, losses=losses)
+        for told, rows, side in ((reference_correct, reference_rows, "reference"), (current_correct, current_rows, "current"))
+    )
     domain = domain or classify(reference_rows, current_rows, seed=seed)
     was, is_now = (float(one.mean()) if len(one) else math.nan for one in (before, now))
     why = _too_little(len(before), len(now), domain)
@@ -103,8 +108,9 @@ def decompose(
     as_before = conditional.expected(rows, correct, domain, of=np.arange(len(rows)) < len(before))
     total, data, concept = _parts(before, now, as_before, domain, alpha=alpha, seed=seed)
     p = conditional.p_value(rows, correct, domain)
+    what = "errors" if losses else "right and wrong"
     message = (
-        f"KPI {was:.3f} to {is_now:.3f}: inputs explain {_told(data)}, the rest is {_told(concept)}; right and wrong depend on the inputs "
+        f"KPI {was:.3f} to {is_now:.3f}: inputs explain {_told(data)}, the rest is {_told(concept)}; {what} depend on the inputs "
         f"as before with {dependence.told(p)}; the {len(before)} reference rows are worth {domain.effective_rows:.0f} under the current inputs"
     )
     return Decomposition(was, is_now, total, data, concept, p, domain.effective_rows, message)
@@ -114,10 +120,14 @@ def _told(part: Part) -> str:
     return f"{part.change:+.3f} ({part.lower:+.3f} to {part.upper:+.3f})"
 
 
-def _zero_one(correct: np.ndarray, rows: np.ndarray, side: str) -> np.ndarray:
+def _told_values(correct: np.ndarray, rows: np.ndarray, side: str, *, losses: bool) -> np.ndarray:
     values = np.asarray(correct)
     if values.shape != np.shape(rows)[:1]:
         raise ValueError(f"{side}_correct has shape {values.shape}: one value is needed for each of the {np.shape(rows)[0]} rows")
+    if losses:
+        if values.dtype.kind not in "biuf" or not np.isfinite(values).all():
+            raise ValueError(f"{side}_correct must hold finite losses")
+        return values.astype(np.float64)
     if values.dtype.kind not in "biuf" or not np.isin(values, (0, 1)).all():
         raise ValueError(f"{side}_correct must hold 0 and 1 only")
     return values.astype(np.float64)

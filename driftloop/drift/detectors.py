@@ -72,17 +72,11 @@ class Detector(Rule):
         wrong = wrong_rows(errors)
         if not len(wrong):
             return Verdict(drift=False, kind="cannot tell", rule=self.name, message="no rows to judge")
-        risen, fallen = self._flags(wrong)
+        said, risen = self.said(wrong)
         right, rows = int(np.count_nonzero(~wrong)), len(wrong)
         lower, upper = kpi.wilson_interval(right, rows)
-        if risen:
-            said = f"{self.name} flags a rise of the error rate at row {risen[0] + 1} of {rows}"
-        elif fallen:
-            said = f"{self.name} flags a change for the better at row {fallen[0] + 1} of {rows}, which is no alarm"
-        else:
-            said = f"{self.name} flags no change"
         return Verdict(
-            drift=bool(risen),
+            drift=risen,
             kind="performance" if risen else "none",
             rule=self.name,
             message=f"accuracy {right / rows:.3f} on {rows} rows; {said}; it states no false-alarm rate",
@@ -90,6 +84,15 @@ class Detector(Rule):
             lower=lower,
             upper=upper,
         )
+
+    def said(self, errors: np.ndarray) -> tuple[str, bool]:
+        """Feed the rows of a block, each 0..1; what the detector flags, in words, and whether that is a rise."""
+        risen, fallen = self._flags(errors)
+        if risen:
+            return f"{self.name} flags a rise of the error rate at row {risen[0] + 1} of {len(errors)}", True
+        if fallen:
+            return f"{self.name} flags a change for the better at row {fallen[0] + 1} of {len(errors)}, which is no alarm", False
+        return f"{self.name} flags no change", False
 
     def reset(self) -> None:
         """See `Rule.reset`."""

@@ -24,6 +24,7 @@ from driftloop.drift.verdict import Kind, Verdict
 RULE: Final = "kind"
 _KINDS: Final[dict[tuple[bool, bool], Kind]] = {(False, False): "none", (True, False): "data", (False, True): "concept", (True, True): "both"}
 _HEADS: Final[dict[Kind, str]] = {"none": "No drift", "data": "Data drift", "concept": "Concept drift", "both": "Data and concept drift"}
+_AS_BEFORE = ("the model is not right and wrong as before", "the model is right as before, within noise")
 _NAMED = 3  # features told in the message
 
 
@@ -36,6 +37,7 @@ def tell(
     names: Sequence[str],
     alpha: float = 0.05,
     seed: int = 7,
+    losses: bool = False,
 ) -> Verdict:
     """Compare current rows with reference rows that the model was not fitted on either.
 
@@ -48,6 +50,8 @@ def tell(
         current_correct: (M,) likewise.
         names: (F,) the features' names.
         alpha: chance, in (0, 1), that a comparison without drift is called drift of any kind.
+        seed: of shuffles and resampling.
+        losses: as in `decompose`, for a regression: the KPI is then the mean loss.
         seed: of shuffles and resampling.
 
     Returns:
@@ -68,7 +72,7 @@ def tell(
     """
     tests = distribution.compare(reference_rows, current_rows, names=names, alpha=alpha / 4, seed=seed)
     joint = domain.classify(reference_rows, current_rows, permutations=max(299, math.ceil(8 / alpha)), seed=seed)
-    parts = decompose(reference_rows, reference_correct, current_rows, current_correct, domain=joint, alpha=alpha, seed=seed)
+    parts = decompose(reference_rows, reference_correct, current_rows, current_correct, domain=joint, alpha=alpha, seed=seed, losses=losses)
     data_p = _bonferroni([*(test.corrected for test in tests), joint.p_value], questions=2)
     moved, changed = data_p <= alpha / 2, parts.p_value <= alpha / 2
     # A question without an answer is no "no": P(X) may be told from fewer rows than the rest.
@@ -79,7 +83,7 @@ def tell(
         drift=moved or changed,
         kind=kind,
         rule=RULE,
-        message=_message(kind, parts, joint, data_p=data_p, features=features, moved=moved),
+        message=_message(kind, parts, joint, data_p=data_p, features=features, moved=moved, losses=losses),
         statistic=parts.concept.change,
         threshold=0.0,
         lower=parts.concept.lower,
@@ -99,14 +103,15 @@ def _moved(tests: Sequence[FeatureTest], alpha: float) -> list[FeatureTest]:
     return sorted((test for test in tests if test.corrected <= alpha), key=lambda test: -test.distance)
 
 
-def _message(kind: Kind, parts: Decomposition, joint: Domain, *, data_p: float, features: Sequence[FeatureTest], moved: bool) -> str:
+def _message(kind: Kind, parts: Decomposition, joint: Domain, *, data_p: float, features: Sequence[FeatureTest], moved: bool, losses: bool) -> str:
     inputs = f"{_inputs(features, joint) if moved else 'the inputs have not moved beyond noise'} ({told(data_p)})"
-    kpi = f"the KPI went from {parts.reference_kpi:.3f} to {parts.current_kpi:.3f}"
+    kpi = f"the {'mean absolute error' if losses else 'KPI'} went from {parts.reference_kpi:.3f} to {parts.current_kpi:.3f}"
     if kind == "cannot tell":
         tail = "" if math.isnan(data_p) else f"; {inputs}"
         return f"Cannot tell the kind of drift: {parts.message.removeprefix('cannot tell the parts: ')}. {kpi[0].upper()}{kpi[1:]}{tail}."
     rest = f"{parts.concept.change:+.3f} ({parts.concept.lower:+.3f} to {parts.concept.upper:+.3f})"
-    equal = "the model is not right and wrong as before" if kind in ("concept", "both") else "the model is right as before, within noise"
+    as_before = ("the model does not err as before", "the model errs as before, within noise") if losses else _AS_BEFORE
+    equal = as_before[0 if kind in ("concept", "both") else 1]
     worth = f", with the reference rows worth {parts.effective_rows:.0f}" if moved else ""
     return (
         f"{_HEADS[kind]}: {kpi}, of which the inputs explain {parts.data.change:+.3f}; the rest is {rest}. "

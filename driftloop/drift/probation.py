@@ -28,19 +28,23 @@ class Probation(Rule):
         rule: the rule in calm times.
         threshold: lowest accuracy that is good enough, between 0 and 1.
         alpha: chance at most that a model that is not good enough passes the probation.
+        plain: the plain threshold; that of the accuracy unless given.
+        proof: alarms when the same errors prove the model good enough; that of the accuracy unless given.
     """
 
-    def __init__(self, rule: Rule, *, threshold: float, alpha: float) -> None:
-        self.rule, self.plain = rule, ThresholdRule(threshold)
+    def __init__(self, rule: Rule, *, threshold: float, alpha: float, plain: Rule | None = None, proof: Rule | None = None) -> None:
+        self.rule, self.plain, self.threshold = rule, plain or ThresholdRule(threshold), threshold
         self.name = rule.name
         # "Right at least threshold of the time" is proven by refuting "wrong at least 1 - threshold of the time".
-        self.proof = Significant(threshold=1 - threshold, alpha=alpha)
+        self.proof = proof or _Right(threshold=1 - threshold, alpha=alpha)
+        self.passed = "the model has shown that it is right more often" if proof is None else "the model has shown that its errors are smaller"
         self.blocks = 0  # of probation; 0 in calm times
 
     def prepare(self, errors: np.ndarray, *, block_size: int) -> None:
         """See `Rule.prepare`."""
         self.rule.prepare(errors, block_size=block_size)
-        self.proof.prepare(1 - np.asarray(errors, dtype=float), block_size=block_size)
+        self.plain.prepare(errors, block_size=block_size)
+        self.proof.prepare(errors, block_size=block_size)
 
     def update(self, errors: np.ndarray) -> Verdict:
         """Judge the next block. Arguments as in `Rule.update`."""
@@ -52,9 +56,9 @@ class Probation(Rule):
             return self.rule.update(errors)
         self.blocks += 1
         plain = self.plain.update(errors)
-        if self.proof.update(1 - np.asarray(errors, dtype=float)).drift:
+        if self.proof.update(errors).drift:
             self._begin(blocks=0)
-            passed = f"the model has shown that it is right more often than the threshold {plain.threshold:g}: its probation is over"
+            passed = f"{self.passed} than the threshold {self.threshold:g}: its probation is over"
             return replace(plain, drift=False, kind="none", rule=self.name, message=passed)
         return replace(plain, rule=self.name, message=f"on probation after a drift: {plain.message}")
 
@@ -66,3 +70,15 @@ class Probation(Rule):
         self.blocks = blocks
         for rule in (self.rule, self.plain, self.proof):
             rule.reset()
+
+
+class _Right(Significant):
+    """Told errors, it tests how often the model is right, not wrong."""
+
+    def prepare(self, errors: np.ndarray, *, block_size: int) -> None:
+        """See `Rule.prepare`."""
+        super().prepare(1 - np.asarray(errors, dtype=float), block_size=block_size)
+
+    def update(self, errors: np.ndarray) -> Verdict:
+        """See `Rule.update`."""
+        return super().update(1 - np.asarray(errors, dtype=float))

@@ -1,0 +1,90 @@
+"""What each script does with its flags, for any learner: train, deploy, retrain, or the whole lifecycle.
+
+Each job gives the result as JSON values and the exit code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import asdict, replace
+from typing import Any
+
+from driftloop import base, summary, tracking
+from driftloop.deployment import OnDrift, champion, check_places, find_cause, log_outcome, promote_winner, watch_plan, watch_served
+from driftloop.errors import EXIT_DRIFT
+from driftloop.results import WatchResult
+from driftloop.retrain import retrain
+from driftloop.serving import check_server
+from driftloop.training import Learner
+from driftloop.work import base_model, base_plan, open_work, retrain_plan, train_until, until_row
+
+Done = tuple[dict[str, Any], int]
+
+
+def train(args: argparse.Namespace, learner: Learner) -> Done:
+    """Train the base model and log it."""
+    opened = open_work(args, learner)
+    plan = base_plan(args, learner, total_trials=args.total_trials)
+    with tracking.run(opened.store, "base", role="base") as run_id:
+        known = base.train_base(opened.store, learner, opened.stream, plan, run_id=run_id)
+    figures = base.test_figures(opened.stream, known)
+    print(summary.base_text(known.params, figures, trained=known.trained, run_id=run_id, experiment=opened.store.experiment_name, unit=opened.stream.unit))
+    return {"run_id": run_id, "experiment": opened.store.experiment_name, "params": known.params, "trained_rows": known.trained, **figures}, 0
+
+
+def deploy(args: argparse.Namespace, learner: Learner) -> Done:
+    """Deploy, watch, decide."""
+    check_places(args)
+    opened = open_work(args, learner)
+    known = base_model(opened, args)
+    decide = OnDrift(args.on_drift)
+    served = champion(opened, known, name=args.register_model_name)
+    result = watch_served(opened, args, known, served=served, decide=decide)
+    log_outcome(opened, args, result)
+    print(summary.blocks_text(result.scores))
+    print(summary.summary_text(result))
+    if result.drift and decide.advises:
+        print(summary.advice_text(result, experiment=opened.store.experiment_name, base_run_id=known.run_id))
+    return result.as_json(), _code(result, args)
+
+
+def retrain_drifted(args: argparse.Namespace, learner: Learner) -> Done:
+    """Retrain, judge, promote."""
+    plan = retrain_plan(args, learner)
+    plan.check()
+    if args.torchserve_url:
+        check_server(url=args.torchserve_url, ports=None)
+    opened = open_work(args, learner)
+    until = until_row(opened.stream, args)
+    known = base_model(opened, args)
+    served = champion(opened, known, name=args.register_model_name)
+    cause = find_cause(opened, known, served, until_row=until)
+    record, winner = retrain(opened.store, learner, opened.stream, served, cause=cause, plan=plan, parent_run_id=known.run_id)
+    if winner is not None:
+        record = replace(record, version=promote_winner(opened, args, winner, reason=record.decision).version)
+    print(summary.judged_text(record))
+    return {**asdict(record), "base_run_id": known.run_id, "experiment": opened.store.experiment_name}, 0
+
+
+def run_lifecycle(args: argparse.Namespace, learner: Learner) -> Done:
+    """Train, serve, watch to the end."""
+    started = time.monotonic()
+    check_places(args)
+    opened = open_work(args, learner)
+    decide = OnDrift(args.on_drift)
+    trained_stop = base.base_span(opened.stream, until=train_until(args))[1]
+    watch_plan(opened, args, trained_stop=trained_stop, decide=decide)  # refuse before the training what cannot be watched after it
+    with tracking.run(opened.store, "lifecycle", role="base") as run_id:
+        print("training the base model", file=sys.stderr)
+        known = base.train_base(opened.store, learner, opened.stream, base_plan(args, learner, total_trials=args.base_trials), run_id=run_id)
+        result = watch_served(opened, args, known, served=known, decide=decide)
+        result = replace(result, run_id=run_id, seconds=time.monotonic() - started)
+        log_outcome(opened, args, result)
+    print(summary.summary_text(result))
+    return result.as_json(), _code(result, args)
+
+
+def _code(result: WatchResult, args: argparse.Namespace) -> int:
+    return EXIT_DRIFT if result.drift and args.fail_on_drift else 0

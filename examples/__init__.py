@@ -1,0 +1,1 @@
+"""Examples of the lifecycle on other streams."""

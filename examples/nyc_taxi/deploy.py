@@ -1,0 +1,36 @@
+"""Deploy the taxi model, score it month by month, and say whether it has drifted: the flags of deploy_model.py with the defaults of this stream.
+
+python -m examples.nyc_taxi.deploy --mlflow_experiment_name taxi --train_base
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+import deploy_model
+from driftloop import cli
+from examples.nyc_taxi.defaults import with_defaults
+
+
+def build_parser() -> cli.Parser:
+    """The flags of deploy_model.py, with the defaults of the taxi stream."""
+    return with_defaults(deploy_model.build_parser(), prog="examples/nyc_taxi/deploy.py", description=__doc__)
+
+
+def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    """Deploy, watch, decide; give the result."""
+    from driftloop.jobs import deploy
+    from examples.nyc_taxi.learner import TAXI
+
+    return deploy(args, TAXI)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the script; give its exit code."""
+    return cli.run(work, build_parser(), argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

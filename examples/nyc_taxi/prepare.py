@@ -1,0 +1,79 @@
+"""Make data/nyc_taxi.parquet from a table of the TLC's trip records: the columns that are needed, in narrow types, nothing cleaned.
+
+    python -m examples.nyc_taxi.prepare trips.parquet
+
+`trips.parquet` has the columns pickup_datetime, dropoff_datetime, trip_distance, pickup_location_id, dropoff_location_id and
+file_month ("2018-01"). Trips stay in its order but for the pick-up time, by which those of a month are sorted; values that
+cannot be true stay, too, so that the watch can count them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from driftloop import cli
+from driftloop.errors import DataError
+
+OUT = Path(__file__).resolve().parents[2] / "data" / "nyc_taxi.parquet"
+NEEDED = ("pickup_datetime", "dropoff_datetime", "trip_distance", "pickup_location_id", "dropoff_location_id", "file_month")
+
+
+def compact(trips: pd.DataFrame) -> pd.DataFrame:
+    """The columns of the example: time, target, features, and the month of the file that a trip came from (as 201801).
+
+    Raises:
+        DataError: a column is missing.
+    """
+    missing = [name for name in NEEDED if name not in trips]
+    if missing:
+        raise DataError(f"the table lacks {', '.join(missing)}: give the TLC's trips with file_month")
+    pickup = trips["pickup_datetime"].astype("datetime64[ms]")
+    seconds = (trips["dropoff_datetime"] - trips["pickup_datetime"]).dt.total_seconds()
+    made = pd.DataFrame(
+        {
+            "pickup_time": pickup,
+            "duration_minutes": (seconds / 60).astype("float32"),
+            "pickup_zone": trips["pickup_location_id"].astype("int16"),
+            "dropoff_zone": trips["dropoff_location_id"].astype("int16"),
+            "distance_miles": trips["trip_distance"].astype("float32"),
+            "hour": pickup.dt.hour.astype("int8"),
+            "weekday": pickup.dt.weekday.astype("int8"),  # 0 = Monday
+            "file_month": trips["file_month"].str.replace("-", "").astype("int32"),
+        }
+    )
+    return made.sort_values(["file_month", "pickup_time"], kind="stable", ignore_index=True)
+
+
+def build_parser() -> cli.Parser:
+    """The flags of this script."""
+    parser = cli.parser("examples/nyc_taxi/prepare.py", __doc__)
+    parser.add_argument("trips", type=Path, help="the table of trips, Parquet")
+    parser.add_argument("--out", type=Path, default=OUT, help="where to")
+    return parser
+
+
+def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    """Read, narrow, write aside, rename."""
+    try:
+        made = compact(pd.read_parquet(args.trips))
+    except OSError as exc:
+        raise DataError(f"{args.trips}: {exc}") from exc
+    aside = args.out.with_name(f".{args.out.name}")
+    made.to_parquet(aside, index=False, compression="zstd", compression_level=19)
+    aside.replace(args.out)
+    print(f"{args.out}: {len(made):,} trips, {args.out.stat().st_size / 1e6:.1f} MB")
+    return {"rows": len(made), "bytes": args.out.stat().st_size}, 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the script; give its exit code."""
+    return cli.run(work, build_parser(), argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

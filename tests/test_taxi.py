@@ -1,0 +1,236 @@
+"""The taxi example: its data, its rules, its model, and a small month-by-month lifecycle through the real TorchServe."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from script_fixtures import ROOT, Workshop, parent, role
+from test_handler import FakeContext
+
+from driftloop import archive, blocks, models, quality, streams, training
+from driftloop.errors import SettingsError
+from driftloop.streams import Stream
+from examples.nyc_taxi import cleaning, rivals
+from examples.nyc_taxi.defaults import DATA, DEFAULTS
+from examples.nyc_taxi.learner import BASE_PARAMS, TAXI
+from examples.nyc_taxi.taxi_model import TaxiModel
+from handler import ElecHandler
+
+FIRST_OF_2020 = np.datetime64("2020-01-01")
+
+
+def load(path: Path) -> Stream:
+    return streams.load(
+        path,
+        target=cleaning.TARGET,
+        time_column=cleaning.TIME,
+        features=cleaning.FEATURES,
+        bad_rows="set_aside",
+        task_name="regression",
+        unit="minutes",
+        check=cleaning.faults,
+    )
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every twentieth trip from June 2019 on, and the impossible one of November 2020."""
+    frame = pd.read_parquet(DATA)
+    kept = frame[(frame["file_month"] >= 201906) & ((frame.index % 20 == 0) | (frame["distance_miles"] > 10_000))]
+    path = tmp_path_factory.mktemp("taxi") / "sample.parquet"
+    kept.to_parquet(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def stream(sample: Path) -> Stream:
+    return load(sample)
+
+
+@pytest.fixture(scope="session")
+def fitted(stream: Stream) -> training.Fitted:
+    stop = int(np.searchsorted(stream.times, FIRST_OF_2020))
+    return training.fit(TAXI, stream, BASE_PARAMS, train=(0, stop), max_epochs=2, seed=7)
+
+
+def november(stream: Stream) -> blocks.Block:
+    cut = blocks.cut_months(stream.times, 0, len(stream))
+    return next(block for block in cut if str(stream.times[block.start])[:7] == "2020-11")
+
+
+# The data
+
+
+def test_the_bundled_file_is_the_one_that_is_described() -> None:
+    digest = hashlib.sha256(DATA.read_bytes()).hexdigest()
+    assert digest in (ROOT / "data" / "README.md").read_text()
+    assert DATA.stat().st_size < 5_000_000
+
+
+def test_every_month_has_its_ten_thousand_trips_with_the_impossible_ones() -> None:
+    frame = pd.read_parquet(DATA)
+    assert frame["file_month"].value_counts().unique().tolist() == [10_000]
+    assert frame["distance_miles"].max() > 46_000
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"duration_minutes": 0.9}, "duration_minutes under 1 (0.9)"),
+        ({"duration_minutes": 60.5}, "duration_minutes over 60 (60.5)"),
+        ({"distance_miles": 0.05}, "distance_miles under 0.1 (0.05)"),
+        ({"distance_miles": -3.0}, "distance_miles under 0.1 (-3)"),
+        ({"distance_miles": 133.0}, "distance_miles over 100 (133)"),
+        ({"distance_miles": 20.0}, "miles an hour over 80 (120)"),
+        ({"duration_minutes": 50.0, "distance_miles": 0.5}, "miles an hour under 1 (0.6)"),
+        ({"pickup_zone": 264}, "pickup_zone over 263 (264)"),
+        ({"dropoff_zone": 265}, "dropoff_zone over 263 (265)"),
+        ({"pickup_time": pd.Timestamp("2008-12-31 23:00")}, "pickup_time outside its file's month (2008-12-31 23:00:00)"),
+    ],
+)
+def test_an_implausible_trip_is_named_with_its_value(change: dict, reason: str) -> None:
+    good = {"pickup_zone": 1, "dropoff_zone": 263, "distance_miles": 2.0, "duration_minutes": 10.0, "file_month": 202004}
+    good |= {"pickup_time": pd.Timestamp("2020-04-30 23:59")}
+    assert cleaning.faults(pd.DataFrame([good, good | change])) == {1: reason}
+
+
+def test_the_jump_of_november_is_called_data_quality_and_no_other_month_is(stream: Stream) -> None:
+    told = {str(stream.times[block.start])[:7]: quality.of_block(stream, block).message for block in blocks.cut_months(stream.times, 0, len(stream))}
+    assert [month for month, words in told.items() if words] == ["2020-11"]
+    assert re.search(r"distance_miles would be .* data quality and no drift", told["2020-11"])
+
+
+# The model and what it is held against
+
+
+def test_the_label_is_not_among_the_features() -> None:
+    assert cleaning.TARGET not in cleaning.FEATURES and cleaning.TIME not in cleaning.FEATURES
+
+
+def test_the_model_beats_both_rivals_fitted_on_the_same_trips(stream: Stream, fitted: training.Fitted) -> None:
+    start, stop = fitted.trained[1], fitted.trained[1] + 900  # the two months after
+    known = slice(*fitted.trained)
+    own = models.losses(fitted.model, stream, start, stop).mean()
+    for rival in TAXI.rivals.values():
+        guess = rival(stream.rows[known], stream.labels[known])(stream.rows[start:stop])
+        assert own < np.abs(guess - stream.labels[start:stop]).mean()
+
+
+def test_a_rival_answers_for_zones_that_it_never_saw() -> None:
+    rows = np.array([[1, 2, 3.0, 4, 5], [1, 2, 3.0, 9, 5]], np.float32)
+    asked = np.array([[1, 2, 3.0, 4, 5], [1, 2, 3.0, 7, 5], [8, 9, 3.0, 4, 5]], np.float32)
+    guess = rivals.mean_by_zones_and_hour(rows, np.array([10.0, 20.0]))
+    assert guess(asked).tolist() == [10.0, 15.0, 15.0]
+    assert np.isfinite(rivals.linear_regression(rows, np.array([10.0, 20.0]))(asked)).all()
+
+
+def test_answers_are_minutes_over_zero_whatever_the_trip(fitted: training.Fitted) -> None:
+    wild = np.array([[0, 0, 0, 0, 0], [265, 265, 1e4, 23, 6], [1, 1, 0.1, 0, 0], [1e6, -5, 2.0, 99, -1]], np.float32)
+    answers = fitted.model.values(wild)
+    assert answers.shape == (4,) and (answers > 0).all() and np.isfinite(answers).all()
+
+
+def test_the_model_refuses_history_and_other_columns() -> None:
+    for wrong in ({"history": 1}, {"features": 4}):
+        with pytest.raises(ValueError, match="5 columns of one trip"):
+            TaxiModel(**wrong)
+
+
+def test_the_handler_answers_values_with_the_version(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = TaxiModel()
+    card = {
+        "class": "TaxiModel",
+        "module": "taxi_model.py",
+        "arguments": {},
+        "features": list(cleaning.FEATURES),
+        "labels": [],
+        "task": "regression",
+        "version": "2",
+    }
+    mar = archive.build_mar(
+        name="taxi", version="2", card=card, state_dict=model.state_dict(), model_file=TAXI.model_file, handler_file=TAXI.handler_file, store=tmp_path
+    )
+    with zipfile.ZipFile(mar) as packed:
+        packed.extractall(tmp_path / "unpacked")
+    served, context = ElecHandler(), FakeContext(tmp_path / "unpacked")
+    served.initialize(context)
+    trips = np.array([[1, 2, 3.5, 8, 0], [100, 200, 1.25, 23, 6]], np.float32)
+    bad = dict.fromkeys(cleaning.FEATURES, 1.0) | {"hour": "late"}
+    answers = served.handle([{"body": {"instances": trips.tolist()}}, {"body": {"instances": [bad]}}], context)
+    found = json.loads(answers[0])["predictions"]
+    assert [sorted(one) for one in found] == [["value", "version"]] * 2
+    assert [one["value"] for one in found] == model.values(trips).astype(float).tolist()
+    assert context.status == {1: 400}
+
+
+# The lifecycle
+
+
+def run(workshop: Workshop, *flags: object) -> dict:
+    done = workshop.run("examples.nyc_taxi.lifecycle", "--json", *flags)
+    assert done.code == 0, done.err
+    return done.result
+
+
+def scores(workshop: Workshop, experiment: str) -> list[dict[str, str]]:
+    (deployment,) = [found for found in workshop.runs(experiment) if role(found) == "deployment"]
+    with workshop.entered():
+        path = workshop.client.download_artifacts(deployment.info.run_id, "blocks.csv")
+    with Path(path).open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_small_stream_goes_through_the_whole_lifecycle(workshop: Workshop, sample: Path, tmp_path: Path) -> None:
+    report = tmp_path / "taxi.html"
+    small = ("--max_epochs", 4, "--total_trials", 1, "--judge_rows", 150, "--validation_rows", 100)
+    result = run(workshop, "--data_path", sample, "--mlflow_experiment_name", "small taxi", "--report", report, *small)
+    assert result["kpi"] == {"name": "mae", "value": result["mae"], "higher_is_better": False}
+    assert (result["task"], result["unit"], result["blocks"], result["accuracy"]) == ("regression", "minutes", 12, None)
+    assert set(TAXI.rivals) < set(result["baselines"])
+    assert result["drift"] and any(record["promoted"] for record in result["retrains"])
+    told = scores(workshop, "small taxi")
+    assert [row["timestamp"][:7] for row in told] == [f"2020-{month:02d}" for month in range(1, 13)]
+    first = next(row for row in told if row["drift"] == "True")
+    assert first["timestamp"][:7] in {"2020-03", "2020-04"}
+    assert any("Data quality, block 10" in words for words in result["findings"])
+    page = report.read_text()
+    assert "MAE by block, lower is better" in page and "minutes" in page and "accuracy" not in page.lower()
+    (base,) = [found for found in workshop.runs("small taxi") if parent(found) is None]
+    assert base.data.metrics["watch_mae"] == pytest.approx(result["mae"])
+
+
+def test_rules_for_rights_and_wrongs_are_refused_before_anything_is_trained(workshop: Workshop, sample: Path) -> None:
+    done = workshop.run("examples.nyc_taxi.lifecycle", "--data_path", sample, "--drift_rule", "ddm", "--mlflow_experiment_name", "refused taxi")
+    assert done.code == SettingsError.exit_code
+    assert "takes right and wrong only" in done.err
+    assert workshop.runs("refused taxi") == []
+
+
+def test_the_root_scripts_refuse_a_regression_with_their_own_model(workshop: Workshop, sample: Path) -> None:
+    flags = [f"--{name}={DEFAULTS[name]}" for name in ("task", "target", "time_column", "features", "bad_rows")]
+    done = workshop.run("base_model", "--data_path", sample, *flags)
+    assert done.code == SettingsError.exit_code
+    assert "ElecModel is a model for classification" in done.complaint("base_model")
+
+
+@pytest.mark.slow
+def test_the_drift_of_april_is_found_in_its_first_block_and_the_model_recovers_ahead_of_every_baseline(workshop: Workshop) -> None:
+    result = run(workshop, "--mlflow_experiment_name", "taxi")
+    told = {row["timestamp"][:7]: row for row in scores(workshop, "taxi")}
+    assert next(month for month, row in told.items() if row["drift"] == "True") == "2020-04"
+    for month, row in told.items():
+        assert all(float(row["mae"]) < float(row[name]) for name in TAXI.rivals), month
+        if month > "2020-04":
+            assert float(row["mae"]) < float(row["mae_unretrained"]) - 0.3, month
+    assert "data quality" in told["2020-11"]["quality"] and told["2020-11"]["drift"] == "False"
+    assert result["mae"] < result["mae_without_retraining"]
