@@ -21,6 +21,7 @@ from driftloop.errors import DriftloopError, SettingsError
 
 SELECT_S = 1.5  # how long to look for the server before it counts as away
 ANSWER_S = 20.0  # how long it may take to answer
+HEARTBEAT_S = 10.0  # a server that is only busy must not look dead: a heartbeat that fails cancels what is under way
 DATABASE = "driftloop"  # when the URI names none
 
 Document = dict[str, Any]
@@ -69,7 +70,7 @@ class Database:
             self._client: MongoClient[Document] = MongoClient(
                 uri,
                 serverSelectionTimeoutMS=int(select_s * 1000),
-                connectTimeoutMS=int(select_s * 1000),
+                connectTimeoutMS=int(HEARTBEAT_S * 1000),
                 socketTimeoutMS=int(answer_s * 1000),
                 tz_aware=True,
                 appname="driftloop",
@@ -162,7 +163,8 @@ def _translated() -> Iterator[None]:
             raise _FaultError(_short(str(exc))) from exc
         raise LogAwayError(f"MongoDB refuses: {_short(str(exc))}") from exc
     except PyMongoError as exc:
-        kind = LogSlowError if exc.timeout and "Connection refused" not in str(exc) else LogAwayError
+        hanging = (exc.timeout or "cancelled" in str(exc)) and "refused" not in str(exc)
+        kind = LogSlowError if hanging else LogAwayError
         raise kind(f"MongoDB does not answer: {_short(str(exc))}") from exc
 
 
