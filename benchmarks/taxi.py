@@ -170,7 +170,7 @@ def page(found: Mapping[str, Any]) -> str:
         '"Refitted" baselines are fitted on the same trips as the version that served the month, "fixed" ones once on 2018 and 2019. The linear '
         "regression is that of the zoomcamp course: one-hot pairs of zones, and the distance.",
         "",
-        "| month | trips | version | **model** | 95 % | bias | never retrained | pair and hour, refitted | fixed | linear, refitted | fixed | set aside | drift |",
+        "| month | trips | version | **model** | 95 % | bias | never retrained | pair, hour: refitted | fixed | linear: refitted | fixed | aside | drift |",
         "|---|---:|---:|---:|---|---:|---:|---:|---:|---:|---:|---:|---|",
         *(_month(month, row, found["fixed"][month], rivals) for month, row in months.items()),
         f"| **year** | {result['rows']:,} | | **{result['mae']:.2f}** | | | {result['mae_without_retraining']:.2f} | "
@@ -186,8 +186,8 @@ def page(found: Mapping[str, Any]) -> str:
         *(f"- After {record['timestamp'][:10]}: {record['reason']}. {wording.sentence(record['decision'])}" for record in result["retrains"]),
         "",
         "## The threshold",
-        f"A model fitted on 2018 alone has on the months of 2019 an MAE of {min(found['year_before'].values()):.2f} to {worst[1]:.2f} minutes (worst in {worst[0]}); "
-        f"the threshold, {result['threshold']:g}, lies {result['threshold'] / worst[1] - 1:.0%} over the worst. Nothing of 2020 chose it.",
+        f"A model fitted on 2018 alone has on the months of 2019 an MAE of {min(found['year_before'].values()):.2f} to {worst[1]:.2f} minutes "
+        f"(worst in {worst[0]}); the threshold, {result['threshold']:g}, lies {result['threshold'] / worst[1] - 1:.0%} over the worst; nothing of 2020 chose it.",
         "",
         "## False alarms of the rule",
         f"Watches of 40 blocks of 400 errors whose mean is exactly the threshold; {WATCHES} of each kind (`benchmarks/loss_streams.py`); stated: 5 % at most.",
