@@ -15,7 +15,7 @@ from driftloop.drift.forecast import Forecast
 from driftloop.drift.verdict import Verdict
 from driftloop.results import NO_BLOCK, BlockScore
 from driftloop.streams import Stream
-from driftloop.task import CLASSIFICATION, of
+from driftloop.task import CLASSIFICATION, Task, of
 
 CURRENT_ROWS = 336  # newest rows, in whole blocks, at most half of all, that are held against the rows before them to tell the kind of drift
 
@@ -114,9 +114,9 @@ class Diagnosis:
             before, now = thinned(first, edge), thinned(edge, last)
             told = kinds.tell(
                 self.stream.rows[before],
-                self._told(losses[before - first]),
+                comparable(self.task, losses[before - first], threshold=self.threshold),
                 self.stream.rows[now],
-                self._told(losses[now - first]),
+                comparable(self.task, losses[now - first], threshold=self.threshold),
                 names=self.stream.features,
                 alpha=self.alpha,
                 losses=self.task is not CLASSIFICATION,
@@ -124,10 +124,6 @@ class Diagnosis:
             self.now.alarm = self.now.blocks[-1].index
             self.now.kind = told if told.drift else replace(told, kind="performance")
         return self.now.kind
-
-    def _told(self, losses: np.ndarray) -> np.ndarray:
-        """What the test of the kind is told of each row: right or wrong, or the error cut at `CUT` thresholds, which keeps it from hanging on a few rows."""
-        return np.asarray(losses) == 0 if self.task is CLASSIFICATION else np.minimum(losses, CUT * self.threshold)
 
     def replaced(self) -> None:
         """Another version is in service from the next block on."""
@@ -162,6 +158,11 @@ class Diagnosis:
         if self.newest:
             told.append(f"Without labels, newest block: {self.newest.message}")
         return tuple(sentence.removesuffix(".") + "." for sentence in told)
+
+
+def comparable(of_task: Task, losses: np.ndarray, *, threshold: float) -> np.ndarray:
+    """What the test of the kind is told of each row: right or wrong, or the error cut at `CUT` thresholds, which keeps it from hanging on a few rows."""
+    return np.asarray(losses) == 0 if of_task is CLASSIFICATION else np.minimum(losses, CUT * threshold)
 
 
 def _dates(ahead: Forecast, scores: Sequence[BlockScore]) -> str:

@@ -12,9 +12,10 @@ from typing import Final
 
 from driftloop.drift.confidence import SUM_OFF
 from driftloop.errors import DataError
-from monitoring import features, scoring
+from monitoring import features
 from monitoring.config import StreamConfig
 from monitoring.events import Label, Prediction, Record, Rejected
+from monitoring.scoring import Scoring
 from monitoring.served import KPI_BLOCKS, Served
 from monitoring.windows import Join, Newest, Row, Share, Value
 
@@ -40,7 +41,7 @@ class Intake:
         self.last: dict[str, str] = {}  # kind of record: when the newest of it came
         self._in_use_at = ""
         self._waits = waits
-        self._scoring = scoring.of(config)
+        self.scoring = Scoring(config)
         self._join = Join()
         self._rejected = Join()  # for its ids
 
@@ -124,7 +125,7 @@ class Intake:
         found = self.versions.get(version)
         if found is None:
             newest = next(reversed(self.versions.values()), None)
-            found = self.versions[version] = Served(version, self.config, self._scoring, before=newest)
+            found = self.versions[version] = Served(version, self.config, self.scoring, before=newest)
             if not self._waits:
                 found.prepare(None)
             if len(self.versions) > MOST_VERSIONS:

@@ -14,7 +14,7 @@ from driftloop.drift.verdict import Verdict
 from monitoring.config import StreamConfig
 from monitoring.events import parse_time
 from monitoring.metrics import Sample
-from monitoring.scoring import NO_RULE, Figure
+from monitoring.scoring import Figure
 
 KINDS: Final = ("quality", "both", "concept", "data", "performance")  # the first that holds is the one that is told
 
@@ -72,7 +72,7 @@ class Known:
             "drift": any(self.drift.values()),
             "kind": self.kind,
             "kinds": self.drift,
-            "message": self.verdict.message if self.verdict else NO_RULE if self.config.task == "regression" else "no block is complete yet",
+            "message": self.verdict.message if self.verdict else "no block is complete yet",
             "kind_message": self.told.message if self.told else "",
             "note": self.note,
             "evidence": self.evidence,

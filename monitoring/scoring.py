@@ -6,11 +6,14 @@ All of it is asked of the stream's task, so that the monitor and the lifecycle j
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
-from driftloop import task
-from driftloop.drift.rule import Rule
+from driftloop import diagnosis, task
+from driftloop.drift import kinds
+from driftloop.drift.probation import Probation
+from driftloop.drift.verdict import Verdict
 from monitoring.config import StreamConfig
 from monitoring.windows import Value
 
@@ -39,6 +42,22 @@ class Scoring:
         """The KPI of rows with these errors, (rows,)."""
         return Figure(self._task.value(errors), *self._task.interval(errors), len(errors))
 
-    def rule(self) -> Rule:
+    def errors(self, answers: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """What each row costs, (rows,)."""
+        return self._task.losses(labels, answers)
+
+    def rule(self) -> Probation:
         """A new drift rule: `significant` with probation, as in the lifecycle's watch."""
-        return self._task.rule("significant", threshold=self._config.threshold, alpha=self._config.alpha, probation=True)
+        return cast(Probation, self._task.rule("significant", threshold=self._config.threshold, alpha=self._config.alpha, probation=True))
+
+    def told_kind(self, rows: np.ndarray, errors: np.ndarray, *, current: int, alpha: float) -> Verdict:
+        """Of which kind the drift of the newest `current` rows is, held against the older ones. Takes seconds.
+
+        Args:
+            rows: (N, F) in time order, without missing values.
+            errors: (N,) of the same rows.
+        """
+        told = diagnosis.comparable(self._task, errors, threshold=self._config.threshold)
+        edge, regression = len(rows) - current, self._config.task == "regression"
+        names = self._config.feature_names
+        return kinds.tell(rows[:edge], told[:edge], rows[edge:], told[edge:], names=names, alpha=alpha, losses=regression)

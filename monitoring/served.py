@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from driftloop.diagnosis import CURRENT_ROWS
-from driftloop.drift import forecast, kinds
+from driftloop.drift import forecast
 from driftloop.drift.confidence import Estimate, LabelFree
 from driftloop.drift.forecast import Forecast, Lifetime
 from driftloop.drift.probation import Probation
@@ -51,8 +51,8 @@ class Served:
 
     def __init__(self, version: str, config: StreamConfig, scoring: Scoring, *, before: Served | None) -> None:
         self.version, self.config, self.scoring = version, config, scoring
-        self.rule: Probation | None = copy.deepcopy(before.rule) if before else scoring.rule()
-        if self.rule and before:
+        self.rule: Probation = copy.deepcopy(before.rule) if before else scoring.rule()
+        if before:
             self.rule.reset()
         self.prepared = False  # no block is judged before the rule could learn from the reference
         self.newest: deque[Row] = deque(maxlen=KPI_BLOCKS * config.block_size)
@@ -65,7 +65,7 @@ class Served:
         self._evidence: float | None = None
         self._label_free = LabelFree() if config.task == "classification" else None
         self._waiting = Blocks(config.block_size)
-        self._kind_rows: deque[tuple[tuple[float, ...], bool]] = deque(maxlen=MOST_KIND_ROWS)
+        self._kind_rows: deque[tuple[tuple[float, ...], float]] = deque(maxlen=MOST_KIND_ROWS)
 
     @property
     def drift(self) -> bool:
@@ -79,8 +79,8 @@ class Served:
 
     def prepare(self, reference: Reference | None) -> None:
         """Let the rule learn from the training rows how errors come together; judging begins."""
-        if self.rule and reference is not None and len(reference):
-            errors = reference.predictions != reference.labels
+        if reference is not None and len(reference):
+            errors = self.scoring.errors(reference.predictions, reference.labels)
             self.rule.prepare(errors[-REFERENCE_BLOCKS * self.config.block_size :], block_size=self.config.block_size)
         self.prepared = True
 
@@ -102,17 +102,16 @@ class Served:
         errors = self.errors(block)
         self.scores.append(BlockKpi(self.scoring.kpi(errors).value, len(block), block[0].time, block[-1].time))
         self.blocks += 1
-        if self.rule:
-            calm = not self.rule.blocks
-            self.verdict = self.rule.update(errors)
-            if calm:
-                self.proven = self.verdict.drift
-                self._evidence = self.verdict.statistic / self.verdict.threshold
-            elif not self.rule.blocks:  # the probation is passed
-                self.proven, self.kind, self._evidence, self._looks = False, None, None, []
+        calm = not self.rule.blocks
+        self.verdict = self.rule.update(errors)
+        if calm:
+            self.proven = self.verdict.drift
+            self._evidence = self.verdict.statistic / self.verdict.threshold
+        elif not self.rule.blocks:  # the probation is passed
+            self.proven, self.kind, self._evidence, self._looks = False, None, None, []
+        self._kind_rows.extend((row.features, float(error)) for row, error in zip(block, errors, strict=True))
         if self._label_free:
             self._learn(self._label_free, block)
-            self._kind_rows.extend((row.features, error == 0) for row, error in zip(block, errors, strict=True))
 
     def _learn(self, label_free: LabelFree, block: Sequence[Row]) -> None:
         sure = [row for row in block if row.probabilities]
@@ -146,8 +145,8 @@ class Served:
         """How long this version lasted."""
         return forecast.lifetime([score.kpi for score in self.scores], threshold=self.config.threshold)
 
-    def kind_rows(self) -> list[tuple[tuple[float, ...], bool]]:
-        """The newest judged rows when their kind of drift should be looked into: features, and whether the model was right; else none.
+    def kind_rows(self) -> list[tuple[tuple[float, ...], float]]:
+        """The newest judged rows when their kind of drift should be looked into: features and error; else none.
 
         That is at the alarm, when few rows may lie after the drift, and if no kind is proven then once more when enough do.
         """
@@ -171,16 +170,16 @@ def predict(scores: Sequence[BlockKpi], config: StreamConfig, lifetimes: Sequenc
     return None if found.source == "none" else found
 
 
-def tell_kind(rows: Sequence[tuple[tuple[float, ...], bool]], config: StreamConfig) -> Verdict | None:
+def tell_kind(rows: Sequence[tuple[tuple[float, ...], float]], config: StreamConfig, scoring: Scoring) -> Verdict | None:
     """Of which kind a proven drift is: the newest rows against those before, as the lifecycle does. Takes seconds.
 
     Performance is the kind where no other can be proven; each look has its share of alpha. Rows with a missing value are left out. None
     without rows.
     """
-    whole = [(features, right) for features, right in rows if not np.isnan(features).any()]
+    whole = [(features, error) for features, error in rows if not np.isnan(features).any()]
     if len(whole) < 2:
         return None
-    features, right = np.array([row for row, _ in whole]), np.array([right for _, right in whole])
-    edge = len(whole) - min(max(CURRENT_ROWS, config.block_size), len(whole) // 2)
-    told = kinds.tell(features[:edge], right[:edge], features[edge:], right[edge:], names=config.feature_names, alpha=config.alpha / MOST_LOOKS)
+    features, errors = np.array([row for row, _ in whole]), np.array([error for _, error in whole])
+    current = min(max(CURRENT_ROWS, config.block_size), len(whole) // 2)
+    told = scoring.told_kind(features, errors, current=current, alpha=config.alpha / MOST_LOOKS)
     return told if told.drift else replace(told, kind="performance")

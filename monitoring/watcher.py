@@ -110,7 +110,7 @@ class Watcher:
             version = self._version()
             rows = version.kind_rows() if version else []
         if version and rows:
-            told = served.tell_kind(rows, self.config)
+            told = served.tell_kind(rows, self.config, self.intake.scoring)
             with self._lock:
                 version.take_kind(told)
 

@@ -1,4 +1,8 @@
-"""Fixtures that several test files share."""
+"""Fixtures that several test files share, and the rule that CI skips nothing for want of a program."""
+
+import os
+
+import pytest
 
 from driftloop.settings import quiet_environment
 
@@ -9,3 +13,18 @@ from script_fixtures import drifting_csv, workshop  # noqa: E402
 from serving_fixtures import model_store, torchserve  # noqa: E402
 
 __all__ = ["drifting_csv", "log", "model_store", "mongo", "torchserve", "workshop"]
+
+MISSING = "is not installed"  # in the reason of every test that is skipped because a program is absent
+NONE_MISSING = bool(os.environ.get("DRIFTLOOP_NONE_MISSING"))  # set by .ci/run where it has installed them all
+skipped: list[str] = []
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.skipped and MISSING in str(report.longrepr):
+        skipped.append(f"{report.nodeid}: {report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if NONE_MISSING and skipped:
+        print("\nskipped though everything should be there:", *skipped, sep="\n  ")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -77,23 +77,23 @@ def test_newest_rows_come_back_in_order_when_the_ring_has_turned_over() -> None:
 
 
 def test_accuracy_and_its_interval_are_the_lifecycles() -> None:
-    score = scoring.of(config.load()["elec"])
+    score = scoring.Scoring(config.load()["elec"])
     figure = score.kpi(np.array([score.error(answer, label) for answer, label in [(1, 1), (0, 1), (1, 1), (0, 0)]]))
     assert (figure.value, figure.lower, figure.upper, figure.rows) == (0.75, *kpi.wilson_interval(3, 4), 4)
 
 
-def test_mean_absolute_error_has_students_interval_and_no_rule() -> None:
-    score = scoring.of(config.load()["taxi"])
+def test_mean_absolute_error_has_students_interval_and_a_rule_of_its_own() -> None:
+    score = scoring.Scoring(config.load()["taxi"])
     errors = np.array([score.error(answer, 10.0) for answer in np.random.default_rng(0).normal(10, 2, 400)])
     figure = score.kpi(errors)
     assert figure.value == pytest.approx(np.abs(errors).mean())
     assert figure.upper - figure.lower == pytest.approx(2 * 1.966 * errors.std(ddof=1) / 20, rel=1e-3)
-    assert score.rule() is None
+    assert score.rule().update(np.full(500, 1.0)).rule == "significant"
 
 
 @pytest.mark.parametrize("stream", ["elec", "taxi"])
 def test_a_kpi_of_no_rows_is_nan(stream: str) -> None:
-    figure = scoring.of(config.load()[stream]).kpi(np.array([]))
+    figure = scoring.Scoring(config.load()[stream]).kpi(np.array([]))
     assert np.isnan([figure.value, figure.lower, figure.upper]).all()
 
 
