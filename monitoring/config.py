@@ -15,6 +15,7 @@ They stand in streams.yaml beside this file, or in one of your own:
         period: {low: 0, high: 1}                          # what lies outside is refused
         zone: {low: 1, high: 265, categorical: true}       # whole numbers only
         wind: {low: 0, high: 90, required: false}          # may be null
+      retrain: retrain_model.py       # likewise deploy and replay: the stream's own scripts, when it has any
 """
 
 from __future__ import annotations
@@ -89,6 +90,9 @@ class StreamConfig:
     fallback_by: tuple[str, ...]
     alpha: float = 0.05
     labels: tuple[int | str, ...] = ()  # of classification, in the order of the probabilities
+    deploy: str = "deploy_model.py"  # the scripts of the stream, each with its first flags: what serves its model,
+    retrain: str = "retrain_model.py"  # what retrains it,
+    replay: str = "-m monitoring.replay"  # and what plays its table against the prediction service
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -142,6 +146,8 @@ def _stream(name: Any, settings: Any) -> StreamConfig:
     _demand(0 < _number(given["threshold"], f"{where}: threshold") < highest, f"{where}: threshold must be above 0, and of an accuracy under 1")
     fallback_by, labels = _plain(given["fallback_by"], f"{where}: fallback_by"), _plain(given["labels"], f"{where}: labels")
     _demand(set(fallback_by) <= names, f"{where}: fallback_by must list features of the stream")
+    for script in ("deploy", "retrain", "replay"):
+        _demand(isinstance(given[script], str) and given[script].strip(), f"{where}: {script} must be a script of this project, or -m and a module")
     enough = len(labels) >= 2 if given["task"] == "classification" else not labels
     _demand(enough, f"{where}: labels must be two or more different values for classification, none for regression")
     return StreamConfig(**{**given, "name": name, "features": features, "fallback_by": tuple(fallback_by), "labels": tuple(labels)})

@@ -63,7 +63,7 @@ class Plan:
     @property
     def data_flags(self) -> list[str]:
         """The flags that read the stream's table, for the scripts."""
-        return [word for name in DATA_FLAGS if getattr(self.args, name) for word in (f"--{name}", getattr(self.args, name))]
+        return [word for name in DATA_FLAGS if getattr(self.args, name) not in ("", "refuse") for word in (f"--{name}", getattr(self.args, name))]
 
     @property
     def lifecycle_flags(self) -> list[str]:
@@ -78,8 +78,8 @@ def build_parser() -> cli.Parser:
     parser.add_argument("--streams_file", default="", help="YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
     parser.add_argument("--folder", default=".driftloop/monitor", help="keeps logs, spool and databases")
     parser.add_argument("--mlflow_experiment_name", default="monitor", help="experiment with the base model and the retrains")
-    parser.add_argument("--deploy_flags", default="", help="more flags of deploy_model.py, as one text")
-    parser.add_argument("--retrain_flags", default="--total_trials 4", help="flags of retrain_model.py, as one text")
+    parser.add_argument("--deploy_flags", default="", help="more flags of the script that deploys, as one text")
+    parser.add_argument("--retrain_flags", default="--total_trials 4", help="flags of the script that retrains, as one text")
     parser.add_argument("--cool_down_s", type=cli.whole(0), default=60, help="pause between two retrains, in seconds")
     parser.add_argument("--scrape_s", type=cli.whole(1, 3600), default=5, help="seconds between two scrapes of Prometheus")
     parser.add_argument("--rate", type=cli.whole(0), default=100, help="rows a second of the replay; 0: as fast as they are answered")
@@ -129,7 +129,7 @@ def services(plan: Plan, *, mongodb: str) -> Iterator[Part]:
     yield Part("monitor", (*python, "monitoring.service", *monitor), f"{ports.url('monitor')}/ready")
     front = ["--port", str(ports.prediction_service), "--torchserve_url", plan.torchserve_url, "--spool", spool, "--monitor_url", ports.url("monitor"), *named]
     yield Part("prediction_service", (*python, "prediction_service", *front), f"{ports.url('prediction_service')}/ready")
-    retrain = shlex.join(["retrain_model.py", *plan.lifecycle_flags, *shlex.split(args.retrain_flags)])
+    retrain = shlex.join([*shlex.split(plan.stream.retrain), *plan.lifecycle_flags, *shlex.split(args.retrain_flags)])
     hook = ["--port", str(ports.retrain_hook), "--torchserve_url", plan.torchserve_url, "--monitor_url", ports.url("monitor"), *described]
     hook += ["--state", str(plan.folder / "retrains"), "--command", f"{plan.stream.name}={retrain}", "--cool_down_s", str(args.cool_down_s)]
     yield Part("retrain_hook", (*python, "monitoring.retrain_hook", *hook), f"{ports.url('retrain_hook')}/health")
@@ -165,7 +165,17 @@ def replay(plan: Plan) -> Part:
     args = plan.args
     flags = ["--url", plan.ports.url("prediction_service"), "--stream", plan.stream.name, "--block_size", str(plan.stream.block_size)]
     flags += [word for name in ("rate", "from_row", "rows") for word in (f"--{name}", str(getattr(args, name)))]
-    return Part("replay", (sys.executable, "-m", "monitoring.replay", *flags, *plan.data_flags))
+    return Part("replay", (*script(plan.stream.replay), *flags, *plan.data_flags))
+
+
+def script(words: str) -> list[str]:
+    """The command of a script at the root, or of a module, as a stream names it.
+
+    >>> script("-m monitoring.replay")[1:]
+    ['-m', 'monitoring.replay']
+    """
+    first, *flags = shlex.split(words)
+    return [sys.executable, str(ROOT / first) if first.endswith(".py") else first, *flags]
 
 
 def deploy(plan: Plan) -> None:
@@ -177,7 +187,7 @@ def deploy(plan: Plan) -> None:
     flags = ["--torchserve_url", plan.torchserve_url, "--train_base", "--register_model_name", plan.stream.model, *plan.lifecycle_flags]
     # It has to score something; what the monitor says is to come from the traffic.
     flags += ["--on_drift", "ignore", "--drift_rule", "never", "--test_data_rows", "1", "--block_size", "1", *shlex.split(plan.args.deploy_flags)]
-    done = processes.run([sys.executable, str(ROOT / "deploy_model.py"), *flags], timeout_s=DEPLOY_S)
+    done = processes.run([*script(plan.stream.deploy), *flags], timeout_s=DEPLOY_S)
     if done.code:
         raise DriftloopError(f"the champion could not be served: {done.last_line}")
 

@@ -22,7 +22,7 @@ from driftloop import cli
 from driftloop.errors import ServingError, SettingsError
 
 if TYPE_CHECKING:
-    from driftloop.streams import Stream
+    from driftloop.streams import Check, Stream
 
 TIMEOUT_S = 30.0
 CONTEXT = 96  # rows before a block that go with it: the longest history of the documented search space
@@ -50,7 +50,8 @@ def blocks(stream: Stream, start: int, stop: int, *, size: int, prefix: str, nam
         times = [f"{time}Z" for time in stream.times[first:last].astype("datetime64[ms]")]
         before = len(features) - len(ids)
         rows = [{"id": id, "time": time, "features": values} for id, time, values in zip(ids, times, features[before:], strict=True)]
-        labels = [{"id": id, "label": stream.label_names[label]} for id, label in zip(ids, stream.labels[first:last], strict=True)]
+        told = [stream.label_names[label] if stream.label_names else float(label) for label in stream.labels[first:last]]
+        labels = [{"id": id, "label": label} for id, label in zip(ids, told, strict=True)]
         yield {"stream": name, "rows": rows, "context": features[:before]}, {"stream": name, "labels": labels}
 
 
@@ -70,43 +71,58 @@ def post(session: requests.Session, url: str, body: dict[str, Any]) -> dict[str,
 
 
 def replay(stream: Stream, start: int, stop: int, *, url: str, name: str, size: int, rate: int) -> dict[str, Any]:
-    """Post the rows `start`..`stop` and their labels, `rate` rows a second; how many there were, and who answered.
+    """Post the rows `start`..`stop` and their labels, `rate` rows a second; how many there were, who answered, and the KPI of the answers.
 
     Raises:
         ServingError: the service does not answer, or refuses a block.
     """
-    began, rows, fallback, right = time.monotonic(), 0, 0, 0
+    import numpy as np
+
+    from driftloop import task
+
+    began, rows, fallback = time.monotonic(), 0, 0
+    told, answered = [], []
     versions: dict[str, int] = {}
     with requests.Session() as session:
         session.trust_env = False
-        for asked, told in blocks(stream, start, stop, size=size, prefix=f"{name}-{uuid.uuid4().hex[:8]}", name=name):
+        for asked, labelled in blocks(stream, start, stop, size=size, prefix=f"{name}-{uuid.uuid4().hex[:8]}", name=name):
             answers = post(session, f"{url}/predict", asked)["predictions"]
-            post(session, f"{url}/labels", told)
+            post(session, f"{url}/labels", labelled)
             rows += len(answers)
             fallback += sum(bool(answer["fallback"]) for answer in answers)
-            right += sum(answer["prediction"] == label["label"] for answer, label in zip(answers, told["labels"], strict=True))
+            told += [label["label"] for label in labelled["labels"]]
+            answered += [answer["prediction"] for answer in answers]
             for answer in answers:
                 versions[answer["version"]] = versions.get(answer["version"], 0) + 1
             if rate:
                 time.sleep(max(0.0, began + rows / rate - time.monotonic()))
-    return {"stream": name, "rows": rows, "right": right, "by_fallback": fallback, "by_version": versions, "seconds": time.monotonic() - began}
+    scored = task.of(stream.task)
+    kpi = {scored.kpi: scored.value(scored.losses(np.array(told), np.array(answered)))}
+    return {"stream": name, "rows": rows, **kpi, "by_fallback": fallback, "by_version": versions, "seconds": time.monotonic() - began}
 
 
-def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
-    """Replay; give what came of it."""
+def work(args: argparse.Namespace, check: Check | None = None) -> tuple[dict[str, Any], int]:
+    """Replay; give what came of it. `check` tells the rows that cannot be, as in `streams.load`."""
     from driftloop import streams
-    from driftloop.settings import TRAIN_SHARE
+    from driftloop.base import base_span
+    from driftloop.work import train_until
 
     names = [name.strip() for name in args.features.split(",") if name.strip()]
     stream = streams.load(
-        args.data_path or None, target=args.target or None, time_column=args.time_column or None, features=names or None, bad_rows=args.bad_rows
+        args.data_path or None,
+        target=args.target or None,
+        time_column=args.time_column or None,
+        features=names or None,
+        bad_rows=args.bad_rows,
+        task_name=args.task,
+        check=check,
     )
-    start = args.from_row or int(len(stream) * TRAIN_SHARE)
+    start = args.from_row or base_span(stream, until=train_until(args))[1]
     stop = start + args.rows if args.rows else len(stream)
     if not start < stop <= len(stream):
         raise SettingsError(f"--from_row {args.from_row} --rows {args.rows}: the stream has {len(stream)} rows")
     result = replay(stream, start, stop, url=args.url.rstrip("/"), name=args.stream, size=args.block_size, rate=args.rate)
-    print(f"{result['rows']} rows of {args.stream} replayed, {result['right']} answered rightly, {result['by_fallback']} by the fallback")
+    print(f"{result['rows']} rows of {args.stream} replayed, {result['by_fallback']} of them answered by the fallback")
     return result, 0
 
 

@@ -128,7 +128,7 @@ def build_parser() -> cli.Parser:
     parser.add_argument("--monitor_url", required=True, help="the monitor, http://host:port")
     parser.add_argument("--state", default=".driftloop/retrains", help="folder for what is known of retrains, and their logs")
     parser.add_argument(
-        "--command", action="append", default=None, metavar="STREAM=WORDS", help="script and flags that retrain a stream; default elec=retrain_model.py"
+        "--command", action="append", default=None, metavar="STREAM=WORDS", help="script and flags that retrain a stream; default: those of the streams file"
     )
     parser.add_argument("--cool_down_s", type=cli.whole(0), default=3600, help="pause between two retrains of a stream, in seconds")
     parser.add_argument("--streams_file", default="", help="YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
@@ -145,7 +145,7 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
         DataError: the folder's file cannot be read.
     """
     streams = config.load(args.streams_file or None)
-    commands = dict(one.partition("=")[::2] for one in args.command or ["elec=retrain_model.py"])
+    commands = dict(one.partition("=")[::2] for one in args.command) if args.command else {name: stream.retrain for name, stream in streams.items()}
     for stream, words in commands.items():
         if stream not in streams or not words.strip():
             raise SettingsError(f"--command {stream}={words}: give STREAM=WORDS with one of {', '.join(streams)}")
