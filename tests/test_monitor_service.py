@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import sys
 import time
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 import requests
 from hostile import HOSTILE, RAW, Hostile
+from mongo_fixtures import needs_mongodb
 from monitor_records import ELEC, label, labelled, prediction, rejected
 from test_monitor_watcher import Kept, feed, some_reference, told
 
@@ -21,16 +21,12 @@ from driftloop import reference
 from driftloop.errors import DriftloopError, SettingsError
 from driftloop.processes import Server
 from monitoring import config, events, service
-from monitoring.embedded import PROGRAM, Embedded
+from monitoring.embedded import Embedded
 from monitoring.monitor import Monitor
 from monitoring.prediction_log import PredictionLog, open_log
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS = 120.0  # on a busy machine the imports alone take long
-needs_embedded = pytest.mark.skipif(
-    shutil.which(PROGRAM) is None and not (Path(sys.executable).parent / PROGRAM).exists(),
-    reason=f"{PROGRAM} is not installed: pip install -r requirements-embedded.txt",
-)
 
 
 def free_port() -> int:
@@ -192,15 +188,6 @@ def test_a_wrong_flag_is_one_line(flags: list[str], named: str, capsys: pytest.C
     assert complaint.count("\n") == 1
 
 
-@pytest.fixture(scope="module")
-def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PredictionLog]:
-    """The prediction log on a real embedded server."""
-    with Embedded(tmp_path_factory.mktemp("mongodb")) as server, open_log(server.uri) as opened:
-        opened.ready()
-        yield opened
-
-
-@needs_embedded
 def test_a_restart_knows_what_was_known_and_takes_nothing_twice(log: PredictionLog) -> None:
     block = ELEC.block_size
     records = labelled(range(4 * block), share_right=0.9)
@@ -220,7 +207,7 @@ def test_a_restart_knows_what_was_known_and_takes_nothing_twice(log: PredictionL
     assert told(after) == known
 
 
-@needs_embedded
+@needs_mongodb
 def test_a_log_that_is_away_at_the_start_is_read_when_it_is_back(tmp_path: Path) -> None:
     port = free_port()
     made = Monitor(config.load(), log=open_log(f"mongodb://127.0.0.1:{port}/driftloop"))
