@@ -187,7 +187,7 @@ def page(found: Mapping[str, Any]) -> str:
         "",
         "## The threshold",
         f"A model fitted on 2018 alone has on the months of 2019 an MAE of {min(found['year_before'].values()):.2f} to {worst[1]:.2f} minutes "
-        f"(worst in {worst[0]}); the threshold, {result['threshold']:g}, lies {result['threshold'] / worst[1] - 1:.0%} over it; nothing of 2020 chose it.",
+        f"(worst in {worst[0]}); the threshold, {result['threshold']:g}, lies {result['threshold'] / worst[1] - 1:.0%} over the worst; 2020 chose nothing.",
         "",
         "## False alarms of the rule",
         f"Watches of 40 blocks of 400 errors whose mean is exactly the threshold; {WATCHES} of each kind (`benchmarks/loss_streams.py`); stated: 5 % at most.",
