@@ -51,7 +51,10 @@ class Scoring:
         return cast(Probation, self._task.rule("significant", threshold=self._config.threshold, alpha=self._config.alpha, probation=True))
 
     def told_kind(self, rows: np.ndarray, errors: np.ndarray, *, current: int, alpha: float) -> Verdict:
-        """Of which kind the drift of the newest `current` rows is, held against the older ones. Takes seconds.
+        """Of which kind the drift of the newest `current` rows is, held against older ones. Takes seconds.
+
+        As many rows before those, at most a third of the rest, are left out: a drift is proven some time after it began, and rows of it
+        among the reference look like errors that come together.
 
         Args:
             rows: (N, F) in time order, without missing values.
@@ -59,5 +62,6 @@ class Scoring:
         """
         told = diagnosis.comparable(self._task, errors, threshold=self._config.threshold)
         edge, regression = len(rows) - current, self._config.task == "regression"
+        before = edge - min(current, edge // 3)
         names = self._config.feature_names
-        return kinds.tell(rows[:edge], told[:edge], rows[edge:], told[edge:], names=names, alpha=alpha, losses=regression)
+        return kinds.tell(rows[:before], told[:before], rows[edge:], told[edge:], names=names, alpha=alpha, losses=regression)

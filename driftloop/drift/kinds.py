@@ -52,7 +52,6 @@ def tell(
         alpha: chance, in (0, 1), that a comparison without drift is called drift of any kind.
         seed: of shuffles and resampling.
         losses: as in `decompose`, for a regression: the KPI is then the mean loss.
-        seed: of shuffles and resampling.
 
     Returns:
         the verdict of rule "kind". `statistic` is the part of the KPI's change that P(X) does not explain, with the bounds of
