@@ -50,18 +50,13 @@ class Scoring:
         """A new drift rule: `significant` with probation, as in the lifecycle's watch."""
         return cast(Probation, self._task.rule("significant", threshold=self._config.threshold, alpha=self._config.alpha, probation=True))
 
-    def told_kind(self, rows: np.ndarray, errors: np.ndarray, *, current: int, alpha: float) -> Verdict:
-        """Of which kind the drift of the newest `current` rows is, held against older ones. Takes seconds.
-
-        As many rows before those, at most a third of the rest, are left out: a drift is proven some time after it began, and rows of it
-        among the reference look like errors that come together.
+    def told_kind(self, older: np.ndarray, older_errors: np.ndarray, newest: np.ndarray, newest_errors: np.ndarray, *, alpha: float) -> Verdict:
+        """Of which kind the drift of the newest rows is, held against older ones. Takes seconds.
 
         Args:
-            rows: (N, F) in time order, without missing values.
-            errors: (N,) of the same rows.
+            older, newest: (N, F) and (M, F) in time order, without missing values.
+            older_errors, newest_errors: (N,) and (M,) of the same rows.
+            alpha: false-alarm rate of the tests.
         """
-        told = diagnosis.comparable(self._task, errors, threshold=self._config.threshold)
-        edge, regression = len(rows) - current, self._config.task == "regression"
-        before = edge - min(current, edge // 3)
-        names = self._config.feature_names
-        return kinds.tell(rows[:before], told[:before], rows[edge:], told[edge:], names=names, alpha=alpha, losses=regression)
+        told, now = (diagnosis.comparable(self._task, errors, threshold=self._config.threshold) for errors in (older_errors, newest_errors))
+        return kinds.tell(older, told, newest, now, names=self._config.feature_names, alpha=alpha, losses=self._config.task == "regression")

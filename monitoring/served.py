@@ -11,7 +11,6 @@ from typing import Final
 
 import numpy as np
 
-from driftloop.diagnosis import CURRENT_ROWS
 from driftloop.drift import forecast
 from driftloop.drift.confidence import Estimate, LabelFree
 from driftloop.drift.forecast import Forecast, Lifetime
@@ -27,6 +26,7 @@ KPI_BLOCKS: Final = 7  # a KPI is that of the newest so many blocks' rows: a wee
 MOST_BLOCKS: Final = 365  # newest blocks that a forecast uses
 MOST_LOOKS: Final = 2  # into the kind of one drift
 MOST_KIND_ROWS: Final = 5000  # newest rows that the kind of a drift is told from
+AnsweredRow = tuple[tuple[float, ...], float]  # features and error
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Served:
         self._evidence: float | None = None
         self._label_free = LabelFree() if config.task == "classification" else None
         self._waiting = Blocks(config.block_size)
-        self._kind_rows: deque[tuple[tuple[float, ...], float]] = deque(maxlen=MOST_KIND_ROWS)
+        self._kind_rows: deque[AnsweredRow] = deque(maxlen=MOST_KIND_ROWS)
 
     @property
     def drift(self) -> bool:
@@ -145,17 +145,21 @@ class Served:
         """How long this version lasted."""
         return forecast.lifetime([score.kpi for score in self.scores], threshold=self.config.threshold)
 
-    def kind_rows(self) -> list[tuple[tuple[float, ...], float]]:
-        """The newest judged rows when their kind of drift should be looked into: features and error; else none.
+    def kind_rows(self) -> tuple[list[AnsweredRow], list[AnsweredRow]]:
+        """What the kind of drift is to be told from, if it should be looked into now: older and newest judged rows; else none.
 
-        That is at the alarm, when few rows may lie after the drift, and if no kind is proven then once more when enough do.
+        That is at the alarm, when the drift may be younger than the newest rows; and if no kind is proven then, once more when all
+        of the newest rows are younger than the alarm. Between them and the older ones as many are left out then: a single block of the
+        drift among the older rows hides what follows.
         """
         due = self._looks[0] + KPI_BLOCKS if self._looks else 0
         if not self.proven or len(self._looks) == MOST_LOOKS or (self.kind and self.kind.drift) or self.blocks < due:
-            return []
-        return list(self._kind_rows)
+            return [], []
+        rows = list(self._kind_rows)
+        newest = min(KPI_BLOCKS * self.config.block_size, len(rows) // 2)
+        return rows[: max(0, len(rows) - newest * (2 if self._looks else 1))], rows[len(rows) - newest :]
 
-    def take_kind(self, told: Verdict | None) -> None:
+    def take_kind(self, told: Verdict) -> None:
         """Take what `tell_kind` said of the rows."""
         if self.proven:
             self.kind = told
@@ -170,16 +174,14 @@ def predict(scores: Sequence[BlockKpi], config: StreamConfig, lifetimes: Sequenc
     return None if found.source == "none" else found
 
 
-def tell_kind(rows: Sequence[tuple[tuple[float, ...], float]], config: StreamConfig, scoring: Scoring) -> Verdict | None:
-    """Of which kind a proven drift is: the newest rows against those before, as the lifecycle does. Takes seconds.
+def tell_kind(older: Sequence[AnsweredRow], newest: Sequence[AnsweredRow], config: StreamConfig, scoring: Scoring) -> Verdict:
+    """Of which kind a proven drift is. Takes seconds.
 
-    Performance is the kind where no other can be proven; each look has its share of alpha. Rows with a missing value are left out. None
-    without rows.
+    Performance is the kind where no other can be proven; each look has its share of alpha. Rows with a missing value are left out.
     """
-    whole = [(features, error) for features, error in rows if not np.isnan(features).any()]
-    if len(whole) < 2:
-        return None
-    features, errors = np.array([row for row, _ in whole]), np.array([error for _, error in whole])
-    current = min(max(CURRENT_ROWS, config.block_size), len(whole) // 2)
-    told = scoring.told_kind(features, errors, current=current, alpha=config.alpha / MOST_LOOKS)
+    sides: list[np.ndarray] = []
+    for rows in (older, newest):
+        whole = [(features, error) for features, error in rows if not np.isnan(features).any()]
+        sides += [np.array([features for features, _ in whole]).reshape(-1, len(config.features)), np.array([error for _, error in whole])]
+    told = scoring.told_kind(*sides, alpha=config.alpha / MOST_LOOKS)
     return told if told.drift else replace(told, kind="performance")

@@ -108,9 +108,9 @@ class Watcher:
     def _tell_kind(self) -> None:
         with self._lock:
             version = self._version()
-            rows = version.kind_rows() if version else []
-        if version and rows:
-            told = served.tell_kind(rows, self.config, self.intake.scoring)
+            older, newest = version.kind_rows() if version else ([], [])
+        if version and newest:
+            told = served.tell_kind(older, newest, self.config, self.intake.scoring)
             with self._lock:
                 version.take_kind(told)
 
