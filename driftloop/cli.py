@@ -139,8 +139,13 @@ def add_training_flags(to: argparse.ArgumentParser, *, total_trials: int, what: 
     group.add_argument("--optimizer", choices=["sgd", "adamw"], default="sgd", help="how the weights are fitted; AdamW wants lower learning rates")
     group.add_argument("--search_space", default="", help="YAML file with the search space; empty: the documented one")
     group.add_argument("--seed", type=whole(0, 2**31 - 1), default=settings.SEED, help="fixes the weights, the batches and the search")
-    group.add_argument("--task", choices=["classification", "regression"], default="classification", help="what the label is: classes, or values")
-    group.add_argument("--train_until", type=moment, default="", help="the base model learns the rows before this time; empty: the oldest 70 %%")
+    add_task_flags(group)
+
+
+def add_task_flags(to: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
+    """What the label is, and which rows come before the watch."""
+    to.add_argument("--task", choices=["classification", "regression"], default="classification", help="what the label is: classes, or values")
+    to.add_argument("--train_until", type=moment, default="", help="the base model learns the rows before this time; empty: the oldest 70 %%")
 
 
 def add_tracking_flags(to: argparse.ArgumentParser, *, registers: bool, base: bool) -> None:

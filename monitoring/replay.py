@@ -38,6 +38,7 @@ def build_parser() -> cli.Parser:
     parser.add_argument("--from_row", type=cli.whole(0), default=0, help="first row; 0: that after the rows a base model is trained on")
     parser.add_argument("--rows", type=cli.whole(0), default=0, help="rows to replay; 0: all that are left")
     cli.add_data_flags(parser)
+    cli.add_task_flags(parser)
     return parser
 
 
