@@ -211,8 +211,9 @@ class PredictionLog:
             if "label" in before and (before["labelled_at"] > when or (before["label"], before["labelled_at"]) == (label, when)):
                 continue
             replaced += "label" in before and before["label"] != label
-            older = [{"labelled_at": {"$exists": False}}, {"labelled_at": {"$lte": when}}]
-            changes.append(({"_id": key, "$or": older}, {"$set": {"label": label, "labelled_at": when}}))
+            # Not later, or absent. The same as an $or makes the embedded server read the whole collection: a hundred times as slow.
+            not_later = {"$not": {"$gt": when}}
+            changes.append(({"_id": key, "labelled_at": not_later}, {"$set": {"label": label, "labelled_at": when}}))
         self._database.update(PREDICTIONS, changes)
         return Added(joined=len(labels), replaced=replaced)
 

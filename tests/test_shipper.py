@@ -107,8 +107,8 @@ def put(spool: Spool, *records: Any) -> None:
     spool.append([record.as_json() for record in records])
 
 
-def emptied(spool: Spool, *consumers: str, within_s: float = 60.0) -> None:
-    wait_for(lambda: not any(spool.length(consumer) for consumer in consumers), within_s=within_s)
+def emptied(spool: Spool, *consumers: str) -> None:
+    wait_for(lambda: not any(spool.length(consumer) for consumer in consumers))
 
 
 def said(spool: Spool) -> list[str]:
@@ -159,7 +159,7 @@ def survive(own_mongo: Mongo, spool: Spool, monitor: Monitor, *, away_s: float) 
             time.sleep(max(0.0, began + number / 50 - time.monotonic()))
         assert spool.length("mongodb") >= 50 * away_s * 0.5  # it was away indeed
         restart.join()
-        emptied(spool, "mongodb", "monitor", within_s=300)  # the embedded server joins a hundred labels a second or so
+        emptied(spool, "mongodb", "monitor")
     with PredictionLog(Database(own_mongo.uri)) as log:
         rows = list(log.read("elec"))
         assert [row["id"] for row in rows] == [f"p{number}" for number in range(number)]
