@@ -39,6 +39,7 @@ class Intake:
         self.versions: OrderedDict[str, Served] = OrderedDict()  # in the order in which they were first seen
         self.in_use = ""  # the version that gave the newest answer; "" before the first
         self.last: dict[str, str] = {}  # kind of record: when the newest of it came
+        self.newest_labelled = ""  # time of the newest row that has a label
         self._in_use_at = ""
         self._waits = waits
         self.scoring = Scoring(config)
@@ -89,6 +90,8 @@ class Intake:
                 self.in_use, self._in_use_at = row.version, row.served_at
             if row.label is not None:
                 version.add(row)
+        if row.label is not None:
+            self.newest_labelled = max(self.newest_labelled, row.time)
         return True
 
     def _label(self, record: Label) -> bool:
@@ -96,8 +99,10 @@ class Intake:
             return False
         self._seen(record.kind, record.labelled_at)
         row = self._join.label(record.id, record.label)
-        if row is not None and not row.fallback and row.version in self.versions:
-            self.versions[row.version].add(row)
+        if row is not None:
+            self.newest_labelled = max(self.newest_labelled, row.time)
+            if not row.fallback and row.version in self.versions:
+                self.versions[row.version].add(row)
         return True
 
     def _row(self, record: Prediction) -> tuple[Row, bool]:

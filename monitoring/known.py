@@ -34,7 +34,7 @@ class Known:
     kpi: Figure
     baselines: dict[str, Figure]
     blocks: int  # judged, of the version that answers now
-    newest_labelled: str  # newest row time in the newest judged block; "" before it
+    newest_labelled: str  # newest time of a labelled row, whoever answered it; "" before there is one
     coverage: float  # nan without predictions
     estimate: Estimate | None
     forecast: Forecast | None

@@ -39,6 +39,7 @@ ROOT = Path(__file__).resolve().parent.parent
 READY_S = 240.0
 DEPLOY_S = 1800.0
 POLL_S = 0.2
+SOONEST_AGAIN_S = 5  # an alert that goes on firing is not told to the hook again any sooner
 DATA_FLAGS = ("data_path", "target", "time_column", "features", "bad_rows")
 
 
@@ -144,7 +145,8 @@ def watchers(plan: Plan) -> Iterator[Part]:
     ports, folder = plan.ports, plan.folder
     if plan.alertmanager:
         path = folder / "alertmanager.yml"
-        path.write_text(yaml.safe_dump(alertmanager_config(ports.url("retrain_hook"))), encoding="utf-8")
+        told = alertmanager_config(ports.url("retrain_hook"), repeat_s=max(plan.args.cool_down_s, SOONEST_AGAIN_S))
+        path.write_text(yaml.safe_dump(told), encoding="utf-8")
         flags = [f"--config.file={path}", f"--storage.path={folder / 'alertmanager'}", "--cluster.listen-address=", "--log.level=warn"]
         listen = f"--web.listen-address={HOST}:{ports.alertmanager}"
         yield Part("alertmanager", (plan.alertmanager, *flags, listen), f"{ports.url('alertmanager')}/-/ready")

@@ -192,9 +192,11 @@ def prometheus_config(targets: Mapping[str, str], *, alertmanager: str, scrape_s
     return config
 
 
-def alertmanager_config(hook_url: str) -> dict[str, Any]:
-    """ops/alertmanager/alertmanager.yml with the retrain hook of this machine."""
+def alertmanager_config(hook_url: str, *, repeat_s: int) -> dict[str, Any]:
+    """ops/alertmanager/alertmanager.yml with the retrain hook of this machine, told again after `repeat_s` seconds while an alert fires."""
     config: dict[str, Any] = yaml.safe_load((OPS / "alertmanager" / "alertmanager.yml").read_text(encoding="utf-8"))
+    (to_hook,) = (route for route in config["route"]["routes"] if route["receiver"] == "retrain-hook")
+    to_hook |= {"group_interval": f"{min(repeat_s, 60)}s", "repeat_interval": f"{repeat_s}s"}
     for receiver in config["receivers"]:
         for webhook in receiver.get("webhook_configs", []):
             webhook["url"] = f"{hook_url}/alerts"

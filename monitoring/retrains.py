@@ -1,5 +1,8 @@
 """The retrains that alerts have asked for: one an alert, one at a time, and what came of each.
 
+An alert that goes on firing after a retrain which kept the champion may ask again, when the cool-down is over and newer rows have labels:
+after an abrupt change the first challenger has hardly seen the new regime.
+
 What is known is kept in a folder, so that an alert which is sent again is known after a restart, too:
 
     retrains.json    the newest retrains; written aside and renamed
@@ -87,19 +90,23 @@ class Retrains:
             return list(self._known.values())[::-1]
 
     def ask(self, alert: Alert) -> Retrain:
-        """The retrain for an alert: one that it asked for before, else a new one, started now.
+        """The retrain for an alert: one that it asked for before, unless it is worth another; else a new one, started now.
 
         Raises:
             BusyError: a retrain runs, the stream's cool-down is not over, or the monitor does not say up to when.
         """
         with self._mutex:
             before = self._known.get(alert.key)
-            if before and before.state != CUT_OFF:
+            if before and (before.state not in {CUT_OFF, KEPT} or (before.state == KEPT and self._rest_s(alert.stream) > 0)):
                 return before
             if self._thread and self._thread.is_alive():
                 raise BusyError("a retrain is running")
-            self._check_cool(alert.stream)
+            rest_s = self._rest_s(alert.stream)
+            if rest_s > 0:
+                raise BusyError(f"the last retrain of {alert.stream} has just ended: another one may begin in {rest_s:.0f} s")
             until_time = self._until(alert.stream)
+            if before and before.state == KEPT and until_time <= before.until_time:
+                return before
             started_at = events.now()
             log = self.folder / f"retrain-{alert.stream}-{started_at.replace(':', '').replace('.', '')}.log"
             one = Retrain(alert.key, alert.name, alert.stream, started_at, until_time, RUNNING, log=str(log))
@@ -115,11 +122,10 @@ class Retrains:
             self._thread.join()
         self._lock.close()
 
-    def _check_cool(self, stream: str) -> None:
+    def _rest_s(self, stream: str) -> float:
+        """What is left of the cool-down, in seconds."""
         ended = [events.parse_time(one.ended_at) for one in self._known.values() if one.stream == stream and one.ended_at and one.state != CUT_OFF]
-        rest_s = self._cool_down_s - (datetime.now(UTC) - max(ended)).total_seconds() if ended else 0
-        if rest_s > 0:
-            raise BusyError(f"the last retrain of {stream} has just ended: another one may begin in {rest_s:.0f} s")
+        return self._cool_down_s - (datetime.now(UTC) - max(ended)).total_seconds() if ended else 0.0
 
     def _run(self, one: Retrain) -> None:
         LOG.info("retrain of %s for %s, rows before %s: started, log %s", one.stream, one.alert, one.until_time, one.log)
@@ -156,6 +162,7 @@ class Retrains:
             self._note(replace(one, state=CUT_OFF, message="the hook died before it ended", ended_at=events.now()))
 
     def _note(self, one: Retrain) -> None:
+        self._known.pop(one.key, None)  # the newest stand at the end
         self._known[one.key] = one
         for key in list(self._known)[:-KNOWN]:
             del self._known[key]

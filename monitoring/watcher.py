@@ -167,7 +167,7 @@ class Watcher:
                 kpi=version.kpi() if version else Figure(math.nan, math.nan, math.nan, 0),
                 baselines=version.baselines() if version else {},
                 blocks=version.blocks if version else 0,
-                newest_labelled=version.scores[-1].last_time if version and version.scores else "",
+                newest_labelled=intake.newest_labelled,
                 coverage=labelled / len(intake.rows) if intake.rows else math.nan,
                 estimate=self._estimate,
                 forecast=self._forecast if version and self._forecast_of[0] == version.version else None,

@@ -130,10 +130,10 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         wait(lambda: told.exists() or one.process.poll() is not None, "the parts")
         assert one.process.poll() is None, (one.folder / "local.log").read_text()
         one.addresses = json.loads(told.read_text())
-        while one.row < FLIP:
+        while one.row < FLIP - 3 * SIZE:
             one.block()
         requests.post(f"{one.addresses['prediction_service']}/predict", json={"stream": "small", "features": {"x1": 7, "x2": 0}}, timeout=10)
-        judged = (FLIP - int(ROWS * 0.7)) // SIZE
+        judged = (one.row - int(ROWS * 0.7)) // SIZE
         wait(lambda: one.known()["blocks"] >= judged, "the blocks to be judged")
         yield one
     finally:
@@ -142,7 +142,12 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 
 def test_healthy_traffic_raises_no_alert(system: System) -> None:
-    time.sleep(3 * SCRAPE_S)
+    # A rate needs growth between two scrapes: what came before the first one is no traffic to Prometheus.
+    for _ in range(3):
+        time.sleep(2 * SCRAPE_S)
+        system.block()
+        requests.post(f"{system.addresses['prediction_service']}/predict", json={"stream": "small", "features": {"x1": 7, "x2": 0}}, timeout=10)
+    time.sleep(2 * SCRAPE_S)
     assert system.firing() is None
     assert system.get("retrain_hook", "/retrains") == {"retrains": []}
     assert not system.known()["kinds"]["performance"]
@@ -159,6 +164,16 @@ def test_every_panel_shows_data(system: System, dashboard: str, panel: Any) -> N
         )
 
 
+def promoted(system: System) -> dict[str, Any] | None:
+    """The newest retrain, if it has promoted; else another block is sent while none runs."""
+    newest = system.get("retrain_hook", "/retrains")["retrains"][:1]
+    if newest and newest[0]["state"] == "promoted":
+        return newest[0]
+    if newest and newest[0]["state"] == "kept" and system.row + 3 * SIZE < ROWS:
+        system.block()
+    return None
+
+
 def test_drift_raises_the_alert_and_the_alert_serves_a_new_version(system: System) -> None:
     client = TorchServeClient.from_url(system.addresses["torchserve"])
     before = client.default_version(name="small_model")
@@ -170,20 +185,20 @@ def test_drift_raises_the_alert_and_the_alert_serves_a_new_version(system: Syste
     waited_s = datetime.fromisoformat(alert["activeAt"][:26] + "+00:00").timestamp() - labelled
     print(f"alert {waited_s:.2f} s after the labels, {waited_s / SCRAPE_S:.1f} scrape intervals")
     assert waited_s <= 2 * SCRAPE_S
-    (retrain,) = wait(lambda: [one for one in system.get("retrain_hook", "/retrains")["retrains"] if one["state"] != "running"], "the retrain")
-    assert retrain["state"] == "promoted", retrain
+    # The first challengers have hardly seen the new regime and may be kept out: while the alert fires and labels come, it goes on by itself.
+    retrain = wait(lambda: promoted(system), "a retrain that promotes")
     assert client.default_version(name="small_model") == retrain["version"] != before
     assert retrain["until_time"] == system.known()["newest_labelled_time"] or system.known()["version"] == retrain["version"]
 
 
 def test_the_new_version_answers_knows_better_and_ends_the_alert(system: System) -> None:
-    (retrain,) = system.get("retrain_hook", "/retrains")["retrains"]
+    retrain = promoted(system)
     wait(lambda: {answer["version"] for answer in system.block()[0]} == {retrain["version"]}, "the new version's answers")
     answers, _ = system.block()
     labels = streams.load(system.folder / "t.csv", time_column="time").labels[system.row - SIZE : system.row]
     assert sum(answer["prediction"] == label for answer, label in zip(answers, labels, strict=True)) >= 0.8 * SIZE
     wait(lambda: not system.firing(), "the alert's end")
-    assert len(system.get("retrain_hook", "/retrains")["retrains"]) == 1
+    assert promoted(system) == retrain
     assert system.known()["champion"] == system.known()["version"] == retrain["version"]
 
 

@@ -111,7 +111,7 @@ def test_the_local_prometheus_scrapes_this_machine_only(tmp_path: Path, alertman
 
 
 def test_the_local_alertmanager_calls_the_local_hook() -> None:
-    urls = [hook["url"] for receiver in alertmanager_config("http://127.0.0.1:9")["receivers"] for hook in receiver.get("webhook_configs", [])]
+    urls = [hook["url"] for receiver in alertmanager_config("http://127.0.0.1:9", repeat_s=5)["receivers"] for hook in receiver.get("webhook_configs", [])]
     assert urls == ["http://127.0.0.1:9/alerts"]
 
 
