@@ -85,8 +85,8 @@ def _blocks(folder: Path) -> list[dict[str, Any]]:
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
-    experiment = client.get_experiment_by_name("taxi").experiment_id
-    (run,) = client.search_runs([experiment], "tags.`driftloop.role` = 'deployment'", max_results=1)
+    experiments = [found.experiment_id for found in client.search_experiments()]
+    (run,) = client.search_runs(experiments, "tags.`driftloop.role` = 'deployment'", max_results=1)
     here = Path.cwd()
     os.chdir(folder)  # the store names its artifacts relative to where it was made
     try:
