@@ -12,13 +12,13 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
 from driftloop import settings
 from driftloop.errors import EXIT_INTERRUPTED, EXIT_TERMINATED, DriftloopError, SettingsError
+from driftloop.flagtypes import amount, moment
 
 AUTO = "auto"
 # Those of drift.rules that need no further setting; `every` and `random` are policies of the back-test.
@@ -72,27 +72,6 @@ def share(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number in 0..1")
     return value
-
-
-def amount(text: str) -> float:
-    """A flag's type: a finite number of at least 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a finite number of at least 0")
-    return value
-
-
-def moment(text: str) -> str:
-    """A flag's type: a time such as 2020-01-01, or nothing."""
-    if text:
-        try:
-            datetime.fromisoformat(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a time: write it as 2020-01-01 or 2020-01-01T12:30") from None
-    return text
 
 
 def rate(text: str) -> float:

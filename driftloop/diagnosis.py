@@ -151,8 +151,9 @@ class Diagnosis:
         looked_into = [(service, service.kind) for service in (*self.past, self.now) if service.kind]
         if looked_into:
             told_apart = [found for found in looked_into if found[1].drift]
-            service, kind = (told_apart or looked_into)[-1]
-            told.append(f"Kind of the drift that was first found in block {service.alarm}: {kind.message}{self._bias(service.alarm, scores)}")
+            # A regression has few versions and each drift its own lean, so all are told.
+            for service, kind in (told_apart or looked_into)[-1 if self.task is CLASSIFICATION else 0 :]:
+                told.append(f"Kind of the drift that was first found in block {service.alarm}: {kind.message}{self._bias(service.alarm, scores)}")
         ahead = self.forecast()
         told.append(f"Forecast: {ahead.message}{_dates(ahead, scores)}")
         if self.newest:
