@@ -10,7 +10,6 @@ The resident memory (RSS) of the monitor's processes is read after each 100,000 
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import re
 import socket
@@ -27,15 +26,15 @@ import numpy as np
 import psutil
 import requests
 
+from benchmarks import script
 from driftloop import cli, reference, settings, streams
-from driftloop.errors import DriftloopError, ServingError
+from driftloop.errors import ServingError
 from driftloop.processes import Server
 from driftloop.reference import About, Reference
 from driftloop.streams import Stream
 from monitoring import config, events
 
-PAGE = Path(__file__).with_suffix(".md")
-ROOT = PAGE.parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 STEP = 100_000  # events between two looks at the memory
 BATCH = 1000  # records a request
 DAY = 48  # rows after which the label comes
@@ -59,26 +58,14 @@ class Look:
 
 def build_parser() -> cli.Parser:
     """The flags of the benchmark."""
-    parser = cli.Parser(prog="benchmarks.monitor", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script.parser(__file__, __doc__)
     parser.add_argument("--events", type=cli.whole(STEP), default=1_000_000, help="events to send (default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=PAGE, help="Markdown file to write")
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark; 0 when every event was counted once."""
-    settings.quiet_environment()
-    try:
-        args = build_parser().parse_args(argv)
-        looks = measure(args.events)
-    except DriftloopError as exc:
-        print(f"benchmarks.monitor: error: {exc}", file=sys.stderr)
-        return exc.exit_code
-    command = " ".join(["python -m benchmarks.monitor", *(sys.argv[1:] if argv is None else argv)])
-    text = page(looks, command=command)
-    args.out.write_text(text, encoding="utf-8")
-    print(text)
-    return 0
+    return script.run(build_parser(), lambda args, given: page(measure(args.events), command=given), argv)
 
 
 def measure(events_wanted: int) -> list[Look]:

@@ -23,15 +23,15 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks import script
 from driftloop import cli, processes
-from driftloop.errors import DataError, DriftloopError
+from driftloop.errors import DataError
 from monitoring import cursors, events
 from monitoring.embedded import Embedded
 from monitoring.mongo import Database
 from monitoring.prediction_log import PredictionLog
 from monitoring.spool import Spool
 
-PAGE = Path(__file__).with_suffix(".md")
 ROOT = Path(__file__).resolve().parent.parent
 START = datetime(2020, 1, 1, tzinfo=UTC)
 FEATURES = ("period", "nswprice", "nswdemand", "vicprice", "vicdemand", "transfer")
@@ -52,25 +52,16 @@ class Result:
 
 def build_parser() -> cli.Parser:
     """The flags of the benchmark."""
-    parser = cli.Parser(prog="benchmarks.prediction_log", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script.parser(__file__, __doc__)
     parser.add_argument("--events", type=cli.whole(1000), default=50_000, help="events put into the spool (default: %(default)s)")
     parser.add_argument("--shipped", type=cli.whole(1000), default=20_000, help="events shipped to the embedded server (default: %(default)s)")
     parser.add_argument("--memory_events", type=cli.whole(1000), default=1_000_000, help="events over which memory is measured (default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=PAGE, help="Markdown file to write")
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark; 0 when every event arrived once."""
-    try:
-        args = build_parser().parse_args(argv)
-        text = measure(args, command=" ".join(["python -m benchmarks.prediction_log", *(sys.argv[1:] if argv is None else argv)]))
-    except DriftloopError as exc:
-        print(f"benchmarks.prediction_log: error: {exc}", file=sys.stderr)
-        return exc.exit_code
-    args.out.write_text(text, encoding="utf-8")
-    print(text)
-    return 0
+    return script.run(build_parser(), lambda args, given: measure(args, command=given), argv)
 
 
 def measure(args: argparse.Namespace, *, command: str) -> str:

@@ -24,8 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks import script
 from driftloop import cli, settings
-from driftloop.errors import DriftloopError, ServingError
+from driftloop.errors import ServingError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from driftloop.torchserve import TorchServe
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = Path(__file__).with_suffix(".md")
 TARGET_MS = 1.0
 BLOCK = 50  # requests to one service, before the other's turn
 START_S = 120.0
@@ -66,27 +66,20 @@ class Timing:
 
 def build_parser() -> cli.Parser:
     """The flags of the benchmark."""
-    parser = cli.Parser(prog="benchmarks.prediction_service", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script.parser(__file__, __doc__)
     parser.add_argument("--requests", type=cli.whole(2 * BLOCK), default=3000, help="requests to each service (default: %(default)s)")
     parser.add_argument("--rate", type=cli.whole(1, 1000), default=60, help="requests a second (default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=PAGE, help="Markdown file to write")
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark; 0 when every answer was the model's and every record arrived."""
-    settings.quiet_environment()
-    try:
-        args = build_parser().parse_args(argv)
-        timings = measure(requests=args.requests, rate=args.rate)
-    except DriftloopError as exc:
-        print(f"benchmarks.prediction_service: error: {exc}", file=sys.stderr)
-        return exc.exit_code
-    command = " ".join(["python -m benchmarks.prediction_service", *(sys.argv[1:] if argv is None else argv)])
-    text = page(timings, command=command, rate=args.rate)
-    args.out.write_text(text, encoding="utf-8")
-    print(text)
-    return 0
+    return script.run(build_parser(), measured, argv)
+
+
+def measured(args: argparse.Namespace, given: str) -> str:
+    """The page of both services."""
+    return page(measure(requests=args.requests, rate=args.rate), command=given, rate=args.rate)
 
 
 def measure(*, requests: int, rate: int) -> list[Timing]:

@@ -21,18 +21,17 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks import script
 from driftloop import cli, wording
-from driftloop.errors import DriftloopError
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "benchmarks" / "taxi.md"
 APRIL, NOVEMBER = "2020-04", "2020-11"
 WATCHES = 400  # of each kind of errors
 
 
 def build_parser() -> cli.Parser:
     """The flags of the tool."""
-    parser = cli.Parser(prog="benchmarks.taxi", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script.parser(__file__, __doc__)
     parser.add_argument("--folder", type=Path, help="folder for the store, the report and the results; default: a temporary one")
     parser.add_argument("--reuse", action="store_true", help="do not run what has a result in --folder already")
     return parser
@@ -40,23 +39,16 @@ def build_parser() -> cli.Parser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run, then write the page; 0, or the exit code of a lifecycle that failed."""
-    try:
-        args = build_parser().parse_args(argv)
-        with contextlib.nullcontext(args.folder) if args.folder else tempfile.TemporaryDirectory(prefix="driftloop-taxi-") as folder:
-            found = measured(Path(folder).resolve(), reuse=args.reuse)
-    except DriftloopError as exc:
-        print(f"benchmarks.taxi: error: {exc}", file=sys.stderr)
-        return exc.exit_code
-    except subprocess.CalledProcessError as exc:
-        print(f"benchmarks.taxi: error: {' '.join(map(str, exc.cmd))} ended with exit code {exc.returncode}", file=sys.stderr)
-        return exc.returncode
-    text = page(found)
-    PAGE.write_text(text, encoding="utf-8")
-    print(text)
-    return 0
+    return script.run(build_parser(), measured, argv)
 
 
-def measured(folder: Path, *, reuse: bool) -> dict[str, Any]:
+def measured(args: argparse.Namespace, given: str) -> str:
+    """The page of the year."""
+    with contextlib.nullcontext(args.folder) if args.folder else tempfile.TemporaryDirectory(prefix="driftloop-taxi-") as folder:
+        return page(found_in(Path(folder).resolve(), reuse=args.reuse))
+
+
+def found_in(folder: Path, *, reuse: bool) -> dict[str, Any]:
     """The lifecycle's result, its blocks, the rivals that were never refitted, 2019 by a model of 2018, and the false alarms.
 
     Raises:
