@@ -8,7 +8,9 @@
     ├── ServingError          6   TorchServe did not start, load or answer
     │   └── JavaMissingError  7   TorchServe needs Java and there is none
     ├── TrainingError         8   a fit ended without a usable model
-    └── ArchiveError          9   the .mar could not be built or is not sound
+    ├── ArchiveError          9   the .mar could not be built or is not sound
+    ├── SpoolError           11   the spool of records cannot be written or read
+    └── LogError             12   the prediction log's MongoDB cannot be used
 
 Exit code 10 is no error: drift was found and `--fail_on_drift` was given.
 130 and 143 are what a shell expects after Ctrl-C and SIGTERM.
@@ -75,3 +77,15 @@ class ArchiveError(DriftloopError):
     """A model archive could not be built, or is not sound."""
 
     exit_code = 9
+
+
+class SpoolError(DriftloopError):
+    """The spool's folder cannot be written or read: a full disk, no permission."""
+
+    exit_code = 11
+
+
+class LogError(DriftloopError):
+    """The prediction log in MongoDB cannot be used."""
+
+    exit_code = 12

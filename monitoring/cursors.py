@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from driftloop.errors import SpoolError
 from monitoring import segments
-from monitoring.segments import SpoolError
 
 BATCH_RECORDS = 1000
 BATCH_BYTES = segments.LONGEST_LINE

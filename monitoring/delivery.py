@@ -13,9 +13,9 @@ from typing import Any, Protocol
 
 import requests
 
-from driftloop.errors import DriftloopError, SettingsError
+from driftloop.errors import DriftloopError, LogError, SettingsError
 from monitoring.events import Record
-from monitoring.mongo import LogError, LogSlowError
+from monitoring.mongo import LogSlowError
 from monitoring.prediction_log import PredictionLog
 
 MONITOR_RECORDS = 1000  # in one request

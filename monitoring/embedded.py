@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from driftloop import cli, processes
-from driftloop.errors import DataError, SettingsError
-from monitoring.mongo import Database, LogError
+from driftloop.errors import DataError, LogError, SettingsError
+from monitoring.mongo import Database
 from monitoring.segments import replace_file
 
 PROGRAM = "secantusd-py"

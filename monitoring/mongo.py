@@ -17,7 +17,7 @@ from pymongo import MongoClient, UpdateOne
 from pymongo.errors import BulkWriteError, ConfigurationError, DocumentTooLarge, OperationFailure, PyMongoError
 from pymongo.write_concern import WriteConcern
 
-from driftloop.errors import DriftloopError, SettingsError
+from driftloop.errors import LogError, SettingsError
 
 SELECT_S = 1.5  # how long to look for the server before it counts as away
 ANSWER_S = 20.0  # how long it may take to answer
@@ -32,10 +32,6 @@ _DUPLICATE = 11000
 _FAULTS = {2, 9, 14, 22, 52, 53, 56, 57, 121, 10334}
 # And those that come with single documents and pass: WriteConflict, disk space, interruptions, a primary that stepped down.
 _PASSING = {50, 91, 112, 189, 262, 10107, 11600, 11602, 13435, 13436, 14031}
-
-
-class LogError(DriftloopError):
-    """The prediction log cannot be used."""
 
 
 class LogAwayError(LogError):

@@ -25,7 +25,6 @@ from typing import Any
 
 import requests
 from flask import Flask, Response, jsonify, request
-from gunicorn.app.base import BaseApplication
 from werkzeug.exceptions import HTTPException
 
 from driftloop import cli
@@ -34,6 +33,7 @@ from monitoring import config, events
 from monitoring.alerts import MAX_BYTES, read_webhook
 from monitoring.config import StreamConfig
 from monitoring.retrains import BusyError, Retrains
+from monitoring.web import CLOSE, Application
 
 ROOT = Path(__file__).resolve().parent.parent
 RETRY_AFTER_S = 10
@@ -44,7 +44,7 @@ def build_app(retrains: Retrains, streams: Sequence[str]) -> Flask:
     """The routes; `streams` are those that a retrain can be asked for."""
     app = Flask("retrain_hook", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES
-    app.extensions["retrains"] = retrains
+    app.extensions[CLOSE] = retrains.close
 
     @app.post("/alerts")
     def alerts() -> tuple[Response, int]:
@@ -156,42 +156,9 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
         return Retrains(Path(args.state), command=command, until=until, cool_down_s=args.cool_down_s)
 
     make().close()  # what cannot start is told here, in one line, and not by a worker
-    Application(lambda: build_app(make(), list(commands)), bind=f"{args.host}:{args.port}").run()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    Application(lambda: build_app(make(), list(commands)), host=args.host, port=args.port, threads=4).run()
     return {}, 0
-
-
-class Application(BaseApplication):
-    """gunicorn, configured here alone; the app is made in its one worker."""
-
-    def __init__(self, make: Callable[[], Flask], *, bind: str) -> None:
-        self.make, self.bind = make, bind
-        super().__init__()
-
-    def load_config(self) -> None:
-        """What gunicorn is told."""
-        for name, value in {
-            "bind": self.bind,
-            "workers": 1,
-            "worker_class": "gthread",
-            "threads": 4,
-            "graceful_timeout": 30,  # for the retrain that runs, to end tidily
-            "loglevel": "warning",
-            "control_socket_disable": True,
-            "worker_exit": close,
-        }.items():
-            self.cfg.set(name, value)
-
-    def load(self) -> Flask:
-        """The app."""
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-        return self.make()
-
-
-def close(_: Any, worker: Any) -> None:
-    """End what a worker that ends has started."""
-    app = getattr(worker, "wsgi", None)
-    if app is not None:
-        app.extensions["retrains"].close()
 
 
 def main(argv: list[str] | None = None) -> int:

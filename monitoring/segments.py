@@ -18,15 +18,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from driftloop.errors import DataError, DriftloopError
+from driftloop.errors import DataError, SpoolError
 
 SUFFIX = ".jsonl"
 LONGEST_LINE = 1 << 20  # bytes; a record is a row, not a document
 _PREFIX = 8 + 1 + 13 + 1
-
-
-class SpoolError(DriftloopError):
-    """The spool's folder cannot be written or read: a full disk, no permission."""
 
 
 def encode(record: Mapping[str, Any], *, milliseconds: int) -> bytes:

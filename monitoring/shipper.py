@@ -28,11 +28,10 @@ from pathlib import Path
 from typing import Any
 
 from driftloop import cli
-from driftloop.errors import DataError, DriftloopError, SettingsError
+from driftloop.errors import DataError, DriftloopError, SettingsError, SpoolError
 from monitoring import cursors, events, segments
 from monitoring.delivery import AwayError, Delivery, ToMongo, ToMonitor
 from monitoring.prediction_log import FOLDER, open_log
-from monitoring.segments import SpoolError
 
 POLL_S = 0.1  # how often an empty spool is looked at
 TEND_S = 1.0

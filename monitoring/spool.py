@@ -20,9 +20,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from driftloop.errors import SpoolError
 from monitoring import segments
 from monitoring.cursors import Backlog
-from monitoring.segments import SpoolError
 
 SEGMENT_BYTES = 16 << 20
 SYNC_S = 0.2

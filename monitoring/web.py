@@ -55,7 +55,7 @@ class Application(BaseApplication):
             "worker_class": f"{__name__}.JsonWorker",
             "threads": self._threads,
             "timeout": 120,
-            "graceful_timeout": 10,
+            "graceful_timeout": 30,  # for a retrain that runs, to end tidily
             "keepalive": 30,
             "loglevel": "warning",
             "control_socket_disable": True,

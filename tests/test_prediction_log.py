@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from mongo_fixtures import START, Mongo, label, needs_mongodb, prediction, rejected, wait_for
 
-from driftloop.errors import SettingsError
+from driftloop.errors import LogError, SettingsError
 from monitoring import embedded, prediction_log
-from monitoring.mongo import Database, LogAwayError, LogError, LogSlowError
+from monitoring.mongo import Database, LogAwayError, LogSlowError
 from monitoring.prediction_log import PENDING, PREDICTIONS, REJECTED, PredictionLog, open_log
 
 pytestmark = needs_mongodb

@@ -16,10 +16,9 @@ from pathlib import Path
 import pytest
 
 from driftloop import processes
-from driftloop.errors import DataError
+from driftloop.errors import DataError, SpoolError
 from monitoring import cursors, segments
 from monitoring.cursors import Reader, sweep
-from monitoring.segments import SpoolError
 from monitoring.spool import Spool
 
 ROOT = Path(__file__).resolve().parent.parent
