@@ -23,6 +23,7 @@ from driftloop.errors import DataError, SpoolError
 SUFFIX = ".jsonl"
 LONGEST_LINE = 1 << 20  # bytes; a record is a row, not a document
 _PREFIX = 8 + 1 + 13 + 1
+_JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":"))  # made once: json.dumps with these settings makes one a call
 
 
 def encode(record: Mapping[str, Any], *, milliseconds: int) -> bytes:
@@ -35,7 +36,7 @@ def encode(record: Mapping[str, Any], *, milliseconds: int) -> bytes:
     b'4215aeb0 1585726200000 {"id":"a"}\\n'
     """
     try:
-        text = json.dumps(record, allow_nan=False, separators=(",", ":"))
+        text = _JSON.encode(record)
     except (TypeError, ValueError, RecursionError) as exc:
         raise DataError(f"a record for the spool is not JSON: {exc}") from exc
     rest = f"{milliseconds:013d} {text}".encode("ascii")
