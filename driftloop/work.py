@@ -36,8 +36,14 @@ def open_work(args: argparse.Namespace, learner: Learner) -> Work:
     What the learner knows of its data (unit, implausible values) goes into the stream.
 
     Raises:
+        SettingsError: the learner is for another task.
         DataError, TrackingError: as `streams.load` and `tracking.open_store`.
     """
+    asked = getattr(args, "task", learner.task)  # backtest.py has no such flag
+    if asked != learner.task:
+        raise SettingsError(
+            f"--task {asked}: {learner.model.__name__} is a model for {learner.task}; give a learner of your own (examples/nyc_taxi/learner.py)"
+        )
     names = [name.strip() for name in args.features.split(",") if name.strip()]
     stream = streams.load(
         args.data_path or None,
@@ -45,14 +51,10 @@ def open_work(args: argparse.Namespace, learner: Learner) -> Work:
         time_column=args.time_column or None,
         features=names or None,
         bad_rows=args.bad_rows,
-        task_name=args.task,
+        task_name=learner.task,
         unit=learner.unit,
         check=learner.check,
     )
-    if learner.task != args.task:
-        raise SettingsError(
-            f"--task {args.task}: {learner.model.__name__} is a model for {learner.task}; give a learner of your own (examples/nyc_taxi/learner.py)"
-        )
     for line, reason in stream.set_aside[:5]:
         print(f"set aside line {line}: {reason}", file=sys.stderr)
     if stream.set_aside:

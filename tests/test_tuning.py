@@ -59,7 +59,7 @@ def test_the_smallest_mean_error_of_a_regression_wins() -> None:
     errors = np.random.default_rng(2).exponential(1.0, ROWS)
     study = tuning.search(
         lambda _, params: errors * (0.3 if params["history"] >= 48 else 1.0),
-        space={"history": {"choices": [0, 12, 24, 48]}},
+        space={"history": {"choices": [0, 48]}, "lr": {"range": [0.005, 0.2], "log": True}},
         start=DEFAULT_PARAMS,
         total_trials=6,
         seed=7,
