@@ -41,7 +41,15 @@ RUNS = {
 }
 ARF_MODELS = 10
 # When the continuous learner is updated: after every n-th batch, if its accuracy is under a threshold (1.1: always).
-LAZY = ((1, 1.1), (2, 1.1), (3, 1.1), *((1, threshold) for threshold in (0.84, 0.82, 0.81, 0.8, 0.79, 0.78, 0.77, 0.76, 0.75, 0.74, 0.7)))
+LAZY = (
+    (1, 1.1),
+    (2, 1.1),
+    (2, 0.86),
+    (2, 0.84),
+    (2, 0.82),
+    (3, 1.1),
+    *((1, threshold) for threshold in (0.84, 0.82, 0.81, 0.8, 0.79, 0.78, 0.77, 0.76, 0.75, 0.74, 0.7)),
+)
 
 
 def build_parser() -> cli.Parser:
