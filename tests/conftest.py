@@ -1,7 +1,9 @@
 """Fixtures that several test files share, and the rule that CI skips nothing for want of a program."""
 
 import os
+from collections.abc import Callable
 
+import psutil
 import pytest
 
 from driftloop.settings import quiet_environment
@@ -13,6 +15,14 @@ from script_fixtures import drifting_csv, workshop  # noqa: E402
 from serving_fixtures import model_store, torchserve  # noqa: E402
 
 __all__ = ["drifting_csv", "log", "model_store", "mongo", "torchserve", "workshop"]
+
+
+@pytest.fixture
+def left_over() -> Callable[[], list[psutil.Process]]:
+    """Our child processes that have come since the test began; the session's own servers go on beside it."""
+    before = set(psutil.Process().children(recursive=True))
+    return lambda: [one for one in psutil.Process().children(recursive=True) if one not in before]
+
 
 MISSING = "is not installed"  # in the reason of every test that is skipped because a program is absent
 NONE_MISSING = bool(os.environ.get("DRIFTLOOP_NONE_MISSING"))  # set by .ci/run where it has installed them all

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def serving(port: int, path: Path) -> Part:
     return Part("server", (sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(path)), f"http://127.0.0.1:{port}/")
 
 
-def test_parts_are_waited_for_and_ended_together(tmp_path: Path) -> None:
+def test_parts_are_waited_for_and_ended_together(tmp_path: Path, left_over: Callable[[], list[psutil.Process]]) -> None:
     with Running(tmp_path, env={"WORD": "told"}) as running:
         server = serving(Ports.free().inference, tmp_path)
         speaker = part("speaker", "import os, time; print(os.environ['WORD'], flush=True); time.sleep(60)")
@@ -40,18 +41,18 @@ def test_parts_are_waited_for_and_ended_together(tmp_path: Path) -> None:
         running.wait(server, timeout_s=30)
         assert not running.check(may_end="speaker")
         assert all(psutil.pid_exists(pid) for pid in running.pids().values())
-    assert not psutil.Process().children(recursive=True)
+    assert left_over() == []
     assert (tmp_path / "speaker.log").read_text() == "told\n"
 
 
 @pytest.mark.parametrize(("code", "said"), [("print('no room'); raise SystemExit(3)", "exit code 3: no room"), ("raise SystemExit(3)", "it said nothing")])
-def test_a_part_that_dies_is_told_in_one_line_and_the_others_end(tmp_path: Path, code: str, said: str) -> None:
+def test_a_part_that_dies_is_told_in_one_line_and_the_others_end(tmp_path: Path, code: str, said: str, left_over: Callable[[], list[psutil.Process]]) -> None:
     with pytest.raises(ServingError, match=f"dying ended by itself .*{said}"), Running(tmp_path, env={}) as running:
         running.start(part("other", "import time; time.sleep(60)"))
         dying = part("dying", code, f"http://127.0.0.1:{Ports.free().inference}/")
         running.start(dying)
         running.wait(dying, timeout_s=30)
-    assert not psutil.Process().children(recursive=True)
+    assert left_over() == []
 
 
 def test_a_part_that_never_answers_is_told(tmp_path: Path) -> None:
