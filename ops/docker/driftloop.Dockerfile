@@ -13,7 +13,7 @@ ENV JAVA_HOME=/opt/java PATH=/opt/java/bin:$PATH
 COPY . .
 
 # Volumes that are mounted here take over the owner.
-RUN useradd --uid 10001 --no-create-home driftloop && mkdir -p /work /spool /mlflow && chown driftloop /work /spool /mlflow
+RUN useradd --uid 10001 --no-create-home driftloop && mkdir -p /srv/driftloop /spool /mlflow && chown driftloop /srv/driftloop /spool /mlflow
 ENV HOME=/tmp
 USER 10001
-WORKDIR /work
+WORKDIR /srv/driftloop
