@@ -66,14 +66,7 @@ class Ports:
     @classmethod
     def free(cls) -> Ports:
         """Five ports that nobody listens on now; another program may still take one before we do."""
-        sockets = [socket.socket() for _ in range(5)]
-        try:
-            for one in sockets:
-                one.bind((HOST, 0))
-            return cls(*(one.getsockname()[1] for one in sockets))
-        finally:
-            for one in sockets:
-                one.close()
+        return cls(*processes.free_ports(5))
 
     def check(self) -> None:
         """Refuse ports that another program listens on.

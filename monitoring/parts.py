@@ -14,6 +14,7 @@ from typing import Any
 import requests
 import yaml
 
+from driftloop import processes
 from driftloop.errors import ServingError, SettingsError
 from driftloop.processes import Server
 from driftloop.torchserve import Ports
@@ -40,14 +41,7 @@ class LocalPorts:
     @classmethod
     def free(cls) -> LocalPorts:
         """Ports that nobody listens on now."""
-        sockets = [socket.socket() for _ in fields(cls)]
-        try:
-            for one in sockets:
-                one.bind((HOST, 0))
-            return cls(*(one.getsockname()[1] for one in sockets))
-        finally:
-            for one in sockets:
-                one.close()
+        return cls(*processes.free_ports(len(fields(cls))))
 
     def check(self, names: Sequence[str]) -> None:
         """Refuse ports that another program listens on.

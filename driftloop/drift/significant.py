@@ -30,7 +30,7 @@ from driftloop import kpi
 from driftloop.drift.checks import wrong_rows
 from driftloop.drift.rule import Rule
 from driftloop.drift.variance import Dependence, DependenceEstimate
-from driftloop.drift.verdict import Verdict
+from driftloop.drift.verdict import Verdict, told_evidence
 from driftloop.errors import SettingsError
 
 HALF: Final = 150  # blocks over which half of the stake is spent
@@ -149,11 +149,8 @@ class Significant(Rule):
         rows = len(wrong)
         right = rows - int(np.count_nonzero(wrong))
         lower, upper = kpi.wilson_interval(right, rows)
-        evidence = f"{capital:.3g} : 1" if capital >= 1 else f"1 : {min(1 / max(capital, 1e-9), 1e9):.3g}"
-        message = (
-            f"accuracy {right / rows:.3f} on {rows} rows; the evidence against 'right at least {self._threshold:.4g} of the time' is {evidence}, "
-            f"{'past' if drift else 'not past'} {limit:.4g} : 1, which a model that is good enough reaches in at most {100 * self._alpha:.3g} % of watches"
-        )
+        evidence = told_evidence(capital, limit, alpha=self._alpha, against=f"right at least {self._threshold:.4g} of the time")
+        message = f"accuracy {right / rows:.3f} on {rows} rows; {evidence}"
         if known.inflation > 1.5:
             message += f"; errors come together, so that {known.inflation:.1f} rows count as one"
         return Verdict(

@@ -29,7 +29,7 @@ from driftloop import kpi
 from driftloop.drift.checks import loss_rows
 from driftloop.drift.rule import Rule
 from driftloop.drift.significant import HALF, MOST
-from driftloop.drift.verdict import Verdict
+from driftloop.drift.verdict import Verdict, told_evidence
 from driftloop.errors import SettingsError
 
 BETS: Final = np.geomspace(0.02, 0.9, 8)  # of the largest bet that cannot lose more than it has
@@ -129,13 +129,9 @@ class SignificantLoss(Rule):
         capital, limit, rows = float(self._capitals.mean()), 1 / self._alpha, len(losses)
         drift = capital >= limit
         lower, upper = kpi.mean_interval(losses)
-        evidence = f"{capital:.3g} : 1" if capital >= 1 else f"1 : {min(1 / max(capital, 1e-9), 1e9):.3g}"
-        side = "at least" if self._under else "at most"
-        message = (
-            f"mean absolute error {losses.mean():.3f} on {rows} rows; the evidence against '{side} {self._threshold:.4g}' is {evidence}, "
-            f"{'past' if drift else 'not past'} {limit:.4g} : 1, which a model that is good enough reaches in at most {100 * self._alpha:.3g} % of watches; "
-            f"errors count up to {self.cap:.3g}"
-        )
+        against = f"{'at least' if self._under else 'at most'} {self._threshold:.4g}"
+        evidence = told_evidence(capital, limit, alpha=self._alpha, against=against)
+        message = f"mean absolute error {losses.mean():.3f} on {rows} rows; {evidence}; errors count up to {self.cap:.3g}"
         if rows_in_one_now > 1.5:
             message += f" and come together, so that {rows_in_one_now:.1f} rows count as one"
         return Verdict(
