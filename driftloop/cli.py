@@ -8,15 +8,12 @@ import json
 import logging
 import math
 import os
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn
 
-from driftloop import settings
+from driftloop import settings, stopping
 from driftloop.errors import EXIT_INTERRUPTED, EXIT_TERMINATED, DriftloopError, SettingsError
 from driftloop.flagtypes import amount, moment
 
@@ -207,7 +204,7 @@ def run(main: Callable[[argparse.Namespace], tuple[dict[str, Any], int]], made: 
     settings.quiet_environment()
     try:
         arguments = made.parse_args(argv)
-        with _terminable(), _stdout_for_json(arguments.json) as out:
+        with stopping.signals_unwind(), _stdout_for_json(arguments.json) as out:
             for name in ("mlflow", "alembic", "ax", "pytorch_lightning"):
                 logging.getLogger(name).setLevel(logging.ERROR)
             logging.getLogger("ax.storage.sqa_store.with_db_settings_base").disabled = True  # it speaks while it is imported
@@ -221,43 +218,9 @@ def run(main: Callable[[argparse.Namespace], tuple[dict[str, Any], int]], made: 
     except KeyboardInterrupt:
         print(f"{made.prog}: interrupted; runs are closed and servers ended", file=sys.stderr)
         return EXIT_INTERRUPTED
-    except _TerminatedError:
+    except stopping.Terminated:
         print(f"{made.prog}: terminated; runs are closed and servers ended", file=sys.stderr)
         return EXIT_TERMINATED
-
-
-class _TerminatedError(SystemExit):
-    """SIGTERM, unwound like Ctrl-C."""
-
-
-def _terminate(_: int, __: FrameType | None) -> NoReturn:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not cut the cleaning short
-    raise _TerminatedError(EXIT_TERMINATED)
-
-
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    handler, hook = signal.signal(signal.SIGTERM, _terminate), sys.unraisablehook
-    sys.unraisablehook = _send_again
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, handler)
-        sys.unraisablehook = hook
-
-
-def _send_again(swallowed: sys.UnraisableHookArgs) -> None:
-    """Python drops an exception raised inside a destructor or a weak reference's callback: a Ctrl-C there would be lost."""
-    if issubclass(swallowed.exc_type, KeyboardInterrupt):
-        number = signal.SIGINT
-    elif issubclass(swallowed.exc_type, _TerminatedError):
-        signal.signal(signal.SIGTERM, _terminate)
-        number = signal.SIGTERM
-    else:
-        sys.__unraisablehook__(swallowed)
-        return
-    # From a thread and a little later: what is raised in this hook would be dropped as well.
-    threading.Timer(0.05, os.kill, (os.getpid(), number)).start()
 
 
 @contextlib.contextmanager

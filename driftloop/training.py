@@ -134,11 +134,12 @@ def fit(
 
 
 def _fit(trainer: pl.Trainer, model: pl.LightningModule, data: pl.LightningDataModule) -> None:
+    handler = signal.getsignal(signal.SIGINT)
     try:
         trainer.fit(model, datamodule=data)
     except SystemExit as exc:
         # Lightning turns Ctrl-C into exit code 1 and, when the fit had just begun, leaves SIGINT ignored.
         if isinstance(exc.__context__, KeyboardInterrupt):
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGINT, handler)
             raise KeyboardInterrupt from exc
         raise

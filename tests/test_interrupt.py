@@ -33,7 +33,13 @@ class Script:
         self.temporary.mkdir(exist_ok=True)
         self.process = subprocess.Popen(
             [sys.executable, str(ROOT / f"{script}.py"), *flags, "--port", str(self.port), "--mlflow_experiment_name", EXPERIMENT],
-            env={**clean, "MLFLOW_TRACKING_URI": workshop.uri, "TMPDIR": str(self.temporary), "DRIFTLOOP_TEST": str(workshop.folder)},
+            env={
+                **clean,
+                "PYTHONFAULTHANDLER": "1",
+                "MLFLOW_TRACKING_URI": workshop.uri,
+                "TMPDIR": str(self.temporary),
+                "DRIFTLOOP_TEST": str(workshop.folder),
+            },
             cwd=workshop.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -58,8 +64,12 @@ class Script:
             time.sleep(0.05)
 
     def ended(self) -> int:
-        """Its exit code; all it said is in `lines` then."""
-        code = self.process.wait(timeout=60)
+        """Its exit code; all it said is in `lines` then, and where each of its threads stood if it did not end."""
+        try:
+            code = self.process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGABRT)  # the fault handler writes all stacks
+            code = self.process.wait(timeout=10)
         self._reader.join(timeout=10)
         return code
 
@@ -174,26 +184,47 @@ def test_a_signal_ends_runs_and_servers_with_one_line(
         assert_all_is_closed(one)
 
 
-SWALLOWER = """
-import os, signal, sys, time, weakref
-from driftloop import cli
+LOSES = """
+import os, signal, sys, threading, time, weakref
+from driftloop import cli, stopping
 
 class Thing: pass
 
-def work(args):
+def in_a_callback(number):
     thing = Thing()
-    kept = weakref.ref(thing, lambda _: os.kill(os.getpid(), int(sys.argv[1])))
+    kept = weakref.ref(thing, lambda _: os.kill(os.getpid(), number))
     del thing
+
+def caught(number):
+    try:
+        os.kill(os.getpid(), number)
+        time.sleep(1)
+    except BaseException:
+        pass
+
+def while_cleaning_waits(number):
+    lock = threading.Lock()
+    lock.acquire()
+    try:
+        os.kill(os.getpid(), number)
+        time.sleep(1)
+    finally:
+        lock.acquire()
+
+def work(args):
+    globals()[sys.argv[2]](int(sys.argv[1]))
     time.sleep(20)
     return {}, 0
 
+stopping.AGAIN_S = 0.5
 sys.exit(cli.run(work, cli.parser("work.py", ""), []))
 """
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_that_python_drops_in_a_callback_still_ends_the_script(number: int, code: int) -> None:
-    done = subprocess.run([sys.executable, "-c", SWALLOWER, str(int(number))], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+@pytest.mark.parametrize("how", ["in_a_callback", "caught", "while_cleaning_waits"])
+def test_a_signal_that_gets_lost_still_ends_the_script(number: int, code: int, how: str) -> None:
+    done = subprocess.run([sys.executable, "-c", LOSES, str(int(number)), how], cwd=ROOT, capture_output=True, text=True, timeout=15, check=False)
     assert done.returncode == code, done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith("work.py: ")
