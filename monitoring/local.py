@@ -152,7 +152,7 @@ def watchers(plan: Plan) -> Iterator[Part]:
         yield Part("alertmanager", (plan.alertmanager, *flags, listen), f"{ports.url('alertmanager')}/-/ready")
     if plan.prometheus:
         path = folder / "prometheus.yml"
-        jobs = {name: f"{HOST}:{getattr(ports, name)}" for name in ("prediction_service", "monitor", "prometheus")} | {
+        jobs = {name: f"{HOST}:{getattr(ports, name)}" for name in ("prediction_service", "monitor", "retrain_hook", "prometheus")} | {
             "torchserve": f"{HOST}:{plan.torchserve.metrics}"
         }
         alertmanager = f"{HOST}:{ports.alertmanager}" if plan.alertmanager else ""

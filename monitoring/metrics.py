@@ -1,4 +1,4 @@
-"""Every metric of the prediction service and of the monitor, declared in one place; the only module that uses prometheus_client.
+"""Every metric of the prediction service, of the monitor and of the retrain hook, declared in one place; the only module that uses prometheus_client.
 
 What is not known has no series: before the first labels there is no `driftloop_kpi`, without enough rows no p-value. So no
 metric is ever nan; a forecast of "not in sight" is +Inf. Labels are streams, features, versions and words of a fixed few, never
@@ -88,7 +88,11 @@ MONITOR: Final = (
     Metric("driftloop_last_record_timestamp_seconds", "gauge", "When the newest record of a kind came, seconds since 1970", ("stream", "kind")),
     Metric("driftloop_blocks_total", "counter", "Labelled blocks judged", ("stream",)),
 )
-METRICS: Final = {metric.name: metric for metric in (*SERVICE, *MONITOR)}
+HOOK: Final = (
+    Metric("driftloop_retrains", "gauge", "Retrains that the hook remembers, by what came of them", ("stream", "state")),
+    Metric("driftloop_last_retrain", "gauge", "1 for what came of the newest retrain: running, promoted, kept, failed or cut_off", ("stream", "state")),
+)
+METRICS: Final = {metric.name: metric for metric in (*SERVICE, *MONITOR, *HOOK)}
 
 
 class ServiceMetrics:
@@ -126,7 +130,19 @@ class MonitorMetrics:
         self.records = _counter("driftloop_monitor_records_total", self.registry)
         self.latency_seconds = _histogram("driftloop_latency_seconds", self.registry)
         self.blocks = _counter("driftloop_blocks_total", self.registry)
-        self.registry.register(_Gauges(read))
+        self.registry.register(_Gauges(MONITOR, read))
+
+    def text(self) -> bytes:
+        """What `/metrics` answers, of type `CONTENT_TYPE`."""
+        return generate_latest(self.registry)
+
+
+class HookMetrics:
+    """The retrain hook's metrics; `read` gives all gauges' values, as they are now."""
+
+    def __init__(self, read: Callable[[], Iterable[Sample]]) -> None:
+        self.registry = _registry()
+        self.registry.register(_Gauges(HOOK, read))
 
     def text(self) -> bytes:
         """What `/metrics` answers, of type `CONTENT_TYPE`."""
@@ -134,14 +150,14 @@ class MonitorMetrics:
 
 
 class _Gauges(Collector):
-    def __init__(self, read: Callable[[], Iterable[Sample]]) -> None:
-        self._read = read
+    def __init__(self, metrics: Iterable[Metric], read: Callable[[], Iterable[Sample]]) -> None:
+        self._metrics, self._read = [metric for metric in metrics if metric.kind == "gauge"], read
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
-        return [_family(metric) for metric in MONITOR if metric.kind == "gauge"]
+        return [_family(metric) for metric in self._metrics]
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        families = {metric.name: _family(metric) for metric in MONITOR if metric.kind == "gauge"}
+        families = {metric.name: _family(metric) for metric in self._metrics}
         for sample in self._read():
             families[sample.name].add_metric(sample.labels, sample.value)
         yield from (family for family in families.values() if family.samples)

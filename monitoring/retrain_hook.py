@@ -6,6 +6,7 @@
     POST /alerts      what Alertmanager sends; alerts labelled action="retrain" start one retrain each, however often they are sent
     GET  /retrains    the retrains and what came of them, the newest first
     GET  /health      the hook is alive
+    GET  /metrics     for Prometheus
 
 An alert that cannot be answered now (a retrain runs, the stream's cool-down is not over, the monitor is away) gets 503,
 and Alertmanager sends it again while it fires. What is given to the script: the rows before the newest labelled one, the
@@ -32,6 +33,7 @@ from driftloop.errors import DataError, SettingsError
 from monitoring import config, events
 from monitoring.alerts import MAX_BYTES, read_webhook
 from monitoring.config import StreamConfig
+from monitoring.metrics import CONTENT_TYPE, HookMetrics
 from monitoring.retrains import BusyError, Retrains
 from monitoring.web import CLOSE, Application
 
@@ -61,6 +63,12 @@ def build_app(retrains: Retrains, streams: Sequence[str]) -> Flask:
     @app.get("/health")
     def health() -> Response:
         return jsonify({"status": "ok"})
+
+    measured = HookMetrics(retrains.samples)
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(measured.text(), content_type=CONTENT_TYPE)
 
     _add_errors(app)
     return app

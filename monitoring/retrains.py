@@ -18,7 +18,8 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +29,7 @@ from driftloop import processes
 from driftloop.errors import DataError, SettingsError
 from monitoring import events
 from monitoring.alerts import Alert
+from monitoring.metrics import Sample
 
 RUNNING, PROMOTED, KEPT, FAILED, CUT_OFF = "running", "promoted", "kept", "failed", "cut off"
 KNOWN: Final = 1000  # retrains that are remembered
@@ -88,6 +90,14 @@ class Retrains:
         """All that are remembered, the newest first."""
         with self._mutex:
             return list(self._known.values())[::-1]
+
+    def samples(self) -> Iterator[Sample]:
+        """What Prometheus is told."""
+        known = self.known
+        for (stream, state), number in Counter((one.stream, _word(one.state)) for one in known).items():
+            yield Sample("driftloop_retrains", (stream, state), number)
+        for stream, state in {one.stream: _word(one.state) for one in reversed(known)}.items():
+            yield Sample("driftloop_last_retrain", (stream, state), 1)
 
     def ask(self, alert: Alert) -> Retrain:
         """The retrain for an alert: one that it asked for before, unless it is worth another; else a new one, started now.
@@ -167,6 +177,10 @@ class Retrains:
         for key in list(self._known)[:-KNOWN]:
             del self._known[key]
         _write(self.folder / "retrains.json", [asdict(known) for known in self._known.values()])
+
+
+def _word(state: str) -> str:
+    return state.replace(" ", "_")
 
 
 def _hold(path: Path) -> TextIO:

@@ -73,7 +73,12 @@ SERVICE = Dashboard(
         ),
         Panel("Spool: waiting records", "Records that MongoDB or the monitor has not yet taken.", (("driftloop_spool_records", "{{consumer}}"),), low=0),
         Panel("Spool: oldest record", "The alert SpoolGrowing fires over two minutes.", (("driftloop_spool_oldest_seconds", "{{consumer}}"),), unit="s", low=0),
-        Panel("Spool: lost records", "They could not be written since the service began: a full disk.", (("driftloop_lost_records_total", "lost"),), low=0),
+        Panel(
+            "Spool: lost records",
+            "They could not be written since the service began: a full disk. RecordsLost fires.",
+            (("driftloop_lost_records_total", "lost"),),
+            low=0,
+        ),
         Panel("Spool: room taken", "Bytes on the disk.", (("driftloop_spool_bytes", "spool"),), unit="bytes", low=0),
         Panel(
             "Memory", "Of the two services' processes.", (('process_resident_memory_bytes{job=~"prediction_service|monitor"}', "{{job}}"),), unit="bytes", low=0
@@ -131,6 +136,14 @@ PERFORMANCE = Dashboard(
             high=1,
         ),
         Panel("Blocks judged", "Labelled blocks since the monitor's start.", ((f"driftloop_blocks_total{S}", "{{stream}}"),), low=0),
+        Panel(
+            "Newest retrain",
+            "1 for what came of it: running, promoted, kept, failed or cut off. The alert RetrainFailed fires on failed.",
+            ((f"driftloop_last_retrain{S}", "{{stream}} {{state}}"),),
+            low=0,
+            high=1,
+        ),
+        Panel("Retrains", "That alerts have asked for, by what came of them.", ((f"driftloop_retrains{S}", "{{stream}} {{state}}"),), low=0, kind="stat"),
     ),
 )
 

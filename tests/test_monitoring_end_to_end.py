@@ -153,17 +153,6 @@ def test_healthy_traffic_raises_no_alert(system: System) -> None:
     assert not system.known()["kinds"]["performance"]
 
 
-@pytest.mark.parametrize(
-    ("dashboard", "panel"), [(page.uid, panel) for page in DASHBOARDS for panel in page.panels], ids=lambda part: getattr(part, "title", part)
-)
-def test_every_panel_shows_data(system: System, dashboard: str, panel: Any) -> None:
-    for expr, _ in panel.queries:
-        # A quantile of a route that nobody asked is nan: that is no data.
-        assert wait(
-            lambda expr=expr: [sample for sample in system.query(expr.replace("$stream", "small")) if not math.isnan(sample)], f"data of {expr}", patience_s=30
-        )
-
-
 def promoted(system: System) -> dict[str, Any] | None:
     """The newest retrain, if it has promoted; else another block is sent while none runs."""
     newest = system.get("retrain_hook", "/retrains")["retrains"][:1]
@@ -200,6 +189,17 @@ def test_the_new_version_answers_knows_better_and_ends_the_alert(system: System)
     wait(lambda: not system.firing(), "the alert's end")
     assert promoted(system) == retrain
     assert system.known()["champion"] == system.known()["version"] == retrain["version"]
+
+
+@pytest.mark.parametrize(
+    ("dashboard", "panel"), [(page.uid, panel) for page in DASHBOARDS for panel in page.panels], ids=lambda part: getattr(part, "title", part)
+)
+def test_every_panel_shows_data(system: System, dashboard: str, panel: Any) -> None:
+    for expr, _ in panel.queries:
+        # A quantile of a route that nobody asked is nan: that is no data.
+        assert wait(
+            lambda expr=expr: [sample for sample in system.query(expr.replace("$stream", "small")) if not math.isnan(sample)], f"data of {expr}", patience_s=30
+        )
 
 
 def test_a_signal_ends_every_process(system: System) -> None:

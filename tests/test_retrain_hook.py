@@ -108,6 +108,20 @@ def test_an_alert_starts_one_retrain_on_the_rows_with_labels_and_its_outcome_is_
     assert "progress" in Path(ended["log"]).read_text()
 
 
+def test_prometheus_is_told_what_came_of_the_retrains_and_of_the_newest(hook: Callable[..., Hook]) -> None:
+    one = hook()
+    assert b"driftloop_last_retrain{" not in one.client.get("/metrics").data
+    one.send(alert())
+    one.ended()
+    one.script.write_text("raise SystemExit('no rows')")
+    one.send(alert("cd34"))
+    one.ended()
+    told = one.client.get("/metrics").get_data(as_text=True)
+    assert 'driftloop_retrains{state="promoted",stream="elec"} 1.0' in told
+    assert 'driftloop_retrains{state="failed",stream="elec"} 1.0' in told
+    assert [line for line in told.splitlines() if line.startswith("driftloop_last_retrain{")] == ['driftloop_last_retrain{state="failed",stream="elec"} 1.0']
+
+
 def test_an_alert_that_is_sent_again_starts_nothing_also_after_a_restart(hook: Callable[..., Hook]) -> None:
     one = hook()
     for _ in range(3):
