@@ -10,7 +10,8 @@
     ├── TrainingError         8   a fit ended without a usable model
     ├── ArchiveError          9   the .mar could not be built or is not sound
     ├── SpoolError           11   the spool of records cannot be written or read
-    └── LogError             12   the prediction log's MongoDB cannot be used
+    ├── LogError             12   the prediction log's MongoDB cannot be used
+    └── PartError            13   a part of `monitoring.local` did not start, or ended
 
 Exit code 10 is no error: drift was found and `--fail_on_drift` was given.
 130 and 143 are what a shell expects after Ctrl-C and SIGTERM.
@@ -89,3 +90,9 @@ class LogError(DriftloopError):
     """The prediction log in MongoDB cannot be used."""
 
     exit_code = 12
+
+
+class PartError(DriftloopError):
+    """A part that `monitoring.local` runs did not start, is not ready, or has ended."""
+
+    exit_code = 13

@@ -39,7 +39,7 @@ class Intake:
         self.versions: OrderedDict[str, Served] = OrderedDict()  # in the order in which they were first seen
         self.in_use = ""  # the version that gave the newest answer; "" before the first
         self.last: dict[str, str] = {}  # kind of record: when the newest of it came
-        self.newest_labelled = ""  # time of the newest row that has a label
+        self._newest_given = self._newest_any = ""  # times of the newest rows that have a label
         self._in_use_at = ""
         self._waits = waits
         self.scoring = Scoring(config)
@@ -91,8 +91,19 @@ class Intake:
             if row.label is not None:
                 version.add(row)
         if row.label is not None:
-            self.newest_labelled = max(self.newest_labelled, row.time)
+            self._labelled(row)
         return True
+
+    def _labelled(self, row: Row) -> None:
+        """Note how far labels have come; where rows come with times, one that was given the time of its answer says nothing of it."""
+        if row.time != row.served_at:
+            self._newest_given = max(self._newest_given, row.time)
+        self._newest_any = max(self._newest_any, row.time)
+
+    @property
+    def newest_labelled(self) -> str:
+        """The newest time of a row with a label; "" without one."""
+        return self._newest_given or self._newest_any
 
     def _label(self, record: Label) -> bool:
         if self._join.knows_label(record.id):
@@ -100,7 +111,7 @@ class Intake:
         self._seen(record.kind, record.labelled_at)
         row = self._join.label(record.id, record.label)
         if row is not None:
-            self.newest_labelled = max(self.newest_labelled, row.time)
+            self._labelled(row)
             if not row.fallback and row.version in self.versions:
                 self.versions[row.version].add(row)
         return True

@@ -19,7 +19,7 @@ from typing import Any
 
 from driftloop import cli
 from driftloop.errors import DataError, SettingsError
-from monitoring import config, events
+from monitoring import config, events, shipper
 from monitoring.config import StreamConfig
 from monitoring.spool import Spool
 
@@ -88,6 +88,8 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     streams = config.load(args.streams_file or None)
     if args.stream not in streams:
         raise SettingsError(f"there is no stream {args.stream!a:.50}: the streams are {', '.join(streams)}")
+    if not args.spool.is_dir():
+        raise SettingsError(f"--spool {args.spool}: there is no spool; give the folder that the prediction service and the shipper work in")
     now, taken = events.now(), 0
     for _ in read(args.file, streams[args.stream], now=now):
         pass
@@ -96,7 +98,8 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
         while chunk := [label.as_json() for label in itertools.islice(labels, CHUNK)]:
             spool.append(chunk)
             taken += len(chunk)
-    print(f"{taken:,} labels of {args.stream} are in the spool {args.spool}; the shipper joins them")
+    then = "the shipper joins them" if shipper.works_in(args.spool) else "NO shipper works there now: they are joined when one is started on that folder"
+    print(f"{taken:,} labels of {args.stream} are in the spool {args.spool}; {then}")
     return {"stream": args.stream, "labels": taken}, 0
 
 

@@ -15,7 +15,7 @@ import requests
 import yaml
 
 from driftloop import processes
-from driftloop.errors import ServingError, SettingsError
+from driftloop.errors import PartError, SettingsError
 from driftloop.processes import Server
 from driftloop.torchserve import Ports
 from driftloop.torchserve_log import tail
@@ -107,42 +107,48 @@ class Running:
         """Start a part.
 
         Raises:
-            ServingError: its program cannot be started.
+            PartError: its program cannot be started.
         """
         log = self._log(part.name)
-        log.unlink(missing_ok=True)
+        if log.exists():  # that of the last time, which may tell why it died
+            log.replace(log.with_suffix(".log.before"))
         try:
             self._servers[part.name] = Server(part.command, log=log, env=self._env)
         except OSError as exc:
-            raise ServingError(f"{part.name} could not be started: {exc}") from exc
+            raise PartError(f"{part.name} could not be started: {exc}") from exc
 
     def wait(self, part: Part, *, timeout_s: float) -> None:
         """Wait until a part is ready.
 
         Raises:
-            ServingError: it, or another part, ended; or it is not ready within `timeout_s`.
+            PartError: it, or another part, ended; or it is not ready within `timeout_s`.
         """
         end = time.monotonic() + timeout_s
         while not answers(part.asks):
             self.check()
             if time.monotonic() > end:
-                raise ServingError(f"{part.name} is not ready after {timeout_s:.0f} s: {self._last_words(part.name)}")
+                raise PartError(f"{part.name} is not ready after {timeout_s:.0f} s: {self._last_words(part.name)}")
             time.sleep(POLL_S)
 
     def check(self, *, may_end: str = "") -> bool:
         """Whether the part `may_end` has ended, and well.
 
         Raises:
-            ServingError: another part has ended, or that one with an error.
+            PartError: another part has ended, or that one with an error.
         """
         for name, server in self._servers.items():
             if server.code is not None and not (name == may_end and server.code == 0):
-                raise ServingError(f"{name} ended by itself with exit code {server.code}: {self._last_words(name)}")
+                raise PartError(f"{name} {self._end(name, server.code)}")
         return bool(may_end) and self._servers[may_end].code == 0
 
     def pids(self) -> dict[str, int]:
         """Process id of each part."""
         return {name: server.pid for name, server in self._servers.items()}
+
+    def _end(self, name: str, code: int) -> str:
+        if code < 0:  # what it said before has nothing to do with it
+            return f"was killed by signal {-code} (its log is {self._log(name)})"
+        return f"ended by itself with exit code {code}: {self._last_words(name)}"
 
     def _log(self, name: str) -> Path:
         return self._folder / f"{name}.log"

@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from driftloop import cli
-from driftloop.errors import ServingError, SettingsError
+from driftloop.errors import PartError, SettingsError
+from monitoring import story
 
 if TYPE_CHECKING:
     from driftloop.streams import Check, Stream
 
 TIMEOUT_S = 30.0
+POLL_S = 0.5
 CONTEXT = 96  # rows before a block that go with it: the longest history of the documented search space
 
 
@@ -32,6 +34,7 @@ def build_parser() -> cli.Parser:
     """The flags of this script."""
     parser = cli.parser("monitoring.replay", __doc__ or "")
     parser.add_argument("--url", default="http://127.0.0.1:8000", help="the prediction service, http://host:port")
+    parser.add_argument("--hook_url", default="", help="a retrain hook: the replay, whose days pass in seconds, waits while it retrains")
     parser.add_argument("--stream", default="elec", help="name under which the service knows the stream")
     parser.add_argument("--rate", type=cli.whole(0), default=200, help="rows a second; 0: as fast as they are answered")
     parser.add_argument("--block_size", type=cli.whole(1, 1000), default=48, help="rows a request; their labels follow at once")
@@ -60,22 +63,24 @@ def post(session: requests.Session, url: str, body: dict[str, Any]) -> dict[str,
     """The service's answer.
 
     Raises:
-        ServingError: it does not answer, or refuses.
+        PartError: it does not answer, or refuses.
     """
     try:
         response = session.post(url, json=body, timeout=TIMEOUT_S)
     except requests.RequestException as exc:
-        raise ServingError(f"{url}: {type(exc).__name__}: is the prediction service running there?") from exc
+        raise PartError(f"{url}: {type(exc).__name__}: is the prediction service running there?") from exc
     if not response.ok:
-        raise ServingError(f"{url}: HTTP {response.status_code}: {response.text[:300]}")
+        raise PartError(f"{url}: HTTP {response.status_code}: {response.text[:300]}")
     return dict(response.json())
 
 
-def replay(stream: Stream, start: int, stop: int, *, url: str, name: str, size: int, rate: int) -> dict[str, Any]:
+def replay(stream: Stream, start: int, stop: int, *, url: str, name: str, size: int, rate: int, hook_url: str = "") -> dict[str, Any]:
     """Post the rows `start`..`stop` and their labels, `rate` rows a second; how many there were, who answered, and the KPI of the answers.
 
+    While the hook at `hook_url` retrains, nothing is posted.
+
     Raises:
-        ServingError: the service does not answer, or refuses a block.
+        PartError: the service does not answer, or refuses a block.
     """
     import numpy as np
 
@@ -97,6 +102,9 @@ def replay(stream: Stream, start: int, stop: int, *, url: str, name: str, size: 
                 versions[answer["version"]] = versions.get(answer["version"], 0) + 1
             if rate:
                 time.sleep(max(0.0, began + rows / rate - time.monotonic()))
+            while hook_url and story.running(f"{hook_url}/retrains"):
+                time.sleep(POLL_S)
+                began += POLL_S
     scored = task.of(stream.task)
     kpi = {scored.kpi: scored.value(scored.losses(np.array(told), np.array(answered)))}
     return {"stream": name, "rows": rows, **kpi, "by_fallback": fallback, "by_version": versions, "seconds": time.monotonic() - began}
@@ -122,7 +130,7 @@ def work(args: argparse.Namespace, check: Check | None = None) -> tuple[dict[str
     stop = start + args.rows if args.rows else len(stream)
     if not start < stop <= len(stream):
         raise SettingsError(f"--from_row {args.from_row} --rows {args.rows}: the stream has {len(stream)} rows")
-    result = replay(stream, start, stop, url=args.url.rstrip("/"), name=args.stream, size=args.block_size, rate=args.rate)
+    result = replay(stream, start, stop, url=args.url.rstrip("/"), name=args.stream, size=args.block_size, rate=args.rate, hook_url=args.hook_url.rstrip("/"))
     print(f"{result['rows']} rows of {args.stream} replayed, {result['by_fallback']} of them answered by the fallback")
     return result, 0
 

@@ -131,6 +131,15 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
+def works_in(folder: Path) -> bool:
+    """Whether a shipper serves the spool now; the folder must be there."""
+    try:
+        with _alone(folder):
+            return False
+    except SettingsError:
+        return True
+
+
 def ship(folder: Path, deliveries: Sequence[Delivery]) -> None:
     """Ship until SIGTERM or Ctrl-C, raised here as exceptions.
 

@@ -7,12 +7,13 @@ import json
 import pytest
 
 from driftloop.errors import DataError, SettingsError
-from monitoring import labels
+from monitoring import labels, shipper
 from monitoring.cursors import Reader
 
 
 def run(tmp_path, text: str, *more: str, stream: str = "elec") -> int:
     (tmp_path / "labels.csv").write_bytes(text.encode())
+    (tmp_path / "spool").mkdir(exist_ok=True)
     return labels.main(["--stream", stream, "--file", str(tmp_path / "labels.csv"), "--spool", str(tmp_path / "spool"), *more])
 
 
@@ -54,7 +55,7 @@ def test_a_file_longer_than_what_is_held_at_once_is_taken_whole(tmp_path, capsys
 def test_a_wrong_line_is_named_and_nothing_is_taken(tmp_path, capsys, text, complaint):
     assert run(tmp_path, text) == DataError.exit_code
     assert complaint in capsys.readouterr().err
-    assert not (tmp_path / "spool").exists()
+    assert not list((tmp_path / "spool").iterdir())
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "1e999", "x", ""])
@@ -70,5 +71,21 @@ def test_a_stream_that_is_none_is_refused(tmp_path, capsys):
 
 def test_bytes_that_are_no_text_are_refused(tmp_path, capsys):
     (tmp_path / "labels.csv").write_bytes(b"id,label\n\xff,1\n")
+    (tmp_path / "spool").mkdir()
     assert labels.main(["--stream", "elec", "--file", str(tmp_path / "labels.csv"), "--spool", str(tmp_path / "spool")]) == DataError.exit_code
     assert "cannot be read as CSV in UTF-8" in capsys.readouterr().err
+
+
+def test_a_spool_that_nobody_ships_is_told(tmp_path, capsys):
+    assert run(tmp_path, "id,label\na,1\n") == 0
+    assert "NO shipper works there now" in capsys.readouterr().out
+    with shipper._alone(tmp_path / "spool"):
+        assert run(tmp_path, "id,label\nb,1\n") == 0
+    assert "the shipper joins them" in capsys.readouterr().out
+
+
+def test_a_folder_that_is_not_there_is_no_spool(tmp_path, capsys):
+    (tmp_path / "labels.csv").write_text("id,label\na,1\n")
+    assert labels.main(["--stream", "elec", "--file", str(tmp_path / "labels.csv"), "--spool", str(tmp_path / "none")]) == SettingsError.exit_code
+    assert "there is no spool" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()

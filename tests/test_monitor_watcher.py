@@ -351,3 +351,14 @@ def test_the_version_in_use_is_that_of_the_newest_answer_whenever_it_arrives() -
     made = monitor()
     feed(made, [prediction(5, version="2"), prediction(1, version="1", served_at=when(1))])
     assert told(made)["version"] == "2"
+
+
+def test_labels_have_come_up_to_the_rows_that_bring_a_time_of_their_own() -> None:
+    made, now = monitor(), "2099-01-01T00:00:00.000Z"
+    feed(made, labelled(range(BLOCK), served_at="2024-06-01T00:00:00.000Z"))
+    until = told(made)["newest_labelled_time"]
+    feed(made, [{**prediction(BLOCK), "time": now, "served_at": now}, label(BLOCK)])
+    assert told(made)["newest_labelled_time"] == until
+    alone = monitor()
+    feed(alone, [{**prediction(BLOCK), "time": now, "served_at": now}, label(BLOCK)])
+    assert told(alone)["newest_labelled_time"] == now

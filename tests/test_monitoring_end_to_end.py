@@ -125,7 +125,7 @@ def launched(folder: Path, **environment: str) -> System:
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """All parts, ready, and healthy traffic sent; the tests below go on from each other's state, in order."""
     one = launched(tmp_path_factory.mktemp("e"))
-    told = one.folder / ".driftloop" / "monitor" / "addresses.json"
+    told = one.folder / ".driftloop" / "monitor-small" / "addresses.json"
     try:
         wait(lambda: told.exists() or one.process.poll() is not None, "the parts")
         assert one.process.poll() is None, (one.folder / "local.log").read_text()

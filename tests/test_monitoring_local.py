@@ -15,9 +15,10 @@ import pytest
 import yaml
 
 from driftloop import streams
-from driftloop.errors import ServingError, SettingsError
+from driftloop.errors import PartError, SettingsError
 from driftloop.torchserve import Ports
 from monitoring import config, local, replay
+from monitoring import plan as plans
 from monitoring.parts import LocalPorts, Part, Running, alertmanager_config, free_torchserve_ports, prometheus_config
 from prediction_service.rows import read_labels, read_predict
 
@@ -47,7 +48,7 @@ def test_parts_are_waited_for_and_ended_together(tmp_path: Path, left_over: Call
 
 @pytest.mark.parametrize(("code", "said"), [("print('no room'); raise SystemExit(3)", "exit code 3: no room"), ("raise SystemExit(3)", "it said nothing")])
 def test_a_part_that_dies_is_told_in_one_line_and_the_others_end(tmp_path: Path, code: str, said: str, left_over: Callable[[], list[psutil.Process]]) -> None:
-    with pytest.raises(ServingError, match=f"dying ended by itself .*{said}"), Running(tmp_path, env={}) as running:
+    with pytest.raises(PartError, match=f"dying ended by itself .*{said}"), Running(tmp_path, env={}) as running:
         running.start(part("other", "import time; time.sleep(60)"))
         dying = part("dying", code, f"http://127.0.0.1:{Ports.free().inference}/")
         running.start(dying)
@@ -56,7 +57,7 @@ def test_a_part_that_dies_is_told_in_one_line_and_the_others_end(tmp_path: Path,
 
 
 def test_a_part_that_never_answers_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ServingError, match="silent is not ready after 0 s"), Running(tmp_path, env={}) as running:
+    with pytest.raises(PartError, match="silent is not ready after 0 s"), Running(tmp_path, env={}) as running:
         silent = part("silent", "import time; time.sleep(60)", f"http://127.0.0.1:{Ports.free().inference}/")
         running.start(silent)
         running.wait(silent, timeout_s=0.3)
@@ -67,12 +68,12 @@ def test_a_part_that_may_end_must_end_well(tmp_path: Path) -> None:
         running.start(part("replay", "pass"))
         while not running.check(may_end="replay"):
             pass
-        with pytest.raises(ServingError, match="replay ended by itself with exit code 0"):
+        with pytest.raises(PartError, match="replay ended by itself with exit code 0"):
             running.check()
 
 
 def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ServingError, match="lost ended by itself with exit code 127"), Running(tmp_path, env={}) as running:
+    with pytest.raises(PartError, match="lost ended by itself with exit code 127"), Running(tmp_path, env={}) as running:
         lost = Part("lost", (str(tmp_path / "nothing"),), f"http://127.0.0.1:{Ports.free().inference}/")
         running.start(lost)
         running.wait(lost, timeout_s=30)
@@ -131,7 +132,7 @@ def test_the_replays_requests_are_the_streams_rows_with_those_before_as_context(
 
 @pytest.mark.parametrize(
     ("flags", "code", "said"),
-    [(["--from_row", "45312"], 2, "has 45312 rows"), (["--url", "http://127.0.0.1:9", "--rows", "48"], 6, "is the prediction service running there?")],
+    [(["--from_row", "45312"], 2, "has 45312 rows"), (["--url", "http://127.0.0.1:9", "--rows", "48"], 13, "is the prediction service running there?")],
 )
 def test_a_replay_that_cannot_be_is_told_in_one_line(capsys: pytest.CaptureFixture[str], flags: list[str], code: int, said: str) -> None:
     assert replay.main(flags) == code
@@ -143,8 +144,8 @@ def test_the_parts_commands_are_ones_that_the_programs_take(tmp_path: Path) -> N
     import importlib
 
     args = local.build_parser().parse_args(["--free_ports", "--folder", str(tmp_path), "--mlflow_ui"])
-    plan: Any = local.plan_of(args)
-    made = [*local.services(plan, mongodb="mongodb://127.0.0.1:1"), local.replay(plan)]
+    plan: Any = plans.plan_of(args)
+    made = [*plans.services(plan, mongodb="mongodb://127.0.0.1:1"), plans.replay(plan, from_row=7)]
     assert [one.name for one in made] == ["monitor", "prediction_service", "retrain_hook", "shipper", "mlflow", "replay"]
     for one in made:
         _, flag, module, *flags = one.command
