@@ -169,5 +169,5 @@ def test_an_id_is_refused_with_what_it_must_be():
 
 def test_a_refused_row_of_an_earlier_version_has_the_time_of_its_service_and_no_features() -> None:
     old = {name: value for name, value in REJECTED.items() if name not in {"time", "features"}}
-    record = from_json(old)
+    record = events.from_json(old)
     assert (record.time, record.features) == (old["served_at"], {})

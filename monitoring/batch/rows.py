@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -93,10 +95,8 @@ def read_refused(log: PredictionLog, config: StreamConfig, window: Window) -> Re
         given = [document.get("features") or {} for document in page]
         found, faults = _features(given, config.features)
         for row, document in enumerate(page):
-            blamed = [
-                f"{feature.name} {document['reason']}" for at, feature in enumerate(config.features) if _blamed(document, given[row], feature, faults[row, at])
-            ]
-            reasons.update(blamed[:1] or [str(document["reason"])])
+            blamed = (name for at, name in enumerate(config.feature_names) if _blamed(document, given[row], config.features[at], faults[row, at]))
+            reasons[" ".join([*itertools.islice(blamed, 1), str(document["reason"])])] += 1
         values.append(found)
     rows = np.concatenate(values) if values else np.empty((0, len(config.features)))
     return Refused(len(rows), reasons, rows)
@@ -157,7 +157,7 @@ def _chunk(page: Sequence[Document], config: StreamConfig) -> Rows:
         labels=labels,
         baselines=_answers([document.get("baseline") for document in page], config, foreign=len(config.labels)),
         probabilities=_probabilities(page, len(config.labels)),
-        versions=np.array([document["version"] for document in page], object),
+        versions=np.array([sys.intern(document["version"]) for document in page], object),
         by_model=np.array([not document["fallback"] for document in page], bool),
         latency_ms=np.array([document["latency_ms"] for document in page], np.float64),
         labelled_at=np.where(np.isnan(labels), np.datetime64("NaT", "ms"), _times(page, "labelled_at")),
