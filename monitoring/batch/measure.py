@@ -125,23 +125,21 @@ def _costs(log: PredictionLog, config: StreamConfig, window: Window, rows: Rows,
 def _next_step(seen: _Seen) -> str:
     config, found = seen.config, seen.verdict
     newest = seen.judged[-1] if seen.judged else None
-    if not len(seen.rows) and not seen.quality.refused:
-        return "Nothing was asked in this window: see that the service is called and its log arrives."
-    if found.kpi_drift and newest and not newest.drift:
-        return f"Nothing: version {newest.version}, which answers now, has not drifted; measure the next window."
+    moved = ", ".join(test.feature for test in seen.tests if test.moved)
     if found.kpi_drift:
-        return (
-            f"Retrain: python {config.retrain} --register_model_name {config.model} --until_time {seen.window.stop}"
-            f"{'; look at the source of the data first' if seen.quality.bad else ''}."
-        )
-    if seen.quality.bad:
-        return "Look at the source of the data: " + (seen.quality.message.split("; ", maxsplit=1)[-1] if seen.quality.jumps else seen.quality.message)
-    if not seen.labels.labelled:
-        return "Wait for labels, and measure again: without them nobody can say whether the model is still good enough."
-    if found.data_drift:
-        names = ", ".join(test.feature for test in seen.tests if test.moved)
-        return f"Look at the source of the data: {names} moved, but the KPI holds, so a retrain is not due."
-    return "Nothing."
+        if newest and not newest.drift:
+            return f"Nothing: version {newest.version}, which answers now, has not drifted; measure the next window."
+        first = "; look at the source of the data first" if seen.quality.bad else ""
+        return f"Retrain: python {config.retrain} --register_model_name {config.model} --until_time {seen.window.stop}{first}."
+    if not len(seen.rows) and not seen.quality.refused:
+        step = "Nothing was asked in this window: see that the service is called and its log arrives."
+    elif seen.quality.bad:
+        step = f"Look at the source of the data: {seen.quality.message}"
+    elif not seen.labels.labelled:
+        step = "Wait for labels, and measure again: without them nobody can say whether the model is still good enough."
+    else:
+        step = f"Look at the source of the data: {moved} moved, but the KPI holds, so a retrain is not due." if moved else "Nothing."
+    return step
 
 
 def _notes(seen: _Seen) -> list[str]:

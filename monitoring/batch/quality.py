@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from typing import Final
 
@@ -35,9 +34,8 @@ def measure(rows: Rows, refused: Refused, config: StreamConfig, window: Window, 
     missing = tuple(name for at, name in enumerate(config.feature_names) if len(rows) and np.isnan(rows.features[:, at]).all())
     jumps = tuple(text for at in range(len(config.features)) if (text := _jump(rows, refused, config, at)))
     unknown = tuple(sorted(rows.unknown))
-    told = (
-        [f"{bad:,} of {whole:,} rows are bad ({bad / whole:.2%}), {'more' if many else 'not more'} than the {tolerated:.2%} that is tolerated"] if whole else []
-    )
+    compared = f"{'more' if many else 'not more'} than the {tolerated:.2%} that is tolerated"
+    told = [f"{bad:,} of {whole:,} rows are bad ({bad / whole:.2%}), {compared}"] if whole else []
     told += [f"no row has a value of {', '.join(missing)}"] if missing else []
     told += [f"rows have columns that the stream has not: {', '.join(unknown)}"] if unknown else []
     required = {feature.name for feature in config.features if feature.required}
@@ -76,8 +74,7 @@ def _jump(rows: Rows, refused: Refused, config: StreamConfig, at: int) -> str:
     usable = given[(given >= feature.low) & (given <= feature.high)]
     if not len(usable) or len(usable) == len(given):
         return ""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # values up to 1e308 may overflow: inf is told then
+    with np.errstate(over="ignore", invalid="ignore"):  # values up to 1e308 may overflow: inf is told then
         mean, spread, with_all = float(usable.mean()), float(usable.std()), float(given.mean())
     if not abs(with_all - mean) > JUMP * spread > 0:
         return ""

@@ -64,7 +64,7 @@ def tell(
     moved = any(test.moved for test in tests)
     data_message = drift.message(tests, alpha=config.alpha)
     if alarmed:
-        told = _kind(log, config, window, rows, alarmed, references.get(alarmed.version), moved=moved)
+        told = _kind(log, config, window, rows, alarmed=alarmed, reference=references.get(alarmed.version), moved=moved)
     else:
         told = _Kind(_without_alarm(judged, tests, quality, moved=moved), "", math.nan, math.nan)
     kpi_message = _kpi_message(judged, alarmed, rows)
@@ -103,7 +103,7 @@ def _kpi_message(judged: Sequence[Judged], alarmed: Judged | None, rows: Rows) -
     return f"In-sample, so it says nothing of new rows: {text}." if one.in_sample else f"{text[0].upper()}{text[1:]}."
 
 
-def _kind(log: PredictionLog, config: StreamConfig, window: Window, rows: Rows, alarmed: Judged, reference: Reference | None, *, moved: bool) -> _Kind:
+def _kind(log: PredictionLog, config: StreamConfig, window: Window, rows: Rows, *, alarmed: Judged, reference: Reference | None, moved: bool) -> _Kind:
     """Of which kind the alarm of one version is: its rows against its own before the window that it was not trained on either."""
     since = None if reference is None or not len(reference) else time_text(reference.times[-1].astype("datetime64[ms]").item().replace(tzinfo=UTC))
 
