@@ -1,0 +1,1 @@
+def page(months, *, seconds, filled, large): return ""
