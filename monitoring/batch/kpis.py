@@ -189,7 +189,7 @@ def latency(rows: Rows) -> dict[str, float]:
 
 
 def estimate(rows: Rows, config: StreamConfig, judged: Judged | None) -> str:
-    """What the probabilities say of the rows without labels, with the error of such estimates on the window's own blocks; "" for a regression, and without rows."""
+    """What the probabilities say of the rows without labels, with the error of such estimates on the window itself; "" where there are none."""
     if config.task != "classification" or not len(rows):
         return ""
     sure = ~np.isnan(rows.probabilities).any(axis=1)
