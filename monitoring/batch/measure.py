@@ -16,8 +16,8 @@ from driftloop.errors import DriftloopError
 from driftloop.reference import Reference
 from monitoring.batch import drift, kpis, quality, verdict
 from monitoring.batch import rows as reading
-from monitoring.batch.kpis import Judged
-from monitoring.batch.measures import DriftMeasure, FeatureMeasure, LabelMeasure, Measures, QualityMeasure, Window
+from monitoring.batch.kpis import Baselines, Judged
+from monitoring.batch.measures import DriftMeasure, FeatureMeasure, LabelMeasure, Measures, QualityMeasure, VersionMeasure, Window
 from monitoring.batch.rows import Rows
 from monitoring.config import StreamConfig
 from monitoring.events import parse_time, time_text
@@ -48,35 +48,8 @@ def measure(log: PredictionLog, config: StreamConfig, window: Window, *, referen
     costs, told = _costs(log, config, window, rows, reference)
     judged = [kpis.judge(rows, one, config, known.get(one), told, alpha=config.alpha / len(kpis.names(rows))) for one in kpis.names(rows)]
     looked = verdict.tell(log, config, window, rows, judged=judged, tests=tests, quality=bad, references=known)
-    mine = rows.by_model & ~np.isnan(costs)
     seen = _Seen(config, window, rows, kpis.labels(rows), tests, bad, judged, looked)
-    return Measures(
-        stream=config.name,
-        window=window,
-        task=config.task,
-        kpi_name=config.kpi,
-        unit="",
-        higher_is_better=config.higher_is_better,
-        threshold=config.threshold,
-        alpha=config.alpha,
-        block_size=config.block_size,
-        model=config.model,
-        labels=seen.labels,
-        kpi=kpis.interval(costs[mine], config),
-        baselines={name: kpis.interval(by[mine], config) for name, by in told.items()},
-        kappa_temporal=kpis.kappa_temporal(costs[mine], told["no_change"][mine] if "no_change" in told else None),
-        by_fallback=int((~rows.by_model).sum()),
-        latency_ms=kpis.latency(rows),
-        versions=kpis.versions(rows, config, known),
-        blocks=tuple(block for one in judged for block in one.blocks),
-        verdict=looked,
-        features=tests,
-        quality=bad,
-        estimate=kpis.estimate(rows, config, judged[-1] if judged else None),
-        forecast=kpis.forecast(judged, config, window.stop),
-        next_step=_next_step(seen),
-        notes=(*notes, *_notes(seen)),
-    )
+    return _document(seen, costs, told, versions=kpis.versions(rows, config, known), notes=notes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +64,38 @@ class _Seen:
     quality: QualityMeasure
     judged: Sequence[Judged]
     verdict: DriftMeasure
+
+
+def _document(seen: _Seen, costs: np.ndarray, told: Baselines, *, versions: tuple[VersionMeasure, ...], notes: Sequence[str]) -> Measures:
+    config, rows, judged = seen.config, seen.rows, seen.judged
+    mine = rows.by_model & ~np.isnan(costs)
+    return Measures(
+        stream=config.name,
+        window=seen.window,
+        task=config.task,
+        kpi_name=config.kpi,
+        unit="",
+        higher_is_better=config.higher_is_better,
+        threshold=config.threshold,
+        alpha=config.alpha,
+        block_size=config.block_size,
+        model=config.model,
+        labels=seen.labels,
+        kpi=kpis.interval(costs[mine], config),
+        baselines={name: kpis.interval(by[mine], config) for name, by in told.items()},
+        kappa_temporal=kpis.kappa_temporal(costs[mine], told["no_change"][mine] if "no_change" in told else None),
+        by_fallback=int((~rows.by_model).sum()),
+        latency_ms=kpis.latency(rows),
+        versions=versions,
+        blocks=tuple(block for one in judged for block in one.blocks),
+        verdict=seen.verdict,
+        features=tuple(seen.tests),
+        quality=seen.quality,
+        estimate=kpis.estimate(rows, config, judged[-1] if judged else None),
+        forecast=kpis.forecast(judged, config, seen.window.stop),
+        next_step=_next_step(seen),
+        notes=(*notes, *_notes(seen)),
+    )
 
 
 def _references(rows: Rows, config: StreamConfig, references: References | None) -> tuple[dict[str, Reference], list[str]]:
