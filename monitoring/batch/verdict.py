@@ -24,7 +24,7 @@ from monitoring.prediction_log import PredictionLog
 from monitoring.scoring import Scoring
 
 MOST_OLDER: Final = 20_000  # rows before the window that the kind is told from
-MOST_NEWEST: Final = 10_000  # rows of the window, at equal distances
+MOST_TOLD: Final = 5000  # of each side, at equal distances: as many as online, and more take minutes
 LEAST_ROWS: Final = 30  # with fewer nothing is said to have held
 _HEADS: Final = {
     "data": "Data drift",
@@ -113,7 +113,8 @@ def _kind(log: PredictionLog, config: StreamConfig, window: Window, rows: Rows, 
         return some.by_model & (some.versions == alarmed.version) & some.labelled & ~kpis.in_sample(some, reference)
 
     before = reading.before(log, config, window, most=MOST_OLDER, since=since, wanted=wanted)
-    newest = rows[alarmed.rows[reading.thinned(len(alarmed.rows), MOST_NEWEST)]]
+    before = before[reading.thinned(len(before), MOST_TOLD)]
+    newest = rows[alarmed.rows[reading.thinned(len(alarmed.rows), MOST_TOLD)]]
     (older, older_costs), (now, now_costs) = (_whole(side, config) for side in (before, newest))
     fallback = "data" if moved else "performance"
     if not len(older):
