@@ -15,7 +15,7 @@ thousands of rows, and a server that restarts in between costs at most an error,
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -80,6 +80,14 @@ class PredictionLog:
             added += self._join_pending([record.key for record in predictions])
         return added + self.join_labels(labels) if labels else added
 
+    def add_labelled(self, rows: Sequence[tuple[Prediction, Label]]) -> Added:
+        """Write predictions with their labels in one go, ten times as fast as one after the other; those that are there stay as they are.
+
+        Raises:
+            LogAwayError: not all have arrived; adding all of them again is right.
+        """
+        return self._insert(PREDICTIONS, [prediction for prediction, _ in rows], labels={label.key: label for _, label in rows})
+
     def join_labels(self, labels: Sequence[Label]) -> Added:
         """Write labels into their predictions' documents; those without one wait in `pending_labels`.
 
@@ -112,12 +120,33 @@ class PredictionLog:
             DataError: a time is none.
             LogAwayError: MongoDB is away.
         """
+        for page in self.pages(stream, start, stop, collection=collection):
+            yield from map(_as_json, page)
+
+    @property
+    def database(self) -> Database:
+        """The database, for other collections than the log's own."""
+        return self._database
+
+    def newest_time(self, stream: str) -> str | None:
+        """Time of the newest row of a stream; None without rows."""
+        span = self._span(PREDICTIONS, stream)
+        return time_text(span[1] - _NARROWEST) if span else None
+
+    def pages(
+        self, stream: str, start: str | None, stop: str | None, *, collection: str = PREDICTIONS, backward: bool = False
+    ) -> Iterator[list[dict[str, Any]]]:
+        """The rows of `read` as documents, some thousands at once: times are dates, `_id` is there. From the end if `backward`.
+
+        Raises:
+            DataError: a time is none.
+            LogAwayError: MongoDB is away.
+        """
         span = self._span(collection, stream)
         if span:
             low = max(span[0], parse_time(start)) if start else span[0]
             high = min(span[1], parse_time(stop)) if stop else span[1]
-            for page in self._pages(collection, stream, low, high):
-                yield from map(_as_json, page)
+            yield from self._pages(collection, stream, low, high, backward=backward)
 
     def newest(self, stream: str, rows: int, *, collection: str = PREDICTIONS) -> list[dict[str, Any]]:
         """The newest rows of a stream, in the order of time.
@@ -165,10 +194,13 @@ class PredictionLog:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _insert(self, collection: str, records: Sequence[Prediction | Rejected]) -> Added:
+    def _insert(self, collection: str, records: Sequence[Prediction | Rejected], *, labels: Mapping[str, Label] | None = None) -> Added:
         if not records:
             return Added()
         documents = [_document(record) for record in records]
+        for document in documents:
+            if labels and (label := labels.get(document["_id"])):
+                document.update(label=label.label, labelled_at=parse_time(label.labelled_at))
         written = self._database.insert(collection, documents)
         times: dict[str, list[datetime]] = {}
         for document in documents:
