@@ -16,7 +16,7 @@ from monitoring.batch.measures import FeatureMeasure, Measures
 INK, SOFT, RULE, PALE = "#1d2330", "#5b6475", "#dfe3ea", "#c6cdd8"
 MODEL, INTERVAL, DRIFT, QUALITY = "#0072b2", "#8fc1de", "#d55e00", "#b58900"
 RIVALS: Final = ("#7a7f87", "#00835f", "#9a7b00", "#b5568f")
-DASHES: Final = ("longdash", "dot", "dashdot", "dash")
+DASHES: Final = ("dash", "dot", "dashdot", "longdashdot")
 DARK: Final = {
     INK: "#e8ebf0", SOFT: "#a6afbd", RULE: "#363d4a", PALE: "#525c6d", MODEL: "#56b4e9", INTERVAL: "#35688a", DRIFT: "#ff8f45", QUALITY: "#e0b030",
     **dict(zip(RIVALS, ("#a2a8b2", "#45c49c", "#d0b040", "#de90bd"), strict=True)),
@@ -29,7 +29,7 @@ def kpi_by_block(measures: Measures) -> go.Figure:
     write, blocks = words.kpi(measures), measures.blocks
     scale = 1 if write.regression else 100
     times = [block.first_time for block in blocks]
-    figure = _figure(height=380, legend={"orientation": "h", "y": -0.16, "yanchor": "top", "x": 0})
+    figure = _figure(height=390, margin={"l": 44, "r": 10, "t": 24, "b": 30}, legend={"orientation": "h", "y": -0.16, "yanchor": "top", "x": 0})
     names = list(dict.fromkeys(name for block in blocks for name in block.baselines))
     for name, (colour, dash) in zip(names, itertools.cycle(zip(RIVALS, DASHES, strict=True))):  # the styles come again
         values = [scale * block.baselines.get(name, math.nan) for block in blocks]
@@ -38,7 +38,8 @@ def kpi_by_block(measures: Measures) -> go.Figure:
         figure.add_scatter(x=times, y=values, name=words.in_plot(words.baseline(name)), mode="lines", line=line, hovertext=told, hoverinfo="text")
     limit = scale * measures.threshold
     name = f"threshold {write.value(measures.threshold)}"
-    figure.add_scatter(x=_ends(times), y=[limit] * 2, name=name, mode="lines", line={"color": INK, "dash": "dash", "width": 1.3}, hoverinfo="skip")
+    span = [measures.window.start, measures.window.stop]
+    figure.add_scatter(x=span, y=[limit] * 2, name=name, mode="lines", line={"color": INK, "width": 1.3}, hoverinfo="skip")
     for drift, name, colour, symbol in ((False, "model, 95 % interval", MODEL, "circle"), (True, "drift proven", DRIFT, "diamond")):
         some = [block for block in blocks if block.drift is drift]
         if some:
@@ -53,8 +54,7 @@ def kpi_by_block(measures: Measures) -> go.Figure:
                 hoverinfo="text+x",
             )
     _mark_versions(figure, measures)
-    figure.update_xaxes(type="date")
-    figure.update_yaxes(title_text=words.in_plot(write.title))
+    figure.update_xaxes(type="date", range=span)
     return figure
 
 
@@ -78,7 +78,7 @@ def _bin_axis(measure: FeatureMeasure, names: Sequence[str]) -> dict[str, Any]:
     axis: dict[str, Any] = {"range": [0, max(1, len(names))], "tickangle": 0}
     if measure.categorical:
         every = max(1, math.ceil(len(names) / 12))
-        return axis | {"tickvals": [number + 0.5 for number in range(0, len(names), every)], "ticktext": list(names[::every])}
+        return axis | {"tickvals": [number + 0.5 for number in range(0, len(names), every)], "ticktext": [*names[:-1], "rest"][::every]}
     every = max(1, math.ceil(len(names) / 6))
     return axis | {"tickvals": list(range(0, len(measure.edges), every)), "ticktext": [f"{edge:.3g}" for edge in measure.edges[::every]]}
 
@@ -104,10 +104,6 @@ def _error(intervals: Sequence[Any], scale: float, colour: str) -> dict[str, Any
     }
 
 
-def _ends(times: Sequence[str]) -> list[str]:
-    return [times[0], times[-1]] if times else []
-
-
 def _figure(**layout: Any) -> go.Figure:
     """An empty figure in the page's look; the browser sets its width."""
     axis = {"fixedrange": True, "gridcolor": RULE, "zeroline": False, "linecolor": RULE, "automargin": True}
@@ -117,7 +113,7 @@ def _figure(**layout: Any) -> go.Figure:
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
             "font": {"family": "system-ui, sans-serif", "size": 13, "color": SOFT},
-            "margin": {"l": 44, "r": 10, "t": 22, "b": 30},
+            "margin": {"l": 44, "r": 10, "t": 10, "b": 30},
             "dragmode": False,
             "hovermode": "closest",
             "xaxis": {**axis, "showgrid": False},

@@ -97,10 +97,14 @@ def shares(feature: FeatureMeasure) -> list[tuple[str, float, float]]:
 def days(value: float) -> str:
     """Days in the unit a person would use.
 
-    >>> days(0.02), days(3.5), days(float("nan"))
-    ('29 min 0 s', '3.5 days', '–')
+    >>> days(0.02), days(0.3), days(3.5), days(float("nan"))
+    ('29 min', '7.2 h', '3.5 days', '–')
     """
-    return f"{value:.1f} days" if abs(value) >= 1 else wording.duration(60 * round(value * 24 * 60)) if math.isfinite(value) else wording.UNDEFINED
+    if not math.isfinite(value):
+        return wording.UNDEFINED
+    if abs(value) >= 1:
+        return f"{value:.1f} days"
+    return f"{24 * value:.1f} h" if abs(24 * value) >= 1 else f"{24 * 60 * value:.0f} min"
 
 
 def blocks_until(value: float) -> str:
