@@ -112,12 +112,33 @@ class PredictionLog:
             DataError: a time is none.
             LogAwayError: MongoDB is away.
         """
+        for page in self.pages(stream, start, stop, collection=collection):
+            yield from map(_as_json, page)
+
+    @property
+    def database(self) -> Database:
+        """The database, for other collections than the log's own."""
+        return self._database
+
+    def newest_time(self, stream: str) -> str | None:
+        """Time of the newest row of a stream; None without rows."""
+        span = self._span(PREDICTIONS, stream)
+        return time_text(span[1] - _NARROWEST) if span else None
+
+    def pages(
+        self, stream: str, start: str | None, stop: str | None, *, collection: str = PREDICTIONS, backward: bool = False
+    ) -> Iterator[list[dict[str, Any]]]:
+        """The rows of `read` as documents, some thousands at once: times are dates, `_id` is there. From the end if `backward`.
+
+        Raises:
+            DataError: a time is none.
+            LogAwayError: MongoDB is away.
+        """
         span = self._span(collection, stream)
         if span:
             low = max(span[0], parse_time(start)) if start else span[0]
             high = min(span[1], parse_time(stop)) if stop else span[1]
-            for page in self._pages(collection, stream, low, high):
-                yield from map(_as_json, page)
+            yield from self._pages(collection, stream, low, high, backward=backward)
 
     def newest(self, stream: str, rows: int, *, collection: str = PREDICTIONS) -> list[dict[str, Any]]:
         """The newest rows of a stream, in the order of time.
