@@ -55,4 +55,5 @@ def _bin_axis(measure: FeatureMeasure, names: Sequence[str]) -> dict[str, Any]:
         every = max(1, math.ceil(len(names) / 12))
         return axis | {"tickvals": [number + 0.5 for number in range(0, len(names), every)], "ticktext": [*names[:-1], "rest"][::every]}
     every = max(1, math.ceil(len(names) / 6))
-    return axis | {"tickvals": list(range(0, len(measure.edges), every)), "ticktext": [f"{edge:.3g}" for edge in measure.edges[::every]]}
+    edges = measure.edges[::every]
+    return axis | {"tickvals": list(range(0, len(measure.edges), every)), "ticktext": [f"{edge:.3g}" if math.isfinite(edge) else "" for edge in edges]}

@@ -77,12 +77,18 @@ def in_sample(measures: Measures) -> int:
 def bins(feature: FeatureMeasure) -> tuple[str, ...]:
     """A name for each bin: of a categorical feature the category, else both bounds.
 
-    >>> bins(FeatureMeasure("x", "ks", 0, 0, 0, 0, 0, False, 0, False, (0.0, 0.5, 2.0), (0.5, 0.5), (1.0, 0.0), ""))
-    ('0 to 0.5', '0.5 to 2')
+    >>> bins(FeatureMeasure("x", "ks", 0, 0, 0, 0, 0, False, 0, False, (0.0, 0.5, 2.0, math.inf), (), (), ""))
+    ('0 to 0.5', '0.5 to 2', 'over 2')
     """
     if feature.categorical:
         return tuple(f"{category:g}" for category in feature.edges)
-    return tuple(f"{low:g} to {high:g}" for low, high in itertools.pairwise(feature.edges))
+    return tuple(_between(low, high) for low, high in itertools.pairwise(feature.edges))
+
+
+def _between(low: float, high: float) -> str:
+    if math.isinf(low):
+        return f"under {high:g}"
+    return f"over {low:g}" if math.isinf(high) else f"{low:g} to {high:g}"
 
 
 def shares(feature: FeatureMeasure) -> list[tuple[str, float, float]]:
