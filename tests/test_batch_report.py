@@ -38,10 +38,31 @@ def number(cell: str) -> float:
 
 def test_the_verdict_its_evidence_and_what_to_do_stand_in_the_text(taxi, page):
     told = taxi.verdict
-    for sentence in (told.sentence, told.kpi_message, told.kind_message, told.data_message, taxi.next_step, taxi.forecast.message, *taxi.notes):
+    for sentence in (words.headline(taxi), told.kpi_message, told.kind_message, told.data_message, taxi.next_step, taxi.forecast.message, *taxi.notes):
         assert sentence in page.text
-    assert page.text.index(told.sentence) < page.text.index(told.kpi_message) < page.text.index(told.kind_message) < page.text.index(told.data_message)
+    assert page.text.index(words.headline(taxi)) < page.text.index(told.kpi_message) < page.text.index(told.kind_message) < page.text.index(told.data_message)
     assert "data and concept drift" in page.text
+
+
+@pytest.mark.parametrize(
+    ("measures", "sentence"),
+    [
+        (
+            made.taxi(),
+            "Data and concept drift in 2020-04: the MAE was 3.90 minutes (3.84 to 3.96) on 10,000 labelled rows, worse than the threshold of 3.50 minutes "
+            "by more than noise; 3 of 5 features have moved (distance_miles, pickup_zone, dropoff_zone).",
+        ),
+        (
+            made.taxi(3),
+            "No drift in 2018-04: the MAE was 3.12 minutes (3.06 to 3.18) on 10,000 labelled rows, rows that the model was trained on, "
+            "better than the threshold of 3.50 minutes; no feature has moved beyond noise and what is usual.",
+        ),
+        (made.empty(), "Cannot tell in 2020-05: no row came."),
+    ],
+)
+def test_the_verdict_is_one_sentence_with_its_evidence(measures, sentence):
+    assert words.headline(measures) == sentence
+    assert sentence in Page(report.html(measures)).text
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -155,7 +176,7 @@ def test_what_is_undefined_is_a_dash_and_never_nan(make):
 def test_a_window_without_rows_has_no_plots_and_carries_no_library():
     found = report.html(made.empty())
     assert len(found) < 20_000
-    assert "Cannot tell: the window holds no rows." in Page(found).text
+    assert "Cannot tell in 2020-05: no row came." in Page(found).text
 
 
 @pytest.mark.parametrize("make", [made.taxi, made.elec])

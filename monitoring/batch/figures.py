@@ -35,7 +35,7 @@ def kpi_by_block(measures: Measures) -> go.Figure:
 
 def feature(measure: FeatureMeasure) -> go.Figure:
     """Shares of the bins: wide and pale the training reference, narrow and strong the window. All bins are drawn equally wide."""
-    bins = words.shares(measure)
+    bins = words.shares(measure)[:-1] if measure.categorical else words.shares(measure)  # "all others" would dwarf the rest
     names, places = [name for name, _, _ in bins], [number + 0.5 for number in range(len(bins))]
     figure = plots.figure(height=230, barmode="overlay", showlegend=False, bargap=0)
     strong = plots.DRIFT if measure.moved else plots.MODEL
@@ -53,7 +53,7 @@ def _bin_axis(measure: FeatureMeasure, names: Sequence[str]) -> dict[str, Any]:
     axis: dict[str, Any] = {"range": [0, max(1, len(names))], "tickangle": 0}
     if measure.categorical:
         every = max(1, math.ceil(len(names) / 12))
-        return axis | {"tickvals": [number + 0.5 for number in range(0, len(names), every)], "ticktext": [*names[:-1], "rest"][::every]}
+        return axis | {"tickvals": [number + 0.5 for number in range(0, len(names), every)], "ticktext": list(names[::every])}
     every = max(1, math.ceil(len(names) / 6))
     edges = measure.edges[::every]
     return axis | {"tickvals": list(range(0, len(measure.edges), every)), "ticktext": [f"{edge:.3g}" if math.isfinite(edge) else "" for edge in edges]}

@@ -26,6 +26,38 @@ def verdict(measures: Measures) -> str:
     return VERDICTS.get(measures.verdict.kind, measures.verdict.kind)
 
 
+def headline(measures: Measures) -> str:
+    """The verdict in one sentence with its evidence: the KPI against its threshold, the features, and bad data."""
+    parts = [_kpi_told(measures), _features_told(measures), "the data quality is bad" if measures.quality.bad else ""]
+    name = verdict(measures)
+    return f"{name[:1].upper()}{name[1:]} in {measures.window.name}: {'; '.join(part for part in parts if part)}."
+
+
+def _kpi_told(measures: Measures) -> str:
+    figures, value = kpi(measures), measures.kpi.value
+    if not math.isfinite(value):
+        return "no row that a model answered has a label" if measures.labels.rows else "no row came"
+    told = f"the {figures.name} was {figures.with_unit(value)} ({bounds(figures, measures.kpi)}) on {wording.count(measures.kpi.rows, 'labelled row')}"
+    limit, worse = figures.with_unit(measures.threshold), (value < measures.threshold) is measures.higher_is_better
+    against = f"{'worse' if worse else 'better'} than the threshold of {limit}"
+    if measures.verdict.kpi_drift:
+        against = f"worse than the threshold of {limit} by more than noise{'' if worse else ' for a part of them'}"
+    elif worse:
+        against += ", but not by more than noise"
+    seen = ", rows that the model was trained on" if in_sample(measures) >= measures.labels.rows else ""
+    return f"{told}{seen}, {against}"
+
+
+def _features_told(measures: Measures) -> str:
+    some = [one.feature for one in measures.features if one.moved]
+    if some:
+        named = ", ".join(some[:3]) + (", …" if len(some) > 3 else "")
+        return f"{len(some)} of {wording.count(len(measures.features), 'feature')} {'has' if len(some) == 1 else 'have'} moved ({named})"
+    if any(math.isfinite(one.corrected) for one in measures.features):
+        return "no feature has moved beyond noise and what is usual"
+    return "whether features have moved cannot be told" if measures.labels.rows else ""
+
+
 def tone(measures: Measures) -> str:
     """Colour of the verdict: "drift", "quality", "calm", or "open" when nothing can be told."""
     if measures.verdict.drift:
@@ -97,6 +129,16 @@ def shares(feature: FeatureMeasure) -> list[tuple[str, float, float]]:
     if feature.categorical:
         found.append(("all others", max(0.0, 1 - sum(feature.reference)), max(0.0, 1 - sum(feature.current))))
     return [(str(name), before, now) for name, before, now in found]
+
+
+def others(feature: FeatureMeasure) -> str:
+    """What the categories have together that are not drawn; "" where all are."""
+    if not feature.categorical or not feature.reference:
+        return ""
+    name, before, now = shares(feature)[-1]
+    return (
+        f"{name}: {wording.with_sign(before, digits=1)} of the reference, {wording.with_sign(now, digits=1)} of the window" if max(before, now) > 0.0005 else ""
+    )
 
 
 def days(value: float) -> str:
