@@ -183,6 +183,15 @@ def _word(state: str) -> str:
     return state.replace(" ", "_")
 
 
+def remembered(folder: Path) -> list[Retrain]:
+    """The retrains that a hook with this folder knows, the oldest first; it may run meanwhile. None where there is no such folder.
+
+    Raises:
+        DataError: they cannot be read.
+    """
+    return _read(folder / "retrains.json")
+
+
 def _hold(path: Path) -> TextIO:
     """The lock, held while the file is open; no process that we start inherits it."""
     held = path.open("a", encoding="utf-8")

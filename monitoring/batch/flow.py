@@ -1,0 +1,254 @@
+"""The flow of batch monitoring in Prefect: small tasks, each of which can be done again without harm.
+
+    measure -> keep -> draw -> publish -> show -> retrain      for each window; then the list of all reports
+
+Each step opens what it needs by itself and hands on little: a window's measures, the path of its files, an address. Rows never leave the step
+that reads them, and no result is stored by Prefect. A step is tried again, with growing pauses, when what failed may pass: the
+database, MLflow or the retrain hook away. A fault of the data or the settings fails at once. Connections come from the environment
+(MONGODB_URI, MLFLOW_TRACKING_URI): parameters of a flow are shown to whoever sees Prefect's pages, and an address may hold a password.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from prefect import flow, task
+from prefect.artifacts import create_link_artifact, create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.tasks import exponential_backoff
+
+from driftloop.errors import DataError, SettingsError, TrackingError
+from monitoring import config
+from monitoring.batch import links, measure, report, store, window, words
+from monitoring.batch.measures import Measures, Window
+from monitoring.batch.retrain import HookAwayError
+from monitoring.config import StreamConfig
+from monitoring.mongo import Database, LogAwayError
+from monitoring.prediction_log import PredictionLog
+from monitoring.references import Folder, Registered
+from monitoring.segments import replace_file
+
+PASSING: Final = (LogAwayError, TrackingError, HookAwayError)
+STEP_S: Final = 900  # a step that takes longer is ended
+RETRAIN_S: Final = 6 * 3600
+OnDrift = Literal["advise", "retrain", "ignore"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How windows are treated; plain values, for they are parameters of a flow."""
+
+    on_drift: OnDrift = "advise"
+    with_evidently: bool = False
+    folder: str = ".driftloop/batch"  # reports are made here, in <stream>/<window>
+    streams_file: str = ""
+    reference: str = ""  # folder of training references; "": MLflow's registry
+    experiment: str = ""  # of the runs of windows whose model is not known
+    torchserve_url: str = ""
+    hook_url: str = ""
+    retrains: str = ".driftloop/retrains"
+    retries: int = 3  # of a step, when what failed may pass
+    pause_s: float = 2.0  # before the first of them; each later one is twice as long
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a window."""
+
+    measures: Measures
+    report: str  # file
+    url: str  # the same in MLflow
+    retrain: str  # what became of it; "" when none was wanted
+
+
+def _passes(_: Any, __: Any, state: Any) -> bool:
+    return isinstance(state.result(raise_on_failure=False), PASSING)
+
+
+def step(done: Callable[..., Any], *, limit_s: int = STEP_S) -> Any:
+    """A task of ours: nothing cached, nothing stored, a time limit, and retries for what may pass."""
+    return task(cache_policy=NO_CACHE, persist_result=False, retry_condition_fn=_passes, timeout_seconds=limit_s)(done)
+
+
+@step
+def find_windows(stream: StreamConfig, first: str, last: str, by: str) -> tuple[Window, ...]:
+    """The windows that are meant; without `last` the one that `first` names. Those after the newest row are left out."""
+    with _log() as log:
+        newest = log.newest_time(stream.name)
+    head = window.parse(first, newest=newest)
+    return tuple(one for one in window.between(first, last, by=by) if one.start <= str(newest)) if last else (head,)  # type: ignore[arg-type]
+
+
+@step
+def measure_window(stream: StreamConfig, meant: Window, options: Options) -> Measures:
+    """Read the window's rows, profile them, and give the verdicts, as one document."""
+    references = Folder(Path(options.reference)) if options.reference else Registered()
+    with _log() as log:
+        return measure.measure(log, stream, meant, references=references)
+
+
+@step
+def keep(measures: Measures) -> None:
+    """Write the document, in the place of an earlier one of the same window."""
+    with _log() as log:
+        store.write(log, measures)
+
+
+@step
+def draw(measures: Measures, options: Options) -> Path:
+    """Make the report; gives its file, which is there whole or not at all."""
+    from monitoring.batch import publish
+
+    url = publish.list_place(measures.stream, measures=measures, experiment=options.experiment).url("index.html")
+    path = Path(options.folder) / measures.stream / measures.window.name / publish.REPORT
+    write_report(path, report.html(measures, index_url=url))
+    return path
+
+
+@step
+def draw_evidently(stream: StreamConfig, measures: Measures, options: Options) -> Path:
+    """Make Evidently's own report beside ours."""
+    from monitoring.batch import evidently_report
+
+    references = Folder(Path(options.reference)) if options.reference else Registered()
+    path = Path(options.folder) / stream.name / measures.window.name / evidently_report.NAME
+    with _log() as log:
+        write_report(path, evidently_report.html(log, stream, measures, references=references))
+    return path
+
+
+@step
+def publish_window(measures: Measures, files: Sequence[Path], options: Options) -> str:
+    """Log measures and reports to MLflow, and note in the database where; gives the address."""
+    from monitoring.batch import publish
+
+    url = publish.keep(measures, files, experiment=options.experiment).url(publish.REPORT)
+    with _log() as log:
+        links.write(log, measures.id, url)
+    return url
+
+
+@step
+def publish_list(measures: Measures, options: Options) -> str:
+    """Write the list of all reports of the stream anew; gives its address."""
+    from monitoring.batch import publish
+
+    with _log() as log:
+        known, addresses = store.read(log, measures.stream), links.read(log, measures.stream)
+    place = publish.list_place(measures.stream, measures=measures, experiment=options.experiment)
+    publish.keep_list(place, measures.stream, known, addresses)
+    return place.url("index.html")
+
+
+@step
+def show(measures: Measures, url: str) -> None:
+    """Publish a summary and the address of the report as Prefect artifacts."""
+    key = "".join(letter if letter.isalnum() else "-" for letter in f"batch-{measures.stream}-{measures.window.name}".lower())
+    create_markdown_artifact(summary(measures), key=key, description=f"{measures.stream} {measures.window.name}")
+    create_link_artifact(url, link_text="report", key=f"{key}-report", description=f"Report of {measures.stream} {measures.window.name}")
+
+
+@functools.partial(step, limit_s=RETRAIN_S + 60)
+def retrain(stream: StreamConfig, measures: Measures, options: Options) -> str:
+    """Start the retrain when one is wanted; gives what became of it."""
+    from monitoring.batch import retrain as starter
+
+    with _log() as log:
+        why_not = starter.wanted(measures, store.read(log, stream.name))
+    if why_not:
+        return f"no retrain: {why_not}"
+    if options.hook_url:
+        told = starter.ask_hook(measures, options.hook_url)
+        return f"retrain {told['state']}, through the hook: {told['message'] or 'started ' + told['started_at']}"
+    one = starter.run_here(measures, stream, folder=Path(options.retrains), torchserve_url=options.torchserve_url, timeout_s=RETRAIN_S)
+    return f"retrain {one.state}: {one.message}"
+
+
+@flow(name="batch-monitoring", persist_result=False, validate_parameters=True)
+def batch(stream: str, window: str, last: str = "", by: str = "month", options: Options = Options()) -> list[Outcome]:
+    """Measure a window of a stream, or all from `window` to `last`, the oldest first; report on each.
+
+    Raises:
+        DriftloopError: a step failed; the windows before it are done, and running again changes nothing in them.
+    """
+    known = config.load(options.streams_file or None)
+    if stream not in known:
+        raise SettingsError(f"there is no stream {stream!a:.50}: the streams are {', '.join(known)}")
+    meant = _tried(find_windows, options)(known[stream], window, last, by)
+    outcomes = [_one(known[stream], each, options) for each in meant]
+    if outcomes:
+        _tried(publish_list, options)(outcomes[-1].measures, options)
+        if options.on_drift == "retrain":
+            outcomes[-1] = _retrained(known[stream], outcomes[-1], options)
+    return outcomes
+
+
+def _one(stream: StreamConfig, meant: Window, options: Options) -> Outcome:
+    measures = _tried(measure_window, options, meant)(stream, meant, options)
+    _tried(keep, options, meant)(measures)
+    files = [_tried(draw, options, meant)(measures, options)]
+    if options.with_evidently:
+        files.append(_tried(draw_evidently, options, meant)(stream, measures, options))
+    url = _tried(publish_window, options, meant)(measures, files, options)
+    _tried(show, options, meant)(measures, url)
+    print(line(measures), flush=True)
+    return Outcome(measures, str(files[0]), url, "")
+
+
+def _retrained(stream: StreamConfig, outcome: Outcome, options: Options) -> Outcome:
+    if not outcome.measures.verdict.drift:
+        return outcome
+    told = _tried(retrain, options)(stream, outcome.measures, options)
+    return Outcome(outcome.measures, outcome.report, outcome.url, told)
+
+
+def _tried(done: Any, options: Options, meant: Window | None = None) -> Any:
+    """The step with the retries that are asked for, named after its window."""
+    name = done.name if meant is None else f"{done.name} {meant.name}"
+    pauses = exponential_backoff(backoff_factor=options.pause_s)
+    return done.with_options(retries=options.retries, retry_delay_seconds=pauses, task_run_name=name)
+
+
+def line(measures: Measures) -> str:
+    """A window in one line, for the terminal."""
+    kpi, labels = words.kpi(measures), measures.labels
+    value = f"{measures.kpi_name} {kpi.value(measures.kpi.value, digits=2)} ({words.bounds(kpi, measures.kpi)})"
+    return f"{measures.stream} {measures.window.name}: {words.verdict(measures)}; {value}; {labels.rows:,} rows, {labels.labelled:,} labelled"
+
+
+def summary(measures: Measures) -> str:
+    """A window in Markdown, for Prefect's page."""
+    rows = [("rows", measures.labels.rows), ("labelled", measures.labels.labelled), ("verdict", words.verdict(measures)), ("next", measures.next_step)]
+    cells = "\n".join(f"| {name} | {_cell(str(value))} |" for name, value in rows)
+    return f"**{_cell(measures.verdict.sentence)}**\n\n| | |\n|---|---|\n{cells}\n"
+
+
+def write_report(path: Path, html: str) -> None:
+    """Write a report aside and rename it into place.
+
+    Raises:
+        DataError: it cannot be written; an earlier one stays as it was.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, html)
+    except OSError as exc:
+        raise DataError(f"report {path}: cannot be written: {exc.strerror}: make room, or give another place") from exc
+
+
+def _cell(text: str) -> str:
+    """A text that stays one cell of a Markdown table and brings no markup of its own."""
+    plain = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
+    return "".join(f"\\{letter}" if letter in "|[]`*_\\" else letter for letter in plain)
+
+
+def _log() -> PredictionLog:
+    uri = os.environ.get("MONGODB_URI", "")
+    if not uri:
+        raise SettingsError("MONGODB_URI is not set: it names the prediction log, as mongodb://127.0.0.1:27017/driftloop")
+    return PredictionLog(Database(uri))

@@ -1,0 +1,161 @@
+"""A window's measures and report in MLflow, and the list of all reports of a stream.
+
+A window has one run, a child of the run that trained the version which answered most of its rows; a stream has one run that lists its
+reports. Each is found again by a tag, so publishing twice changes what is there and doubles nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from driftloop import tracking
+from driftloop.tracking import Store
+from monitoring.batch import index
+from monitoring.batch.measures import Measures
+from monitoring.segments import replace_file
+
+BATCH, REPORTS = "batch", "reports"  # roles of the runs
+WINDOW_TAG: Final = "driftloop.window"  # Measures.id
+STREAM_TAG: Final = "driftloop.reports"  # the stream whose reports the run lists
+REPORT, DOCUMENT = "report.html", "measures.json"
+UI: Final = "http://127.0.0.1:5000"  # where `make ui` shows a store that no server keeps
+
+
+@dataclass(frozen=True)
+class Place:
+    """A run and its experiment, where a person finds it."""
+
+    experiment_id: str
+    run_id: str
+
+    def url(self, artifact: str) -> str:
+        """Where MLflow's pages show an artifact of the run.
+
+        >>> Place("3", "abc").url("report.html").partition("/#/")[2]
+        'experiments/3/runs/abc/artifacts/report.html'
+        """
+        uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+        base = uri.rstrip("/") if uri.startswith(("http://", "https://")) else os.environ.get("DRIFTLOOP_MLFLOW_UI", UI)
+        return f"{base}/#/experiments/{self.experiment_id}/runs/{self.run_id}/artifacts/{quote(artifact)}"
+
+
+def model_run(measures: Measures) -> str:
+    """The run that trained the version which answered most rows of the window; "" when it is not known."""
+    known = [version for version in measures.versions if version.run_id]
+    return max(known, key=lambda version: version.rows).run_id if known else ""
+
+
+def keep(measures: Measures, files: Sequence[Path], *, experiment: str) -> Place:
+    """Log the measures and files of a window to its run.
+
+    Args:
+        measures: of the window; measures.json is made of them.
+        files: report.html, and what else belongs to it.
+        experiment: where the run goes when no run of a model is known; "": that of the environment.
+
+    Raises:
+        TrackingError: MLflow is away, or the model's run is gone.
+    """
+    parent = model_run(measures)
+    store = _store(parent, experiment)
+    there = _found(store, WINDOW_TAG, measures.id)
+    with tracking.run(store, f"batch/{measures.window.name}", role=BATCH, parent_run_id=parent or None, resumed=there) as run_id:
+        tracking.set_tags({WINDOW_TAG: measures.id, **_tags(measures)})
+        known = store.client.get_run(run_id).data.metrics
+        tracking.log_metrics({name: value for name, value in figures(measures).items() if known.get(name) != value})
+        with tempfile.TemporaryDirectory() as folder:
+            document = Path(folder) / DOCUMENT
+            document.write_text(json.dumps(measures.as_json(), indent=1, allow_nan=False), encoding="utf-8")
+            tracking.log_outcome(store, run_id, {}, files=[*files, document])
+    return Place(store.experiment_id, run_id)
+
+
+def list_place(stream: str, *, measures: Measures, experiment: str) -> Place:
+    """The run that lists the reports of a stream, in the experiment of the window's model; made when it is not there.
+
+    Raises:
+        TrackingError: MLflow is away.
+    """
+    store = _store(model_run(measures), experiment)
+    there = _found(store, STREAM_TAG, stream)
+    if there:
+        return Place(store.experiment_id, there)
+    with tracking.run(store, f"reports/{stream}", role=REPORTS) as run_id:
+        tracking.set_tags({STREAM_TAG: stream})
+    return Place(store.experiment_id, run_id)
+
+
+def keep_list(place: Place, stream: str, measures: Sequence[Measures], links: Mapping[str, str]) -> None:
+    """Write the list of reports, index.html and reports.csv, into its run.
+
+    Raises:
+        TrackingError: MLflow is away.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        page, table = Path(folder) / "index.html", Path(folder) / "reports.csv"
+        replace_file(page, index.html(stream, measures, links))
+        replace_file(table, index.table(measures, links))
+        tracking.log_outcome(tracking.open_store(None), place.run_id, {}, files=[page, table])
+
+
+def figures(measures: Measures) -> dict[str, float]:
+    """The figures of a window that MLflow compares and draws, by name; without those that are undefined."""
+    labels, quality, kpi = measures.labels, measures.quality, measures.kpi
+    found = {
+        measures.kpi_name: kpi.value,
+        f"{measures.kpi_name}_lower": kpi.lower,
+        f"{measures.kpi_name}_upper": kpi.upper,
+        "threshold": measures.threshold,
+        "kappa_temporal": measures.kappa_temporal,
+        "rows": labels.rows,
+        "labelled": labels.labelled,
+        "label_coverage": labels.coverage,
+        "in_sample": sum(version.in_sample for version in measures.versions),
+        "by_fallback": measures.by_fallback,
+        "refused": quality.refused,
+        "drift": float(measures.verdict.drift),
+        "bad_quality": float(quality.bad),
+        "features_moved": sum(feature.moved for feature in measures.features),
+        **{f"baseline_{name}": baseline.value for name, baseline in measures.baselines.items()},
+        **{f"latency_ms_{name}": value for name, value in measures.latency_ms.items()},
+    }
+    return {name: float(value) for name, value in found.items() if math.isfinite(value)}
+
+
+def _tags(measures: Measures) -> dict[str, str]:
+    return {
+        "driftloop.stream": measures.stream,
+        "driftloop.kind": measures.verdict.kind,
+        "driftloop.versions": " ".join(version.version for version in measures.versions)[:500],
+        "mlflow.note.content": f"{measures.verdict.sentence}\n\n{measures.next_step}",
+    }
+
+
+def _store(run_id: str, experiment: str) -> Store:
+    """The store, open in the experiment of a run: a child shows below its parent only there."""
+    store = tracking.open_store(experiment or None)
+    if not run_id:
+        return store
+    with tracking.translated(f"run {run_id} of the model"):
+        home = store.client.get_run(run_id).info.experiment_id
+        if home == store.experiment_id:
+            return store
+        name = store.client.get_experiment(home).name
+    return tracking.open_store(name)
+
+
+def _found(store: Store, tag: str, value: str) -> str | None:
+    """The oldest run of the experiment with this tag: two that were made at the same time are one from then on."""
+    with tracking.translated("MLflow runs"):
+        found = store.client.search_runs(
+            [store.experiment_id], f"tags.`{tag}` = '{value.replace(chr(39), '')}'", order_by=["attributes.start_time ASC"], max_results=1
+        )
+    return str(found[0].info.run_id) if found else None

@@ -1,0 +1,41 @@
+"""The flow by the clock, on a Prefect server that runs by itself."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.flows import EntrypointType
+
+from driftloop.errors import DriftloopError, SettingsError
+from monitoring.batch import engine
+from monitoring.batch.flow import Options, batch
+
+
+def serve(stream: str, window: str, *, cron: str, options: Options) -> None:
+    """Make the deployment <stream>-<window>, and run it whenever the server says so, each time in a process of its own.
+
+    Returns when a signal ends it; the schedule is paused then, and goes on with the next `serve`.
+
+    Raises:
+        SettingsError: no server is named, or the times are not in cron's form.
+        DriftloopError: the server does not answer.
+    """
+    try:
+        CronSchedule(cron=cron)
+    except ValueError as exc:
+        raise SettingsError(f"--cron {cron!a:.60}: give five fields as cron has them, such as '0 6 1 * *'") from exc
+    url = engine.known_url()
+    if not url:
+        raise SettingsError("serve needs a Prefect server: run prefect server start, and set PREFECT_API_URL=http://127.0.0.1:4200/api")
+    if not engine.answers(url):
+        raise DriftloopError(f"no Prefect server answers at {url}: start it (prefect server start), or mend PREFECT_API_URL")
+    print(f"{stream}, {window}, at {cron!r} (UTC), on {url}; Ctrl-C ends it", flush=True)
+    batch.serve(
+        name=f"{stream}-{window}",
+        cron=cron,
+        parameters={"stream": stream, "window": window, "options": asdict(options)},
+        limit=1,
+        print_starting_message=False,
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )

@@ -1,0 +1,191 @@
+"""How the measures of a window are put into words and digits, once for the report, the history page and the terminal."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Final
+
+from driftloop import wording
+from driftloop.figures import Figures
+from monitoring.batch.measures import BlockMeasure, FeatureMeasure, Interval, Measures
+
+VERDICTS: Final = {
+    "none": "no drift",
+    "quality": "data quality",
+    "data": "data drift",
+    "concept": "concept drift",
+    "both": "data and concept drift",
+    "performance": "performance drift",
+    "cannot tell": "cannot tell",
+}
+
+
+def verdict(measures: Measures) -> str:
+    """The kind of drift in a word or two; a kind that is not known stays as it is."""
+    return VERDICTS.get(measures.verdict.kind, measures.verdict.kind)
+
+
+def headline(measures: Measures) -> str:
+    """The verdict in one sentence with its evidence: the KPI against its threshold, the features, and bad data."""
+    parts = [_kpi_told(measures), _features_told(measures), "the data quality is bad" if measures.quality.bad else ""]
+    name = verdict(measures)
+    return f"{name[:1].upper()}{name[1:]} in {measures.window.name}: {'; '.join(part for part in parts if part)}."
+
+
+def _kpi_told(measures: Measures) -> str:
+    figures, value = kpi(measures), measures.kpi.value
+    if not math.isfinite(value):
+        return "no row that a model answered has a label" if measures.labels.rows else "no row came"
+    told = f"the {figures.name} was {figures.with_unit(value)} ({bounds(figures, measures.kpi)}) on {wording.count(measures.kpi.rows, 'labelled row')}"
+    limit, worse = figures.with_unit(measures.threshold), (value < measures.threshold) is measures.higher_is_better
+    against = f"{'worse' if worse else 'better'} than the threshold of {limit}"
+    if measures.verdict.kpi_drift:
+        against = f"worse than the threshold of {limit} by more than noise{'' if worse else ' for a part of them'}"
+    elif worse:
+        against += ", but not by more than noise"
+    seen = ", rows that the model was trained on" if in_sample(measures) >= measures.labels.rows else ""
+    return f"{told}{seen}, {against}"
+
+
+def _features_told(measures: Measures) -> str:
+    some = [one.feature for one in measures.features if one.moved]
+    if some:
+        named = ", ".join(some[:3]) + (", …" if len(some) > 3 else "")
+        return f"{len(some)} of {wording.count(len(measures.features), 'feature')} {'has' if len(some) == 1 else 'have'} moved ({named})"
+    if any(math.isfinite(one.corrected) for one in measures.features):
+        return "no feature has moved beyond noise and what is usual"
+    return "whether features have moved cannot be told" if measures.labels.rows else ""
+
+
+def tone(measures: Measures) -> str:
+    """Colour of the verdict: "drift", "quality", "calm", or "open" when nothing can be told."""
+    if measures.verdict.drift:
+        return "drift"
+    return {"quality": "quality", "none": "calm"}.get(measures.verdict.kind, "open")
+
+
+def baseline(name: str) -> str:
+    """A baseline's name.
+
+    >>> baseline("no_change"), baseline("reference_median")
+    ('no change, row by row', 'reference median')
+    """
+    return wording.BASELINE_NAMES.get(name, name.replace("_", " "))
+
+
+def kpi(measures: Measures) -> Figures:
+    """How the stream's KPI is written."""
+    return Figures(measures.task, measures.unit)
+
+
+def bounds(figures: Figures, interval: Interval) -> str:
+    """The interval without its middle.
+
+    >>> bounds(Figures("regression"), Interval(3.1, 3.04, 3.16, 100))
+    '3.04 to 3.16'
+    """
+    if not math.isfinite(interval.lower) or not math.isfinite(interval.upper):
+        return wording.UNDEFINED
+    return f"{figures.value(interval.lower, digits=2)} to {figures.value(interval.upper, digits=2)}"
+
+
+def change(figures: Figures, value: float) -> str:
+    """A change of the KPI with its sign and unit.
+
+    >>> change(Figures("classification"), -0.031), change(Figures("regression", "minutes"), 0.31)
+    ('−3.10 points', '+0.31 minutes')
+    """
+    if not math.isfinite(value):
+        return wording.UNDEFINED
+    return f"{wording.signed(value) if figures.regression else wording.points(value)} {figures.step}"
+
+
+def in_sample(measures: Measures) -> int:
+    """Rows that lie before the end of the training rows of the version that answered them."""
+    return sum(version.in_sample for version in measures.versions)
+
+
+def bins(feature: FeatureMeasure) -> tuple[str, ...]:
+    """A name for each bin: of a categorical feature the category, else both bounds.
+
+    >>> bins(FeatureMeasure("x", "ks", 0, 0, 0, 0, 0, False, 0, False, (0.0, 0.5, 2.0, math.inf), (), (), ""))
+    ('0 to 0.5', '0.5 to 2', 'over 2')
+    """
+    if feature.categorical:
+        return tuple(f"{category:g}" for category in feature.edges)
+    return tuple(_between(low, high) for low, high in itertools.pairwise(feature.edges))
+
+
+def _between(low: float, high: float) -> str:
+    if math.isinf(low):
+        return f"under {high:g}"
+    return f"over {low:g}" if math.isinf(high) else f"{low:g} to {high:g}"
+
+
+def shares(feature: FeatureMeasure) -> list[tuple[str, float, float]]:
+    """Each bin with its share of the training rows and of the window; of a categorical feature "all others" last."""
+    found = list(itertools.zip_longest(bins(feature), feature.reference, feature.current, fillvalue=math.nan))
+    if feature.categorical:
+        found.append(("all others", max(0.0, 1 - sum(feature.reference)), max(0.0, 1 - sum(feature.current))))
+    return [(str(name), before, now) for name, before, now in found]
+
+
+def others(feature: FeatureMeasure) -> str:
+    """What the categories have together that are not drawn; "" where all are."""
+    if not feature.categorical or not feature.reference:
+        return ""
+    name, before, now = shares(feature)[-1]
+    return (
+        f"{name}: {wording.with_sign(before, digits=1)} of the reference, {wording.with_sign(now, digits=1)} of the window" if max(before, now) > 0.0005 else ""
+    )
+
+
+def days(value: float) -> str:
+    """Days in the unit a person would use.
+
+    >>> days(0.02), days(0.3), days(3.5), days(float("nan"))
+    ('29 min', '7.2 h', '3.5 days', '–')
+    """
+    if not math.isfinite(value):
+        return wording.UNDEFINED
+    if abs(value) >= 1:
+        return f"{value:.1f} days"
+    return f"{24 * value:.1f} h" if abs(24 * value) >= 1 else f"{24 * 60 * value:.0f} min"
+
+
+def blocks_until(value: float) -> str:
+    """Blocks of a forecast.
+
+    >>> blocks_until(3.0), blocks_until(float("inf")), blocks_until(float("nan"))
+    ('3', 'not within the horizon', '–')
+    """
+    if math.isinf(value):
+        return "not within the horizon"
+    return f"{value:.0f}" if math.isfinite(value) else wording.UNDEFINED
+
+
+def in_plot(name: str, *, most: int = 60) -> str:
+    """A name as plain text in a plot, cut after so many characters: plotly.js reads some tags and entities, and a long name takes the plot's place.
+
+    >>> in_plot("<b>a & b</b>")
+    '&lt;b&gt;a &amp; b&lt;/b&gt;'
+    """
+    short = name if len(name) <= most else f"{name[:most]}…"
+    return short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def block(figures: Figures, one: BlockMeasure) -> str:
+    """What is told of a block when it is pointed at."""
+    told = f"{figures.value(one.kpi.value, digits=2)} ({bounds(figures, one.kpi)}), {wording.count(one.kpi.rows, 'row')}, version {in_plot(one.version)}"
+    return f"{told}, drift" if one.drift else told
+
+
+def moved(measures: Measures) -> str:
+    """Names of the features that have moved; "–" for none."""
+    return ", ".join(one.feature for one in measures.features if one.moved) or wording.UNDEFINED
+
+
+def by_name(measures: Measures) -> dict[str, FeatureMeasure]:
+    """The features by their names."""
+    return {one.feature: one for one in measures.features}
