@@ -16,6 +16,7 @@ import torch
 from script_fixtures import ROOT, Workshop, parent, role
 from test_handler import FakeContext
 
+from benchmarks import taxi_candidates, taxi_choice
 from driftloop import archive, blocks, models, quality, streams, training
 from driftloop.errors import SettingsError
 from driftloop.streams import Stream
@@ -137,6 +138,23 @@ def test_answers_are_minutes_over_zero_whatever_the_trip(fitted: training.Fitted
     wild = np.array([[0, 0, 0, 0, 0], [265, 265, 1e4, 23, 6], [1, 1, 0.1, 0, 0], [1e6, -5, 2.0, 99, -1]], np.float32)
     answers = fitted.model.values(wild)
     assert answers.shape == (4,) and (answers > 0).all() and np.isfinite(answers).all()
+
+
+def test_the_answer_is_the_mean_of_members_that_differ(fitted: training.Fitted) -> None:
+    trips = torch.tensor([[[1.0, 2.0, 3.5, 8.0, 0.0]], [[100.0, 200.0, 1.25, 23.0, 6.0]]])
+    with torch.inference_mode():
+        apart = fitted.model.of_members(trips)
+    assert apart.shape == (2, BASE_PARAMS["members"]) and (apart.std(dim=1) > 0).all()
+    assert fitted.model.values(trips[:, 0].numpy()) == pytest.approx(apart.mean(dim=1).numpy())
+
+
+@pytest.mark.parametrize(("second", "taken"), [(2.8, "mean of four networks"), (2.9, taxi_candidates.ONE)])
+def test_a_candidate_is_taken_only_if_each_of_its_fits_is_nearer_on_both_cuts(second: float, taken: str) -> None:
+    maes = dict.fromkeys(taxi_candidates.CANDIDATES, 2.85) | {"mean of four networks": 2.8}
+    scores = {taxi_choice.key(name, taxi_choice.FIRST_CUT, seed): {"mae": mae} for name, mae in maes.items() for seed in taxi_choice.SEEDS}
+    for name, mae in ((taxi_candidates.ONE, 2.9), ("mean of four networks", second)):
+        scores |= {taxi_choice.key(name, taxi_choice.SECOND_CUT, seed): {"mae": mae} for seed in taxi_choice.SEEDS}
+    assert taxi_choice.taken(scores) == taken
 
 
 def test_the_model_refuses_history_and_other_columns() -> None:
