@@ -250,7 +250,7 @@ def test_the_drift_of_april_is_found_in_its_first_block_and_the_model_recovers_a
         # In April every model of the old city leans by over four minutes, and the linear regression is as near as the network (benchmarks/taxi.md).
         slack = 0.1 if month == "2020-04" else 0.0
         assert all(float(row["mae"]) < float(row[name]) + slack for name in TAXI.rivals), month
-        if month > "2020-04":
+        if month > "2020-04" and row["drift"] == "False":  # a month that alarms may be worse than anything: that is what it alarms for
             assert float(row["mae"]) < float(row["mae_unretrained"]) - 0.1, month
     assert float(told["2020-05"]["mae"]) < float(told["2020-03"]["mae"]) + 0.2
     assert "data quality" in told["2020-11"]["quality"] and told["2020-11"]["drift"] == "False"
