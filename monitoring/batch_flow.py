@@ -119,10 +119,10 @@ def _options(args: argparse.Namespace) -> Options:
 
 
 def _now(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
-    from monitoring.batch.flow import batch
-
     began = time.monotonic()
-    with engine.server(STATE):
+    with engine.server(STATE, meanwhile=_import_all):
+        from monitoring.batch.flow import batch
+
         ready = time.monotonic()
         if args.command == "run":
             outcomes = batch(args.stream, args.window, options=_options(args))
@@ -136,6 +136,12 @@ def _now(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     drifted = any(one.measures.verdict.drift for one in outcomes)
     result = {"stream": args.stream, "windows": [_result(one) for one in outcomes], "seconds": round(ended - ready, 1)}
     return result, EXIT_DRIFT if drifted and args.fail_on_drift else 0
+
+
+def _import_all() -> None:
+    """The heavy libraries of the steps, 10 s of them."""
+    import monitoring.batch.flow
+    import monitoring.batch.publish  # noqa: F401
 
 
 def _serve(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
