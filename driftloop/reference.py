@@ -1,9 +1,10 @@
 """The training reference: the newest rows that a model was trained on, with what it says of them, kept with its run.
 
-A monitor holds the rows that come later against it. Two files in the artifact folder `reference`:
+A monitor holds the rows that come later against it. Three files in the artifact folder `reference`:
 
     reference.parquet   a row each: the features, label, prediction, probability (of the predicted class), time
     reference.json      stream, task, features, labels, run_id, trained: what the columns are and whose they are
+    spans.npz           histograms by day of all the model's training rows; see `driftloop.spans`
 
 The model's errors here are those of rows that it was fitted on: fewer than on new rows. They tell how errors come together, not
 how many there are.
@@ -20,7 +21,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
+from driftloop import spans
 from driftloop.errors import DataError, TrackingError
+from driftloop.spans import Spans
 
 if TYPE_CHECKING:
     from driftloop import tracking
@@ -53,6 +56,7 @@ class Reference:
     predictions: np.ndarray  # (N,) likewise
     probabilities: np.ndarray  # (N,) of the predicted class; nan for regression
     times: np.ndarray  # (N,) datetime64[ns]
+    spans: Spans | None = None  # of all training rows; None where an earlier version logged the model
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -79,6 +83,7 @@ def of_model(stream: Stream, trained: tuple[int, int], outputs: np.ndarray, *, r
         predictions=predictions,
         probabilities=probabilities,
         times=stream.times[newest],
+        spans=spans.of_rows(stream.times[slice(*trained)], stream.rows[slice(*trained)], bad_times=stream.aside.times),
     )
 
 
@@ -92,11 +97,13 @@ def first_row(trained: tuple[int, int]) -> int:
 
 
 def write(reference: Reference, folder: Path) -> None:
-    """Write both files into a folder that exists."""
+    """Write the files into a folder that exists."""
     columns = dict(zip(_columns(reference.about), reference.rows.T, strict=True))
     extra = (reference.labels, reference.predictions, reference.probabilities, reference.times)
     pd.DataFrame({**columns, **dict(zip(_EXTRA, extra, strict=True))}).to_parquet(folder / "reference.parquet", index=False)
     (folder / "reference.json").write_text(json.dumps(asdict(reference.about), indent=1), encoding="utf-8")
+    if reference.spans is not None:
+        spans.write(reference.spans, folder)
 
 
 def _columns(about: About) -> list[str]:
@@ -118,7 +125,10 @@ def read(folder: Path) -> Reference:
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise DataError(f"reference {folder}: {type(exc).__name__}: {str(exc).splitlines()[0]}: log it anew with the model") from exc
     label, prediction, probability, time = (table[name].to_numpy() for name in _EXTRA)
-    return Reference(about, values, label, prediction, probability.astype(np.float64), time.astype("datetime64[ns]"))
+    found_spans = spans.read(folder)
+    if found_spans is not None and len(found_spans.columns) != len(about.features):
+        raise DataError(f"reference {folder}: its spans are of {len(found_spans.columns)} features, not {len(about.features)}: log it anew with the model")
+    return Reference(about, values, label, prediction, probability.astype(np.float64), time.astype("datetime64[ns]"), found_spans)
 
 
 def log(reference: Reference) -> None:

@@ -21,7 +21,7 @@ import math
 import re
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -90,12 +90,18 @@ class Label(_Event):
 
 @dataclass(frozen=True)
 class Rejected(_Event):
-    """A row that was refused; `reason` is one of REASONS."""
+    """A row that was refused; `reason` is one of REASONS. Records of earlier versions lack the last two fields."""
 
     kind = "rejected"
 
     served_at: str
     reason: str
+    time: str = ""  # of the row; `served_at` when the row has none that can be read
+    features: dict[str, float | None] = field(default_factory=dict)  # the stream's own that hold a finite number, possible or not
+
+    def __post_init__(self) -> None:
+        if not self.time:
+            object.__setattr__(self, "time", self.served_at)
 
 
 Record = Prediction | Label | Rejected
@@ -121,6 +127,8 @@ def from_json(value: object) -> Record:
     if made is None:
         raise DataError(f"a record's kind must be one of {', '.join(_KINDS)}")
     known = _NAMES[made.kind]
+    if made is Rejected:
+        value = {"time": value.get("served_at"), "features": {}, **value}
     if len(value) != len(known) + 1 or not all(name in value for name in known):
         missing, unknown = set(known) - set(value), set(value) - set(known) - {"kind"}
         raise DataError(f"record of kind {made.kind}: missing {_listed(missing)}; unknown {_listed(unknown)}")
@@ -137,6 +145,15 @@ def check_id(value: object) -> str:
         DataError: it is not 1 to 100 characters of letters, digits, dot, underscore, colon and hyphen.
     """
     return _checked("id", value)
+
+
+def is_number(value: object) -> bool:
+    """Whether a record may hold the value as a number: finite, no bool, and within what BSON holds."""
+    try:
+        _number(value)
+    except _FieldError:
+        return False
+    return True
 
 
 def new_id() -> str:

@@ -130,7 +130,7 @@ class Database:
     def find(self, collection: str, which: Document, *, fields: Sequence[str] = (), most: int = 0) -> list[Document]:
         """Documents that match, in no stated order; `most` 0: all."""
         with _translated():
-            return list(self._database[collection].find(which, dict.fromkeys(fields, 1) or None, limit=most))
+            return list(self._database[collection].find(which, dict.fromkeys(fields, 1) or None, limit=most, batch_size=most))
 
     def delete(self, collection: str, which: Document) -> int:
         """Delete the documents that match; how many."""

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from driftloop import reference
+from driftloop.errors import DataError
 from driftloop.reference import Reference
+from monitoring.config import StreamConfig
 
 if TYPE_CHECKING:
     from driftloop import tracking
@@ -77,3 +82,23 @@ class Registered:
 
 
 References = Folder | Registered
+
+
+def fitting(reference: Reference, config: StreamConfig) -> Reference:
+    """The reference with its features in the stream's order, impossible values as nan.
+
+    Raises:
+        DataError: it is of other features, or of another task.
+    """
+    about = reference.about
+    if about.task != config.task or not set(config.feature_names) <= set(about.features):
+        raise DataError(
+            f"the training reference of run {about.run_id} is of {about.task} with features {', '.join(about.features)}, "
+            f"stream {config.name!r} of {config.task} with {', '.join(config.feature_names)}: mend the streams file"
+        )
+    order = [about.features.index(name) for name in config.feature_names]
+    rows = reference.rows[:, order].astype(np.float32)
+    low, high = (np.array([getattr(feature, edge) for feature in config.features], np.float32) for edge in ("low", "high"))
+    rows[(rows < low) | (rows > high)] = np.nan
+    known = reference.spans and replace(reference.spans, columns=tuple(reference.spans.columns[at] for at in order))
+    return Reference(about, rows, reference.labels, reference.predictions, reference.probabilities, reference.times, known)

@@ -169,6 +169,15 @@ class Retrains:
         _write(self.folder / "retrains.json", [asdict(known) for known in self._known.values()])
 
 
+def remembered(folder: Path) -> list[Retrain]:
+    """The retrains that a hook with this folder knows, the oldest first; it may run meanwhile. None where there is no such folder.
+
+    Raises:
+        DataError: they cannot be read.
+    """
+    return _read(folder / "retrains.json")
+
+
 def _hold(path: Path) -> TextIO:
     """The lock, held while the file is open; no process that we start inherits it."""
     held = path.open("a", encoding="utf-8")

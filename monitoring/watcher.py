@@ -12,20 +12,20 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
-import numpy as np
 from scipy import stats
 
 from driftloop import kpi
 from driftloop.drift.confidence import Estimate
 from driftloop.drift.distribution import FeatureTest
 from driftloop.drift.forecast import Forecast
-from driftloop.errors import DataError, DriftloopError
+from driftloop.errors import DriftloopError
 from driftloop.reference import Reference
 from monitoring import features, served
 from monitoring.config import StreamConfig
 from monitoring.events import Record
 from monitoring.intake import Intake
 from monitoring.known import Known
+from monitoring.references import fitting
 from monitoring.scoring import Figure
 from monitoring.served import KPI_BLOCKS, Served
 
@@ -93,7 +93,7 @@ class Watcher:
             if version in self._references or self._ask_again.get(version, -math.inf) > self._clock():
                 continue
             try:
-                self._references[version] = _fitting(self._find_reference(version), self.config)
+                self._references[version] = fitting(self._find_reference(version), self.config)
                 self._note = ""
             except DriftloopError as exc:
                 self._ask_again[version] = self._clock() + RETRY_SECONDS
@@ -188,22 +188,3 @@ class Watcher:
         if rows:
             flags["quality"] = bool(stats.binom.sf(bad - 1, rows, TOLERATED) <= QUALITY_ALPHA)
         return flags
-
-
-def _fitting(reference: Reference, config: StreamConfig) -> Reference:
-    """The reference with its features in the stream's order, impossible values as nan.
-
-    Raises:
-        DataError: it is of other features, or of another task.
-    """
-    about = reference.about
-    if about.task != config.task or not set(config.feature_names) <= set(about.features):
-        raise DataError(
-            f"the training reference of run {about.run_id} is of {about.task} with features {', '.join(about.features)}, "
-            f"stream {config.name!r} of {config.task} with {', '.join(config.feature_names)}: mend the streams file"
-        )
-    order = [about.features.index(name) for name in config.feature_names]
-    rows = reference.rows[:, order].astype(np.float32)
-    low, high = (np.array([getattr(feature, edge) for feature in config.features], np.float32) for edge in ("low", "high"))
-    rows[(rows < low) | (rows > high)] = np.nan
-    return Reference(about, rows, reference.labels, reference.predictions, reference.probabilities, reference.times)

@@ -64,10 +64,12 @@ class LabelRequest:
 
 @dataclass(frozen=True)
 class BadRow:
-    """A refused row: its id (a new one if its own cannot be used) and one of the log's fixed reasons."""
+    """A refused row: its id (a new one if its own cannot be used), one of the log's fixed reasons, and what of it can be logged."""
 
     id: str
     reason: str
+    time: str  # "" where it has none that can be read
+    features: Features  # the stream's own that hold a finite number
 
 
 class RowsError(RequestError):
@@ -154,7 +156,7 @@ def _rows(given: list[Any], stream: StreamConfig) -> tuple[Row, ...]:
             rows.append(_row(one, stream))
         except _FaultError as exc:
             first = first or (exc.reason, f"row {at}: {exc}")
-            bad.append(BadRow(_usable_id(one), exc.reason))
+            bad.append(BadRow(_usable_id(one), exc.reason, _usable_time(one), _usable_features(one, stream)))
     if first:
         raise RowsError(stream, bad, code=first[0], message=first[1])
     return tuple(rows)
@@ -235,6 +237,19 @@ def _usable_id(one: Any) -> str:
         return events.check_id(one.get("id") if isinstance(one, dict) else None)
     except DataError:
         return events.new_id()
+
+
+def _usable_time(one: Any) -> str:
+    try:
+        time = events.time_text(events.parse_time(one.get("time") if isinstance(one, dict) else None))
+    except (DataError, ValueError, OverflowError):
+        return ""
+    return time if EARLIEST <= time < LATEST else ""
+
+
+def _usable_features(one: Any, stream: StreamConfig) -> Features:
+    given = one.get("features") if isinstance(one, dict) else None
+    return {name: given[name] for name in stream.feature_names if name in given and events.is_number(given[name])} if isinstance(given, dict) else {}
 
 
 def _schema(message: str) -> RequestError:

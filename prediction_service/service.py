@@ -148,7 +148,7 @@ class PredictionService:
         for bad in error.bad:
             self.metrics.rejected_rows.labels(error.stream.name, bad.reason).inc()
         if self._log is not None:
-            self._append([events.Rejected(id=bad.id, stream=error.stream.name, served_at=now, reason=bad.reason).as_json() for bad in error.bad])
+            self._append([events.Rejected(bad.id, error.stream.name, now, bad.reason, bad.time, dict(bad.features)).as_json() for bad in error.bad])
 
     def _append(self, records: list[dict[str, Any]]) -> bool:
         if self._log is None:

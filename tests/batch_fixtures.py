@@ -218,7 +218,7 @@ def undefined() -> Measures:
         features=(
             replace(full.features[0], distance=NAN, usual=NAN, p_noise=NAN, p_wobble=NAN, corrected=NAN, current=nothing, moved=False),
             replace(full.features[1], distance=NAN, edges=(), reference=(), current=(), moved=False),
-            replace(full.features[2], edges=(-math.inf, *full.features[0].edges[1:-1], math.inf)),
+            replace(full.features[3], edges=(-math.inf, *full.features[3].edges[1:-1], math.inf)),
         ),
         verdict=replace(full.verdict, explained=NAN, rest=NAN),
     )

@@ -27,7 +27,15 @@ PREDICTION = {
     "latency_ms": 3.25,
 }
 LABEL = {"kind": "label", "id": "a1", "stream": "taxi", "label": 12.5, "labelled_at": "2020-04-01T07:30:00.000Z"}
-REJECTED = {"kind": "rejected", "id": "a1", "stream": "taxi", "served_at": "2020-04-01T07:30:00.000Z", "reason": "missing"}
+REJECTED = {
+    "kind": "rejected",
+    "id": "a1",
+    "stream": "taxi",
+    "served_at": "2020-04-01T07:30:00.000Z",
+    "reason": "missing",
+    "time": "2020-03-31T23:10:00.000Z",
+    "features": {"distance_miles": 46826.2},
+}
 
 HOSTILE = [
     ("id", "a/b"),
@@ -157,3 +165,9 @@ def test_new_ids_are_ids_and_differ():
 def test_an_id_is_refused_with_what_it_must_be():
     with pytest.raises(DataError, match="id must be 1 to 100 characters"):
         events.check_id("a b")
+
+
+def test_a_refused_row_of_an_earlier_version_has_the_time_of_its_service_and_no_features() -> None:
+    old = {name: value for name, value in REJECTED.items() if name not in {"time", "features"}}
+    record = events.from_json(old)
+    assert (record.time, record.features) == (old["served_at"], {})

@@ -5,10 +5,24 @@ Stateless and deterministic: the same log and references give the same document.
 
 from __future__ import annotations
 
-from monitoring.batch.measures import Measures, Window
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import numpy as np
+
+from driftloop.errors import DriftloopError
+from driftloop.reference import Reference
+from monitoring.batch import drift, kpis, quality, verdict
+from monitoring.batch import rows as reading
+from monitoring.batch.kpis import Judged
+from monitoring.batch.measures import DriftMeasure, FeatureMeasure, LabelMeasure, Measures, QualityMeasure, Window
+from monitoring.batch.rows import Rows
 from monitoring.config import StreamConfig
+from monitoring.events import parse_time, time_text
 from monitoring.prediction_log import PredictionLog
-from monitoring.references import References
+from monitoring.references import References, fitting
 
 
 def measure(log: PredictionLog, config: StreamConfig, window: Window, *, references: References | None, alpha: float | None = None) -> Measures:
@@ -24,4 +38,122 @@ def measure(log: PredictionLog, config: StreamConfig, window: Window, *, referen
     Raises:
         LogAwayError: MongoDB is away.
     """
-    raise NotImplementedError
+    config = config if alpha is None else replace(config, alpha=alpha)
+    rows = reading.read(log, config, window)
+    known, notes = _references(rows, config, references)
+    main = _main(rows)
+    reference = known.get(main)
+    tests = drift.compare(rows, config, window, reference, alpha=config.alpha) if reference else drift.without_reference(rows, config)
+    bad = quality.measure(rows, reading.read_refused(log, config, window), config, window, reference)
+    costs, told = _costs(log, config, window, rows, reference)
+    judged = [kpis.judge(rows, one, config, known.get(one), told, alpha=config.alpha / len(kpis.names(rows))) for one in kpis.names(rows)]
+    looked = verdict.tell(log, config, window, rows, judged=judged, tests=tests, quality=bad, references=known)
+    mine = rows.by_model & ~np.isnan(costs)
+    seen = _Seen(config, window, rows, kpis.labels(rows), tests, bad, judged, looked)
+    return Measures(
+        stream=config.name,
+        window=window,
+        task=config.task,
+        kpi_name=config.kpi,
+        unit="",
+        higher_is_better=config.higher_is_better,
+        threshold=config.threshold,
+        alpha=config.alpha,
+        block_size=config.block_size,
+        model=config.model,
+        labels=seen.labels,
+        kpi=kpis.interval(costs[mine], config),
+        baselines={name: kpis.interval(by[mine], config) for name, by in told.items()},
+        kappa_temporal=kpis.kappa_temporal(costs[mine], told["no_change"][mine] if "no_change" in told else None),
+        by_fallback=int((~rows.by_model).sum()),
+        latency_ms=kpis.latency(rows),
+        versions=kpis.versions(rows, config, known),
+        blocks=tuple(block for one in judged for block in one.blocks),
+        verdict=looked,
+        features=tests,
+        quality=bad,
+        estimate=kpis.estimate(rows, config, judged[-1] if judged else None),
+        forecast=kpis.forecast(judged, config, window.stop),
+        next_step=_next_step(seen),
+        notes=(*notes, *_notes(seen)),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What the advice and the notes are made from."""
+
+    config: StreamConfig
+    window: Window
+    rows: Rows
+    labels: LabelMeasure
+    tests: Sequence[FeatureMeasure]
+    quality: QualityMeasure
+    judged: Sequence[Judged]
+    verdict: DriftMeasure
+
+
+def _references(rows: Rows, config: StreamConfig, references: References | None) -> tuple[dict[str, Reference], list[str]]:
+    """The reference of each version that answered, and why others are not known."""
+    found, notes = {}, []
+    for version in kpis.names(rows):
+        try:
+            if references is None:
+                raise DriftloopError("no registry or folder of references was given")
+            found[version] = fitting(references.find(config.name, config.model, version), config)
+        except DriftloopError as exc:
+            notes.append(f"No training reference of version {version}: {exc}. Its inputs are not compared, and rows within its training are not told apart.")
+    return found, notes
+
+
+def _main(rows: Rows) -> str:
+    """The version that answered most rows, of two the later; "" when no model answered."""
+    names = kpis.names(rows)
+    return max(reversed(names), key=lambda name: int(np.count_nonzero(rows.by_model & (rows.versions == name)))) if names else ""
+
+
+def _costs(log: PredictionLog, config: StreamConfig, window: Window, rows: Rows, reference: Reference | None) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """What each row costs by its answer, and by each baseline, (N,)."""
+    day_before = rows[:0]
+    if config.task == "classification" and len(rows):  # a baseline looks a day back
+        start = parse_time(window.start)
+        day_before = reading.read(log, config, Window("", time_text(start - timedelta(days=1)), window.start))
+    guesses = kpis.baselines(rows, day_before, config, reference)
+    return kpis.errors(rows, config), {name: kpis.errors(rows, config, guess) for name, guess in guesses.items()}
+
+
+def _next_step(seen: _Seen) -> str:
+    config, found = seen.config, seen.verdict
+    newest = seen.judged[-1] if seen.judged else None
+    moved = ", ".join(test.feature for test in seen.tests if test.moved)
+    if found.kpi_drift:
+        if newest and not newest.drift:
+            return f"Nothing: version {newest.version}, which answers now, has not drifted; measure the next window."
+        first = "; look at the source of the data first" if seen.quality.bad else ""
+        return f"Retrain: python {config.retrain} --register_model_name {config.model} --until_time {seen.window.stop}{first}."
+    if not len(seen.rows) and not seen.quality.refused:
+        step = "Nothing was asked in this window: see that the service is called and its log arrives."
+    elif seen.quality.bad:
+        step = f"Look at the source of the data: {seen.quality.message}"
+    elif not seen.labels.labelled:
+        step = "Wait for labels, and measure again: without them nobody can say whether the model is still good enough."
+    else:
+        step = f"Look at the source of the data: {moved} moved, but the KPI holds, so a retrain is not due." if moved else "Nothing."
+    return step
+
+
+def _notes(seen: _Seen) -> list[str]:
+    notes, old = [], sum(int(one.in_sample) for one in seen.judged)
+    newest = seen.rows.times[-1] if len(seen.rows) else None
+    if old:
+        notes.append("In-sample: the model was trained on these rows, so their KPI says nothing of how good it is on new ones.")
+    if len(seen.judged) > 1:
+        notes.append(f"{len(seen.judged)} versions answered: each has its own rule, at its share of alpha.")
+    if seen.rows.foreign_labels:
+        notes.append(f"{seen.rows.foreign_labels:,} labels are none of the stream's and count as missing.")
+    untold = [test.feature for test in seen.tests if math.isnan(test.p_wobble) and not math.isnan(test.p_noise)]
+    if untold:
+        notes.append(f"How far stretches as long as the window usually lie from the rest is not known for {', '.join(untold)}: sampling noise alone decides.")
+    if newest is not None and seen.labels.labelled < len(seen.rows):
+        notes.append(f"{len(seen.rows) - seen.labels.labelled:,} of {len(seen.rows):,} rows have no label yet.")
+    return notes

@@ -18,22 +18,23 @@ import plotly.graph_objects as go
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from driftloop import wording
-from monitoring.batch import figures, words
+from monitoring.batch import plots, words
 
 LIBRARY: Final = Path(__file__).with_name("assets") / "plotly-basic-2.35.2.min.js.gz"
 
 
-def render(template: str, plots: Mapping[str, go.Figure], **values: Any) -> str:
+def render(template: str, drawings: Mapping[str, go.Figure], **values: Any) -> str:
     """The page of a template in `templates/`; all values are escaped.
 
     Args:
         template: a file that extends page.html.
-        plots: each is drawn into the element with its id.
+        drawings: each is drawn into the element with its id.
         values: what else the template names.
     """
-    drawn = {name: json.loads(figure.to_json(engine="json")) for name, figure in plots.items()}
+    drawn = {name: json.loads(figure.to_json(engine="json")) for name, figure in drawings.items()}
     page = _environment().get_template(template)
-    html = page.render(plots=drawn, colours=figures.DARK, library=_library() if drawn else "", write=wording, words=words, **values)
+    keys = {name: plots.keys(figure) for name, figure in drawings.items()}
+    html = page.render(plots=drawn, keys=keys, colours=plots.DARK, library=_library() if drawn else "", write=wording, words=words, **values)
     return html.encode("utf-8", "backslashreplace").decode()  # a name may hold what UTF-8 cannot
 
 

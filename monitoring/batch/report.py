@@ -16,7 +16,7 @@ def html(measures: Measures, *, index_url: str = "") -> str:
         index_url: where the reports of the stream are listed; "" for nowhere.
     """
     plots = {f"plot-feature-{number}": figures.feature(one) for number, one in enumerate(measures.features, start=1) if one.reference or one.current}
-    if measures.blocks:
+    if any(math.isfinite(block.kpi.value) for block in measures.blocks):
         plots = {"plot-kpi": figures.kpi_by_block(measures), **plots}
     told, ahead = measures.verdict, measures.forecast
     return page.render(

@@ -19,7 +19,6 @@ VERDICTS: Final = {
     "performance": "performance drift",
     "cannot tell": "cannot tell",
 }
-_MOST_TEXT: Final = 60  # characters of a name in a plot
 
 
 def verdict(measures: Measures) -> str:
@@ -78,12 +77,18 @@ def in_sample(measures: Measures) -> int:
 def bins(feature: FeatureMeasure) -> tuple[str, ...]:
     """A name for each bin: of a categorical feature the category, else both bounds.
 
-    >>> bins(FeatureMeasure("x", "ks", 0, 0, 0, 0, 0, False, 0, False, (0.0, 0.5, 2.0), (0.5, 0.5), (1.0, 0.0), ""))
-    ('0 to 0.5', '0.5 to 2')
+    >>> bins(FeatureMeasure("x", "ks", 0, 0, 0, 0, 0, False, 0, False, (0.0, 0.5, 2.0, math.inf), (), (), ""))
+    ('0 to 0.5', '0.5 to 2', 'over 2')
     """
     if feature.categorical:
         return tuple(f"{category:g}" for category in feature.edges)
-    return tuple(f"{low:g} to {high:g}" for low, high in itertools.pairwise(feature.edges))
+    return tuple(_between(low, high) for low, high in itertools.pairwise(feature.edges))
+
+
+def _between(low: float, high: float) -> str:
+    if math.isinf(low):
+        return f"under {high:g}"
+    return f"over {low:g}" if math.isinf(high) else f"{low:g} to {high:g}"
 
 
 def shares(feature: FeatureMeasure) -> list[tuple[str, float, float]]:
@@ -118,13 +123,13 @@ def blocks_until(value: float) -> str:
     return f"{value:.0f}" if math.isfinite(value) else wording.UNDEFINED
 
 
-def in_plot(name: str) -> str:
-    """A name as plain text in a plot: plotly.js reads some tags and entities, and a long name takes the plot's place.
+def in_plot(name: str, *, most: int = 60) -> str:
+    """A name as plain text in a plot, cut after so many characters: plotly.js reads some tags and entities, and a long name takes the plot's place.
 
     >>> in_plot("<b>a & b</b>")
     '&lt;b&gt;a &amp; b&lt;/b&gt;'
     """
-    short = name if len(name) <= _MOST_TEXT else f"{name[:_MOST_TEXT]}…"
+    short = name if len(name) <= most else f"{name[:most]}…"
     return short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
@@ -132,3 +137,13 @@ def block(figures: Figures, one: BlockMeasure) -> str:
     """What is told of a block when it is pointed at."""
     told = f"{figures.value(one.kpi.value, digits=2)} ({bounds(figures, one.kpi)}), {wording.count(one.kpi.rows, 'row')}, version {in_plot(one.version)}"
     return f"{told}, drift" if one.drift else told
+
+
+def moved(measures: Measures) -> str:
+    """Names of the features that have moved; "–" for none."""
+    return ", ".join(one.feature for one in measures.features if one.moved) or wording.UNDEFINED
+
+
+def by_name(measures: Measures) -> dict[str, FeatureMeasure]:
+    """The features by their names."""
+    return {one.feature: one for one in measures.features}

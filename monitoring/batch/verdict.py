@@ -1,0 +1,137 @@
+"""The verdict on a window, in one sentence with its evidence: is there drift, and of which kind?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Final
+
+import numpy as np
+
+from driftloop import diagnosis, task
+from driftloop.drift.verdict import Verdict
+from driftloop.reference import Reference
+from monitoring.batch import drift, kpis
+from monitoring.batch import rows as reading
+from monitoring.batch.kpis import Judged
+from monitoring.batch.measures import DriftMeasure, FeatureMeasure, QualityMeasure, Window
+from monitoring.batch.rows import Rows
+from monitoring.config import StreamConfig
+from monitoring.events import time_text
+from monitoring.prediction_log import PredictionLog
+from monitoring.scoring import Scoring
+
+MOST_OLDER: Final = 20_000  # rows before the window that the kind is told from
+MOST_NEWEST: Final = 10_000  # rows of the window, at equal distances
+_HEADS: Final = {
+    "data": "Data drift",
+    "concept": "Concept drift",
+    "both": "Data and concept drift",
+    "performance": "Drift of the KPI, of a kind that is not proven",
+    "quality": "No drift, but bad data",
+    "none": "No drift",
+    "cannot tell": "Cannot tell whether there is drift",
+}
+
+
+@dataclass(frozen=True)
+class _Kind:
+    kind: str
+    message: str
+    explained: float
+    rest: float
+
+
+def tell(
+    log: PredictionLog,
+    config: StreamConfig,
+    window: Window,
+    rows: Rows,
+    *,
+    judged: Sequence[Judged],
+    tests: Sequence[FeatureMeasure],
+    quality: QualityMeasure,
+    references: Mapping[str, Reference],
+) -> DriftMeasure:
+    """The verdict.
+
+    Raises:
+        LogAwayError: MongoDB is away.
+    """
+    alarmed = next((one for one in judged if one.drift), None)
+    moved = any(test.moved for test in tests)
+    data_message = drift.message(tests, alpha=config.alpha)
+    if alarmed:
+        told = _kind(log, config, window, rows, alarmed=alarmed, reference=references.get(alarmed.version), moved=moved)
+    else:
+        told = _Kind(_without_alarm(judged, tests, quality, moved=moved), "", math.nan, math.nan)
+    kpi_message = _kpi_message(judged, alarmed, rows)
+    evidence = {"data": data_message, "quality": quality.message, "performance": kpi_message, "concept": kpi_message, "both": kpi_message}
+    why = kpi_message if alarmed else evidence.get(told.kind, f"{kpi_message} {data_message}")
+    return DriftMeasure(
+        drift=alarmed is not None or moved,
+        kind=told.kind,
+        sentence=f"{_HEADS[told.kind]}: {why[0].lower() + why[1:] if why[:2] != 'KS' else why}".rstrip(". ") + ".",
+        kpi_drift=alarmed is not None,
+        data_drift=moved,
+        kpi_message=kpi_message,
+        data_message=data_message,
+        kind_message=told.message,
+        explained=told.explained,
+        rest=told.rest,
+    )
+
+
+def _without_alarm(judged: Sequence[Judged], tests: Sequence[FeatureMeasure], quality: QualityMeasure, *, moved: bool) -> str:
+    if moved:
+        return "data"
+    if quality.bad:
+        return "quality"
+    judgeable = any(one.blocks and not one.in_sample for one in judged) or any(not math.isnan(test.corrected) for test in tests)
+    return "none" if judgeable else "cannot tell"
+
+
+def _kpi_message(judged: Sequence[Judged], alarmed: Judged | None, rows: Rows) -> str:
+    if not any(one.blocks for one in judged):
+        return "The KPI cannot be judged: " + ("no rows came." if not len(rows) else "no row that a model answered has a label.")
+    one = alarmed or max(judged, key=lambda each: len(each.rows))
+    assert one.verdict is not None
+    of = f" (version {one.version})" if len(judged) > 1 else ""
+    text = f"In block by block order{of}: {one.verdict.message}"
+    return f"In-sample, so it says nothing of new rows: {text}." if one.in_sample else f"{text[0].upper()}{text[1:]}."
+
+
+def _kind(log: PredictionLog, config: StreamConfig, window: Window, rows: Rows, *, alarmed: Judged, reference: Reference | None, moved: bool) -> _Kind:
+    """Of which kind the alarm of one version is: its rows against its own before the window that it was not trained on either."""
+    since = None if reference is None or not len(reference) else time_text(reference.times[-1].astype("datetime64[ms]").item().replace(tzinfo=UTC))
+
+    def wanted(some: Rows) -> np.ndarray:
+        return some.by_model & (some.versions == alarmed.version) & some.labelled & ~kpis.in_sample(some, reference)
+
+    before = reading.before(log, config, window, most=MOST_OLDER, since=since, wanted=wanted)
+    newest = rows[alarmed.rows[reading.thinned(len(alarmed.rows), MOST_NEWEST)]]
+    (older, older_costs), (now, now_costs) = (_whole(side, config) for side in (before, newest))
+    fallback = "data" if moved else "performance"
+    if not len(older):
+        why = f"the log has no labelled rows that version {alarmed.version} answered before the window, after its training rows"
+        return _Kind(fallback, f"What the inputs explain cannot be told: {why}.", math.nan, math.nan)
+    told: Verdict = Scoring(config).told_kind(older, older_costs, now, now_costs, alpha=config.alpha)
+    kind = told.kind if told.kind in {"data", "concept", "both"} else fallback
+    change = _mean(now_costs, config) - _mean(older_costs, config)
+    return _Kind(kind, told.message, change - told.statistic, told.statistic)
+
+
+def _whole(rows: Rows, config: StreamConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Rows without a missing value, and what they cost."""
+    possible = rows.possible.astype(np.float64)
+    whole = ~np.isnan(possible).any(axis=1)
+    costs = kpis.errors(rows, config)[whole]
+    return possible[whole], costs if config.task == "regression" else costs.astype(bool)
+
+
+def _mean(costs: np.ndarray, config: StreamConfig) -> float:
+    """In the unit in which the kind is told: see `diagnosis.comparable`."""
+    found = diagnosis.comparable(task.of(config.task), costs, threshold=config.threshold)
+    return float(found.mean()) if len(found) else math.nan

@@ -1,0 +1,155 @@
+"""All windows of a stream that were measured, from the database: a table on the terminal, and a page.
+
+    python -m monitoring.history --stream taxi
+    python -m monitoring.history --stream taxi --html history.html --links reports.csv
+
+The page shows the KPI by window with its interval, threshold and baselines, what was found in each window, which features had moved, and where
+versions and retrains began. `monitoring.batch_flow` measures windows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from driftloop import cli, summary, wording
+from driftloop.errors import DataError, DriftloopError
+from driftloop.report import check_place
+from monitoring.batch import page as pages
+from monitoring.batch import store, timeline, words
+from monitoring.batch.measures import Measures
+from monitoring.prediction_log import FOLDER, open_log
+from monitoring.retrains import Retrain, remembered
+
+HEADER = ("window", "found", "KPI", "95 %\ninterval", "thresh-\nold", "rows", "labelled\n%", "version", "features\nmoved")
+
+
+def page(stream: str, measures: Sequence[Measures], *, retrains: Sequence[Retrain] = (), links: Mapping[str, str] | None = None) -> str:
+    """The page of a stream; all names and values in it are escaped.
+
+    Args:
+        stream: its name.
+        measures: of its windows, in any order; there may be none.
+        retrains: those that are known; those of other streams are left out.
+        links: where the reports lie, by `Measures.id`.
+    """
+    ordered = sorted(measures, key=lambda one: (one.window.start, one.window.stop))
+    spans = timeline.spans(ordered)
+    own = [one for one in retrains if one.stream == stream]
+    return pages.render(
+        "history.html",
+        {f"plot-{number}": timeline.draw(some, own) for number, some in enumerate(spans.values(), start=1)},
+        stream=stream,
+        measures=ordered,
+        last=max((one.window.stop for one in ordered), default=""),
+        sentence=sentence(ordered),
+        spans=spans,
+        rivals={name: list(dict.fromkeys(rival for one in some for rival in one.baselines)) for name, some in spans.items()},
+        features={name: timeline.features(some) for name, some in spans.items()},
+        retrains=own,
+        links={key: pages.link(url) for key, url in (links or {}).items()},
+    )
+
+
+def sentence(measures: Sequence[Measures]) -> str:
+    """What was found in all windows, in one sentence.
+
+    >>> sentence([])
+    'No window has been measured.'
+    """
+    if not measures:
+        return "No window has been measured."
+    found = Counter(words.verdict(one) for one in measures)
+    drifts = sum(one.verdict.drift for one in measures)
+    told = ", ".join(f"{name} {number:,}" for name, number in found.most_common())
+    return f"{drifts:,} of {wording.count(len(measures), 'window')} {'was' if drifts == 1 else 'were'} drift ({told})."
+
+
+def text(measures: Sequence[Measures]) -> str:
+    """A line a window in the order of time, under a header; then `sentence`."""
+    tables = [summary.table(HEADER, [_cells(one) for one in some], left={0, 1, 7, 8}, widest=40) for some in timeline.spans(measures).values()]
+    return "\n\n".join([*tables, sentence(measures)])
+
+
+def _cells(one: Measures) -> tuple[str, ...]:
+    write = words.kpi(one)
+    versions = ", ".join(version.version for version in one.versions) or wording.UNDEFINED
+    figures = write.value(one.kpi.value, digits=2), words.bounds(write, one.kpi), write.value(one.threshold, digits=2)
+    return (one.window.name, words.verdict(one), *figures, f"{one.labels.rows:,}", wording.percent(one.labels.coverage), versions, words.moved(one))
+
+
+def build_parser() -> cli.Parser:
+    """The flags of this command."""
+    parser = cli.parser("monitoring.history", __doc__ or "")
+    parser.add_argument("--stream", default="elec", help="name of the stream")
+    parser.add_argument("--mongodb_uri", default=os.environ.get("MONGODB_URI", ""), help="the database; empty: an embedded server")
+    parser.add_argument("--log_folder", type=Path, default=FOLDER, help="of the embedded server")
+    parser.add_argument("--html", default="", help="write the page to this file; empty: no page")
+    parser.add_argument("--links", default="", help="CSV file with the columns window and link: where the reports of the windows lie")
+    parser.add_argument("--state", type=Path, default=Path(".driftloop/retrains"), help="the retrain hook's folder, for the retrains")
+    return parser
+
+
+def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    """Read, print, write the page."""
+    if args.html:
+        check_place(Path(args.html))
+    by_name = read_links(Path(args.links)) if args.links else {}
+    with open_log(args.mongodb_uri or None, folder=args.log_folder) as log:
+        measures = store.read(log, args.stream)
+    if not measures:
+        raise DataError(
+            f"stream {args.stream}: no window has been measured: run python -m monitoring.batch_flow run --stream {args.stream} --window last-month"
+        )
+    print(text(measures))
+    if args.html:
+        links = {one.id: by_name[one.window.name] for one in measures if one.window.name in by_name}
+        _write(Path(args.html), page(args.stream, measures, retrains=remembered(args.state), links=links))
+        print(args.html)
+    return {"stream": args.stream, "windows": [one.as_json() for one in measures]}, 0
+
+
+def read_links(path: Path) -> dict[str, str]:
+    """The address of each window's report by the window's name.
+
+    Raises:
+        DataError: the file cannot be read, or has not the columns.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return {row["window"]: row["link"] for row in csv.DictReader(file)}
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError) as exc:
+        raise DataError(f"--links {path}: {type(exc).__name__}: {exc}: give a CSV file with the columns window and link") from exc
+
+
+def _write(path: Path, html: str) -> None:
+    """Aside, then renamed: an older page stays whole until the new one is.
+
+    Raises:
+        DriftloopError: the file cannot be written there.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            aside.write_text(html, encoding="utf-8")
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
+    except OSError as exc:
+        raise DriftloopError(f"the page cannot be written to {path}: {exc.strerror}; give another place") from exc
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; give its exit code."""
+    return cli.run(work, build_parser(), argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
