@@ -171,7 +171,7 @@ def read(folder: Path) -> Spans | None:
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as found:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as found:  # np.load leaves a broken file of its own open
             columns = tuple(Column(found[f"tops_{i}"], found[f"drawn_{i}"], found[f"counts_{i}"]) for i in range(int(found["columns"])))
             return Spans(found["first"].astype("datetime64[D]")[()], found["bad"], columns)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as exc:

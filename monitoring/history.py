@@ -1,7 +1,7 @@
 """All windows of a stream that were measured, from the database: a table on the terminal, and a page.
 
     python -m monitoring.history --stream taxi
-    python -m monitoring.history --stream taxi --html history.html --links reports.csv
+    python -m monitoring.history --stream taxi --html history.html
 
 The page shows the KPI by window with its interval, threshold and baselines, what was found in each window, which features had moved, and where
 versions and retrains began. `monitoring.batch_flow` measures windows.
@@ -10,7 +10,6 @@ versions and retrains began. `monitoring.batch_flow` measures windows.
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import sys
 from collections import Counter
@@ -19,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from driftloop import cli, summary, wording
-from driftloop.errors import DataError, DriftloopError
+from driftloop.errors import DataError
 from driftloop.report import check_place
+from monitoring.batch import links, store, timeline, words
 from monitoring.batch import page as pages
-from monitoring.batch import store, timeline, words
 from monitoring.batch.measures import Measures
 from monitoring.prediction_log import FOLDER, open_log
 from monitoring.retrains import Retrain, remembered
@@ -30,14 +29,14 @@ from monitoring.retrains import Retrain, remembered
 HEADER = ("window", "found", "KPI", "95 %\ninterval", "thresh-\nold", "rows", "labelled\n%", "version", "features\nmoved")
 
 
-def page(stream: str, measures: Sequence[Measures], *, retrains: Sequence[Retrain] = (), links: Mapping[str, str] | None = None) -> str:
+def page(stream: str, measures: Sequence[Measures], *, retrains: Sequence[Retrain] = (), reports: Mapping[str, str] | None = None) -> str:
     """The page of a stream; all names and values in it are escaped.
 
     Args:
         stream: its name.
         measures: of its windows, in any order; there may be none.
         retrains: those that are known; those of other streams are left out.
-        links: where the reports lie, by `Measures.id`.
+        reports: where the report of each window lies, by `Measures.id`.
     """
     ordered = sorted(measures, key=lambda one: (one.window.start, one.window.stop))
     spans = timeline.spans(ordered)
@@ -53,7 +52,7 @@ def page(stream: str, measures: Sequence[Measures], *, retrains: Sequence[Retrai
         rivals={name: list(dict.fromkeys(rival for one in some for rival in one.baselines)) for name, some in spans.items()},
         features={name: timeline.features(some) for name, some in spans.items()},
         retrains=own,
-        links={key: pages.link(url) for key, url in (links or {}).items()},
+        reports={key: pages.link(url) for key, url in (reports or {}).items()},
     )
 
 
@@ -91,7 +90,6 @@ def build_parser() -> cli.Parser:
     parser.add_argument("--mongodb_uri", default=os.environ.get("MONGODB_URI", ""), help="the database; empty: an embedded server")
     parser.add_argument("--log_folder", type=Path, default=FOLDER, help="of the embedded server")
     parser.add_argument("--html", default="", help="write the page to this file; empty: no page")
-    parser.add_argument("--links", default="", help="CSV file with the columns window and link: where the reports of the windows lie")
     parser.add_argument("--state", type=Path, default=Path(".driftloop/retrains"), help="the retrain hook's folder, for the retrains")
     return parser
 
@@ -100,50 +98,16 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """Read, print, write the page."""
     if args.html:
         check_place(Path(args.html))
-    by_name = read_links(Path(args.links)) if args.links else {}
     with open_log(args.mongodb_uri or None, folder=args.log_folder) as log:
-        measures = store.read(log, args.stream)
+        measures, reports = store.read(log, args.stream), links.read(log, args.stream)
     if not measures:
-        raise DataError(
-            f"stream {args.stream}: no window has been measured: run python -m monitoring.batch_flow run --stream {args.stream} --window last-month"
-        )
+        how = f"python -m monitoring.batch_flow run --stream {args.stream} --window last-month"
+        raise DataError(f"stream {args.stream}: the database holds no measured window: look at the stream's name, or run {how}")
     print(text(measures))
     if args.html:
-        links = {one.id: by_name[one.window.name] for one in measures if one.window.name in by_name}
-        _write(Path(args.html), page(args.stream, measures, retrains=remembered(args.state), links=links))
+        pages.write(Path(args.html), page(args.stream, measures, retrains=remembered(args.state), reports=reports))
         print(args.html)
-    return {"stream": args.stream, "windows": [one.as_json() for one in measures]}, 0
-
-
-def read_links(path: Path) -> dict[str, str]:
-    """The address of each window's report by the window's name.
-
-    Raises:
-        DataError: the file cannot be read, or has not the columns.
-    """
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return {row["window"]: row["link"] for row in csv.DictReader(file)}
-    except (OSError, UnicodeDecodeError, csv.Error, KeyError) as exc:
-        raise DataError(f"--links {path}: {type(exc).__name__}: {exc}: give a CSV file with the columns window and link") from exc
-
-
-def _write(path: Path, html: str) -> None:
-    """Aside, then renamed: an older page stays whole until the new one is.
-
-    Raises:
-        DriftloopError: the file cannot be written there.
-    """
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            aside.write_text(html, encoding="utf-8")
-            aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
-    except OSError as exc:
-        raise DriftloopError(f"the page cannot be written to {path}: {exc.strerror}; give another place") from exc
+    return {"stream": args.stream, "windows": [one.as_json() | {"report": reports.get(one.id, "")} for one in measures]}, 0
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -15,7 +15,7 @@ thousands of rows, and a server that restarts in between costs at most an error,
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -79,6 +79,14 @@ class PredictionLog:
         if predictions:
             added += self._join_pending([record.key for record in predictions])
         return added + self.join_labels(labels) if labels else added
+
+    def add_labelled(self, rows: Sequence[tuple[Prediction, Label]]) -> Added:
+        """Write predictions with their labels in one go, ten times as fast as one after the other; those that are there stay as they are.
+
+        Raises:
+            LogAwayError: not all have arrived; adding all of them again is right.
+        """
+        return self._insert(PREDICTIONS, [prediction for prediction, _ in rows], labels={label.key: label for _, label in rows})
 
     def join_labels(self, labels: Sequence[Label]) -> Added:
         """Write labels into their predictions' documents; those without one wait in `pending_labels`.
@@ -186,10 +194,13 @@ class PredictionLog:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _insert(self, collection: str, records: Sequence[Prediction | Rejected]) -> Added:
+    def _insert(self, collection: str, records: Sequence[Prediction | Rejected], *, labels: Mapping[str, Label] | None = None) -> Added:
         if not records:
             return Added()
         documents = [_document(record) for record in records]
+        for document in documents:
+            if labels and (label := labels.get(document["_id"])):
+                document.update(label=label.label, labelled_at=parse_time(label.labelled_at))
         written = self._database.insert(collection, documents)
         times: dict[str, list[datetime]] = {}
         for document in documents:

@@ -6,15 +6,11 @@ MLflow is asked by a process of its own: to import it takes seconds in which no 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from driftloop import processes
-from driftloop.errors import DataError, TrackingError
+from driftloop.errors import TrackingError
 from monitoring.config import StreamConfig
-from prediction_service.fallback import Fallback, build
-
-if TYPE_CHECKING:
-    from driftloop.reference import Reference
+from monitoring.fallback import Fallback, table
 
 
 def fetch(stream: StreamConfig, version: str = "") -> Fallback:
@@ -50,19 +46,3 @@ def _fetch(asked: tuple[StreamConfig, str]) -> Fallback:
     with tracking.translated(f"registered model {stream.model!r}, version {version}"):
         run_id = registry.run_of(version)
     return table(reference.load(store, run_id), stream, version=version)
-
-
-def table(reference: Reference, stream: StreamConfig, *, version: str) -> Fallback:
-    """The fallback table that a reference's rows make.
-
-    Raises:
-        DataError: the reference is of other features or labels than the stream's.
-    """
-    known = stream.task == "regression" or set(reference.labels.tolist()) <= set(stream.labels)
-    if reference.about.task != stream.task or not known:
-        raise DataError(f"{stream.name}: the training reference of run {reference.about.run_id} is of another task or other labels than the stream's")
-    columns = {name: reference.rows[:, at].tolist() for at, name in enumerate(reference.about.features)}
-    try:
-        return build(columns, reference.labels.tolist(), by=stream.fallback_by, classification=stream.task == "classification", version=version)
-    except ValueError as exc:
-        raise DataError(f"{stream.name}: {exc}: log it anew with the model") from exc

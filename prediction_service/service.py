@@ -15,8 +15,8 @@ from typing import Any, Protocol
 from driftloop.errors import DriftloopError, ServingError
 from monitoring import events
 from monitoring.config import StreamConfig
+from monitoring.fallback import Fallback
 from monitoring.metrics import ServiceMetrics
-from prediction_service.fallback import Fallback
 from prediction_service.model import ModelAnswer, ServedModel
 from prediction_service.rows import LabelRequest, PredictRequest, RowsError
 

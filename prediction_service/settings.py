@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from monitoring.config import StreamConfig
-from prediction_service.fallback import Fallback
+from monitoring.fallback import Fallback
 
 MAX_BODY_BYTES = 1_000_000
 MAX_ROWS = 1000

@@ -14,7 +14,7 @@ import requests
 
 from driftloop.errors import DriftloopError
 from monitoring.config import StreamConfig
-from prediction_service.fallback import Fallback
+from monitoring.fallback import Fallback
 from prediction_service.service import ServedStream, Verdict
 
 MONITOR_TIMEOUT_S = 1.0

@@ -171,7 +171,7 @@ def test_every_colour_of_a_plot_has_one_for_the_dark_page(make):
 def test_a_browser_draws_every_plot_within_the_page_and_says_no_error(browser, tmp_path, make, width, dark):  # noqa: F811
     html = report.html(make())
     assert show(browser, tmp_path / "report.html", html, width=width, dark=dark) == []
-    assert len(browser.find_elements("css selector", ".js-plotly-plot .cartesianlayer .xy")) == len(Page(html).plots)
+    assert len(browser.find_elements("css selector", ".js-plotly-plot .cartesianlayer .subplot")) == len(Page(html).plots)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from driftloop import streams
-from prediction_service.fallback import PRIOR_ROWS, Fallback, build
+from monitoring.fallback import PRIOR_ROWS, Fallback, build
 
 
 def test_a_cell_with_many_rows_answers_with_its_own_majority() -> None:

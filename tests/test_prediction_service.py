@@ -18,9 +18,9 @@ from driftloop.errors import DataError, TrackingError
 from monitoring import events
 from monitoring.config import StreamConfig
 from monitoring.cursors import Reader
+from monitoring.fallback import Fallback
 from prediction_service import __main__ as script
 from prediction_service.app import create_app
-from prediction_service.fallback import Fallback
 from prediction_service.model import FAILURES, ServedModel
 from prediction_service.service import ServedStream
 from prediction_service.watch import Watcher

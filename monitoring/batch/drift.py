@@ -164,4 +164,4 @@ def _drawn(feature: Feature, found: _Found) -> tuple[tuple[float, ...], tuple[fl
     low, high = min(feature.low, tops[0]), max(feature.high, tops[-1])
     if len(found.column.drawn) > 1:  # the outermost bins are drawn as wide as the others; all that lies beyond is in them
         low, high = 2 * inner[0] - inner[1], 2 * inner[-1] - inner[-2]
-    return (low, *inner.tolist(), high), tuple(parts[0].tolist()), tuple(parts[1].tolist())
+    return (float(low), *inner.tolist(), float(high)), tuple(parts[0].tolist()), tuple(parts[1].tolist())

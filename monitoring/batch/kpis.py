@@ -189,8 +189,8 @@ def latency(rows: Rows) -> dict[str, float]:
 
 
 def estimate(rows: Rows, config: StreamConfig, judged: Judged | None) -> str:
-    """What the probabilities say of the rows without labels, with the error of such estimates on the window's own blocks; "" for a regression."""
-    if config.task != "classification":
+    """What the probabilities say of the rows without labels, with the error of such estimates on the window itself; "" where there are none."""
+    if config.task != "classification" or not len(rows):
         return ""
     sure = ~np.isnan(rows.probabilities).any(axis=1)
     mine = sure & rows.by_model & (rows.versions == (judged.version if judged else ""))

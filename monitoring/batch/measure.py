@@ -133,6 +133,8 @@ def _next_step(seen: _Seen) -> str:
         return f"Retrain: python {config.retrain} --register_model_name {config.model} --until_time {seen.window.stop}{first}."
     if not len(seen.rows) and not seen.quality.refused:
         step = "Nothing was asked in this window: see that the service is called and its log arrives."
+    elif not seen.judged and len(seen.rows):
+        step = "See why no model answers: the fallback alone did."
     elif seen.quality.bad:
         step = f"Look at the source of the data: {seen.quality.message}"
     elif not seen.labels.labelled:

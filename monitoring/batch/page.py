@@ -18,7 +18,9 @@ import plotly.graph_objects as go
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from driftloop import wording
+from driftloop.errors import DataError
 from monitoring.batch import plots, words
+from monitoring.segments import replace_file
 
 LIBRARY: Final = Path(__file__).with_name("assets") / "plotly-basic-2.35.2.min.js.gz"
 
@@ -36,6 +38,19 @@ def render(template: str, drawings: Mapping[str, go.Figure], **values: Any) -> s
     keys = {name: plots.keys(figure) for name, figure in drawings.items()}
     html = page.render(plots=drawn, keys=keys, colours=plots.DARK, library=_library() if drawn else "", write=wording, words=words, **values)
     return html.encode("utf-8", "backslashreplace").decode()  # a name may hold what UTF-8 cannot
+
+
+def write(path: Path, html: str) -> None:
+    """Write a page aside and rename it into place.
+
+    Raises:
+        DataError: it cannot be written; an earlier one stays as it was.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, html)
+    except OSError as exc:
+        raise DataError(f"page {path}: cannot be written: {exc.strerror}: make room, or give another place") from exc
 
 
 def link(url: str) -> str:

@@ -25,6 +25,7 @@ from monitoring.scoring import Scoring
 
 MOST_OLDER: Final = 20_000  # rows before the window that the kind is told from
 MOST_NEWEST: Final = 10_000  # rows of the window, at equal distances
+LEAST_ROWS: Final = 30  # with fewer nothing is said to have held
 _HEADS: Final = {
     "data": "Data drift",
     "concept": "Concept drift",
@@ -66,7 +67,7 @@ def tell(
     if alarmed:
         told = _kind(log, config, window, rows, alarmed=alarmed, reference=references.get(alarmed.version), moved=moved)
     else:
-        told = _Kind(_without_alarm(judged, tests, quality, moved=moved), "", math.nan, math.nan)
+        told = _Kind(_without_alarm(judged, tests, quality, rows=len(rows), moved=moved), "", math.nan, math.nan)
     kpi_message = _kpi_message(judged, alarmed, rows)
     evidence = {"data": data_message, "quality": quality.message, "performance": kpi_message, "concept": kpi_message, "both": kpi_message}
     why = kpi_message if alarmed else evidence.get(told.kind, f"{kpi_message} {data_message}")
@@ -84,13 +85,14 @@ def tell(
     )
 
 
-def _without_alarm(judged: Sequence[Judged], tests: Sequence[FeatureMeasure], quality: QualityMeasure, *, moved: bool) -> str:
+def _without_alarm(judged: Sequence[Judged], tests: Sequence[FeatureMeasure], quality: QualityMeasure, *, rows: int, moved: bool) -> str:
     if moved:
         return "data"
     if quality.bad:
         return "quality"
-    judgeable = any(one.blocks and not one.in_sample for one in judged) or any(not math.isnan(test.corrected) for test in tests)
-    return "none" if judgeable else "cannot tell"
+    labelled = max((len(one.rows) for one in judged if not one.in_sample), default=0)
+    compared = rows if any(not math.isnan(test.corrected) for test in tests) else 0
+    return "none" if max(labelled, compared) >= LEAST_ROWS else "cannot tell"
 
 
 def _kpi_message(judged: Sequence[Judged], alarmed: Judged | None, rows: Rows) -> str:
@@ -99,8 +101,8 @@ def _kpi_message(judged: Sequence[Judged], alarmed: Judged | None, rows: Rows) -
     one = alarmed or max(judged, key=lambda each: len(each.rows))
     assert one.verdict is not None
     of = f" (version {one.version})" if len(judged) > 1 else ""
-    text = f"In block by block order{of}: {one.verdict.message}"
-    return f"In-sample, so it says nothing of new rows: {text}." if one.in_sample else f"{text[0].upper()}{text[1:]}."
+    text = f"{'At the alarm' if one.drift else 'Newest judged block'}{of}: {one.verdict.message}."
+    return f"{text} In-sample: the model was trained on these rows, which says nothing of how good it is on new ones." if one.in_sample else text
 
 
 def _kind(log: PredictionLog, config: StreamConfig, window: Window, rows: Rows, *, alarmed: Judged, reference: Reference | None, moved: bool) -> _Kind:

@@ -9,9 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from driftloop.errors import DataError
+from monitoring.config import StreamConfig
+
+if TYPE_CHECKING:
+    from driftloop.reference import Reference
 
 # A cell counts as its own rows and so many more that look like all rows: with 20 rows of its own it has half the say.
 PRIOR_ROWS = 20.0
@@ -40,6 +46,22 @@ class Fallback:
         (7.0, 7.19)
         """
         return self.cells.get(tuple(_key(features.get(name)) for name in self.by), self.overall)
+
+
+def table(reference: Reference, stream: StreamConfig, *, version: str) -> Fallback:
+    """The fallback table that a reference's rows make.
+
+    Raises:
+        DataError: the reference is of other features or labels than the stream's.
+    """
+    known = stream.task == "regression" or set(reference.labels.tolist()) <= set(stream.labels)
+    if reference.about.task != stream.task or not known:
+        raise DataError(f"{stream.name}: the training reference of run {reference.about.run_id} is of another task or other labels than the stream's")
+    columns = {name: reference.rows[:, at].tolist() for at, name in enumerate(reference.about.features)}
+    try:
+        return build(columns, reference.labels.tolist(), by=stream.fallback_by, classification=stream.task == "classification", version=version)
+    except ValueError as exc:
+        raise DataError(f"{stream.name}: {exc}: log it anew with the model") from exc
 
 
 def build(features: Mapping[str, Sequence[float]], labels: Sequence[Label], *, by: Sequence[str], classification: bool, version: str = "") -> Fallback:

@@ -1,0 +1,193 @@
+"""Measure batch monitoring: the 36 months of the taxi log, a month from the log to its measures, and a million events.
+
+python -m benchmarks.batch                                  # about half an hour, most of it to fill the logs of an embedded MongoDB
+python -m benchmarks.batch --folder /tmp/batch              # keep the store and the logs there
+python -m benchmarks.batch --folder /tmp/batch --reuse      # measure again what was filled
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from benchmarks import batch_page, script
+from driftloop import cli, processes
+from monitoring import config, fill_log
+from monitoring.batch import measure, store, window
+from monitoring.batch.measures import Measures
+from monitoring.embedded import Embedded
+from monitoring.events import Label, Prediction
+from monitoring.mongo import Database
+from monitoring.prediction_log import PredictionLog
+from monitoring.references import Folder, Registered
+
+UNTIL: Final = "2019-01-01"
+FIRST, LAST = "2018-01", "2020-12"
+MILLION: Final = 1_000_000
+START: Final = np.datetime64("2000-01-01T00:00", "ms")
+STEP: Final = np.timedelta64(1, "m")  # between the million events
+
+
+def build_parser() -> cli.Parser:
+    """The flags of the tool."""
+    parser = script.parser(__file__, __doc__)
+    parser.add_argument("--folder", type=Path, help="folder for the store, the logs and what was measured; default: a temporary one")
+    parser.add_argument("--reuse", action="store_true", help="take what was filled in --folder before")
+    parser.add_argument("--events", type=cli.whole(1, MILLION), default=MILLION, help="events of the large window")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure, then write the page."""
+    return script.run(build_parser(), measured, argv)
+
+
+def measured(args: argparse.Namespace, given: str) -> str:
+    """The page."""
+    with contextlib.nullcontext(args.folder) if args.folder else tempfile.TemporaryDirectory(prefix="driftloop-batch-") as folder:
+        place = Path(folder).resolve()
+        place.mkdir(parents=True, exist_ok=True)
+        os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{place / 'mlflow.db'}"
+        here = Path.cwd()
+        os.chdir(place)  # the store names its artifacts relative to where it was made
+        try:
+            filled = fill_taxi(place, reuse=args.reuse)
+            months, seconds = measure_months(place)
+            large = measure_large(place, events=args.events, reuse=args.reuse)
+        finally:
+            os.chdir(here)
+    return batch_page.page(months, seconds=seconds, filled=filled, large=large)
+
+
+@contextlib.contextmanager
+def opened(folder: Path) -> Iterator[PredictionLog]:
+    """The log of an embedded server that keeps the folder."""
+    with Embedded(folder) as server, PredictionLog(Database(server.uri, answer_s=120)) as log:
+        log.ready()
+        yield log
+
+
+def fill_taxi(place: Path, *, reuse: bool) -> dict[str, Any]:
+    """Train on 2018, register, and fill the log with all trips, once."""
+    kept = place / "filled.json"
+    if not (reuse and kept.exists()):
+        known, opened_work = _trained()
+        of = config.load()["taxi"]
+        from driftloop import reference
+
+        fallback = fill_log.table(reference.load(opened_work.store, known.run_id), of, version=known.version)
+        began = time.monotonic()
+        with opened(place / "taxi-log") as log:
+            added = fill_log.fill(log, opened_work.stream, known, of, fallback=fallback, rows=(0, len(opened_work.stream)))
+        kept.write_text(json.dumps({"records": added.new + added.already, "seconds": time.monotonic() - began}), encoding="utf-8")
+    found: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
+    return found
+
+
+def _trained() -> tuple[Any, Any]:
+    from driftloop.registry import Registry
+    from driftloop.work import base_model, open_work
+    from examples.nyc_taxi import deploy
+    from examples.nyc_taxi.learner import TAXI
+
+    args = deploy.build_parser().parse_args(["--mlflow_experiment_name", "taxi", "--train_base", "--train_until", UNTIL])
+    work = open_work(args, TAXI)
+    known = base_model(work, args)
+    registry = Registry(work.store.client, args.register_model_name)
+    version = registry.version_of(known.run_id) or registry.register(source=known.uri, run_id=known.run_id)
+    registry.promote(version, reason="benchmark")
+    return known.numbered(version), work
+
+
+def measure_months(place: Path) -> tuple[list[Measures], list[float]]:
+    """The measures of each month, and the seconds that each took from the log to its document in the database."""
+    found, seconds, references = [], [], Registered()
+    of = config.load()["taxi"]
+    with opened(place / "taxi-log") as log:
+        for month in window.between(FIRST, LAST):
+            began = time.monotonic()
+            measures = measure.measure(log, of, month, references=references)
+            store.write(log, measures)
+            seconds.append(time.monotonic() - began)
+            found.append(measures)
+            print(month.name, f"{seconds[-1]:.1f} s", measures.verdict.sentence, file=sys.stderr, flush=True)
+    return found, seconds
+
+
+def measure_large(place: Path, *, events: int, reuse: bool) -> dict[str, float]:
+    """Seconds and peak memory of measuring a window of so many rows like ELEC's, in a process of its own."""
+    folder = place / "large-log"
+    if not (reuse and (place / "large.json").exists()):
+        began = time.monotonic()
+        _write_reference(place / "references" / "elec")
+        with opened(folder) as log:
+            for first in range(0, events, fill_log.CHUNK):
+                log.add_labelled(_synthetic(range(first, min(first + fill_log.CHUNK, events))))
+        (place / "large.json").write_text(json.dumps({"events": events, "fill_seconds": time.monotonic() - began}), encoding="utf-8")
+    filled: dict[str, float] = json.loads((place / "large.json").read_text(encoding="utf-8"))
+    return filled | next(processes.in_parallel(_measure_large, [place], jobs=1))
+
+
+def _measure_large(place: Path) -> dict[str, float]:
+    of = config.load()["elec"]
+    with opened(place / "large-log") as log:
+        newest = log.newest_time("elec")
+        whole = window.parse("2000-01-01T00:00:00Z..2010-01-01T00:00:00Z", newest=newest)
+        began = time.monotonic()
+        found = measure.measure(log, of, whole, references=Folder(place / "references"))
+        store.write(log, found)
+        seconds = time.monotonic() - began
+    return {"rows": found.labels.rows, "seconds": seconds, "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
+def _values(rows: range) -> np.ndarray:
+    """Features of events like ELEC's: a day's cycle and noise, (N, 6) float32, the same for the same rows."""
+    at = np.arange(rows.start, rows.stop)
+    hour = at % 1440 / 1440
+    rng = np.random.default_rng(rows.start)
+    waves = [0.5 + 0.3 * np.sin(2 * np.pi * (hour + shift)) + 0.05 * rng.standard_normal(len(at)) for shift in (0, 0.1, 0.2, 0.3, 0.4)]
+    return np.column_stack([hour, *np.clip(waves, 0, 1)]).astype(np.float32)
+
+
+def _synthetic(rows: range) -> list[tuple[Prediction, Label]]:
+    rng = np.random.default_rng((rows.start, 1))
+    names, values = config.load()["elec"].feature_names, _values(rows)
+    label, right = rng.integers(0, 2, len(rows)), rng.random(len(rows)) < 0.85
+    found = []
+    for at, row in enumerate(rows):
+        when, answer = f"{START + row * STEP}Z", int(label[at] if right[at] else 1 - label[at])
+        shares = [0.2, 0.8] if answer else [0.8, 0.2]
+        features: dict[str, float | None] = dict(zip(names, map(float, values[at]), strict=True))
+        made = Prediction(f"row-{row}", "elec", when, when, "drift_model", "1", features, answer, 0.8, shares, 1, "", 1.0)
+        found.append((made, Label(f"row-{row}", "elec", int(label[at]), when)))
+    return found
+
+
+def _write_reference(folder: Path) -> None:
+    from driftloop import reference, spans
+    from driftloop.reference import About, Reference
+
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = range(0, reference.MOST_ROWS)
+    parts = [_values(range(first, first + fill_log.CHUNK)) for first in range(rows.start, rows.stop, fill_log.CHUNK)]
+    values, times = np.concatenate(parts), (START - len(rows) * STEP + np.arange(len(rows)) * STEP).astype("datetime64[ns]")
+    labels = np.random.default_rng(0).integers(0, 2, len(rows))
+    about = About("elec", "classification", config.load()["elec"].feature_names, (0, 1), "benchmark", (0, len(rows)))
+    made = Reference(about, values.astype(np.float64), labels, labels, np.full(len(rows), 0.8), times)
+    reference.write(replace(made, spans=spans.of_rows(times, values)), folder)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
