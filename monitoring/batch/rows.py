@@ -6,7 +6,8 @@ import itertools
 import math
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
@@ -80,7 +81,7 @@ def read(log: PredictionLog, config: StreamConfig, window: Window) -> Rows:
     Raises:
         LogAwayError: MongoDB is away.
     """
-    return joined([_chunk(page, config) for page in log.pages(config.name, window.start, window.stop) if page], config)
+    return joined([_chunk(page, config) for page in _ahead(log.pages(config.name, window.start, window.stop)) if page], config)
 
 
 def read_refused(log: PredictionLog, config: StreamConfig, window: Window) -> Refused:
@@ -140,6 +141,15 @@ def thinned(rows: int, most: int) -> np.ndarray:
     ([0, 1, 2], [0, 2, 5, 7])
     """
     return np.arange(rows) if rows <= most else np.arange(most) * rows // most
+
+
+def _ahead(pages: Iterator[list[dict[str, Any]]]) -> Iterator[list[dict[str, Any]]]:
+    """The same pages, the next one asked for while one is worked on: the database is another process."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, pages, None)
+        while (page := coming.result()) is not None:
+            coming = pool.submit(next, pages, None)
+            yield page
 
 
 def _chunk(page: Sequence[Document], config: StreamConfig) -> Rows:
