@@ -25,7 +25,9 @@ def filled(mongo: Mongo) -> Iterator[PredictionLog]:
     """A calm week, one in which the KPI falls, one in which inputs move too; then days that are odd, each in its own way."""
     with PredictionLog(Database(mongo.fresh_uri())) as log:
         log.ready()
-        log.add_labelled(rows(range(WEEK + 2 * DAY)) + rows(range(WEEK + 2 * DAY, 2 * WEEK), right=0.5) + rows(range(2 * WEEK, 3 * WEEK), right=0.5, shift=0.25))
+        log.add_labelled(
+            rows(range(WEEK + 2 * DAY)) + rows(range(WEEK + 2 * DAY, 2 * WEEK), right=0.5) + rows(range(2 * WEEK, 3 * WEEK), right=0.5, shift=0.25)
+        )
         day = 3 * WEEK
         log.add([prediction for prediction, _ in rows(range(day, day + DAY))])  # no labels
         log.add_labelled(rows(range(day + DAY, day + 2 * DAY), version="99"))
