@@ -22,6 +22,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,8 +111,6 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _options(args: argparse.Namespace) -> Options:
-    from dataclasses import fields
-
     from monitoring.batch.flow import Options
 
     given = {**vars(args), "experiment": args.mlflow_experiment_name}
@@ -125,9 +124,9 @@ def _now(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
         ready = time.monotonic()
         if args.command == "run":
-            outcomes = batch(args.stream, args.window, options=_options(args))
+            outcomes = batch(args.stream, args.window, options=asdict(_options(args)))
         else:
-            outcomes = batch(args.stream, args.first, args.last, args.by, options=_options(args))
+            outcomes = batch(args.stream, args.first, args.last, args.by, options=asdict(_options(args)))
         ended = time.monotonic()
     if args.command == "run" and args.report:
         _copy(Path(outcomes[-1].report), Path(args.report))
