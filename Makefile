@@ -3,9 +3,10 @@ VENV ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := $(VENV)/bin
 EXPERIMENT ?= elec
+STREAM ?= elec
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all lint ui figures bench backtest policies monitor taxi pictures readme lock clean
+.PHONY: help setup run test test-all lint ui figures bench backtest policies monitor batch prefect taxi pictures readme lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -26,6 +27,10 @@ $(VENV)/monitor.stamp: requirements-monitoring.txt requirements-embedded.txt $(V
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-monitoring.txt -r requirements-embedded.txt -c requirements.lock
 	@touch $@
 
+$(VENV)/batch.stamp: requirements-batch.txt $(VENV)/monitor.stamp
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-batch.txt -c requirements.lock
+	@touch $@
+
 setup: $(VENV)/run.stamp ## the environment, in .venv
 
 run: $(VENV)/run.stamp ## the whole lifecycle on ELEC; then `make ui` shows it
@@ -42,6 +47,12 @@ backtest: $(VENV)/run.stamp ## ELEC under every retraining policy; which to choo
 
 monitor: $(VENV)/monitor.stamp ## the services around the model, on a replay of ELEC; Ctrl-C ends them
 	$(BIN)/python -m monitoring.local
+
+batch: $(VENV)/batch.stamp ## measure and report the last month of a stream in the prediction log: make batch STREAM=taxi
+	$(BIN)/python -m monitoring.batch_flow run --stream $(STREAM) --window last-month
+
+prefect: $(VENV)/batch.stamp ## a Prefect server on this machine, for `monitoring.batch_flow serve`
+	PREFECT_SERVER_ANALYTICS_ENABLED=false $(BIN)/prefect server start --host 127.0.0.1 --port 4200
 
 policies: $(VENV)/run.stamp ## the policies compared, as benchmarks/policies.md shows them
 	$(BIN)/python -m benchmarks.policies

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import mlflow
-import mlflow.pytorch
 import psutil
 from mlflow import MlflowClient
 from mlflow.entities import Metric, RunStatus

@@ -22,6 +22,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,8 +111,6 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _options(args: argparse.Namespace) -> Options:
-    from dataclasses import fields
-
     from monitoring.batch.flow import Options
 
     given = {**vars(args), "experiment": args.mlflow_experiment_name}
@@ -119,15 +118,15 @@ def _options(args: argparse.Namespace) -> Options:
 
 
 def _now(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
-    from monitoring.batch.flow import batch
-
     began = time.monotonic()
-    with engine.server(STATE):
+    with engine.server(STATE, meanwhile=_import_all):
+        from monitoring.batch.flow import batch
+
         ready = time.monotonic()
         if args.command == "run":
-            outcomes = batch(args.stream, args.window, options=_options(args))
+            outcomes = batch(args.stream, args.window, options=asdict(_options(args)))
         else:
-            outcomes = batch(args.stream, args.first, args.last, args.by, options=_options(args))
+            outcomes = batch(args.stream, args.first, args.last, args.by, options=asdict(_options(args)))
         ended = time.monotonic()
     if args.command == "run" and args.report:
         _copy(Path(outcomes[-1].report), Path(args.report))
@@ -136,6 +135,12 @@ def _now(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     drifted = any(one.measures.verdict.drift for one in outcomes)
     result = {"stream": args.stream, "windows": [_result(one) for one in outcomes], "seconds": round(ended - ready, 1)}
     return result, EXIT_DRIFT if drifted and args.fail_on_drift else 0
+
+
+def _import_all() -> None:
+    """The heavy libraries of the steps, 10 s of them."""
+    import monitoring.batch.flow
+    import monitoring.batch.publish  # noqa: F401
 
 
 def _serve(args: argparse.Namespace) -> tuple[dict[str, Any], int]:

@@ -8,6 +8,7 @@
     POST /ingest/<stream>    {"records": [...]}: at most 1000; 200 {"taken": new ones}, all or none
     GET  /streams            the streams' names
     GET  /streams/<stream>   all that is known of one, as JSON
+    GET  /reports/<stream>   302 to the newest batch report; 404 when there is none
     GET  /metrics            the same for Prometheus
     GET  /health             200 when the process lives
     GET  /ready              200 when the log has been read or tried, else 503
@@ -19,6 +20,7 @@ beside it would see half of the records.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import sys
@@ -30,10 +32,12 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from driftloop import cli
-from driftloop.errors import DataError, SettingsError
+from driftloop.errors import DataError, LogError, SettingsError
 from monitoring import config
+from monitoring.batch import links
 from monitoring.metrics import CONTENT_TYPE
-from monitoring.monitor import Log, Monitor
+from monitoring.monitor import Monitor
+from monitoring.prediction_log import PredictionLog, open_log
 from monitoring.references import Folder, References, Registered
 from monitoring.web import CLOSE, Application
 
@@ -50,13 +54,19 @@ class RefusedError(Exception):
         self.status, self.code = status, code
 
 
-def build_app(monitor: Monitor) -> Flask:
-    """The routes over a monitor; nothing is started."""
+def build_app(monitor: Monitor, *, newest_report: Callable[[str], str | None] = lambda _: None) -> Flask:
+    """The routes over a monitor; nothing is started.
+
+    Args:
+        monitor: what is asked.
+        newest_report: gives the address of the newest batch report of a stream, None when there is none; may raise LogError.
+    """
     app = Flask("monitoring", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.url_map.merge_slashes = False  # an unknown path is 404, not a redirect
     _add_routes(app, monitor)
+    _add_reports(app, monitor, newest_report)
     _add_errors(app)
     return app
 
@@ -90,6 +100,19 @@ def _add_routes(app: Flask, monitor: Monitor) -> None:
     @app.get("/ready")
     def ready() -> Response:
         return _json({"ready": monitor.ready, "refilled": monitor.refilled}, 200 if monitor.ready else 503)
+
+
+def _add_reports(app: Flask, monitor: Monitor, newest_report: Callable[[str], str | None]) -> None:
+    @app.get("/reports/<stream>")
+    def report(stream: str) -> Response:
+        _known(monitor, stream)
+        try:
+            url = newest_report(stream)
+        except LogError as exc:
+            raise RefusedError(503, "log_away", str(exc)) from exc
+        if url is None or not url.startswith(("http://", "https://")):
+            raise RefusedError(404, "no_report", f"there is no report of {stream} yet: run python -m monitoring.batch_flow run --stream {stream}")
+        return Response(status=302, headers={"Location": url})
 
 
 def _known(monitor: Monitor, stream: str) -> None:
@@ -178,21 +201,18 @@ def app_of(args: argparse.Namespace) -> Callable[[], Flask]:
 
     def make() -> Flask:
         references: References | None = Registered() if args.tracking_uri else Folder(Path(args.reference)) if args.reference else None
-        monitor = Monitor({name: known[name] for name in names}, references=references, log=_log(args.mongodb_uri))
+        log = _log(args.mongodb_uri)
+        monitor = Monitor({name: known[name] for name in names}, references=references, log=log)
         monitor.start()
-        app = build_app(monitor)
+        app = build_app(monitor, newest_report=functools.partial(links.newest, log)) if log else build_app(monitor)
         app.extensions[CLOSE] = monitor.stop
         return app
 
     return make
 
 
-def _log(uri: str) -> Log | None:
-    if not uri:
-        return None
-    from monitoring.prediction_log import open_log
-
-    return open_log(uri)
+def _log(uri: str) -> PredictionLog | None:
+    return open_log(uri) if uri else None
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -16,7 +16,8 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())["services"]
 PARTS = {
-    "mongodb", "torchserve", "deploy", "prediction-service", "shipper", "monitor", "retrain-hook", "prometheus", "alertmanager", "grafana", "mlflow", "prefect",
+    "mongodb", "torchserve", "deploy", "prediction-service", "shipper", "monitor", "retrain-hook", "batch",
+    "prometheus", "alertmanager", "grafana", "mlflow", "prefect",
 }  # fmt: skip
 MODULES = {"prediction_service": "prediction_service.__main__"}
 OURS = [name for name, service in SERVICES.items() if re.match(r"python (-m|/app/)", service.get("command", ""))]
@@ -55,6 +56,7 @@ def test_only_what_people_and_callers_need_has_a_port() -> None:
         "prometheus",
         "alertmanager",
         "mlflow",
+        "monitor",  # alerts link to its /reports
         "prefect",
     }
 
@@ -82,7 +84,7 @@ def test_images_have_exact_tags(name: str) -> None:
 @EVERY
 def test_a_part_says_whether_it_is_well_and_others_wait_for_that(name: str) -> None:
     service = SERVICES[name]
-    assert "healthcheck" in service or name in {"deploy", "shipper"}  # one ends, the other serves nobody
+    assert "healthcheck" in service or name in {"deploy", "shipper", "batch"}  # one ends, the others serve nobody
     for other, wanted in service.get("depends_on", {}).items():
         assert wanted["condition"] == ("service_completed_successfully" if other == "deploy" else "service_healthy")
         assert other == "deploy" or "healthcheck" in SERVICES[other]
@@ -101,7 +103,7 @@ def test_our_programs_take_their_commands(name: str) -> None:
 
 
 def test_the_programs_of_ours_are_all_checked() -> None:
-    assert set(OURS) == {"deploy", "prediction-service", "shipper", "monitor", "retrain-hook"}
+    assert set(OURS) == {"deploy", "prediction-service", "shipper", "monitor", "retrain-hook", "batch"}
 
 
 def test_parts_call_each_other_by_names_that_exist_on_a_common_network() -> None:

@@ -83,9 +83,14 @@ def test_an_alert_that_fires_always_or_never_fails_its_tests(tmp_path: Path, ale
 def test_every_alert_says_for_whom_how_bad_what_is_so_and_what_to_do(alert: str) -> None:
     rule = ALERTS[alert]
     assert rule["labels"]["severity"] in {"warning", "critical"}
-    assert set(rule["annotations"]) == {"summary", "description", "todo"}
+    assert set(rule["annotations"]) - {"report"} == {"summary", "description", "todo"}
     labels = [expected["exp_labels"] for test in proofs_of(alert) for check in test["alert_rule_test"] for expected in check.get("exp_alerts") or []]
     assert all(expected["stream"] for expected in labels)
+
+
+def test_alerts_of_drift_and_of_quality_link_to_the_newest_report() -> None:
+    linked = {alert: rule["annotations"]["report"] for alert, rule in ALERTS.items() if "report" in rule["annotations"]}
+    assert linked == dict.fromkeys(("KpiBelowThreshold", "DataDrift", "DataQuality"), "http://127.0.0.1:8010/reports/{{ $labels.stream }}")
 
 
 def test_only_the_alert_of_the_kpi_asks_for_a_retrain() -> None:

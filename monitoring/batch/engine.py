@@ -11,7 +11,7 @@ import importlib.util
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -63,21 +63,23 @@ def known_url() -> str:
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[str]:
+def server(folder: Path, *, meanwhile: Callable[[], None]) -> Iterator[str]:
     """A server for the flows: the one that is named, else one of our own that ends with the `with`. Gives its address.
 
     Args:
         folder: keeps the database of our own, and its log.
+        meanwhile: done while the server starts.
 
     Raises:
         DriftloopError: the named one does not answer, or ours does not start.
     """
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
     named = known_url()
     if named:
         if not answers(named):
             raise DriftloopError(f"no Prefect server answers at {named}: start it (prefect server start), or unset PREFECT_API_URL to run without one")
+        meanwhile()
         yield named
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -87,7 +89,10 @@ def server(folder: Path) -> Iterator[str]:
     log.unlink(missing_ok=True)
     command = [sys.executable, "-m", "uvicorn", "--factory", APP, "--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
     env = {"PREFECT_HOME": str(folder.absolute()), "PREFECT_UI_ENABLED": "false", "PREFECT_SERVER_LOGGING_LEVEL": "WARNING"}
-    with processes.Server(command, log=log, env=env) as started, temporary_settings({PREFECT_API_URL: url}):
+    # Nobody reads this server's log of the run, and what is sent last would find it ended.
+    settings = {PREFECT_API_URL: url, PREFECT_LOGGING_TO_API_ENABLED: False}
+    with processes.Server(command, log=log, env=env) as started, temporary_settings(settings):
+        meanwhile()
         _wait(started, url)
         yield url
 

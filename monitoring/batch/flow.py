@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from prefect import flow, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
@@ -54,6 +54,24 @@ class Options:
     retrains: str = ".driftloop/retrains"
     retries: int = 3  # of a step, when what failed may pass
     pause_s: float = 2.0  # before the first of them; each later one is twice as long
+
+
+def options_of(given: Mapping[str, Any]) -> Options:
+    """The options that a flow was given.
+
+    Raises:
+        SettingsError: one is unknown, or not what it may be.
+
+    >>> options_of({"on_drift": "ignore"}).on_drift
+    'ignore'
+    """
+    try:
+        made = Options(**given)
+    except TypeError as exc:
+        raise SettingsError(f"options of the flow: {exc}: known are {', '.join(Options.__dataclass_fields__)}") from exc
+    if made.on_drift not in get_args(OnDrift):
+        raise SettingsError(f"option on_drift {made.on_drift!a:.30}: give one of {', '.join(get_args(OnDrift))}")
+    return made
 
 
 @dataclass(frozen=True)
@@ -170,21 +188,26 @@ def retrain(stream: StreamConfig, measures: Measures, options: Options) -> str:
 
 
 @flow(name="batch-monitoring", persist_result=False, validate_parameters=True)
-def batch(stream: str, window: str, last: str = "", by: str = "month", options: Options = Options()) -> list[Outcome]:
+def batch(stream: str, window: str, last: str = "", by: str = "month", options: dict[str, str | int | float | bool] | None = None) -> list[Outcome]:
     """Measure a window of a stream, or all from `window` to `last`, the oldest first; report on each.
+
+    Args:
+        stream, window, last, by: which rows.
+        options: those of `Options` that are not at their defaults; a plain dict, because a class of ours is unknown where a schedule's runs check it.
 
     Raises:
         DriftloopError: a step failed; the windows before it are done, and running again changes nothing in them.
     """
-    known = config.load(options.streams_file or None)
+    given = options_of(options or {})
+    known = config.load(given.streams_file or None)
     if stream not in known:
         raise SettingsError(f"there is no stream {stream!a:.50}: the streams are {', '.join(known)}")
-    meant = _tried(find_windows, options)(known[stream], window, last, by)
-    outcomes = [_one(known[stream], each, options) for each in meant]
+    meant = _tried(find_windows, given)(known[stream], window, last, by)
+    outcomes = [_one(known[stream], each, given) for each in meant]
     if outcomes:
-        _tried(publish_list, options)(outcomes[-1].measures, options)
-        if options.on_drift == "retrain":
-            outcomes[-1] = _retrained(known[stream], outcomes[-1], options)
+        _tried(publish_list, given)(outcomes[-1].measures, given)
+        if given.on_drift == "retrain":
+            outcomes[-1] = _retrained(known[stream], outcomes[-1], given)
     return outcomes
 
 

@@ -11,11 +11,11 @@ from typing import Final
 from monitoring.batch import page
 from monitoring.batch.measures import Measures
 
-COLUMNS: Final = ("window", "start", "stop", "rows", "labelled", "kpi", "lower", "upper", "drift", "kind", "verdict", "versions", "features_moved", "report")
+COLUMNS: Final = ("window", "start", "stop", "rows", "labelled", "kpi", "lower", "upper", "drift", "kind", "verdict", "versions", "features_moved", "link")
 
 
 def table(measures: Sequence[Measures], links: Mapping[str, str]) -> str:
-    """A line for each window as CSV, the oldest first; undefined figures are empty, `report` is the address where it is known."""
+    """A line for each window as CSV, the oldest first; undefined figures are empty, `link` is the report's address where it is known."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)

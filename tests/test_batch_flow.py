@@ -1,0 +1,248 @@
+"""Batch monitoring from log to report: real Prefect, MongoDB and MLflow; what fails in between is mended by doing it again."""
+
+from __future__ import annotations
+
+import csv
+import json
+import resource
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mongo_fixtures import Mongo, label, needs_mongodb, prediction
+
+pytest.importorskip("prefect", reason="Prefect is not installed: pip install -r requirements-batch.txt")
+
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from driftloop import processes, tracking
+from driftloop.errors import DataError
+from monitoring import batch_flow
+from monitoring.batch import engine, links, store
+from monitoring.mongo import Database
+from monitoring.prediction_log import PredictionLog
+
+pytestmark = [needs_mongodb, pytest.mark.usefixtures("prefect_server")]
+ROOT = Path(__file__).resolve().parent.parent
+ROWS = 192  # half-hours from April 2020 on: four days
+
+
+@pytest.fixture(scope="module")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One Prefect server for all tests of this file."""
+    folder = tmp_path_factory.mktemp("prefect")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("PREFECT_API_URL", "PREFECT_HOME"):
+            patch.delenv(name, raising=False)
+        engine.settle(folder)
+        with temporary_settings({PREFECT_API_URL: None}), engine.server(folder, meanwhile=lambda: None) as url:
+            patch.setenv("PREFECT_API_URL", url)
+            yield url
+
+
+class Place:
+    """A folder, a database with ELEC rows and an MLflow store, and the command run on them."""
+
+    def __init__(self, folder: Path, uri: str) -> None:
+        self.folder, self.uri = folder, uri
+        self.store = f"sqlite:///{folder / 'mlflow.db'}"
+
+    def flags(self, *words: str) -> list[str]:
+        given = ["--stream", "elec", "--mongodb_uri", self.uri, "--tracking_uri", self.store, "--folder", str(self.folder / "batch"), "--retries", "0"]
+        return [*words[:1], *given, *words[1:]]
+
+    def run(self, *words: str) -> int:
+        return batch_flow.main(self.flags(*words))
+
+    def documents(self) -> dict[str, dict[str, Any]]:
+        with PredictionLog(Database(self.uri)) as log:
+            return {one["_id"]: one for one in log.database.find(store.COLLECTION, {})}
+
+    def runs(self) -> list[tuple[str, str]]:
+        """Name and status of each MLflow run."""
+        found = tracking.open_store(None).client.search_runs(["0"])
+        return sorted((run.info.run_name, run.info.status) for run in found)
+
+    def artifacts(self, name: str) -> dict[str, str]:
+        """The text of each artifact of the run with this name."""
+        client = tracking.open_store(None).client
+        (run,) = [run for run in client.search_runs(["0"]) if run.info.run_name == name]
+        folder = Path(client.download_artifacts(run.info.run_id, ""))
+        return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, mongo: Mongo) -> tuple[str, Path]:
+    """A log with labelled rows, and an empty MLflow store: both take long to make."""
+    uri, database = mongo.fresh_uri(), tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    with PredictionLog(Database(uri)) as log, pytest.MonkeyPatch.context() as patch:
+        log.ready()
+        log.add([prediction(number) for number in range(ROWS)])
+        log.add([label(number, number % 2 if number % 10 else 1 - number % 2) for number in range(ROWS)])
+        patch.chdir(database.parent)
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
+        patch.setenv("MLFLOW_EXPERIMENT_ID", "0")
+        tracking.open_store(None)
+    return uri, database
+
+
+@pytest.fixture
+def place(tmp_path: Path, made: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> Place:
+    monkeypatch.chdir(tmp_path)
+    for name in ("MONGODB_URI", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"):
+        monkeypatch.setenv(name, "")  # so that what the command sets is undone
+        monkeypatch.delenv(name)
+    shutil.copyfile(made[1], tmp_path / "mlflow.db")
+    place = Place(tmp_path, made[0])
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", place.store)
+    with PredictionLog(Database(place.uri)) as log:
+        log.database.delete(store.COLLECTION, {})
+    return place
+
+
+def test_a_window_ends_in_a_document_a_report_two_runs_and_a_link(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    assert place.run("run", "--window", "2020-04", "--report", "april.html", "--json") == 0
+    (told,) = json.loads(capsys.readouterr().out.splitlines()[-1])["windows"]
+    assert (told["window"], told["rows"], told["labelled"]) == ("2020-04", ROWS, ROWS)
+    assert told["accuracy"] == pytest.approx(0.9, abs=0.02)
+    (document,) = place.documents().values()
+    assert document["report"] == told["mlflow"]
+    assert place.runs() == [("batch/2020-04", "FINISHED"), ("reports/elec", "FINISHED")]
+    kept = place.artifacts("batch/2020-04")
+    assert set(kept) == {"measures.json", "report.html"}
+    assert kept["report.html"] == Path(told["report"]).read_text() == Path("april.html").read_text()
+    assert json.loads(kept["measures.json"]) == {key: value for key, value in document.items() if key not in {"_id", "report"}}
+    listed = place.artifacts("reports/elec")
+    (line,) = csv.DictReader(listed["reports.csv"].splitlines())
+    assert (line["window"], line["link"]) == ("2020-04", told["mlflow"])
+    assert told["mlflow"] in listed["index.html"]
+
+
+def test_doing_a_window_again_changes_nothing(place: Place) -> None:
+    assert place.run("run", "--window", "2020-04") == 0
+    before = place.documents(), place.runs(), place.artifacts("batch/2020-04"), place.artifacts("reports/elec")
+    assert place.run("run", "--window", "2020-04") == 0
+    assert (place.documents(), place.runs(), place.artifacts("batch/2020-04"), place.artifacts("reports/elec")) == before
+
+
+def test_many_windows_are_done_in_one_command_and_those_after_the_newest_row_left_out(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    assert place.run("backfill", "--first", "2020-04-01", "--last", "2020-04-20", "--by", "day", "--json") == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])["windows"]
+    assert [one["window"] for one in told] == [f"2020-04-{day}" for day in ("01", "02", "03", "04")]
+    assert len(place.documents()) == 4
+    with PredictionLog(Database(place.uri)) as log:
+        assert links.newest(log, "elec") == told[-1]["mlflow"]
+        assert len(links.read(log, "elec")) == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["run", "--window", "2031-04"], 2, "after the newest logged row"),
+        (["run", "--window", "April"], 2, "is no window"),
+        (["run", "--window", "2020-04", "--stream", "nobody"], 2, "there is no stream 'nobody'"),
+        (["run", "--window", "2020-04", "--stream", "taxi"], 2, "holds no row of this stream"),
+        (["run", "--window", "2020-04", "--folder", "/proc/none"], 3, "cannot be written"),
+        (["run", "--window", "2020-04", "--mongodb_uri", "mongodb://127.0.0.1:1/x"], 12, "MongoDB does not answer"),
+        (["run", "--window", "2020-04", "--tracking_uri", "sqlite:////proc/none/mlflow.db"], 4, "MLflow store"),
+        (["serve", "--cron", "at noon"], 2, "--cron 'at noon'"),
+        (["backfill", "--first", "2020-04-03", "--last", "2020-04-01"], 2, "before"),
+    ],
+)
+def test_a_mistake_is_one_line_and_its_exit_code(place: Place, capfd: pytest.CaptureFixture[str], words: list[str], code: int, said: str) -> None:
+    assert place.run(*words) == code
+    (line,) = capfd.readouterr().err.strip().splitlines()
+    assert line.startswith("monitoring.batch_flow: error: ")
+    assert said in line
+
+
+STEPS = ("find_windows", "measure_window", "keep", "draw", "publish_window", "show", "publish_list")
+
+
+def killed_at(place: Place, at: str, *, env: dict[str, str]) -> int:
+    """The exit code of a run that is killed when the step begins."""
+    program = f"""
+import os, signal, sys
+from monitoring import batch_flow
+from monitoring.batch import flow
+
+def dies(*args, **kwargs):
+    os.kill(os.getpid(), signal.SIGKILL)
+flow.{at}.fn = dies
+sys.exit(batch_flow.main(sys.argv[1:]))
+"""
+    return processes.run([sys.executable, "-c", program, *place.flags("run", "--window", "2020-04")], timeout_s=300, env=env).code
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("at", STEPS)
+def test_a_run_killed_at_any_step_leaves_nothing_half_written_and_the_next_one_ends_in_the_same(place: Place, prefect_server: str, at: str) -> None:
+    assert killed_at(place, at, env={"PREFECT_API_URL": prefect_server}) == -signal.SIGKILL
+    for path in (place.folder / "batch").rglob("*.html"):
+        assert path.read_text().rstrip().endswith("</html>")
+    assert place.run("run", "--window", "2020-04") == 0
+    (document,) = place.documents().values()
+    assert place.runs() == [("batch/2020-04", "FINISHED"), ("reports/elec", "FINISHED")]
+    assert place.artifacts("batch/2020-04")["report.html"].rstrip().endswith("</html>")
+    assert document["report"] in place.artifacts("reports/elec")["reports.csv"]
+    assert [path.name for path in (place.folder / "batch" / "elec" / "2020-04").iterdir()] == ["report.html"]
+
+
+@pytest.mark.parametrize("at", ["find_windows", "measure_window", "keep", "publish_window", "publish_list"])
+def test_a_database_that_goes_away_at_a_step_is_told_and_the_next_run_ends_as_if_it_had_not(
+    tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], at: str
+) -> None:
+    from monitoring.batch import flow
+
+    step, done = getattr(flow, at), getattr(flow, at).fn
+
+    def without(*args: Any) -> Any:
+        monkeypatch.setenv("MONGODB_URI", "mongodb://127.0.0.1:1/away")  # where nobody listens, as after a crash
+        return done(*args)
+
+    monkeypatch.setattr(step, "fn", without)
+    assert place.run("run", "--window", "2020-04") == 12
+    assert "MongoDB does not answer" in capfd.readouterr().err
+    monkeypatch.setattr(step, "fn", done)
+    assert place.run("run", "--window", "2020-04") == 0
+    assert len(place.documents()) == 1
+    assert place.runs() == [("batch/2020-04", "FINISHED"), ("reports/elec", "FINISHED")]
+
+
+def test_a_database_that_comes_back_in_time_costs_only_the_time(tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    from monitoring.batch import flow
+
+    done, asked = flow.keep.fn, []
+
+    def at_first_away(measures: Any) -> None:
+        asked.append(measures.id)
+        with pytest.MonkeyPatch.context() as patch:
+            if len(asked) == 1:
+                patch.setenv("MONGODB_URI", "mongodb://127.0.0.1:1/away")
+            done(measures)
+
+    monkeypatch.setattr(flow.keep, "fn", at_first_away)
+    assert place.run("run", "--window", "2020-04", "--retries", "1") == 0
+    assert len(asked) == 2
+    assert len(place.documents()) == 1
+
+
+def test_a_full_disk_at_the_report_leaves_the_old_one_whole(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    from monitoring.batch import flow
+
+    path = place.folder / "report.html"
+    flow.write_report(path, "old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(DataError, match="cannot be written: File too large"):
+            flow.write_report(path, "new" * 10_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    assert [path.read_text() for path in place.folder.glob("*report*")] == ["old"]
