@@ -178,13 +178,13 @@ def _result(one: Outcome) -> dict[str, Any]:
 
 
 def _copy(report: Path, to: Path) -> None:
-    from monitoring.batch.flow import write_report
+    from monitoring.batch import page
 
     try:
         text = report.read_text(encoding="utf-8")
     except OSError as exc:
         raise DataError(f"report {report}: cannot be read: {exc.strerror}") from exc
-    write_report(to, text)
+    page.write(to, text)
 
 
 @contextmanager

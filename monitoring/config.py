@@ -9,6 +9,7 @@ They stand in streams.yaml beside this file, or in one of your own:
       labels: [0, 1]                  # classification only
       block_size: 48                  # labelled rows that are judged together
       threshold: 0.8                  # the worst KPI that is good enough
+      unit: minutes                   # of an error KPI, when it has one
       alpha: 0.05                     # false-alarm rate of each verdict
       fallback_by: [period]           # features that the fallback looks its answer up by
       features:
@@ -38,6 +39,7 @@ FEATURE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
 TASK_OF_KPI: Final = {"accuracy": "classification", "mae": "regression"}
 MOST_CATEGORIES: Final = 100_000
 MOST_BLOCK_ROWS: Final = 10_000
+LONGEST_UNIT: Final = 30
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ class StreamConfig:
     threshold: float
     fallback_by: tuple[str, ...]
     alpha: float = 0.05
+    unit: str = ""  # of an error KPI
     labels: tuple[int | str, ...] = ()  # of classification, in the order of the probabilities
     deploy: str = "deploy_model.py"  # the scripts of the stream, each with its first flags: what serves its model,
     retrain: str = "retrain_model.py"  # what retrains it,
@@ -146,6 +149,7 @@ def _stream(name: Any, settings: Any) -> StreamConfig:
     _demand(0 < _number(given["threshold"], f"{where}: threshold") < highest, f"{where}: threshold must be above 0, and of an accuracy under 1")
     fallback_by, labels = _plain(given["fallback_by"], f"{where}: fallback_by"), _plain(given["labels"], f"{where}: labels")
     _demand(set(fallback_by) <= names, f"{where}: fallback_by must list features of the stream")
+    _demand(isinstance(given["unit"], str) and len(given["unit"]) <= LONGEST_UNIT, f"{where}: unit must be a word")
     for script in ("deploy", "retrain", "replay"):
         _demand(isinstance(given[script], str) and given[script].strip(), f"{where}: {script} must be a script of this project, or -m and a module")
     enough = len(labels) >= 2 if given["task"] == "classification" else not labels

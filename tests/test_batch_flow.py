@@ -22,7 +22,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from driftloop import processes, tracking
 from driftloop.errors import DataError
 from monitoring import batch_flow
-from monitoring.batch import engine, links, store
+from monitoring.batch import engine, links, page, store
 from monitoring.mongo import Database
 from monitoring.prediction_log import PredictionLog
 
@@ -231,17 +231,15 @@ def test_a_database_that_comes_back_in_time_costs_only_the_time(tmp_path: Path, 
     assert len(place.documents()) == 1
 
 
-def test_a_full_disk_at_the_report_leaves_the_old_one_whole(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    from monitoring.batch import flow
-
+def test_a_full_disk_at_the_report_leaves_the_old_one_whole(place: Place) -> None:
     path = place.folder / "report.html"
-    flow.write_report(path, "old")
+    page.write(path, "old")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
     try:
         with pytest.raises(DataError, match="cannot be written: File too large"):
-            flow.write_report(path, "new" * 10_000)
+            page.write(path, "new" * 10_000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, handler)

@@ -116,7 +116,7 @@ def test_every_fault_of_a_value_is_a_reason_that_a_rejected_record_may_give() ->
 
 
 def test_every_metric_is_declared_once_with_a_name_and_labels_that_prometheus_takes() -> None:
-    declared = (*metrics.SERVICE, *metrics.MONITOR)
+    declared = (*metrics.SERVICE, *metrics.MONITOR, *metrics.HOOK)
     assert len(metrics.METRICS) == len(declared)
     for metric in declared:
         assert metric.name.startswith("driftloop_")

@@ -22,16 +22,15 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.tasks import exponential_backoff
 
-from driftloop.errors import DataError, SettingsError, TrackingError
+from driftloop.errors import SettingsError, TrackingError
 from monitoring import config
-from monitoring.batch import links, measure, report, store, window, words
+from monitoring.batch import links, measure, page, report, store, window, words
 from monitoring.batch.measures import Measures, Window
 from monitoring.batch.retrain import HookAwayError
 from monitoring.config import StreamConfig
 from monitoring.mongo import Database, LogAwayError
 from monitoring.prediction_log import PredictionLog
 from monitoring.references import Folder, Registered
-from monitoring.segments import replace_file
 
 PASSING: Final = (LogAwayError, TrackingError, HookAwayError)
 STEP_S: Final = 900  # a step that takes longer is ended
@@ -124,7 +123,7 @@ def draw(measures: Measures, options: Options) -> Path:
 
     url = publish.list_place(measures.stream, measures=measures, experiment=options.experiment).url("index.html")
     path = Path(options.folder) / measures.stream / measures.window.name / publish.REPORT
-    write_report(path, report.html(measures, index_url=url))
+    page.write(path, report.html(measures, index_url=url))
     return path
 
 
@@ -136,7 +135,7 @@ def draw_evidently(stream: StreamConfig, measures: Measures, options: Options) -
     references = Folder(Path(options.reference)) if options.reference else Registered()
     path = Path(options.folder) / stream.name / measures.window.name / evidently_report.NAME
     with _log() as log:
-        write_report(path, evidently_report.html(log, stream, measures, references=references))
+        page.write(path, evidently_report.html(log, stream, measures, references=references))
     return path
 
 
@@ -249,19 +248,6 @@ def summary(measures: Measures) -> str:
     rows = [("rows", measures.labels.rows), ("labelled", measures.labels.labelled), ("verdict", words.verdict(measures)), ("next", measures.next_step)]
     cells = "\n".join(f"| {name} | {_cell(str(value))} |" for name, value in rows)
     return f"**{_cell(measures.verdict.sentence)}**\n\n| | |\n|---|---|\n{cells}\n"
-
-
-def write_report(path: Path, html: str) -> None:
-    """Write a report aside and rename it into place.
-
-    Raises:
-        DataError: it cannot be written; an earlier one stays as it was.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, html)
-    except OSError as exc:
-        raise DataError(f"report {path}: cannot be written: {exc.strerror}: make room, or give another place") from exc
 
 
 def _cell(text: str) -> str:

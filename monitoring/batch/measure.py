@@ -14,7 +14,7 @@ import numpy as np
 
 from driftloop.errors import DriftloopError
 from driftloop.reference import Reference
-from monitoring.batch import drift, kpis, quality, verdict
+from monitoring.batch import drift, kpis, quality, verdict, words
 from monitoring.batch import rows as reading
 from monitoring.batch.kpis import Baselines, Judged
 from monitoring.batch.measures import DriftMeasure, FeatureMeasure, LabelMeasure, Measures, QualityMeasure, VersionMeasure, Window
@@ -69,12 +69,12 @@ class _Seen:
 def _document(seen: _Seen, costs: np.ndarray, told: Baselines, *, versions: tuple[VersionMeasure, ...], notes: Sequence[str]) -> Measures:
     config, rows, judged = seen.config, seen.rows, seen.judged
     mine = rows.by_model & ~np.isnan(costs)
-    return Measures(
+    made = Measures(
         stream=config.name,
         window=seen.window,
         task=config.task,
         kpi_name=config.kpi,
-        unit="",
+        unit=config.unit,
         higher_is_better=config.higher_is_better,
         threshold=config.threshold,
         alpha=config.alpha,
@@ -96,6 +96,7 @@ def _document(seen: _Seen, costs: np.ndarray, told: Baselines, *, versions: tupl
         next_step=_next_step(seen),
         notes=(*notes, *_notes(seen)),
     )
+    return replace(made, verdict=replace(made.verdict, sentence=words.headline(made)))
 
 
 def _references(rows: Rows, config: StreamConfig, references: References | None) -> tuple[dict[str, Reference], list[str]]:

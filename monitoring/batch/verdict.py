@@ -1,4 +1,4 @@
-"""The verdict on a window, in one sentence with its evidence: is there drift, and of which kind?"""
+"""The verdict on a window with its evidence: is there drift, and of which kind?"""
 
 from __future__ import annotations
 
@@ -26,15 +26,6 @@ from monitoring.scoring import Scoring
 MOST_OLDER: Final = 20_000  # rows before the window that the kind is told from
 MOST_TOLD: Final = 5000  # of each side, at equal distances: as many as online, and more take minutes
 LEAST_ROWS: Final = 30  # with fewer nothing is said to have held
-_HEADS: Final = {
-    "data": "Data drift",
-    "concept": "Concept drift",
-    "both": "Data and concept drift",
-    "performance": "Drift of the KPI, of a kind that is not proven",
-    "quality": "No drift, but bad data",
-    "none": "No drift",
-    "cannot tell": "Cannot tell whether there is drift",
-}
 
 
 @dataclass(frozen=True)
@@ -68,16 +59,13 @@ def tell(
         told = _kind(log, config, window, rows, alarmed=alarmed, reference=references.get(alarmed.version), moved=moved)
     else:
         told = _Kind(_without_alarm(judged, tests, quality, rows=len(rows), moved=moved), "", math.nan, math.nan)
-    kpi_message = _kpi_message(judged, alarmed, rows)
-    evidence = {"data": data_message, "quality": quality.message, "performance": kpi_message, "concept": kpi_message, "both": kpi_message}
-    why = kpi_message if alarmed else evidence.get(told.kind, f"{kpi_message} {data_message}")
     return DriftMeasure(
         drift=alarmed is not None or moved,
         kind=told.kind,
-        sentence=f"{_HEADS[told.kind]}: {why[0].lower() + why[1:] if why[:2] != 'KS' else why}".rstrip(". ") + ".",
+        sentence="",  # it is put into words when all the figures are there
         kpi_drift=alarmed is not None,
         data_drift=moved,
-        kpi_message=kpi_message,
+        kpi_message=_kpi_message(judged, alarmed, rows),
         data_message=data_message,
         kind_message=told.message,
         explained=told.explained,
