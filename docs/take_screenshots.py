@@ -3,6 +3,7 @@
     apt-get install chromium chromium-driver
     python -m docs.take_screenshots                          # runs the default lifecycle first
     python -m docs.take_screenshots --folder /tmp/figures    # of the run that `benchmarks.figures --folder` left there
+    python -m docs.take_screenshots --batch april.html       # batch-report.png alone, of a report of monitoring.batch_flow
 
 It writes report.png (the report down to its plot), mlflow-runs.png (the runs list, parents expanded) and
 mlflow-compare.png (the base model and its retrains beside each other).
@@ -39,6 +40,7 @@ IMAGES = Path(__file__).parent / "images"
 WIDTH, TALL = 1280, 2400  # CSS pixels; MLflow only draws the rows that fit the window
 WAIT_S = 30
 SERVER_WAIT_S = 120
+BATCH_UNTIL = "#plot-feature-1"  # down to the feature that moved most
 MOST_COMPARED = 4  # runs beside each other that can still be read
 SETTLE_S = 3  # charts go on drawing after their elements are there; the page never goes idle, so that is no sign
 CHROMIUM_FLAGS = (
@@ -66,6 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The flags of the script."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, help="where `benchmarks.figures --folder` left its runs; default: run the lifecycle now")
+    parser.add_argument("--batch", type=Path, help="a report of monitoring.batch_flow: take its picture and no other")
     parser.add_argument("--columns", nargs="*", default=["metrics.val_accuracy", "params.history", "params.window", "params.lr"], help="of the runs list")
     parser.add_argument("--out", type=Path, default=IMAGES, help="folder of the pictures")
     parser.add_argument("--chromium", default="/usr/bin/chromium", help="the browser")
@@ -78,6 +81,11 @@ def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
     try:
+        if args.batch:
+            with _browser(args.chromium, args.chromedriver) as driver:
+                driver.get(args.batch.resolve().as_uri())
+                _capture(driver, args.out / "batch-report.png", until=BATCH_UNTIL)
+            return 0
         with contextlib.nullcontext(args.folder) if args.folder else tempfile.TemporaryDirectory(prefix="screenshots-") as made:
             folder = Path(made) / "default"
             result = run_lifecycle([], folder, reuse=True)

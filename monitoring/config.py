@@ -65,7 +65,7 @@ class Feature:
         return tuple(range(int(self.low), int(self.high) + 1)) if self.categorical else None
 
     def fault(self, value: object) -> str:
-        """What is wrong with a value, as one of `events.REASONS`; "" when nothing is."""
+        """What is wrong with a value, as one of `fields.REASONS`; "" when nothing is."""
         if value is None:
             return "missing" if self.required else ""
         if type(value) not in {int, float}:  # a bool is an int, but no number that anybody measured

@@ -19,7 +19,7 @@ import numpy as np
 
 from driftloop import cli
 from driftloop.errors import DataError, SettingsError, TrackingError
-from monitoring import config, events
+from monitoring import config, fields
 from monitoring.config import StreamConfig
 from monitoring.events import Label, Prediction, Rejected
 from monitoring.fallback import Fallback, table
@@ -108,7 +108,7 @@ def _refused(stream: Stream, of: StreamConfig, start: int, stop: int) -> Iterato
             continue
         low, high = (stream.times[min(max(place, 0), len(stream) - 1)] for place in (before - 1, before))
         given = dict(zip(stream.features, map(float, values), strict=True))
-        features = {name: value for name, value in given.items() if events.is_number(value)}
+        features = {name: value for name, value in given.items() if fields.is_number(value)}
         faults = (feature.fault(features.get(feature.name)) for feature in of.features)
         reason = next((fault for fault in faults if fault), "schema")  # what is wrong with its label, or of several values together
         time_text = _time(low if np.isnat(when) else min(max(when, low), high))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from driftloop.errors import DataError
-from monitoring import events
+from monitoring import events, fields
 from monitoring.config import StreamConfig
 from prediction_service.body import RequestError
 
@@ -249,7 +249,7 @@ def _usable_time(one: Any) -> str:
 
 def _usable_features(one: Any, stream: StreamConfig) -> Features:
     given = one.get("features") if isinstance(one, dict) else None
-    return {name: given[name] for name in stream.feature_names if name in given and events.is_number(given[name])} if isinstance(given, dict) else {}
+    return {name: given[name] for name in stream.feature_names if name in given and fields.is_number(given[name])} if isinstance(given, dict) else {}
 
 
 def _schema(message: str) -> RequestError:

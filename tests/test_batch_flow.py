@@ -175,7 +175,7 @@ def dies(*args, **kwargs):
 flow.{at}.fn = dies
 sys.exit(batch_flow.main(sys.argv[1:]))
 """
-    return processes.run([sys.executable, "-c", program, *place.flags("run", "--window", "2020-04")], timeout_s=300, env=env).code
+    return processes.run([sys.executable, "-c", program, *place.flags("run", "--window", "2020-04")], timeout_s=300, env={"PYTHONPATH": str(ROOT), **env}).code
 
 
 @pytest.mark.slow

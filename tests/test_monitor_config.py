@@ -12,7 +12,7 @@ import yaml
 
 from driftloop import streams
 from driftloop.errors import SettingsError
-from monitoring import config, events, metrics
+from monitoring import config, fields, metrics
 
 GOOD = {
     "task": "classification",
@@ -112,7 +112,7 @@ def test_a_value_is_fine_or_has_one_fault(value: Any, fault: str) -> None:
 
 
 def test_every_fault_of_a_value_is_a_reason_that_a_rejected_record_may_give() -> None:
-    assert {"missing", "not_a_number", "out_of_range", "unknown_category"} <= set(events.REASONS)
+    assert {"missing", "not_a_number", "out_of_range", "unknown_category"} <= set(fields.REASONS)
 
 
 def test_every_metric_is_declared_once_with_a_name_and_labels_that_prometheus_takes() -> None:

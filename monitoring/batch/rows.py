@@ -16,7 +16,7 @@ import numpy as np
 from driftloop.drift.confidence import SUM_OFF
 from monitoring.batch.measures import Window
 from monitoring.config import Feature, StreamConfig
-from monitoring.events import REASONS
+from monitoring.fields import REASONS
 from monitoring.prediction_log import REJECTED, PredictionLog
 
 FAULTS: Final = ("", *REASONS)  # a fault's code is its place

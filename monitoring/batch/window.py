@@ -16,7 +16,8 @@ from typing import Final, Literal
 
 from driftloop.errors import DataError, SettingsError
 from monitoring.batch.measures import Window
-from monitoring.events import YEARS, parse_time, time_text
+from monitoring.events import parse_time, time_text
+from monitoring.fields import YEARS
 
 Step = Literal["month", "week", "day"]
 STEPS: Final = ("month", "week", "day")
