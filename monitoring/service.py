@@ -27,37 +27,25 @@ from pathlib import Path
 from typing import Any, Final
 
 from flask import Flask, Response, request
-from werkzeug.exceptions import HTTPException
 
 from driftloop import cli
 from driftloop.errors import DataError, SettingsError
 from monitoring import config
+from monitoring.answers import RequestError, answer, new_app, read_body
 from monitoring.metrics import CONTENT_TYPE
 from monitoring.monitor import Log, Monitor
 from monitoring.references import Folder, References, Registered
-from monitoring.web import CLOSE, Application
+from monitoring.web import CLOSE, Application, check_port
 
 MOST_RECORDS: Final = 1000
 MOST_BYTES: Final = 8 * 1024 * 1024
 THREADS: Final = 8
 
 
-class RefusedError(Exception):
-    """A request that is answered with an error of its own making."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status, self.code = status, code
-
-
 def build_app(monitor: Monitor) -> Flask:
     """The routes over a monitor; nothing is started."""
-    app = Flask("monitoring", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
-    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    app.url_map.merge_slashes = False  # an unknown path is 404, not a redirect
+    app = new_app("monitoring", max_bytes=MOST_BYTES, at_most=f"{MOST_RECORDS:,} records")
     _add_routes(app, monitor)
-    _add_errors(app)
     return app
 
 
@@ -66,18 +54,18 @@ def _add_routes(app: Flask, monitor: Monitor) -> None:
     def ingest(stream: str) -> Response:
         _known(monitor, stream)
         try:
-            return _json({"taken": monitor.ingest(stream, _records())})
+            return answer({"taken": monitor.ingest(stream, _records())})
         except DataError as exc:
-            raise RefusedError(400, "bad_record", str(exc)) from exc
+            raise RequestError(400, "bad_record", str(exc)) from exc
 
     @app.get("/streams")
     def streams() -> Response:
-        return _json({"streams": list(monitor.watchers)})
+        return answer({"streams": list(monitor.watchers)})
 
     @app.get("/streams/<stream>")
     def told(stream: str) -> Response:
         _known(monitor, stream)
-        return _json(monitor.watchers[stream].known().as_json())
+        return answer(monitor.watchers[stream].known().as_json())
 
     @app.get("/metrics")
     def metrics() -> Response:
@@ -85,32 +73,30 @@ def _add_routes(app: Flask, monitor: Monitor) -> None:
 
     @app.get("/health")
     def health() -> Response:
-        return _json({"status": "ok", "refilled": monitor.refilled})
+        return answer({"status": "ok", "refilled": monitor.refilled})
 
     @app.get("/ready")
     def ready() -> Response:
-        return _json({"ready": monitor.ready, "refilled": monitor.refilled}, 200 if monitor.ready else 503)
+        return answer({"ready": monitor.ready, "refilled": monitor.refilled}, 200 if monitor.ready else 503)
 
 
 def _known(monitor: Monitor, stream: str) -> None:
     if stream not in monitor.watchers:
-        raise RefusedError(404, "unknown_stream", f"there is no such stream: the streams are {', '.join(monitor.watchers)}")
+        raise RequestError(404, "unknown_stream", f"there is no such stream: the streams are {', '.join(monitor.watchers)}")
 
 
 def _records() -> list[Any]:
     """The records of the request's body."""
     if request.mimetype != "application/json" or request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise RefusedError(415, "content_type", "send the body as Content-Type: application/json, not encoded")
+        raise RequestError(415, "content_type", "send the body as Content-Type: application/json, not encoded")
     try:
-        body = json.loads(request.get_data(cache=False).decode("utf-8"), object_pairs_hook=_object)
-    except OSError as exc:  # gunicorn's word for broken chunks, and for a client that left
-        raise RefusedError(400, "bad_body", "the body ended early, or its chunks are broken: send it whole") from exc
+        body = json.loads(read_body().decode("utf-8"), object_pairs_hook=_object)
     except (ValueError, RecursionError) as exc:
-        raise RefusedError(400, "not_json", f"the body is not plain JSON in UTF-8: {type(exc).__name__}") from exc
+        raise RequestError(400, "not_json", f"the body is not plain JSON in UTF-8: {type(exc).__name__}") from exc
     if not isinstance(body, dict) or set(body) != {"records"} or not isinstance(body["records"], list):
-        raise RefusedError(400, "bad_body", 'the body must be {"records": [...]}, and nothing else')
+        raise RequestError(400, "bad_body", 'the body must be {"records": [...]}, and nothing else')
     if len(body["records"]) > MOST_RECORDS:
-        raise RefusedError(413, "too_many", f"{len(body['records'])} records are too many: send at most {MOST_RECORDS} at a time")
+        raise RequestError(413, "too_many", f"{len(body['records'])} records are too many: send at most {MOST_RECORDS} at a time")
     return body["records"]
 
 
@@ -119,30 +105,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError("a key is given twice")
     return found
-
-
-def _add_errors(app: Flask) -> None:
-    @app.errorhandler(RefusedError)
-    def refused(exc: RefusedError) -> Response:
-        return _error(exc.status, exc.code, str(exc))
-
-    @app.errorhandler(HTTPException)
-    def http(exc: HTTPException) -> Response:
-        status = exc.code or 500
-        response = _error(status, (exc.name or "error").lower().replace(" ", "_"), exc.description or "")
-        if status == 405:
-            response.headers["Allow"] = dict(exc.get_headers()).get("Allow", "")
-        if status == 413:
-            response.headers["Connection"] = "close"  # the rest of the body is not read
-        return response
-
-
-def _error(status: int, code: str, message: str) -> Response:
-    return _json({"error": {"code": code, "message": message}}, status)
-
-
-def _json(value: Any, status: int = 200) -> Response:
-    return Response(json.dumps(value, allow_nan=False) + "\n", status=status, content_type="application/json")
 
 
 def build_parser() -> cli.Parser:
@@ -200,8 +162,8 @@ def main(argv: list[str] | None = None) -> int:
 
     def serve(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
         make = app_of(args)
-        print(f"monitoring on http://{args.host}:{args.port}", flush=True)
-        Application(make, host=args.host, port=args.port, threads=THREADS).run()
+        check_port(args.host, args.port)
+        Application(make, host=args.host, port=args.port, threads=THREADS, told="monitoring").run()
         return {}, 0
 
     return cli.run(serve, build_parser(), argv)

@@ -11,8 +11,6 @@ version that serves; with --reference they come from a folder, <folder>/<stream>
 from __future__ import annotations
 
 import argparse
-import errno
-import socket
 import sys
 from functools import partial
 from pathlib import Path
@@ -20,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from driftloop import cli
-from driftloop.errors import DriftloopError, SettingsError
+from driftloop.errors import SettingsError
 
 
 def build_parser() -> cli.Parser:
@@ -43,7 +41,7 @@ def build_parser() -> cli.Parser:
 def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """Serve until SIGTERM or Ctrl-C."""
     from monitoring import config
-    from monitoring.web import Application
+    from monitoring.web import Application, check_port
     from prediction_service import references
     from prediction_service.app import create_app
     from prediction_service.settings import Settings
@@ -55,7 +53,7 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
         raise SettingsError(f"--streams {args.streams!r}: unknown {', '.join(unknown) or 'nothing'}; known are {', '.join(known)}")
     for flag in ("torchserve_url", "monitor_url"):
         _check_url(flag, getattr(args, flag))
-    _check_port(args.host, args.port)
+    check_port(args.host, args.port)
     streams = {name: known[name] for name in names}
     folder = Path(args.reference) if args.reference else None
     settings = Settings(
@@ -68,8 +66,7 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
         model_timeout_s=args.model_timeout_ms / 1000,
         look_every_s=args.look_every_ms / 1000,
     )
-    print(f"serving {', '.join(names)} on http://{args.host}:{args.port}", flush=True)
-    Application(partial(create_app, settings), host=args.host, port=args.port, threads=args.threads).run()
+    Application(partial(create_app, settings), host=args.host, port=args.port, threads=args.threads, told=f"serving {', '.join(names)}").run()
     return {}, 0
 
 
@@ -77,17 +74,6 @@ def _check_url(flag: str, url: str) -> None:
     parts = urlsplit(url)
     if url and (parts.scheme != "http" or not parts.hostname or parts.path.strip("/")):
         raise SettingsError(f"--{flag} {url!r}: give one like http://127.0.0.1:8080")
-
-
-def _check_port(host: str, port: int) -> None:
-    """gunicorn would say so after five tries, in five lines."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that are still closing do not count
-        try:
-            probe.bind((host, port))
-        except OSError as exc:
-            why = "is taken" if exc.errno == errno.EADDRINUSE else f"cannot be used ({exc.strerror})"
-            raise DriftloopError(f"port {port} of {host} {why}: end what listens there, or give another --port") from exc
 
 
 def main(argv: list[str] | None = None) -> int:

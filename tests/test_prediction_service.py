@@ -358,10 +358,3 @@ def test_a_wrong_flag_is_one_line_and_an_exit_code(capsys: pytest.CaptureFixture
     err = capsys.readouterr().err
     assert said in err
     assert err.count("\n") == 1
-
-
-def test_a_port_that_is_taken_is_one_line_and_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        assert script.main(["--port", str(port)]) == 1
-    assert capsys.readouterr().err == f"prediction_service: error: port {port} of 127.0.0.1 is taken: end what listens there, or give another --port\n"
