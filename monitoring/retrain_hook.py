@@ -28,6 +28,7 @@ from flask import Flask, Response
 
 from driftloop import cli
 from driftloop.errors import DataError, SettingsError
+from driftloop.flagtypes import service_address, torchserve_address
 from monitoring import config, events
 from monitoring.alerts import MAX_BYTES, MOST_ALERTS, read_webhook
 from monitoring.answers import CODES, answer, error, new_app, read_body
@@ -88,7 +89,7 @@ def newest_labelled(monitor_url: str) -> Callable[[str], str]:
         try:
             with requests.Session() as session:
                 session.trust_env = False
-                response = session.get(f"{monitor_url.rstrip('/')}/streams/{stream}", timeout=MONITOR_TIMEOUT_S)
+                response = session.get(f"{monitor_url}/streams/{stream}", timeout=MONITOR_TIMEOUT_S)
             response.raise_for_status()
             return events.time_text(events.parse_time(response.json()["newest_labelled_time"]))
         except (requests.RequestException, DataError, KeyError, TypeError, ValueError) as exc:
@@ -117,8 +118,8 @@ def retrain_command(commands: Mapping[str, str], streams: Mapping[str, StreamCon
 def build_parser() -> cli.Parser:
     """The flags of this script."""
     parser = cli.parser("monitoring.retrain_hook", __doc__)
-    parser.add_argument("--torchserve_url", required=True, help="the TorchServe on this machine that serves, http://host:port")
-    parser.add_argument("--monitor_url", required=True, help="the monitor, http://host:port")
+    parser.add_argument("--torchserve_url", type=torchserve_address, required=True, help="the TorchServe on this machine that serves, http://host:port")
+    parser.add_argument("--monitor_url", type=service_address, required=True, help="the monitor, http://host:port")
     parser.add_argument("--state", default=".driftloop/retrains", help="folder for what is known of retrains, and their logs")
     parser.add_argument(
         "--command", action="append", default=None, metavar="STREAM=WORDS", help="script and flags that retrain a stream; default: those of the streams file"

@@ -30,6 +30,7 @@ from flask import Flask, Response, request
 
 from driftloop import cli
 from driftloop.errors import DataError, SettingsError
+from driftloop.flagtypes import mongodb_uri
 from monitoring import config
 from monitoring.answers import RequestError, answer, new_app, read_body
 from monitoring.metrics import CONTENT_TYPE
@@ -114,7 +115,7 @@ def build_parser() -> cli.Parser:
     parser.add_argument("--port", type=cli.whole(1, 65535), default=8010, help="port to listen on")
     parser.add_argument("--streams", default="", help="streams to watch, separated by commas; empty: all of the file")
     parser.add_argument("--streams_file", default="", help="YAML file with the streams; empty: the bundled elec and taxi")
-    parser.add_argument("--mongodb_uri", default=os.environ.get("MONGODB_URI", ""), help="the prediction log; empty: none is read")
+    parser.add_argument("--mongodb_uri", type=mongodb_uri, default=os.environ.get("MONGODB_URI", ""), help="the prediction log; empty: none is read")
     parser.add_argument("--tracking_uri", default="", help="MLflow store with the training references and the champion; empty: none is asked")
     parser.add_argument("--reference", default="", help="instead: folder with a training reference for each stream, in <folder>/<stream>")
     return parser

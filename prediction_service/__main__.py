@@ -15,10 +15,10 @@ import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from driftloop import cli
 from driftloop.errors import SettingsError
+from driftloop.flagtypes import address, torchserve_address
 
 
 def build_parser() -> cli.Parser:
@@ -26,9 +26,9 @@ def build_parser() -> cli.Parser:
     parser = cli.parser("prediction_service", __doc__)
     parser.add_argument("--streams", default="elec", help="streams to serve, separated by commas")
     parser.add_argument("--streams_file", default="", help="YAML file that describes them; empty: the bundled monitoring/streams.yaml")
-    parser.add_argument("--torchserve_url", default="http://127.0.0.1:8080", help="where the models are served")
+    parser.add_argument("--torchserve_url", type=torchserve_address, default="http://127.0.0.1:8080", help="where the models are served")
     parser.add_argument("--spool", default=".driftloop/spool", help="folder that takes the records; empty: nothing is logged, labels are refused")
-    parser.add_argument("--monitor_url", default="", help="the monitor, whose verdict can bring the fallback in; empty: nobody's")
+    parser.add_argument("--monitor_url", type=address, default="", help="the monitor, whose verdict can bring the fallback in; empty: nobody's")
     parser.add_argument("--reference", default="", help="folder with each stream's training reference; empty: the champion's, from MLflow")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=cli.whole(1, 65535), default=8000, help="port to listen on")
@@ -51,8 +51,6 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     unknown = [name for name in names if name not in known]
     if unknown or not names:
         raise SettingsError(f"--streams {args.streams!r}: unknown {', '.join(unknown) or 'nothing'}; known are {', '.join(known)}")
-    for flag in ("torchserve_url", "monitor_url"):
-        _check_url(flag, getattr(args, flag))
     check_port(args.host, args.port)
     streams = {name: known[name] for name in names}
     folder = Path(args.reference) if args.reference else None
@@ -68,12 +66,6 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     )
     Application(partial(create_app, settings), host=args.host, port=args.port, threads=args.threads, told=f"serving {', '.join(names)}").run()
     return {}, 0
-
-
-def _check_url(flag: str, url: str) -> None:
-    parts = urlsplit(url)
-    if url and (parts.scheme != "http" or not parts.hostname or parts.path.strip("/")):
-        raise SettingsError(f"--{flag} {url!r}: give one like http://127.0.0.1:8080")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -72,3 +72,9 @@ def test_bytes_that_are_no_text_are_refused(tmp_path, capsys):
     (tmp_path / "labels.csv").write_bytes(b"id,label\n\xff,1\n")
     assert labels.main(["--stream", "elec", "--file", str(tmp_path / "labels.csv"), "--spool", str(tmp_path / "spool")]) == DataError.exit_code
     assert "cannot be read as CSV in UTF-8" in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_there_is_said_not_to_be(tmp_path, capsys):
+    path = tmp_path / "none.csv"
+    assert labels.main(["--stream", "elec", "--file", str(path), "--spool", str(tmp_path / "spool")]) == DataError.exit_code
+    assert capsys.readouterr().err == f"monitoring.labels: error: {path}: there is no such file: give a CSV file as --file\n"
