@@ -6,7 +6,7 @@ EXPERIMENT ?= elec
 STREAM ?= elec
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all lint ui figures bench backtest policies monitor batch prefect taxi pictures readme lock clean
+.PHONY: help setup run test test-all lint ui figures bench backtest policies monitor setup-batch batch prefect taxi pictures readme lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -47,6 +47,8 @@ backtest: $(VENV)/run.stamp ## ELEC under every retraining policy; which to choo
 
 monitor: $(VENV)/monitor.stamp ## the services around the model, on a replay of ELEC; Ctrl-C ends them
 	$(BIN)/python -m monitoring.local
+
+setup-batch: $(VENV)/batch.stamp ## the environment with what batch monitoring needs
 
 batch: $(VENV)/batch.stamp ## measure and report the last month of a stream in the prediction log: make batch STREAM=taxi
 	$(BIN)/python -m monitoring.batch_flow run --stream $(STREAM) --window last-month

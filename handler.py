@@ -12,10 +12,11 @@ in `context` follow its `columns`.
 
 Answer, one prediction an instance:
 
-    {"model_name": "elec", "model_version": "3",
+    {"model_name": "elec", "model_version": "3", "history": 48, "labels": [0, 1],
      "predictions": [{"label": 1, "probability": 0.93, "probabilities": [0.07, 0.93], "version": "3"}]}
 
-and of a regression (the card's task) {"value": 12.5, "version": "3"} each.
+and of a regression (the card's task) {"value": 12.5, "version": "3"} each. `history` is how many rows before
+each instance the model wants, `labels` the order of the probabilities; a regression has none.
 
 A bad request gets 400 and `{"error": {"code": 400, "message": "what, where, what to do"}}`; the other
 requests of its batch are answered as if it were not there.
@@ -84,7 +85,8 @@ class ElecHandler:
         Raises:
             ValueError: the request is not what the module's docstring describes.
         """
-        rows, first = read_rows(body, features=self.card["features"], history=self.card["arguments"].get("history", 0))
+        history = self.card["arguments"].get("history", 0)
+        rows, first = read_rows(body, features=self.card["features"], history=history)
         regression = self.card.get("task") == "regression"
         outputs = self.model.values(rows, first=first) if regression else self.model.probabilities(rows, first=first)  # (N,) or (N, K)
         broken = np.flatnonzero(~np.isfinite(outputs.reshape(len(outputs), -1)).all(axis=1))
@@ -92,7 +94,8 @@ class ElecHandler:
             what = "value" if regression else "probability"
             raise ValueError(f"instance {broken[0]} gives no finite {what}: its values, or its context's, are far outside any column's range")
         predictions = self._values(outputs) if regression else self._classes(outputs)
-        body = {"model_name": self.model_name, "model_version": self.card["version"], "predictions": predictions}
+        about = {"model_name": self.model_name, "model_version": self.card["version"], "history": history, "labels": self.card["labels"]}
+        body = about | {"predictions": predictions}
         encoded = json.dumps(body, separators=(",", ":")).encode()
         if len(encoded) > MAX_ANSWER_BYTES:
             raise ValueError(f"{len(outputs)} instances make an answer over {MAX_ANSWER_BYTES} bytes; send fewer at a time")

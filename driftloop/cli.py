@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from driftloop import settings, stopping
 from driftloop.errors import EXIT_INTERRUPTED, EXIT_TERMINATED, DriftloopError, SettingsError
-from driftloop.flagtypes import amount, moment
+from driftloop.flagtypes import amount, moment, mongodb_uri
 
 AUTO = "auto"
 # Those of drift.rules that need no further setting; `every` and `random` are policies of the back-test.
@@ -34,14 +34,28 @@ class Parser(argparse.ArgumentParser):
         raise SettingsError(f"{message}; see {self.prog} --help")
 
 
-def parser(prog: str, description: str) -> Parser:
-    """A parser that shows each flag's default; `description` is the script's docstring."""
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Shows the default of each flag that has one: what an empty flag means stands in its help, and a MongoDB's address may hold a password."""
 
-    class Formatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
-        pass
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if not action.option_strings or action.required or action.default in (None, "", argparse.SUPPRESS) or action.type is mongodb_uri:
+            return action.help
+        return f"{action.help} (default: {str(action.default).lower() if isinstance(action.default, bool) else '%(default)s'})"
 
-    made = Parser(prog=prog, description=description, formatter_class=Formatter, allow_abbrev=False)
-    add_switch(made, "--json", "print the result as one JSON object on the last line of stdout, all else on stderr")
+
+def parser(prog: str, description: str, *, result: bool = True) -> Parser:
+    """A parser that shows each flag's default.
+
+    Args:
+        prog: the script's name.
+        description: its docstring.
+        result: whether it ends with a result, and so has --json.
+    """
+    made = Parser(prog=prog, description=description, formatter_class=_Formatter, allow_abbrev=False)
+    if result:
+        add_switch(made, "--json", "print the result as one JSON object on the last line of stdout, all else on stderr")
+    else:
+        made.set_defaults(json=False)
     return made
 
 

@@ -1,10 +1,11 @@
-"""Types of flags that hold an amount or a time."""
+"""Types of flags that hold an amount, a time or an address."""
 
 from __future__ import annotations
 
 import argparse
 import math
 from datetime import datetime
+from urllib.parse import urlsplit
 
 
 def amount(text: str) -> float:
@@ -26,3 +27,44 @@ def moment(text: str) -> str:
         except ValueError:
             raise argparse.ArgumentTypeError(f"{text!r} is not a time: write it as 2020-01-01 or 2020-01-01T12:30") from None
     return text
+
+
+def service_address(text: str) -> str:
+    """A flag's type: a service's http://host:port; a last / is left out.
+
+    >>> service_address("http://127.0.0.1:8000/")
+    'http://127.0.0.1:8000'
+    """
+    return _checked(text, schemes=("http", "https"), form="http://127.0.0.1:8000")
+
+
+def address(text: str) -> str:
+    """A flag's type: as `service_address`, or nothing."""
+    return service_address(text) if text else text
+
+
+def torchserve_address(text: str) -> str:
+    """A flag's type: http://host:port, the port in any case: that of the model API is one above."""
+    found = _checked(text, schemes=("http",), form="http://127.0.0.1:8080")
+    if urlsplit(found).port is None:
+        raise argparse.ArgumentTypeError(f"{text!r} has no port: write it as http://127.0.0.1:8080")
+    return found
+
+
+def mongodb_uri(text: str) -> str:
+    """A flag's type: mongodb://host:port/database, or nothing; it may hold a password and is not shown."""
+    parts = text.partition("://")
+    if text and (parts[0] not in {"mongodb", "mongodb+srv"} or not parts[2].strip("/")):
+        raise argparse.ArgumentTypeError("this is no address of a MongoDB (it is not shown here): write it as mongodb://127.0.0.1:27017/driftloop")
+    return text
+
+
+def _checked(text: str, *, schemes: tuple[str, ...], form: str) -> str:
+    try:
+        parts = urlsplit(text)
+        sound = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0 and not (parts.path.strip("/") or parts.query or parts.fragment)
+    except ValueError:  # a port that is no number, half an IPv6 address
+        sound = False
+    if not sound or any(character.isspace() for character in text):
+        raise argparse.ArgumentTypeError(f"{text!a:.80} is no address of a service: write it as {form}")
+    return text.rstrip("/")

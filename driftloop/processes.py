@@ -178,10 +178,10 @@ def in_parallel(function: Callable[[Item], Result], items: Sequence[Item], *, jo
         raise DriftloopError("a worker process died, perhaps for want of memory: try again with --jobs 1") from exc
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        pool.shutdown(wait=False, cancel_futures=True)
         for worker in set(multiprocessing.active_children()) - known:
             worker.kill()
-        pool.shutdown()
+        # Waits until all are reaped: a process that is forked from us later would take what is left for children of its own, and fail at its exit.
+        pool.shutdown(cancel_futures=True)
 
 
 def _end_with_parent() -> None:

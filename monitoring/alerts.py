@@ -12,6 +12,7 @@ from driftloop.errors import DataError
 from monitoring import events
 
 MAX_BYTES: Final = 1_000_000
+MOST_ALERTS: Final = 100  # in one message
 _WORDS: Final = {"type": "string", "maxLength": 200}
 _SCHEMA: Final = {
     "type": "object",
@@ -22,7 +23,7 @@ _SCHEMA: Final = {
         "alerts": {
             "type": "array",
             "minItems": 1,
-            "maxItems": 100,
+            "maxItems": MOST_ALERTS,
             "items": {
                 "type": "object",
                 "required": ["status", "labels", "startsAt", "fingerprint"],

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from driftloop import cli
 from driftloop.errors import EXIT_DRIFT, DataError, DriftloopError, SettingsError
+from driftloop.flagtypes import address, mongodb_uri
 from monitoring import config
 from monitoring.batch import engine
 
@@ -70,13 +71,13 @@ def _add_flags(to: argparse.ArgumentParser) -> None:
     )
     cli.add_switch(to, "--fail_on_drift", "exit with code 10 when a window has drifted")
     cli.add_switch(to, "--with_evidently", "Evidently's own report beside ours; needs requirements-evidently.txt")
-    to.add_argument("--mongodb_uri", default="", help="the prediction log; empty: MONGODB_URI, else the embedded one in ./prediction-log")
+    to.add_argument("--mongodb_uri", type=mongodb_uri, default="", help="the prediction log; empty: MONGODB_URI, else the embedded one in ./prediction-log")
     to.add_argument("--tracking_uri", default="", help="MLflow store with the models and for the reports; empty: MLFLOW_TRACKING_URI, else ./mlflow.db")
     to.add_argument("--mlflow_experiment_name", default="", help="experiment of windows whose model is not known; empty: MLFLOW_EXPERIMENT_NAME, or Default")
     to.add_argument("--reference", default="", help="folder with a training reference for each stream; empty: those of MLflow's registry")
     to.add_argument("--folder", default=".driftloop/batch", help="reports are kept here, in <stream>/<window>")
     to.add_argument("--torchserve_url", default="", help="of a retrain: where a winner is swapped in; empty: the registry alone is updated")
-    to.add_argument("--hook_url", default="", help="of a retrain: a running retrain hook, http://host:port; empty: it runs here")
+    to.add_argument("--hook_url", type=address, default="", help="of a retrain: a running retrain hook, http://host:port; empty: it runs here")
     to.add_argument("--retrains", default=".driftloop/retrains", help="of a retrain that runs here: what is known of retrains, and their logs")
     to.add_argument("--retries", type=cli.whole(0, 20), default=3, help="of a step that fails because the database, MLflow or the hook is away")
     to.add_argument("--streams_file", default="", help="YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")

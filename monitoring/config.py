@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from os import PathLike
 from pathlib import Path
@@ -107,6 +107,13 @@ class StreamConfig:
         """Whether a larger KPI is a better one."""
         return self.kpi == "accuracy"
 
+    def labels_fault(self, of_model: Sequence[object]) -> str:
+        """What is wrong with the labels, beside those of the model in the order of its probabilities; "" when nothing is."""
+        if tuple(of_model) == self.labels:
+            return ""
+        mine, its = (", ".join(map(str, labels)) or "none" for labels in (self.labels, of_model))
+        return f"the labels of stream {self.name!r} are {mine}, those of the model in its order {its}: write them so in the streams file"
+
 
 def load(path: str | PathLike[str] | None = None) -> dict[str, StreamConfig]:
     """The streams of a YAML file, by name; without one the bundled two.
@@ -121,8 +128,12 @@ def load(path: str | PathLike[str] | None = None) -> dict[str, StreamConfig]:
     source = BUNDLED if path is None else Path(path)
     try:
         found = yaml.safe_load(source.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
-        raise SettingsError(f"streams {source}: {' '.join(str(exc).split())}: give a YAML file as {BUNDLED.name} is") from exc
+    except OSError as exc:
+        raise SettingsError(f"streams {source}: {exc.strerror}: give a YAML file as {BUNDLED.name} is") from exc
+    except (UnicodeDecodeError, yaml.YAMLError) as exc:
+        mark = getattr(exc, "problem_mark", None)
+        where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        raise SettingsError(f"streams {source}: is not YAML{where}: give a file as {BUNDLED.name} is") from exc
     if not isinstance(found, dict) or not found:
         raise SettingsError(f"streams {source}: holds no streams: give a YAML file as {BUNDLED.name} is")
     try:

@@ -52,11 +52,12 @@ def table(reference: Reference, stream: StreamConfig, *, version: str) -> Fallba
     """The fallback table that a reference's rows make.
 
     Raises:
-        DataError: the reference is of other features or labels than the stream's.
+        DataError: the reference is of another task, other features or other labels than the stream's, or of these in another order.
     """
-    known = stream.task == "regression" or set(reference.labels.tolist()) <= set(stream.labels)
-    if reference.about.task != stream.task or not known:
-        raise DataError(f"{stream.name}: the training reference of run {reference.about.run_id} is of another task or other labels than the stream's")
+    if reference.about.task != stream.task:
+        raise DataError(f"{stream.name}: the training reference of run {reference.about.run_id} is of another task than the stream")
+    if fault := stream.labels_fault(reference.about.labels):
+        raise DataError(f"{fault} (the training reference of run {reference.about.run_id})")
     columns = {name: reference.rows[:, at].tolist() for at, name in enumerate(reference.about.features)}
     try:
         return build(columns, reference.labels.tolist(), by=stream.fallback_by, classification=stream.task == "classification", version=version)

@@ -19,6 +19,7 @@ import numpy as np
 
 from driftloop import cli
 from driftloop.errors import DataError, SettingsError, TrackingError
+from driftloop.flagtypes import mongodb_uri
 from monitoring import config, fields
 from monitoring.config import StreamConfig
 from monitoring.events import Label, Prediction, Rejected
@@ -124,7 +125,7 @@ def build_parser() -> cli.Parser:
     parser = cli.parser("monitoring.fill_log", __doc__ or "")
     parser.add_argument("--stream", default="elec", help="name of the stream")
     parser.add_argument("--streams_file", default="", help="YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
-    parser.add_argument("--mongodb_uri", default="", help="the log's database; empty: MONGODB_URI, else an embedded server that ends with the command")
+    parser.add_argument("--mongodb_uri", type=mongodb_uri, default="", help="the log's database; empty: MONGODB_URI, else an embedded server, ended at the end")
     parser.add_argument("--version", default="", help="registered version that answers; empty: the champion")
     parser.add_argument("--from_row", type=cli.whole(0), default=0, help="first row")
     parser.add_argument("--rows", type=cli.whole(0), default=0, help="rows to fill; 0: all that are left")

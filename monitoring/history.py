@@ -19,6 +19,7 @@ from typing import Any
 
 from driftloop import cli, summary, wording
 from driftloop.errors import DataError
+from driftloop.flagtypes import mongodb_uri
 from driftloop.report import check_place
 from monitoring.batch import links, store, timeline, words
 from monitoring.batch import page as pages
@@ -87,7 +88,7 @@ def build_parser() -> cli.Parser:
     """The flags of this command."""
     parser = cli.parser("monitoring.history", __doc__ or "")
     parser.add_argument("--stream", default="elec", help="name of the stream")
-    parser.add_argument("--mongodb_uri", default=os.environ.get("MONGODB_URI", ""), help="the database; empty: an embedded server")
+    parser.add_argument("--mongodb_uri", type=mongodb_uri, default=os.environ.get("MONGODB_URI", ""), help="the database; empty: an embedded server")
     parser.add_argument("--log_folder", type=Path, default=FOLDER, help="of the embedded server")
     parser.add_argument("--html", default="", help="write the page to this file; empty: no page")
     parser.add_argument("--state", type=Path, default=Path(".driftloop/retrains"), help="the retrain hook's folder, for the retrains")

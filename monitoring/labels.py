@@ -40,7 +40,9 @@ def read(path: Path, stream: StreamConfig, *, now: str) -> Iterator[events.Label
                 raise DataError(f"{path}: has no column {' and '.join(missing)}; the first line must name id and label")
             for line in lines:
                 yield _label(line, stream, now, where=f"{path}, line {lines.line_num}")
-    except (OSError, UnicodeDecodeError, csv.Error) as exc:
+    except OSError as exc:
+        raise DataError(f"{path}: {'there is no such file' if isinstance(exc, FileNotFoundError) else exc.strerror}: give a CSV file as --file") from exc
+    except (UnicodeDecodeError, csv.Error) as exc:
         raise DataError(f"{path}: cannot be read as CSV in UTF-8: {exc}") from exc
 
 
@@ -74,11 +76,10 @@ def _value(text: str | None, stream: StreamConfig) -> events.Value:
 
 def build_parser() -> cli.Parser:
     """The flags of this command."""
-    parser = cli.Parser(prog="monitoring.labels", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    cli.add_switch(parser, "--json", "print the result as one JSON object on the last line of stdout, all else on stderr")
+    parser = cli.parser("monitoring.labels", __doc__ or "")
     parser.add_argument("--stream", required=True, help="name of the stream")
     parser.add_argument("--file", type=Path, required=True, help="CSV file with the columns id and label")
-    parser.add_argument("--spool", type=Path, default=Path(".driftloop/spool"), help="the spool's folder (default: %(default)s)")
+    parser.add_argument("--spool", type=Path, default=Path(".driftloop/spool"), help="the spool's folder")
     parser.add_argument("--streams_file", default="", help="YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
     return parser
 

@@ -52,6 +52,7 @@ SERVICE: Final = (
     Metric("driftloop_requests_total", "counter", "Requests answered, by HTTP status", ("route", "status")),
     Metric("driftloop_request_seconds", "histogram", "Time to answer a request", ("route",)),
     Metric("driftloop_predictions_total", "counter", "Rows answered; source is model or fallback", ("stream", "version", "source")),
+    Metric("driftloop_rows_without_context_total", "counter", "Rows that the model answered with less context than its history", ("stream", "version")),
     Metric("driftloop_rejected_rows_total", "counter", "Rows refused, by the first thing wrong with them", ("stream", "reason")),
     Metric("driftloop_model_up", "gauge", "1 when the model answered the last request to it", ("stream",)),
     Metric("driftloop_spool_records", "gauge", "Records not yet taken by mongodb or monitor", ("consumer",)),
@@ -106,6 +107,7 @@ class ServiceMetrics:
         self.requests = _counter("driftloop_requests_total", self.registry)
         self.request_seconds = _histogram("driftloop_request_seconds", self.registry)
         self.predictions = _counter("driftloop_predictions_total", self.registry)
+        self.rows_without_context = _counter("driftloop_rows_without_context_total", self.registry)
         self.rejected_rows = _counter("driftloop_rejected_rows_total", self.registry)
         self.model_up = _gauge("driftloop_model_up", self.registry)
         self.spool_records = _gauge("driftloop_spool_records", self.registry)

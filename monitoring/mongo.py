@@ -63,6 +63,8 @@ class Database:
 
     def __init__(self, uri: str, *, select_s: float = SELECT_S, answer_s: float = ANSWER_S) -> None:
         try:
+            if "://" not in uri:  # the driver takes any word for the name of a machine
+                raise ConfigurationError("no mongodb://")
             self._client: MongoClient[Document] = MongoClient(
                 uri,
                 serverSelectionTimeoutMS=int(select_s * 1000),

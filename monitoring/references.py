@@ -88,7 +88,7 @@ def fitting(reference: Reference, config: StreamConfig) -> Reference:
     """The reference with its features in the stream's order, impossible values as nan.
 
     Raises:
-        DataError: it is of other features, or of another task.
+        DataError: it is of other features, of another task, or of other labels or these in another order.
     """
     about = reference.about
     if about.task != config.task or not set(config.feature_names) <= set(about.features):
@@ -96,6 +96,8 @@ def fitting(reference: Reference, config: StreamConfig) -> Reference:
             f"the training reference of run {about.run_id} is of {about.task} with features {', '.join(about.features)}, "
             f"stream {config.name!r} of {config.task} with {', '.join(config.feature_names)}: mend the streams file"
         )
+    if fault := config.labels_fault(about.labels):
+        raise DataError(f"{fault} (the training reference of run {about.run_id})")
     order = [about.features.index(name) for name in config.feature_names]
     rows = reference.rows[:, order].astype(np.float32)
     low, high = (np.array([getattr(feature, edge) for feature in config.features], np.float32) for edge in ("low", "high"))

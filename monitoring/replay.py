@@ -20,6 +20,7 @@ import requests
 
 from driftloop import cli
 from driftloop.errors import PartError, SettingsError
+from driftloop.flagtypes import address, service_address
 from monitoring import story
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ CONTEXT = 96  # rows before a block that go with it: the longest history of the 
 def build_parser() -> cli.Parser:
     """The flags of this script."""
     parser = cli.parser("monitoring.replay", __doc__ or "")
-    parser.add_argument("--url", default="http://127.0.0.1:8000", help="the prediction service, http://host:port")
-    parser.add_argument("--hook_url", default="", help="a retrain hook: the replay, whose days pass in seconds, waits while it retrains")
+    parser.add_argument("--url", type=service_address, default="http://127.0.0.1:8000", help="the prediction service, http://host:port")
+    parser.add_argument("--hook_url", type=address, default="", help="a retrain hook: the replay, whose days pass in seconds, waits while it retrains")
     parser.add_argument("--stream", default="elec", help="name under which the service knows the stream")
     parser.add_argument("--rate", type=cli.whole(0), default=200, help="rows a second; 0: as fast as they are answered")
     parser.add_argument("--block_size", type=cli.whole(1, 1000), default=48, help="rows a request; their labels follow at once")
@@ -130,7 +131,7 @@ def work(args: argparse.Namespace, check: Check | None = None) -> tuple[dict[str
     stop = start + args.rows if args.rows else len(stream)
     if not start < stop <= len(stream):
         raise SettingsError(f"--from_row {args.from_row} --rows {args.rows}: the stream has {len(stream)} rows")
-    result = replay(stream, start, stop, url=args.url.rstrip("/"), name=args.stream, size=args.block_size, rate=args.rate, hook_url=args.hook_url.rstrip("/"))
+    result = replay(stream, start, stop, url=args.url, name=args.stream, size=args.block_size, rate=args.rate, hook_url=args.hook_url)
     print(f"{result['rows']} rows of {args.stream} replayed, {result['by_fallback']} of them answered by the fallback")
     return result, 0
 

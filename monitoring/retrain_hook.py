@@ -25,17 +25,18 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from flask import Flask, Response, jsonify, request
-from werkzeug.exceptions import HTTPException
+from flask import Flask, Response
 
 from driftloop import cli
 from driftloop.errors import DataError, SettingsError
+from driftloop.flagtypes import service_address, torchserve_address
 from monitoring import config, events
-from monitoring.alerts import MAX_BYTES, read_webhook
+from monitoring.alerts import MAX_BYTES, MOST_ALERTS, read_webhook
+from monitoring.answers import CODES, answer, error, new_app, read_body
 from monitoring.config import StreamConfig
 from monitoring.metrics import CONTENT_TYPE, HookMetrics
 from monitoring.retrains import BusyError, Retrains
-from monitoring.web import CLOSE, Application
+from monitoring.web import CLOSE, Application, check_port
 
 ROOT = Path(__file__).resolve().parent.parent
 RETRY_AFTER_S = 10
@@ -44,25 +45,24 @@ MONITOR_TIMEOUT_S = 3.0
 
 def build_app(retrains: Retrains, streams: Sequence[str]) -> Flask:
     """The routes; `streams` are those that a retrain can be asked for."""
-    app = Flask("retrain_hook", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES
+    app = new_app("retrain_hook", max_bytes=MAX_BYTES, at_most=f"{MOST_ALERTS} alerts")
     app.extensions[CLOSE] = retrains.close
 
     @app.post("/alerts")
-    def alerts() -> tuple[Response, int]:
-        wanted = [alert for alert in read_webhook(request.get_data(cache=False)) if alert.firing and alert.action == "retrain"]
+    def alerts() -> Response:
+        wanted = [alert for alert in read_webhook(read_body()) if alert.firing and alert.action == "retrain"]
         for alert in wanted:
             if alert.stream not in streams:
                 raise DataError(f"alert {alert.name}: no retrain is known for the stream {alert.stream!r}")
-        return jsonify({"retrains": [asdict(retrains.ask(alert)) for alert in wanted]}), 202 if wanted else 200
+        return answer({"retrains": [asdict(retrains.ask(alert)) for alert in wanted]}, 202 if wanted else 200)
 
     @app.get("/retrains")
     def known() -> Response:
-        return jsonify({"retrains": [asdict(one) for one in retrains.known]})
+        return answer({"retrains": [asdict(one) for one in retrains.known]})
 
     @app.get("/health")
     def health() -> Response:
-        return jsonify({"status": "ok"})
+        return answer({"status": "ok"})
 
     measured = HookMetrics(retrains.samples)
 
@@ -76,21 +76,15 @@ def build_app(retrains: Retrains, streams: Sequence[str]) -> Flask:
 
 def _add_errors(app: Flask) -> None:
     @app.errorhandler(DataError)
-    def refused(exc: DataError) -> tuple[Response, int]:
+    def refused(exc: DataError) -> Response:
         app.logger.warning("refused: %s", exc)
-        return _error("bad_request", str(exc)), 400
+        return error(400, CODES[400], str(exc))
 
     @app.errorhandler(BusyError)
-    def busy(exc: BusyError) -> tuple[Response, int, dict[str, str]]:
-        return _error("busy", f"{exc}: send the alert again"), 503, {"Retry-After": str(RETRY_AFTER_S)}
-
-    @app.errorhandler(HTTPException)
-    def http_error(exc: HTTPException) -> tuple[Response, int]:
-        return _error("http", exc.description or exc.name), exc.code or 500
-
-
-def _error(code: str, message: str) -> Response:
-    return jsonify({"error": {"code": code, "message": message}})
+    def busy(exc: BusyError) -> Response:
+        response = error(503, "busy", f"{exc}: send the alert again")
+        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+        return response
 
 
 def newest_labelled(monitor_url: str) -> Callable[[str], str]:
@@ -103,7 +97,7 @@ def newest_labelled(monitor_url: str) -> Callable[[str], str]:
         try:
             with requests.Session() as session:
                 session.trust_env = False
-                response = session.get(f"{monitor_url.rstrip('/')}/streams/{stream}", timeout=MONITOR_TIMEOUT_S)
+                response = session.get(f"{monitor_url}/streams/{stream}", timeout=MONITOR_TIMEOUT_S)
             response.raise_for_status()
             return events.time_text(events.parse_time(response.json()["newest_labelled_time"]))
         except (requests.RequestException, DataError, KeyError, TypeError, ValueError) as exc:
@@ -132,8 +126,8 @@ def retrain_command(commands: Mapping[str, str], streams: Mapping[str, StreamCon
 def build_parser() -> cli.Parser:
     """The flags of this script."""
     parser = cli.parser("monitoring.retrain_hook", __doc__)
-    parser.add_argument("--torchserve_url", required=True, help="the TorchServe on this machine that serves, http://host:port")
-    parser.add_argument("--monitor_url", required=True, help="the monitor, http://host:port")
+    parser.add_argument("--torchserve_url", type=torchserve_address, required=True, help="the TorchServe on this machine that serves, http://host:port")
+    parser.add_argument("--monitor_url", type=service_address, required=True, help="the monitor, http://host:port")
     parser.add_argument("--state", default=".driftloop/retrains", help="folder for what is known of retrains, and their logs")
     parser.add_argument(
         "--command", action="append", default=None, metavar="STREAM=WORDS", help="script and flags that retrain a stream; default: those of the streams file"
@@ -163,9 +157,10 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     def make() -> Retrains:
         return Retrains(Path(args.state), command=command, until=until, cool_down_s=args.cool_down_s)
 
+    check_port(args.host, args.port)
     make().close()  # what cannot start is told here, in one line, and not by a worker
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    Application(lambda: build_app(make(), list(commands)), host=args.host, port=args.port, threads=4).run()
+    Application(lambda: build_app(make(), list(commands)), host=args.host, port=args.port, threads=4, told="the retrain hook").run()
     return {}, 0
 
 

@@ -29,29 +29,22 @@ from pathlib import Path
 from typing import Any, Final
 
 from flask import Flask, Response, request
-from werkzeug.exceptions import HTTPException
 
 from driftloop import cli
 from driftloop.errors import DataError, LogError, SettingsError
+from driftloop.flagtypes import mongodb_uri
 from monitoring import config
+from monitoring.answers import RequestError, answer, new_app, read_body
 from monitoring.batch import links
 from monitoring.metrics import CONTENT_TYPE
 from monitoring.monitor import Monitor
 from monitoring.prediction_log import PredictionLog, open_log
 from monitoring.references import Folder, References, Registered
-from monitoring.web import CLOSE, Application
+from monitoring.web import CLOSE, Application, check_port
 
 MOST_RECORDS: Final = 1000
 MOST_BYTES: Final = 8 * 1024 * 1024
 THREADS: Final = 8
-
-
-class RefusedError(Exception):
-    """A request that is answered with an error of its own making."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status, self.code = status, code
 
 
 def build_app(monitor: Monitor, *, newest_report: Callable[[str], str | None] = lambda _: None) -> Flask:
@@ -61,13 +54,9 @@ def build_app(monitor: Monitor, *, newest_report: Callable[[str], str | None] = 
         monitor: what is asked.
         newest_report: gives the address of the newest batch report of a stream, None when there is none; may raise LogError.
     """
-    app = Flask("monitoring", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
-    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    app.url_map.merge_slashes = False  # an unknown path is 404, not a redirect
+    app = new_app("monitoring", max_bytes=MOST_BYTES, at_most=f"{MOST_RECORDS:,} records")
     _add_routes(app, monitor)
     _add_reports(app, monitor, newest_report)
-    _add_errors(app)
     return app
 
 
@@ -76,18 +65,18 @@ def _add_routes(app: Flask, monitor: Monitor) -> None:
     def ingest(stream: str) -> Response:
         _known(monitor, stream)
         try:
-            return _json({"taken": monitor.ingest(stream, _records())})
+            return answer({"taken": monitor.ingest(stream, _records())})
         except DataError as exc:
-            raise RefusedError(400, "bad_record", str(exc)) from exc
+            raise RequestError(400, "bad_record", str(exc)) from exc
 
     @app.get("/streams")
     def streams() -> Response:
-        return _json({"streams": list(monitor.watchers)})
+        return answer({"streams": list(monitor.watchers)})
 
     @app.get("/streams/<stream>")
     def told(stream: str) -> Response:
         _known(monitor, stream)
-        return _json(monitor.watchers[stream].known().as_json())
+        return answer(monitor.watchers[stream].known().as_json())
 
     @app.get("/metrics")
     def metrics() -> Response:
@@ -95,11 +84,11 @@ def _add_routes(app: Flask, monitor: Monitor) -> None:
 
     @app.get("/health")
     def health() -> Response:
-        return _json({"status": "ok", "refilled": monitor.refilled})
+        return answer({"status": "ok", "refilled": monitor.refilled})
 
     @app.get("/ready")
     def ready() -> Response:
-        return _json({"ready": monitor.ready, "refilled": monitor.refilled}, 200 if monitor.ready else 503)
+        return answer({"ready": monitor.ready, "refilled": monitor.refilled}, 200 if monitor.ready else 503)
 
 
 def _add_reports(app: Flask, monitor: Monitor, newest_report: Callable[[str], str | None]) -> None:
@@ -109,31 +98,29 @@ def _add_reports(app: Flask, monitor: Monitor, newest_report: Callable[[str], st
         try:
             url = newest_report(stream)
         except LogError as exc:
-            raise RefusedError(503, "log_away", str(exc)) from exc
+            raise RequestError(503, "log_away", str(exc)) from exc
         if url is None or not url.startswith(("http://", "https://")):
-            raise RefusedError(404, "no_report", f"there is no report of {stream} yet: run python -m monitoring.batch_flow run --stream {stream}")
+            raise RequestError(404, "no_report", f"there is no report of {stream} yet: run python -m monitoring.batch_flow run --stream {stream}")
         return Response(status=302, headers={"Location": url})
 
 
 def _known(monitor: Monitor, stream: str) -> None:
     if stream not in monitor.watchers:
-        raise RefusedError(404, "unknown_stream", f"there is no such stream: the streams are {', '.join(monitor.watchers)}")
+        raise RequestError(404, "unknown_stream", f"there is no such stream: the streams are {', '.join(monitor.watchers)}")
 
 
 def _records() -> list[Any]:
     """The records of the request's body."""
     if request.mimetype != "application/json" or request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise RefusedError(415, "content_type", "send the body as Content-Type: application/json, not encoded")
+        raise RequestError(415, "content_type", "send the body as Content-Type: application/json, not encoded")
     try:
-        body = json.loads(request.get_data(cache=False).decode("utf-8"), object_pairs_hook=_object)
-    except OSError as exc:  # gunicorn's word for broken chunks, and for a client that left
-        raise RefusedError(400, "bad_body", "the body ended early, or its chunks are broken: send it whole") from exc
+        body = json.loads(read_body().decode("utf-8"), object_pairs_hook=_object)
     except (ValueError, RecursionError) as exc:
-        raise RefusedError(400, "not_json", f"the body is not plain JSON in UTF-8: {type(exc).__name__}") from exc
+        raise RequestError(400, "not_json", f"the body is not plain JSON in UTF-8: {type(exc).__name__}") from exc
     if not isinstance(body, dict) or set(body) != {"records"} or not isinstance(body["records"], list):
-        raise RefusedError(400, "bad_body", 'the body must be {"records": [...]}, and nothing else')
+        raise RequestError(400, "bad_body", 'the body must be {"records": [...]}, and nothing else')
     if len(body["records"]) > MOST_RECORDS:
-        raise RefusedError(413, "too_many", f"{len(body['records'])} records are too many: send at most {MOST_RECORDS} at a time")
+        raise RequestError(413, "too_many", f"{len(body['records'])} records are too many: send at most {MOST_RECORDS} at a time")
     return body["records"]
 
 
@@ -144,30 +131,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _add_errors(app: Flask) -> None:
-    @app.errorhandler(RefusedError)
-    def refused(exc: RefusedError) -> Response:
-        return _error(exc.status, exc.code, str(exc))
-
-    @app.errorhandler(HTTPException)
-    def http(exc: HTTPException) -> Response:
-        status = exc.code or 500
-        response = _error(status, (exc.name or "error").lower().replace(" ", "_"), exc.description or "")
-        if status == 405:
-            response.headers["Allow"] = dict(exc.get_headers()).get("Allow", "")
-        if status == 413:
-            response.headers["Connection"] = "close"  # the rest of the body is not read
-        return response
-
-
-def _error(status: int, code: str, message: str) -> Response:
-    return _json({"error": {"code": code, "message": message}}, status)
-
-
-def _json(value: Any, status: int = 200) -> Response:
-    return Response(json.dumps(value, allow_nan=False) + "\n", status=status, content_type="application/json")
-
-
 def build_parser() -> cli.Parser:
     """The flags of the service."""
     parser = cli.parser("monitoring.service", __doc__ or "")
@@ -175,7 +138,7 @@ def build_parser() -> cli.Parser:
     parser.add_argument("--port", type=cli.whole(1, 65535), default=8010, help="port to listen on")
     parser.add_argument("--streams", default="", help="streams to watch, separated by commas; empty: all of the file")
     parser.add_argument("--streams_file", default="", help="YAML file with the streams; empty: the bundled elec and taxi")
-    parser.add_argument("--mongodb_uri", default=os.environ.get("MONGODB_URI", ""), help="the prediction log; empty: none is read")
+    parser.add_argument("--mongodb_uri", type=mongodb_uri, default=os.environ.get("MONGODB_URI", ""), help="the prediction log; empty: none is read")
     parser.add_argument("--tracking_uri", default="", help="MLflow store with the training references and the champion; empty: none is asked")
     parser.add_argument("--reference", default="", help="instead: folder with a training reference for each stream, in <folder>/<stream>")
     return parser
@@ -220,8 +183,8 @@ def main(argv: list[str] | None = None) -> int:
 
     def serve(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
         make = app_of(args)
-        print(f"monitoring on http://{args.host}:{args.port}", flush=True)
-        Application(make, host=args.host, port=args.port, threads=THREADS).run()
+        check_port(args.host, args.port)
+        Application(make, host=args.host, port=args.port, threads=THREADS, told="monitoring").run()
         return {}, 0
 
     return cli.run(serve, build_parser(), argv)

@@ -29,6 +29,7 @@ from typing import Any
 
 from driftloop import cli
 from driftloop.errors import DataError, DriftloopError, SettingsError, SpoolError
+from driftloop.flagtypes import address, mongodb_uri
 from monitoring import cursors, events, segments
 from monitoring.delivery import AwayError, Delivery, ToMongo, ToMonitor
 from monitoring.prediction_log import FOLDER, open_log
@@ -178,13 +179,12 @@ def _tend(folder: Path, lanes: Sequence[Lane], shown: dict[str, Any]) -> dict[st
 
 def build_parser() -> cli.Parser:
     """The flags of this command."""
-    parser = cli.Parser(prog="monitoring.shipper", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--spool", type=Path, default=Path(".driftloop/spool"), help="the spool's folder (default: %(default)s)")
-    parser.add_argument("--mongodb_uri", default="", help="mongodb://host:port/database; empty: MONGODB_URI, or an embedded server")
-    parser.add_argument("--monitor_url", default="", help="the monitoring service, http://host:port; empty: none")
-    parser.add_argument("--log_folder", type=Path, default=FOLDER, help="of the embedded server (default: %(default)s)")
+    parser = cli.parser("monitoring.shipper", __doc__ or "", result=False)
+    parser.add_argument("--spool", type=Path, default=Path(".driftloop/spool"), help="the spool's folder")
+    parser.add_argument("--mongodb_uri", type=mongodb_uri, default="", help="mongodb://host:port/database; empty: MONGODB_URI, or an embedded server")
+    parser.add_argument("--monitor_url", type=address, default="", help="the monitoring service, http://host:port; empty: none")
+    parser.add_argument("--log_folder", type=Path, default=FOLDER, help="of the embedded server")
     parser.add_argument("--keep_days", type=cli.whole(0), default=0, help="days that the log keeps predictions after they were served; 0: for ever")
-    parser.set_defaults(json=False)
     return parser
 
 

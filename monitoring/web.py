@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from gunicorn import util
 from gunicorn.app.base import BaseApplication
 from gunicorn.http.errors import LimitRequestHeaders, ParseException
 from gunicorn.workers.gthread import ThreadWorker
+
+from driftloop.errors import DriftloopError
 
 CLOSE: Final = "close"  # of `app.extensions`: what ends an app, when it has something to end
 
@@ -41,10 +44,12 @@ class Application(BaseApplication):
         host: address to listen on.
         port: likewise.
         threads: requests that are answered at a time.
+        told: what is printed with the address, once connections are taken there.
     """
 
-    def __init__(self, make: Callable[[], Flask], *, host: str, port: int, threads: int) -> None:
-        self._make, self._bind, self._threads = make, f"{host}:{port}", threads
+    def __init__(self, make: Callable[[], Flask], *, host: str, port: int, threads: int, told: str) -> None:
+        self._make, self._threads, self._told = make, threads, told
+        self._bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         super().__init__()
 
     def load_config(self) -> None:
@@ -59,6 +64,7 @@ class Application(BaseApplication):
             "keepalive": 30,
             "loglevel": "warning",
             "control_socket_disable": True,
+            "when_ready": self._tell,
             "worker_exit": _close,
         }.items():
             self.cfg.set(name, value)
@@ -67,8 +73,26 @@ class Application(BaseApplication):
         """The app."""
         return self._make()
 
+    def _tell(self, arbiter: Any) -> None:
+        print(f"{self._told} on {', '.join(map(str, arbiter.LISTENERS))}", flush=True)
+
 
 def _close(_: Any, worker: Any) -> None:
     app = getattr(worker, "wsgi", None)
     if app is not None and CLOSE in app.extensions:
         app.extensions[CLOSE]()
+
+
+def check_port(host: str, port: int) -> None:
+    """Refuse a port that cannot be listened on: gunicorn says so after five tries, in as many lines. 0 is any free one.
+
+    Raises:
+        DriftloopError: another program listens there, or the address is not this machine's.
+    """
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that are still closing do not count
+        try:
+            probe.bind((host, port))
+        except OSError as exc:
+            why = "is taken" if exc.errno == errno.EADDRINUSE else f"cannot be used ({exc.strerror})"
+            raise DriftloopError(f"port {port} of {host} {why}: end what listens there, or give another --port") from exc

@@ -65,6 +65,13 @@ SERVICE = Dashboard(
         ),
         _share("Answered by the fallback", "The alert FallbackAnswers fires over 5 %.", (f"stream:driftloop_fallback:share5m{S}", "{{stream}}")),
         Panel(
+            "Answered without enough context",
+            "Rows for which a model with a history was given fewer rows before them than it wants: its answers are then worse than was judged.",
+            ((f"sum by (stream, version) (rate(driftloop_rows_without_context_total{S}[5m]))", "{{stream}} version {{version}}"),),
+            unit="rowsps",
+            low=0,
+        ),
+        Panel(
             "Time per row",
             "As the records say, 99 % of rows.",
             ((f"histogram_quantile(0.99, sum by (stream, le) (rate(driftloop_latency_seconds_bucket{S}[5m])))", "{{stream}}"),),

@@ -11,16 +11,14 @@ version that serves; with --reference they come from a folder, <folder>/<stream>
 from __future__ import annotations
 
 import argparse
-import errno
-import socket
 import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from driftloop import cli
-from driftloop.errors import DriftloopError, SettingsError
+from driftloop.errors import SettingsError
+from driftloop.flagtypes import address, torchserve_address
 
 
 def build_parser() -> cli.Parser:
@@ -28,9 +26,9 @@ def build_parser() -> cli.Parser:
     parser = cli.parser("prediction_service", __doc__)
     parser.add_argument("--streams", default="elec", help="streams to serve, separated by commas")
     parser.add_argument("--streams_file", default="", help="YAML file that describes them; empty: the bundled monitoring/streams.yaml")
-    parser.add_argument("--torchserve_url", default="http://127.0.0.1:8080", help="where the models are served")
+    parser.add_argument("--torchserve_url", type=torchserve_address, default="http://127.0.0.1:8080", help="where the models are served")
     parser.add_argument("--spool", default=".driftloop/spool", help="folder that takes the records; empty: nothing is logged, labels are refused")
-    parser.add_argument("--monitor_url", default="", help="the monitor, whose verdict can bring the fallback in; empty: nobody's")
+    parser.add_argument("--monitor_url", type=address, default="", help="the monitor, whose verdict can bring the fallback in; empty: nobody's")
     parser.add_argument("--reference", default="", help="folder with each stream's training reference; empty: the champion's, from MLflow")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=cli.whole(1, 65535), default=8000, help="port to listen on")
@@ -43,7 +41,7 @@ def build_parser() -> cli.Parser:
 def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """Serve until SIGTERM or Ctrl-C."""
     from monitoring import config
-    from monitoring.web import Application
+    from monitoring.web import Application, check_port
     from prediction_service import references
     from prediction_service.app import create_app
     from prediction_service.settings import Settings
@@ -53,9 +51,7 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     unknown = [name for name in names if name not in known]
     if unknown or not names:
         raise SettingsError(f"--streams {args.streams!r}: unknown {', '.join(unknown) or 'nothing'}; known are {', '.join(known)}")
-    for flag in ("torchserve_url", "monitor_url"):
-        _check_url(flag, getattr(args, flag))
-    _check_port(args.host, args.port)
+    check_port(args.host, args.port)
     streams = {name: known[name] for name in names}
     folder = Path(args.reference) if args.reference else None
     settings = Settings(
@@ -68,26 +64,8 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
         model_timeout_s=args.model_timeout_ms / 1000,
         look_every_s=args.look_every_ms / 1000,
     )
-    print(f"serving {', '.join(names)} on http://{args.host}:{args.port}", flush=True)
-    Application(partial(create_app, settings), host=args.host, port=args.port, threads=args.threads).run()
+    Application(partial(create_app, settings), host=args.host, port=args.port, threads=args.threads, told=f"serving {', '.join(names)}").run()
     return {}, 0
-
-
-def _check_url(flag: str, url: str) -> None:
-    parts = urlsplit(url)
-    if url and (parts.scheme != "http" or not parts.hostname or parts.path.strip("/")):
-        raise SettingsError(f"--{flag} {url!r}: give one like http://127.0.0.1:8080")
-
-
-def _check_port(host: str, port: int) -> None:
-    """gunicorn would say so after five tries, in five lines."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that are still closing do not count
-        try:
-            probe.bind((host, port))
-        except OSError as exc:
-            why = "is taken" if exc.errno == errno.EADDRINUSE else f"cannot be used ({exc.strerror})"
-            raise DriftloopError(f"port {port} of {host} {why}: end what listens there, or give another --port") from exc
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -9,19 +9,17 @@ An error is {"error": {"code": "a fixed word", "message": "what is wrong and wha
 
 from __future__ import annotations
 
-import json
 import time
 from functools import partial
 from typing import Any
 
 from flask import Flask, Response, g, request
-from werkzeug.exceptions import HTTPException
 
+from monitoring.answers import answer, error, new_app, read_body
 from monitoring.metrics import CONTENT_TYPE, ServiceMetrics
 from monitoring.spool import Spool
 from monitoring.web import CLOSE
 from prediction_service import body, openapi
-from prediction_service.body import RequestError
 from prediction_service.model import ServedModel
 from prediction_service.references import fetch
 from prediction_service.rows import RowsError, read_labels, read_predict
@@ -30,7 +28,6 @@ from prediction_service.settings import MAX_BODY_BYTES, Settings
 from prediction_service.watch import Watcher
 
 CONSUMERS = ("mongodb", "monitor")  # of the spool
-WORDS = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 
 
 def create_app(settings: Settings) -> Flask:
@@ -68,13 +65,9 @@ def _watch_spool(metrics: ServiceMetrics, spool: Spool) -> None:
 
 def build_app(service: PredictionService, *, max_rows: int) -> Flask:
     """The routes over a service; nothing is started."""
-    app = Flask("prediction_service", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    app.url_map.merge_slashes = False  # no redirects: an unknown path is 404
+    app = new_app("prediction_service", max_bytes=MAX_BODY_BYTES, at_most=f"{max_rows:,} rows")
     _add_post_routes(app, service, max_rows=max_rows)
     _add_get_routes(app, service, max_rows=max_rows)
-    _add_errors(app)
     _add_counting(app, service.metrics)
     return app
 
@@ -88,14 +81,14 @@ def _add_post_routes(app: Flask, service: PredictionService, *, max_rows: int) -
             service.reject(exc)
             raise
         answers = service.predict(wanted)
-        return _json(answers[0] if wanted.single else {"predictions": answers})
+        return answer(answers[0] if wanted.single else {"predictions": answers})
 
     @app.post("/labels")
     def labels() -> Response:
         wanted = read_labels(_body(), service.configs, max_rows=max_rows)
         if not service.label(wanted):
-            return _error(503, "not_logged", "the labels could not be kept: send them again later")
-        return _json({"accepted": len(wanted.labels)}, 202)
+            return error(503, "not_logged", "the labels could not be kept: send them again later")
+        return answer({"accepted": len(wanted.labels)}, 202)
 
 
 def _add_get_routes(app: Flask, service: PredictionService, *, max_rows: int) -> None:
@@ -104,11 +97,11 @@ def _add_get_routes(app: Flask, service: PredictionService, *, max_rows: int) ->
     @app.get("/health")
     def health() -> Response:
         bad = bool(service.log_error)
-        return _json({"status": "degraded" if bad else "ok", "log": {"error": service.log_error, "lost_records": service.lost}})
+        return answer({"status": "degraded" if bad else "ok", "log": {"error": service.log_error, "lost_records": service.lost}})
 
     @app.get("/ready")
     def ready() -> Response:
-        return _json({"ready": True, "streams": {name: _readiness(stream) for name, stream in service.streams.items()}})
+        return answer({"ready": True, "streams": {name: _readiness(stream) for name, stream in service.streams.items()}})
 
     @app.get("/metrics")
     def metrics() -> Response:
@@ -116,7 +109,7 @@ def _add_get_routes(app: Flask, service: PredictionService, *, max_rows: int) ->
 
     @app.get("/openapi.json")
     def openapi_json() -> Response:
-        return _json(document)
+        return answer(document)
 
 
 def _readiness(stream: ServedStream) -> dict[str, Any]:
@@ -126,32 +119,7 @@ def _readiness(stream: ServedStream) -> dict[str, Any]:
 
 def _body() -> Any:
     body.check_headers(request.headers.get("Content-Type"), request.headers.get("Content-Encoding"))
-    try:
-        content = request.get_data(cache=False)
-    except OSError as exc:  # gunicorn's word for broken chunks, and for a client that left
-        raise RequestError(400, "bad_body", "the body ended early, or its chunks are broken: send it whole") from exc
-    return body.read_json(content)
-
-
-def _add_errors(app: Flask) -> None:
-    @app.errorhandler(RequestError)
-    def refused(exc: RequestError) -> Response:
-        return _error(exc.status, exc.code, exc.message)
-
-    @app.errorhandler(HTTPException)
-    def http_error(exc: HTTPException) -> Response:
-        status = exc.code or 500
-        response = _error(status, WORDS.get(status, "error"), exc.description or exc.name)
-        if status == 405:
-            response.headers["Allow"] = dict(exc.get_headers()).get("Allow", "")
-        if status == 413:
-            response.headers["Connection"] = "close"  # the rest of the body is not read
-        return response
-
-    @app.errorhandler(Exception)
-    def surprise(exc: Exception) -> Response:
-        app.logger.error("an error of our own", exc_info=exc)
-        return _error(500, "internal", "an error of the service itself: its log says more")
+    return body.read_json(read_body())
 
 
 def _add_counting(app: Flask, metrics: ServiceMetrics) -> None:
@@ -166,11 +134,3 @@ def _add_counting(app: Flask, metrics: ServiceMetrics) -> None:
         if "started" in g:
             metrics.request_seconds.labels(route).observe(time.perf_counter() - g.started)
         return response
-
-
-def _error(status: int, code: str, message: str) -> Response:
-    return _json({"error": {"code": code, "message": message}}, status)
-
-
-def _json(value: Any, status: int = 200) -> Response:
-    return Response(json.dumps(value, allow_nan=False, separators=(",", ":")), status=status, content_type="application/json")

@@ -7,17 +7,11 @@ import math
 import re
 from typing import Any, NoReturn
 
+from monitoring.answers import RequestError
+
 # 18 digits fit into 64 bits, which is all that the log's database and a float's exact range ask for.
 MAX_INTEGER_CHARACTERS = 19
 JSON_TYPE = re.compile(r'application/json(\s*;\s*charset="?utf-8"?)?', re.IGNORECASE)
-
-
-class RequestError(Exception):
-    """A request that is refused: HTTP status (4xx), a fixed word for programs, a line for people."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status, self.code, self.message = status, code, message
 
 
 def check_headers(content_type: str | None, content_encoding: str | None) -> None:
@@ -40,7 +34,7 @@ def read_json(body: bytes) -> Any:
     >>> read_json(b'{"a": 1, "a": 2}')
     Traceback (most recent call last):
         ...
-    prediction_service.body.RequestError: a key is given twice in one object: give it once
+    monitoring.answers.RequestError: a key is given twice in one object: give it once
 
     Raises:
         RequestError: 400, with what is wrong.

@@ -11,7 +11,7 @@ import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import requests
@@ -26,12 +26,17 @@ FAILURES = 3  # in a row, until the circuit opens
 
 @dataclass(frozen=True)
 class ModelAnswer:
-    """What the model says of one row; `probability` is that of the predicted class, None for regression."""
+    """What the model says of one row; `probability` is that of the predicted class, None for regression.
+
+    `rows_before` of the `history` rows that it wants before this one were there; history is None where the model does not say.
+    """
 
     prediction: Any
     probability: float | None
     probabilities: tuple[float, ...] | None
     version: str
+    rows_before: int = 0
+    history: int | None = 0
 
 
 class Breaker:
@@ -126,7 +131,7 @@ class ServedModel:
             response = self._session.post(self._url, data=json.dumps(body, allow_nan=False), timeout=self._timeout)
             if not response.ok:
                 raise ServingError(f"{self._url}: HTTP {response.status_code}")
-            answers = [read_answer(one, self.stream) for one in response.json()["predictions"]]
+            answers = read_answers(response.json(), self.stream, before=len(context))
             if len(answers) != len(rows):
                 raise ServingError(f"{self._url}: {len(answers)} answers to {len(rows)} rows")
         except (ServingError, requests.RequestException, KeyError, TypeError, ValueError) as exc:
@@ -147,6 +152,21 @@ class ServedModel:
         return session
 
 
+def read_answers(body: Mapping[str, Any], stream: StreamConfig, *, before: int) -> list[ModelAnswer]:
+    """TorchServe's answer to rows in time order, checked; `before` rows of context came with them.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is not what the handler answers, or its labels are not the stream's in their order.
+    """
+    if "labels" in body and (fault := stream.labels_fault(body["labels"])):
+        raise ValueError(fault)
+    history = int(body["history"]) if "history" in body else None  # an archive of an earlier version does not say
+    return [
+        replace(read_answer(one, stream), rows_before=before + at if history is None else min(before + at, history), history=history)
+        for at, one in enumerate(body["predictions"])
+    ]
+
+
 def read_answer(one: Mapping[str, Any], stream: StreamConfig) -> ModelAnswer:
     """TorchServe's answer to one row, checked: a label the stream does not know or a nan is no answer.
 
@@ -156,10 +176,13 @@ def read_answer(one: Mapping[str, Any], stream: StreamConfig) -> ModelAnswer:
     version = str(one["version"])
     if stream.task == "regression":
         return ModelAnswer(_finite(one["value"]), None, None, version)
+    label, probability = one["label"], _finite(one["probability"])
     probabilities = tuple(_finite(value) for value in one["probabilities"])
-    if one["label"] not in stream.labels:
-        raise ValueError(f"label {one['label']!r} is none of {', '.join(map(str, stream.labels))}")
-    return ModelAnswer(one["label"], _finite(one["probability"]), probabilities, version)
+    if label not in stream.labels:
+        raise ValueError(f"label {label!r} is none of {', '.join(map(str, stream.labels))}")
+    if len(probabilities) != len(stream.labels) or probabilities[stream.labels.index(label)] != probability:
+        raise ValueError(f"the probability of label {label!r} is not where the stream's labels {', '.join(map(str, stream.labels))} have it")
+    return ModelAnswer(label, probability, probabilities, version)
 
 
 def plain_row(stream: StreamConfig) -> dict[str, float]:

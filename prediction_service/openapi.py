@@ -98,9 +98,14 @@ def _answer(streams: Sequence[StreamConfig]) -> dict[str, Any]:
             "probability": {"type": ["number", "null"], "description": "of the predicted class; null for a number, and from the fallback"},
             "model": text,
             "version": {**text, "description": "of the model that answered; empty from the fallback"},
+            "context_rows": {"type": "integer", "minimum": 0, "description": "rows before this one, of context and request, that the model was given"},
+            "context_needed": {
+                "type": ["integer", "null"],
+                "description": "rows before this one that the model wants: with fewer its answer is worse than was judged; null: it does not say",
+            },
             "fallback": {"enum": ["", *FALLBACKS], "description": "; ".join(f"{word}: {meaning}" for word, meaning in FALLBACKS.items())},
         },
-        required=["id", "stream", "prediction", "probability", "model", "version", "fallback"],
+        required=["id", "stream", "prediction", "probability", "model", "version", "fallback", "context_rows", "context_needed"],
     )
 
 

@@ -16,8 +16,8 @@ from typing import Any
 
 from driftloop.errors import DataError
 from monitoring import events, fields
+from monitoring.answers import RequestError
 from monitoring.config import StreamConfig
-from prediction_service.body import RequestError
 
 EARLIEST, LATEST = "1970-01-01T00:00:00.000Z", "2200-01-01T00:00:00.000Z"  # what every tool downstream can hold
 LARGEST_NUMBER = 1e12  # of a label, so that no sum of errors overflows

@@ -133,6 +133,8 @@ class PredictionService:
                 "model": model,
                 "version": answer.version,
                 "fallback": reason,
+                "context_rows": answer.rows_before,
+                "context_needed": answer.history,
             }
             for row, answer in zip(request.rows, answers, strict=True)
         ]
@@ -171,3 +173,6 @@ class PredictionService:
         versions = [answer.version for answer in answers]
         for version in set(versions):
             self.metrics.predictions.labels(stream, version, source).inc(versions.count(version))
+            if not reason:
+                short = [answer for answer in answers if answer.version == version and answer.rows_before < (answer.history or 0)]
+                self.metrics.rows_without_context.labels(stream, version).inc(len(short))  # 0 begins the series

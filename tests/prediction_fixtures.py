@@ -40,6 +40,7 @@ class StandIn:
     def __init__(self) -> None:
         self.mode = "well"  # well | error | slow | garbage | nan | bad_label
         self.version = "1"
+        self.about: dict[str, Any] = {"history": 0}  # what the answer says besides its predictions
         self.verdict: dict[str, Any] = {"acceptable": True, "version": "1"}
         self.asked: list[str] = []
         outer = self
@@ -87,7 +88,7 @@ class StandIn:
             one = {**one, "value": float("nan"), "probability": float("nan")}
         if self.mode == "bad_label":
             one = {**one, "label": "UP", "value": None}
-        return 200, json.dumps({"predictions": [one] * len(body["instances"])})
+        return 200, json.dumps({**self.about, "predictions": [one] * len(body["instances"])})
 
     def close(self) -> None:
         self._server.shutdown()

@@ -209,3 +209,10 @@ def test_a_lifetime_ends_with_the_first_block_under_the_threshold():
 def test_due_compares_the_early_end_with_the_lead():
     told = Forecast(early=3, middle=5, late=9, confidence=0.8, source="trend", message="")
     assert [due(told, lead) for lead in (2, 3, 4)] == [False, True, True]
+
+
+@pytest.mark.parametrize(("accuracy", "blocks", "guess"), [(0.9875, 5, True), (0.9875, 9, True), (0.9875, 10, False), (0.5, 5, True)])
+def test_a_forecast_from_few_blocks_says_that_it_is_a_guess(accuracy: float, blocks: int, guess: bool) -> None:
+    told = crossing([accuracy] * blocks, [80] * blocks, threshold=0.8)
+    assert told.source == "trend"
+    assert told.message.endswith(f"; a rough guess, from {blocks} blocks of this version") == guess

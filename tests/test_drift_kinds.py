@@ -110,6 +110,16 @@ def test_a_message_says_all_of_it_in_figures() -> None:
     assert "nan" not in verdict.message
 
 
+def test_a_message_says_of_how_many_features_it_cannot_be_told() -> None:
+    rng = np.random.default_rng(0)
+    slow = np.cumsum(rng.standard_normal(600))  # neighbours are so alike that 300 rows of each are worth a few
+    rows = np.column_stack([rng.random(600), slow, rng.random(600)])
+    right = rng.random(600) < 0.8
+    verdict = told((rows[:300], right[:300], rows[300:], right[300:]))
+    assert "the inputs have not moved beyond noise, as far as can be told: of 1 of 3 features it cannot (p" in verdict.message
+    assert "as far as" not in told((rows[:300, ::2], right[:300], rows[300:, ::2], right[300:])).message
+
+
 def test_inputs_without_overlap_have_moved_but_the_kind_cannot_be_told() -> None:
     rows, right = plain()
     verdict = told((rows, right, rows + 5, right))

@@ -52,7 +52,7 @@ def test_the_verdict_states_the_evidence_in_figures_and_in_words() -> None:
     assert verdict.p_value == pytest.approx(1 / verdict.statistic)
     assert verdict.lower < 0.5 < verdict.upper
     assert verdict.message.startswith("accuracy 0.500 on 48 rows; the evidence against 'right at least 0.7 of the time' is ")
-    assert "past 20 : 1, which a model that is good enough reaches in at most 5 % of watches" in verdict.message
+    assert "an alarm takes 20, which a model that is good enough reaches in at most 5 % of watches" in verdict.message
 
 
 def test_the_p_value_never_rises() -> None:

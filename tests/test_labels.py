@@ -89,3 +89,9 @@ def test_a_folder_that_is_not_there_is_no_spool(tmp_path, capsys):
     assert labels.main(["--stream", "elec", "--file", str(tmp_path / "labels.csv"), "--spool", str(tmp_path / "none")]) == SettingsError.exit_code
     assert "there is no spool" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
+
+
+def test_a_file_that_is_not_there_is_said_not_to_be(tmp_path, capsys):
+    path = tmp_path / "none.csv"
+    assert labels.main(["--stream", "elec", "--file", str(path), "--spool", str(tmp_path / "spool")]) == DataError.exit_code
+    assert capsys.readouterr().err == f"monitoring.labels: error: {path}: there is no such file: give a CSV file as --file\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,13 @@ def test_a_missing_setting_is_named(tmp_path: Path, key: str) -> None:
 def test_a_file_that_holds_no_streams_is_refused(tmp_path: Path, content: str) -> None:
     with pytest.raises(SettingsError, match="streams"):
         load(tmp_path, content)
+
+
+def test_a_page_of_text_is_said_not_to_be_yaml_in_one_plain_line(tmp_path: Path) -> None:
+    readme = config.BUNDLED.parent.parent / "README.md"
+    with pytest.raises(SettingsError) as told:
+        config.load(readme)
+    assert re.fullmatch(rf"streams {re.escape(str(readme))}: is not YAML \(line \d+, column \d+\): give a file as streams\.yaml is", str(told.value))
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:

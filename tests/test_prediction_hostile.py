@@ -79,6 +79,14 @@ def _length(answer: bytes) -> int:
     return int(lines[0]) if lines else 1 << 30
 
 
+@pytest.mark.parametrize("path", POSTED)
+def test_10_mb_in_chunks_are_413_as_10_mb_at_once_are(url: str, path: str) -> None:
+    part = b" " * 100_000
+    response = requests.post(url + path, data=(part for _ in range(100)), headers={"Content-Type": JSON}, timeout=10)
+    assert refused(response) == 413
+    assert response.json()["error"]["message"] == "the body is over 1,000,000 bytes: send at most 1,000 rows a request"
+
+
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
 @pytest.mark.parametrize("path", POSTED)
 def test_another_method_is_405_and_says_which_is_allowed(url: str, path: str, method: str) -> None:

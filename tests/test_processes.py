@@ -114,3 +114,21 @@ def test_a_process_is_alive_until_it_ended():
     child = subprocess.Popen(["true"])
     child.wait()
     assert processes.process_alive(os.getpid()) and not processes.process_alive(child.pid)
+
+
+FORKED_LATER = """
+import os, sys
+from driftloop import processes
+
+if __name__ == "__main__":
+    assert next(processes.in_parallel(str, [1, 2], jobs=2)) in ("1", "2")
+    forked = os.fork()
+    if forked:
+        sys.exit(os.waitpid(forked, 0)[1])
+"""
+
+
+def test_a_process_that_is_forked_after_work_in_parallel_ends_without_a_word(tmp_path):
+    (tmp_path / "later.py").write_text(FORKED_LATER)
+    done = processes.run([sys.executable, str(tmp_path / "later.py")], timeout_s=60, env={"PYTHONPATH": str(ROOT)})
+    assert (done.code, done.output) == (0, "")

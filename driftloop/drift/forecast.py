@@ -20,6 +20,7 @@ from driftloop.drift import survival, trend
 HORIZON = 365  # blocks
 Blocks = tuple[Sequence[float], Sequence[int]]  # accuracies and rows of the blocks of a version
 MIN_BLOCKS = 5  # that a trend needs; one is enough when there are
+FEW_BLOCKS = 10  # with fewer the prior says more than they do, and the message that it is a guess
 MIN_VERSIONS = 4  # earlier versions; as many crossings of theirs are what a survival forecast needs
 # The prior of the trend holds more kinds of decline than one stream has, so its intervals are too wide: on simulated declines
 # a share of 0.13 in each tail, not 0.1, leaves 80 % of the crossings inside (benchmarks/forecast.md).
@@ -151,12 +152,13 @@ def crossing(
         return _none(f"cannot tell from the trend: {_count(blocks, 'block')}, needs at least {needed}", confidence)
     past = [(np.asarray(one, float), np.asarray(size)) for one, size in earlier]
     times = trend.crossing_times(values, sizes, threshold=threshold, horizon=horizon, measured=measured, earlier=past)
+    guess = f"; a rough guess, from {_count(blocks, 'block')} of this version" if blocks < FEW_BLOCKS else ""
     if not len(times):
-        return Forecast(0.0, 0.0, 0.0, confidence, "trend", f"the true accuracy is probably under {threshold:g} already")
+        return Forecast(0.0, 0.0, 0.0, confidence, "trend", f"the true accuracy is probably under {threshold:g} already{guess}")
     tail = (1 - confidence) / 2 * TAIL
     early, middle, late = np.quantile(times, [min(tail, 0.5), 0.5, max(1 - tail, 0.5)], method="inverted_cdf").tolist()
     what = "the block KPI" if measured else "the true accuracy"
-    return Forecast(early, middle, late, confidence, "trend", f"{what} falls under {threshold:g} {_when(early, middle, late, confidence)}")
+    return Forecast(early, middle, late, confidence, "trend", f"{what} falls under {threshold:g} {_when(early, middle, late, confidence)}{guess}")
 
 
 def from_survival(lifetimes: Sequence[Lifetime], *, age: int, confidence: float = 0.8) -> Forecast:

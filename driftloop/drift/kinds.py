@@ -82,7 +82,7 @@ def tell(
         drift=moved or changed,
         kind=kind,
         rule=RULE,
-        message=_message(kind, parts, joint, data_p=data_p, features=features, moved=moved, losses=losses),
+        message=_message(kind, parts, f"{_inputs(features, joint) if moved else _still(tests)} ({told(data_p)})", data_p=data_p, moved=moved, losses=losses),
         statistic=parts.concept.change,
         threshold=0.0,
         lower=parts.concept.lower,
@@ -102,8 +102,7 @@ def _moved(tests: Sequence[FeatureTest], alpha: float) -> list[FeatureTest]:
     return sorted((test for test in tests if test.corrected <= alpha), key=lambda test: -test.distance)
 
 
-def _message(kind: Kind, parts: Decomposition, joint: Domain, *, data_p: float, features: Sequence[FeatureTest], moved: bool, losses: bool) -> str:
-    inputs = f"{_inputs(features, joint) if moved else 'the inputs have not moved beyond noise'} ({told(data_p)})"
+def _message(kind: Kind, parts: Decomposition, inputs: str, *, data_p: float, moved: bool, losses: bool) -> str:
     kpi = f"the {'mean absolute error' if losses else 'KPI'} went from {parts.reference_kpi:.3f} to {parts.current_kpi:.3f}"
     if kind == "cannot tell":
         tail = "" if math.isnan(data_p) else f"; {inputs}"
@@ -116,6 +115,12 @@ def _message(kind: Kind, parts: Decomposition, joint: Domain, *, data_p: float, 
         f"{_HEADS[kind]}: {kpi}, of which the inputs explain {parts.data.change:+.3f}; the rest is {rest}. "
         f"On equal inputs {equal} ({told(parts.p_value)}{worth}); {inputs}."
     )
+
+
+def _still(tests: Sequence[FeatureTest]) -> str:
+    untold = sum(math.isnan(test.p_value) for test in tests)
+    but = f", as far as can be told: of {untold} of {len(tests)} features it cannot" if untold else ""
+    return f"the inputs have not moved beyond noise{but}"
 
 
 def _inputs(features: Sequence[FeatureTest], joint: Domain) -> str:

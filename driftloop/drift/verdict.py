@@ -11,12 +11,11 @@ Kind = Literal["performance", "data", "concept", "both", "none", "cannot tell"]
 def told_evidence(capital: float, limit: float, *, alpha: float, against: str) -> str:
     """What an e-process has found, in words.
 
-    >>> told_evidence(4, 20, alpha=0.05, against="at most 3")
-    "the evidence against 'at most 3' is 4 : 1, not past 20 : 1, which a model that is good enough reaches in at most 5 % of watches"
+    >>> told_evidence(0.0114, 20, alpha=0.05, against="at most 3")
+    "the evidence against 'at most 3' is 0.0114, an alarm takes 20, which a model that is good enough reaches in at most 5 % of watches"
     """
-    evidence = f"{capital:.3g} : 1" if capital >= 1 else f"1 : {min(1 / max(capital, 1e-9), 1e9):.3g}"
     return (
-        f"the evidence against '{against}' is {evidence}, {'past' if capital >= limit else 'not past'} {limit:.4g} : 1, "
+        f"the evidence against '{against}' is {capital:.3g}, an alarm takes {limit:.4g}, "
         f"which a model that is good enough reaches in at most {100 * alpha:.3g} % of watches"
     )
 
