@@ -17,6 +17,7 @@ import sys
 from typing import Any
 
 from driftloop import cli, settings
+from driftloop.flagtypes import rate, share
 
 
 def build_parser() -> cli.Parser:
@@ -30,9 +31,9 @@ def build_parser() -> cli.Parser:
         "adwin, ddm, eddm, hddm_a, hddm_w, kswin, page_hinkley, proactive, continuous, or all",
     )
     group.add_argument("--block_size", type=int, default=48, help="rows a block; labels come when a block ends")
-    group.add_argument("--threshold_accuracy", type=cli.rate, default=0.8, help="lowest accuracy, 0..1, that is good enough")
+    group.add_argument("--threshold_accuracy", type=rate, default=0.8, help="lowest accuracy, 0..1, that is good enough")
     group.add_argument(
-        "--alpha", type=cli.rate, default=settings.ALPHA, help="chance at most that `significant` alarms in the whole watch of a model that is good enough"
+        "--alpha", type=rate, default=settings.ALPHA, help="chance at most that `significant` alarms in the whole watch of a model that is good enough"
     )
     group.add_argument(
         "--lead_blocks",
@@ -40,11 +41,11 @@ def build_parser() -> cli.Parser:
         default=settings.LEAD_BLOCKS,
         help="`proactive` retrains when a block may be under the threshold in so many blocks, as forecast",
     )
-    group.add_argument("--train_share", type=cli.share, default=settings.TRAIN_SHARE, help="share of the rows, the oldest, that the base model learns")
+    group.add_argument("--train_share", type=share, default=settings.TRAIN_SHARE, help="share of the rows, the oldest, that the base model learns")
     group.add_argument("--first_rows", type=cli.whole(0), default=0, help="the same in rows; 0: --train_share holds")
     group.add_argument("--random_seeds", type=cli.whole(1, 1000), default=20, help="times that random is played beside each triggered policy")
     group.add_argument("--judge_rows", type=cli.whole(0), default=0, help="newest rows on which a retrain must beat the model in service; 0: no judge")
-    group.add_argument("--judge_alpha", type=cli.share, default=settings.JUDGE_ALPHA, help="largest p-value at which the retrain counts as better")
+    group.add_argument("--judge_alpha", type=share, default=settings.JUDGE_ALPHA, help="largest p-value at which the retrain counts as better")
     group.add_argument("--jobs", type=cli.whole(1, 256), default=1, help="processes that fit; the figures do not depend on it")
     group.add_argument("--cache", default=".driftloop/fits", help="folder that keeps the fits")
     cli.add_switch(group, "--resume", "go on with the newest unfinished back-test of the same stream and settings")

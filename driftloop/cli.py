@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from driftloop import settings, stopping
 from driftloop.errors import EXIT_INTERRUPTED, EXIT_TERMINATED, DriftloopError, SettingsError
-from driftloop.flagtypes import amount, moment, mongodb_uri
+from driftloop.flagtypes import amount, moment, mongodb_uri, rate, share
 
 AUTO = "auto"
 # Those of drift.rules that need no further setting; `every` and `random` are policies of the back-test.
@@ -72,25 +72,6 @@ def whole(low: int, high: int = 10_000_000) -> Callable[[str], int]:
         return value
 
     return convert
-
-
-def share(text: str) -> float:
-    """A flag's type: a number in 0..1."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number in 0..1")
-    return value
-
-
-def rate(text: str) -> float:
-    """A flag's type: a number between 0 and 1, neither of them."""
-    value = share(text)
-    if value in {0, 1}:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return value
 
 
 def history(text: str) -> int | str:

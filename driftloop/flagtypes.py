@@ -1,4 +1,4 @@
-"""Types of flags that hold an amount, a time or an address."""
+"""Types of flags that hold an amount, a share, a time or an address."""
 
 from __future__ import annotations
 
@@ -16,6 +16,25 @@ def amount(text: str) -> float:
         value = math.nan
     if not 0 <= value < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is not a finite number of at least 0")
+    return value
+
+
+def share(text: str) -> float:
+    """A flag's type: a number in 0..1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number in 0..1")
+    return value
+
+
+def rate(text: str) -> float:
+    """A flag's type: a number between 0 and 1, neither of them."""
+    value = share(text)
+    if value in {0, 1}:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
     return value
 
 

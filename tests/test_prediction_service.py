@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from prediction_fixtures import ELEC, FEATURES, STREAMS, StandIn, free_port, row, some_settings, wait_for, write_references
+from prediction_fixtures import ELEC, FEATURES, STREAMS, StandIn, free_port, row, some_settings, wait_for
 
 from driftloop.errors import DataError, TrackingError
-from monitoring import config, events
+from monitoring import events
 from monitoring.config import StreamConfig
 from monitoring.cursors import Reader
 from monitoring.fallback import Fallback
 from prediction_service import __main__ as script
 from prediction_service.app import create_app
-from prediction_service.model import FAILURES, ServedModel, read_answer
+from prediction_service.model import FAILURES, ServedModel
 from prediction_service.service import ServedStream
 from prediction_service.watch import Watcher
 
@@ -104,58 +104,6 @@ def test_the_rows_before_reach_the_model_as_context(client: FlaskClient, model: 
     asked = next(body for body in bodies if body["context"])
     assert [values[0] for values in asked["context"]] == [0.25, 0.375]
     assert asked["instances"] == [list(ELEC.values())]
-
-
-def test_each_answer_says_how_much_of_the_context_that_the_model_wants_was_there(client: FlaskClient, model: StandIn) -> None:
-    model.about = {"history": 3, "labels": [0, 1]}
-    body = {"stream": "elec", "rows": [{"features": ELEC}] * 4, "context": [ELEC]}
-    answers = client.post("/predict", json=body).json["predictions"]
-    assert [(one["context_rows"], one["context_needed"]) for one in answers] == [(1, 3), (2, 3), (3, 3), (3, 3)]
-    assert 'driftloop_rows_without_context_total{stream="elec",version="1"} 2.0' in client.get("/metrics").text
-    alone = client.post("/predict", json=row()).json
-    assert (alone["context_rows"], alone["context_needed"], alone["fallback"]) == (0, 3, "")
-    assert 'driftloop_rows_without_context_total{stream="elec",version="1"} 3.0' in client.get("/metrics").text
-
-
-def test_a_model_without_history_needs_no_context_and_an_old_archive_does_not_say(client: FlaskClient, model: StandIn) -> None:
-    body = {"stream": "elec", "rows": [{"features": ELEC}], "context": [ELEC]}
-    (answer,) = client.post("/predict", json=body).json["predictions"]
-    assert (answer["context_rows"], answer["context_needed"]) == (0, 0)
-    model.about = {}
-    (answer,) = client.post("/predict", json=body).json["predictions"]
-    assert (answer["context_rows"], answer["context_needed"]) == (1, None)
-    assert 'driftloop_rows_without_context_total{stream="elec",version="1"} 0.0' in client.get("/metrics").text
-
-
-def test_labels_in_another_order_than_the_models_bring_in_the_fallback_and_the_log_names_both(
-    model: StandIn, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    model.about = {"history": 0, "labels": [1, 0]}
-    app = create_app(some_settings(model.url, spool=tmp_path / "spool", streams=("elec",)))
-    try:
-        assert app.test_client().post("/predict", json=row()).json["fallback"] == "model_unavailable"
-    finally:
-        app.extensions["close"]()
-    assert "the labels of stream 'elec' are 0, 1, those of the model in its order 1, 0: write them so in the streams file" in caplog.text
-    assert logged(tmp_path)[0]["probabilities"] is None
-
-
-@pytest.mark.parametrize("probabilities", [[0.75, 0.25], [0.75], [0.0, 0.25, 0.75]])
-def test_probabilities_that_are_not_where_the_labels_are_are_no_answer(probabilities: list[float]) -> None:
-    one = {"label": 1, "probability": 0.75, "probabilities": probabilities, "version": "1"}
-    with pytest.raises(ValueError, match=r"probability of label 1 is not where"):
-        read_answer(one, STREAMS["elec"])
-
-
-def test_a_streams_file_with_the_labels_in_another_order_is_one_line_at_the_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_references(tmp_path / "references")
-    bundled = config.BUNDLED.read_text(encoding="utf-8")
-    assert "labels: [0, 1]" in bundled
-    (tmp_path / "streams.yaml").write_text(bundled.replace("labels: [0, 1]", "labels: [1, 0]"), encoding="utf-8")
-    flags = ["--streams_file", str(tmp_path / "streams.yaml"), "--reference", str(tmp_path / "references"), "--port", str(free_port())]
-    assert script.main(flags) == DataError.exit_code
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "the labels of stream 'elec' are 1, 0, those of the model in its order 0, 1: write them so in the streams file" in line
 
 
 def test_the_record_says_what_the_client_was_told_and_what_the_fallback_would_have_said(client: FlaskClient, tmp_path: Path) -> None:
