@@ -192,7 +192,9 @@ def test_a_run_killed_at_any_step_leaves_nothing_half_written_and_the_next_one_e
     assert [path.name for path in (place.folder / "batch" / "elec" / "2020-04").iterdir()] == ["report.html"]
 
 
-@pytest.mark.parametrize("at", ["find_windows", "measure_window", "keep", "publish_window", "publish_list"])
+@pytest.mark.parametrize(
+    "at", ["keep", *(pytest.param(at, marks=pytest.mark.slow) for at in ("find_windows", "measure_window", "publish_window", "publish_list"))]
+)
 def test_a_database_that_goes_away_at_a_step_is_told_and_the_next_run_ends_as_if_it_had_not(
     tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], at: str
 ) -> None:
