@@ -229,7 +229,7 @@ def test_a_part_that_dies_at_the_start_ends_all_with_one_line(tmp_path: Path) ->
     broken.chmod(0o755)
     system = launched(tmp_path, PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     try:
-        assert system.process.wait(timeout=PATIENCE_S) == 6
+        assert system.process.wait(timeout=PATIENCE_S) == 13
         said = (tmp_path / "local.log").read_text()
         (line,) = [line for line in said.splitlines() if "error" in line]
         assert "prometheus ended by itself with exit code 3: no room on the disk" in line
