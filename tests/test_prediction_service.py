@@ -152,6 +152,17 @@ def test_a_refused_row_is_counted_and_logged_by_its_reason(client: FlaskClient, 
     assert f'driftloop_rejected_rows_total{{reason="{reason}",stream="{record["stream"]}"}} 1.0' in client.get("/metrics").text
 
 
+def test_a_refused_row_keeps_its_time_and_those_of_its_features_that_are_known_and_numbers(client: FlaskClient, tmp_path: Path) -> None:
+    given = {**ELEC, "period": 46_826.2, "transfer": "0.5", "vicprice": None, "$where": 1, "wind": 3}
+    assert client.post("/predict", json=row(time="2020-11-03T09:30:00+02:00", features=given)).status_code == 422
+    (record,) = logged(tmp_path)
+    assert record["time"] == "2020-11-03T07:30:00.000Z"
+    assert record["features"] == {"period": 46_826.2, **{name: ELEC[name] for name in ("nswprice", "nswdemand", "vicdemand")}}
+    client.post("/predict", json=row(time="yesterday", features=[1]))
+    later = logged(tmp_path)[-1]
+    assert (later["time"], later["features"]) == (later["served_at"], {})
+
+
 def test_labels_are_acknowledged_when_they_are_in_the_spool(client: FlaskClient, tmp_path: Path) -> None:
     several = client.post("/labels", json={"stream": "elec", "labels": [{"id": "a", "label": 1}, {"id": "b", "label": 0.0}]})
     one = client.post("/labels", json={"stream": "taxi", "id": "c", "label": 12.5})
