@@ -1,5 +1,6 @@
 """Fixtures that several test files share, and the rule that CI skips nothing for want of a program."""
 
+import logging
 import os
 from collections.abc import Callable
 
@@ -22,6 +23,14 @@ def left_over() -> Callable[[], list[psutil.Process]]:
     """Our child processes that have come since the test began; the session's own servers go on beside it."""
     before = set(psutil.Process().children(recursive=True))
     return lambda: [one for one in psutil.Process().children(recursive=True) if one not in before]
+
+
+@pytest.fixture(autouse=True)
+def heard() -> None:
+    """Our loggers speak: MLflow's set-up of logging, in an earlier test, turns off all that it does not know."""
+    for name, logger in logging.root.manager.loggerDict.items():
+        if name.partition(".")[0] in {"driftloop", "monitoring", "prediction_service"} and isinstance(logger, logging.Logger):
+            logger.disabled = False
 
 
 MISSING = "is not installed"  # in the reason of every test that is skipped because a program is absent

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import signal
 import sys
@@ -184,7 +183,6 @@ def test_what_asks_for_no_retrain_starts_none(hook: Callable[..., Hook], sent: d
 def test_a_retrain_that_gives_no_champion_is_told_and_not_tried_again(
     hook: Callable[..., Hook], caplog: pytest.LogCaptureFixture, script: str, state: str, words: str
 ) -> None:
-    logging.getLogger("monitoring.retrains").disabled = False  # MLflow's set-up of logging, in an earlier test, turns off all loggers that it does not know
     one = hook(script)
     one.send(alert())
     (ended,) = one.ended()
