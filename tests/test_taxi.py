@@ -16,7 +16,6 @@ import torch
 from script_fixtures import ROOT, Workshop, parent, role
 from test_handler import FakeContext
 
-from benchmarks import taxi_candidates, taxi_choice
 from driftloop import archive, blocks, models, quality, streams, training
 from driftloop.errors import SettingsError
 from driftloop.streams import Stream
@@ -44,9 +43,9 @@ def load(path: Path) -> Stream:
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every tenth trip from June 2019 on, and the impossible one of November 2020."""
+    """Every twentieth trip from June 2019 on, and the impossible one of November 2020."""
     frame = pd.read_parquet(DATA)
-    kept = frame[(frame["file_month"] >= 201906) & ((frame.index % 10 == 0) | (frame["distance_miles"] > 10_000))]
+    kept = frame[(frame["file_month"] >= 201906) & ((frame.index % 20 == 0) | (frame["distance_miles"] > 10_000))]
     path = tmp_path_factory.mktemp("taxi") / "sample.parquet"
     kept.to_parquet(path, index=False)
     return path
@@ -118,7 +117,7 @@ def test_the_label_is_not_among_the_features() -> None:
 
 
 def test_the_model_beats_both_rivals_fitted_on_the_same_trips(stream: Stream, fitted: training.Fitted) -> None:
-    start, stop = fitted.trained[1], fitted.trained[1] + 1900  # the two months after
+    start, stop = fitted.trained[1], fitted.trained[1] + 900  # the two months after
     known = slice(*fitted.trained)
     own = models.losses(fitted.model, stream, start, stop).mean()
     for rival in TAXI.rivals.values():
@@ -138,23 +137,6 @@ def test_answers_are_minutes_over_zero_whatever_the_trip(fitted: training.Fitted
     wild = np.array([[0, 0, 0, 0, 0], [265, 265, 1e4, 23, 6], [1, 1, 0.1, 0, 0], [1e6, -5, 2.0, 99, -1]], np.float32)
     answers = fitted.model.values(wild)
     assert answers.shape == (4,) and (answers > 0).all() and np.isfinite(answers).all()
-
-
-def test_the_answer_is_the_mean_of_members_that_differ(fitted: training.Fitted) -> None:
-    trips = torch.tensor([[[1.0, 2.0, 3.5, 8.0, 0.0]], [[100.0, 200.0, 1.25, 23.0, 6.0]]])
-    with torch.inference_mode():
-        apart = fitted.model.of_members(trips)
-    assert apart.shape == (2, BASE_PARAMS["members"]) and (apart.std(dim=1) > 0).all()
-    assert fitted.model.values(trips[:, 0].numpy()) == pytest.approx(apart.mean(dim=1).numpy())
-
-
-@pytest.mark.parametrize(("second", "taken"), [(2.8, "mean of four networks"), (2.9, taxi_candidates.ONE)])
-def test_a_candidate_is_taken_only_if_each_of_its_fits_is_nearer_on_both_cuts(second: float, taken: str) -> None:
-    maes = dict.fromkeys(taxi_candidates.CANDIDATES, 2.85) | {"mean of four networks": 2.8}
-    scores = {taxi_choice.key(name, taxi_choice.FIRST_CUT, seed): {"mae": mae} for name, mae in maes.items() for seed in taxi_choice.SEEDS}
-    for name, mae in ((taxi_candidates.ONE, 2.9), ("mean of four networks", second)):
-        scores |= {taxi_choice.key(name, taxi_choice.SECOND_CUT, seed): {"mae": mae} for seed in taxi_choice.SEEDS}
-    assert taxi_choice.taken(scores) == taken
 
 
 def test_the_model_refuses_history_and_other_columns() -> None:
@@ -219,7 +201,7 @@ def test_a_small_stream_goes_through_the_whole_lifecycle(workshop: Workshop, sam
     told = scores(workshop, "small taxi")
     assert [row["timestamp"][:7] for row in told] == [f"2020-{month:02d}" for month in range(1, 13)]
     first = next(row for row in told if row["drift"] == "True")
-    assert first["timestamp"][:7] in {"2020-04", "2020-05"}  # with a tenth of the trips the proof may take a month longer
+    assert first["timestamp"][:7] in {"2020-04", "2020-05"}  # with a twentieth of the trips the proof may take a month longer
     assert any("Data quality, block 10" in words for words in result["findings"])
     page = report.read_text()
     assert "MAE by block, lower is better" in page and "minutes" in page and "accuracy" not in page.lower()
@@ -250,7 +232,7 @@ def test_the_drift_of_april_is_found_in_its_first_block_and_the_model_recovers_a
         # In April every model of the old city leans by over four minutes, and the linear regression is as near as the network (benchmarks/taxi.md).
         slack = 0.1 if month == "2020-04" else 0.0
         assert all(float(row["mae"]) < float(row[name]) + slack for name in TAXI.rivals), month
-        if month > "2020-04" and row["drift"] == "False":  # a month that alarms may be worse than anything: that is what it alarms for
+        if month > "2020-04":
             assert float(row["mae"]) < float(row["mae_unretrained"]) - 0.1, month
     assert float(told["2020-05"]["mae"]) < float(told["2020-03"]["mae"]) + 0.2
     assert "data quality" in told["2020-11"]["quality"] and told["2020-11"]["drift"] == "False"

@@ -3,7 +3,7 @@
 The file travels inside the .mar and imports nothing of ours: a TorchServe worker sees only the unpacked archive and
 site-packages. Everything between a raw trip and its minutes is here, once, so training and serving cannot differ.
 
-Shapes: N trips, F = 5 columns (pickup_zone, dropoff_zone, distance_miles, hour, weekday), B batch, M members.
+Shapes: N trips, F = 5 columns (pickup_zone, dropoff_zone, distance_miles, hour, weekday), B batch.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ ROWS_AT_ONCE = 8192  # trips answered in one forward pass; bounds memory, not re
 class TaxiModel(pl.LightningModule):
     """Embeddings of both zones, of the hour and of the hour of the week, the distance, and a multilayer perceptron on them.
 
-    It is the mean of some such networks, its members, which start apart and are each fitted on their own error: what each makes of
-    chance, the others make otherwise, so their mean errs less (Hansen and Salamon 1990; `benchmarks/taxi_choice.md`).
     It learns the logarithm of the duration, so that no answer is negative, and its loss is the absolute error in minutes: the
     KPI itself, which a few very long trips do not govern.
 
@@ -35,7 +33,6 @@ class TaxiModel(pl.LightningModule):
         history: rows before the row to predict; 0, for trips of different people tell nothing of each other.
         width: units of a hidden layer.
         depth: number of hidden layers.
-        members: networks that are averaged.
         optimizer: "sgd" or "adamw".
         lr: peak of the one-cycle learning-rate schedule.
         momentum: of SGD, 0..1.
@@ -56,7 +53,6 @@ class TaxiModel(pl.LightningModule):
         history: int = 0,
         width: int = 64,
         depth: int = 2,
-        members: int = 4,
         optimizer: str = "adamw",
         lr: float = 0.01,
         momentum: float = 0.9,
@@ -69,10 +65,14 @@ class TaxiModel(pl.LightningModule):
         self.save_hyperparameters()
         self.register_buffer("level", torch.zeros(()))
         self.register_buffer("spread", torch.ones(()))
-        zone, hour = members * ZONE_SIZE, members * HOUR_SIZE  # each member has its own numbers; one look-up finds those of all
-        self.pickup, self.dropoff = nn.Embedding(ZONES, zone), nn.Embedding(ZONES, zone)
-        self.hour, self.hour_of_week = nn.Embedding(HOURS, hour), nn.Embedding(HOURS * WEEKDAYS, hour)
-        self.heads = nn.ModuleList(_perceptron(2 * ZONE_SIZE + 2 * HOUR_SIZE + 2, width=width, depth=depth) for _ in range(members))
+        self.pickup, self.dropoff = nn.Embedding(ZONES, ZONE_SIZE), nn.Embedding(ZONES, ZONE_SIZE)
+        self.hour, self.hour_of_week = nn.Embedding(HOURS, HOUR_SIZE), nn.Embedding(HOURS * WEEKDAYS, HOUR_SIZE)
+        inputs = 2 * ZONE_SIZE + 2 * HOUR_SIZE + 2
+        layers: list[nn.Module] = []
+        for _ in range(depth):
+            layers += [nn.Linear(inputs, width), nn.ReLU()]
+            inputs = width
+        self.head = nn.Sequential(*layers, nn.Linear(inputs, 1))
         self.losses: list[Tensor] = []
 
     def learn_scale(self, rows: np.ndarray, labels: np.ndarray) -> None:
@@ -83,18 +83,12 @@ class TaxiModel(pl.LightningModule):
 
     def forward(self, windows: Tensor) -> Tensor:  # (B, 1, F) -> (B,)
         """Minutes of each trip."""
-        return self.of_members(windows).mean(dim=1)
-
-    def of_members(self, windows: Tensor) -> Tensor:  # (B, 1, F) -> (B, M)
-        """Minutes of each trip by each member."""
         trips = windows[:, -1]
         zones = trips[:, :2].round().long().clamp(0, ZONES - 1)
         miles = trips[:, 2:3].clamp(min=NEAREST_MILES)
         hour, weekday = trips[:, 3].long().clamp(0, HOURS - 1), trips[:, 4].long().clamp(0, WEEKDAYS - 1)
-        found = [self.pickup(zones[:, 0]), self.dropoff(zones[:, 1]), self.hour(hour), self.hour_of_week(HOURS * weekday + hour)]
-        own = zip(*(numbers.chunk(len(self.heads), dim=1) for numbers in found), strict=True)
-        answers = [head(torch.cat([*numbers, miles.log(), miles.sqrt()], dim=1)) for head, numbers in zip(self.heads, own, strict=True)]
-        return torch.exp(self.level + self.spread * torch.cat(answers, dim=1))
+        parts = [self.pickup(zones[:, 0]), self.dropoff(zones[:, 1]), self.hour(hour), self.hour_of_week(HOURS * weekday + hour), miles.log(), miles.sqrt()]
+        return torch.exp(self.level + self.spread * self.head(torch.cat(parts, dim=1))[:, 0])
 
     @torch.inference_mode()
     def values(self, rows: np.ndarray, *, first: int = 0) -> np.ndarray:
@@ -105,9 +99,8 @@ class TaxiModel(pl.LightningModule):
         return torch.cat(parts).numpy() if parts else np.empty(0, np.float32)
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
-        """Mean absolute error of one batch, of each member alone: fitted on the error of their mean they would lean on each other."""
-        windows, minutes = batch
-        loss = (self.of_members(windows) - minutes.float()[:, None]).abs().mean()
+        """Mean absolute error of one batch."""
+        loss = self._mae(batch)
         self.losses.append(loss.detach())
         return loss
 
@@ -136,15 +129,6 @@ class TaxiModel(pl.LightningModule):
             nesterov = bool(p["nesterov"]) and p["momentum"] > 0  # torch refuses Nesterov without momentum
             chosen = torch.optim.SGD(self.parameters(), lr=p["lr"], momentum=p["momentum"], weight_decay=p["weight_decay"], nesterov=nesterov)
         else:
-            # Fused: one call for all the small tensors of the members, which spares a quarter of a fit.
-            chosen = torch.optim.AdamW(self.parameters(), lr=p["lr"], weight_decay=p["weight_decay"], fused=True)
+            chosen = torch.optim.AdamW(self.parameters(), lr=p["lr"], weight_decay=p["weight_decay"])
         schedule = torch.optim.lr_scheduler.OneCycleLR(chosen, max_lr=p["lr"], total_steps=int(self.trainer.estimated_stepping_batches), cycle_momentum=False)
         return {"optimizer": chosen, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def _perceptron(inputs: int, *, width: int, depth: int) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for _ in range(depth):
-        layers += [nn.Linear(inputs, width), nn.ReLU()]
-        inputs = width
-    return nn.Sequential(*layers, nn.Linear(inputs, 1))
