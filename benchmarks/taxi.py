@@ -89,31 +89,16 @@ def _blocks(folder: Path) -> list[dict[str, Any]]:
     return told
 
 
-def _stream() -> Any:
-    from driftloop import streams
-    from examples.nyc_taxi import cleaning
-    from examples.nyc_taxi.defaults import DATA
-
-    return streams.load(
-        DATA,
-        target=cleaning.TARGET,
-        time_column=cleaning.TIME,
-        features=cleaning.FEATURES,
-        bad_rows="set_aside",
-        task_name="regression",
-        check=cleaning.faults,
-    )
-
-
 def _fixed_rivals() -> dict[str, dict[str, float]]:
     """MAE by month of 2020 of the rivals fitted once, on 2018 and 2019."""
     import numpy as np
 
     from driftloop import blocks
     from driftloop.base import base_span
+    from examples.nyc_taxi import trips
     from examples.nyc_taxi.learner import TAXI
 
-    stream = _stream()
+    stream = trips.load()
     known = slice(*base_span(stream, until=np.datetime64("2020-01-01")))
     guesses = {name: rival(stream.rows[known], stream.labels[known]) for name, rival in TAXI.rivals.items()}
     found: dict[str, dict[str, float]] = {}
@@ -131,10 +116,11 @@ def _year_before() -> dict[str, float]:
     from driftloop import blocks, models, settings
     from driftloop.base import base_span
     from driftloop.training import fit
+    from examples.nyc_taxi import trips
     from examples.nyc_taxi.defaults import DEFAULTS
     from examples.nyc_taxi.learner import BASE_PARAMS, TAXI
 
-    stream = _stream()
+    stream = trips.load()
     first, stop = base_span(stream, until=np.datetime64("2019-01-01"))
     end = int(np.searchsorted(stream.times, np.datetime64("2020-01-01")))
     model = fit(TAXI, stream, BASE_PARAMS, train=(first, stop), max_epochs=DEFAULTS["max_epochs"], seed=settings.SEED).model

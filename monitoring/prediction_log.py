@@ -21,6 +21,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from monitoring.documents import to_document, to_json
 from monitoring.events import Label, Prediction, Record, Rejected, Value, parse_time, time_text
 from monitoring.mongo import Database, Document
 
@@ -28,7 +29,6 @@ FOLDER = Path("prediction-log")  # of the embedded server
 PREDICTIONS, REJECTED, PENDING, STREAMS = "predictions", "rejected", "pending_labels", "streams"
 MOST_IDS = 50  # in one query; the embedded server compares each id with each
 PAGE_ROWS = 2000
-_TIMES = ("time", "served_at", "labelled_at")
 _WIDEST = timedelta(days=40_000)
 _NARROWEST = timedelta(milliseconds=1)
 
@@ -121,7 +121,7 @@ class PredictionLog:
             LogAwayError: MongoDB is away.
         """
         for page in self.pages(stream, start, stop, collection=collection):
-            yield from map(_as_json, page)
+            yield from map(to_json, page)
 
     @property
     def database(self) -> Database:
@@ -161,12 +161,12 @@ class PredictionLog:
                 found = page + found
                 if len(found) >= rows:
                     break
-        return [_as_json(document) for document in found[-rows:]]
+        return [to_json(document) for document in found[-rows:]]
 
     def get(self, stream: str, id: str) -> dict[str, Any] | None:
         """One prediction, or None."""
         found = self._database.find(PREDICTIONS, {"_id": f"{stream}/{id}"})
-        return _as_json(found[0]) if found else None
+        return to_json(found[0]) if found else None
 
     def streams(self) -> list[str]:
         """Streams that have predictions."""
@@ -197,7 +197,7 @@ class PredictionLog:
     def _insert(self, collection: str, records: Sequence[Prediction | Rejected], *, labels: Mapping[str, Label] | None = None) -> Added:
         if not records:
             return Added()
-        documents = [_document(record) for record in records]
+        documents = [to_document(record) for record in records]
         for document in documents:
             if labels and (label := labels.get(document["_id"])):
                 document.update(label=label.label, labelled_at=parse_time(label.labelled_at))
@@ -297,14 +297,3 @@ def open_log(uri: str | None = None, *, folder: Path = FOLDER) -> PredictionLog:
         return PredictionLog(Database(found))
     server = Embedded(folder)
     return PredictionLog(Database(server.uri), ends=server)
-
-
-def _document(record: Prediction | Rejected) -> Document:
-    document = record.as_json()
-    del document["kind"]
-    document.setdefault("time", document["served_at"])
-    return {"_id": record.key, **{name: parse_time(value) if name in _TIMES else value for name, value in document.items()}}
-
-
-def _as_json(document: Document) -> dict[str, Any]:
-    return {name: time_text(value) if name in _TIMES else value for name, value in document.items() if name != "_id"}

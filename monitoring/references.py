@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -46,6 +47,7 @@ class Registered:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._store: tracking.Store | None = None
+        self._remembered = functools.lru_cache(maxsize=4)(self._loaded)  # what a version was trained on does not change
 
     def _opened(self) -> tracking.Store:
         from driftloop import tracking
@@ -62,6 +64,9 @@ class Registered:
             TrackingError: the store does not answer, or holds no such version, or no reference with it.
             DataError: the reference cannot be read.
         """
+        return self._remembered(model, version)
+
+    def _loaded(self, model: str, version: str) -> Reference:
         from driftloop import tracking
         from driftloop.registry import Registry
 

@@ -18,7 +18,7 @@ from monitoring.config import StreamConfig
 from monitoring.fallback import Fallback
 from monitoring.metrics import ServiceMetrics
 from prediction_service.model import ModelAnswer, ServedModel
-from prediction_service.rows import LabelRequest, PredictRequest, RowsError
+from prediction_service.rows import LabelRequest, PredictRequest, Row, RowsError
 
 UNAVAILABLE, UNACCEPTABLE, INCOMPLETE = "model_unavailable", "model_unacceptable", "row_incomplete"
 FALLBACKS = {
@@ -77,6 +77,34 @@ class ServedStream:
         return [ModelAnswer(baseline, None, None, "") for baseline in baselines], baselines, reason
 
 
+@dataclass(frozen=True)
+class _Said:
+    """What the records of one request share."""
+
+    config: StreamConfig
+    served_at: str
+    fallback: str  # "", or why the fallback answered
+    latency_ms: float
+
+    def record(self, row: Row, answer: ModelAnswer, baseline: Any) -> dict[str, Any]:
+        """The record of a row, its answer, and what the fallback says of it."""
+        return events.Prediction(
+            id=row.id,
+            stream=self.config.name,
+            time=row.time or self.served_at,
+            served_at=self.served_at,
+            model=self.config.model,
+            version=answer.version,
+            features=dict(row.features),
+            prediction=answer.prediction,
+            probability=answer.probability,
+            probabilities=None if answer.probabilities is None else list(answer.probabilities),
+            baseline=baseline,
+            fallback=self.fallback,
+            latency_ms=self.latency_ms,
+        ).as_json()
+
+
 class PredictionService:
     """All streams that are served, the spool, and the metrics; used from many threads.
 
@@ -100,37 +128,17 @@ class PredictionService:
         started = time.perf_counter()
         stream = self.streams[request.stream.name]
         answers, baselines, reason = stream.answer(request)
-        model = stream.config.model
         self._count(request.stream.name, answers, reason)
         if self._log is not None:
-            served_at, latency_ms = events.now(), round((time.perf_counter() - started) * 1000, 3)
-            self._append(
-                [
-                    events.Prediction(
-                        id=row.id,
-                        stream=stream.config.name,
-                        time=row.time or served_at,
-                        served_at=served_at,
-                        model=model,
-                        version=answer.version,
-                        features=dict(row.features),
-                        prediction=answer.prediction,
-                        probability=answer.probability,
-                        probabilities=None if answer.probabilities is None else list(answer.probabilities),
-                        baseline=baseline,
-                        fallback=reason,
-                        latency_ms=latency_ms,
-                    ).as_json()
-                    for row, answer, baseline in zip(request.rows, answers, baselines, strict=True)
-                ]
-            )
+            said = _Said(stream.config, events.now(), reason, round((time.perf_counter() - started) * 1000, 3))
+            self._append([said.record(*one) for one in zip(request.rows, answers, baselines, strict=True)])
         return [
             {
                 "id": row.id,
                 "stream": stream.config.name,
                 "prediction": answer.prediction,
                 "probability": answer.probability,
-                "model": model,
+                "model": stream.config.model,
                 "version": answer.version,
                 "fallback": reason,
                 "context_rows": answer.rows_before,

@@ -12,10 +12,11 @@ from driftloop.settings import quiet_environment
 quiet_environment()  # before anything imports torch
 
 from mongo_fixtures import log, mongo  # noqa: E402
+from prediction_fixtures import served_model, service  # noqa: E402
 from script_fixtures import drifting_csv, workshop  # noqa: E402
 from serving_fixtures import model_store, torchserve  # noqa: E402
 
-__all__ = ["drifting_csv", "log", "model_store", "mongo", "torchserve", "workshop"]
+__all__ = ["drifting_csv", "log", "model_store", "mongo", "served_model", "service", "torchserve", "workshop"]
 
 
 @pytest.fixture

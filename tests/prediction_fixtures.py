@@ -18,13 +18,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import requests
+from flask import Flask
 
 from driftloop import reference
 from driftloop.processes import Server
-from monitoring import config
+from monitoring import config, events
 from monitoring.config import StreamConfig
+from monitoring.cursors import Reader
 from prediction_service import references
+from prediction_service.app import create_app
 from prediction_service.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -119,6 +123,30 @@ def some_settings(url: str, *, spool: Path | None, streams: tuple[str, ...] = ("
     served = {name: STREAMS[name] for name in streams}
     fallbacks = {name: references.table(some_reference(stream), stream, version="1") for name, stream in served.items()}
     return Settings(**{"streams": served, "fallbacks": fallbacks, "torchserve_url": url, "spool": spool, "look_every_s": 0.1, **changes})
+
+
+@pytest.fixture
+def served_model() -> Iterator[StandIn]:
+    """A model server for one test."""
+    made = StandIn()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def service(served_model: StandIn, tmp_path: Path) -> Iterator[Flask]:
+    """A prediction service in this process, with its spool in tmp_path/spool."""
+    made = create_app(some_settings(served_model.url, spool=tmp_path / "spool"))
+    yield made
+    made.extensions["close"]()
+
+
+def logged(folder: Path) -> list[dict[str, Any]]:
+    """The records in folder/spool; each must be one that the log takes."""
+    records = Reader(folder / "spool", "mongodb").read().records
+    for record in records:
+        events.from_json(record)
+    return records
 
 
 def free_port() -> int:

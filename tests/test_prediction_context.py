@@ -2,42 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
-from prediction_fixtures import ELEC, STREAMS, StandIn, free_port, row, some_settings, write_references
+from prediction_fixtures import ELEC, STREAMS, StandIn, free_port, logged, row, some_settings, write_references
 
 from driftloop.errors import DataError
 from monitoring import config
-from monitoring.cursors import Reader
 from prediction_service import __main__ as script
 from prediction_service.app import create_app
 from prediction_service.model import read_answer
 
 
 @pytest.fixture
-def model() -> Iterator[StandIn]:
-    served = StandIn()
-    yield served
-    served.close()
+def client(service: Flask) -> FlaskClient:
+    return service.test_client()
 
 
-@pytest.fixture
-def client(model: StandIn, tmp_path: Path) -> Iterator[FlaskClient]:
-    made = create_app(some_settings(model.url, spool=tmp_path / "spool"))
-    yield made.test_client()
-    made.extensions["close"]()
-
-
-def logged(folder: Path) -> list[dict[str, Any]]:
-    return Reader(folder / "spool", "mongodb").read().records
-
-
-def test_each_answer_says_how_much_of_the_context_that_the_model_wants_was_there(client: FlaskClient, model: StandIn) -> None:
-    model.about = {"history": 3, "labels": [0, 1]}
+def test_each_answer_says_how_much_of_the_context_that_the_model_wants_was_there(client: FlaskClient, served_model: StandIn) -> None:
+    served_model.about = {"history": 3, "labels": [0, 1]}
     body = {"stream": "elec", "rows": [{"features": ELEC}] * 4, "context": [ELEC]}
     answers = client.post("/predict", json=body).json["predictions"]
     assert [(one["context_rows"], one["context_needed"]) for one in answers] == [(1, 3), (2, 3), (3, 3), (3, 3)]
@@ -47,21 +32,21 @@ def test_each_answer_says_how_much_of_the_context_that_the_model_wants_was_there
     assert 'driftloop_rows_without_context_total{stream="elec",version="1"} 3.0' in client.get("/metrics").text
 
 
-def test_a_model_without_history_needs_no_context_and_an_old_archive_does_not_say(client: FlaskClient, model: StandIn) -> None:
+def test_a_model_without_history_needs_no_context_and_an_old_archive_does_not_say(client: FlaskClient, served_model: StandIn) -> None:
     body = {"stream": "elec", "rows": [{"features": ELEC}], "context": [ELEC]}
     (answer,) = client.post("/predict", json=body).json["predictions"]
     assert (answer["context_rows"], answer["context_needed"]) == (0, 0)
-    model.about = {}
+    served_model.about = {}
     (answer,) = client.post("/predict", json=body).json["predictions"]
     assert (answer["context_rows"], answer["context_needed"]) == (1, None)
     assert 'driftloop_rows_without_context_total{stream="elec",version="1"} 0.0' in client.get("/metrics").text
 
 
 def test_labels_in_another_order_than_the_models_bring_in_the_fallback_and_the_log_names_both(
-    model: StandIn, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    served_model: StandIn, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    model.about = {"history": 0, "labels": [1, 0]}
-    app = create_app(some_settings(model.url, spool=tmp_path / "spool", streams=("elec",)))
+    served_model.about = {"history": 0, "labels": [1, 0]}
+    app = create_app(some_settings(served_model.url, spool=tmp_path / "spool", streams=("elec",)))
     try:
         assert app.test_client().post("/predict", json=row()).json["fallback"] == "model_unavailable"
     finally:

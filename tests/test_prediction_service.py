@@ -12,12 +12,10 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from prediction_fixtures import ELEC, FEATURES, STREAMS, StandIn, free_port, row, some_settings, wait_for
+from prediction_fixtures import ELEC, FEATURES, STREAMS, StandIn, free_port, logged, row, some_settings, wait_for
 
 from driftloop.errors import DataError, TrackingError
-from monitoring import events
 from monitoring.config import StreamConfig
-from monitoring.cursors import Reader
 from monitoring.fallback import Fallback
 from prediction_service import __main__ as script
 from prediction_service.app import create_app
@@ -30,13 +28,6 @@ TOLD_ALONE = {"context_rows", "context_needed"}  # and not logged
 
 
 @pytest.fixture
-def model() -> Iterator[StandIn]:
-    served = StandIn()
-    yield served
-    served.close()
-
-
-@pytest.fixture
 def monitor() -> Iterator[StandIn]:
     judged = StandIn()
     yield judged
@@ -44,23 +35,8 @@ def monitor() -> Iterator[StandIn]:
 
 
 @pytest.fixture
-def app(model: StandIn, tmp_path: Path) -> Iterator[Flask]:
-    made = create_app(some_settings(model.url, spool=tmp_path / "spool"))
-    yield made
-    made.extensions["close"]()
-
-
-@pytest.fixture
-def client(app: Flask) -> FlaskClient:
-    return app.test_client()
-
-
-def logged(folder: Path) -> list[dict[str, Any]]:
-    """The spool's records; each must be one that the log takes."""
-    records = Reader(folder / "spool", "mongodb").read().records
-    for record in records:
-        events.from_json(record)
-    return records
+def client(service: Flask) -> FlaskClient:
+    return service.test_client()
 
 
 def ready(client: FlaskClient, stream: str = "elec") -> dict[str, Any]:
@@ -95,10 +71,10 @@ def test_a_list_of_one_row_is_answered_as_a_list(client: FlaskClient) -> None:
     assert len(client.post("/predict", json=[row()]).json["predictions"]) == 1
 
 
-def test_the_rows_before_reach_the_model_as_context(client: FlaskClient, model: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_rows_before_reach_the_model_as_context(client: FlaskClient, served_model: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     bodies: list[dict[str, Any]] = []
-    plain = model.predict
-    monkeypatch.setattr(model, "predict", lambda path, body: bodies.append(body) or plain(path, body))
+    plain = served_model.predict
+    monkeypatch.setattr(served_model, "predict", lambda path, body: bodies.append(body) or plain(path, body))
     before = [{**ELEC, "period": 0.25}, {**ELEC, "period": 0.375}]
     assert client.post("/predict", json={"stream": "elec", "rows": [{"features": ELEC}], "context": before}).status_code == 200
     asked = next(body for body in bodies if body["context"])
@@ -174,8 +150,8 @@ def test_labels_are_acknowledged_when_they_are_in_the_spool(client: FlaskClient,
     ]
 
 
-def test_where_one_stream_is_served_its_name_may_be_left_out(model: StandIn, tmp_path: Path) -> None:
-    app = create_app(some_settings(model.url, spool=tmp_path / "spool", streams=("elec",)))
+def test_where_one_stream_is_served_its_name_may_be_left_out(served_model: StandIn, tmp_path: Path) -> None:
+    app = create_app(some_settings(served_model.url, spool=tmp_path / "spool", streams=("elec",)))
     try:
         assert app.test_client().post("/predict", json={"features": ELEC}).json["stream"] == "elec"
         assert app.test_client().post("/labels", json={"id": "a", "label": 1}).status_code == 202
@@ -185,9 +161,9 @@ def test_where_one_stream_is_served_its_name_may_be_left_out(model: StandIn, tmp
 
 
 @pytest.mark.parametrize("mode", ["error", "garbage", "nan", "bad_label", "slow"])
-def test_whatever_ails_the_model_the_fallback_answers_and_says_so(model: StandIn, tmp_path: Path, mode: str) -> None:
-    model.mode = mode
-    app = create_app(some_settings(model.url, spool=tmp_path / "spool", model_timeout_s=0.2))
+def test_whatever_ails_the_model_the_fallback_answers_and_says_so(served_model: StandIn, tmp_path: Path, mode: str) -> None:
+    served_model.mode = mode
+    app = create_app(some_settings(served_model.url, spool=tmp_path / "spool", model_timeout_s=0.2))
     try:
         client = app.test_client()
         elec, taxi = client.post("/predict", json=row()).json, client.post("/predict", json=row("taxi")).json
@@ -210,46 +186,46 @@ def test_a_port_where_nobody_listens_brings_in_the_fallback(tmp_path: Path) -> N
     app.extensions["close"]()
 
 
-def test_after_some_failures_requests_do_not_ask_the_model_until_a_probe_was_answered(model: StandIn, tmp_path: Path) -> None:
-    model.mode = "error"
-    app = create_app(some_settings(model.url, spool=tmp_path / "spool", streams=("elec",), look_every_s=600))
+def test_after_some_failures_requests_do_not_ask_the_model_until_a_probe_was_answered(served_model: StandIn, tmp_path: Path) -> None:
+    served_model.mode = "error"
+    app = create_app(some_settings(served_model.url, spool=tmp_path / "spool", streams=("elec",), look_every_s=600))
     client = app.test_client()
     try:
-        wait_for(lambda: model.asked, what="the first probe")
+        wait_for(lambda: served_model.asked, what="the first probe")
         for _ in range(20):
             assert client.post("/predict", json={"features": ELEC}).json["fallback"] == "model_unavailable"
-        assert len(model.asked) <= FAILURES
+        assert len(served_model.asked) <= FAILURES
     finally:
         app.extensions["close"]()
 
 
-def test_a_model_that_is_back_answers_again(client: FlaskClient, model: StandIn) -> None:
-    model.mode = "error"
+def test_a_model_that_is_back_answers_again(client: FlaskClient, served_model: StandIn) -> None:
+    served_model.mode = "error"
     for _ in range(FAILURES):
         client.post("/predict", json=row())
     assert client.post("/predict", json=row()).json["fallback"] == "model_unavailable"
-    model.mode = "well"
+    served_model.mode = "well"
     wait_for(lambda: ready(client)["answers"] == "model", what="a probe")
     assert client.post("/predict", json=row()).json["fallback"] == ""
 
 
-def test_a_version_that_the_monitor_finds_unacceptable_gives_way_until_another_serves(model: StandIn, monitor: StandIn, tmp_path: Path) -> None:
-    app = create_app(some_settings(model.url, spool=tmp_path / "spool", monitor_url=monitor.url))
+def test_a_version_that_the_monitor_finds_unacceptable_gives_way_until_another_serves(served_model: StandIn, monitor: StandIn, tmp_path: Path) -> None:
+    app = create_app(some_settings(served_model.url, spool=tmp_path / "spool", monitor_url=monitor.url))
     client = app.test_client()
     try:
         assert client.post("/predict", json=row()).json["fallback"] == ""
         monitor.verdict = {"acceptable": False, "version": "1", "reason": "worse"}
         wait_for(lambda: ready(client)["fallback"] == "model_unacceptable", what="the verdict")
         assert client.post("/predict", json=row()).json["fallback"] == "model_unacceptable"
-        model.version = "2"
+        served_model.version = "2"
         wait_for(lambda: ready(client)["answers"] == "model", what="the new version")
         assert client.post("/predict", json=row()).json["version"] == "2"
     finally:
         app.extensions["close"]()
 
 
-def test_a_monitor_that_went_away_changes_nothing(model: StandIn, monitor: StandIn, tmp_path: Path) -> None:
-    stream = watched(model)
+def test_a_monitor_that_went_away_changes_nothing(served_model: StandIn, monitor: StandIn, tmp_path: Path) -> None:
+    stream = watched(served_model)
     watcher = Watcher([stream], monitor_url=monitor.url, fetch=None, every_s=0)
     monitor.verdict = {"acceptable": False, "version": "1"}
     watcher.look()
@@ -259,52 +235,52 @@ def test_a_monitor_that_went_away_changes_nothing(model: StandIn, monitor: Stand
 
 
 @pytest.mark.parametrize("verdict", [[], {}, {"acceptable": "no"}, {"acceptable": None}, "no", 7])
-def test_what_is_no_verdict_does_not_bring_in_the_fallback(model: StandIn, monitor: StandIn, verdict: Any) -> None:
+def test_what_is_no_verdict_does_not_bring_in_the_fallback(served_model: StandIn, monitor: StandIn, verdict: Any) -> None:
     monitor.verdict = verdict
-    stream = watched(model)
+    stream = watched(served_model)
     Watcher([stream], monitor_url=monitor.url, fetch=None, every_s=0).look()
     assert stream.why_fallback == ""
 
 
-def test_a_monitor_that_never_answers_is_not_waited_for(model: StandIn, tmp_path: Path) -> None:
+def test_a_monitor_that_never_answers_is_not_waited_for(served_model: StandIn, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, says nothing
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        app = create_app(some_settings(model.url, spool=tmp_path / "spool", monitor_url=url))
+        app = create_app(some_settings(served_model.url, spool=tmp_path / "spool", monitor_url=url))
         assert app.test_client().post("/predict", json=row()).json["fallback"] == ""
         app.extensions["close"]()
 
 
-def watched(model: StandIn, fallback: Fallback | None = None) -> ServedStream:
+def watched(served_model: StandIn, fallback: Fallback | None = None) -> ServedStream:
     config = STREAMS["elec"]
-    return ServedStream(config, ServedModel(model.url, config, timeout_s=5), fallback or Fallback((), {}, 0, "1"))
+    return ServedStream(config, ServedModel(served_model.url, config, timeout_s=5), fallback or Fallback((), {}, 0, "1"))
 
 
-def test_the_table_follows_the_version_that_serves(model: StandIn) -> None:
+def test_the_table_follows_the_version_that_serves(served_model: StandIn) -> None:
     asked: list[str] = []
 
     def fetch(_: StreamConfig, version: str) -> Fallback:
         asked.append(version)
         return Fallback((), {}, 1, version)
 
-    stream = watched(model)
+    stream = watched(served_model)
     watcher = Watcher([stream], monitor_url="", fetch=fetch, every_s=0)
     watcher.look()
     assert asked == []  # the table is version 1's already
-    model.version = "2"
+    served_model.version = "2"
     watcher.look()
     watcher.look()
     assert (asked, stream.fallback.version, stream.fallback.overall) == (["2"], "2", 1)
 
 
-def test_a_table_that_cannot_be_had_leaves_the_one_before(model: StandIn) -> None:
+def test_a_table_that_cannot_be_had_leaves_the_one_before(served_model: StandIn) -> None:
     asked: list[str] = []
 
     def fetch(_: StreamConfig, version: str) -> Fallback:
         asked.append(version)
         raise TrackingError("the store is away")
 
-    model.version = "2"
-    stream = watched(model)
+    served_model.version = "2"
+    stream = watched(served_model)
     watcher = Watcher([stream], monitor_url="", fetch=fetch, every_s=0)
     watcher.look()
     watcher.look()
@@ -331,8 +307,8 @@ def test_a_full_disk_does_not_stop_predictions_but_labels_are_not_acknowledged(c
     assert len(logged(tmp_path)) == 2
 
 
-def test_without_a_spool_predictions_are_answered_and_labels_refused(model: StandIn) -> None:
-    app = create_app(some_settings(model.url, spool=None))
+def test_without_a_spool_predictions_are_answered_and_labels_refused(served_model: StandIn) -> None:
+    app = create_app(some_settings(served_model.url, spool=None))
     assert app.test_client().post("/predict", json=row()).status_code == 200
     assert app.test_client().post("/labels", json={"stream": "elec", "id": "a", "label": 1}).status_code == 503
     app.extensions["close"]()

@@ -16,29 +16,16 @@ import torch
 from script_fixtures import ROOT, Workshop, parent, role
 from test_handler import FakeContext
 
-from driftloop import archive, blocks, models, quality, streams, training
+from driftloop import archive, blocks, models, quality, training
 from driftloop.errors import SettingsError
 from driftloop.streams import Stream
-from examples.nyc_taxi import cleaning, rivals
+from examples.nyc_taxi import cleaning, rivals, trips
 from examples.nyc_taxi.defaults import DATA, DEFAULTS
 from examples.nyc_taxi.learner import BASE_PARAMS, TAXI
 from examples.nyc_taxi.taxi_model import TaxiModel
 from handler import ElecHandler
 
 FIRST_OF_2020 = np.datetime64("2020-01-01")
-
-
-def load(path: Path) -> Stream:
-    return streams.load(
-        path,
-        target=cleaning.TARGET,
-        time_column=cleaning.TIME,
-        features=cleaning.FEATURES,
-        bad_rows="set_aside",
-        task_name="regression",
-        unit="minutes",
-        check=cleaning.faults,
-    )
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +40,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def stream(sample: Path) -> Stream:
-    return load(sample)
+    return trips.load(sample)
 
 
 @pytest.fixture(scope="session")
@@ -164,12 +151,12 @@ def test_the_handler_answers_values_with_the_version(tmp_path: Path) -> None:
         packed.extractall(tmp_path / "unpacked")
     served, context = ElecHandler(), FakeContext(tmp_path / "unpacked")
     served.initialize(context)
-    trips = np.array([[1, 2, 3.5, 8, 0], [100, 200, 1.25, 23, 6]], np.float32)
+    rides = np.array([[1, 2, 3.5, 8, 0], [100, 200, 1.25, 23, 6]], np.float32)
     bad = dict.fromkeys(cleaning.FEATURES, 1.0) | {"hour": "late"}
-    answers = served.handle([{"body": {"instances": trips.tolist()}}, {"body": {"instances": [bad]}}], context)
+    answers = served.handle([{"body": {"instances": rides.tolist()}}, {"body": {"instances": [bad]}}], context)
     found = json.loads(answers[0])["predictions"]
     assert [sorted(one) for one in found] == [["value", "version"]] * 2
-    assert [one["value"] for one in found] == model.values(trips).astype(float).tolist()
+    assert [one["value"] for one in found] == model.values(rides).astype(float).tolist()
     assert context.status == {1: 400}
 
 

@@ -30,7 +30,7 @@ from monitoring.batch.retrain import HookAwayError
 from monitoring.config import StreamConfig
 from monitoring.mongo import Database, LogAwayError
 from monitoring.prediction_log import PredictionLog
-from monitoring.references import Folder, Registered
+from monitoring.references import Folder, References, Registered
 
 PASSING: Final = (LogAwayError, TrackingError, HookAwayError)
 STEP_S: Final = 900  # a step that takes longer is ended
@@ -104,9 +104,8 @@ def find_windows(stream: StreamConfig, first: str, last: str, by: str) -> tuple[
 @step
 def measure_window(stream: StreamConfig, meant: Window, options: Options) -> Measures:
     """Read the window's rows, profile them, and give the verdicts, as one document."""
-    references = Folder(Path(options.reference)) if options.reference else Registered()
     with _log() as log:
-        return measure.measure(log, stream, meant, references=references)
+        return measure.measure(log, stream, meant, references=_references(options.reference, os.environ.get("MLFLOW_TRACKING_URI", "")))
 
 
 @step
@@ -132,8 +131,8 @@ def draw_evidently(stream: StreamConfig, measures: Measures, options: Options) -
     """Make Evidently's own report beside ours."""
     from monitoring.batch import evidently_report
 
-    references = Folder(Path(options.reference)) if options.reference else Registered()
     path = Path(options.folder) / stream.name / measures.window.name / evidently_report.NAME
+    references = _references(options.reference, os.environ.get("MLFLOW_TRACKING_URI", ""))
     with _log() as log:
         page.write(path, evidently_report.html(log, stream, measures, references=references))
     return path
@@ -254,6 +253,12 @@ def _cell(text: str) -> str:
     """A text that stays one cell of a Markdown table and brings no markup of its own."""
     plain = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
     return "".join(f"\\{letter}" if letter in "|[]`*_\\" else letter for letter in plain)
+
+
+@functools.lru_cache(maxsize=2)
+def _references(folder: str, tracking_uri: str) -> References:
+    """One for all windows, so that a back-fill loads a version's reference once; by the store's address too, for another store has others."""
+    return Folder(Path(folder)) if folder else Registered()
 
 
 def _log() -> PredictionLog:

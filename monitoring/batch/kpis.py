@@ -44,8 +44,7 @@ def errors(rows: Rows, config: StreamConfig, answers: np.ndarray | None = None) 
     """What each row costs by its prediction, or by other answers, (N,); nan without a label or an answer."""
     given = rows.predictions if answers is None else answers
     known = ~np.isnan(rows.labels) & ~np.isnan(given)
-    cost = np.abs(given - rows.labels) if config.task == "regression" else (given != rows.labels).astype(np.float64)
-    return np.where(known, cost, np.nan)
+    return np.where(known, task.of(config.task).losses(rows.labels, given).astype(np.float64), np.nan)
 
 
 def interval(costs: np.ndarray, config: StreamConfig) -> Interval:
