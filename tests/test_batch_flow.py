@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import resource
+import shlex
 import shutil
 import signal
 import sys
@@ -13,21 +14,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from mongo_fixtures import Mongo, label, needs_mongodb, prediction
+from script_fixtures import KNOWN, Workshop, data_flags, drifting_table, role
 
 pytest.importorskip("prefect", reason="Prefect is not installed: pip install -r requirements-batch.txt")
 
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from driftloop import processes, tracking
-from driftloop.errors import DataError
-from monitoring import batch_flow
+from driftloop.errors import EXIT_DRIFT, DataError
+from driftloop.registry import CHAMPION, Registry
+from monitoring import batch_flow, fill_log
 from monitoring.batch import engine, links, page, store
 from monitoring.mongo import Database
 from monitoring.prediction_log import PredictionLog
 
 pytestmark = [needs_mongodb, pytest.mark.usefixtures("prefect_server")]
 ROOT = Path(__file__).resolve().parent.parent
+DRIFTING = 1000  # rows of a small table, most of them after its drift
 ROWS = 192  # half-hours from April 2020 on: four days
 
 
@@ -215,6 +220,27 @@ def test_a_database_that_goes_away_at_a_step_is_told_and_the_next_run_ends_as_if
     assert place.runs() == [("batch/2020-04", "FINISHED"), ("reports/elec", "FINISHED")]
 
 
+@pytest.mark.parametrize("at", ["publish_window", *(pytest.param(at, marks=pytest.mark.slow) for at in ("draw", "publish_list"))])
+def test_a_store_that_goes_away_at_a_step_is_told_and_the_next_run_ends_as_if_it_had_not(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], at: str
+) -> None:
+    from monitoring.batch import flow
+
+    step, done = getattr(flow, at), getattr(flow, at).fn
+
+    def without(*args: Any) -> Any:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")  # where nobody listens
+        return done(*args)
+
+    monkeypatch.setattr(step, "fn", without)
+    assert place.run("run", "--window", "2020-04") == 4
+    assert "127.0.0.1:1" in capfd.readouterr().err
+    monkeypatch.setattr(step, "fn", done)
+    assert place.run("run", "--window", "2020-04") == 0
+    assert len(place.documents()) == 1
+    assert place.runs() == [("batch/2020-04", "FINISHED"), ("reports/elec", "FINISHED")]
+
+
 def test_a_database_that_comes_back_in_time_costs_only_the_time(tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     from monitoring.batch import flow
 
@@ -231,6 +257,45 @@ def test_a_database_that_comes_back_in_time_costs_only_the_time(tmp_path: Path, 
     assert place.run("run", "--window", "2020-04", "--retries", "1") == 0
     assert len(asked) == 2
     assert len(place.documents()) == 1
+
+
+@pytest.fixture
+def drifting(place: Place) -> Iterator[Place]:
+    """A small table that drifts, in the log from row KNOWN on as the registered champion answers it; the streams file is streams.yaml."""
+    place.uri += "-drifting"
+    drifting_table(DRIFTING).to_csv(place.folder / "t.csv", index=False)
+    workshop, data = Workshop(place.folder), data_flags("t.csv")
+    # 3 epochs: a model that never errs on its training rows would not show how its errors come.
+    flags = (*data, "--history", "0", "--mlflow_experiment_name", "small")
+    assert (
+        workshop.run("base_model", *flags, "--max_epochs", "3", "--train_until", "2024-01-09T18:00:00").code == 0
+    )  # errs at times, so that the rule knows how its errors come
+    (run,) = [run for run in workshop.runs("small") if role(run) == "base"]
+    retrain = f"retrain_model.py {shlex.join(flags)} --total_trials 2 --max_epochs 20 --judge_rows 20 --validation_rows 40"
+    ends = {"low": 0, "high": 1}
+    small = {"task": "classification", "kpi": "accuracy", "model": "small_model", "labels": [0, 1], "block_size": 20, "threshold": 0.8, "alpha": 0.05}
+    streams = {"small": {**small, "fallback_by": [], "retrain": retrain, "features": {"x1": ends, "x2": ends}}}
+    (place.folder / "streams.yaml").write_text(yaml.safe_dump(streams), encoding="utf-8")
+    with workshop.entered():
+        registry = Registry(tracking.open_store(None).client, "small_model")
+        registry.promote(registry.register(source=run.data.tags["driftloop.model_uri"], run_id=run.info.run_id), reason="a test")
+        here = ("--stream", "small", "--streams_file", "streams.yaml", "--mongodb_uri", place.uri, "--from_row", str(KNOWN))
+        assert fill_log.main([*here, *data]) == 0
+        yield place
+
+
+def test_a_window_that_has_drifted_retrains_and_its_rerun_does_not_do_so_again(drifting: Place, capfd: pytest.CaptureFixture[str]) -> None:
+    words = ("--window", "2024-01-01T00:00:00Z..2024-02-01T00:00:00Z", "--stream", "small", "--streams_file", "streams.yaml", "--on_drift", "retrain")
+    assert drifting.run("run", *words, "--fail_on_drift", "--json") == EXIT_DRIFT
+    (told,) = json.loads(capfd.readouterr().out.splitlines()[-1])["windows"]
+    assert (told["drift"], told["rows"]) == (True, DRIFTING - KNOWN)
+    assert told["retrain"].startswith("retrain promoted"), told["retrain"]
+    registry = Registry(tracking.open_store(None).client, "small_model")
+    assert registry.holder(CHAMPION) == "2"
+    assert drifting.run("run", *words) == 0
+    assert told["retrain"] in capfd.readouterr().out
+    assert registry.holder(CHAMPION) == "2"
+    assert len(drifting.documents()) == 1
 
 
 def test_a_full_disk_at_the_report_leaves_the_old_one_whole(place: Place) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from dataclasses import asdict
 
+from httpx import HTTPError
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.schedules import CronSchedule
+from prefect.exceptions import ObjectNotFound
 from prefect.flows import EntrypointType
 
 from driftloop.errors import DriftloopError, SettingsError
@@ -34,11 +38,27 @@ def serve(stream: str, window: str, *, cron: str, options: Options) -> None:
     # Prefect ends its runner in a way that Python warns of, at each Ctrl-C and SIGTERM.
     warnings.filterwarnings("ignore", message="coroutine 'Runner.* was never awaited")
     print(f"{stream}, {window}, at {cron!r} (UTC), on {url}; Ctrl-C ends it", flush=True)
-    batch.serve(
-        name=f"{stream}-{window}",
-        cron=cron,
-        parameters={"stream": stream, "window": window, "options": asdict(options)},
-        limit=1,
-        print_starting_message=False,
-        entrypoint_type=EntrypointType.MODULE_PATH,
-    )
+    name = f"{stream}-{window}"
+    try:
+        batch.serve(
+            name=name,
+            cron=cron,
+            parameters={"stream": stream, "window": window, "options": asdict(options)},
+            limit=1,
+            print_starting_message=False,
+            entrypoint_type=EntrypointType.MODULE_PATH,
+        )
+    finally:
+        _pause(f"{batch.name}/{name}")
+
+
+def _pause(name: str) -> None:
+    """Pause a deployment, else the server plans runs that nobody starts, and the next `serve` would do them all.
+
+    Prefect does so itself when its runner ends, but not when a signal ends it: what it awaits then is cancelled.
+    """
+    try:
+        with get_client(sync_client=True) as client:
+            client.pause_deployment(client.read_deployment_by_name(name).id)
+    except (HTTPError, ObjectNotFound) as exc:
+        print(f"{name} could not be paused ({type(exc).__name__}): what it plans from now on runs with the next serve", file=sys.stderr)

@@ -42,8 +42,10 @@ def _kpi_told(measures: Measures) -> str:
     against = f"{'worse' if worse else 'better'} than the threshold of {limit}"
     if measures.verdict.kpi_drift:
         against = f"worse than the threshold of {limit} by more than noise{'' if worse else ' for a part of them'}"
-    elif worse:
+    elif worse and (measures.kpi.lower <= measures.threshold <= measures.kpi.upper):
         against += ", but not by more than noise"
+    elif worse:
+        against += ", which is no proof yet: errors that come together count as fewer than the interval takes them for"
     seen = ", rows that the model was trained on" if in_sample(measures) >= measures.labels.rows else ""
     return f"{told}{seen}, {against}"
 
