@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,8 @@ def found_in(folder: Path, *, reuse: bool) -> dict[str, Any]:
     if not (reuse and kept.exists()):
         folder.mkdir(parents=True, exist_ok=True)
         result = _lifecycle(folder)
-        found = {"result": result, "blocks": _blocks(folder), "fixed": _fixed_rivals(), "year_before": _year_before(), "false_alarms": _false_alarms()}
+        measured = {"result": result, "blocks": _blocks(folder), "year_before": _year_before(), "false_alarms": _false_alarms()}
+        found = measured | _fixed(folder)
         kept.write_text(json.dumps(found), encoding="utf-8")
     told: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
     return told
@@ -76,37 +77,71 @@ def _blocks(folder: Path) -> list[dict[str, Any]]:
     """The table of blocks that the lifecycle logged, one a month."""
     from mlflow import MlflowClient
 
-    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
-    experiments = [found.experiment_id for found in client.search_experiments()]
-    (run,) = client.search_runs(experiments, "tags.`driftloop.role` = 'deployment'", max_results=1)
-    here = Path.cwd()
-    os.chdir(folder)  # the store names its artifacts relative to where it was made
-    try:
+    with _inside(folder):
+        client = MlflowClient()
+        experiments = [found.experiment_id for found in client.search_experiments()]
+        (run,) = client.search_runs(experiments, "tags.`driftloop.role` = 'deployment'", max_results=1)
         frame = pd.read_csv(client.download_artifacts(run.info.run_id, "blocks.csv"), keep_default_na=False)
-    finally:
-        os.chdir(here)
     told: list[dict[str, Any]] = json.loads(frame.to_json(orient="records"))
     return told
 
 
-def _fixed_rivals() -> dict[str, dict[str, float]]:
-    """MAE by month of 2020 of the rivals fitted once, on 2018 and 2019."""
+def _fixed(folder: Path) -> dict[str, dict[str, Any]]:
+    """By month of 2020: the MAE of the rivals fitted once, on 2018 and 2019, and how far the model that was never retrained is ahead of each."""
     import numpy as np
 
-    from driftloop import blocks
+    from driftloop import blocks, models
     from driftloop.base import base_span
     from examples.nyc_taxi import trips
     from examples.nyc_taxi.learner import TAXI
 
-    stream = trips.load()
+    stream, model = trips.load(), _base_model(folder)
     known = slice(*base_span(stream, until=np.datetime64("2020-01-01")))
     guesses = {name: rival(stream.rows[known], stream.labels[known]) for name, rival in TAXI.rivals.items()}
-    found: dict[str, dict[str, float]] = {}
+    found: dict[str, dict[str, Any]] = {"fixed": {}, "behind_by": {}}
     for block in blocks.cut_months(stream.times, known.stop, len(stream)):
         inside = slice(block.start, block.stop)
         errors = {name: np.abs(guess(stream.rows[inside]) - stream.labels[inside]) for name, guess in guesses.items()}
-        found[str(stream.times[block.start])[:7]] = {name: float(error.mean()) for name, error in errors.items()}
+        own, days = models.losses(model, stream, block.start, block.stop), stream.times[inside].astype("datetime64[D]")
+        month = str(stream.times[block.start])[:7]
+        found["fixed"][month] = {name: float(error.mean()) for name, error in errors.items()}
+        found["behind_by"][month] = {name: _mean_by_days(own - error, days) for name, error in errors.items()}
     return found
+
+
+def _base_model(folder: Path) -> Any:
+    """The model that the lifecycle began with."""
+    from driftloop import models, tracking
+    from examples.nyc_taxi import trips
+    from examples.nyc_taxi.learner import TAXI
+
+    with _inside(folder):
+        store = tracking.open_store("taxi")
+        (run,) = store.client.search_runs([store.experiment_id], f"tags.`{tracking.ROLE}` = 'base'")
+        return models.restore(store, run.info.run_id, learner=TAXI, stream=trips.load()).model
+
+
+def _mean_by_days(values: Any, days: Any) -> tuple[float, float]:
+    """The mean of values, and half its 95 % interval when those of a day come together and days do not (a sandwich estimate by clusters)."""
+    import numpy as np
+
+    sums = np.bincount(np.unique(days, return_inverse=True)[1], weights=values - values.mean())
+    return float(values.mean()), float(1.96 * np.sqrt((sums**2).sum()) / len(values))
+
+
+@contextlib.contextmanager
+def _inside(folder: Path) -> Iterator[None]:
+    """The folder as working folder and its store as MLflow's, which names its artifacts relative to where it was made."""
+    here, before = Path.cwd(), os.environ.get("MLFLOW_TRACKING_URI")
+    os.chdir(folder)
+    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder / 'mlflow.db'}"
+    try:
+        yield
+    finally:
+        os.chdir(here)
+        os.environ.pop("MLFLOW_TRACKING_URI")
+        if before is not None:
+            os.environ["MLFLOW_TRACKING_URI"] = before
 
 
 def _year_before() -> dict[str, float]:
@@ -155,7 +190,7 @@ def page(found: Mapping[str, Any]) -> str:
         f"{result['baselines'][rivals[0]]:.2f} | | {result['baselines'][rivals[1]]:.2f} | | | |",
         "",
         "## Targets",
-        *(f"- {'met' if met else '**missed**'}: {words}" for words, met in _targets(result, months, found["fixed"], rivals)),
+        *(f"- {'met' if met else '**missed**'}: {words}" for words, met in _targets(found, months, rivals)),
         "",
         "## What the watch said",
         *(f"- {words}" for words in result["findings"]),
@@ -187,12 +222,21 @@ def _month(month: str, row: Mapping[str, Any], fixed: Mapping[str, float], rival
     )
 
 
-def _targets(
-    result: Mapping[str, Any], months: Mapping[str, Mapping[str, Any]], fixed: Mapping[str, Mapping[str, float]], rivals: list[str]
-) -> list[tuple[str, bool]]:
+def _noise(row: Mapping[str, Any], behind_by: Mapping[str, tuple[float, float]]) -> str:
+    """The difference to the nearest rival with its interval, while the first version serves and the rivals have seen what it has."""
+    middle, half = max(behind_by.values())
+    return f", a difference of {middle:+.3f} minutes, 95 % {middle - half:+.2f} to {middle + half:+.2f} by days" if int(row["version"]) == 1 else ""
+
+
+def _targets(found: Mapping[str, Any], months: Mapping[str, Mapping[str, Any]], rivals: list[str]) -> list[tuple[str, bool]]:
+    result, fixed = found["result"], found["fixed"]
     drifted = [month for month, row in months.items() if row["drift"] in (True, "True")]
     nearest = {month: min(*(float(row[name]) for name in rivals), *fixed[month].values()) for month, row in months.items()}
-    behind = [f"{month} with {float(row['mae']):.3f} to {nearest[month]:.3f}" for month, row in months.items() if nearest[month] <= float(row["mae"])]
+    behind = [
+        f"{month} with {float(row['mae']):.3f} to {nearest[month]:.3f}{_noise(row, found['behind_by'][month])}"
+        for month, row in months.items()
+        if nearest[month] <= float(row["mae"])
+    ]
     after = {month: float(row["mae"]) for month, row in months.items() if month > APRIL}
     before = max(float(row["mae"]) for month, row in months.items() if month < APRIL)
     first = next(iter(after.values()), math.nan)

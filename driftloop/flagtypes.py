@@ -70,6 +70,11 @@ def torchserve_address(text: str) -> str:
     return found
 
 
+def swap_address(text: str) -> str:
+    """A flag's type: as `torchserve_address`, or nothing."""
+    return torchserve_address(text) if text else text
+
+
 def mongodb_uri(text: str) -> str:
     """A flag's type: mongodb://host:port/database, or nothing; it may hold a password and is not shown."""
     parts = text.partition("://")

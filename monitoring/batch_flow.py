@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from driftloop import cli
 from driftloop.errors import EXIT_DRIFT, DataError, DriftloopError, SettingsError
-from driftloop.flagtypes import address, mongodb_uri
+from driftloop.flagtypes import address, mongodb_uri, swap_address
 from monitoring import config
 from monitoring.batch import engine
 
@@ -76,7 +76,7 @@ def _add_flags(to: argparse.ArgumentParser) -> None:
     to.add_argument("--mlflow_experiment_name", default="", help="experiment of windows whose model is not known; empty: MLFLOW_EXPERIMENT_NAME, or Default")
     to.add_argument("--reference", default="", help="folder with a training reference for each stream; empty: those of MLflow's registry")
     to.add_argument("--folder", default=".driftloop/batch", help="reports are kept here, in <stream>/<window>")
-    to.add_argument("--torchserve_url", default="", help="of a retrain: where a winner is swapped in; empty: the registry alone is updated")
+    to.add_argument("--torchserve_url", type=swap_address, default="", help="of a retrain: where a winner is swapped in; empty: the registry alone is updated")
     to.add_argument("--hook_url", type=address, default="", help="of a retrain: a running retrain hook, http://host:port; empty: it runs here")
     to.add_argument("--retrains", default=".driftloop/retrains", help="of a retrain that runs here: what is known of retrains, and their logs")
     to.add_argument("--retries", type=cli.whole(0, 20), default=3, help="of a step that fails because the database, MLflow or the hook is away")

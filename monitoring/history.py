@@ -81,7 +81,7 @@ def _cells(one: Measures) -> tuple[str, ...]:
     write = words.kpi(one)
     versions = ", ".join(version.version for version in one.versions) or wording.UNDEFINED
     figures = write.value(one.kpi.value, digits=2), words.bounds(write, one.kpi), write.value(one.threshold, digits=2)
-    return (one.window.name, words.verdict(one), *figures, f"{one.labels.rows:,}", wording.percent(one.labels.coverage), versions, words.moved(one))
+    return (one.window.name, words.found(one), *figures, f"{one.labels.rows:,}", wording.percent(one.labels.coverage), versions, words.moved(one))
 
 
 def build_parser() -> cli.Parser:

@@ -154,6 +154,7 @@ def test_many_windows_are_done_in_one_command_and_those_after_the_newest_row_lef
         (["run", "--window", "2020-04", "--folder", "/proc/none"], 3, "cannot be written"),
         (["run", "--window", "2020-04", "--mongodb_uri", "mongodb://127.0.0.1:1/x"], 12, "MongoDB does not answer"),
         (["run", "--window", "2020-04", "--tracking_uri", "sqlite:////proc/none/mlflow.db"], 4, "MLflow store"),
+        (["run", "--window", "2020-04", "--torchserve_url", "http://127.0.0.1"], 2, "has no port"),
         (["serve", "--cron", "at noon"], 2, "--cron 'at noon'"),
         (["backfill", "--first", "2020-04-03", "--last", "2020-04-01", "--by", "day"], 2, "before"),
     ],

@@ -26,6 +26,12 @@ def verdict(measures: Measures) -> str:
     return VERDICTS.get(measures.verdict.kind, measures.verdict.kind)
 
 
+def found(measures: Measures) -> str:
+    """All that was found, in a few words: the kind of drift, and bad data beside it."""
+    told = verdict(measures)
+    return f"{told}, {VERDICTS['quality']}" if measures.quality.bad and measures.verdict.drift else told
+
+
 def headline(measures: Measures) -> str:
     """The verdict in one sentence with its evidence: the KPI against its threshold, the features, and bad data."""
     parts = [_kpi_told(measures), _features_told(measures), "the data quality is bad" if measures.quality.bad else ""]
