@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import mean, median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -42,12 +43,34 @@ def page(results: Sequence[Result], contenders: Sequence[Contender], *, command:
             lines.append(f"| {one.setting.name} | {one.setting.block} | {change} | {cells} | " + " | ".join("yes" if yes else "no" for yes in met) + " |")
     kinds = sum(len(one.scores) for one in results)
     lines += [
+        "| all kinds | | mean F1 / median of the delays | " + " | ".join(_together(results, name) for name in names) + " | | |",
         "",
+        *([f"Over all kinds `{RULE}`, on SEA 2 points under, has {_together(results)}; {_best(results, plain)} the best of river's."] if same_rate else []),
         f"`{RULE}` as it ships (alpha .05) has an F1, to two digits, at least that of the best of river's detectors and a median delay no longer in",
         f"{counts[0]} of {kinds} kinds; {counts[1]} of {kinds} when Page-Hinkley's `delta` is chosen as well. An F1 is known to about ±{NOISE:g};",
         f"counting one that is at most so much under the best as equal: {near[0]} and {near[1]} of {kinds}.",
         *(["On SEA that is the rule 2 points under, for the threshold is an estimate there."] if same_rate else []),
         "",
+        *_tuned(results, names, watches=watches),
+    ]
+    return "\n".join([*lines, "", *notes(contenders, "no more alarms than `significant` as it ships raises in" if same_rate else "at most 5 % of")])
+
+
+def _together(results: Sequence[Result], name: str = "") -> str:
+    """Mean F1 and median of the delays over all kinds, of a contender; "": of that whose rate the others are tuned to."""
+    scores = [score[name or one.setting.ours] for one in results for score in one.scores.values()]
+    delay = median(score.delay for score in scores)
+    return f"{mean(score.f1 for score in scores):.2f} / {'∞' if math.isinf(delay) else f'{delay:g}'}"
+
+
+def _best(results: Sequence[Result], names: Sequence[str]) -> str:
+    """The contender with the highest mean F1, and what it has."""
+    name = max(names, key=lambda one: mean(score[one].f1 for result in results for score in result.scores.values()))
+    return f"`{name}` has {_together(results, name)},"
+
+
+def _tuned(results: Sequence[Result], names: Sequence[str], *, watches: int) -> list[str]:
+    lines = [
         "The settings that were tuned, with the share of the reported watches without drift (not those tuned on) that raise an alarm, in %:",
         "",
         "| stream | block | " + " | ".join(names) + " |",
@@ -57,7 +80,7 @@ def page(results: Sequence[Result], contenders: Sequence[Contender], *, command:
         scores = next(iter(one.scores.values()))
         cells = " | ".join(f"{one.tuned[name]:g}: {100 * scores[name].false_alarms / watches:.1f}" for name in names)
         lines.append(f"| {one.setting.name} | {one.setting.block} | {cells} |")
-    return "\n".join([*lines, "", *notes(contenders, "no more alarms than `significant` as it ships raises in" if same_rate else "at most 5 % of")])
+    return lines
 
 
 def notes(contenders: Sequence[Contender], allowed: str) -> list[str]:
