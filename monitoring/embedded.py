@@ -4,12 +4,14 @@
 
 For trying things out and for tests; production sets MONGODB_URI. It is optional (requirements-embedded.txt) and
 under GPL-2.0-only: we start the program and talk to it over a socket, and import nothing of it.
-It is started so that a write is on the disk before it is acknowledged: kill -9 loses none.
+It is started so that a write is on the disk before it is acknowledged: kill -9 loses none. It makes the files that documents go to
+when a collection first needs one, and a kill in that moment leaves a database that it cannot open again; so all are made at its first start.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import shutil
 import socket
@@ -27,7 +29,9 @@ PROGRAM = "secantusd-py"
 START_S = 60.0
 POLL_S = 0.1
 CACHE = "256M"
+FILES = 16  # that documents are spread over, by a hash of their database and collection
 _CARD = "server.json"  # in the folder: where the server that keeps it listens
+_BEGUN = "first-start"  # in the folder until its files are made: what lies there is nobody's data yet
 
 
 class Embedded:
@@ -52,11 +56,15 @@ class Embedded:
             folder.mkdir(parents=True, exist_ok=True)
             settings = folder / "secantusd.toml"  # an own one, else it takes one from the working folder or the home
             settings.write_text("", encoding="utf-8")
+            fresh = _is_first(folder)
             self._server = processes.Server(_command(folder, settings, self.port), log=folder / "server.log", env={"PYTHONWARNINGS": "ignore"})
         except OSError as exc:
             raise DataError(f"{folder}: the embedded MongoDB cannot keep its data here: {exc.strerror}") from exc
         try:
             self._wait()
+            if fresh:
+                _make_files(self.uri)
+                (folder / _BEGUN).unlink()
             replace_file(folder / _CARD, json.dumps({"uri": self.uri, "pid": self._server.pid}))
         except BaseException:
             self.stop()
@@ -149,6 +157,42 @@ def _command(folder: Path, settings: Path, port: int) -> list[str]:
         raise LogError("there is no MongoDB: set MONGODB_URI, or install the embedded one with pip install -r requirements-embedded.txt")
     command = [str(found), "--config", str(settings), "--host", "127.0.0.1", "--port", str(port), "--storage-path", str(folder / "data")]
     return [*command, "--sync-on-commit", "--cache-size", CACHE, "--log-level", "WARNING"]
+
+
+def _is_first(folder: Path) -> bool:
+    """Whether the server's files are to be made; those of a first start that was cut off are removed."""
+    data, begun = folder / "data", folder / _BEGUN
+    if begun.exists():
+        shutil.rmtree(data, ignore_errors=True)
+    elif data.exists():
+        return False
+    begun.touch()
+    return True
+
+
+def _make_files(uri: str) -> None:
+    """Write to a collection for each file, in a database that is dropped again; the files stay."""
+    name = "driftloop-first-start"
+    database = Database(f"{uri.rsplit('/', 1)[0]}/{name}")
+    try:
+        found: dict[int, str] = {}
+        for number in itertools.count():
+            found.setdefault(_file_of(name, f"c{number}"), f"c{number}")
+            if len(found) == FILES:
+                break
+        for collection in found.values():
+            database.insert(collection, [{"_id": 0}])
+        database.drop()
+    finally:
+        database.close()
+
+
+def _file_of(database: str, collection: str) -> int:
+    """The server's choice: FNV-1a of 64 bits (Fowler, Noll, Vo)."""
+    found = 0xCBF29CE484222325
+    for byte in f"{database}\0{collection}".encode():
+        found = ((found ^ byte) * 0x100000001B3) % 2**64
+    return found % FILES
 
 
 def _free_port(wanted: int) -> int:

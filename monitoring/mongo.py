@@ -139,6 +139,11 @@ class Database:
         with _translated():
             return self._database[collection].delete_many(which).deleted_count
 
+    def drop(self) -> None:
+        """Drop the whole database."""
+        with _translated():
+            self._client.drop_database(self._database.name)
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()

@@ -171,6 +171,28 @@ def test_a_server_that_hangs_is_told_from_one_that_is_gone(tmp_path):
         mongo.server.stop()
 
 
+def test_a_server_makes_its_files_at_its_first_start_and_none_while_it_serves(tmp_path):
+    # A kill in the moment in which it makes one leaves a database that it cannot open again.
+    with embedded.Embedded(tmp_path) as server:
+        made = {path.name for path in (tmp_path / "data").glob("*.wt")}
+        database = Database(server.uri)
+        for number in range(60):
+            database.insert(f"c{number}", [{"_id": 0}])
+        database.close()
+        assert {path.name for path in (tmp_path / "data").glob("*.wt")} == made
+
+
+def test_a_first_start_that_was_cut_off_is_begun_anew(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "WiredTiger.wt").write_bytes(b"half a file")
+    (tmp_path / "first-start").touch()
+    with embedded.Embedded(tmp_path):
+        assert not (tmp_path / "first-start").exists()
+    (tmp_path / "data" / "mine").touch()
+    with embedded.Embedded(tmp_path):
+        assert (tmp_path / "data" / "mine").exists()
+
+
 def test_without_a_uri_an_embedded_server_is_started_shared_and_ended_with_the_log_that_started_it(tmp_path, monkeypatch):
     monkeypatch.delenv("MONGODB_URI", raising=False)
     folder = tmp_path / "log"
