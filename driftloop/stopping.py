@@ -3,7 +3,8 @@
 Python's own way loses one now and then. An exception that is raised in a destructor or in a weak reference's callback is dropped; a
 library may catch it; and one that comes just when a lock was taken, before the `with` has begun, leaves the lock taken, so that the
 cleaning waits for it for ever. So a thread of ours knows when a signal came, and sends it again while the script has not ended:
-waiting for a lock is ended by it, too.
+waiting for a lock is ended by it, too. And compiled code that calls Python now and then makes an error of its own out of the exception, so an
+error after a signal counts as the signal.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
-from typing import Final
+from typing import ClassVar, Final
 
 from driftloop.errors import EXIT_TERMINATED
 
@@ -41,13 +42,31 @@ def signals_unwind() -> Iterator[None]:
     before = {number: signal.signal(number, watch.stop) for number in numbers}
     hook = sys.unraisablehook
     sys.unraisablehook = watch.dropped
+    outer, _Watch.current = _Watch.current, watch
     try:
         yield
+    except Exception as exc:
+        raise_again(exc)
+        raise
     finally:
+        _Watch.current = outer
         for number, handler in before.items():
             signal.signal(number, handler)
         sys.unraisablehook = hook
         watch.close()
+
+
+def came() -> bool:
+    """Whether a signal has come since `signals_unwind` began."""
+    return _Watch.current is not None and _Watch.current.number != 0
+
+
+def raise_again(error: BaseException) -> None:
+    """Raise what the signal raised, from the error that came of it; return when no signal has come."""
+    if _Watch.current is not None and _Watch.current.number:
+        if isinstance(error, KeyboardInterrupt | Terminated):
+            raise error
+        raise (KeyboardInterrupt() if _Watch.current.number == signal.SIGINT else Terminated(EXIT_TERMINATED)) from error
 
 
 class _Watch:
@@ -56,7 +75,10 @@ class _Watch:
     The handler only writes into a pipe: it may not take a lock, which the code that it interrupts could hold.
     """
 
+    current: ClassVar[_Watch | None] = None  # of the innermost `signals_unwind`
+
     def __init__(self) -> None:
+        self.number = 0  # of the newest signal that has come
         self._terminated = self._insists = False
         self._reader, self._writer = os.pipe()
         self._thread = threading.Thread(target=self._insist, name="stopping", daemon=True)
@@ -64,6 +86,7 @@ class _Watch:
 
     def stop(self, number: int, _: FrameType | None) -> None:
         """The handler of both signals."""
+        self.number = number
         os.write(self._writer, bytes([number]))
         insists, self._insists = self._insists, False
         if number == signal.SIGINT:

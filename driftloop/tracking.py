@@ -26,6 +26,7 @@ from mlflow.entities import Metric, RunStatus
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
+from driftloop import stopping
 from driftloop.errors import TrackingError
 from driftloop.settings import DEFAULT_EXPERIMENT, DEFAULT_STORE
 
@@ -161,6 +162,9 @@ def run(store: Store, name: str, *, role: str, parent_run_id: str | None = None,
     except (KeyboardInterrupt, SystemExit) as exc:
         status = RunStatus.KILLED
         _let_go(exc)
+        raise
+    except Exception:
+        status = RunStatus.KILLED if stopping.came() else RunStatus.FAILED
         raise
     finally:
         now = mlflow.active_run()

@@ -19,7 +19,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from driftloop import task
+from driftloop import stopping, task
 from driftloop.errors import TrainingError
 from driftloop.settings import DEFAULT_PARAMS, RETRAIN_PARAMS
 from driftloop.streams import Check, Stream
@@ -137,9 +137,11 @@ def _fit(trainer: pl.Trainer, model: pl.LightningModule, data: pl.LightningDataM
     handler = signal.getsignal(signal.SIGINT)
     try:
         trainer.fit(model, datamodule=data)
-    except SystemExit as exc:
+    except BaseException as exc:
         # Lightning turns Ctrl-C into exit code 1 and, when the fit had just begun, leaves SIGINT ignored.
-        if isinstance(exc.__context__, KeyboardInterrupt):
+        if signal.getsignal(signal.SIGINT) is not handler:
             signal.signal(signal.SIGINT, handler)
+        stopping.raise_again(exc)
+        if isinstance(exc, SystemExit) and isinstance(exc.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from exc
         raise

@@ -17,6 +17,8 @@ import psutil
 import pytest
 from script_fixtures import ENVIRONMENT, ROOT, Workshop, data_flags, drifting_table, parent, role
 
+from driftloop import stopping, tracking
+
 EXPERIMENT = "interrupted"
 PATIENCE_S = 120  # for a moment to come, on a busy machine
 RETRAINS = ("--on_drift", "retrain", "--judge_rows", "20", "--validation_rows", "10", "--max_epochs", "200", "--total_trials", "50")
@@ -211,6 +213,13 @@ def while_cleaning_waits(number):
     finally:
         lock.acquire()
 
+def made_into_an_error(number):
+    try:
+        os.kill(os.getpid(), number)
+        time.sleep(1)
+    except BaseException:
+        raise SystemError("as compiled code says it")
+
 def work(args):
     globals()[sys.argv[2]](int(sys.argv[1]))
     time.sleep(20)
@@ -222,12 +231,24 @@ sys.exit(cli.run(work, cli.parser("work.py", ""), []))
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("how", ["in_a_callback", "caught", "while_cleaning_waits"])
+@pytest.mark.parametrize("how", ["in_a_callback", "caught", "while_cleaning_waits", "made_into_an_error"])
 def test_a_signal_that_gets_lost_still_ends_the_script(number: int, code: int, how: str) -> None:
     done = subprocess.run([sys.executable, "-c", LOSES, str(int(number)), how], cwd=ROOT, capture_output=True, text=True, timeout=15, check=False)
     assert done.returncode == code, done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith("work.py: ")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_whose_error_came_of_a_signal_was_killed_and_has_not_failed(workshop: Workshop, number: int) -> None:
+    ends = pytest.raises((KeyboardInterrupt, stopping.Terminated))
+    with workshop.entered(), ends, stopping.signals_unwind(), tracking.run(tracking.open_store("torn"), "torn", role="base"):
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(1)
+        except (KeyboardInterrupt, stopping.Terminated):
+            raise SystemError("as compiled code says it") from None
+    assert workshop.statuses("torn") == {"KILLED"}
 
 
 def test_after_a_sigkill_the_server_is_gone_and_the_next_start_closes_the_runs(ready: Workshop) -> None:
