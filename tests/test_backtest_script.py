@@ -198,7 +198,7 @@ def test_ctrl_c_closes_the_runs_and_ends_the_workers(done: Ran, workshop: Worksh
         _, told = process.communicate(timeout=90)
     assert process.returncode == 130, told
     assert told.splitlines() == ["backtest.py: interrupted; runs are closed and servers ended"]
-    assert below and not psutil.wait_procs(below, timeout=10)[1]
+    assert below and not psutil.wait_procs(below, timeout=60)[1]
     (whole,) = parents(workshop, "interrupted")
     assert whole.info.status == "KILLED"
     assert_goes_on(workshop, done, "interrupted")
