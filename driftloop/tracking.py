@@ -13,7 +13,7 @@ import platform
 import sqlite3
 import tempfile
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -217,6 +217,12 @@ def log_metrics(metrics: Mapping[str, float], *, step: int | None = None) -> Non
     """Log metrics to the active run; nan is left out, for the UI would draw it as 0."""
     with translated("MLflow metrics"):
         mlflow.log_metrics({name: value for name, value in metrics.items() if not math.isnan(value)}, step=step)
+
+
+def forget_metrics(names: Iterable[str]) -> None:
+    """Metrics of the active run that are undefined from now on: nan, for MLflow cannot delete one."""
+    with translated("MLflow metrics"):
+        mlflow.log_metrics(dict.fromkeys(names, math.nan))
 
 
 def log_series(store: Store, run_id: str, rows: Sequence[Mapping[str, float]], *, times_ms: Sequence[int]) -> None:

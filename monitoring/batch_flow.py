@@ -26,7 +26,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from driftloop import cli
+from driftloop import cli, wording
 from driftloop.errors import EXIT_DRIFT, DataError, DriftloopError, SettingsError
 from driftloop.flagtypes import address, mongodb_uri, swap_address
 from monitoring import config
@@ -132,7 +132,7 @@ def _now(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     if args.command == "run" and args.report:
         _copy(Path(outcomes[-1].report), Path(args.report))
     _tell(outcomes, on_drift=args.on_drift)
-    print(f"{ended - ready:.1f} s for {len(outcomes)} windows, after {ready - began:.1f} s for Prefect")
+    print(f"{ended - ready:.1f} s for {wording.count(len(outcomes), 'window')}, after {ready - began:.1f} s for Prefect")
     drifted = any(one.measures.verdict.drift for one in outcomes)
     result = {"stream": args.stream, "windows": [_result(one) for one in outcomes], "seconds": round(ended - ready, 1)}
     return result, EXIT_DRIFT if drifted and args.fail_on_drift else 0
@@ -170,8 +170,13 @@ def _result(one: Outcome) -> dict[str, Any]:
         "kind": measures.verdict.kind,
         "verdict": measures.verdict.sentence,
         measures.kpi_name: measures.kpi.value,
+        "lower": measures.kpi.lower,
+        "upper": measures.kpi.upper,
+        "threshold": measures.threshold,
         "rows": measures.labels.rows,
         "labelled": measures.labels.labelled,
+        "refused": measures.quality.refused,
+        "next": measures.next_step,
         "report": one.report,
         "mlflow": one.url,
         "retrain": one.retrain,

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import resource
 import shlex
 import shutil
 import signal
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import batch_fixtures
 import pytest
 import yaml
+from mlflow.entities import Run
 from mongo_fixtures import Mongo, label, needs_mongodb, prediction
 from script_fixtures import KNOWN, Workshop, data_flags, drifting_table, role
 
@@ -23,12 +27,12 @@ pytest.importorskip("prefect", reason="Prefect is not installed: pip install -r 
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from driftloop import processes, tracking
-from driftloop.errors import EXIT_DRIFT, DataError
+from driftloop.errors import EXIT_DRIFT, DataError, DriftloopError
 from driftloop.registry import CHAMPION, Registry
-from monitoring import batch_flow, fill_log
+from monitoring import batch_flow, config, fill_log
 from monitoring.batch import engine, links, page, store
 from monitoring.mongo import Database
-from monitoring.prediction_log import PredictionLog
+from monitoring.prediction_log import PREDICTIONS, PredictionLog
 
 pytestmark = [needs_mongodb, pytest.mark.usefixtures("prefect_server")]
 ROOT = Path(__file__).resolve().parent.parent
@@ -72,11 +76,17 @@ class Place:
         found = tracking.open_store(None).client.search_runs(["0"])
         return sorted((run.info.run_name, run.info.status) for run in found)
 
+    def metrics(self, name: str) -> dict[str, float]:
+        """The newest metrics of the run with this name."""
+        return self._named(name).data.metrics
+
+    def _named(self, name: str) -> Run:
+        (run,) = [run for run in tracking.open_store(None).client.search_runs(["0"]) if run.info.run_name == name]
+        return run
+
     def artifacts(self, name: str) -> dict[str, str]:
         """The text of each artifact of the run with this name."""
-        client = tracking.open_store(None).client
-        (run,) = [run for run in client.search_runs(["0"]) if run.info.run_name == name]
-        folder = Path(client.download_artifacts(run.info.run_id, ""))
+        folder = Path(tracking.open_store(None).client.download_artifacts(self._named(name).info.run_id, ""))
         return {path.name: path.read_text() for path in folder.iterdir()}
 
 
@@ -297,6 +307,34 @@ def test_a_window_that_has_drifted_retrains_and_its_rerun_does_not_do_so_again(d
     assert told["retrain"] in capfd.readouterr().out
     assert registry.holder(CHAMPION) == "2"
     assert len(drifting.documents()) == 1
+
+
+def test_a_retrain_that_fails_fails_the_flow(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    from monitoring.batch import flow
+
+    monkeypatch.setenv("MONGODB_URI", place.uri)
+    stream = replace(config.load()["taxi"], retrain="no_such_script.py")
+    options = flow.Options(retrains=str(place.folder / "retrains"))
+    with pytest.raises(DriftloopError, match=r"measured and reported, but its retrain failed: .*exit code"):
+        flow.retrain.fn(stream, batch_fixtures.taxi(), options)
+
+
+def test_figures_that_a_new_measurement_has_not_are_undefined_in_mlflow(place: Place, mongo: Mongo) -> None:
+    place.uri = mongo.fresh_uri()
+    with PredictionLog(Database(place.uri)) as log:
+        log.ready()
+        log.add([prediction(number) for number in range(96)])
+        log.add([label(number, number % 2) for number in range(96)])
+    assert place.run("run", "--window", "2020-04") == 0
+    assert place.metrics("batch/2020-04")["accuracy"] == 1
+    with PredictionLog(Database(place.uri)) as log:
+        unlabelled = {"$unset": {"label": "", "labelled_at": ""}}
+        assert log.database.update(PREDICTIONS, [({"_id": f"elec/p{number}"}, unlabelled) for number in range(96)]) == 96
+    assert place.run("run", "--window", "2020-04") == 0
+    assert math.isnan(place.metrics("batch/2020-04")["accuracy"])
+    assert place.metrics("batch/2020-04")["labelled"] == 0
+    (document,) = place.documents().values()
+    assert document["verdict"]["kind"] in {"cannot tell", "quality"}
 
 
 def test_a_full_disk_at_the_report_leaves_the_old_one_whole(place: Place) -> None:

@@ -23,7 +23,14 @@ from driftloop.drift.verdict import Kind, Verdict
 
 RULE: Final = "kind"
 _KINDS: Final[dict[tuple[bool, bool], Kind]] = {(False, False): "none", (True, False): "data", (False, True): "concept", (True, True): "both"}
-_HEADS: Final[dict[Kind, str]] = {"none": "No drift", "data": "Data drift", "concept": "Concept drift", "both": "Data and concept drift"}
+_UNTOLD: Final = "Cannot tell the kind of drift"
+_HEADS: Final[dict[Kind, str]] = {
+    "none": "No drift",
+    "cannot tell": _UNTOLD,
+    "data": "Data drift",
+    "concept": "Concept drift",
+    "both": "Data and concept drift",
+}
 _AS_BEFORE = ("the model is not right and wrong as before", "the model is right as before, within noise")
 _NAMED = 3  # features told in the message
 
@@ -77,12 +84,21 @@ def tell(
     # A question without an answer is no "no": P(X) may be told from fewer rows than the rest.
     known = not math.isnan(parts.p_value) and not math.isnan(data_p)
     kind = _KINDS[moved, changed] if known or (changed and moved) else "cannot tell"
+    # The interval may exclude 0 where the test, which asks for more, finds nothing: that is no proof, but no "as before" either.
+    unsure = known and not changed and not parts.concept.lower <= 0 <= parts.concept.upper
+    if unsure and not moved:
+        kind = "cannot tell"
     features = _moved(tests, alpha / 2) if moved else []
+    inputs = f"{_inputs(features, joint) if moved else _still(tests)} ({told(data_p)})"
+    if kind != "cannot tell" or unsure:
+        message = _whole(kind, parts, inputs, unsure=unsure, moved=moved, losses=losses)
+    else:
+        message = _untold(parts, inputs, data_p=data_p, losses=losses)
     return Verdict(
         drift=moved or changed,
         kind=kind,
         rule=RULE,
-        message=_message(kind, parts, f"{_inputs(features, joint) if moved else _still(tests)} ({told(data_p)})", data_p=data_p, moved=moved, losses=losses),
+        message=message,
         statistic=parts.concept.change,
         threshold=0.0,
         lower=parts.concept.lower,
@@ -102,17 +118,25 @@ def _moved(tests: Sequence[FeatureTest], alpha: float) -> list[FeatureTest]:
     return sorted((test for test in tests if test.corrected <= alpha), key=lambda test: -test.distance)
 
 
-def _message(kind: Kind, parts: Decomposition, inputs: str, *, data_p: float, moved: bool, losses: bool) -> str:
-    kpi = f"the {'mean absolute error' if losses else 'KPI'} went from {parts.reference_kpi:.3f} to {parts.current_kpi:.3f}"
-    if kind == "cannot tell":
-        tail = "" if math.isnan(data_p) else f"; {inputs}"
-        return f"Cannot tell the kind of drift: {parts.message.removeprefix('cannot tell the parts: ')}. {kpi[0].upper()}{kpi[1:]}{tail}."
+def _kpi(parts: Decomposition, *, losses: bool) -> str:
+    return f"the {'mean absolute error' if losses else 'KPI'} went from {parts.reference_kpi:.3f} to {parts.current_kpi:.3f}"
+
+
+def _untold(parts: Decomposition, inputs: str, *, data_p: float, losses: bool) -> str:
+    """What can be said when a question has no answer."""
+    kpi, tail = _kpi(parts, losses=losses), "" if math.isnan(data_p) else f"; {inputs}"
+    return f"{_UNTOLD}: {parts.message.removeprefix('cannot tell the parts: ')}. {kpi[0].upper()}{kpi[1:]}{tail}."
+
+
+def _whole(kind: Kind, parts: Decomposition, inputs: str, *, unsure: bool, moved: bool, losses: bool) -> str:
     rest = f"{parts.concept.change:+.3f} ({parts.concept.lower:+.3f} to {parts.concept.upper:+.3f})"
     as_before = ("the model does not err as before", "the model errs as before, within noise") if losses else _AS_BEFORE
     equal = as_before[0 if kind in ("concept", "both") else 1]
+    if unsure:
+        equal = f"{as_before[0]} by that interval, but not by the test of it, which allows for how few independent stretches there are"
     worth = f", with the reference rows worth {parts.effective_rows:.0f}" if moved else ""
     return (
-        f"{_HEADS[kind]}: {kpi}, of which the inputs explain {parts.data.change:+.3f}; the rest is {rest}. "
+        f"{_HEADS[kind]}: {_kpi(parts, losses=losses)}, of which the inputs explain {parts.data.change:+.3f}; the rest is {rest}. "
         f"On equal inputs {equal} ({told(parts.p_value)}{worth}); {inputs}."
     )
 

@@ -22,7 +22,7 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.tasks import exponential_backoff
 
-from driftloop.errors import SettingsError, TrackingError
+from driftloop.errors import DriftloopError, SettingsError, TrackingError
 from monitoring import config
 from monitoring.batch import links, measure, page, report, store, window, words
 from monitoring.batch.measures import Measures, Window
@@ -31,6 +31,7 @@ from monitoring.config import StreamConfig
 from monitoring.mongo import Database, LogAwayError
 from monitoring.prediction_log import PredictionLog
 from monitoring.references import Folder, References, Registered
+from monitoring.retrains import FAILED
 
 PASSING: Final = (LogAwayError, TrackingError, HookAwayError)
 STEP_S: Final = 900  # a step that takes longer is ended
@@ -182,7 +183,9 @@ def retrain(stream: StreamConfig, measures: Measures, options: Options) -> str:
         told = starter.ask_hook(measures, options.hook_url)
         return f"retrain {told['state']}, through the hook: {told['message'] or 'started ' + told['started_at']}"
     one = starter.run_here(measures, stream, folder=Path(options.retrains), torchserve_url=options.torchserve_url, timeout_s=RETRAIN_S)
-    return f"retrain {one.state}: {one.message}"
+    if one.state == FAILED:
+        raise DriftloopError(f"the window is measured and reported, but its retrain failed: {one.message}")
+    return f"retrain {one.message}" if one.message.startswith(one.state) else f"retrain {one.state}: {one.message}"
 
 
 @flow(name="batch-monitoring", persist_result=False, validate_parameters=True)

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Final
 
 import numpy as np
 
@@ -23,6 +24,8 @@ from monitoring.config import StreamConfig
 from monitoring.events import parse_time, time_text
 from monitoring.prediction_log import PredictionLog
 from monitoring.references import References, fitting
+
+MOST_LABELLED: Final = 0.9  # share of the rows from which on nobody waits for the other labels
 
 
 def measure(log: PredictionLog, config: StreamConfig, window: Window, *, references: References | None, alpha: float | None = None) -> Measures:
@@ -135,8 +138,9 @@ def _next_step(seen: _Seen) -> str:
     if found.kpi_drift:
         if newest and not newest.drift:
             return f"Nothing: version {newest.version}, which answers now, has not drifted; measure the next window."
-        first = "; look at the source of the data first" if seen.quality.bad else ""
-        return f"Retrain: python {config.retrain} --register_model_name {config.model} --until_time {seen.window.stop}{first}."
+        first = "Look at the source of the data first. " if seen.quality.bad else ""
+        by_hand = f"python {config.retrain} --register_model_name {config.model} --until_time {seen.window.stop}"
+        return f"{first}Retrain: measure this window again with --on_drift retrain, or run {by_hand} with the model's own experiment and table."
     if not len(seen.rows) and not seen.quality.refused:
         step = "Nothing was asked in this window: see that the service is called and its log arrives."
     elif not seen.judged and len(seen.rows):
@@ -145,8 +149,12 @@ def _next_step(seen: _Seen) -> str:
         step = f"Look at the source of the data: {seen.quality.message}"
     elif not seen.labels.labelled:
         step = "Wait for labels, and measure again: without them nobody can say whether the model is still good enough."
+    elif moved:
+        step = f"Look at the source of the data: {moved} moved, but the KPI holds, so a retrain is not due."
+    elif seen.labels.coverage < MOST_LABELLED:
+        step = f"Measure again when more labels have come: {len(seen.rows) - seen.labels.labelled:,} of {len(seen.rows):,} are missing."
     else:
-        step = f"Look at the source of the data: {moved} moved, but the KPI holds, so a retrain is not due." if moved else "Nothing."
+        step = "Nothing."
     return step
 
 

@@ -70,7 +70,9 @@ def keep(measures: Measures, files: Sequence[Path], *, experiment: str) -> Place
     with tracking.run(store, f"batch/{measures.window.name}", role=BATCH, parent_run_id=parent or None, resumed=there) as run_id:
         tracking.set_tags({WINDOW_TAG: measures.id, **_tags(measures)})
         known = store.client.get_run(run_id).data.metrics
-        tracking.log_metrics({name: value for name, value in figures(measures).items() if known.get(name) != value})
+        now = figures(measures)
+        tracking.log_metrics({name: value for name, value in now.items() if known.get(name) != value})
+        tracking.forget_metrics(name for name, value in known.items() if name not in now and not math.isnan(value))
         with tempfile.TemporaryDirectory() as folder:
             document = Path(folder) / DOCUMENT
             document.write_text(json.dumps(measures.as_json(), indent=1, allow_nan=False), encoding="utf-8")

@@ -34,7 +34,7 @@ def measure(rows: Rows, refused: Refused, config: StreamConfig, window: Window, 
     missing = tuple(name for at, name in enumerate(config.feature_names) if len(rows) and np.isnan(rows.features[:, at]).all())
     jumps = tuple(text for at in range(len(config.features)) if (text := _jump(rows, refused, config, at)))
     unknown = tuple(sorted(rows.unknown))
-    compared = f"{'more' if many else 'not more'} than the {tolerated:.2%} that is tolerated"
+    compared = f"{'more' if many else 'no more'} than chance explains where {tolerated:.2%} is tolerated"
     told = [f"{bad:,} of {whole:,} rows are bad ({bad / whole:.2%}), {compared}"] if whole else []
     told += [f"no row has a value of {', '.join(missing)}"] if missing else []
     told += [f"rows have columns that the stream has not: {', '.join(unknown)}"] if unknown else []
@@ -47,7 +47,7 @@ def measure(rows: Rows, refused: Refused, config: StreamConfig, window: Window, 
         unknown_columns=unknown,
         jumps=jumps,
         bad=many or bool(jumps) or bool(required & set(missing)),
-        message="; ".join([*told, *jumps]) + "." if told or jumps else "No rows came.",
+        message="; ".join([*jumps, *told]) + "." if told or jumps else "No rows came.",
     )
 
 

@@ -78,6 +78,8 @@ def _without_alarm(judged: Sequence[Judged], tests: Sequence[FeatureMeasure], qu
         return "data"
     if quality.bad:
         return "quality"
+    if not any(len(one.rows) for one in judged):
+        return "cannot tell"  # inputs that hold say nothing of a KPI that nobody knows
     labelled = max((len(one.rows) for one in judged if not one.in_sample), default=0)
     compared = rows if any(not math.isnan(test.corrected) for test in tests) else 0
     return "none" if max(labelled, compared) >= LEAST_ROWS else "cannot tell"
@@ -111,7 +113,8 @@ def _kind(log: PredictionLog, config: StreamConfig, window: Window, rows: Rows, 
     told: Verdict = Scoring(config).told_kind(older, older_costs, now, now_costs, alpha=config.alpha)
     kind = told.kind if told.kind in {"data", "concept", "both"} else fallback
     change = _mean(now_costs, config) - _mean(older_costs, config)
-    return _Kind(kind, told.message, change - told.statistic, told.statistic)
+    sides = f"{len(now):,} rows of the window against the {len(older):,} that the version answered just before it"
+    return _Kind(kind, f"{told.message} ({sides}.)", change - told.statistic, told.statistic)
 
 
 def _whole(rows: Rows, config: StreamConfig) -> tuple[np.ndarray, np.ndarray]:

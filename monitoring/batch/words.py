@@ -52,7 +52,10 @@ def _kpi_told(measures: Measures) -> str:
         against += ", but not by more than noise"
     elif worse:
         against += ", which is no proof yet: errors that come together count as fewer than the interval takes them for"
-    seen = ", rows that the model was trained on" if in_sample(measures) >= measures.labels.rows else ""
+    if not math.isfinite(measures.kpi.lower) or not math.isfinite(measures.kpi.upper):
+        against = f"too few to hold against the threshold of {limit}"
+    old = in_sample(measures)
+    seen = ", rows that the model was trained on" if old >= measures.labels.rows else f", {old:,} of which the model was trained on" if old else ""
     return f"{told}{seen}, {against}"
 
 
