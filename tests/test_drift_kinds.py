@@ -52,6 +52,16 @@ def test_both_at_once_are_both() -> None:
     assert told((old_rows, old_correct, new_rows, turned)).kind == "both"
 
 
+def test_an_interval_far_from_zero_is_no_as_before_where_errors_come_in_long_runs() -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.random((360, 1))
+    correct = np.repeat(np.concatenate([np.ones(6), rng.permutation(np.repeat([1, 0], [8, 4]))]), 20)
+    verdict = told((rows[:120], correct[:120], rows[120:], correct[120:]))
+    assert verdict.upper < 0
+    assert (verdict.drift, verdict.kind) == (False, "cannot tell")
+    assert "not right and wrong as before by that interval, but not by the test of it" in verdict.message
+
+
 def test_the_features_that_moved_come_farthest_first() -> None:
     rng = np.random.default_rng(0)
     old, new = rng.standard_normal((ROWS, 3)), rng.standard_normal((ROWS, 3)) + np.array([0.4, 0, 0.9])

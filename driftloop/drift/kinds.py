@@ -64,7 +64,8 @@ def tell(
         the verdict of rule "kind". `statistic` is the part of the KPI's change that P(X) does not explain, with the bounds of
         its interval, `p_value` the smaller of the two questions' after correction, `features` those that moved, the farthest
         (KS) first. "cannot tell" when there are too few rows, or when P(X) moved so far that the old rows say nothing of
-        the new ones; then `drift` is still True if P(X) moved.
+        the new ones; then `drift` is still True if P(X) moved. So it is called, too, when P(X) stayed and the interval excludes 0, but the test
+        of the same does not find enough: rows that err in long runs leave few independent stretches.
 
     Raises:
         ValueError: shapes that do not fit, values that are not finite or not 0 and 1, or alpha outside (0, 1).
