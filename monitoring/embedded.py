@@ -11,6 +11,7 @@ when a collection first needs one, and a kill in that moment leaves a database t
 from __future__ import annotations
 
 import argparse
+import fcntl
 import itertools
 import json
 import shutil
@@ -18,7 +19,7 @@ import socket
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from driftloop import cli, processes
 from driftloop.errors import DataError, LogError, SettingsError
@@ -56,15 +57,16 @@ class Embedded:
             folder.mkdir(parents=True, exist_ok=True)
             settings = folder / "secantusd.toml"  # an own one, else it takes one from the working folder or the home
             settings.write_text("", encoding="utf-8")
-            fresh = _is_first(folder)
+            first = _first_start(folder)
             self._server = processes.Server(_command(folder, settings, self.port), log=folder / "server.log", env={"PYTHONWARNINGS": "ignore"})
         except OSError as exc:
             raise DataError(f"{folder}: the embedded MongoDB cannot keep its data here: {exc.strerror}") from exc
         try:
             self._wait()
-            if fresh:
+            if first:
                 _make_files(self.uri)
                 (folder / _BEGUN).unlink()
+                first.close()
             replace_file(folder / _CARD, json.dumps({"uri": self.uri, "pid": self._server.pid}))
         except BaseException:
             self.stop()
@@ -159,15 +161,23 @@ def _command(folder: Path, settings: Path, port: int) -> list[str]:
     return [*command, "--sync-on-commit", "--cache-size", CACHE, "--log-level", "WARNING"]
 
 
-def _is_first(folder: Path) -> bool:
-    """Whether the server's files are to be made; those of a first start that was cut off are removed."""
+def _first_start(folder: Path) -> IO[str] | None:
+    """The mark of a first start, locked while it is open, and None for a later one; the files of one that was cut off are removed.
+
+    Raises:
+        SettingsError: another server has its first start in the folder now: its files must stay.
+    """
     data, begun = folder / "data", folder / _BEGUN
-    if begun.exists():
-        shutil.rmtree(data, ignore_errors=True)
-    elif data.exists():
-        return False
-    begun.touch()
-    return True
+    if data.exists() and not begun.exists():
+        return None
+    mark = begun.open("a", encoding="utf-8")
+    try:
+        fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as exc:
+        mark.close()
+        raise SettingsError(f"{folder}: another embedded MongoDB is starting in this folder; wait, and use its address") from exc
+    shutil.rmtree(data, ignore_errors=True)
+    return mark
 
 
 def _make_files(uri: str) -> None:

@@ -92,7 +92,7 @@ def rejected(number: int, *, stream: str = "elec", served: datetime = START) -> 
     return Rejected(id=f"r{number}", stream=stream, served_at=time_text(served + timedelta(seconds=number)), reason="missing")
 
 
-def wait_for(what, *, within_s: float = 180.0):
+def wait_for(what, *, within_s: float = 60.0):
     """The first true thing that `what` gives."""
     end = time.monotonic() + within_s
     while not (found := what()):

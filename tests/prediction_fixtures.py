@@ -183,7 +183,7 @@ def _answers(url: str, server: Server) -> bool:
         return False
 
 
-def wait_for(met: Any, *, what: str, timeout_s: float = 120.0) -> None:
+def wait_for(met: Any, *, what: str, timeout_s: float = 30.0) -> None:
     end = time.monotonic() + timeout_s
     while not met():
         assert time.monotonic() < end, f"waited {timeout_s} s for {what}"

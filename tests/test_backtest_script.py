@@ -195,10 +195,10 @@ def test_ctrl_c_closes_the_runs_and_ends_the_workers(done: Ran, workshop: Worksh
         wait_for(process, lambda: len(list(cache.glob("*/*.npz"))) > 2)  # the base model, and some by the workers
         below = psutil.Process(process.pid).children(recursive=True)
         os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to all of them
-        _, told = process.communicate(timeout=90)
+        _, told = process.communicate(timeout=30)
     assert process.returncode == 130, told
     assert told.splitlines() == ["backtest.py: interrupted; runs are closed and servers ended"]
-    assert below and not psutil.wait_procs(below, timeout=60)[1]
+    assert below and not psutil.wait_procs(below, timeout=10)[1]
     (whole,) = parents(workshop, "interrupted")
     assert whole.info.status == "KILLED"
     assert_goes_on(workshop, done, "interrupted")

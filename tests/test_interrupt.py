@@ -233,7 +233,7 @@ sys.exit(cli.run(work, cli.parser("work.py", ""), []))
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("how", ["in_a_callback", "caught", "while_cleaning_waits", "made_into_an_error"])
 def test_a_signal_that_gets_lost_still_ends_the_script(number: int, code: int, how: str) -> None:
-    done = subprocess.run([sys.executable, "-c", LOSES, str(int(number)), how], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", LOSES, str(int(number)), how], cwd=ROOT, capture_output=True, text=True, timeout=15, check=False)
     assert done.returncode == code, done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith("work.py: ")

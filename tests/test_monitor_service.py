@@ -45,7 +45,7 @@ def wait_for(met: Any, *, what: str) -> None:
 def answers(url: str, server: Server) -> bool:
     assert server.code is None, server.log.read_text()
     try:
-        return requests.get(f"{url}/ready", timeout=60).ok
+        return requests.get(f"{url}/ready", timeout=5).ok
     except requests.ConnectionError:
         return False
 
@@ -72,10 +72,10 @@ def test_records_that_are_sent_are_seen_in_the_json_and_in_the_metrics(running: 
     records = labelled(range(3 * ELEC.block_size), share_right=0.9)
     assert send(running, records).json() == {"taken": len(records)}
     assert send(running, records).json() == {"taken": 0}
-    wait_for(lambda: requests.get(f"{running}/streams/elec", timeout=60).json()["features"], what="the features to be compared")
-    known = requests.get(f"{running}/streams/elec", timeout=60).json()
+    wait_for(lambda: requests.get(f"{running}/streams/elec", timeout=5).json()["features"], what="the features to be compared")
+    known = requests.get(f"{running}/streams/elec", timeout=5).json()
     assert (known["version"], known["blocks"], known["coverage"], known["acceptable"]) == ("1", 3, 1.0, True)
-    text = requests.get(f"{running}/metrics", timeout=60).text
+    text = requests.get(f"{running}/metrics", timeout=5).text
     for line in (
         'driftloop_monitor_records_total{kind="label",stream="elec"} 144.0',
         'driftloop_blocks_total{stream="elec"} 3.0',
@@ -88,9 +88,9 @@ def test_records_that_are_sent_are_seen_in_the_json_and_in_the_metrics(running: 
 
 
 def test_health_ready_and_the_streams_are_told(running: str) -> None:
-    assert requests.get(f"{running}/health", timeout=60).json() == {"status": "ok", "refilled": True}
-    assert requests.get(f"{running}/ready", timeout=60).json() == {"ready": True, "refilled": True}
-    assert requests.get(f"{running}/streams", timeout=60).json() == {"streams": ["elec", "taxi"]}
+    assert requests.get(f"{running}/health", timeout=5).json() == {"status": "ok", "refilled": True}
+    assert requests.get(f"{running}/ready", timeout=5).json() == {"ready": True, "refilled": True}
+    assert requests.get(f"{running}/streams", timeout=5).json() == {"streams": ["elec", "taxi"]}
 
 
 def assert_refused(response: requests.Response) -> None:
@@ -106,7 +106,7 @@ def test_a_hostile_body_is_refused_with_json(running: str, hostile: Hostile) -> 
 
 @pytest.mark.parametrize("name", RAW)
 def test_what_is_hardly_http_is_refused_with_json_or_the_connection_is_closed(running: str, name: str) -> None:
-    with socket.create_connection(("127.0.0.1", int(running.rpartition(":")[2])), timeout=60) as one:
+    with socket.create_connection(("127.0.0.1", int(running.rpartition(":")[2])), timeout=5) as one:
         one.sendall(RAW[name].replace(b"{path}", b"/ingest/elec"))
         one.shutdown(socket.SHUT_WR)
         answer = b"".join(iter(lambda: one.recv(65536), b""))
@@ -114,7 +114,7 @@ def test_what_is_hardly_http_is_refused_with_json_or_the_connection_is_closed(ru
         head, _, body = answer.partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 4"), answer
         assert body == b"" or "error" in json.loads(body)
-    assert requests.get(f"{running}/health", timeout=60).ok
+    assert requests.get(f"{running}/health", timeout=5).ok
 
 
 GOOD = prediction(900_000)
@@ -162,11 +162,11 @@ def test_one_wrong_record_is_named_and_nothing_of_its_batch_is_taken(running: st
 def test_a_stream_path_or_method_that_is_not_there_is_refused(running: str) -> None:
     for stream in ("wind", "%24where", "elec%00", "a" * 1000, "..%2felec", "ELEC", "elec/"):
         assert send(running, [], stream).status_code == 404
-        assert requests.get(f"{running}/streams/{stream}", timeout=60).status_code == 404
+        assert requests.get(f"{running}/streams/{stream}", timeout=5).status_code == 404
     assert_refused(send(running, [], "a" * 5000))
-    assert_refused(requests.get(f"{running}/ingest/elec", timeout=60))
-    assert_refused(requests.delete(f"{running}/streams/elec", timeout=60))
-    assert_refused(requests.get(f"{running}/", timeout=60))
+    assert_refused(requests.get(f"{running}/ingest/elec", timeout=5))
+    assert_refused(requests.delete(f"{running}/streams/elec", timeout=5))
+    assert_refused(requests.get(f"{running}/", timeout=5))
     assert_refused(send(running, [label(row) for row in range(1001)]))
     assert send(running, []).json() == {"taken": 0}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 from datetime import UTC, datetime, timedelta
@@ -191,6 +192,16 @@ def test_a_first_start_that_was_cut_off_is_begun_anew(tmp_path):
     (tmp_path / "data" / "mine").touch()
     with embedded.Embedded(tmp_path):
         assert (tmp_path / "data" / "mine").exists()
+
+
+def test_two_first_starts_in_a_folder_leave_the_files_of_the_earlier_one(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mine").touch()
+    with (tmp_path / "first-start").open("a") as mark:
+        fcntl.flock(mark, fcntl.LOCK_EX)
+        with pytest.raises(SettingsError, match="another embedded MongoDB is starting"):
+            embedded.Embedded(tmp_path)
+    assert (tmp_path / "data" / "mine").exists()
 
 
 def test_without_a_uri_an_embedded_server_is_started_shared_and_ended_with_the_log_that_started_it(tmp_path, monkeypatch):

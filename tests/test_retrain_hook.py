@@ -323,7 +323,7 @@ def test_a_hook_that_is_ended_leaves_no_retrain_and_its_next_start_takes_the_ale
         return server
 
     with start() as first:
-        assert requests.post(f"{url}/alerts", json=message(alert()), timeout=60).status_code == 202
+        assert requests.post(f"{url}/alerts", json=message(alert()), timeout=5).status_code == 202
         wait(lambda: running(script))
         if number == signal.SIGKILL:
             os.killpg(first.pid, number)
@@ -331,11 +331,11 @@ def test_a_hook_that_is_ended_leaves_no_retrain_and_its_next_start_takes_the_ale
             os.kill(first.pid, number)
         wait(lambda: first.code is not None and not running(script))
     with start():
-        (before,) = requests.get(f"{url}/retrains", timeout=60).json()["retrains"]
+        (before,) = requests.get(f"{url}/retrains", timeout=5).json()["retrains"]
         assert before["state"] == "cut off"
         script.write_text(GOOD)
-        assert requests.post(f"{url}/alerts", json=message(alert()), timeout=60).status_code == 202
-        wait(lambda: requests.get(f"{url}/retrains", timeout=60).json()["retrains"][0]["state"] == "promoted")
+        assert requests.post(f"{url}/alerts", json=message(alert()), timeout=5).status_code == 202
+        wait(lambda: requests.get(f"{url}/retrains", timeout=5).json()["retrains"][0]["state"] == "promoted")
 
 
 @pytest.mark.parametrize(("words", "said"), [("nobody=retrain_model.py", "give STREAM=WORDS"), ("elec=", "give STREAM=WORDS")])

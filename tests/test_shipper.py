@@ -260,7 +260,7 @@ def test_sigterm_ships_what_is_there_and_ends_also_while_mongodb_is_away(tmp_pat
     away = start_shipper(spool, "mongodb://127.0.0.1:1/none")
     wait_for(lambda: "records wait in the spool" in said(spool)[-1])
     os.kill(away.pid, signal.SIGTERM)
-    wait_for(lambda: away.code is not None, within_s=60)
+    wait_for(lambda: away.code is not None, within_s=10)
     away.stop()
     assert away.code == 143 and spool.length("mongodb") == 1
 
@@ -317,7 +317,7 @@ def test_a_place_that_is_too_slow_for_a_batch_gets_smaller_ones(tmp_path, monkey
         lane.start()
         emptied(spool, "mongodb")
     stopping.set()
-    lane.join(60)
+    lane.join(10)
     assert slow.taken == [f"p{number}" for number in range(100)]
     assert slow.sizes[0] == 100 and max(slow.sizes[5:]) <= 20
 

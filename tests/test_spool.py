@@ -52,7 +52,7 @@ def writer(folder: Path, name: str, log: Path, *, records: int = 10**9) -> proce
     return processes.Server([sys.executable, "-c", WRITER, folder, name, str(records)], log=log, folder=ROOT)
 
 
-def wait_for(what, *, within_s: float = 120.0) -> None:
+def wait_for(what, *, within_s: float = 30.0) -> None:
     end = time.monotonic() + within_s
     while not what():
         assert time.monotonic() < end, "did not happen in time"
@@ -247,7 +247,7 @@ def test_so_many_records_are_not_left_waiting_for_the_time_to_pass(tmp_path, mon
     spool.append(rows(0, 1))
     monkeypatch.setattr(os, "fsync", told)
     spool.append(rows(1, 11))
-    assert synced.wait(60)
+    assert synced.wait(20)
     spool.close()
 
 

@@ -104,14 +104,14 @@ def test_the_registered_limits_are_those_of_the_archive(client, served_light):
 
 def test_the_metrics_port_speaks_prometheus(torchserve, served_light):
     torchserve.client.predict(some_rows(1), name="steady")
-    metrics = requests.get(torchserve.metrics_url, timeout=60).text
+    metrics = requests.get(torchserve.metrics_url, timeout=10).text
     assert 'ts_inference_requests_total{model_name="steady"' in metrics
 
 
 def test_a_bad_request_over_the_wire_gets_our_message(torchserve, served_light):
     url = f"{torchserve.client.inference_url}/predictions/steady"
     for sent in (b'{"instances": [[1, NaN, 3]]}', b"", b"[" * 10_000, b'{"instances": [[1,2,3]], "instances": []}'):
-        response = requests.post(url, data=sent, headers={"Content-Type": "application/json"}, timeout=60)
+        response = requests.post(url, data=sent, headers={"Content-Type": "application/json"}, timeout=10)
         assert response.status_code == 400 and response.json()["error"]["code"] == 400
 
 
@@ -278,7 +278,7 @@ def test_after_sigkill_of_java_a_busy_worker_is_ended_and_the_folder_removed(tmp
         worker = java.children()[0]
         java.kill()
         for thread in asking:
-            thread.join(timeout=60)
+            thread.join(timeout=10)
         assert len(failures) == 2 and worker.is_running()
     assert group and gone(group) and folders() == before and server.pid is None
     server.close()
