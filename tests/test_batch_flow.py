@@ -208,44 +208,33 @@ def test_a_run_killed_at_any_step_leaves_nothing_half_written_and_the_next_one_e
     assert [path.name for path in (place.folder / "batch" / "elec" / "2020-04").iterdir()] == ["report.html"]
 
 
+DATABASE = ("MONGODB_URI", "mongodb://127.0.0.1:1/away", 12, "MongoDB does not answer")  # where nobody listens, as after a crash
+STORE = ("MLFLOW_TRACKING_URI", "http://127.0.0.1:1", 4, "127.0.0.1:1")
+
+
 @pytest.mark.parametrize(
-    "at", ["keep", *(pytest.param(at, marks=pytest.mark.slow) for at in ("find_windows", "measure_window", "publish_window", "publish_list"))]
+    ("away", "at"),
+    [
+        (DATABASE, "keep"),
+        (STORE, "publish_window"),
+        *(pytest.param(DATABASE, at, marks=pytest.mark.slow) for at in ("find_windows", "measure_window", "publish_window", "publish_list")),
+        *(pytest.param(STORE, at, marks=pytest.mark.slow) for at in ("draw", "publish_list")),
+    ],
 )
-def test_a_database_that_goes_away_at_a_step_is_told_and_the_next_run_ends_as_if_it_had_not(
-    tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], at: str
+def test_a_server_that_goes_away_at_a_step_is_told_and_the_next_run_ends_as_if_it_had_not(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], away: tuple[str, str, int, str], at: str
 ) -> None:
     from monitoring.batch import flow
 
-    step, done = getattr(flow, at), getattr(flow, at).fn
+    (name, nowhere, code, said), step, done = away, getattr(flow, at), getattr(flow, at).fn
 
     def without(*args: Any) -> Any:
-        monkeypatch.setenv("MONGODB_URI", "mongodb://127.0.0.1:1/away")  # where nobody listens, as after a crash
+        monkeypatch.setenv(name, nowhere)
         return done(*args)
 
     monkeypatch.setattr(step, "fn", without)
-    assert place.run("run", "--window", "2020-04") == 12
-    assert "MongoDB does not answer" in capfd.readouterr().err
-    monkeypatch.setattr(step, "fn", done)
-    assert place.run("run", "--window", "2020-04") == 0
-    assert len(place.documents()) == 1
-    assert place.runs() == [("batch/2020-04", "FINISHED"), ("reports/elec", "FINISHED")]
-
-
-@pytest.mark.parametrize("at", ["publish_window", *(pytest.param(at, marks=pytest.mark.slow) for at in ("draw", "publish_list"))])
-def test_a_store_that_goes_away_at_a_step_is_told_and_the_next_run_ends_as_if_it_had_not(
-    place: Place, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], at: str
-) -> None:
-    from monitoring.batch import flow
-
-    step, done = getattr(flow, at), getattr(flow, at).fn
-
-    def without(*args: Any) -> Any:
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")  # where nobody listens
-        return done(*args)
-
-    monkeypatch.setattr(step, "fn", without)
-    assert place.run("run", "--window", "2020-04") == 4
-    assert "127.0.0.1:1" in capfd.readouterr().err
+    assert place.run("run", "--window", "2020-04") == code
+    assert said in capfd.readouterr().err
     monkeypatch.setattr(step, "fn", done)
     assert place.run("run", "--window", "2020-04") == 0
     assert len(place.documents()) == 1
