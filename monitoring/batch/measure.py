@@ -150,7 +150,7 @@ def _next_step(seen: _Seen) -> str:
     elif not seen.labels.labelled:
         step = "Wait for labels, and measure again: without them nobody can say whether the model is still good enough."
     elif moved:
-        step = f"Look at the source of the data: {moved} moved, but the KPI holds, so a retrain is not due."
+        step = f"Look at the source of the data: {moved} moved, but that the KPI fell under its threshold is not proven, so a retrain is not due."
     elif seen.labels.coverage < MOST_LABELLED:
         step = f"Measure again when more labels have come: {len(seen.rows) - seen.labels.labelled:,} of {len(seen.rows):,} are missing."
     else:
