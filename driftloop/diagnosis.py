@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from driftloop.blocks import Block
-from driftloop.drift import forecast, kinds
+from driftloop.drift import domain, forecast, kinds
 from driftloop.drift.confidence import Estimate, LabelFree
 from driftloop.drift.forecast import Forecast
 from driftloop.drift.verdict import Verdict
@@ -17,7 +17,7 @@ from driftloop.results import NO_BLOCK, BlockScore
 from driftloop.streams import Stream
 from driftloop.task import CLASSIFICATION, Task, of
 
-CURRENT_ROWS = 336  # newest rows, in whole blocks, at most half of all, that are held against the rows before them to tell the kind of drift
+CURRENT_ROWS = 336  # newest rows that are held against the rows before them to tell the kind of drift, in whole blocks; more where so few tell nothing
 
 
 MOST_ROWS = 20_000  # of each side of that comparison; of more, rows at equal distances are taken
@@ -107,9 +107,7 @@ class Diagnosis:
         Looked into at its first alarm only, for the tests take a second. Performance is the kind where no other can be proven.
         """
         if self.now.kind is None:
-            first, last = self.now.blocks[0].start, self.now.blocks[-1].stop
-            current = min(CURRENT_ROWS, (last - first) // 2)
-            edge = next(block.start for block in self.now.blocks if block.start >= last - current or block is self.now.blocks[-1])
+            first, edge, last = self.now.blocks[0].start, self._edge(), self.now.blocks[-1].stop
             losses = np.concatenate(self.now.losses)
             before, now = thinned(first, edge), thinned(edge, last)
             told = kinds.tell(
@@ -124,6 +122,18 @@ class Diagnosis:
             self.now.alarm = self.now.blocks[-1].index
             self.now.kind = told if told.drift else replace(told, kind="performance")
         return self.now.kind
+
+    def _edge(self) -> int:
+        """The first of the newest rows: as few whole blocks as can tell, by how long the inputs remember, and at most half of all rows."""
+        starts, last = [block.start for block in self.now.blocks], self.now.blocks[-1].stop
+        within = [start for start in starts if 2 * start >= starts[0] + last] or starts[-1:]
+        wanted = CURRENT_ROWS
+        while True:
+            edge = max((start for start in within if last - start >= wanted), default=within[0])
+            needed = domain.least_rows(self.stream.rows[thinned(starts[0], edge)], self.stream.rows[thinned(edge, last)])
+            if edge == within[0] or last - edge >= needed:
+                return edge
+            wanted = needed
 
     def replaced(self) -> None:
         """Another version is in service from the next block on."""

@@ -119,8 +119,7 @@ def classify(
     if folds < 4 or permutations < 1 or (block_rows is not None and block_rows < 1):
         raise ValueError(f"folds {folds}, permutations {permutations}, block_rows {block_rows}: at least 4, 1 and 1")
     reference, current = checked(reference, current, features=np.shape(reference)[1] if np.ndim(reference) == 2 else 0)
-    found = [dependence.memory([old, new]) for old, new in zip(reference.T, current.T, strict=True)]
-    memory = dependence.Memory(block_rows, 0.0) if block_rows else dependence.longest(found)
+    memory = dependence.Memory(block_rows, 0.0) if block_rows else _memory(reference, current)
     if min(len(reference), len(current)) < _LEAST_BLOCKS * memory.length:
         return _unknown(reference, current, memory.length)
     rows = dependence.equal_rows(len(reference), len(current), memory.length)
@@ -138,6 +137,11 @@ def classify(
     return Domain(auc, p, weights, reached, effective, inputs, split, message)
 
 
+def least_rows(reference: np.ndarray, current: np.ndarray) -> int:
+    """How many rows each side must have for `classify` to tell anything, by how long their columns remember. Arguments as there."""
+    return _LEAST_BLOCKS * _memory(reference, current).length
+
+
 def density_ratio(score: np.ndarray, reference_per_current: float) -> np.ndarray:
     """Density of current to reference inputs from the log odds at reference rows, at most `LARGEST_WEIGHT`.
 
@@ -145,6 +149,10 @@ def density_ratio(score: np.ndarray, reference_per_current: float) -> np.ndarray
     [0.5, 1.0, 20.0]
     """
     return np.minimum(np.exp(np.minimum(score, 50.0)) * reference_per_current, LARGEST_WEIGHT)
+
+
+def _memory(reference: np.ndarray, current: np.ndarray) -> dependence.Memory:
+    return dependence.longest([dependence.memory([old, new]) for old, new in zip(reference.T, current.T, strict=True)])
 
 
 def _unknown(reference: np.ndarray, current: np.ndarray, length: int) -> Domain:
