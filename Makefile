@@ -59,7 +59,7 @@ prefect: $(VENV)/batch.stamp ## a Prefect server on this machine, for `monitorin
 policies: $(VENV)/run.stamp ## the policies compared, as benchmarks/policies.md shows them
 	$(BIN)/python -m benchmarks.policies
 
-taxi: $(VENV)/run.stamp ## the New York taxi example: a regression, month by month through 2020
+taxi: $(VENV)/run.stamp ## the New York taxi example: a regression, week by week through 2020
 	$(BIN)/python -m examples.nyc_taxi.lifecycle --mlflow_experiment_name taxi --report taxi.html
 
 pictures: $(VENV)/dev.stamp ## docs/images anew; needs Debian's chromium and chromium-driver

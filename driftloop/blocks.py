@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Final
 
 import numpy as np
 
 from driftloop.errors import SettingsError
+
+CALENDAR: Final = ("day", "week", "month")
+MONDAY: Final = np.datetime64("1970-01-05")
 
 
 @dataclass(frozen=True)
@@ -56,25 +60,32 @@ def _blocks(start: int, stop: int, block_size: int) -> Iterator[Block]:
         yield Block(index, first, last, short=last - first < block_size)
 
 
-def cut_months(times: np.ndarray, start: int, stop: int) -> Iterator[Block]:
-    """Cut rows `start`..`stop` at the calendar's months; a first or last month with under half as many rows as the largest is short.
+def cut_calendar(times: np.ndarray, start: int, stop: int, *, by: str) -> Iterator[Block]:
+    """Cut rows `start`..`stop` at the calendar's days, weeks or months; a first or last one with under half as many rows as the largest is short.
 
-    >>> times = np.array(["2020-01-30", "2020-01-31", "2020-02-01", "2020-04-02"], "datetime64[ns]")
-    >>> [(b.start, b.stop, b.short) for b in cut_months(times, 0, 4)]
-    [(0, 2, False), (2, 3, False), (3, 4, False)]
+    A day, week or month without rows is no block.
+
+    >>> times = np.array(["2020-01-30", "2020-01-31", "2020-02-01", "2020-02-03", "2020-04-02"], "datetime64[ns]")
+    >>> [(b.start, b.stop, b.short) for b in cut_calendar(times, 0, 5, by="month")]
+    [(0, 2, False), (2, 4, False), (4, 5, False)]
+    >>> [(b.start, b.stop, b.short) for b in cut_calendar(times, 0, 5, by="week")]
+    [(0, 3, False), (3, 4, False), (4, 5, True)]
 
     Args:
         times: (N,) datetime64 of all rows, never stepping back.
         start: first row.
         stop: row after the last.
+        by: one of `CALENDAR`; a week goes from Monday to Sunday.
 
     Raises:
         SettingsError: there are no rows.
     """
     if stop <= start:
-        raise SettingsError("there are no rows to cut into months")
-    months = times[start:stop].astype("datetime64[M]")
-    edges = [start, *(start + 1 + np.flatnonzero(months[1:] != months[:-1])).tolist(), stop]
+        raise SettingsError(f"there are no rows to cut by the {by}")
+    days = times[start:stop].astype("datetime64[D]")
+    # numpy's own weeks begin on Thursdays, as 1970 did.
+    periods = (days - MONDAY) // np.timedelta64(7, "D") if by == "week" else days.astype("datetime64[M]" if by == "month" else "datetime64[D]")
+    edges = [start, *(start + 1 + np.flatnonzero(periods[1:] != periods[:-1])).tolist(), stop]
     return _between(edges)
 
 

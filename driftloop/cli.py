@@ -152,7 +152,10 @@ def add_watch_flags(
         "--threshold_mae", type=amount, default=0.0, help="of a regression: largest mean absolute error that is good enough, in the label's unit"
     )
     group.add_argument(
-        "--block_by", default="rows", choices=["rows", "month"], help="rows: blocks of --block_size rows; month: calendar months, whatever their rows"
+        "--block_by",
+        default="rows",
+        choices=["rows", "day", "week", "month"],
+        help="rows: blocks of --block_size rows; else of the calendar, whatever their rows; a week begins on Monday",
     )
     group.add_argument("--drift_rule", default=rule, choices=DRIFT_RULES, help=RULE_HELP)
     group.add_argument(
@@ -171,6 +174,7 @@ def add_watch_flags(
         choices=["probation", "same"],
         help="probation: once drift is found, every block under the threshold is drift until a model has proven itself; same: the rule begins anew",
     )
+    add_switch(group, "--follow_up", "after a retrain for drift, retrain again each time the rows since the drift have doubled; promoted only if better")
     add_switch(group, "--proactive", "retrain before the block KPI falls under the threshold, too, as forecast; this takes the place of the probation")
     group.add_argument(
         "--lead_blocks",

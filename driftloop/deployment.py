@@ -125,6 +125,7 @@ def watch_plan(work: Work, args: argparse.Namespace, *, trained_stop: int, decid
         rule=drift_rule(args),
         alpha=args.alpha,
         proactive=args.proactive,
+        follow_up=args.follow_up,
         lead_blocks=args.lead_blocks,
         on_drift=decide,
         max_retrains=args.max_retrains,

@@ -14,6 +14,7 @@ from driftloop.drift import forecast
 from driftloop.drift.rule import Rule
 from driftloop.drift.verdict import Verdict
 from driftloop.errors import ServingError, TrainingError
+from driftloop.follow_up import FollowUp
 from driftloop.models import KnownModel
 from driftloop.registry import Registry
 from driftloop.results import NO_BLOCK, BlockScore, RetrainRecord, VersionRecord, WatchResult
@@ -24,7 +25,7 @@ from driftloop.swap import difference
 from driftloop.training import Learner
 
 PRICE_HISTORY = 0.92  # above this, no published figure for ELEC does without price history
-LOGGED = ("threshold", "alpha", "proactive", "lead_blocks", "block_size", "block_by", "start", "stop", "max_retrains")
+LOGGED = ("threshold", "alpha", "proactive", "lead_blocks", "follow_up", "block_size", "block_by", "start", "stop", "max_retrains")
 SERIES = (
     *("accuracy", "lower", "upper", "kappa", "kappa_temporal", "no_change", "same_time_yesterday", "majority", "accuracy_unretrained", "threshold"),
     *("evidence", "p_value", "estimated", "forecast_early", "forecast_middle", "forecast_late"),
@@ -38,8 +39,8 @@ class WatchPlan:
 
     `rule` says which blocks have drifted; `alpha` is the rate of its false alarms, where it has one. `on_drift` is asked
     once per drifted block and says whether to retrain now; with `proactive` it is asked, too, when the early end of
-    its forecast is at most `lead_blocks` away. `max_retrains` bounds the retrains; after it the watch only scores. `name`
-    is the deployment run's.
+    its forecast is at most `lead_blocks` away; with `follow_up` such a retrain is followed by others. `max_retrains`
+    bounds the retrains; after it the watch only scores. `name` is the deployment run's.
     """
 
     start: int
@@ -54,7 +55,8 @@ class WatchPlan:
     max_retrains: int
     retrain: RetrainPlan
     name: str = "deployment"
-    block_by: str = "rows"  # or "month": a block is a calendar month, whatever its rows
+    block_by: str = "rows"  # or one of blocks.CALENDAR: a block is a day, week or month, whatever its rows
+    follow_up: bool = False
 
     def cut(self, stream: Stream) -> list[blocks.Block]:
         """The blocks of the watch.
@@ -62,9 +64,9 @@ class WatchPlan:
         Raises:
             SettingsError: see `blocks.cut`.
         """
-        if self.block_by == "month":
-            return list(blocks.cut_months(stream.times, self.start, self.stop))
-        return list(blocks.cut(self.start, self.stop, block_size=self.block_size))
+        if self.block_by == "rows":
+            return list(blocks.cut(self.start, self.stop, block_size=self.block_size))
+        return list(blocks.cut_calendar(stream.times, self.start, self.stop, by=self.block_by))
 
     def check(self, stream: Stream) -> None:
         """Refuse blocks that cannot be cut and retrains that cannot be made, before anything is started.
@@ -108,6 +110,7 @@ class Watch:
         self.retrains: list[RetrainRecord] = []
         self.diagnosis = Diagnosis(stream, threshold=plan.threshold, alpha=plan.alpha)
         self.verdict: Verdict | None = None  # the newest
+        self.follow_up = FollowUp()
         self.largest_difference = 0.0
 
     def run(self) -> WatchResult:
@@ -170,13 +173,20 @@ class Watch:
         """Retrain when it is due."""
         if len(self.retrains) >= self.plan.max_retrains:
             return
-        if not verdict.drift:
-            ahead = self.diagnosis.ahead(self.plan.lead_blocks) if self.plan.proactive else None
-            if ahead is None or not forecast.due(ahead, self.plan.lead_blocks):
-                return
-            verdict = replace(verdict, rule="proactive", message=ahead.message)
-        if self.plan.on_drift(self.scores[-1], verdict):
-            self._retrain(block, verdict)
+        found = verdict if verdict.drift else self._foreseen(verdict)
+        if found is not None:
+            if self.plan.on_drift(self.scores[-1], found):
+                self.follow_up.begin(block)
+                self._retrain(Cause(block.index, block.stop, found.message))
+        elif self.plan.follow_up and (reason := self.follow_up.due(block)):
+            self._retrain(Cause(block.index, block.stop, reason, follow_up=True))
+
+    def _foreseen(self, verdict: Verdict) -> Verdict | None:
+        """The verdict on a drift that is forecast and near, of a proactive watch."""
+        ahead = self.diagnosis.ahead(self.plan.lead_blocks) if self.plan.proactive else None
+        if ahead is None or not forecast.due(ahead, self.plan.lead_blocks):
+            return None
+        return replace(verdict, rule="proactive", message=ahead.message)
 
     def _ask(self, block: blocks.Block) -> tuple[np.ndarray, str]:
         """What was served for a block, probabilities or values, proven equal to the local model's."""
@@ -192,8 +202,7 @@ class Watch:
             )
         return served, version
 
-    def _retrain(self, block: blocks.Block, verdict: Verdict) -> None:
-        cause = Cause(block.index, block.stop, verdict.message)
+    def _retrain(self, cause: Cause) -> None:
         try:
             record, winner = retrain.retrain(
                 self.store, self.learner, self.stream, self.champion, cause=cause, plan=self.plan.retrain, parent_run_id=self.base.run_id

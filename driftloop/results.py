@@ -93,6 +93,7 @@ class RetrainRecord:
     mae_before: float = math.nan  # the same of a regression
     mae_after: float = math.nan
     task: str = "classification"
+    follow_up: bool = False  # not a block's verdict started it, but the rows since the drift
 
     @property
     def before(self) -> float:
@@ -138,7 +139,7 @@ class VersionRecord:
 class WatchResult:
     """A whole watch: what `--json` prints and the report draws.
 
-    `block_size` is the rows of a block, of the largest where blocks are months.
+    `block_size` is the rows of a block, of the largest where the calendar cuts them.
     """
 
     stream: str
@@ -163,7 +164,7 @@ class WatchResult:
     mae: float = math.nan  # of a regression; the figures above are then nan
     mae_without_retraining: float = math.nan
     unit: str = ""  # of the MAE
-    block_by: str = "rows"
+    block_by: str = "rows"  # or one of blocks.CALENDAR
 
     @property
     def kpi(self) -> float:

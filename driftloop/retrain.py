@@ -51,11 +51,12 @@ class RetrainPlan:
 
 @dataclass(frozen=True)
 class Cause:
-    """Why a retrain starts: the block whose verdict asked for it, and the first row it must not see."""
+    """Why a retrain starts: the block after which, and the first row it must not see; a follow-up is asked for by no verdict."""
 
     block: int
     stop: int
     reason: str
+    follow_up: bool = False
 
 
 def retrain(
@@ -127,4 +128,5 @@ def _record(
         trials=trials,
         seconds=seconds,
         run_id=run_id,
+        follow_up=cause.follow_up,
     )

@@ -186,7 +186,8 @@ def retrain_line(record: RetrainRecord) -> str:
     came = f"version {record.version} promoted" if record.promoted else "not promoted"
     write = figures.Figures(record.task)
     change = f"{write.value(record.before)} → {write.value(record.after)} {'MAE' if write.regression else '%'}"
-    return f"block {_block(record)} drifted: retrained in {wording.duration(record.seconds)}, {change} on {record.judge_rows} judge rows, {came}"
+    what = "is a follow-up" if record.follow_up else "drifted"
+    return f"block {_block(record)} {what}: retrained in {wording.duration(record.seconds)}, {change} on {record.judge_rows} judge rows, {came}"
 
 
 def _retrain_words(record: RetrainRecord) -> str:

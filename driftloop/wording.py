@@ -182,7 +182,7 @@ def what_was_done(result: WatchResult) -> str:
 def blocks_of(result: WatchResult) -> str:
     """How many blocks there are and how large."""
     blocks = count(len(result.scores), "block")
-    return f"{blocks}, one a calendar month" if result.block_by == "month" else f"{blocks} of {result.block_size:,}"
+    return f"{blocks} of {result.block_size:,}" if result.block_by == "rows" else f"{blocks}, one a calendar {result.block_by}"
 
 
 def _against_unretrained(result: WatchResult) -> str:

@@ -253,6 +253,22 @@ def test_the_significant_rule_finds_the_flip_and_a_promoted_model_is_on_probatio
     assert evidence[first["block"]].value >= 20 > evidence[first["block"] - 1].value
 
 
+def test_a_drift_is_followed_up_each_time_the_rows_since_have_doubled(workshop: Workshop, tmp_path: Path, space: Path) -> None:
+    place, flip = tmp_path / "long.csv", 900  # three blocks after the base model's 840 rows
+    drifting_table(1200, flip).to_csv(place, index=False)
+    flags = (*data_flags(place), *WATCH, *RETRAIN, "--search_space", space, "--register_model_name", "followed", "--after_drift", "same")
+    done = ended_well(workshop.run("lifecycle", *flags, "--block_size", 20, "--follow_up", "--mlflow_experiment_name", "followed", "--json"))
+    found = [record for record in done.result["retrains"] if not record["follow_up"]]
+    drift, later = found[-1], done.result["retrains"][len(found) :]
+    assert drift["row"] > flip and drift["promoted"]
+    assert all(record["follow_up"] for record in later)
+    assert [record["row"] - (drift["row"] - 20) for record in later] == [40, 80, 160]
+    assert f"follow-up of the drift in block {drift['block']}: 40 rows have come" in later[0]["reason"]
+    assert f"block {later[0]['block']} is a follow-up: retrained in" in done.err
+    (deployment,) = [run for run in workshop.runs("followed") if role(run) == "deployment"]
+    assert deployment.data.params["follow_up"] == "True"
+
+
 def test_a_proactive_watch_retrains_before_the_threshold_is_crossed(workshop: Workshop, drifting_csv: Path, space: Path) -> None:
     flags = (*data_flags(drifting_csv), *WATCH, *RETRAIN, "--search_space", space, "--register_model_name", "early", "--drift_rule", "never")
     asked = ("--block_size", 10, "--proactive", "--lead_blocks", 300, "--max_retrains", 1)

@@ -100,7 +100,7 @@ def test_a_regressions_labels_are_the_values_themselves_in_time_order(table: Pat
 
 def test_rows_set_aside_are_counted_in_the_block_where_they_stand(table: Path) -> None:
     stream = load(table)
-    cut = list(blocks.cut_months(stream.times, 0, len(stream)))
+    cut = list(blocks.cut_calendar(stream.times, 0, len(stream), by="month"))
     found = [quality.of_block(stream, block) for block in cut]
     assert [block.rows for block in cut] == [16, 29, 29, 23]
     assert [one.set_aside for one in found] == [1, 0, 2, 0]
@@ -109,7 +109,7 @@ def test_rows_set_aside_are_counted_in_the_block_where_they_stand(table: Path) -
 
 def test_a_mean_that_only_impossible_values_move_is_called_data_quality(table: Path) -> None:
     stream = load(table)
-    told = [quality.of_block(stream, block).message for block in blocks.cut_months(stream.times, 0, len(stream))]
+    told = [quality.of_block(stream, block).message for block in blocks.cut_calendar(stream.times, 0, len(stream), by="month")]
     assert ["data quality and no drift" in words for words in told] == [True, False, True, False]
 
 

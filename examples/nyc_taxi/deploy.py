@@ -1,4 +1,4 @@
-"""Deploy the taxi model, score it month by month, and say whether it has drifted: the flags of deploy_model.py with the defaults of this stream.
+"""Deploy the taxi model, score it week by week, and say whether it has drifted: the flags of deploy_model.py with the defaults of this stream.
 
 python -m examples.nyc_taxi.deploy --mlflow_experiment_name taxi --train_base
 """

@@ -1,4 +1,4 @@
-"""The whole lifecycle on New York taxi trips: trained on 2018 and 2019, watched month by month through 2020.
+"""The whole lifecycle on New York taxi trips: trained on 2018 and 2019, watched week by week through 2020.
 
     python -m examples.nyc_taxi.lifecycle --mlflow_experiment_name taxi --report taxi.html
     python -m examples.nyc_taxi.lifecycle --on_drift ignore              # what happens when nobody retrains

@@ -1,0 +1,113 @@
+"""A watch of the taxi stream by calendar month: its blocks are weeks, which lie across the ends of months, so each trip is answered again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from driftloop import blocks, models, quality, tracking
+from driftloop.streams import Stream
+from examples.nyc_taxi.learner import TAXI
+
+CLOSE: Final = 1e-3  # minutes by which a block's MAE may be off that of the watch, which scored what TorchServe answered
+Table = Sequence[Mapping[str, Any]]  # blocks.csv of a watch
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What was answered over the rows from `start` on, N of them.
+
+    `errors` maps the name of what answered to its absolute errors, (N,) minutes: "model", "never retrained", and each baseline
+    by name and kind. "refitted" ones are fitted on the rows of the version in service, "fixed" ones on those of the base model.
+    """
+
+    start: int
+    versions: np.ndarray  # (N,) of the model in service
+    leaning: np.ndarray  # (N,) its prediction less the label
+    errors: dict[str | tuple[str, str], np.ndarray]
+
+
+def answered(store: tracking.Store, stream: Stream, result: Mapping[str, Any], table: Table) -> Answers:
+    """Answer a watch's rows again, each by the version that did.
+
+    Args:
+        store: where the lifecycle's runs are.
+        stream: what was watched.
+        result: of the lifecycle, as --json gives it.
+        table: its blocks.
+
+    Raises:
+        ValueError: a version does not answer as it did in the watch.
+    """
+    known = {record["version"]: models.restore(store, record["run_id"], learner=TAXI, stream=stream) for record in result["versions"]}
+    base = next(iter(known.values()))
+    start = base.trained[1]
+    rivals = {version: _fitted(stream, one.trained) for version, one in known.items()}
+    fixed = rivals[next(iter(known))]
+    versions = np.repeat([str(block["version"]) for block in table], [int(block["rows"]) for block in table])
+    parts: dict[Any, list[np.ndarray]] = {}
+    for block, (first, stop) in zip(table, _spans(table, start), strict=True):
+        version, rows, labels = str(block["version"]), stream.rows[first:stop], stream.labels[first:stop]
+        leaning = models.predictions(known[version].model, stream, first, stop) - labels
+        if abs(np.abs(leaning).mean() - float(block["mae"])) > CLOSE:
+            raise ValueError(f"version {version} does not answer block {block['block']} as it did in the watch")
+        parts.setdefault("leaning", []).append(leaning)
+        for name in TAXI.rivals:
+            parts.setdefault((name, "refitted"), []).append(np.abs(rivals[version][name](rows) - labels))
+            parts.setdefault((name, "fixed"), []).append(np.abs(fixed[name](rows) - labels))
+    whole = {name: np.concatenate(part) for name, part in parts.items()}
+    leaning = whole.pop("leaning")
+    whole |= {"model": np.abs(leaning), "never retrained": models.losses(base.model, stream, start, len(stream))}
+    return Answers(start, versions, leaning, whole)
+
+
+def by_month(stream: Stream, answers: Answers, table: Table) -> list[dict[str, Any]]:
+    """Each calendar month of a watch.
+
+    Returns:
+        A mapping a month: `month`, `rows`, `versions`; the `maes` of all that answered, keyed "name" or "name: kind", with `half` of the
+        model's 95 % interval and its `bias`, all in minutes; `behind`, the model's MAE less that of the nearest baseline, with half its
+        95 % interval; `set_aside`, and what the watch said of the weeks that began in it, `drift` by the first day of a week, and `quality`.
+    """
+    days = stream.times[answers.start :].astype("datetime64[D]")
+    found = []
+    for block in blocks.cut_calendar(stream.times, answers.start, len(stream), by="month"):
+        inside = slice(block.start - answers.start, block.stop - answers.start)
+        errors = {name: error[inside] for name, error in answers.errors.items()}
+        nearest = min((error for name, error in errors.items() if isinstance(name, tuple)), key=np.mean)
+        month = str(days[inside.start])[:7]
+        began = [week for week in table if week["timestamp"].startswith(month)]
+        found.append(
+            {
+                "month": month,
+                "rows": block.rows,
+                "versions": list(dict.fromkeys(answers.versions[inside].tolist())),
+                "maes": {name if isinstance(name, str) else ": ".join(name): float(error.mean()) for name, error in errors.items()},
+                "half": mean_by_days(errors["model"], days[inside])[1],
+                "bias": float(answers.leaning[inside].mean()),
+                "behind": mean_by_days(errors["model"] - nearest, days[inside]),
+                "set_aside": quality.of_block(stream, block).set_aside,
+                "drift": {week["timestamp"][:10]: week["kind"] for week in began if week["drift"] in (True, "True")},
+                "quality": [week["quality"] for week in began if week["quality"]],
+            }
+        )
+    return found
+
+
+def mean_by_days(values: np.ndarray, days: np.ndarray) -> tuple[float, float]:
+    """The mean of values, and half its 95 % interval when those of a day come together and days do not (a sandwich estimate by clusters)."""
+    sums = np.bincount(np.unique(days, return_inverse=True)[1], weights=values - values.mean())
+    return float(values.mean()), float(1.96 * np.sqrt((sums**2).sum()) / len(values))
+
+
+def _fitted(stream: Stream, trained: tuple[int, int]) -> dict[str, Any]:
+    rows, labels = stream.rows[slice(*trained)], stream.labels[slice(*trained)]
+    return {name: rival(rows, labels) for name, rival in TAXI.rivals.items()}
+
+
+def _spans(table: Table, start: int) -> list[tuple[int, int]]:
+    edges = start + np.cumsum([0, *(int(block["rows"]) for block in table)])
+    return list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
