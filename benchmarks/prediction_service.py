@@ -258,7 +258,7 @@ def page(timings: list[Timing], *, command: str, rate: int) -> str:
     undecided = [one.rows for one in timings if one.added(99)[1] <= TARGET_MS < one.added(99)[2]]
     if undecided:
         several = " and ".join(map(str, undecided))
-        lines += ["", f"At {several} rows a request the interval holds the target: this run alone does not decide it. Another program wanted the cores."]
+        lines += ["", f"At {several} rows a request the interval holds the target: this run alone does not decide it."]
     lines += ["", "Every answer was the model's, and at the end every record had left the spool for both places.", ""]
     return "\n".join(lines)
 

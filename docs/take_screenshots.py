@@ -4,6 +4,7 @@
     python -m docs.take_screenshots                          # runs the default lifecycle first
     python -m docs.take_screenshots --folder /tmp/figures    # of the run that `benchmarks.figures --folder` left there
     python -m docs.take_screenshots --batch april.html       # batch-report.png alone, of a report of monitoring.batch_flow
+    python -m docs.take_screenshots --taxi taxi.html         # taxi-report.png alone, of the report of examples.nyc_taxi.lifecycle
 
 It writes report.png (the report down to its plot), mlflow-runs.png (the runs list, parents expanded) and
 mlflow-compare.png (the base model and its retrains beside each other).
@@ -69,6 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, help="where `benchmarks.figures --folder` left its runs; default: run the lifecycle now")
     parser.add_argument("--batch", type=Path, help="a report of monitoring.batch_flow: take its picture and no other")
+    parser.add_argument("--taxi", type=Path, help="a report of examples.nyc_taxi.lifecycle: take its picture and no other")
     parser.add_argument("--columns", nargs="*", default=["metrics.val_accuracy", "params.history", "params.window", "params.lr"], help="of the runs list")
     parser.add_argument("--out", type=Path, default=IMAGES, help="folder of the pictures")
     parser.add_argument("--chromium", default="/usr/bin/chromium", help="the browser")
@@ -81,10 +83,12 @@ def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
     try:
-        if args.batch:
+        if args.batch or args.taxi:
             with _browser(args.chromium, args.chromedriver) as driver:
-                driver.get(args.batch.resolve().as_uri())
-                _capture(driver, args.out / "batch-report.png", until=BATCH_UNTIL)
+                if args.batch:
+                    take_report(driver, args.batch, args.out / "batch-report.png", until=BATCH_UNTIL)
+                if args.taxi:
+                    take_report(driver, args.taxi, args.out / "taxi-report.png")
             return 0
         with contextlib.nullcontext(args.folder) if args.folder else tempfile.TemporaryDirectory(prefix="screenshots-") as made:
             folder = Path(made) / "default"
@@ -102,10 +106,10 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def take_report(driver: WebDriver, report: Path, picture: Path) -> None:
-    """The report from its verdict to the end of its plot."""
+def take_report(driver: WebDriver, report: Path, picture: Path, *, until: str = "figure") -> None:
+    """The report from its verdict to the end of its plot, or of another element."""
     driver.get(report.resolve().as_uri())
-    _capture(driver, picture, until="figure")
+    _capture(driver, picture, until=until)
 
 
 def take_runs(driver: WebDriver, url: str, experiment_id: str, picture: Path) -> None:

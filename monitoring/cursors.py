@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ class Batch:
     records: list[dict[str, Any]]
     damaged: int  # lines that were cut short and are skipped
     places: dict[str, Place]
+    full: bool = False  # more may follow at once; else the spool was read to its end
 
     def __bool__(self) -> bool:
         return bool(self.places)
@@ -70,9 +71,9 @@ class Reader:
         """
         batch = Batch([], 0, {})
         for path in segments.listed(self.folder):
-            batch, left = self._read_segment(path, batch, most=records)
-            if left:
-                break
+            batch, full = self._read_segment(path, batch, most=records)
+            if full:
+                return replace(batch, full=True)
         return batch
 
     def commit(self, batch: Batch) -> None:

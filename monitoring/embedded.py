@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
-from driftloop import cli, processes
+from driftloop import cli, priority, processes
 from driftloop.errors import DataError, LogError, SettingsError
 from monitoring.mongo import Database
 from monitoring.segments import replace_file
@@ -59,6 +59,7 @@ class Embedded:
             settings.write_text("", encoding="utf-8")
             first = _first_start(folder)
             self._server = processes.Server(_command(folder, settings, self.port), log=folder / "server.log", env={"PYTHONWARNINGS": "ignore"})
+            priority.step_back(self._server.pid)
         except OSError as exc:
             raise DataError(f"{folder}: the embedded MongoDB cannot keep its data here: {exc.strerror}") from exc
         try:

@@ -30,7 +30,7 @@ from typing import Any, Final
 
 from flask import Flask, Response, request
 
-from driftloop import cli
+from driftloop import cli, priority
 from driftloop.errors import DataError, LogError, SettingsError
 from driftloop.flagtypes import mongodb_uri
 from monitoring import config
@@ -184,6 +184,7 @@ def main(argv: list[str] | None = None) -> int:
     def serve(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
         make = app_of(args)
         check_port(args.host, args.port)
+        priority.step_back()
         Application(make, host=args.host, port=args.port, threads=THREADS, told="monitoring").run()
         return {}, 0
 
