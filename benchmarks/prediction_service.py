@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import script
-from driftloop import cli, settings
+from driftloop import cli, settings, wording
 from driftloop.errors import ServingError
 
 if TYPE_CHECKING:
@@ -257,8 +257,8 @@ def page(timings: list[Timing], *, command: str, rate: int) -> str:
             )
     undecided = [one.rows for one in timings if one.added(99)[1] <= TARGET_MS < one.added(99)[2]]
     if undecided:
-        several = " and ".join(map(str, undecided))
-        lines += ["", f"At {several} rows a request the interval holds the target: this run alone does not decide it."]
+        several = " and ".join(wording.count(rows, "row") for rows in undecided)
+        lines += ["", f"At {several} a request the interval holds the target: this run alone does not decide it."]
     lines += ["", "Every answer was the model's, and at the end every record had left the spool for both places.", ""]
     return "\n".join(lines)
 
