@@ -74,7 +74,7 @@ NO_BLOCK = -1  # stands where no block applies
 class RetrainRecord:
     """One retrain: why, what it found, what it was judged on, what came of it."""
 
-    block: int  # the block whose verdict started it; NO_BLOCK when no verdict did
+    block: int  # the block whose verdict started it, or after which a follow-up was due; NO_BLOCK when neither did
     row: int  # first row the retrain was not allowed to see
     timestamp: str
     reason: str

@@ -172,9 +172,10 @@ def verdict(result: WatchResult) -> tuple[str, str]:
 def what_was_done(result: WatchResult) -> str:
     """What the loop did."""
     drifts = sum(score.drift for score in result.scores)
-    promotions = sum(retrain.promoted for retrain in result.retrains)
+    promotions, follow_ups = sum(retrain.promoted for retrain in result.retrains), sum(retrain.follow_up for retrain in result.retrains)
+    among = f", {follow_ups} of them to follow up," if follow_ups else ""
     return (
-        f"{count(drifts, 'block')} of {len(result.scores):,} drifted; {count(len(result.retrains), 'retrain')} led to "
+        f"{count(drifts, 'block')} of {len(result.scores):,} drifted; {count(len(result.retrains), 'retrain')}{among} led to "
         f"{count(promotions, 'promotion')}. The whole took {duration(result.seconds)}."
     )
 

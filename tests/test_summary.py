@@ -40,6 +40,13 @@ def test_versions_and_retrains_are_listed(result):
     assert result.notes[0] in text
 
 
+def test_retrains_that_follow_up_are_counted_apart(result):
+    first, *others = result.retrains
+    followed = replace(result, retrains=(first, *(replace(record, follow_up=True) for record in others)))
+    assert "4 retrains, 3 of them to follow up, led to 3 promotions." in " ".join(summary_text(followed).split())
+    assert "follow up" not in summary_text(result)
+
+
 @pytest.mark.parametrize(
     "result",
     [
