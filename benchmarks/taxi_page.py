@@ -40,6 +40,8 @@ def page(found: Mapping[str, Any]) -> str:
         "## Targets",
         *(f"- {'met' if met else '**missed**'}: {words}" for words, met in _targets(result, months)),
         "",
+        _left(months),
+        "",
         "## What a week and follow-ups bring",
         "The same year watched in other ways. A follow-up is a retrain whenever the rows since the drift have doubled (`--follow_up`); like any other it is "
         "promoted only if better. That the example watches weeks and follows up was decided with 2020 known, so all four ways stand here; "
@@ -109,6 +111,16 @@ def _way(name: str, result: Mapping[str, Any], months: Sequence[Month]) -> str:
     return (
         f"| {name} | {_year(months, 'model'):.2f} | {by_month[APRIL]:.2f} | {max(mae for month, mae in by_month.items() if month > APRIL):.2f} "
         f"| {len(_not_ahead(months))} | {len(_behind_never(months))} | {len(retrains)} | {sum(record['promoted'] for record in retrains)} |"
+    )
+
+
+def _left(months: Sequence[Month]) -> str:
+    """What the targets do not say."""
+    worst = max((month for month in months if month["month"] > APRIL), key=lambda month: month["maes"]["model"])
+    leaning = max(months, key=lambda month: abs(month["bias"]) if month["month"] > APRIL else 0)
+    return (
+        f"Not all is well after April: {worst['month']} has the largest MAE, {worst['maes']['model']:.2f}, and {leaning['month']} the largest bias, "
+        f"{wording.signed(leaning['bias'])}. The city goes on changing, and between two follow-ups only an alarm would start a retrain."
     )
 
 

@@ -111,6 +111,7 @@ def score_block(
         stop=block.stop,
         rows=block.rows,
         timestamp=str(stream.times[block.start].astype("datetime64[s]")),
+        until=str(stream.times[block.stop - 1].astype("datetime64[s]")),
         short=block.short,
         version=version,
         lower=lower,

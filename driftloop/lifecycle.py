@@ -263,7 +263,7 @@ class Watch:
             **whole | {f"{self.task.kpi}_without_retraining": self.task.value(losses)},
         )
         findings = (*self.diagnosis.findings(self.plan.rule.name, self.verdict, self.scores), *quality.findings(self.scores))
-        return replace(result, notes=history_notes(result, self.stream), findings=findings)
+        return replace(result, notes=(*limit_notes(result, plan.max_retrains), *history_notes(result, self.stream)), findings=findings)
 
     def _version(self, version: str) -> VersionRecord:
         known = self.served[version]
@@ -285,6 +285,22 @@ class Watch:
             task=self.stream.task,
             **{self.task.kpi: mean("kpi"), f"{self.task.kpi}_unretrained": mean("kpi_unretrained")},
         )
+
+
+def limit_notes(result: WatchResult, max_retrains: int) -> tuple[str, ...]:
+    """Say so where drift was found that could not be answered any more, and where a KPI under the threshold is no proven drift."""
+    notes = []
+    if 0 < max_retrains <= len(result.retrains):
+        late = sum(score.drift and score.block > result.retrains[-1].block for score in result.scores)
+        if late:
+            notes.append(f"--max_retrains {max_retrains} was reached: {late} drifted blocks after the last retrain were scored and not answered.")
+    kpi = task.of(result.task)
+    if result.rule == "significant" and not result.drift and kpi.better(result.threshold, result.kpi):
+        notes.append(
+            f"Over the whole watch the {'MAE' if kpi.kpi == 'mae' else kpi.kpi} is worse than the threshold {result.threshold:g}, and yet no drift is proven: "
+            "errors that come together are little evidence, and from few large blocks it cannot be learned how far they do. Smaller blocks may prove it."
+        )
+    return tuple(notes)
 
 
 def history_notes(result: WatchResult, stream: Stream) -> tuple[str, ...]:

@@ -73,6 +73,7 @@ def report_html(result: WatchResult) -> str:
         kpi=write,
         lines=list(result.scores[0].rivals) if write.regression and result.scores else [],
         starts={score.block: wording.moment(score.timestamp) for score in result.scores},
+        ends={score.block: wording.moment(score.until) for score in result.scores},
         chart=chart.draw(result),
         plot=chart,
         write=wording,

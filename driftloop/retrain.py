@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from driftloop import evaluation, models, task, tracking
@@ -88,6 +88,9 @@ def retrain(
         old, new = (models.losses(model, stream, judged_from, cause.stop) for model in (champion.model, challenger.model))
         doing = task.of(stream.task)
         verdict = evaluation.judge(doing, old, new, start=judged_from, alpha=plan.alpha)
+        if judged_from == champion.trained[1] and study.best.params == champion.params:
+            again = "not promoted: all rows that are new to the champion judge, and the search chose its parameters again, so it is the same model"
+            verdict = replace(verdict, better=False, words=again)
         log_origin(stream, plan.train, study)
         tracking.set_tags({"driftloop.decision": verdict.words})
         figures = {f"{doing.kpi}_before": verdict.before, f"{doing.kpi}_after": verdict.after, "p_value": verdict.p_value}

@@ -15,6 +15,7 @@ from driftloop.errors import DataError
 from monitoring import features
 from monitoring.config import StreamConfig
 from monitoring.events import Label, Prediction, Record, Rejected
+from monitoring.reached import Reached
 from monitoring.scoring import Scoring
 from monitoring.served import KPI_BLOCKS, Served
 from monitoring.windows import Join, Newest, Row, Share, Value
@@ -39,7 +40,7 @@ class Intake:
         self.versions: OrderedDict[str, Served] = OrderedDict()  # in the order in which they were first seen
         self.in_use = ""  # the version that gave the newest answer; "" before the first
         self.last: dict[str, str] = {}  # kind of record: when the newest of it came
-        self._newest_given = self._newest_any = ""  # times of the newest rows that have a label
+        self._given, self._any = Reached(), Reached()  # by rows with a time of their own, and by all
         self._in_use_at = ""
         self._waits = waits
         self.scoring = Scoring(config)
@@ -97,13 +98,13 @@ class Intake:
     def _labelled(self, row: Row) -> None:
         """Note how far labels have come; where rows come with times, one that was given the time of its answer says nothing of it."""
         if row.time != row.served_at:
-            self._newest_given = max(self._newest_given, row.time)
-        self._newest_any = max(self._newest_any, row.time)
+            self._given.add(row.time)
+        self._any.add(row.time)
 
     @property
     def newest_labelled(self) -> str:
-        """The newest time of a row with a label; "" without one."""
-        return self._newest_given or self._newest_any
+        """The newest time of a row with a label, as `Reached` has it; "" without one."""
+        return self._given.newest or self._any.newest
 
     def _label(self, record: Label) -> bool:
         if self._join.knows_label(record.id):

@@ -77,6 +77,8 @@ def deploy(plan: Plan) -> int:
     done = processes.run([*script(plan.stream.deploy), *flags], timeout_s=DEPLOY_S)
     if done.code:
         raise DriftloopError(f"the champion could not be served: {done.last_line}")
+    for line in filter(re.compile(r"version \S+ takes the alias").match, done.output.splitlines()):
+        say(line)  # another experiment of this store may have promoted the version before
     (served,) = json.loads(done.last_line)["versions"]
     return int(served["trained_stop"])
 
@@ -159,6 +161,7 @@ def watch(running: Running, part: Part | None, *, retrains: str) -> None:
         DriftloopError: a part ended by itself.
     """
     told, replays = story.Retrains(retrains), part is not None
+    told.news()  # what an earlier start did is none
     if part:
         running.start(part)
         say(f"replaying {shlex.join(part.command[1:])}")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from watch_sample import BASE_PARAMS, make_result, without_figures
 
-from driftloop import chart
+from driftloop import chart, wording
 from driftloop.errors import DriftloopError
 from driftloop.report import report_html, write_report
 
@@ -60,6 +60,13 @@ def test_the_verdict_stands_beside_the_unretrained_model_and_every_baseline(resu
         assert f"{100 * share:.2f}" in page.text
         assert f"{100 * abs(result.accuracy - share):.2f}" in page.text
     assert "4 retrains led to 3 promotions" in page.text
+
+
+def test_a_watch_and_a_version_end_with_the_last_row_not_with_the_last_block_s_first(result, page):
+    assert f"to {wording.moment(result.scores[-1].until)}" in page.text
+    for version in result.versions:
+        (last,) = [score for score in result.scores if score.block == version.last_block]
+        assert wording.moment(last.until) in page.text
 
 
 def test_every_block_version_retrain_and_note_is_shown(result, page):

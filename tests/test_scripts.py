@@ -316,6 +316,13 @@ def retrain_until_580(workshop: Workshop, deployed: Deployed, name: str, *more: 
     return ended_well(workshop.run("retrain_model", *deployed.flags, *fixed, "--register_model_name", name, *more)).result
 
 
+def test_a_challenger_that_can_only_be_the_champion_again_is_called_so(deployed: Deployed, workshop: Workshop) -> None:
+    assert retrain_until_580(workshop, deployed, "again", "--total_trials", 1)["promoted"]
+    second = retrain_until_580(workshop, deployed, "again", "--total_trials", 1, until=("--until_row", 590))
+    assert (second["promoted"], second["judge_rows"]) == (False, 10)
+    assert "so it is the same model" in second["decision"]
+
+
 CHANGING = {"seconds", "run_id", "experiment"}
 
 

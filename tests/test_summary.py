@@ -9,6 +9,7 @@ import pytest
 from watch_sample import make_result, without_figures
 
 from driftloop import wording
+from driftloop.lifecycle import limit_notes
 from driftloop.summary import COLUMNS, RETRAINS_IN_FULL, blocks_text, summary_text
 
 HOSTILE = "\x1b[2J\x07 <script> " + "long" * 60
@@ -119,3 +120,19 @@ def test_low_blocks_by_chance_are_as_many_as_the_binomial_says(result):
     assert wording.low_blocks_by_chance([*[coin] * 8, *[sure] * 8]) == pytest.approx((2, 1 - 0.75**8))
     assert wording.low_blocks_by_chance([replace(coin, accuracy=math.nan)]) == (0, 0)
     assert wording.low_blocks_by_chance([]) == (0, 0)
+
+
+def test_a_limit_that_left_drift_unanswered_is_said(result):
+    last = result.retrains[-1].block
+    scores = tuple(replace(score, drift=score.block in {last, last + 1, last + 3}) for score in result.scores)
+    limited = replace(result, scores=scores)
+    assert limit_notes(limited, 4) == ("--max_retrains 4 was reached: 2 drifted blocks after the last retrain were scored and not answered.",)
+    assert limit_notes(limited, 5) == ()
+    assert limit_notes(replace(limited, retrains=()), 0) == ()
+
+
+def test_a_kpi_under_the_threshold_without_proof_is_said(result):
+    calm = replace(result, scores=tuple(replace(score, drift=False) for score in result.scores), rule="significant", threshold=0.99)
+    (note,) = limit_notes(calm, 1000)
+    assert "the accuracy is worse than the threshold 0.99, and yet no drift is proven" in note
+    assert limit_notes(replace(calm, threshold=0.1), 1000) == limit_notes(replace(calm, rule="never"), 1000) == ()

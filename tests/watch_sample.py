@@ -34,6 +34,7 @@ def make_score(block: int, rng: np.random.Generator, *, skill: float, version: s
         stop=31718 + BLOCK_SIZE * block + rows,
         rows=rows,
         timestamp=(START + timedelta(days=block)).isoformat(),
+        until=(START + timedelta(days=block, hours=23, minutes=30)).isoformat(),
         short=rows < BLOCK_SIZE,
         version=version,
         accuracy=right / rows,
