@@ -192,9 +192,10 @@ def test_a_retrain_that_gives_no_champion_is_told_and_not_tried_again(
     assert one.send(alert()).get_json()["retrains"][0]["state"] == state
 
 
-def test_an_alert_that_goes_on_firing_after_a_kept_champion_retrains_again_on_newer_labels(hook: Callable[..., Hook]) -> None:
+@pytest.mark.parametrize("promoted", [True, False])
+def test_an_alert_that_goes_on_firing_after_its_retrain_retrains_again_on_newer_labels(hook: Callable[..., Hook], promoted: bool) -> None:
     newest = ["2020-04-01T07:30:00.000Z"]
-    one = hook(f"{NOTE}print(json.dumps({ {**PROMOTED, 'promoted': False, 'version': ''}!r}))", until=lambda _: newest[0])
+    one = hook(f"{NOTE}print(json.dumps({ {**PROMOTED, 'promoted': promoted}!r}))", until=lambda _: newest[0])
     one.send(alert())
     one.ended()
     one.send(alert())
@@ -202,8 +203,7 @@ def test_an_alert_that_goes_on_firing_after_a_kept_champion_retrains_again_on_ne
     newest[0] = "2020-04-02T07:30:00.000Z"
     one.send(alert())
     assert wait(lambda: len(one.started()) == 2)
-    (known,) = one.ended()
-    assert known["until_time"] == newest[0]
+    assert [known["until_time"] for known in one.ended()] == [newest[0], "2020-04-01T07:30:00.000Z"]
 
 
 def test_a_retrain_that_takes_too_long_is_ended(hook: Callable[..., Hook], left_over: Callable[[], list[psutil.Process]]) -> None:
