@@ -192,13 +192,13 @@ def build_parser() -> cli.Parser:
 
 def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """Ship until told to end."""
-    priority.step_back()
     with contextlib.ExitStack() as stack:
         stack.enter_context(_alone(args.spool))
         deliveries: list[Delivery] = [ToMonitor(args.monitor_url)] if args.monitor_url else []
         deliveries.insert(0, ToMongo(lambda: open_log(args.mongodb_uri or None, folder=args.log_folder), keep_days=args.keep_days))
         for delivery in deliveries:
             stack.callback(delivery.close)
+        priority.step_back()
         print(f"shipper: serving {args.spool} to {' and '.join(delivery.name for delivery in deliveries)}", flush=True)
         ship(args.spool, deliveries)
     return {}, 0
