@@ -1,7 +1,7 @@
 """The retrains that alerts have asked for: one an alert, one at a time, and what came of each.
 
-An alert that goes on firing after its retrain, whether that kept the champion or promoted a version that is not good enough either, may ask
-again when the cool-down is over and newer rows have labels: after an abrupt change the first challenger has hardly seen the new regime.
+An alert that goes on firing after a retrain which kept the champion may ask again, when the cool-down is over and newer rows have labels:
+after an abrupt change the first challenger has hardly seen the new regime.
 
 What is known is kept in a folder, so that an alert which is sent again is known after a restart, too:
 
@@ -32,7 +32,6 @@ from monitoring.alerts import Alert
 from monitoring.metrics import Sample
 
 RUNNING, PROMOTED, KEPT, FAILED, CUT_OFF = "running", "promoted", "kept", "failed", "cut off"
-JUDGED: Final = {PROMOTED, KEPT}  # a challenger was made
 KNOWN: Final = 1000  # retrains that are remembered
 MESSAGE: Final = 500  # characters
 POLL_S: Final = 0.1
@@ -108,7 +107,7 @@ class Retrains:
         """
         with self._mutex:
             before = next((one for one in reversed(self._known.values()) if one.key == alert.key), None)
-            if before and (before.state not in {CUT_OFF, *JUDGED} or (before.state in JUDGED and self._rest_s(alert.stream) > 0)):
+            if before and (before.state not in {CUT_OFF, KEPT} or (before.state == KEPT and self._rest_s(alert.stream) > 0)):
                 return before
             if self._thread and self._thread.is_alive():
                 raise BusyError("a retrain is running")
@@ -116,7 +115,7 @@ class Retrains:
             if rest_s > 0:
                 raise BusyError(f"the last retrain of {alert.stream} has just ended: another one may begin in {rest_s:.0f} s")
             until_time = self._until(alert.stream)
-            if before and before.state in JUDGED and until_time <= before.until_time:
+            if before and before.state == KEPT and until_time <= before.until_time:
                 return before
             started_at = events.now()
             log = self.folder / f"retrain-{alert.stream}-{started_at.replace(':', '').replace('.', '')}.log"
