@@ -194,7 +194,7 @@ def test_drift_raises_the_alert_and_the_alert_serves_a_new_version(system: Syste
     # The first challengers have hardly seen the new regime and may be kept out: while the alert fires and labels come, it goes on by itself.
     retrain = wait(lambda: promoted(system), "a retrain that promotes")
     assert client.default_version(name="small_model") == retrain["version"] != before
-    assert retrain["until_time"] == system.known()["newest_labelled_time"] or system.known()["version"] == retrain["version"]
+    assert retrain["until_time"] <= system.known()["newest_labelled_time"]  # labels that were on their way when it began came later
 
 
 def test_the_new_version_answers_knows_better_and_ends_the_alert(system: System) -> None:
