@@ -230,6 +230,7 @@ def test_the_drift_of_april_is_found_and_the_model_is_ahead_of_every_baseline_in
     drifted = [day for month in told.values() for day in month["drift"]]
     assert drifted[0] == "2020-04-06"  # the first week that lies wholly in April
     assert told["2020-04"]["drift"]["2020-04-06"] == "both"
+    assert told["2020-05"]["maes"]["model"] < told["2020-03"]["maes"]["model"] + 0.2
     for month, one in told.items():
         own, never = one["maes"].pop("model"), one["maes"].pop("never retrained")
         assert len(one["maes"]) == 4 and own < min(one["maes"].values()) - 0.1, month
