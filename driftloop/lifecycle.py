@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from driftloop import blocks, evaluation, models, quality, retrain, task, tracking
+from driftloop import blocks, evaluation, models, notes, quality, retrain, task, tracking
 from driftloop.diagnosis import Diagnosis
 from driftloop.drift import forecast
 from driftloop.drift.rule import Rule
@@ -20,11 +20,10 @@ from driftloop.registry import Registry
 from driftloop.results import NO_BLOCK, BlockScore, RetrainRecord, VersionRecord, WatchResult
 from driftloop.retrain import Cause, RetrainPlan
 from driftloop.serving import Serving, promote
-from driftloop.streams import ELEC_FEATURES, Stream
+from driftloop.streams import Stream
 from driftloop.swap import difference
 from driftloop.training import Learner
 
-PRICE_HISTORY = 0.92  # above this, no published figure for ELEC does without price history
 LOGGED = ("threshold", "alpha", "proactive", "lead_blocks", "follow_up", "block_size", "block_by", "start", "stop", "max_retrains")
 SERIES = (
     *("accuracy", "lower", "upper", "kappa", "kappa_temporal", "no_change", "same_time_yesterday", "majority", "accuracy_unretrained", "threshold"),
@@ -263,7 +262,7 @@ class Watch:
             **whole | {f"{self.task.kpi}_without_retraining": self.task.value(losses)},
         )
         findings = (*self.diagnosis.findings(self.plan.rule.name, self.verdict, self.scores), *quality.findings(self.scores))
-        return replace(result, notes=(*limit_notes(result, plan.max_retrains), *history_notes(result, self.stream)), findings=findings)
+        return replace(result, notes=(*notes.of_limits(result, plan.max_retrains), *notes.of_history(result, self.stream)), findings=findings)
 
     def _version(self, version: str) -> VersionRecord:
         known = self.served[version]
@@ -285,36 +284,3 @@ class Watch:
             task=self.stream.task,
             **{self.task.kpi: mean("kpi"), f"{self.task.kpi}_unretrained": mean("kpi_unretrained")},
         )
-
-
-def limit_notes(result: WatchResult, max_retrains: int) -> tuple[str, ...]:
-    """Say so where drift was found that could not be answered any more, and where a KPI under the threshold is no proven drift."""
-    notes = []
-    if 0 < max_retrains <= len(result.retrains):
-        late = sum(score.drift and score.block > result.retrains[-1].block for score in result.scores)
-        if late:
-            notes.append(f"--max_retrains {max_retrains} was reached: {late} drifted blocks after the last retrain were scored and not answered.")
-    kpi = task.of(result.task)
-    if result.rule == "significant" and not result.drift and kpi.better(result.threshold, result.kpi):
-        notes.append(
-            f"Over the whole watch the {'MAE' if kpi.kpi == 'mae' else kpi.kpi} is worse than the threshold {result.threshold:g}, and yet no drift is proven: "
-            "errors that come together are little evidence, and from few large blocks it cannot be learned how far they do. Smaller blocks may prove it."
-        )
-    return tuple(notes)
-
-
-def history_notes(result: WatchResult, stream: Stream) -> tuple[str, ...]:
-    """Say so where a figure uses history, and why it is as high as it is."""
-    seeing = [record for record in result.versions if record.params["history"] > 0 and record.rows]
-    notes = [
-        f"Version {record.version} reads the {record.params['history']} rows before each row it predicts (features only, never labels); "
-        f"its {record.accuracy:.4f} is not to be compared with figures of models that see one row."
-        for record in seeing
-    ]
-    if stream.features == ELEC_FEATURES and any(record.accuracy > PRICE_HISTORY for record in seeing):
-        notes.append(
-            "ELEC's label is defined by its own past: UP means that the price is above its mean over the 48 half-hours before (data/README.md). "
-            "A model that sees a day of prices can work the label out, so it is near 100 % right and needs no further retraining; "
-            "a model that sees one row drifts because that mean moves."
-        )
-    return tuple(notes)

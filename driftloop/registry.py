@@ -36,7 +36,9 @@ class Registry:
         try:
             if not self.client.search_registered_models(f"name = '{self.name}'"):
                 self.client.create_registered_model(self.name)
-            made = self.client.create_model_version(self.name, source=source, run_id=run_id)
+            # A tracking server wants the id of the model that the source names; a SQLite store takes it without.
+            model_id = source.removeprefix("models:/") if source.startswith("models:/m-") else None
+            made = self.client.create_model_version(self.name, source=source, run_id=run_id, model_id=model_id)
             self.client.set_registered_model_alias(self.name, CHALLENGER, made.version)
         except MlflowException as exc:
             raise TrackingError(f"registered model {self.name!r}: {str(exc).splitlines()[0]}") from exc

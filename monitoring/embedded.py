@@ -11,7 +11,6 @@ when a collection first needs one, and a kill in that moment leaves a database t
 from __future__ import annotations
 
 import argparse
-import fcntl
 import itertools
 import json
 import shutil
@@ -23,6 +22,7 @@ from typing import IO, Any
 
 from driftloop import cli, priority, processes
 from driftloop.errors import DataError, LogError, SettingsError
+from monitoring import lock
 from monitoring.mongo import Database
 from monitoring.segments import replace_file
 
@@ -171,12 +171,7 @@ def _first_start(folder: Path) -> IO[str] | None:
     data, begun = folder / "data", folder / _BEGUN
     if data.exists() and not begun.exists():
         return None
-    mark = begun.open("a", encoding="utf-8")
-    try:
-        fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as exc:
-        mark.close()
-        raise SettingsError(f"{folder}: another embedded MongoDB is starting in this folder; wait, and use its address") from exc
+    mark = lock.hold(begun, taken=f"{folder}: another embedded MongoDB is starting in this folder; wait, and use its address")
     shutil.rmtree(data, ignore_errors=True)
     return mark
 

@@ -26,25 +26,31 @@ class Reached:
     """
 
     def __init__(self) -> None:
-        self._times: deque[str] = deque(maxlen=ROWS)
-        self._sure = ""
+        self._rows: deque[tuple[datetime, str]] = deque(maxlen=ROWS)  # each time, and as it is written
+        self._sure: tuple[datetime, str] | None = None
 
     def add(self, time: str) -> None:
         """A row of this time has its label."""
-        self._times.append(time)
-        if time > self._sure and len(self._times) >= STRAYS:
-            self._sure = max(self._sure, _without_strays(sorted(self._times)))
+        row = datetime.fromisoformat(time), time
+        self._rows.append(row)
+        if len(self._rows) < STRAYS or (self._sure and row <= self._sure):
+            return
+        if self._sure and row[0] - self._sure[0] <= self._sure[0] - self._rows[0][0]:
+            self._sure = row  # as near as the others lie: nearly every row, spared the sorting
+            return
+        found = _without_strays(sorted(self._rows))
+        self._sure = max(self._sure, found) if self._sure else found
 
     @property
     def newest(self) -> str:
         """The newest time, strays left out; "" without a row."""
-        return self._sure or max(self._times, default="")
+        return (self._sure or max(self._rows, default=(None, "")))[1]
 
 
-def _without_strays(times: Sequence[str]) -> str:
-    """The newest of sorted times; the few above the widest gap do not count where that is wider than all below it."""
-    for few in range(len(times) // STRAYS, 0, -1):
-        ahead, newest, oldest = (datetime.fromisoformat(times[at]) for at in (-few, -few - 1, 0))
+def _without_strays(rows: Sequence[tuple[datetime, str]]) -> tuple[datetime, str]:
+    """The newest of sorted rows, without the few that lie further ahead of the rest than the rest lies apart."""
+    for few in range(len(rows) // STRAYS, 0, -1):
+        (ahead, _), (newest, _), (oldest, _) = (rows[at] for at in (-few, -few - 1, 0))
         if ahead - newest > newest - oldest:
-            return times[-few - 1]
-    return times[-1]
+            return rows[-few - 1]
+    return rows[-1]

@@ -12,7 +12,6 @@ What is known is kept in a folder, so that an alert which is sent again is known
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
@@ -23,11 +22,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 from driftloop import processes
-from driftloop.errors import DataError, SettingsError
-from monitoring import events
+from driftloop.errors import DataError
+from monitoring import events, lock
 from monitoring.alerts import Alert
 from monitoring.metrics import Sample
 
@@ -81,7 +80,7 @@ class Retrains:
         self._mutex = threading.Lock()
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
-        self._lock = _hold(folder / "lock")
+        self._lock = lock.hold(folder / "lock", taken=f"another retrain hook works in {folder}: end it, or give another --state")
         self._known = {(one.key, one.started_at): one for one in _read(folder / "retrains.json")}
         self._forget_dead()
 
@@ -189,17 +188,6 @@ def remembered(folder: Path) -> list[Retrain]:
         DataError: they cannot be read.
     """
     return _read(folder / "retrains.json")
-
-
-def _hold(path: Path) -> TextIO:
-    """The lock, held while the file is open; no process that we start inherits it."""
-    held = path.open("a", encoding="utf-8")
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as exc:
-        held.close()
-        raise SettingsError(f"another retrain hook works in {path.parent}: end it, or give another --state") from exc
-    return held
 
 
 def _read(path: Path) -> list[Retrain]:

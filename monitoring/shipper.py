@@ -35,7 +35,7 @@ from monitoring.delivery import AwayError, Delivery, ToMongo, ToMonitor
 from monitoring.prediction_log import FOLDER, open_log
 
 # How long records gather once the spool was read to its end. Each batch has its request, its commit and its cursor, fsynced: shipped one by
-# one as they came, 120 a second, they made the p99 of a prediction on the same two cores 4 to 7 ms longer, gathered 1 ms.
+# one as they come, they cost a prediction service on the same machine milliseconds at the p99 (benchmarks/prediction_service.md).
 GATHER_S = 0.25
 TEND_S = 1.0
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 5.0  # after a failure, doubled with each further one

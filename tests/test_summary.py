@@ -9,7 +9,7 @@ import pytest
 from watch_sample import make_result, without_figures
 
 from driftloop import wording
-from driftloop.lifecycle import limit_notes
+from driftloop.notes import of_limits
 from driftloop.summary import COLUMNS, RETRAINS_IN_FULL, blocks_text, summary_text
 
 HOSTILE = "\x1b[2J\x07 <script> " + "long" * 60
@@ -126,13 +126,13 @@ def test_a_limit_that_left_drift_unanswered_is_said(result):
     last = result.retrains[-1].block
     scores = tuple(replace(score, drift=score.block in {last, last + 1, last + 3}) for score in result.scores)
     limited = replace(result, scores=scores)
-    assert limit_notes(limited, 4) == ("--max_retrains 4 was reached: 2 drifted blocks after the last retrain were scored and not answered.",)
-    assert limit_notes(limited, 5) == ()
-    assert limit_notes(replace(limited, retrains=()), 0) == ()
+    assert of_limits(limited, 4) == ("--max_retrains 4 was reached: 2 drifted blocks after the last retrain were scored and not answered.",)
+    assert of_limits(limited, 5) == ()
+    assert of_limits(replace(limited, retrains=()), 0) == ()
 
 
 def test_a_kpi_under_the_threshold_without_proof_is_said(result):
     calm = replace(result, scores=tuple(replace(score, drift=False) for score in result.scores), rule="significant", threshold=0.99)
-    (note,) = limit_notes(calm, 1000)
+    (note,) = of_limits(calm, 1000)
     assert "the accuracy is worse than the threshold 0.99, and yet no drift is proven" in note
-    assert limit_notes(replace(calm, threshold=0.1), 1000) == limit_notes(replace(calm, rule="never"), 1000) == ()
+    assert of_limits(replace(calm, threshold=0.1), 1000) == of_limits(replace(calm, rule="never"), 1000) == ()
