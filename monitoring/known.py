@@ -100,10 +100,13 @@ class Known:
 
     def _of_kpi(self) -> Iterator[tuple[str, tuple[str, ...], float]]:
         kpi = self.config.kpi
+        yield "driftloop_stream_info", (self.config.task, kpi, self.config.unit), 1.0
         if self.version:
             yield "driftloop_kpi", (self.version, kpi), self.kpi.value
             yield "driftloop_kpi_lower", (self.version, kpi), self.kpi.lower
             yield "driftloop_kpi_upper", (self.version, kpi), self.kpi.upper
+            if self.kpi.rows:
+                yield "driftloop_kpi_rows", (self.version, kpi), float(self.kpi.rows)
         yield "driftloop_kpi_threshold", (kpi,), self.config.threshold
         for name, figure in self.baselines.items():
             yield "driftloop_kpi_baseline", (kpi, name), figure.value

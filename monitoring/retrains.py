@@ -95,8 +95,11 @@ class Retrains:
         known = self.known
         for (stream, state), number in Counter((one.stream, _word(one.state)) for one in known).items():
             yield Sample("driftloop_retrains", (stream, state), number)
-        for stream, state in {one.stream: _word(one.state) for one in reversed(known)}.items():
-            yield Sample("driftloop_last_retrain", (stream, state), 1)
+        for stream, one in {one.stream: one for one in reversed(known)}.items():
+            yield Sample("driftloop_last_retrain", (stream, _word(one.state)), 1)
+            yield Sample("driftloop_last_retrain_start_timestamp_seconds", (stream,), events.parse_time(one.started_at).timestamp())
+        for stream, one in {one.stream: one for one in reversed(known) if one.ended_at}.items():
+            yield Sample("driftloop_last_retrain_end_timestamp_seconds", (stream, _word(one.state)), events.parse_time(one.ended_at).timestamp())
 
     def ask(self, alert: Alert) -> Retrain:
         """The retrain for an alert: one that it asked for before, unless it is worth another; else a new one, started now.

@@ -165,7 +165,12 @@ def test_coverage_is_the_labelled_share_of_the_newest_predictions() -> None:
 
 def test_what_is_not_known_has_no_series_and_nothing_is_ever_nan() -> None:
     made = monitor()
-    assert set(series(made)) == {'driftloop_kpi_threshold{kpi="accuracy",stream="elec"}', 'driftloop_kpi_threshold{kpi="mae",stream="taxi"}'}
+    assert set(series(made)) == {
+        'driftloop_kpi_threshold{kpi="accuracy",stream="elec"}',
+        'driftloop_kpi_threshold{kpi="mae",stream="taxi"}',
+        'driftloop_stream_info{kpi="accuracy",stream="elec",task="classification",unit=""}',
+        'driftloop_stream_info{kpi="mae",stream="taxi",task="regression",unit="minutes"}',
+    }
     for records in ([label(0)], [prediction(0)], [prediction(row) for row in range(1, 200)], labelled(range(1, 120)), labelled(range(120, 5 * BLOCK))):
         feed(made, records)
         told(made)

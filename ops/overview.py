@@ -1,0 +1,87 @@
+"""What every board begins with: a row of tiles for each stream, and the queries and states that several boards share."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ops.panels import BAD, GOOD, LOOK, NEUTRAL, OTHER, Panel, Query, State, Step, in_unit_of_stream, linked, named_tile, tile
+
+STREAM: Final = '{stream=~"$stream"}'
+FIRING: Final = 'ALERTS{alertstate="firing",stream=~"$stream"}'
+FIRING_ANY: Final = 'ALERTS{alertstate="firing",stream=~"$stream|all"}'  # all: of the services, of no stream
+
+VERDICT: Final[tuple[State, ...]] = ((0, "ok", GOOD), (1, "drift", BAD))
+CHANGED: Final[tuple[State, ...]] = ((0, "no", GOOD), (1, "yes", LOOK))
+STATUS: Final[tuple[State, ...]] = ((0, "ok", GOOD), (1, "inputs changed", LOOK), (2, "drift", BAD))
+SERVED: Final[tuple[State, ...]] = ((1, "served", NEUTRAL),)
+CHAMPION: Final[tuple[State, ...]] = ((1, "champion", OTHER),)
+COUNT_OF_BAD: Final[tuple[Step, ...]] = ((None, GOOD), (1, BAD))
+
+EVIDENCE: Final = (
+    "Evidence against the model, as a share of what an alarm takes (anytime-valid: it counts all blocks of the version). At 100 % the verdict is drift and the "
+    "alert KpiBelowThreshold fires."
+)
+
+
+def overview() -> tuple[Panel, ...]:
+    """Tiles of one stream: the row that holds them is repeated for each."""
+    status = 'max by (stream) (2 * driftloop_drift{stream=~"$stream",kind="performance"} or driftloop_drift{stream=~"$stream",kind=~"data|quality"})'
+    return (
+        linked(
+            tile(
+                "Status",
+                "drift: the KPI is proven to be worse than its threshold. inputs changed: the inputs are distributed differently, or hold invalid values, "
+                "while the KPI still holds. unknown: nothing could be judged yet.",
+                Query(status, "{{stream}}"),
+                width=4,
+                states=STATUS,
+            ),
+            "Drift of $stream",
+            "drift",
+        ),
+        linked(
+            in_unit_of_stream(
+                tile(
+                    "KPI and threshold",
+                    "KPI of the served version on its newest labelled rows, and the worst value that is good enough. "
+                    "One figure beyond the threshold may be noise.",
+                    Query(f"driftloop_kpi{STREAM}", "{{kpi}}"),
+                    Query(f"driftloop_kpi_threshold{STREAM}", "threshold"),
+                    width=6,
+                )
+            ),
+            "Model performance of $stream",
+            "performance",
+        ),
+        tile(
+            "Margin to threshold",
+            "By how much the KPI is better than its threshold, as a share of the threshold; below 0 it is worse.",
+            Query(f"stream:driftloop_kpi_margin:ratio{STREAM}", "{{stream}}"),
+            width=4,
+            unit="percentunit",
+            steps=((None, LOOK), (0, GOOD)),
+        ),
+        linked(
+            tile(
+                "Label coverage",
+                "Share of the newest predictions whose label has arrived. The KPI says nothing about the others.",
+                Query(f"driftloop_label_coverage{STREAM}", "{{stream}}"),
+                width=4,
+                unit="percentunit",
+            ),
+            "Data quality of $stream",
+            "quality",
+        ),
+        named_tile("Version served", "Model version that answers now.", Query(f"driftloop_model_version{STREAM}", "{{version}}"), width=3),
+        linked(
+            tile(
+                "Firing alerts",
+                "Alerts of this stream that fire now.",
+                Query(f"count({FIRING}) or vector(0)", "alerts"),
+                width=3,
+                steps=COUNT_OF_BAD,
+            ),
+            "Service health",
+            "service",
+        ),
+    )
