@@ -57,13 +57,13 @@ def tile(
     states: Sequence[State] = (),
     steps: Sequence[Step] = (),
 ) -> stat.Panel:
-    """The values as of now, each with its name; coloured by `states` or `steps` when there are any."""
+    """The values as of now, each with its name; in the colours of `states`, which fill the tile, or of `steps`."""
     made = _described(stat.Panel(), title, description, width=width, height=height)
     for ref, query in zip("ABCDEF", queries, strict=False):
         made.with_target(_target(query, ref, instant=True))
     _valued(made, unit=unit, states=states, steps=steps or ((None, QUIET),))
     made.color_scheme(_colour(models.FieldColorModeId.THRESHOLDS))
-    made.color_mode(common_models.BigValueColorMode.BACKGROUND if states else common_models.BigValueColorMode.VALUE)
+    made.color_mode(common_models.BigValueColorMode.BACKGROUND if states and not steps else common_models.BigValueColorMode.VALUE)
     made.graph_mode(common_models.BigValueGraphMode.NONE).text_mode(common_models.BigValueTextMode.AUTO)
     return made.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False)).no_value("unknown")
 

@@ -165,11 +165,11 @@ def serve(read: Callable[[], bytes]) -> ThreadingHTTPServer:
 
 
 def write_history(folder: Path, *, until: float) -> None:
-    """Version 1 answered for half an hour, until a minute ago."""
+    """Version 1 answered for half an hour, until five minutes ago: Prometheus shows the last value of a series for that long."""
     lines = [
         f'driftloop_model_version{{instance="before",job="monitor",stream="{stream}",version="1"}} 1 {moment}'
         for stream in STREAMS
-        for moment in range(int(until) - 1860, int(until) - 60, 15)
+        for moment in range(int(until) - 1860, int(until) - 310, 15)
     ]
     text = "\n".join(["# TYPE driftloop_model_version gauge", *lines, "# EOF", ""])
     (folder / "history").write_text(text)

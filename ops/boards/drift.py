@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from ops.overview import CHANGED, EVIDENCE, STREAM, VERDICT, overview
-from ops.panels import LOOK, OTHER, Column, Panel, Query, chart, listing, tile, timeline
+from ops.panels import CHART, GOOD, LOOK, OTHER, QUIET, Column, Panel, Query, chart, listing, tile, timeline
 from ops.rows import Board, Choice, Row
 
 OF_FEATURE: Final = '{stream=~"$stream",feature=~"$feature"}'
 HORIZON: Final = 100  # blocks; a forecast beyond it, or infinite, is "not in sight"
-MOVED: Final = ((0, "no", "text"), (1, "moved", LOOK))
+SOON: Final = 5  # blocks: fewer ask for a look
+MOVED: Final = ((0, "no", GOOD), (1, "moved", LOOK))
 
 
 def board() -> Board:
@@ -51,10 +52,17 @@ def _verdicts() -> tuple[Panel, ...]:
 def _forecast() -> tuple[Panel, ...]:
     blocks = f"clamp_max(driftloop_forecast_blocks{STREAM}, {HORIZON})"
     about = f"Blocks until the KPI crosses its threshold; early and late bound an 80 % interval. {HORIZON}: that many or more, or not in sight."
-    beyond = ((HORIZON, "not in sight", "green"),)
     return (
-        tile("Blocks to the threshold", about, Query(blocks, "{{stream}} {{edge}}"), width=8, height=8, states=beyond),
-        chart("Blocks to the threshold over time", about, Query(blocks, "{{stream}} {{edge}}"), width=16, high=HORIZON, colour=OTHER),
+        tile(
+            "Earliest crossing",
+            about,
+            Query(f'clamp_max(driftloop_forecast_blocks{{stream=~"$stream",edge="early"}}, {HORIZON})', "{{stream}}"),
+            width=8,
+            height=CHART,
+            states=((HORIZON, "not in sight", GOOD),),
+            steps=((None, LOOK), (SOON, QUIET)),
+        ),
+        chart("Blocks to the threshold", about, Query(blocks, "{{stream}} {{edge}}"), width=16, high=HORIZON, colour=OTHER),
     )
 
 

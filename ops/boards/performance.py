@@ -13,7 +13,7 @@ TRUSTWORTHY: Final = ((1, "trustworthy", GOOD), (0, "not trustworthy", LOOK))
 OUTCOMES: Final = {
     "running": ("running", NEUTRAL),
     "promoted": ("promoted", GOOD),
-    "kept": ("champion kept", QUIET),
+    "kept": ("champion kept", OTHER),
     "failed": ("failed", BAD),
     "cut_off": ("cut off", LOOK),
 }
@@ -75,14 +75,17 @@ def _verdict() -> tuple[Panel, ...]:
             states=VERDICT,
             height=8,
         ),
-        chart(
-            "Accuracy estimated without labels",
-            "From the model's confidence, with the mean absolute error of such estimates so far; classification only. "
-            "Believe it where the next panel says trustworthy.",
-            Query(f"driftloop_kpi_estimated{STREAM}", "{{stream}} estimated"),
-            Query(f"driftloop_kpi{OF_VERSION} and on (stream) driftloop_kpi_estimated", "{{stream}} measured, version {{version}}"),
-            Query(f"driftloop_kpi_estimate_error{STREAM}", "{{stream}} error of the estimate"),
-            unit="percentunit",
+        coloured(
+            chart(
+                "Accuracy estimated without labels",
+                "From the model's confidence, with the mean absolute error of such estimates so far; classification only. "
+                "Believe it where the next panel says trustworthy.",
+                Query(f"driftloop_kpi_estimated{STREAM}", "{{stream}} estimated"),
+                Query(f"driftloop_kpi{OF_VERSION} and on (stream) driftloop_kpi_estimated", "{{stream}} measured, version {{version}}"),
+                Query(f"driftloop_kpi_estimate_error{STREAM}", "{{stream}} error of the estimate"),
+                unit="percentunit",
+            ),
+            {"estimated$": OTHER, "measured": NEUTRAL, "error of": QUIET},
         ),
         timeline(
             "Trust in the estimate",

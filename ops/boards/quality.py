@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ops.overview import CHANGED, STREAM, overview
-from ops.panels import GOOD, LOOK, Panel, Query, chart, stacked, tile, timeline
+from ops.panels import GOOD, LOOK, NEUTRAL, OTHER, Panel, Query, chart, coloured, stacked, tile, timeline
 from ops.rows import Board, Choice, Row
+
+OF_KIND: Final = {"prediction$": NEUTRAL, "label$": OTHER, "rejected$": LOOK}
 
 
 def board() -> Board:
@@ -63,14 +67,20 @@ def _records() -> tuple[Panel, ...]:
             unit="s",
             steps=((None, GOOD), (86400, LOOK)),
         ),
-        chart(
-            "Records ingested",
-            "By the monitor, each id once.",
-            Query(f"sum by (stream, kind) (rate(driftloop_monitor_records_total{STREAM}[5m]))", "{{stream}} {{kind}}"),
-            width=8,
-            unit="rowsps",
+        coloured(
+            chart(
+                "Records ingested",
+                "By the monitor, each id once.",
+                Query(f"sum by (stream, kind) (rate(driftloop_monitor_records_total{STREAM}[5m]))", "{{stream}} {{kind}}"),
+                width=8,
+                unit="rowsps",
+            ),
+            OF_KIND,
         ),
-        chart("Age of the newest record over time", "Time since the newest record of each kind.", Query(age, "{{stream}} {{kind}}"), width=8, unit="s"),
+        coloured(
+            chart("Age of the newest record over time", "Time since the newest record of each kind.", Query(age, "{{stream}} {{kind}}"), width=8, unit="s"),
+            OF_KIND,
+        ),
         chart(
             "Label coverage",
             "Share of the newest predictions whose label has arrived.",

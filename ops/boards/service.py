@@ -94,12 +94,15 @@ def _requests() -> tuple[Panel, ...]:
             unit="percentunit",
             limit=0.01,
         ),
-        chart(
-            "Latency by route",
-            "Time within which half and 99 % of the requests were answered.",
-            Query(f"histogram_quantile(0.5, sum by (route, le) (rate(driftloop_request_seconds_bucket{ROUTE}[5m])))", "{{route}} 50 %"),
-            Query(f"route:driftloop_request_seconds:p99_5m{ROUTE}", "{{route}} 99 %"),
-            unit="s",
+        coloured(
+            chart(
+                "Latency by route",
+                "Time within which half and 99 % of the requests were answered.",
+                Query(f"histogram_quantile(0.5, sum by (route, le) (rate(driftloop_request_seconds_bucket{ROUTE}[5m])))", "{{route}} 50 %"),
+                Query(f"route:driftloop_request_seconds:p99_5m{ROUTE}", "{{route}} 99 %"),
+                unit="s",
+            ),
+            {"50 %$": NEUTRAL, "99 %$": OTHER},
         ),
         chart(
             "Latency of a row by stream",
