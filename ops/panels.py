@@ -6,6 +6,7 @@ A panel is 24 columns wide at most; a tile is 4 rows high, a chart 8.
 
 from __future__ import annotations
 
+import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -17,8 +18,10 @@ from grafana_foundation_sdk.models import prometheus as prometheus_models
 
 GOOD, LOOK, BAD = "green", "orange", "red"
 NEUTRAL, OTHER, QUIET = "blue", "purple", "text"
+UNKNOWN: Final = "#6e7079"  # grey, of a tile that a colour fills
 DATA_SOURCE: Final = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
 UNIT_REF: Final = "unit"
+REFS: Final = string.ascii_uppercase  # names of the queries of a panel
 TILE, CHART = 4, 8  # heights
 LABELS: Final = {"stream": "Stream", "feature": "Feature", "alertname": "Alert", "severity": "Severity", "what": "What"}  # as a table calls them
 
@@ -58,10 +61,8 @@ def tile(
     steps: Sequence[Step] = (),
 ) -> stat.Panel:
     """The values as of now, each with its name; in the colours of `states`, which fill the tile, or of `steps`."""
-    made = _described(stat.Panel(), title, description, width=width, height=height)
-    for ref, query in zip("ABCDEF", queries, strict=False):
-        made.with_target(_target(query, ref, instant=True))
-    _valued(made, unit=unit, states=states, steps=steps or ((None, QUIET),))
+    made = _asking(_described(stat.Panel(), title, description, width=width, height=height), queries, instant=True)
+    _valued(made, unit=unit, states=states, steps=steps or ((None, UNKNOWN if states else QUIET),))
     made.color_scheme(_colour(models.FieldColorModeId.THRESHOLDS))
     made.color_mode(common_models.BigValueColorMode.BACKGROUND if states and not steps else common_models.BigValueColorMode.VALUE)
     made.graph_mode(common_models.BigValueGraphMode.NONE).text_mode(common_models.BigValueTextMode.AUTO)
@@ -86,26 +87,23 @@ def chart(
     colour: str = NEUTRAL,
 ) -> timeseries.Panel:
     """Lines over time in shades of one colour; from `limit` on, which is drawn dashed, values are bad."""
-    made = _described(timeseries.Panel(), title, description, width=width, height=height)
-    for ref, query in zip("ABCDEF", queries, strict=False):
-        made.with_target(_target(query, ref))
+    made = _asking(_described(timeseries.Panel(), title, description, width=width, height=height), queries)
     _valued(made, unit=unit, steps=((None, QUIET), *(((limit, BAD),) if limit is not None else ())))
     if limit is not None:
         made.thresholds_style(common.GraphThresholdsStyleConfig().mode(common_models.GraphThresholdsStyleMode.DASHED))
+        made.axis_soft_max(limit)  # in sight, also while all is well
     if low is not None:
         made.min(low)
     if high is not None:
         made.max(high)
     made.color_scheme(_colour(models.FieldColorModeId.SHADES, colour)).line_width(2).fill_opacity(0)
-    made.show_points(common_models.VisibilityMode.NEVER).legend(_legend())
+    made.show_points(common_models.VisibilityMode.AUTO).legend(_legend())
     return made.tooltip(common.VizTooltipOptions().mode(common_models.TooltipDisplayMode.MULTI).sort(common_models.SortOrder.DESCENDING))
 
 
 def timeline(title: str, description: str, *queries: Query, states: Sequence[State], width: int = 12, height: int = 6) -> statetimeline.Panel:
     """What held when: a bar for each series, coloured and named by `states`."""
-    made = _described(statetimeline.Panel(), title, description, width=width, height=height)
-    for ref, query in zip("ABCDEF", queries, strict=False):
-        made.with_target(_target(query, ref))
+    made = _asking(_described(statetimeline.Panel(), title, description, width=width, height=height), queries)
     _valued(made, states=states, steps=((None, QUIET),))
     made.color_scheme(_colour(models.FieldColorModeId.THRESHOLDS)).fill_opacity(80).line_width(0).row_height(0.8)
     made.show_value(common_models.VisibilityMode.AUTO).merge_values(True)
@@ -117,11 +115,12 @@ def listing(title: str, description: str, columns: Sequence[Column], *, width: i
     """A table of what there is now, with the largest values of the first of `columns` on top; the labels that they share come before them."""
     made = _described(table.Panel(), title, description, width=width, height=height)
     _valued(made, steps=((None, QUIET),))
-    for ref, column in zip("ABCDEF", columns, strict=False):
-        made.with_target(_target(Query(column.expr, ""), ref, instant=True).format(prometheus_models.PromQueryFormat.TABLE))
+    for ref, column in zip(REFS, columns, strict=False):
+        made.with_target(_as_table(_target(Query(column.expr, ""), ref, instant=True)))
         made.override_by_name(column.title, _look(column))
-    values = ["Value"] if len(columns) == 1 else [f"Value #{ref}" for ref, _ in zip("ABCDEF", columns, strict=False)]
+    values = ["Value"]
     if len(columns) > 1:
+        values = [f"Value #{ref}" for ref, _ in zip(REFS, columns, strict=False)]
         made.with_transformation(models.DataTransformerConfig(id_val="merge", options={}))
     names = {**LABELS, **{value: column.title for value, column in zip(values, columns, strict=True)}}
     made.with_transformation(
@@ -143,8 +142,7 @@ def _look(column: Column) -> list[models.DynamicConfigValue]:
 
 def in_unit_of_stream(panel: P) -> P:
     """The panel's values in the unit of its stream's KPI, which a query of its own gives: for panels of one stream."""
-    target = prometheus.Dataquery().expr(unit_of_stream()).ref_id(UNIT_REF).datasource(DATA_SOURCE).legend_format("{{unit}}")
-    panel.with_target(target.instant().format(prometheus_models.PromQueryFormat.TABLE).editor_mode(prometheus_models.QueryEditorMode.CODE))
+    panel.with_target(_as_table(_target(Query(unit_of_stream(), ""), UNIT_REF, instant=True)))
     options = {"configRefId": UNIT_REF, "mappings": [{"fieldName": "unit", "handlerKey": "unit"}]}
     panel.with_transformation(models.DataTransformerConfig(id_val="configFromData", options=options))
     made = panel.build()
@@ -226,6 +224,16 @@ def _mapping(states: Sequence[State]) -> models.ValueMap:
     return models.ValueMap(
         {f"{value:g}": models.ValueMappingResult(text=text, color=colour, index=place) for place, (value, text, colour) in enumerate(states)}
     )
+
+
+def _asking(panel: P, queries: Sequence[Query], *, instant: bool = False) -> P:
+    for ref, query in zip(REFS, queries, strict=False):
+        panel.with_target(_target(query, ref, instant=instant))
+    return panel
+
+
+def _as_table(target: prometheus.Dataquery) -> prometheus.Dataquery:
+    return target.format(prometheus_models.PromQueryFormat.TABLE)
 
 
 def _target(query: Query, ref: str, *, instant: bool = False) -> prometheus.Dataquery:

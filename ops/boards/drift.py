@@ -73,7 +73,7 @@ def _features() -> tuple[Panel, ...]:
             "Kolmogorov-Smirnov distance of the newest rows from the training rows, with its calibrated p-value, corrected for all features. "
             "moved: by more than chance.",
             (
-                Column("Distance", f"max by (feature) (driftloop_feature_distance{OF_FEATURE})", unit="percentunit", bar=True),
+                Column("Distance", f"max by (feature) (driftloop_feature_distance{OF_FEATURE})", bar=True),
                 Column("p-value", f"max by (feature) (driftloop_feature_p_value{OF_FEATURE})"),
                 Column("Moved", f"max by (feature) (driftloop_feature_moved{OF_FEATURE})", states=MOVED),
             ),
@@ -86,7 +86,6 @@ def _features() -> tuple[Panel, ...]:
             Query(f"driftloop_feature_distance{OF_FEATURE}", "{{feature}}"),
             width=14,
             height=10,
-            unit="percentunit",
             high=1,
         ),
         timeline(
