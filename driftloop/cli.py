@@ -138,6 +138,7 @@ def add_serving_flags(to: argparse.ArgumentParser, *, starts: bool = True) -> No
     if starts:
         group.add_argument("--port", type=whole(0, 65531), default=0, help="first of five consecutive ports for our own; 0: free ones")
     group.add_argument("--workers", type=whole(1, 64), default=1, help="worker processes for each served version")
+    add_switch(group, "--take_over", "replace a model of another project or store that the TorchServe serves under the same name; else that is refused")
 
 
 def add_watch_flags(
