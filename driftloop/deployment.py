@@ -74,11 +74,13 @@ def check_name(work: Work, args: argparse.Namespace) -> None:
     """Refuse a kept server that serves another's model under our name, before anything is trained.
 
     Raises:
-        ServingError: it does, and --take_over is not given.
+        ServingError: it does, or a swap of another store was cut off there, and --take_over is not given.
     """
     if args.torchserve_url:
         with torchserve(url=args.torchserve_url, ports=None) as site:
-            serving_on(site, work, args).check_owner()
+            serving = serving_on(site, work, args)
+            _check_journal(serving)
+            serving.check_owner()
 
 
 def rows_to_score(work: Work, args: argparse.Namespace, *, trained_stop: int) -> tuple[int, int]:
@@ -237,17 +239,23 @@ def served_by(work: Work, args: argparse.Namespace, site: Site) -> TorchServeDep
         ServingError: that swap was another store's, and --take_over is not given.
     """
     serving = serving_on(site, work, args)
-    entry = swap.read_journal(serving.journal)
-    if entry and entry.step not in (swap.DONE, swap.UNDONE) and entry.run_id and not serving.registry.knows(entry.run_id):
-        if not args.take_over:
-            raise ServingError(
-                f"a swap to version {entry.version} of {entry.name} by another MLflow store was cut off ({serving.journal}): "
-                "run deploy_model.py with that store, or give --take_over to drop it"
-            )
-        serving.journal.unlink()
+    _check_journal(serving)
     moved = "a swap that was cut off, finished by the next start"
     swap.recover(site.client, serving.journal, move_alias=lambda version: serving.registry.promote(version, reason=moved))
     return serving
+
+
+def _check_journal(serving: TorchServeDeployment) -> None:
+    """Refuse to finish, or with --take_over drop, a swap that another store began: its version numbers are not ours."""
+    entry = swap.read_journal(serving.journal)
+    if not entry or entry.step in (swap.DONE, swap.UNDONE) or not entry.run_id or serving.registry.knows(entry.run_id):
+        return
+    if not serving.take_over:
+        raise ServingError(
+            f"a swap to version {entry.version} of {entry.name} by another MLflow store was cut off ({serving.journal}): "
+            "run deploy_model.py with that store, or give --take_over to drop it"
+        )
+    serving.journal.unlink()
 
 
 def serving_on(site: Site, work: Work, args: argparse.Namespace) -> TorchServeDeployment:
