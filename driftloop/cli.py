@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from driftloop import settings, stopping
+from driftloop import environment, settings, stopping
 from driftloop.errors import EXIT_INTERRUPTED, EXIT_TERMINATED, DriftloopError, SettingsError
 from driftloop.flagtypes import amount, moment, mongodb_uri, rate, share
 
@@ -215,6 +215,12 @@ def run(main: Callable[[argparse.Namespace], tuple[dict[str, Any], int]], made: 
     except DriftloopError as exc:
         print(f"{made.prog}: error: {' '.join(str(exc).split())}", file=sys.stderr)
         return exc.exit_code
+    except ModuleNotFoundError as exc:
+        line = environment.missing(exc)
+        if not line:
+            raise
+        print(f"{made.prog}: error: {line}", file=sys.stderr)
+        return DriftloopError.exit_code
     except KeyboardInterrupt:
         print(f"{made.prog}: interrupted; runs are closed and servers ended", file=sys.stderr)
         return EXIT_INTERRUPTED

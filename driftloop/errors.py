@@ -1,6 +1,6 @@
 """The one tree of errors; each class carries the exit code that tells its kind.
 
-    DriftloopError            1   anything below, when nothing narrower fits
+    DriftloopError            1   anything below, when nothing narrower fits; also a missing environment
     ├── SettingsError         2   a flag or a setting is wrong (argparse uses 2 too)
     ├── DataError             3   a file or a table cannot be used
     ├── TrackingError         4   the MLflow store cannot be used
