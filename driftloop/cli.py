@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from driftloop import settings, stopping
+from driftloop import environment, settings, stopping
 from driftloop.errors import EXIT_INTERRUPTED, EXIT_TERMINATED, DriftloopError, SettingsError
 from driftloop.flagtypes import amount, moment, mongodb_uri, rate, share
 
@@ -138,6 +138,7 @@ def add_serving_flags(to: argparse.ArgumentParser, *, starts: bool = True) -> No
     if starts:
         group.add_argument("--port", type=whole(0, 65531), default=0, help="first of five consecutive ports for our own; 0: free ones")
     group.add_argument("--workers", type=whole(1, 64), default=1, help="worker processes for each served version")
+    add_switch(group, "--take_over", "replace a model of another project or store that the TorchServe serves under the same name; else that is refused")
 
 
 def add_watch_flags(
@@ -214,6 +215,12 @@ def run(main: Callable[[argparse.Namespace], tuple[dict[str, Any], int]], made: 
     except DriftloopError as exc:
         print(f"{made.prog}: error: {' '.join(str(exc).split())}", file=sys.stderr)
         return exc.exit_code
+    except ModuleNotFoundError as exc:
+        line = environment.missing(exc)
+        if not line:
+            raise
+        print(f"{made.prog}: error: {line}", file=sys.stderr)
+        return DriftloopError.exit_code
     except KeyboardInterrupt:
         print(f"{made.prog}: interrupted; runs are closed and servers ended", file=sys.stderr)
         return EXIT_INTERRUPTED

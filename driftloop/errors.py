@@ -1,12 +1,13 @@
 """The one tree of errors; each class carries the exit code that tells its kind.
 
-    DriftloopError            1   anything below, when nothing narrower fits
+    DriftloopError            1   anything below, when nothing narrower fits; also a missing environment
     ├── SettingsError         2   a flag or a setting is wrong (argparse uses 2 too)
     ├── DataError             3   a file or a table cannot be used
     ├── TrackingError         4   the MLflow store cannot be used
     │   └── NoBaseRunError    5   the experiment holds no base model yet
     ├── ServingError          6   TorchServe did not start, load or answer
-    │   └── JavaMissingError  7   TorchServe needs Java and there is none
+    │   ├── JavaMissingError  7   TorchServe needs Java and there is none
+    │   └── UnansweredError   6   TorchServe or its worker ended with a request in work
     ├── TrainingError         8   a fit ended without a usable model
     ├── ArchiveError          9   the .mar could not be built or is not sound
     ├── SpoolError           11   the spool of records cannot be written or read
@@ -66,6 +67,10 @@ class JavaMissingError(ServingError):
     """No Java runtime was found for TorchServe."""
 
     exit_code = 7
+
+
+class UnansweredError(ServingError):
+    """TorchServe or its worker ended, or forgot the model, before a request was answered: it may be asked again."""
 
 
 class TrainingError(DriftloopError):

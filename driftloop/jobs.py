@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from driftloop import base, summary, tracking
-from driftloop.deployment import OnDrift, champion, check_places, find_cause, log_outcome, promote_winner, watch_plan, watch_served
+from driftloop.deployment import OnDrift, champion, check_name, check_places, find_cause, log_outcome, promote_winner, watch_plan, watch_served
 from driftloop.errors import EXIT_DRIFT
 from driftloop.results import WatchResult
 from driftloop.retrain import retrain
@@ -38,6 +38,7 @@ def deploy(args: argparse.Namespace, learner: Learner) -> Done:
     """Deploy, watch, decide."""
     check_places(args)
     opened = open_work(args, learner)
+    check_name(opened, args)
     known = base_model(opened, args)
     decide = OnDrift(args.on_drift)
     served = champion(opened, known, name=args.register_model_name)
@@ -57,6 +58,7 @@ def retrain_drifted(args: argparse.Namespace, learner: Learner) -> Done:
     if args.torchserve_url:
         check_server(url=args.torchserve_url, ports=None)
     opened = open_work(args, learner)
+    check_name(opened, args)
     until = until_row(opened.stream, args)
     known = base_model(opened, args)
     served = champion(opened, known, name=args.register_model_name)
@@ -73,6 +75,7 @@ def run_lifecycle(args: argparse.Namespace, learner: Learner) -> Done:
     started = time.monotonic()
     check_places(args)
     opened = open_work(args, learner)
+    check_name(opened, args)
     decide = OnDrift(args.on_drift)
     trained_stop = base.base_span(opened.stream, until=train_until(args))[1]
     watch_plan(opened, args, trained_stop=trained_stop, decide=decide)  # refuse before the training what cannot be watched after it

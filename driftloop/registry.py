@@ -70,6 +70,26 @@ class Registry:
             self.client.delete_registered_model_alias(self.name, CHALLENGER)
         self.client.set_model_version_tag(self.name, version, "driftloop.reason", reason)
 
+    def forget(self, version: str) -> None:
+        """Delete a version that was never served."""
+        if self.holder(CHALLENGER) == version:
+            self.client.delete_registered_model_alias(self.name, CHALLENGER)
+        self.client.delete_model_version(self.name, version)
+
+    def knows(self, run_id: str) -> bool:
+        """Whether a run is one of this store.
+
+        Raises:
+            TrackingError: the store did not answer.
+        """
+        try:
+            self.client.get_run(run_id)
+        except MlflowException as exc:
+            if exc.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return False
+            raise TrackingError(f"run {run_id}: {str(exc).splitlines()[0]}") from exc
+        return True
+
     def holder(self, alias: str) -> str | None:
         """The version that holds an alias; None when there is no such model or alias.
 
@@ -84,8 +104,15 @@ class Registry:
             raise TrackingError(f"registered model {self.name!r}: {str(exc).splitlines()[0]}") from exc
 
     def run_of(self, version: str) -> str:
-        """The run that trained a version."""
-        return str(self.client.get_model_version(self.name, version).run_id)
+        """The run that trained a version.
+
+        Raises:
+            TrackingError: there is no such version, or the registry did not answer.
+        """
+        try:
+            return str(self.client.get_model_version(self.name, version).run_id)
+        except MlflowException as exc:
+            raise TrackingError(f"registered model {self.name!r}, version {version}: {str(exc).splitlines()[0]}") from exc
 
     def version_of(self, run_id: str) -> str | None:
         """The newest version that this run trained, or None."""

@@ -10,6 +10,7 @@
     GET  /streams/<stream>   all that is known of one, as JSON
     GET  /reports/<stream>   302 to the newest batch report; 404 when there is none
     GET  /metrics            the same for Prometheus
+    GET  /                   what there is, for people; JSON for a client that accepts that alone
     GET  /health             200 when the process lives
     GET  /ready              200 when the log has been read or tried, else 503
 
@@ -33,9 +34,10 @@ from flask import Flask, Response, request
 from driftloop import cli, priority
 from driftloop.errors import DataError, LogError, SettingsError
 from driftloop.flagtypes import mongodb_uri
-from monitoring import config
+from monitoring import config, pages
 from monitoring.answers import RequestError, answer, new_app, read_body
 from monitoring.batch import links
+from monitoring.front import front
 from monitoring.metrics import CONTENT_TYPE
 from monitoring.monitor import Monitor
 from monitoring.prediction_log import PredictionLog, open_log
@@ -81,6 +83,10 @@ def _add_routes(app: Flask, monitor: Monitor) -> None:
     @app.get("/metrics")
     def metrics() -> Response:
         return Response(monitor.metrics.text(), content_type=CONTENT_TYPE)
+
+    @app.get("/")
+    def root() -> Response:
+        return pages.front(front(monitor, url=pages.own_url()))
 
     @app.get("/health")
     def health() -> Response:
