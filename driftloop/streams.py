@@ -118,6 +118,8 @@ def load(
     regression = task.of(task_name) is task.REGRESSION
     if regression and path is None:
         raise SettingsError("--task regression needs a table of your own: give --data_path, --target and --time_column")
+    if time_column is None and (time_format or time_zone):
+        raise SettingsError("--time_format and --time_zone say how to read the --time_column: give that as well")
     source = BUNDLED if path is None else Path(path)
     table = tables.read(source, as_text=[time_column] if time_column else [], encoding=encoding, separator=separator)
     if path is None and table.sha256 != ELEC_SHA256:
@@ -184,6 +186,7 @@ def _stream(
         when, time_faults = _ELEC_START + np.arange(len(frame)) * _ELEC_STEP, {}
         features = ELEC_FEATURES if features is None else features
     label = columns.target_name(frame, target, time_column=time_column)
+    _check_commas(features or (), list(frame.columns))
     chosen = columns.feature_names(frame, features, target=label, time_column=time_column)
     values, value_faults = columns.feature_values(frame, chosen)
     labels, label_faults = columns.target_values(frame[label]) if regression else columns.label_values(frame[label])
@@ -208,6 +211,12 @@ def _stream(
         aside=SetAside(when[~good], _raw(frame, chosen, ~good), np.cumsum(good)[~good]),
         task="regression" if regression else "classification",
     )
+
+
+def _check_commas(features: Sequence[str], names: list[str]) -> None:
+    cut = [name for name in names if "," in name and name not in features and {part.strip() for part in name.split(",")} <= set(features)]
+    if cut:
+        raise DataError(f"--features is cut at the comma in the name of the column {cut[0]!r}: write it in double quotes, --features '\"{cut[0]}\",…'")
 
 
 def _raw(frame: pd.DataFrame, names: tuple[str, ...], wanted: np.ndarray) -> np.ndarray:

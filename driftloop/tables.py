@@ -7,12 +7,9 @@ with too many or too few fields is kept as an empty row and named in `Table.faul
 from __future__ import annotations
 
 import csv
-import gzip
 import hashlib
 import io
 import re
-import zipfile
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,7 +19,7 @@ import numpy as np
 import pandas as pd
 from pandas._libs.parsers import STR_NA_VALUES  # what read_csv takes as missing
 
-from driftloop import arff, filekinds, texts
+from driftloop import arff, files, texts
 from driftloop.errors import DataError
 
 _NO_ROWS = "the table has no rows"
@@ -74,20 +71,10 @@ def read(path: Path, *, as_text: Iterable[str] = (), encoding: str = "", separat
         SettingsError: `separator` is none.
     """
     delimiter = texts.separator(separator)
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError as exc:
-        raise DataError(f"{path}: there is no such file") from exc
-    except IsADirectoryError as exc:
-        raise DataError(f"{path}: is a folder: give a file") from exc
-    except OSError as exc:
-        raise DataError(f"{path}: cannot be read ({exc.strerror})") from exc
-    body = _unpack(raw, path)
+    raw, body = files.contents(path)
     if not body.strip():
         raise DataError(f"{path}: the file is empty")
     digest = hashlib.sha256(raw).hexdigest()
-    if told := filekinds.unusable(body):
-        raise DataError(f"{path}: is {told}")
     if body.startswith(b"PAR1") or ".parquet" in path.suffixes:
         return _parquet(body, path, digest)
     text = texts.decoded(body, path, encoding)
@@ -96,33 +83,6 @@ def read(path: Path, *, as_text: Iterable[str] = (), encoding: str = "", separat
     if ".arff" in path.suffixes or arff.is_arff(text):
         return _arff(text, path, digest, as_text)
     return _csv(text, path, digest, as_text, delimiter)
-
-
-def _unpack(raw: bytes, path: Path) -> bytes:
-    kind = path.suffix.lower()
-    try:
-        if raw.startswith(b"\x1f\x8b"):
-            return gzip.decompress(raw)
-        if raw.startswith(b"PK\x03\x04"):
-            return _only_member(raw, path)
-        if kind in {".gz", ".zip"} and not filekinds.unusable(raw):
-            return gzip.decompress(raw) if kind == ".gz" else _only_member(raw, path)
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError) as exc:
-        raise DataError(f"{path}: cannot be unpacked ({exc}): it is cut short or not what its name says; fetch it again") from exc
-    return raw
-
-
-def _only_member(raw: bytes, path: Path) -> bytes:
-    with zipfile.ZipFile(io.BytesIO(raw)) as archive:
-        names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
-        if told := filekinds.unusable_archive(names):
-            raise DataError(f"{path}: is {told}")
-        if len(names) != 1:
-            listed = f" ({', '.join(names[:3])}{', …' * (len(names) > 3)})" if names else ""
-            raise DataError(f"{path}: holds {len(names)} files{listed}: unpack it and give one of them")
-        if archive.getinfo(names[0]).flag_bits & 1:
-            raise DataError(f"{path}: is encrypted: unpack it with its password and give {names[0]}")
-        return archive.read(names[0])
 
 
 def _parquet(body: bytes, path: Path, digest: str) -> Table:

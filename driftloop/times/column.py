@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,8 @@ import pyarrow.compute as pc
 from driftloop.errors import DataError
 from driftloop.times import declared, infer, numbers, zones
 from driftloop.times.reading import Column, Reading, in_nanoseconds
+
+_BLANKS: Final = r"[\x{00A0}\x{2007}\x{2009}\x{202F}]"  # non-breaking and narrow ones, as before a.m. and p.m.
 
 
 def time_values(column: pd.Series, *, time_format: str = "", time_zone: str = "") -> tuple[np.ndarray, dict[int, str]]:
@@ -63,7 +65,7 @@ def _dates(column: pd.Series) -> Reading:
 def _texts(column: pd.Series) -> pa.Array:
     """A column as texts without blanks around; null where it holds nothing."""
     if pd.api.types.is_float_dtype(column):
-        values = [f"{value:.6f}".removesuffix(".000000") if np.isfinite(value) else None for value in column.to_numpy(np.float64, na_value=np.nan)]
+        values = [f"{value:.6f}".rstrip("0").rstrip(".") if np.isfinite(value) else None for value in column.to_numpy(np.float64, na_value=np.nan)]
         return pa.array(values, pa.string())
     if not pd.api.types.is_object_dtype(column) and not pd.api.types.is_string_dtype(column):
         return pa.array([None if pd.isna(value) else str(value) for value in column], pa.string())
@@ -71,6 +73,8 @@ def _texts(column: pd.Series) -> pa.Array:
         texts = pa.array(column, pa.string(), from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError):  # no texts: dates, bytes, decimals
         texts = pa.array([_text(value) for value in column], pa.string())
+    if not pc.all(pc.string_is_ascii(texts)).as_py():
+        texts = pc.replace_substring_regex(texts, _BLANKS, " ")
     texts = pc.utf8_trim_whitespace(texts)
     return pc.if_else(pc.equal(texts, ""), None, texts)
 
@@ -78,7 +82,7 @@ def _texts(column: pd.Series) -> pa.Array:
 def _text(value: Any) -> str | None:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
-    return None if pd.isna(value) else str(value)
+    return None if pd.api.types.is_scalar(value) and pd.isna(value) else str(value)
 
 
 def _utc(column: Column, found: Reading, zone: str) -> tuple[np.ndarray, dict[int, str]]:

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from driftloop.errors import DataError
-from driftloop.times import forms, zones
+from driftloop.times import forms, places, zones
 from driftloop.times.forms import Parts
 from driftloop.times.reading import Column, Reading, in_nanoseconds
 
@@ -115,11 +115,16 @@ def _without_offset(times: np.ndarray, parts: Parts, zoned: np.ndarray, reasons:
     if not zoned.any():
         return times
     texts, codes = np.unique(parts.zone[zoned].astype(str), return_inverse=True)
+    times, carriers = times.copy(), np.flatnonzero(zoned)
     years = parts.year[zoned]
     east = zones.offsets(texts, zone=zone, years=(int(years.min()), int(years.max())))
+    for place in [text for text in texts if "/" in text and places.known(text)]:  # a name of the database, not an offset
+        rows = carriers[texts[codes] == place]
+        times[rows], faults = zones.to_utc(times[rows], str(place))
+        reasons |= {int(rows[index]): f"which {reason}" for index, reason in faults.items()}
+        east[place] = 0
     seconds = np.array([np.iinfo(np.int64).min if east[text] is None else east[text] for text in texts], np.int64).astype("timedelta64[s]")
-    times = times.copy()
-    times[zoned] -= seconds[codes]
-    for row in np.flatnonzero(zoned)[np.isnat(seconds)[codes]]:
+    times[carriers] -= seconds[codes]
+    for row in carriers[np.isnat(seconds)[codes]]:
         reasons[int(row)] = f"of the unknown zone {parts.zone[row]!r}: write an offset such as +01:00, or no zone and --time_zone Europe/Berlin"
     return times

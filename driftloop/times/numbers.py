@@ -88,9 +88,9 @@ def _split(texts: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         texts = pa.array([None if text is None or not np.isfinite(value) else f"{value:.6f}" for text, value in _floats(texts)], pa.string())
     found = pc.extract_regex(texts, _DIGITS)
     given = np.asarray(found.is_valid().to_numpy(zero_copy_only=False), bool)
-    sign = np.where(pc.equal(found.field("sign"), "-").fill_null(False).to_numpy(zero_copy_only=False), -1, 1)
-    whole = pc.cast(found.field("whole"), pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
-    part = pc.binary_join_element_wise("0.", found.field("part"), "0", "")
+    sign = np.where(pc.equal(pc.struct_field(found, "sign"), "-").fill_null(False).to_numpy(zero_copy_only=False), -1, 1)
+    whole = pc.cast(pc.struct_field(found, "whole"), pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+    part = pc.binary_join_element_wise("0.", pc.struct_field(found, "part"), "0", "")
     fraction = pc.cast(part, pa.float64()).fill_null(0).to_numpy(zero_copy_only=False)
     return sign * whole, sign * fraction, given
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -36,14 +36,6 @@ _COMMON: Final = (
 _NIGHT: Final = np.timedelta64(6, "h")  # repeated hours of two nights lie further apart
 
 
-def known(name: str) -> ZoneInfo | None:
-    """The zone of an IANA name, or None."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # a path outside of the database, a folder of it
-        return None
-
-
 def offsets(texts: Iterable[str], *, zone: str = "", years: tuple[int, int] = (2000, 2030)) -> dict[str, int | None]:
     """Seconds east of UTC for each zone that a column's times carry; None for what is none.
 
@@ -60,7 +52,7 @@ def offsets(texts: Iterable[str], *, zone: str = "", years: tuple[int, int] = (2
     >>> offsets(["IST"], zone="Asia/Kolkata"), offsets(["GMT", "BST"])
     ({'IST': 19800}, {'GMT': 0, 'BST': 3600})
     """
-    given = list(texts)
+    given = [str(text) for text in texts]
     own = _abbreviations(zone, years) if zone else {}
     return {text: _offset(text, given, own) for text in given}
 
