@@ -255,9 +255,7 @@ def _good_rows(table: tables.Table, faults: columns.Faults, bad_rows: str) -> tu
     bad = tuple((int(table.lines[row]), faults[row]) for row in sorted(faults))
     if bad and bad_rows == "refuse":
         first = "; ".join(f"{table.unit} {line}: {reason}" for line, reason in bad[:3])
-        raise DataError(
-            f"{len(bad)} bad row{'s' * (len(bad) > 1)} ({first}{'; …' * (len(bad) > 3)}): mend them, or --bad_rows set_aside drops and reports them"
-        )
+        raise DataError(f"{len(bad)} bad row{'s' * (len(bad) > 1)} ({first}{'; …' * (len(bad) > 3)}): fix them, or --bad_rows set_aside drops and reports them")
     good = np.ones(len(table.frame), bool)
     good[list(faults)] = False
     if not good.any():

@@ -25,7 +25,11 @@ def fault(text: str) -> str:
         return ""
     if "%" not in text:
         meant = from_java(text)
-        hint = f"did you mean {meant!r}?" if meant and meant.count("%") > 1 else f"write it as %d/%m/%Y %H:%M, or for numbers one of {', '.join(NUMBERS)}"
+        hint = (
+            f"did you mean {meant!r}?"
+            if meant and "%y" in meant.lower() and "%m" in meant.lower()
+            else f"write it as %d/%m/%Y %H:%M, or for numbers one of {', '.join(NUMBERS)}"
+        )
         return f"{text!r} is not a time format: {hint}"
     try:
         datetime.strptime("", text)

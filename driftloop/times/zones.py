@@ -33,6 +33,7 @@ _COMMON: Final = (
     *("Europe/Berlin", "Europe/London", "Europe/Helsinki", "America/New_York", "America/St_Johns", "America/Sao_Paulo", "America/Santiago"),
     *("America/Havana", "Atlantic/Azores", "Australia/Sydney", "Australia/Lord_Howe", "Pacific/Auckland", "Asia/Tehran", "Asia/Jerusalem", "Asia/Beirut"),
 )
+_HOUR: Final = np.timedelta64(1, "h")
 _NIGHT: Final = np.timedelta64(6, "h")  # repeated hours of two nights lie further apart
 
 
@@ -101,8 +102,10 @@ def to_utc(local: np.ndarray, zone: str) -> tuple[np.ndarray, dict[int, str]]:
     times, later = np.minimum(*passes), np.maximum(*passes)
     gone = np.flatnonzero(np.isnat(times) & ~np.isnat(local))
     faults = {int(row): f"does not exist in {zone}: the clocks went forward over it" for row in gone}
+    steps = np.diff(local[~np.isnat(local)])
+    hourly = len(steps) > 0 and bool(np.median(steps.astype(np.int64)).astype("timedelta64[ns]") >= _HOUR)
     for night in _nights(local, np.flatnonzero(times < later)):
-        split = _second_pass(local[night])
+        split = _second_pass(local[night], hourly=hourly)
         if split is None:
             faults |= {int(row): f"comes twice in {zone}, and no step back of the rows tells which one it is: write its offset" for row in night}
         else:
@@ -116,12 +119,12 @@ def _nights(local: np.ndarray, twice: np.ndarray) -> list[np.ndarray]:
     return [night for night in np.split(twice, np.flatnonzero(np.abs(np.diff(local[twice])) > _NIGHT) + 1) if len(night)]
 
 
-def _second_pass(local: np.ndarray) -> int | None:
-    """Place of the first row of the second pass; None when it cannot be told."""
+def _second_pass(local: np.ndarray, *, hourly: bool) -> int | None:
+    """Place of the first row of the second pass; None when it cannot be told. Where rows are an hour apart, two equal ones are one of each."""
     back = np.flatnonzero(np.diff(local) < np.timedelta64(0))
     if len(back):
         return int(back[0]) + 1
-    return 1 if len(local) == 2 and local[0] == local[1] else None  # one row an hour
+    return 1 if hourly and len(local) == 2 and local[0] == local[1] else None
 
 
 def ends_summer_time(before: np.datetime64, after: np.datetime64) -> str:
