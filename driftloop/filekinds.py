@@ -19,6 +19,9 @@ _STARTS: Final = (
     (b"<stata_dta>", f"a Stata file: {_SAVE} (pandas.read_stata)"),
     (b"$FL2", f"an SPSS file: {_SAVE} (pandas.read_spss)"),
     (b"RDX", f"an R workspace: {_SAVE} (write.csv)"),
+    (b"\x89PNG", "an image: give the table itself, as CSV or Parquet"),
+    (b"\xff\xd8\xff", "an image: give the table itself, as CSV or Parquet"),
+    (b"GIF8", "an image: give the table itself, as CSV or Parquet"),
     (b"%PDF-", "a PDF: give the table itself, as CSV or Parquet"),
     (b"BZh", f"packed with bzip2: {_UNPACK}, or pack it with gzip"),
     (b"\xfd7zXZ\x00", f"packed with xz: {_UNPACK}, or pack it with gzip"),
@@ -30,11 +33,17 @@ _STARTS: Final = (
     (b"PK\x03\x04", f"packed twice, or an Office file in an archive: {_UNPACK}"),
     (b"version https://git-lfs", "a pointer of Git LFS and not the file: fetch it with git lfs pull"),
 )
-_PICKLE: Final = re.compile(rb"\x80[\x02-\x05][\x95\x8a(\]}cX]")
-_TAR: Final = slice(257, 262)
-_HTML: Final = re.compile(rb"(?i)\s*(?:<!--.*?-->\s*)*<(?:!doctype html|html|head|body|table)\b", re.DOTALL)
-_XML: Final = re.compile(rb"\s*<\?xml\b")
-_JSON: Final = re.compile(rb"\s*(?:\[\s*[\[{\]\"\d-]|\{\s*[\"}])")
+_PATTERNS: Final = (
+    (re.compile(rb".{257}ustar", re.DOTALL), f"a tar archive: {_UNPACK}"),
+    (re.compile(rb"[\x69-\x75][\x01\x02]\x01\x00"), f"a Stata file: {_SAVE} (pandas.read_stata)"),  # its older versions
+    (re.compile(rb"\x80[\x02-\x05][\x95\x8a(\]}cX]"), f"a Python pickle: {_SAVE} (pandas.read_pickle)"),
+    (
+        re.compile(rb"(?i)\s*(?:<!--.*?-->\s*)*<(?:!doctype html|html|head|body|table)\b", re.DOTALL),
+        "an HTML page: the download was cut short or failed, or the table stands in the page: save it as CSV",
+    ),
+    (re.compile(rb"\s*<\?xml\b"), f"XML: {_SAVE} (pandas.read_xml)"),
+    (re.compile(rb"\s*(?:\[\s*[\[{\]\"\d-]|\{\s*[\"}])"), f"JSON: {_SAVE} (pandas.read_json)"),
+)
 
 
 def unusable(body: bytes) -> str:
@@ -45,19 +54,9 @@ def unusable(body: bytes) -> str:
     >>> unusable(b"time,x,target")
     ''
     """
-    for start, told in _STARTS:
-        if body.startswith(start):
-            return told
-    if body[_TAR] == b"ustar":
-        return f"a tar archive: {_UNPACK}"
-    if _PICKLE.match(body):
-        return f"a Python pickle: {_SAVE} (pandas.read_pickle)"
     head = body[:4096].removeprefix(b"\xef\xbb\xbf")
-    if _HTML.match(head):
-        return "an HTML page: the download was cut short or failed, or the table stands in the page: save it as CSV"
-    if _XML.match(head):
-        return f"XML: {_SAVE} (pandas.read_xml)"
-    return f"JSON: {_SAVE} (pandas.read_json)" if _JSON.match(head) else ""
+    known = [told for start, told in _STARTS if body.startswith(start)] + [told for pattern, told in _PATTERNS if pattern.match(head)]
+    return known[0] if known else ""
 
 
 def unusable_archive(names: list[str]) -> str:

@@ -37,7 +37,7 @@ def _unpack(raw: bytes, path: Path) -> bytes:
     try:
         if raw.startswith(b"\x1f\x8b"):
             return gzip.decompress(raw)
-        if raw.startswith(b"PK\x03\x04"):
+        if raw.startswith((b"PK\x03\x04", b"PK\x05\x06")):
             return _only_member(raw, path)
         if kind in {".gz", ".zip"} and not filekinds.unusable(raw):
             return gzip.decompress(raw) if kind == ".gz" else _only_member(raw, path)

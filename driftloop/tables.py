@@ -113,6 +113,9 @@ def _csv(text: str, path: Path, digest: str, as_text: Iterable[str], delimiter: 
     first = body.partition("\n")[0]
     dialect: dict[str, Any] = {"delimiter": delimiter, "skipinitialspace": True}
     names = [name.strip() or f"Unnamed: {i}" for i, name in enumerate(next(csv.reader([first], **dialect)))]
+    if len(names) < 2:
+        blanks = "; blanks alone do not tell them apart, if they stand within a value as well" * (" " in first)
+        raise DataError(f"{path}: has 1 column when cut at {delimiter!r}, not a label and features: give what separates them as --separator{blanks}")
     _check_names(names, path)
     # What is left of the header's line is blank, so lines still count from the top of the file.
     return _rows(_Rows(body[len(first) :], names, dialect, as_text, (), lines_before), path, digest)
@@ -195,4 +198,4 @@ def _check_names(names: list[str], path: Path) -> None:
     if twice:
         raise DataError(f"{path}: column {twice[0]!r} is there twice: rename one")
     if len(names) < 2:
-        raise DataError(f"{path}: has {len(names)} column: a label and at least one feature are needed; if a character separates them, give it as --separator")
+        raise DataError(f"{path}: has {len(names)} column: a label and at least one feature are needed")

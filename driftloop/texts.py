@@ -18,6 +18,7 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_NO_TEXT: Final = "is not text (it holds zero bytes), nor a file of another kind that is known here: give ARFF, CSV or Parquet"
 _SNIFFED: Final = 50  # lines that tell the separator
 _SEPARATORS: Final = (",", ";", "\t", "|")
 _WIDE_GAP: Final = re.compile(r"[ ]{2,}|\t")
@@ -68,7 +69,7 @@ def decoded(body: bytes, path: Path, encoding: str = "") -> str:
     if known.startswith("utf-16") and not encoding and "\n" not in text:
         raise DataError(f"{path}: is not UTF-8 text, and as UTF-16, as which it begins, it has no lines: give ARFF, CSV or Parquet")
     if "\0" in text:
-        raise DataError(f"{path}: is not text (it holds zero bytes), nor a file that is known: give ARFF, CSV or Parquet")
+        raise DataError(f"{path}: {_NO_TEXT}")
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -82,6 +83,8 @@ def _without_mark(body: bytes) -> str:
 
 
 def _undecodable(body: bytes, exc: UnicodeDecodeError, *, given: str) -> str:
+    if not given and b"\0" in body and not exc.encoding.startswith("utf-16"):
+        return _NO_TEXT
     line = body.count(b"\n", 0, exc.start) + 1
     column = exc.start - (body.rfind(b"\n", 0, exc.start) + 1) + 1
     where = f"line {line}, byte {column} is 0x{body[exc.start]:02x}"

@@ -413,7 +413,7 @@ def write_local(folder: Path) -> Path:
 
 def test_a_stream_of_local_hours_is_told_the_flag_and_reads_with_it(tmp_path: Path) -> None:
     path = write_local(tmp_path)
-    with pytest.raises(DataError, match="line 5 .* as local hours do when summer time ends: give their zone, such as --time_zone Europe/Berlin"):
+    with pytest.raises(DataError, match=r"line 5 .* as local hours do when summer time ends: give their zone, such as --time_zone Europe/Berlin"):
         streams.load(path, time_column="time")
     stream = streams.load(path, time_column="time", time_zone="Europe/Berlin")
     assert (np.diff(stream.times) == np.timedelta64(30, "m")).all()
