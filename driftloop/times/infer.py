@@ -13,6 +13,8 @@ from driftloop.times.forms import Parts
 from driftloop.times.reading import Column, Reading, in_nanoseconds
 
 _SEPARATORS: Final = ("-", "/", ".")
+_MANY: Final = 12  # steps that are not even by chance
+_EVEN: Final = 1.25  # months have 28 to 31 days
 
 
 def reading(column: Column, *, zone: str = "") -> Reading:
@@ -69,7 +71,7 @@ def _one_clock(parts: Parts, rows: np.ndarray, reasons: dict[int, str]) -> np.nd
 
 
 def _day_first(column: Column, parts: Parts, rows: np.ndarray) -> bool:
-    """Whether the first of two numbers is the day: as the numbers above 12 say, else as the order of the rows does."""
+    """Whether the first of two numbers is the day: as the numbers above 12 say, else the order of the rows, else the steps between their days."""
     first, second = parts.first, parts.second
     day_first, month_first = (np.flatnonzero(rows & (high > 12) & (high <= 31) & (low <= 12)) for high, low in ((first, second), (second, first)))
     if len(day_first) and len(month_first):
@@ -82,15 +84,27 @@ def _day_first(column: Column, parts: Parts, rows: np.ndarray) -> bool:
     year = parts.year[rows]
     by_day, by_month = forms.days(year, second[rows], first[rows]), forms.days(year, first[rows], second[rows])
     told = ~(np.isnat(by_day) | np.isnat(by_month))
-    is_sorted = [bool((np.diff(found[told]) >= np.timedelta64(0)).all()) for found in (by_day, by_month)]
-    if is_sorted[0] != is_sorted[1] or (by_day == by_month)[told].all():
-        return is_sorted[0]
+    if (by_day == by_month)[told].all():
+        return True
+    for holds in (_is_sorted, _is_regular):
+        if holds(by_day[told]) != holds(by_month[told]):
+            return holds(by_day[told])
     row = int(np.flatnonzero(told & (by_day != by_month))[0])
     text = column.texts[int(np.flatnonzero(rows)[row])].as_py()
     raise DataError(
         f"--time_column {column.name!r} can be read day first or month first ({text!r} is {by_day[row]} or {by_month[row]}), and no row tells which: "
         f"give --time_format {_format(text, '%d', '%m')!r} or {_format(text, '%m', '%d')!r}"
     )
+
+
+def _is_sorted(days: np.ndarray) -> bool:
+    return bool((np.diff(days) >= np.timedelta64(0)).all())
+
+
+def _is_regular(days: np.ndarray) -> bool:
+    """Whether sorted days are about equally far apart, as those of each month are and the first twelve of each January are not."""
+    gaps = np.diff(np.unique(days)).astype(np.int64)
+    return _is_sorted(days) and len(gaps) >= _MANY and bool(gaps.max() <= _EVEN * gaps.min())
 
 
 def _format(text: str, first: str, second: str) -> str:
