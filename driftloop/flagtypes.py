@@ -7,6 +7,8 @@ import math
 from datetime import datetime
 from urllib.parse import urlsplit
 
+from driftloop.names import experiment_fault, model_fault
+
 
 def amount(text: str) -> float:
     """A flag's type: a finite number of at least 0."""
@@ -45,6 +47,20 @@ def moment(text: str) -> str:
             datetime.fromisoformat(text)
         except ValueError:
             raise argparse.ArgumentTypeError(f"{text!r} is not a time: write it as 2020-01-01 or 2020-01-01T12:30") from None
+    return text
+
+
+def model_name(text: str) -> str:
+    """A flag's type: the name of a registered model, under which it is served, too."""
+    if fault := model_fault(text):
+        raise argparse.ArgumentTypeError(f"{text!a:.80} is no name of a model: {fault}")
+    return text
+
+
+def experiment_name(text: str) -> str:
+    """A flag's type: the name of an experiment, or nothing."""
+    if text and (fault := experiment_fault(text)):
+        raise argparse.ArgumentTypeError(f"{text!a:.80} is no name of an experiment: {fault}")
     return text
 
 

@@ -54,7 +54,7 @@ class Registered:
 
         with self._lock:
             if self._store is None:
-                self._store = tracking.open_store(None)
+                self._store = tracking.open_reader()
             return self._store
 
     def find(self, stream: str, model: str, version: str) -> Reference:
