@@ -55,6 +55,7 @@ def quiet_environment() -> None:
         # wants the core: OpenMP threads wait for each other in a busy loop. TorchServe's workers inherit it.
         "OMP_NUM_THREADS": "1",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # of a tracking server: two lines for each run and trial
         "GIT_PYTHON_REFRESH": "quiet",
         "PYTHONWARNINGS": "ignore",
         "TQDM_MININTERVAL": "0.5",

@@ -6,8 +6,10 @@ Everything is found out before the work begins, in seconds and without a trace w
 from __future__ import annotations
 
 import fcntl
+import glob
 import os
 import re
+import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -79,7 +81,7 @@ def artifact_folder(root: Path, experiment: str) -> Path:
     """The folder of an experiment, named for it as far as a file name can be.
 
     >>> artifact_folder(Path("/store/mlruns"), "it's / ours").name
-    'it-s-ours-4bb08b58'
+    'it-s-ours-7a82fe82'
     """
     return root / f"{re.sub('[^A-Za-z0-9._]+', '-', experiment)[:40].strip('-.')}-{sha256(experiment.encode()).hexdigest()[:8]}"
 
@@ -134,9 +136,11 @@ def _make(file: Path) -> None:
     """Make a new store aside and let it appear whole: two first starts do not meet in its migration, and a killed one leaves no half."""
     if _complete(file):
         return
-    with translated(f"MLflow store {file}"), _alone_in(file.parent):
+    with translated(f"MLflow store {file}"), _alone_in(file.parent) as alone:
         if _complete(file):
             return
+        for killed in file.parent.glob(f".{glob.escape(file.name)}-*") if alone else ():
+            shutil.rmtree(killed, ignore_errors=True)
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
         with tempfile.TemporaryDirectory(prefix=f".{file.name}-", dir=file.parent) as folder:
@@ -151,13 +155,17 @@ def _complete(file: Path) -> bool:
 
 
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Of the processes that make a store in a folder one at a time; the lock leaves no file and ends with its process."""
-    held = os.open(folder, os.O_RDONLY)
+def _alone_in(folder: Path) -> Iterator[bool]:
+    """Of the processes that make a store in a folder one at a time; the lock leaves no file and ends with its process.
+
+    False where there is no such lock, as on some network file systems.
+    """
+    held, alone = os.open(folder, os.O_RDONLY), False
     try:
-        with suppress(OSError):  # network file systems may know no lock on a folder
+        with suppress(OSError):
             fcntl.flock(held, fcntl.LOCK_EX)
-        yield
+            alone = True
+        yield alone
     finally:
         os.close(held)
 
