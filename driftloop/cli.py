@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from driftloop import environment, output, settings, stopping, texts
 from driftloop.errors import EXIT_INTERRUPTED, EXIT_TERMINATED, DriftloopError, SettingsError
-from driftloop.flagtypes import amount, moment, mongodb_uri, names, rate, share, time_format, time_zone
+from driftloop.flagtypes import amount, experiment_name, model_name, moment, mongodb_uri, names, rate, share, time_format, time_zone
 
 AUTO = "auto"
 # Those of drift.rules that need no further setting; `every` and `random` are policies of the back-test.
@@ -166,9 +166,11 @@ def add_task_flags(to: argparse._ArgumentGroup | argparse.ArgumentParser) -> Non
 def add_tracking_flags(to: argparse.ArgumentParser, *, registers: bool, base: bool) -> None:
     """Where the runs go."""
     group = to.add_argument_group("MLflow")
-    group.add_argument("--mlflow_experiment_name", default="", help="experiment; empty: that of `mlflow run`, MLFLOW_EXPERIMENT_NAME, or Default")
+    group.add_argument(
+        "--mlflow_experiment_name", type=experiment_name, default="", help="experiment; empty: that of `mlflow run`, MLFLOW_EXPERIMENT_NAME, or Default"
+    )
     if registers:
-        group.add_argument("--register_model_name", default="drift_model", help="registered model, and the name it is served under")
+        group.add_argument("--register_model_name", type=model_name, default="drift_model", help="registered model, and the name it is served under")
     if base:
         group.add_argument("--base_run_id", default="", help="base run to work on; empty: the newest of the experiment")
         add_switch(group, "--train_base", "train a base model first when the experiment holds none")

@@ -8,6 +8,7 @@ import math
 from datetime import datetime
 from urllib.parse import urlsplit
 
+from driftloop.names import experiment_fault, model_fault
 from driftloop.times import formats, places
 
 
@@ -73,6 +74,20 @@ def names(text: str) -> list[str]:
     """
     (found,) = csv.reader([" ".join(text.split())], skipinitialspace=True) if text.strip() else ([],)
     return [name.strip() for name in found if name.strip()]
+
+
+def model_name(text: str) -> str:
+    """A flag's type: the name of a registered model, under which it is served, too."""
+    if fault := model_fault(text):
+        raise argparse.ArgumentTypeError(f"{text!a:.80} is no name of a model: {fault}")
+    return text
+
+
+def experiment_name(text: str) -> str:
+    """A flag's type: the name of an experiment, or nothing."""
+    if text and (fault := experiment_fault(text)):
+        raise argparse.ArgumentTypeError(f"{text!a:.80} is no name of an experiment: {fault}")
+    return text
 
 
 def service_address(text: str) -> str:

@@ -43,9 +43,9 @@ def find_base(store: Store, run_id: str | None = None) -> Run:
 
 
 def _newest_base(store: Store, experiments: list[str]) -> Run | None:
-    found = store.client.search_runs(
-        experiments, f"tags.`{ROLE}` = 'base' and attributes.status = 'FINISHED' and tags.`driftloop.has_model` = 'true'", max_results=1
-    )
+    wanted = f"tags.`{ROLE}` = 'base' and attributes.status = 'FINISHED' and tags.`driftloop.has_model` = 'true'"
+    with translated("MLflow runs"):
+        found = store.client.search_runs(experiments, wanted, max_results=1)
     return found[0] if found else None
 
 
@@ -68,16 +68,25 @@ def load_network(store: Store, run_id: str) -> tuple[dict[str, torch.Tensor], di
 
 def newest_child(store: Store, parent_run_id: str, *, role: str) -> Run | None:
     """The newest child run of that role, or None."""
-    found = store.client.search_runs([store.experiment_id], f"tags.`mlflow.parentRunId` = '{parent_run_id}' and tags.`{ROLE}` = '{role}'", max_results=1)
+    wanted = f"tags.`mlflow.parentRunId` = '{parent_run_id}' and tags.`{ROLE}` = '{role}'"
+    with translated("MLflow runs"):
+        found = store.client.search_runs([store.experiment_id], wanted, max_results=1)
     return found[0] if found else None
 
 
 def parent_of(store: Store, run_id: str) -> str | None:
-    """The parent of a run, or None when it has none or is gone."""
-    try:
-        return store.client.get_run(run_id).data.tags.get("mlflow.parentRunId")
-    except MlflowException:
-        return None
+    """The parent of a run, or None when it has none or is gone.
+
+    Raises:
+        TrackingError: the store did not answer.
+    """
+    with translated(f"run {run_id}"):
+        try:
+            return store.client.get_run(run_id).data.tags.get("mlflow.parentRunId")
+        except MlflowException as exc:
+            if exc.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
 
 
 def drift_of(store: Store, base_run_id: str) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from driftloop import archive, golden, models, swap
-from driftloop.errors import ServingError, UnansweredError
+from driftloop.errors import DriftloopError, ServingError, UnansweredError
 from driftloop.golden import Golden
 from driftloop.models import KnownModel
 from driftloop.registry import Registry
@@ -233,7 +233,7 @@ def promote(registry: Registry, serving: Serving, winner: KnownModel, *, reason:
     winner = winner.numbered(version)
     try:
         serving.put(winner, move_alias=lambda: registry.promote(version, reason=reason))
-    except ServingError as exc:
+    except DriftloopError as exc:  # an archive that cannot be built leaves no alias behind either
         registry.withdraw(version, reason=f"not swapped in: {exc}")
         raise
     return winner

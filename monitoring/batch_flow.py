@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from driftloop import cli, wording
 from driftloop.errors import EXIT_DRIFT, DataError, DriftloopError, SettingsError
-from driftloop.flagtypes import address, mongodb_uri, swap_address
+from driftloop.flagtypes import address, experiment_name, mongodb_uri, swap_address
 from monitoring import config
 from monitoring.batch import engine
 
@@ -73,7 +73,12 @@ def _add_flags(to: argparse.ArgumentParser) -> None:
     cli.add_switch(to, "--with_evidently", "Evidently's own report beside ours; needs requirements-evidently.txt")
     to.add_argument("--mongodb_uri", type=mongodb_uri, default="", help="the prediction log; empty: MONGODB_URI, else the embedded one in ./prediction-log")
     to.add_argument("--tracking_uri", default="", help="MLflow store with the models and for the reports; empty: MLFLOW_TRACKING_URI, else ./mlflow.db")
-    to.add_argument("--mlflow_experiment_name", default="", help="experiment of windows whose model is not known; empty: MLFLOW_EXPERIMENT_NAME, or Default")
+    to.add_argument(
+        "--mlflow_experiment_name",
+        type=experiment_name,
+        default="",
+        help="experiment of windows whose model is not known; empty: MLFLOW_EXPERIMENT_NAME, or Default",
+    )
     to.add_argument("--reference", default="", help="folder with a training reference for each stream; empty: those of MLflow's registry")
     to.add_argument("--folder", default=".driftloop/batch", help="reports are kept here, in <stream>/<window>")
     to.add_argument("--torchserve_url", type=swap_address, default="", help="of a retrain: where a winner is swapped in; empty: the registry alone is updated")

@@ -194,6 +194,8 @@ def main(argv: list[str] | None = None) -> int:
         Application(make, host=args.host, port=args.port, threads=THREADS, told="monitoring").run()
         return {}, 0
 
+    # A stream is judged and the registry asked in one thread: a tracking server that is down must not hold up the judging for minutes.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     return cli.run(serve, build_parser(), argv)
 
 
