@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -119,13 +119,13 @@ class Diagnosis:
                 again = self._told(thinned(first, edge), thinned(edge, last), share=SHARES[1], edges=len(edges))
                 told = again if again.kind in answer.TOLD else told
             self.now.alarm = self.now.blocks[-1].index
-            self.now.kind = told
+            self.now.kind = kinds.settled(told)
         return self.now.kind
 
     def _told(self, before: np.ndarray, now: np.ndarray, *, share: float, edges: int = 1) -> Verdict:
         """One look, at a share of alpha; rows as indices into the stream."""
         first, losses = self.now.blocks[0].start, np.concatenate(self.now.losses)
-        told = kinds.tell(
+        return kinds.tell(
             self.stream.rows[before],
             comparable(self.task, losses[before - first], threshold=self.threshold),
             self.stream.rows[now],
@@ -136,7 +136,6 @@ class Diagnosis:
             fallen=True,
             edges=edges,
         )
-        return told if told.kind in answer.TOLD else replace(told, kind="cannot tell")
 
     def _at_the_end(self) -> Verdict | None:
         """The kind of the version in service once more, when its alarm told none and it went on: what it answered after the alarm against as much before.

@@ -167,7 +167,8 @@ def _result(one: Outcome) -> dict[str, Any]:
     return {
         "window": measures.window.name,
         "drift": measures.verdict.drift,
-        "kind": measures.verdict.kind,
+        "health": measures.answer.health,
+        "kind": measures.answer.kind,
         "verdict": measures.verdict.sentence,
         measures.kpi_name: measures.kpi.value,
         "lower": measures.kpi.lower,

@@ -137,7 +137,7 @@ def test_rows_of_the_fallback_say_nothing_of_a_model(filled: PredictionLog) -> N
 def test_one_row_and_an_empty_window_are_measured_and_claim_nothing(filled: PredictionLog) -> None:
     one, none = measured(filled, *day(4)), measured(filled, *day(6))
     assert (one.labels.rows, one.verdict.kind, none.labels.rows, none.verdict.kind) == (1, "cannot tell", 0, "cannot tell")
-    assert "Nothing was asked" in none.next_step
+    assert "No predictions were logged" in none.next_step
 
 
 def test_rows_within_the_training_are_called_in_sample(filled: PredictionLog) -> None:

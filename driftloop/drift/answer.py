@@ -82,13 +82,13 @@ class Answer:
     kind: str  # a key of KINDS
 
     @classmethod
-    def of(cls, standing: Standing, *, told: str | None = None, moved: bool | None = None, bad_data: bool = False) -> Answer:
+    def of(cls, standing: Standing, *, told: str = "none", moved: bool = False, bad_data: bool = False) -> Answer:
         """Put together what is known.
 
         Args:
             standing: of the KPI.
-            told: which kind the test of it found, when it was asked; what it cannot tell, or does not find, is no answer to a proven fall.
-            moved: whether the inputs have moved; None where it cannot be told.
+            told: which kind the test of it found, or "cannot tell"; "none" is no answer to a proven fall.
+            moved: whether the inputs are known to have moved.
             bad_data: whether more rows than usual hold missing or impossible values, or were refused.
         """
         health = standing.health
@@ -98,7 +98,7 @@ class Answer:
             return cls(health, "data")
         if bad_data:
             return cls(health, "quality")
-        return cls(health, "cannot tell" if standing.under or health == "no labels" else "none")
+        return cls(health, "cannot tell" if standing.under or health == "no labels" or told == "cannot tell" else "none")
 
     @property
     def calm(self) -> bool:

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from scipy import stats
 
-from driftloop.drift import distribution, domain
+from driftloop.drift import answer, distribution, domain
 from driftloop.drift.decomposition import Decomposition, decompose
 from driftloop.drift.dependence import told
 from driftloop.drift.distribution import FeatureTest
@@ -26,6 +26,7 @@ from driftloop.drift.verdict import Kind, Verdict
 RULE: Final = "kind"
 _KINDS: Final[dict[tuple[bool, bool], Kind]] = {(False, False): "none", (True, False): "data", (False, True): "concept", (True, True): "both"}
 _UNTOLD: Final = "Cannot tell the kind of drift"
+_HALF: Final = "Data drift, and whether the concept has changed as well cannot be told"
 _HEADS: Final[dict[Kind, str]] = {
     "none": "No drift",
     "cannot tell": _UNTOLD,
@@ -120,6 +121,18 @@ def tell(
     )
 
 
+def settled(told: Verdict) -> Verdict:
+    """The answer to why a KPI that is proven to be bad is bad: a kind that was told, else "data" where the inputs have moved, else "cannot tell".
+
+    Its words and its kind say the same.
+    """
+    if told.kind in answer.TOLD:
+        return told
+    if told.drift:
+        return replace(told, kind="data", message=told.message.replace(_UNTOLD, _HALF, 1))
+    return replace(told, kind="cannot tell")
+
+
 def _bonferroni(p_values: Sequence[float], *, questions: int) -> float:
     known = [p for p in p_values if not math.isnan(p)]
     return min(1.0, questions * min(known)) if known else math.nan
@@ -145,7 +158,9 @@ def _whole(kind: Kind, parts: Decomposition, inputs: str, *, unsure: bool, wante
     found = f"({told(parts.p_value)}{worth})"
     if unsure:
         more = f"about {wanted:,} rows on each side would do" if wanted else f"it would take more than {MOST_WANTED} times as many rows"
-        equal = f"Whether the model errs as it did on equal inputs is not proven either way {found}: errors in long runs leave few independent stretches; {more}"
+        equal = (
+            f"Whether the model errs as it did on equal inputs is not proven either way {found}: errors in long runs leave few independent stretches; {more}"
+        )
     elif kind in ("concept", "both"):
         equal = f"On equal inputs the model {'does not err' if losses else 'is not right and wrong'} as before {found}"
     else:

@@ -39,7 +39,7 @@ def wanted(measures: Measures, others: Sequence[Measures]) -> str:
         others: of all windows of the stream that have been measured.
     """
     if not measures.verdict.kpi_drift:
-        return "the KPI has not drifted"
+        return "that the KPI is worse than its threshold is not proven"
     newest = max((one.window.stop for one in others), default="")
     if newest > measures.window.stop:
         return f"there are measures of newer rows (up to {newest}): a retrain is for the newest window"
