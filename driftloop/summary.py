@@ -102,7 +102,7 @@ def _block_cells(score: BlockScore) -> tuple[str, ...]:
         wording.percent(score.no_change),
         wording.percent(score.same_time_yesterday),
         wording.percent(score.threshold),
-        "yes" if score.drift else "no",
+        wording.drifted(score),
     )
 
 
@@ -120,7 +120,7 @@ def _values_text(scores: Sequence[BlockScore]) -> str:
             *(wording.number(score.rivals[name]) for name in rivals),
             wording.number(score.threshold),
             str(score.set_aside),
-            "yes" if score.drift else "no",
+            wording.drifted(score),
         )
         for score in scores
     ]
