@@ -11,7 +11,7 @@ import time
 from dataclasses import asdict, replace
 from typing import Any
 
-from driftloop import base, summary, tracking
+from driftloop import base, commands, summary, tracking
 from driftloop.deployment import OnDrift, champion, check_places, find_cause, log_outcome, promote_winner, watch_plan, watch_served
 from driftloop.errors import EXIT_DRIFT
 from driftloop.results import WatchResult
@@ -46,7 +46,7 @@ def deploy(args: argparse.Namespace, learner: Learner) -> Done:
     print(summary.blocks_text(result.scores))
     print(summary.summary_text(result))
     if result.drift and decide.advises:
-        print(summary.advice_text(result, experiment=opened.store.experiment_name, base_run_id=known.run_id))
+        print(summary.advice_text(result, command=commands.retrain(args, experiment=opened.store.experiment_name, base_run_id=known.run_id)))
     return result.as_json(), _code(result, args)
 
 

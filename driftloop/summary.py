@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -60,8 +59,8 @@ def base_text(params: Mapping[str, Any], found: Mapping[str, Any], *, trained: t
     return f"{text}\n\n{table(('on the same rows', write.title, write.lead_title), rows, left={0}, widest=44)}"
 
 
-def advice_text(result: WatchResult, *, experiment: str, base_run_id: str) -> str:
-    """What to run after drift was found and nothing was done about it."""
+def advice_text(result: WatchResult, *, command: str) -> str:
+    """What to run after drift was found and nothing was done about it; the command stands on one line, to be pasted."""
     drifted = next(score for score in result.scores if score.drift)
     drifts = sum(score.drift for score in result.scores)
     write = figures.of(result)
@@ -74,7 +73,6 @@ def advice_text(result: WatchResult, *, experiment: str, base_run_id: str) -> st
         words += _by_chance(result)
     if result.rule == "threshold":
         words += " --drift_rule significant alarms only on more than noise."
-    command = f"python retrain_model.py --mlflow_experiment_name {shlex.quote(experiment)} --base_run_id {base_run_id}"
     return f"{paragraph(words)}\nTo retrain: {command}"
 
 

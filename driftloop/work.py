@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from driftloop import base, cli, models, runs, streams, tracking, tuning
+from driftloop import base, cli, commands, models, runs, streams, tracking, tuning
 from driftloop.errors import NoBaseRunError, SettingsError
 from driftloop.models import KnownModel
 from driftloop.retrain import RetrainPlan
@@ -129,7 +129,7 @@ def base_model(work: Work, args: argparse.Namespace) -> KnownModel:
         NoBaseRunError: there is none and none was asked for.
     """
     try:
-        found = runs.find_base(work.store, args.base_run_id or None)
+        found = runs.find_base(work.store, args.base_run_id or None, train=commands.train_base(args, experiment=work.store.experiment_name))
     except NoBaseRunError:
         question = f"Experiment {work.store.experiment_name!r} holds no base model yet. Train one now?"
         if not args.train_base and not (cli.on_terminal() and cli.confirm(question)):

@@ -20,6 +20,7 @@ from driftloop import cli, summary, wording
 from driftloop.errors import DataError
 from driftloop.flagtypes import mongodb_uri
 from driftloop.report import check_place
+from monitoring import batch_flow
 from monitoring.batch import links, store, timeline, words
 from monitoring.batch import page as pages
 from monitoring.batch.measures import Measures
@@ -96,7 +97,7 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     with open_log(args.mongodb_uri or None, folder=args.log_folder) as log:
         measures, reports = store.read(log, args.stream), links.read(log, args.stream)
     if not measures:
-        how = f"python -m monitoring.batch_flow run --stream {args.stream} --window last-month"
+        how = batch_flow.measuring(args, stream=args.stream, window="last-month")
         raise DataError(f"stream {args.stream}: the database holds no measured window: look at the stream's name, or run {how}")
     print(text(measures))
     if args.html:

@@ -140,8 +140,8 @@ def _next_step(seen: _Seen, made: Measures) -> str:
         if newest and not newest.drift:
             return f"Measure the next window: the drift is not proven of version {newest.version}, which answers now."
         first = "Look at the source of the data first. " if seen.quality.bad else ""
-        by_hand = f"python {config.retrain} --register_model_name {config.model} --until_time {seen.window.stop}"
-        return f"{first}Retrain: measure this window again with --on_drift retrain, or run {by_hand} with the model's own experiment and table."
+        command = words.retraining(config.name, seen.window.name)
+        return f"{first}Retrain on the rows before {seen.window.stop}, by measuring this window again: {command}"
     if not len(seen.rows) and not seen.quality.refused:
         step = "No predictions were logged in this window: check the caller and the log."
     elif not seen.judged and len(seen.rows):

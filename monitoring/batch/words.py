@@ -108,6 +108,11 @@ def baseline(name: str) -> str:
     return wording.BASELINE_NAMES.get(name, name.replace("_", " "))
 
 
+def retraining(stream: str, window: str) -> str:
+    """The command that measures a window again and retrains, as documents hold it: without what differs from machine to machine."""
+    return f"python -m monitoring.batch_flow run --window {window} --stream {stream} --on_drift retrain"
+
+
 def kpi(measures: Measures) -> Figures:
     """How the stream's KPI is written."""
     return Figures(measures.task, measures.unit)
