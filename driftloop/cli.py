@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from driftloop import commands, settings, stopping
+from driftloop import commands, places, settings, stopping
 from driftloop.errors import EXIT_INTERRUPTED, EXIT_TERMINATED, DriftloopError, SettingsError
 from driftloop.flagtypes import amount, moment, mongodb_uri, rate, share
 
@@ -215,6 +215,12 @@ def run(main: Callable[[argparse.Namespace], tuple[dict[str, Any], int]], made: 
     except DriftloopError as exc:
         print(f"{made.prog}: error: {one_line(str(exc))}", file=sys.stderr)
         return exc.exit_code
+    except OSError as exc:
+        full = places.failed(exc)
+        if full is None:
+            raise
+        print(f"{made.prog}: error: {full}", file=sys.stderr)
+        return full.exit_code
     except KeyboardInterrupt:
         print(f"{made.prog}: interrupted; runs are closed and servers ended", file=sys.stderr)
         return EXIT_INTERRUPTED

@@ -36,12 +36,14 @@ def train(args: argparse.Namespace, learner: Learner) -> Done:
 
 def deploy(args: argparse.Namespace, learner: Learner) -> Done:
     """Deploy, watch, decide."""
+    started = commands.of(args).started
     check_places(args)
     opened = open_work(args, learner)
     known = base_model(opened, args)
     decide = OnDrift(args.on_drift)
     served = champion(opened, known, name=args.register_model_name)
     result = watch_served(opened, args, known, served=served, decide=decide)
+    result = replace(result, seconds=time.monotonic() - started)
     log_outcome(opened, args, result)
     print(summary.blocks_text(result.scores))
     print(summary.summary_text(result))
@@ -70,7 +72,7 @@ def retrain_drifted(args: argparse.Namespace, learner: Learner) -> Done:
 
 def run_lifecycle(args: argparse.Namespace, learner: Learner) -> Done:
     """Train, serve, watch to the end."""
-    started = time.monotonic()
+    started = commands.of(args).started
     check_places(args)
     opened = open_work(args, learner)
     decide = OnDrift(args.on_drift)

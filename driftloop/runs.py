@@ -12,6 +12,7 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 from driftloop.errors import NoBaseRunError, TrackingError
+from driftloop.results import NO_BLOCK
 from driftloop.tracking import NETWORK, ROLE, Store, translated
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def parent_of(store: Store, run_id: str) -> str | None:
 
 
 def drift_of(store: Store, base_run_id: str) -> tuple[int, int]:
-    """The drifted block of a base run's newest deployment, and the row after it; (0, 0) when it found none."""
+    """The drifted block of a base run's newest deployment, and the row after it; (NO_BLOCK, 0) when it found none."""
     found = newest_child(store, base_run_id, role="deployment")
     tags = found.data.tags if found else {}
-    return int(tags.get("driftloop.drift_block", 0)), int(tags.get("driftloop.drift_row", 0))
+    return int(tags.get("driftloop.drift_block", NO_BLOCK)), int(tags.get("driftloop.drift_row", 0))

@@ -184,13 +184,13 @@ def retrain_line(record: RetrainRecord) -> str:
     came = f"version {record.version} promoted" if record.promoted else "not promoted"
     write = figures.Figures(record.task)
     change = f"{write.value(record.before)} → {write.value(record.after)} {'MAE' if write.regression else '%'}"
-    what = "is a follow-up" if record.follow_up else "drifted"
-    return f"block {_block(record)} {what}: retrained in {wording.duration(record.seconds)}, {change} on {record.judge_rows} judge rows, {came}"
+    what = "" if record.block == NO_BLOCK else " is a follow-up" if record.follow_up else " drifted"
+    return f"{wording.begun_at(record)}{what}: retrained in {wording.duration(record.seconds)}, {change} on {record.judge_rows} judge rows, {came}"
 
 
 def _retrain_words(record: RetrainRecord) -> str:
     moved = ", ".join(f"{name} {old} → {new}" for name, old, new in wording.changed(record.champion_params, record.params))
-    words = f"block {_block(record)}: {wording.sentence(record.reason)} {wording.sentence(record.decision)} Changed: {moved or 'no parameter'}."
+    words = f"{wording.begun_at(record)}: {wording.sentence(record.reason)} {wording.sentence(record.decision)} Changed: {moved or 'no parameter'}."
     return paragraph(words, first="  ")
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.stats import binom
 
 from driftloop.drift.answer import Standing
-from driftloop.results import REGRESSION, BlockScore, VersionRecord, WatchResult
+from driftloop.results import NO_BLOCK, REGRESSION, BlockScore, RetrainRecord, VersionRecord, WatchResult
 
 UNDEFINED = "–"
 BASELINE_NAMES = {"no_change": "no change, row by row", "same_time_yesterday": "same time yesterday", "majority": "majority class"}
@@ -130,6 +130,11 @@ def sentence(words: str) -> str:
     ('Promoted: better by more than noise.', 'Kept.')
     """
     return f"{words[:1].upper()}{words[1:].removesuffix('.')}." if words else ""
+
+
+def begun_at(record: RetrainRecord) -> str:
+    """What a retrain is known by: the block after which it began, or the time of the newest row it saw."""
+    return f"block {record.block}" if record.block != NO_BLOCK else f"rows up to {moment(record.timestamp)}"
 
 
 def served_blocks(version: VersionRecord) -> str:

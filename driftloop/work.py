@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from driftloop import base, cli, commands, models, runs, streams, tracking, tuning
+from driftloop import base, cli, commands, models, places, runs, streams, tracking, tuning
 from driftloop.errors import NoBaseRunError, SettingsError
 from driftloop.models import KnownModel
 from driftloop.retrain import RetrainPlan
@@ -37,8 +37,10 @@ def open_work(args: argparse.Namespace, learner: Learner) -> Work:
 
     Raises:
         SettingsError: the learner is for another task.
+        PlaceError: temporary files cannot be written.
         DataError, TrackingError: as `streams.load` and `tracking.open_store`.
     """
+    places.check_temporary()
     asked = getattr(args, "task", learner.task)  # backtest.py has no such flag
     if asked != learner.task:
         raise SettingsError(

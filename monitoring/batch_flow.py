@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 from driftloop import cli, commands, wording
 from driftloop.errors import EXIT_DRIFT, DataError, DriftloopError, SettingsError
 from driftloop.flagtypes import address, mongodb_uri, swap_address
+from driftloop.report import check_place
 from monitoring import config
 from monitoring.batch import engine
 from monitoring.batch.words import retraining
@@ -107,6 +108,9 @@ def _check(args: argparse.Namespace) -> None:
     if args.stream not in known:
         raise SettingsError(f"there is no stream {args.stream!a:.50}: the streams are {', '.join(known)}")
     engine.check()
+    for place in (getattr(args, "report", ""), str(Path(args.folder) / args.stream / "report.html")):
+        if place:
+            check_place(Path(place))
     if args.with_evidently:
         from monitoring.batch import evidently_report
 
