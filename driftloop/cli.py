@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from driftloop import environment, output, settings, stopping, texts
+from driftloop import commands, environment, output, places, settings, stopping, texts
 from driftloop.errors import EXIT_INTERRUPTED, EXIT_TERMINATED, DriftloopError, SettingsError
 from driftloop.flagtypes import amount, experiment_name, model_name, moment, mongodb_uri, names, rate, share, time_format, time_zone
 
@@ -31,7 +31,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the flags."""
-        raise SettingsError(f"{message}; see {self.prog} --help")
+        raise SettingsError(f"{message}; see {commands.of_prog(self.prog)} --help")
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
@@ -249,8 +249,9 @@ def run(main: Callable[[argparse.Namespace], tuple[dict[str, Any], int]], made: 
     """
     settings.quiet_environment()
     output.lenient()
+    called = commands.Call.of(main, argv)
     try:
-        arguments = made.parse_args(argv)
+        arguments = made.parse_args(argv, argparse.Namespace(call=called))
         with stopping.signals_unwind(), _stdout_for_json(arguments.json) as out:
             for name in ("mlflow", "alembic", "ax", "pytorch_lightning"):
                 logging.getLogger(name).setLevel(logging.ERROR)
@@ -260,7 +261,7 @@ def run(main: Callable[[argparse.Namespace], tuple[dict[str, Any], int]], made: 
                 print(json.dumps(_plain(result), allow_nan=False), file=out, flush=True)
             return code
     except DriftloopError as exc:
-        print(f"{made.prog}: error: {' '.join(str(exc).split())}", file=sys.stderr)
+        print(f"{made.prog}: error: {one_line(str(exc))}", file=sys.stderr)
         return exc.exit_code
     except ModuleNotFoundError as exc:
         line = environment.missing(exc)
@@ -268,12 +269,27 @@ def run(main: Callable[[argparse.Namespace], tuple[dict[str, Any], int]], made: 
             raise
         print(f"{made.prog}: error: {line}", file=sys.stderr)
         return DriftloopError.exit_code
+    except OSError as exc:
+        full = places.failed(exc)
+        if full is None:
+            raise
+        print(f"{made.prog}: error: {full}", file=sys.stderr)
+        return full.exit_code
     except KeyboardInterrupt:
         print(f"{made.prog}: interrupted; runs are closed and servers ended", file=sys.stderr)
         return EXIT_INTERRUPTED
     except stopping.Terminated:
         print(f"{made.prog}: terminated; runs are closed and servers ended", file=sys.stderr)
         return EXIT_TERMINATED
+
+
+def one_line(text: str) -> str:
+    r"""A message on one line; spaces within a line stay, for it may hold a command to paste.
+
+    >>> one_line("no such\n  table: a  b.csv ")
+    'no such table: a  b.csv'
+    """
+    return " ".join(line.strip() for line in text.splitlines() if line.strip())
 
 
 @contextlib.contextmanager

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from driftloop import blocks, evaluation, models, notes, quality, retrain, task, tracking
+from driftloop import blocks, evaluation, models, notes, quality, retrain, task, tracking, wording
 from driftloop.diagnosis import Diagnosis
 from driftloop.drift import forecast
+from driftloop.drift.answer import Answer
 from driftloop.drift.rule import Rule
 from driftloop.drift.verdict import Verdict
 from driftloop.errors import ServingError, TrainingError
@@ -154,10 +155,11 @@ class Watch:
         self.predicted.append(predicted)
         for name, guess in guesses.items():
             self.guessed.setdefault(name, []).append(guess)
+        told = self.diagnosis.kind().kind if verdict.drift else verdict.kind
         self.scores.append(
             replace(
                 score,
-                kind=self.diagnosis.kind().kind if verdict.drift else verdict.kind,
+                kind=Answer.of(wording.standing(score), told=told, bad_data=bool(score.quality)).kind,
                 evidence=verdict.statistic,
                 p_value=verdict.p_value,
                 estimated=estimate.accuracy,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from driftloop import base, cli, models, runs, streams, tracking, tuning
+from driftloop import base, cli, commands, models, places, runs, streams, tracking, tuning
 from driftloop.errors import NoBaseRunError, SettingsError
 from driftloop.models import KnownModel
 from driftloop.retrain import RetrainPlan
@@ -38,8 +38,10 @@ def open_work(args: argparse.Namespace, learner: Learner) -> Work:
 
     Raises:
         SettingsError: the learner is for another task.
+        PlaceError: temporary files cannot be written.
         DataError, TrackingError: as `streams.load` and `tracking.open_store`.
     """
+    places.check_temporary()
     asked = getattr(args, "task", learner.task)  # backtest.py has no such flag
     if asked != learner.task:
         raise SettingsError(
@@ -120,7 +122,7 @@ def base_model(work: Work, args: argparse.Namespace) -> KnownModel:
         NoBaseRunError: there is none and none was asked for.
     """
     try:
-        found = runs.find_base(work.store, args.base_run_id or None)
+        found = runs.find_base(work.store, args.base_run_id or None, train=commands.train_base(args, experiment=work.store.experiment_name))
     except NoBaseRunError:
         question = f"Experiment {work.store.experiment_name!r} holds no base model yet. Train one now?"
         if not args.train_base and not (cli.on_terminal() and cli.confirm(question)):

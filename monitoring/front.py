@@ -34,14 +34,13 @@ def front(monitor: Monitor, *, url: str) -> Front:
 def _card(known: Known, *, url: str) -> StreamCard:
     config, kpi, name = known.config, known.kpi, quote(known.config.name, safe="")
     judged = not math.isnan(kpi.value)
-    good = kpi.value >= config.threshold if config.higher_is_better else kpi.value <= config.threshold
     unit = f" {config.unit}" if config.unit else ""
     facts = (
         Fact("version that answers", known.version or "no prediction yet"),
         Fact("champion in the registry", known.champion or "not known"),
-        Fact(config.kpi, f"{kpi.value:.3f}{unit} on {kpi.rows:,} rows" if judged else "no label yet", good=good if judged else None),
+        Fact(config.kpi, f"{kpi.value:.3f}{unit} on {kpi.rows:,} rows" if judged else "no label yet", good={"good": True, "drifted": False}.get(known.answer.health)),
         Fact("threshold", f"{'at least' if config.higher_is_better else 'at most'} {config.threshold:g}{unit}"),
-        Fact("drift", known.kind),
+        Fact("verdict", known.answer.words),
         Fact("newest labelled row", known.newest_labelled or "none yet"),
     )
     examples = (

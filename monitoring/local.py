@@ -170,7 +170,7 @@ def watch(running: Running, part: Part | None, *, retrains: str) -> None:
     told.news()  # what an earlier start did is none
     if part:
         running.start(part)
-        say(f"replaying {shlex.join(part.command[1:])}")
+        say(f"replaying: {shlex.join(part.command)}")
     while True:
         if running.check(may_end=part.name if part else "") and replays:
             replays = False

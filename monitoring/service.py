@@ -106,7 +106,9 @@ def _add_reports(app: Flask, monitor: Monitor, newest_report: Callable[[str], st
         except LogError as exc:
             raise RequestError(503, "log_away", str(exc)) from exc
         if url is None or not url.startswith(("http://", "https://")):
-            raise RequestError(404, "no_report", f"there is no report of {stream} yet: run python -m monitoring.batch_flow run --stream {stream}")
+            raise RequestError(
+                404, "no_report", f"there is no report of {stream} yet: run python -m monitoring.batch_flow run --stream {stream} --window last-month"
+            )
         return Response(status=302, headers={"Location": url})
 
 
