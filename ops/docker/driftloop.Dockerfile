@@ -10,7 +10,7 @@ RUN python -m venv --without-pip /opt/driftloop \
        -r requirements.txt -r requirements-monitoring.txt -r requirements-batch.txt -r requirements-server.txt
 # What packages bring along and only their own developers, compilers or notebooks need.
 RUN cd /opt/driftloop/lib/python3.11/site-packages \
-    && find . -depth -type d \( -name tests -o -name test \) -exec rm -rf {} + \
+    && find matplotlib networkx numpy pandas pyarrow pymoo scipy sklearn sympy torch -depth -type d \( -name tests -o -name test \) -exec rm -rf {} + \
     && find . -type f \( -name '*.a' -o -name '*.pyx' -o -name '*.pyi' \) -delete \
     && rm -rf torch/include torch/bin/test_* torch/bin/protoc* pyarrow/include jupyterlab_plotly \
     && rm -f ../../../bin/uv ../../../bin/uvx \
