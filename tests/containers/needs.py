@@ -6,7 +6,14 @@ import os
 import shutil
 import socket
 
-PROGRAMS = {"dockerd": "docker.io", "docker": "docker.io", "docker-compose": "docker-compose", "debootstrap": "debootstrap", "iptables": "iptables"}
+PROGRAMS = {
+    "dockerd": "docker.io",
+    "docker": "docker.io",
+    "docker-compose": "docker-compose",
+    "debootstrap": "debootstrap",
+    "iptables": "iptables",
+    "ip": "iproute2",
+}
 PORTS = (4200, 5000, 8000, 8010, 9090, 9093)  # that docker-compose.yaml publishes, without Grafana's
 ROOM_GB = 15
 

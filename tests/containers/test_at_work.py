@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import time
 
-import pytest
-
 from tests.containers.stack import MLFLOW, MONITOR, PREFECT, PROMETHEUS, Stack, wait
 from tests.containers.traffic import Traffic
 
@@ -41,7 +39,7 @@ def test_drifted_traffic_ends_in_a_new_version_with_nobody_touching_anything(sta
     LOG.info("the retrain runs: %.0f s after the first drifted row", time.monotonic() - began)
     assert started["alert"] == "KpiBelowThreshold"
     ended = wait(lambda: (one := stack.retrains()[0])["state"] != "running" and one, "the retrain's end")
-    LOG.info("the retrain has ended, %s: %s", ended["state"], ended["message"])
+    LOG.info("the retrain has ended: %s", ended["message"])
     assert (ended["state"], ended["version"]) == ("promoted", "2"), ended["message"]
     answer = wait(lambda: (one := traffic.arrives()) and one["version"] == "2" and one, "the new version's answer", patience_s=60)
     LOG.info("version %s answers: %.0f s after the first drifted row", answer["version"], time.monotonic() - began)
@@ -51,7 +49,8 @@ def test_drifted_traffic_ends_in_a_new_version_with_nobody_touching_anything(sta
 def test_the_batch_service_measures_a_window(stack: Stack) -> None:
     login = ("driftloop", stack.secrets["PREFECT_PASSWORD"])
     (deployment,) = stack.post(f"{PREFECT}/api/deployments/filter", {}, auth=login)
-    given = {**deployment["parameters"], "window": WINDOW}
+    # The hook has just retrained and would refuse another one.
+    given = {**deployment["parameters"], "window": WINDOW, "options": {**deployment["parameters"]["options"], "on_drift": "advise"}}
     run = stack.post(f"{PREFECT}/api/deployments/{deployment['id']}/create_flow_run", {"parameters": given}, auth=login)
 
     def state() -> str:
@@ -61,9 +60,3 @@ def test_the_batch_service_measures_a_window(stack: Stack) -> None:
     report = stack.http.get(f"{MONITOR}/reports/elec", timeout=30, allow_redirects=False)
     assert report.status_code in {302, 303, 307}
     assert report.headers["Location"].startswith(MLFLOW)
-
-
-@pytest.mark.parametrize("path", ["/api/2.0/mlflow/experiments/search", "/"])
-def test_mlflow_wants_a_login(stack: Stack, path: str) -> None:
-    assert stack.http.get(f"{MLFLOW}{path}", timeout=30).status_code in {401, 405}
-    assert stack.http.get(f"{MLFLOW}{path}", timeout=30, auth=("driftloop", "wrong")).status_code in {401, 405}

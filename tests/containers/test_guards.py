@@ -79,6 +79,7 @@ def test_mongodb_mlflow_and_prefect_refuse_who_has_no_password(stack: Stack) -> 
         with pytest.raises(RuntimeError, match="uthenticat"):
             stack.python("monitor", find % f"mongodb://{login}mongodb:27017/driftloop?authSource=admin&directConnection=true")
     assert stack.python("monitor", f"import os; {find % 'URI'}".replace("'URI'", "os.environ['MONGODB_URI']")) == "read"
+    assert stack.http.get(MLFLOW, timeout=30).status_code == 401
     for auth in (None, ("driftloop", "wrong")):
         assert stack.http.post(f"{MLFLOW}/api/2.0/mlflow/experiments/search", json={"max_results": 1}, auth=auth, timeout=30).status_code == 401
         assert stack.http.post(f"{PREFECT}/api/deployments/filter", json={}, auth=auth, timeout=30).status_code == 401
