@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -94,7 +95,7 @@ class Server:
 
     Args:
         command: the program and its arguments.
-        log: file that takes stdout and stderr; appended to.
+        log: file that takes stdout and stderr, appended to; None: both are ours.
         env: variables to set on top of ours.
         folder: its working folder; ours by default.
 
@@ -102,14 +103,16 @@ class Server:
         OSError: the log or the program cannot be opened.
     """
 
-    def __init__(self, command: Sequence[str | os.PathLike[str]], *, log: Path, env: Mapping[str, str] | None = None, folder: Path | None = None) -> None:
-        self.log = log
-        with log.open("ab") as out:
+    def __init__(
+        self, command: Sequence[str | os.PathLike[str]], *, log: Path | None = None, env: Mapping[str, str] | None = None, folder: Path | None = None
+    ) -> None:
+        self.log = log or Path("/dev/stdout")
+        with log.open("ab") if log else nullcontext() as out:
             self._process = subprocess.Popen(
                 ["/bin/sh", "-c", GUARD, "guard", *command],
                 stdin=subprocess.PIPE,
                 stdout=out,
-                stderr=subprocess.STDOUT,
+                stderr=subprocess.STDOUT if out else None,
                 env=_environment(env),
                 cwd=folder,
                 start_new_session=True,
