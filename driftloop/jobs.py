@@ -12,6 +12,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from driftloop import base, summary, tracking
+from driftloop.comparison import Family
 from driftloop.deployment import OnDrift, champion, check_places, find_cause, log_outcome, promote_winner, watch_plan, watch_served
 from driftloop.errors import EXIT_DRIFT
 from driftloop.results import WatchResult
@@ -27,7 +28,7 @@ def train(args: argparse.Namespace, learner: Learner) -> Done:
     """Train the base model and log it."""
     opened = open_work(args, learner)
     plan = base_plan(args, learner, total_trials=args.total_trials)
-    with tracking.run(opened.store, "base", role="base") as run_id:
+    with tracking.run(opened.store, base.run_name(opened.stream), role="base") as run_id:
         known = base.train_base(opened.store, learner, opened.stream, plan, run_id=run_id)
     figures = base.test_figures(opened.stream, known)
     print(summary.base_text(known.params, figures, trained=known.trained, run_id=run_id, experiment=opened.store.experiment_name, unit=opened.stream.unit))
@@ -42,7 +43,7 @@ def deploy(args: argparse.Namespace, learner: Learner) -> Done:
     decide = OnDrift(args.on_drift)
     served = champion(opened, known, name=args.register_model_name)
     result = watch_served(opened, args, known, served=served, decide=decide)
-    log_outcome(opened, args, result)
+    log_outcome(opened, args, result, deployment_run_id=result.run_id)
     print(summary.blocks_text(result.scores))
     print(summary.summary_text(result))
     if result.drift and decide.advises:
@@ -61,7 +62,11 @@ def retrain_drifted(args: argparse.Namespace, learner: Learner) -> Done:
     known = base_model(opened, args)
     served = champion(opened, known, name=args.register_model_name)
     cause = find_cause(opened, known, served, until_row=until)
-    record, winner = retrain(opened.store, learner, opened.stream, served, cause=cause, plan=plan, parent_run_id=known.run_id)
+    family = Family(opened.store, opened.stream)
+    for member in (known, served):
+        family.add(member, name="base model" if member is known else "this model")
+    record, winner = retrain(opened.store, learner, opened.stream, served, cause=cause, plan=plan, parent_run_id=known.run_id, family=family)
+    family.log()
     if winner is not None:
         record = replace(record, version=promote_winner(opened, args, winner, reason=record.decision).version)
     print(summary.judged_text(record))
@@ -76,14 +81,14 @@ def run_lifecycle(args: argparse.Namespace, learner: Learner) -> Done:
     decide = OnDrift(args.on_drift)
     trained_stop = base.base_span(opened.stream, until=train_until(args))[1]
     watch_plan(opened, args, trained_stop=trained_stop, decide=decide)  # refuse before the training what cannot be watched after it
-    with tracking.run(opened.store, "lifecycle", role="base") as run_id:
+    with tracking.run(opened.store, f"{opened.stream.name} lifecycle", role="base") as run_id:
         print("training the base model", file=sys.stderr)
         known = base.train_base(opened.store, learner, opened.stream, base_plan(args, learner, total_trials=args.base_trials), run_id=run_id)
         result = watch_served(opened, args, known, served=known, decide=decide)
-        result = replace(result, run_id=run_id, seconds=time.monotonic() - started)
-        log_outcome(opened, args, result)
-    print(summary.summary_text(result))
-    return result.as_json(), _code(result, args)
+        whole = replace(result, run_id=run_id, seconds=time.monotonic() - started)
+        log_outcome(opened, args, whole, deployment_run_id=result.run_id)
+    print(summary.summary_text(whole))
+    return whole.as_json(), _code(whole, args)
 
 
 def _code(result: WatchResult, args: argparse.Namespace) -> int:

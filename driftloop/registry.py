@@ -70,6 +70,29 @@ class Registry:
             self.client.delete_registered_model_alias(self.name, CHALLENGER)
         self.client.set_model_version_tag(self.name, version, "driftloop.reason", reason)
 
+    def describe(self, version: str, text: str) -> None:
+        """Give a version its description.
+
+        Raises:
+            TrackingError: the registry refused it.
+        """
+        try:
+            self.client.update_model_version(self.name, version, text)
+        except MlflowException as exc:
+            raise TrackingError(f"registered model {self.name!r}: {str(exc).splitlines()[0]}") from exc
+
+    def describe_model(self, text: str) -> None:
+        """Give the registered model a description when it has none.
+
+        Raises:
+            TrackingError: the registry refused it.
+        """
+        try:
+            if not self.client.get_registered_model(self.name).description:
+                self.client.update_registered_model(self.name, text)
+        except MlflowException as exc:
+            raise TrackingError(f"registered model {self.name!r}: {str(exc).splitlines()[0]}") from exc
+
     def holder(self, alias: str) -> str | None:
         """The version that holds an alias; None when there is no such model or alias.
 

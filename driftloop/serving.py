@@ -11,12 +11,13 @@ from typing import Protocol
 
 import numpy as np
 
-from driftloop import archive, models, swap
+from driftloop import archive, models, story, swap
 from driftloop.errors import ServingError
 from driftloop.models import KnownModel
 from driftloop.registry import Registry
 from driftloop.streams import Stream
 from driftloop.torchserve import Ports, TorchServe, TorchServeClient, find_java_home
+from driftloop.tracking import Store
 from driftloop.training import Learner
 
 GOLDEN_ROWS = 8  # predictions that a new version must get right before it takes traffic
@@ -88,20 +89,29 @@ class TorchServeDeployment:
         mar.unlink(missing_ok=True)  # unpacked by the server; the run in MLflow holds what it was made of
 
 
-def promote(registry: Registry, serving: Serving, winner: KnownModel, *, reason: str) -> KnownModel:
-    """Register a model unless it is, swap it in, and move the aliases as part of the swap.
+def promote(registry: Registry, serving: Serving, winner: KnownModel, *, reason: str, store: Store, stream: Stream) -> KnownModel:
+    """Register a model unless it is, describe it, swap it in, and move the aliases as part of the swap.
 
     Raises:
         ServingError: the swap failed; the old version goes on serving and the new one is withdrawn.
     """
-    version = registry.version_of(winner.run_id) or registry.register(source=winner.uri, run_id=winner.run_id)
+    there = registry.version_of(winner.run_id)
+    version = there or registry.register(source=winner.uri, run_id=winner.run_id)
     winner = winner.numbered(version)
+    if not there:
+        describe(registry, winner, reason=reason, store=store, stream=stream)
     try:
         serving.put(winner, move_alias=lambda: registry.promote(version, reason=reason))
     except ServingError as exc:
         registry.withdraw(version, reason=f"not swapped in: {exc}")
         raise
     return winner
+
+
+def describe(registry: Registry, known: KnownModel, *, reason: str, store: Store, stream: Stream) -> None:
+    """Say in the registry what a version is and why it is there, and of the registered model what it is."""
+    story.describe_model(registry, stream)
+    story.describe_version(store, registry, known.version, run_id=known.run_id, reason=reason)
 
 
 def check_server(*, url: str | None, ports: Ports | None) -> None:

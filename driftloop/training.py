@@ -65,6 +65,23 @@ class Fitted:
     trained: Span
     metrics: dict[str, float]
     seconds: float
+    epochs: tuple[dict[str, float], ...] = ()  # the metrics at the end of each epoch
+
+
+class _Epochs(pl.Callback):
+    """Keeps the metrics of every epoch: what the module logs at an epoch's end is known when the next begins."""
+
+    def __init__(self) -> None:
+        self.ended: list[dict[str, float]] = []
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keep those of the epoch before."""
+        if trainer.current_epoch:
+            self.keep(trainer)
+
+    def keep(self, trainer: pl.Trainer) -> None:
+        """Keep the metrics as they are now."""
+        self.ended.append({name: float(value) for name, value in trainer.callback_metrics.items()})
 
 
 def newest(span: Span, window: int) -> Span:
@@ -113,7 +130,9 @@ def fit(
     except TrainingError as exc:
         raise TrainingError(f"rows {trained[0]} to {trained[1]} {exc}") from exc
     data = learner.data(stream.rows, stream.labels, train=trained, validation=validation, test=test, history=params["history"])
+    epochs = _Epochs()
     trainer = pl.Trainer(
+        callbacks=[epochs],
         max_epochs=max_epochs,
         accelerator="cpu",
         logger=False,
@@ -125,12 +144,13 @@ def fit(
         deterministic=True,
     )
     _fit(trainer, model, data)
-    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    epochs.keep(trainer)
+    metrics = dict(epochs.ended[-1])
     if test:
         metrics |= trainer.test(model, datamodule=data, verbose=False)[0]
     if not all(torch.isfinite(weight).all() for weight in model.state_dict().values()):
         raise TrainingError(f"the fit diverged (lr {params['lr']}): its weights are not finite; lower the learning rate")
-    return Fitted(model, dict(params), trained, metrics, time.monotonic() - started)
+    return Fitted(model, dict(params), trained, metrics, time.monotonic() - started, tuple(epochs.ended))
 
 
 def _fit(trainer: pl.Trainer, model: pl.LightningModule, data: pl.LightningDataModule) -> None:
