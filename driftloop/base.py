@@ -71,6 +71,9 @@ def train_base(store: tracking.Store, learner: Learner, stream: Stream, plan: Tr
     edge = stop - int(VALIDATION_SHARE * stop)
     study = search_nested(store, learner, stream, plan, train=(first, edge), validation=(edge, stop))
     fitted = fit(learner, stream, study.best.params, train=(first, stop), max_epochs=plan.max_epochs, seed=plan.seed)
+    kpi = task.of(stream.task)
+    # MLflow's compare page draws the metric that a run got first.
+    tracking.log_metrics({f"test_{kpi.kpi}": kpi.value(models.losses(fitted.model, stream, stop, len(stream)))}, step=stop)
     known = models.record(fitted, learner=learner, stream=stream, run_id=run_id)
     log_origin(stream, plan, study)
     _describe(store, stream, known, study)
@@ -79,19 +82,13 @@ def train_base(store: tracking.Store, learner: Learner, stream: Stream, plan: Tr
 
 def _describe(store: tracking.Store, stream: Stream, known: KnownModel, study: tuning.Study) -> None:
     """Log what the base model was made of and how it does on the rows after its own."""
-    first, stop = known.trained
+    stop = known.trained[1]
     datasets.log(stream, {"training": known.trained, "test": (stop, len(stream))})
-    words = descriptions.base(
-        stream=stream.name,
-        source=Path(stream.source).name,
-        features=stream.features,
-        labels=stream.label_names,
-        params=known.params,
-        trained=descriptions.rows(first, stop, stream.times),
-        trials=len(study.trials),
-    )
     story.describe_experiment(store)
-    story.describe_run(store, known.run_id, words)
+    what = descriptions.base(stream=stream.name, source=Path(stream.source).name, features=len(stream.features), labels=stream.label_names)
+    trained = descriptions.rows(*known.trained, stream.times)
+    made = descriptions.made(features=stream.features, params=known.params, trained=trained, trials=len(study.trials))
+    story.describe_run(store, known.run_id, descriptions.with_section(what, descriptions.MADE, made))
     found = test_figures(stream, known)
     comparison.log_figures(store, known.run_id, found, start=stop, model_id=known.model_id)
     comparison.describe(store, known.run_id, stream, found, start=stop, name="this model", unseen="which come after all that it was fitted on")

@@ -78,12 +78,12 @@ class Family:
 def test_figures(stream: Stream, model: Any, start: int, *, majority: int | float) -> dict[str, Any]:
     """KPI of a model on the rows from `start` on with the baselines on the same rows; of classes κ and κ-temporal as well."""
     predicted = models.predictions(model, stream, start, len(stream))
-    return {"rows": len(predicted), **evaluation.summary(stream, start, predicted, majority=majority)}
+    return {**evaluation.summary(stream, start, predicted, majority=majority), "rows": len(predicted)}
 
 
 def log_figures(store: Store, run_id: str, found: Mapping[str, Any], *, start: int, model_id: str | None) -> None:
     """Log test figures to a run, also one that has ended, and to its model."""
-    flat = {name: value for name, value in (found["baselines"] | found).items() if name != "baselines"}
+    flat = {name: value for name, value in found.items() if name != "baselines"} | found["baselines"]
     tracking.log_outcome(store, run_id, {f"test_{name}": value for name, value in flat.items()}, step=start, model_id=model_id)
 
 

@@ -20,7 +20,8 @@ MOST_RETRAINS: Final = 12  # in a description; the child runs have them all
 COMPARED: Final = "### Compared on the same rows"
 WATCHED: Final = "### Watched"
 WHY: Final = "### Why this version"
-ORDER: Final = (WHY, WATCHED, COMPARED)
+MADE: Final = "### Made of"
+ORDER: Final = (WHY, WATCHED, COMPARED, MADE)
 
 EXPERIMENT: Final = """Models that were trained, served, watched for drift and retrained by driftloop.
 
@@ -96,20 +97,24 @@ def kpis(write: Figures, figures: Mapping[str, Any], *, model: str, others: Mapp
     ]
 
 
-def base(*, stream: str, source: str, features: Iterable[str], labels: Iterable[object], params: Mapping[str, Any], trained: str, trials: int) -> str:
-    """A base model: what it is and what it was made of. Its figures come as a section."""
+def base(*, stream: str, source: str, features: int, labels: Iterable[object]) -> str:
+    """What a base model is; the rest are sections. MLflow shows four lines before a reader asks for more: the figures come first."""
     classes = ", ".join(code(label) for label in labels)
     target = f"the label ({classes})" if classes else "a value"
+    return f"Base model of {code(stream)}, from {code(source)}: predicts {target} from {wording.count(features, 'column')}."
+
+
+def made(*, features: Iterable[str], params: Mapping[str, Any], trained: str, trials: int) -> str:
+    """The section on what a base model was made of."""
     search = f"the best of {wording.count(trials, 'trial')}" if trials > 1 else "the documented defaults"
-    return "\n".join(
-        [
-            f"Base model of {code(stream)}, from {code(source)}: it predicts {target} from {', '.join(code(name) for name in features)}.",
-            "",
-            f"- Trained on {trained}.",
-            f"- Parameters ({search}): {settings(params)}.",
-            *([f"- It reads the {params['history']} rows before each row: not to be compared with models that see one row."] if params.get("history") else []),
-        ]
-    )
+    history = f"It reads the {params['history']} rows before each row: not to be compared with models that see one row." if params.get("history") else ""
+    lines = [
+        f"Columns: {', '.join(code(name) for name in features)}.",
+        f"Trained on {trained}.",
+        f"Parameters ({search}): {settings(params)}.",
+        history,
+    ]
+    return "\n".join(f"- {line}" for line in lines if line)
 
 
 def compared(lines: Iterable[str], *, where: str, unseen: str) -> str:
@@ -179,8 +184,9 @@ def model(*, stream: str, task: str, features: Iterable[str], labels: Iterable[o
     )
 
 
-def why(reason: str, *, run: str) -> str:
-    """The section on why a version was put into service."""
+def why(reason: str, *, run: str, said: str) -> str:
+    """The section on why a version was put into service; `said` is the description so far, which may have told."""
     if reason == "deployed":
         reason = "put into service by a deployment, without a comparison with another version"
-    return f"{wording.sentence(reason)} [The run that trained it]({run}) has its parameters, files and figures."
+    told = "By the judgement above." if wording.sentence(reason) in said else wording.sentence(reason)
+    return f"{told} [The run that trained it]({run}) has its parameters, files and figures."

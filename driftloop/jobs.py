@@ -11,7 +11,7 @@ import time
 from dataclasses import asdict, replace
 from typing import Any
 
-from driftloop import base, summary, tracking
+from driftloop import base, story, summary, tracking
 from driftloop.comparison import Family
 from driftloop.deployment import OnDrift, champion, check_places, find_cause, log_outcome, promote_winner, watch_plan, watch_served
 from driftloop.errors import EXIT_DRIFT
@@ -19,7 +19,7 @@ from driftloop.results import WatchResult
 from driftloop.retrain import retrain
 from driftloop.serving import check_server
 from driftloop.training import Learner
-from driftloop.work import base_model, base_plan, open_work, retrain_plan, train_until, until_row
+from driftloop.work import Work, base_model, base_plan, open_work, retrain_plan, train_until, until_row
 
 Done = tuple[dict[str, Any], int]
 
@@ -32,6 +32,7 @@ def train(args: argparse.Namespace, learner: Learner) -> Done:
         known = base.train_base(opened.store, learner, opened.stream, plan, run_id=run_id)
     figures = base.test_figures(opened.stream, known)
     print(summary.base_text(known.params, figures, trained=known.trained, run_id=run_id, experiment=opened.store.experiment_name, unit=opened.stream.unit))
+    _say_where(opened, run_id)
     return {"run_id": run_id, "experiment": opened.store.experiment_name, "params": known.params, "trained_rows": known.trained, **figures}, 0
 
 
@@ -48,6 +49,7 @@ def deploy(args: argparse.Namespace, learner: Learner) -> Done:
     print(summary.summary_text(result))
     if result.drift and decide.advises:
         print(summary.advice_text(result, experiment=opened.store.experiment_name, base_run_id=known.run_id))
+    _say_where(opened, result.run_id)
     return result.as_json(), _code(result, args)
 
 
@@ -70,6 +72,7 @@ def retrain_drifted(args: argparse.Namespace, learner: Learner) -> Done:
     if winner is not None:
         record = replace(record, version=promote_winner(opened, args, winner, reason=record.decision).version)
     print(summary.judged_text(record))
+    _say_where(opened, record.run_id)
     return {**asdict(record), "base_run_id": known.run_id, "experiment": opened.store.experiment_name}, 0
 
 
@@ -88,7 +91,12 @@ def run_lifecycle(args: argparse.Namespace, learner: Learner) -> Done:
         whole = replace(result, run_id=run_id, seconds=time.monotonic() - started)
         log_outcome(opened, args, whole, deployment_run_id=result.run_id)
     print(summary.summary_text(whole))
+    _say_where(opened, run_id)
     return whole.as_json(), _code(whole, args)
+
+
+def _say_where(opened: Work, run_id: str) -> None:
+    print(story.where(opened.store, run_id), file=sys.stderr)
 
 
 def _code(result: WatchResult, args: argparse.Namespace) -> int:

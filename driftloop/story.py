@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import mlflow
+
 from driftloop import descriptions, links
 from driftloop.registry import Registry
 from driftloop.streams import Stream
@@ -36,6 +38,14 @@ def add_section(store: Store, run_id: str, *, title: str, words: str) -> None:
         store.client.set_tag(run_id, NOTE, descriptions.short(descriptions.with_section(now, title, words)))
 
 
+def where(store: Store, run_id: str) -> str:
+    """How a person sees a run: its address on a tracking server, or the command that shows it."""
+    uri = mlflow.get_tracking_uri()
+    if uri.startswith(("http://", "https://")):
+        return f"in MLflow: {uri.rstrip('/')}/{links.run(store.experiment_id, run_id)}"
+    return "in MLflow: make ui, or python -m driftloop.ui"
+
+
 def describe_model(registry: Registry, stream: Stream) -> None:
     """Say of the registered model what it is, unless it says something already."""
     registry.describe_model(descriptions.model(stream=stream.name, task=stream.task, features=stream.features, labels=stream.label_names))
@@ -45,5 +55,6 @@ def describe_version(store: Store, registry: Registry, version: str, *, run_id: 
     """Say of a version what its run says, and why it was put into service."""
     with translated("MLflow description"):
         run = store.client.get_run(run_id)
-    why = descriptions.why(reason, run=links.run(run.info.experiment_id, run_id))
-    registry.describe(version, descriptions.short(descriptions.with_section(run.data.tags.get(NOTE, ""), descriptions.WHY, why)))
+    said = run.data.tags.get(NOTE, "")
+    why = descriptions.why(reason, run=links.run(run.info.experiment_id, run_id), said=said)
+    registry.describe(version, descriptions.short(descriptions.with_section(said, descriptions.WHY, why)))

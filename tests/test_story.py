@@ -144,10 +144,12 @@ def test_the_experiment_and_every_run_but_trials_say_what_they_are(story: Story)
     for run in story.of("base", "deployment", "retrain", "challenger"):
         assert run.data.tags[NOTE]
     told = story.parent.data.tags[NOTE]
-    assert told.startswith("Base model of `my table`, from `my table.csv`: it predicts the label (`down`, `up`) from `x1`, `x2`.")
+    assert told.startswith(
+        "Base model of `my table`, from `my table.csv`: predicts the label (`down`, `up`) from 2 columns.\n\n### Watched\nThe served model was right on"
+    )
     assert f"Trained on rows {KNOWN - 40} to {KNOWN - 1} (40 rows, 2024-01-08 22:00 to 2024-01-09 17:30)" in told
     assert f"#/experiments/{experiment.experiment_id}/runs/{story.parent.info.run_id}/artifacts/report.html" in told
-    assert "The served model was right on" in told and "majority class:" in told
+    assert "Columns: `x1`, `x2`." in told and "majority class:" in told
 
 
 def test_a_retrain_says_why_how_it_was_judged_and_how_it_compares(story: Story) -> None:
@@ -164,6 +166,7 @@ def test_the_registered_model_and_its_versions_say_what_they_are_and_why(story: 
     champion = client.get_model_version_by_alias("told", "champion")
     promoted = [record for record in story.result["retrains"] if record["promoted"]][-1]
     assert descriptions.WHY in champion.description and promoted["decision"].removeprefix("promoted") in champion.description
+    assert champion.description.count(promoted["decision"].removeprefix("promoted")) == 1
     assert "majority class:" in champion.description and f"runs/{promoted['run_id']}" in champion.description
     assert "put into service by a deployment" in client.get_model_version("told", "1").description.lower()
 
@@ -225,8 +228,8 @@ def test_the_predictions_type_is_that_of_the_labels(labels: tuple[Any, ...], kin
 
 
 def test_a_name_cannot_break_out_of_the_description() -> None:
-    told = descriptions.base(stream="a`b\n# big", source="[x](y)", features=["*f*"], labels=[], params={}, trained="rows", trials=1)
-    assert told.startswith("Base model of `a'b # big`, from `[x](y)`: it predicts a value from `*f*`.")
+    told = descriptions.base(stream="a`b\n# big", source="[x](y)", features=1, labels=["*"])
+    assert told == "Base model of `a'b # big`, from `[x](y)`: predicts the label (`*`) from 1 column."
 
 
 def test_a_description_fits_into_the_registry() -> None:
