@@ -73,7 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch", type=Path, help="a report of monitoring.batch_flow: take its picture and no other")
     parser.add_argument("--taxi", type=Path, help="a report of examples.nyc_taxi.lifecycle: take its picture and no other")
     parser.add_argument(
-        "--columns", nargs="*", default=["test_accuracy", "test_rows", "watch_accuracy", "history"], help="of the runs list, instead of the data set"
+        "--columns", nargs="*", default=["test_accuracy", "watch_accuracy"], help="of the runs list, instead of the data set"
     )
     parser.add_argument("--out", type=Path, default=IMAGES, help="folder of the pictures")
     parser.add_argument("--chromium", default="/usr/bin/chromium", help="the browser")
@@ -123,7 +123,7 @@ def take_run(driver: WebDriver, address: str, picture: Path) -> None:
     _wait_for(driver, DESCRIPTION)
     _close_assistant(driver)
     _wait_for(driver, "//button[normalize-space()='Show more']").click()
-    _capture(driver, picture, until=DESCRIPTION)
+    _capture(driver, picture, until=DESCRIPTION, margin=0)
 
 
 def take_runs(driver: WebDriver, address: str, picture: Path, *, unfolded: list[str], columns: list[str]) -> None:
@@ -147,7 +147,7 @@ def take_compare(driver: WebDriver, url: str, experiment_id: str, run_ids: list[
     _close_assistant(driver)
     _wait_for(driver, "button[role=switch]").click()  # of the parameters
     driver.execute_script(MARK_METRICS)
-    _capture(driver, picture, until=".in-picture")
+    _capture(driver, picture, until=".in-picture", margin=0)
 
 
 def take_version(driver: WebDriver, address: str, picture: Path) -> None:
@@ -170,7 +170,7 @@ def _choose_columns(driver: WebDriver, names: list[str]) -> None:
     ActionChains(driver).drag_and_drop_by_offset(handle, NAME_WIDER, 0).perform()
     driver.find_element("css selector", "[data-testid=column-selection-dropdown]").click()
     search = _wait_for(driver, "input[placeholder='Search columns']")
-    for name in ("Dataset", "Duration", "Source", *names):
+    for name in ("Dataset", "Source", *names):
         search.send_keys(Keys.CONTROL, "a")
         search.send_keys(name)
         time.sleep(1)
@@ -241,11 +241,11 @@ def _wait_for(driver: WebDriver, selector: str) -> WebElement:
     return WebDriverWait(driver, WAIT_S).until(lambda page: page.find_elements(how, selector), f"{driver.current_url} shows no {selector} after {WAIT_S} s")[0]
 
 
-def _capture(driver: WebDriver, picture: Path, *, until: str) -> None:
+def _capture(driver: WebDriver, picture: Path, *, until: str, margin: int = 24) -> None:
     """Write the page from its top to the lowest edge of the elements that `until` selects."""
     time.sleep(SETTLE_S)
     bottom = driver.execute_script("return Math.max(...[...document.querySelectorAll(arguments[0])].map(e => e.getBoundingClientRect().bottom))", until)
-    clip = {"x": 0, "y": 0, "width": WIDTH, "height": min(bottom + 24, TALL), "scale": 1}
+    clip = {"x": 0, "y": 0, "width": WIDTH, "height": min(bottom + margin, TALL), "scale": 1}
     shot = driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png", "clip": clip})
     picture.write_bytes(base64.b64decode(shot["data"]))
     print(picture)
