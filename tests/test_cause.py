@@ -60,8 +60,8 @@ def test_the_reason_names_who_asked(stream: Stream, monkeypatch: pytest.MonkeyPa
 def test_retrains_up_to_different_rows_have_different_names(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
     names = {cause(stream, monkeypatch, until_row=row, drift=(0, 310)).run_name(stream) for row in (350, 400, 450)}
     assert len(names) == 3
-    assert all(name.startswith("retrain-20") for name in names)
-    assert cause(stream, monkeypatch, drift=(3, 450)).run_name(stream) == "retrain-0003"
+    assert all(name.startswith("retrain at 20") for name in names)
+    assert cause(stream, monkeypatch, drift=(3, 450)).run_name(stream) == "retrain at block 3"
 
 
 def test_a_retrain_of_no_block_is_told_by_its_newest_row() -> None:
