@@ -141,10 +141,11 @@ class ElecModel(pl.LightningModule):
         self.losses.append(loss.detach())
         return loss
 
-    def on_train_epoch_end(self) -> None:
-        """Log the mean loss of the epoch's batches; Lightning's own log() in each step takes a fifth of the fit."""
-        self.log("train_loss", torch.stack(self.losses).mean())
-        self.losses.clear()
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Log the mean loss of the epoch's batches after the last one; Lightning's own log() in each step takes a fifth of the fit."""
+        if self.trainer.is_last_batch:  # at the epoch's end MLflow's autologging has read the metrics already
+            self.log("train_loss", torch.stack(self.losses).mean(), on_step=False, on_epoch=True)
+            self.losses.clear()
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
         """Loss and accuracy on the validation rows, which come after the training rows."""

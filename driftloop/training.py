@@ -68,18 +68,24 @@ class Fitted:
 
 
 class _PlainOptimizer(pl.Callback):
-    """Takes the switches of torch's implementation off what MLflow's autologging reads as the optimizer's parameters.
-
-    torch has copied them to the parameter groups when the optimizer was made, and reads them there.
-    """
+    """Hides the switches of torch's implementation while MLflow's autologging reads what the optimizer's parameters are."""
 
     SWITCHES: Final = ("foreach", "fused", "maximize", "capturable", "differentiable")
+
+    def __init__(self) -> None:
+        self._hidden: list[tuple[dict[str, Any], dict[str, Any]]] = []
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Comes before MLflow's own callback, which autologging adds last."""
         for optimizer in trainer.optimizers:
-            for name in self.SWITCHES:
-                optimizer.defaults.pop(name, None)
+            known = optimizer.defaults
+            self._hidden.append((known, {name: known.pop(name) for name in self.SWITCHES if name in known}))
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Put them back before the first step."""
+        for known, switches in self._hidden:
+            known.update(switches)
+        self._hidden.clear()
 
 
 def newest(span: Span, window: int) -> Span:

@@ -104,10 +104,11 @@ class TaxiModel(pl.LightningModule):
         self.losses.append(loss.detach())
         return loss
 
-    def on_train_epoch_end(self) -> None:
-        """Log the mean loss of the epoch's batches."""
-        self.log("train_loss", torch.stack(self.losses).mean())
-        self.losses.clear()
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Log the mean loss of the epoch's batches after the last one."""
+        if self.trainer.is_last_batch:  # at the epoch's end MLflow's autologging has read the metrics already
+            self.log("train_loss", torch.stack(self.losses).mean(), on_step=False, on_epoch=True)
+            self.losses.clear()
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
         """MAE on the validation rows, which come after the training rows."""
