@@ -65,7 +65,7 @@ def read(text: str) -> Arff:
             elif date := _DATE.fullmatch(kind):
                 dates |= _date(name, date.group(1), number)
             elif kind.partition(" ")[0].lower() not in _NUMERIC:
-                raise DataError(f"line {number}: the ARFF header has an attribute of type {kind.split()[0]!r}, not supported: leave it out, or save it as CSV")
+                raise DataError(f"line {number}: the ARFF header cannot be read (type {kind.split()[0]!r} is not supported): leave {name!r} out or save as CSV")
     first = body.lstrip().partition("\n")[0]
     if first.startswith("{"):
         raise DataError("is a sparse ARFF: save it in the dense form, or as CSV")

@@ -116,7 +116,7 @@ def add_data_flags(to: argparse.ArgumentParser) -> None:
 def add_text_flags(to: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
     """How a file of text is written."""
     to.add_argument("--encoding", type=_encoding, default="", help="of a text file, such as latin-1; empty: UTF-8, or what its first bytes say")
-    to.add_argument("--separator", type=_separator, default="", help="between a CSV's columns, such as '|' or tab; empty: what cuts its lines alike")
+    to.add_argument("--separator", type=_separator, default="", help="between a CSV's columns, such as ';' or tab; empty: what cuts its lines alike")
 
 
 def table_options(args: argparse.Namespace) -> dict[str, Any]:

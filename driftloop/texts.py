@@ -91,7 +91,7 @@ def _undecodable(body: bytes, exc: UnicodeDecodeError, *, given: str) -> str:
     if given:
         return f"is not text in {given} ({where}): give the right --encoding"
     if exc.encoding.startswith(("utf-16", "utf16", "utf-32", "utf32")):
-        return f"is not text in {exc.encoding}, as which it begins ({where}): it is cut short, or --encoding says what it is"
+        return f"is not UTF-8 text, nor in {exc.encoding}, as which it begins ({where}): it is cut short, or --encoding says what it is"
     guess = "cp1252" if re.search(rb"[\x80-\x9f]", body) else "latin-1"
     begin = max(exc.start - 12, body.rfind(b"\n", 0, exc.start) + 1)
     sample = re.sub(r"[\x00-\x1f\x7f-\x9f]", "·", body[begin : exc.start + 12].partition(b"\n")[0].decode(guess, "replace"))

@@ -76,7 +76,10 @@ def read_space(path: Path | None) -> dict[str, Any]:
         return DEFAULT_SPACE
     try:
         space = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
+    except UnicodeDecodeError as exc:
+        where = f"byte {exc.start + 1} is 0x{exc.object[exc.start]:02x}"
+        raise SettingsError(f"--search_space {path}: is not UTF-8 text, so it cannot be read ({where}): save it as UTF-8") from exc
+    except (OSError, yaml.YAMLError) as exc:
         raise SettingsError(f"--search_space {path}: cannot be read ({str(exc).splitlines()[0]}): give a YAML file") from exc
     if not isinstance(space, dict) or not space:
         raise SettingsError(f"--search_space {path}: give a mapping of parameters to choices or ranges")

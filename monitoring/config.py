@@ -130,7 +130,9 @@ def load(path: str | PathLike[str] | None = None) -> dict[str, StreamConfig]:
         found = yaml.safe_load(source.read_text(encoding="utf-8"))
     except OSError as exc:
         raise SettingsError(f"streams {source}: {exc.strerror}: give a YAML file as {BUNDLED.name} is") from exc
-    except (UnicodeDecodeError, yaml.YAMLError) as exc:
+    except UnicodeDecodeError as exc:
+        raise SettingsError(f"streams {source}: is not UTF-8 text (byte {exc.start + 1} is 0x{exc.object[exc.start]:02x}): save it as UTF-8") from exc
+    except yaml.YAMLError as exc:
         mark = getattr(exc, "problem_mark", None)
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
         raise SettingsError(f"streams {source}: is not YAML{where}: give a file as {BUNDLED.name} is") from exc

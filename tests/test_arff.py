@@ -108,8 +108,8 @@ def test_a_missing_value_is_a_question_mark_quoted_or_not(tmp_path: Path) -> Non
         (HEAD + "'2024-01-01 00:00',1,'is high\n", "line 6: cannot be read as ARFF"),
         (HEAD.replace("'is low'}", "'is low'") + "a,1,b\n", "line 4: the ARFF header cannot be read: the list of values is not closed"),
         (HEAD.replace("load numeric", "load") + "a,1,b\n", "line 3: the ARFF header cannot be read (@attribute load)"),
-        (HEAD.replace("load numeric", "load string") + "a,1,b\n", "line 3: the ARFF header has an attribute of type 'string'"),
-        (HEAD.replace("load numeric", "bag relational") + "a,1,b\n", "attribute of type 'relational'"),
+        (HEAD.replace("load numeric", "load string") + "a,1,b\n", "line 3: the ARFF header cannot be read (type 'string' is not supported): leave 'load' out"),
+        (HEAD.replace("load numeric", "bag relational") + "a,1,b\n", "type 'relational' is not supported"),
         (HEAD.replace("@data", "") + "a,1,b\n", "no @data line"),
     ],
 )

@@ -140,3 +140,9 @@ def test_the_services_metrics_are_those_declared() -> None:
     assert 'driftloop_requests_total{route="/predict",status="200"} 1.0' in text
     assert "driftloop_spool_bytes 5.0" in text
     assert {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE driftloop")} == {metric.name for metric in metrics.SERVICE}
+
+
+def test_a_streams_file_of_another_encoding_is_said_to_be_one(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_bytes("elec: {} # Wärme".encode("latin-1"))
+    with pytest.raises(SettingsError, match=r"is not UTF-8 text \(byte 13 is 0xe4\): save it as UTF-8"):
+        config.load(tmp_path / "s.yaml")

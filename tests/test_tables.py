@@ -72,7 +72,7 @@ def test_a_byte_is_named_by_its_line(tmp_path: Path) -> None:
 
 def test_an_encoding_that_is_not_the_files_is_refused(tmp_path: Path) -> None:
     assert "is not text in ascii (line 1, byte 12 is 0xc3): give the right --encoding" in refusal(tmp_path, CSV, encoding="ascii")
-    assert "is not text in utf-16-le, as which it begins" in refusal(tmp_path, CSV.encode("utf-16")[:-1])
+    assert "is not UTF-8 text, nor in utf-16-le, as which it begins" in refusal(tmp_path, CSV.encode("utf-16")[:-1])
 
 
 @pytest.mark.parametrize("name", ["latin-99", "hex", "rot13"])
