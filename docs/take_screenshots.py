@@ -72,9 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--folder", type=Path, help="where `benchmarks.figures --folder` left its runs; default: run the lifecycle now")
     parser.add_argument("--batch", type=Path, help="a report of monitoring.batch_flow: take its picture and no other")
     parser.add_argument("--taxi", type=Path, help="a report of examples.nyc_taxi.lifecycle: take its picture and no other")
-    parser.add_argument(
-        "--columns", nargs="*", default=["test_accuracy", "watch_accuracy"], help="of the runs list, instead of the data set"
-    )
+    parser.add_argument("--columns", nargs="*", default=["test_accuracy", "watch_accuracy"], help="of the runs list, instead of the data set")
     parser.add_argument("--out", type=Path, default=IMAGES, help="folder of the pictures")
     parser.add_argument("--chromium", default="/usr/bin/chromium", help="the browser")
     parser.add_argument("--chromedriver", default="/usr/bin/chromedriver", help="its driver, of the same version")

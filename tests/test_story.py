@@ -145,7 +145,7 @@ def test_the_experiment_and_every_run_but_trials_say_what_they_are(story: Story)
         assert run.data.tags[NOTE]
     told = story.parent.data.tags[NOTE]
     assert told.startswith(
-        "Base model of `my table`, from `my table.csv`: predicts the label (`down`, `up`) from 2 columns.\n\n### Watched\nThe served model was right on"
+        "Base model of `my table`, from `my table.csv`: predicts the label (`down`, `up`) from 2 columns.\n\n### Watch\nThe served model was right on"
     )
     assert f"Trained on rows {KNOWN - 40} to {KNOWN - 1} (40 rows, 2024-01-08 22:00 to 2024-01-09 17:30)" in told
     assert f"#/experiments/{experiment.experiment_id}/runs/{story.parent.info.run_id}/artifacts/report.html" in told
