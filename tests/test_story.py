@@ -15,6 +15,8 @@ from mlflow.models import Model, validate_serving_input
 from script_fixtures import FLIP, KNOWN, ROWS, Workshop, data_flags, drifting_table, parent, role
 
 from driftloop import descriptions, models, packaging, streams, tracking
+from driftloop.comparison import Family
+from driftloop.models import KnownModel
 from driftloop.results import RetrainRecord
 from learner import ELEC
 
@@ -239,3 +241,11 @@ def test_a_description_fits_into_the_registry() -> None:
 def test_a_retrain_without_a_change_of_parameters_says_so() -> None:
     record = RetrainRecord(-1, 10, "", "asked for", False, "not promoted: no better", {"lr": 1}, {"lr": 1}, 5, 0.5, 1, 1.0, "r")
     assert "none changed" in descriptions.retrained(record, unit="", trained="rows", judged="rows")
+
+
+def test_a_champion_that_is_the_base_model_is_compared_once_and_keeps_its_name() -> None:
+    base = KnownModel(None, {}, (0, 10), 0, {}, "run", "models:/m-1")
+    family = Family(store=None, stream=None)  # type: ignore[arg-type]  # neither is asked
+    family.add_served(base, base.numbered("1"))
+    assert [(member.run_id, member.name, member.model_id) for member in family.members.values()] == [("run", "base model", "m-1")]
+    family.log()  # alone there is nothing to compare
