@@ -44,6 +44,12 @@ class Family:
         """Add a recorded model."""
         self.members[known.run_id] = Member(known.run_id, name, known.model, known.majority, known.trained[1], known.model_id)
 
+    def add_served(self, base: KnownModel, champion: KnownModel) -> None:
+        """Begin with a base model and the version in service, which may be one."""
+        self.add(base, name="base model")
+        if champion.run_id != base.run_id:
+            self.add(champion, name="this model")
+
     def add_model(self, run_id: str, model: Any, *, name: str, majority: int | float, unseen_from: int) -> None:
         """Add a model that is not recorded, such as a challenger; `unseen_from` is as in `Member`."""
         self.members[run_id] = Member(run_id, name, model, majority, unseen_from)

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 LONGEST: Final = 4900  # characters; the registry takes 5,000
 MOST_RETRAINS: Final = 12  # in a description; the child runs have them all
 COMPARED: Final = "### Compared on the same rows"
-WATCHED: Final = "### Watched"
+WATCHED: Final = "### Watch"
 WHY: Final = "### Why this version"
-MADE: Final = "### Made of"
+MADE: Final = "### Training"
 ORDER: Final = (WHY, WATCHED, COMPARED, MADE)
 
 EXPERIMENT: Final = """Models that were trained, served, watched for drift and retrained by driftloop.
@@ -52,8 +52,8 @@ def short(text: str, *, longest: int = LONGEST) -> str:
 def with_section(text: str, title: str, words: str) -> str:
     """A description with one section written, or written again; the rest stays, our own sections first and in `ORDER`.
 
-    >>> with_section("It is.\\n\\n### Mine\\nkept\\n\\n### Watched\\nold", WATCHED, "new")
-    'It is.\\n\\n### Watched\\nnew\\n\\n### Mine\\nkept'
+    >>> with_section("It is.\\n\\n### Mine\\nkept\\n\\n### Watch\\nold", WATCHED, "new")
+    'It is.\\n\\n### Watch\\nnew\\n\\n### Mine\\nkept'
     """
     head, *parts = f"\n{text}".split("\n### ")
     sections = {f"### {part.partition(chr(10))[0].strip()}": part.partition("\n")[2].strip() for part in parts} | {title: words}

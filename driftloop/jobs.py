@@ -69,8 +69,7 @@ def retrain_drifted(args: argparse.Namespace, learner: Learner) -> Done:
     served = champion(opened, known, name=args.register_model_name)
     cause = find_cause(opened, known, served, until_row=until)
     family = Family(opened.store, opened.stream)
-    for member in (known, served):
-        family.add(member, name="base model" if member is known else "this model")
+    family.add_served(known, served)
     record, winner = retrain(opened.store, learner, opened.stream, served, cause=cause, plan=plan, parent_run_id=known.run_id, family=family)
     family.log()
     if winner is not None:

@@ -112,8 +112,7 @@ class Watch:
         self.follow_up = FollowUp()
         self.largest_difference = 0.0
         self.family = comparison.Family(store, stream)
-        for known in (base, self.champion):
-            self.family.add(known, name="base model" if known is base else "this model")
+        self.family.add_served(base, self.champion)
         self.reasons: dict[str, str] = {}  # why each version was promoted in this watch
 
     def run(self) -> WatchResult:

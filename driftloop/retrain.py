@@ -117,11 +117,7 @@ def retrain(
         seconds = time.monotonic() - started
         record = _record(stream, champion, cause, verdict, study.best.params, trials=len(study.trials), seconds=seconds, run_id=run_id)
         _describe(store, stream, record, trained=winner.trained if winner else challenger.trained, judge=(judged_from, cause.stop))
-    # Where too few rows have come after the retrain, the challenger stands for the winner: the same parameters, fitted without the judge rows.
-    if winner and len(stream) - cause.stop >= cause.stop - judged_from:
-        family.add(winner, name="this model")
-    else:
-        _join(family, run_id, challenger, stream, unseen_from=judged_from, name="this model, fitted without these rows" if winner else "the challenger")
+    _join_best(family, run_id, stream, winner, challenger, judge=(judged_from, cause.stop))
     return record, winner
 
 
@@ -143,6 +139,19 @@ def _challenger(
 def _join(family: Family, run_id: str, fitted: Fitted, stream: Stream, *, unseen_from: int, name: str) -> None:
     majority = task.of(stream.task).constant(stream.labels[slice(*fitted.trained)])
     family.add_model(run_id, fitted.model, name=name, majority=majority, unseen_from=unseen_from)
+
+
+def _join_best(family: Family, run_id: str, stream: Stream, winner: KnownModel | None, challenger: Fitted, *, judge: Span) -> None:
+    """Let the retrain's run have the winner's figures, or those of the challenger.
+
+    Where fewer rows have come after the retrain than judged it, the challenger stands for the winner: the same parameters, fitted without the
+    judge rows, on which it can be compared.
+    """
+    if winner and len(stream) - judge[1] >= judge[1] - judge[0]:
+        family.add(winner, name="this model")
+    else:
+        name = "this model, fitted without these rows" if winner else "the challenger"
+        _join(family, run_id, challenger, stream, unseen_from=judge[0], name=name)
 
 
 def _judge(stream: Stream, champion: KnownModel, challenger: Fitted, cause: Cause, plan: RetrainPlan, *, judged_from: int) -> evaluation.Judgement:

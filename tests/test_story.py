@@ -15,6 +15,8 @@ from mlflow.models import Model, validate_serving_input
 from script_fixtures import FLIP, KNOWN, ROWS, Workshop, data_flags, drifting_table, parent, role
 
 from driftloop import descriptions, models, packaging, streams, tracking
+from driftloop.comparison import Family
+from driftloop.models import KnownModel
 from driftloop.results import RetrainRecord
 from learner import ELEC
 
@@ -151,7 +153,7 @@ def test_the_experiment_and_every_run_but_trials_say_what_they_are(story: Story)
         assert run.data.tags[NOTE]
     told = story.parent.data.tags[NOTE]
     assert told.startswith(
-        "Base model of `my table`, from `my table.csv`: predicts the label (`down`, `up`) from 2 columns.\n\n### Watched\nThe served model was right on"
+        "Base model of `my table`, from `my table.csv`: predicts the label (`down`, `up`) from 2 columns.\n\n### Watch\nThe served model was right on"
     )
     assert f"Trained on rows {KNOWN - 40} to {KNOWN - 1} (40 rows, 2024-01-08 22:00 to 2024-01-09 17:30)" in told
     assert f"#/experiments/{experiment.experiment_id}/runs/{story.parent.info.run_id}/artifacts/report.html" in told
@@ -245,3 +247,11 @@ def test_a_description_fits_into_the_registry() -> None:
 def test_a_retrain_without_a_change_of_parameters_says_so() -> None:
     record = RetrainRecord(-1, 10, "", "asked for", False, "not promoted: no better", {"lr": 1}, {"lr": 1}, 5, 0.5, 1, 1.0, "r")
     assert "none changed" in descriptions.retrained(record, unit="", trained="rows", judged="rows")
+
+
+def test_a_champion_that_is_the_base_model_is_compared_once_and_keeps_its_name() -> None:
+    base = KnownModel(None, {}, (0, 10), 0, {}, "run", "models:/m-1")
+    family = Family(store=None, stream=None)  # type: ignore[arg-type]  # neither is asked
+    family.add_served(base, base.numbered("1"))
+    assert [(member.run_id, member.name, member.model_id) for member in family.members.values()] == [("run", "base model", "m-1")]
+    family.log()  # alone there is nothing to compare
