@@ -83,9 +83,11 @@ def of_all(measures: Sequence[Measures]) -> str:
     """
     if not measures:
         return "No window has been measured."
-    healths, kinds = Counter(map(health, measures)), Counter(found(one) for one in measures)
+    healths, kinds = Counter(map(health, measures)), Counter(map(verdict, measures))
     first = ", ".join(f"{name} in {healths[name]:,}" for name in ("drifted", "not proven", "good", "no labels") if healths[name])
     second = ", ".join(f"{name} {number:,}" for name, number in kinds.most_common())
+    bad = sum(one.quality.bad for one in measures)
+    second += f"; bad data quality in {bad:,}" if bad else ""
     return f"The KPI of {wording.count(len(measures), 'window')}: {first}. Found: {second}."
 
 
