@@ -156,7 +156,7 @@ def test_healthy_traffic_raises_no_alert(system: System) -> None:
 
 
 QUERIES = [one for one in asked() if one.part == "panel"]
-OF_ALERTS = [one for one in QUERIES if "ALERTS" in one.expr]  # there is nothing to be seen before an alert, nor of these after it
+OF_ALERTS = [one for one in QUERIES if "ALERTS" in one.expr]  # without data before an alert fires
 OF_RETRAINS = [one for one in QUERIES if re.search(r"driftloop_(last_)?retrain", one.expr)]
 
 
