@@ -12,7 +12,8 @@
     ├── ArchiveError          9   the .mar could not be built or is not sound
     ├── SpoolError           11   the spool of records cannot be written or read
     ├── LogError             12   the prediction log's MongoDB cannot be used
-    └── PartError            13   a part of `monitoring.local` did not start, or ended
+    ├── PartError            13   a part of `monitoring.local` did not start, or ended
+    └── PlaceError           14   a disk is full, or temporary files cannot be written
 
 Exit code 10 is no error: drift was found and `--fail_on_drift` was given.
 130 and 143 are what a shell expects after Ctrl-C and SIGTERM.
@@ -28,7 +29,7 @@ EXIT_TERMINATED = 143
 
 
 class DriftloopError(Exception):
-    """Something a person can mend; `main` prints it as one line."""
+    """Something a person can fix; `main` prints it as one line."""
 
     exit_code = 1
 
@@ -101,3 +102,9 @@ class PartError(DriftloopError):
     """A part that `monitoring.local` runs did not start, is not ready, or has ended."""
 
     exit_code = 13
+
+
+class PlaceError(DriftloopError):
+    """A disk is full, or the folder for temporary files cannot be used."""
+
+    exit_code = 14

@@ -33,15 +33,14 @@ def front(monitor: Monitor, *, url: str) -> Front:
 
 def _card(known: Known, *, url: str) -> StreamCard:
     config, kpi, name = known.config, known.kpi, quote(known.config.name, safe="")
-    judged = not math.isnan(kpi.value)
-    good = kpi.value >= config.threshold if config.higher_is_better else kpi.value <= config.threshold
+    measured = "no label yet" if math.isnan(kpi.value) else f"{kpi.value:.3f}{f' {config.unit}' if config.unit else ''} on {kpi.rows:,} rows"
     unit = f" {config.unit}" if config.unit else ""
     facts = (
         Fact("version that answers", known.version or "no prediction yet"),
         Fact("champion in the registry", known.champion or "not known"),
-        Fact(config.kpi, f"{kpi.value:.3f}{unit} on {kpi.rows:,} rows" if judged else "no label yet", good=good if judged else None),
+        Fact(config.kpi, measured, good={"good": True, "drifted": False}.get(known.answer.health)),
         Fact("threshold", f"{'at least' if config.higher_is_better else 'at most'} {config.threshold:g}{unit}"),
-        Fact("drift", known.kind),
+        Fact("verdict", known.answer.words),
         Fact("newest labelled row", f"{known.newest_labelled[:16].replace('T', ' ')} UTC" if known.newest_labelled else "none yet"),
     )
     examples = (
