@@ -25,7 +25,7 @@ from driftloop.training import Learner
 
 GOLDEN_ROWS = 8  # predictions that a new version must get right before it takes traffic
 ATTEMPTS = 3  # to have a block answered, when the worker or the server ends each time
-COME_BACK_S = 60.0  # for a server that others keep
+COME_BACK_S = 60.0  # for a server that ended
 POLL_S = 0.2
 
 
@@ -118,10 +118,10 @@ class TorchServeDeployment:
         """Wait for the server and its worker; one that has started again knows no model, and is given ours."""
         end = time.monotonic() + COME_BACK_S
         while not self.client.healthy():
+            if time.monotonic() > end:
+                raise ServingError(f"TorchServe ended and did not come back within {COME_BACK_S:.0f} s: {error}") from error
             if self.site.revive:
                 self.client = self.site.revive()
-            elif time.monotonic() > end:
-                raise ServingError(f"TorchServe ended and did not come back within {COME_BACK_S:.0f} s: {error}") from error
             time.sleep(POLL_S)
         default = self.client.default_version(name=self.name)
         if default is not None:

@@ -41,11 +41,11 @@ def _card(known: Known, *, url: str) -> StreamCard:
         Fact(config.kpi, measured, good={"good": True, "drifted": False}.get(known.answer.health)),
         Fact("threshold", f"{'at least' if config.higher_is_better else 'at most'} {config.threshold:g}{unit}"),
         Fact("verdict", known.answer.words),
-        Fact("newest labelled row", known.newest_labelled or "none yet"),
+        Fact("newest labelled row", f"{known.newest_labelled[:16].replace('T', ' ')} UTC" if known.newest_labelled else "none yet"),
     )
     examples = (
         Example("All that is known", curl(f"{url}/streams/{name}")),
-        Example("Where the newest batch report is", curl(f"{url}/reports/{name}")),
+        Example("Where the newest batch report is", f"{curl(f'{url}/reports/{name}')} -w '%{{redirect_url}}\\n'"),
     )
     about = f"{config.task.capitalize()}, registered model {config.model}, judged in blocks of {config.block_size} rows"
     return StreamCard(config.name, about, facts, examples, link=f"/streams/{name}")

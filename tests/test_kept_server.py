@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -228,9 +229,35 @@ def test_a_worker_that_is_killed_is_waited_for_and_a_killed_server_of_ours_start
     assert server.pid and ours.client.versions(name="kept") == ["1"]
 
 
+def test_a_server_that_others_keep_and_restart_is_given_our_model_again(own: tuple[TorchServe, Path]) -> None:
+    server, folder = own
+    registry: Any = Ours({RUN}, "again")
+    ours = TorchServeDeployment(Site(server.client, folder), name="again", learner=LEARNER, stream=STREAM, registry=registry, restore=lambda _: None)
+    model = known("3")
+    ours.put(model, move_alias=lambda: None)
+    kill(next(one for one in psutil.Process(server.pid).children() if "java" in one.name()))
+    restart = threading.Timer(1.0, server.revive)
+    restart.start()
+    served, version = ours.predict(ROWS[:20], ROWS[:0])
+    restart.join()
+    assert version == "3"
+    np.testing.assert_allclose(served, local(model, ROWS[:20]), atol=1e-6)
+
+
+def test_another_teams_version_beside_ours_is_left_alone(deployed: Callable[..., TorchServeDeployment], model_store: Path) -> None:
+    ours = deployed(RUN)
+    ours.put(known("1"), move_alias=lambda: None)
+    foreign = elec_model(seed=3).archive(model_store, "2", name=ours.name)
+    ours.client.register(foreign, name=ours.name, version="2")
+    registry: Any = ours.registry
+    registry.versions = {"1": RUN}
+    registry.runs.add(OTHER_RUN)
+    winner = serving.promote(ours.registry, ours, known("", run_id=OTHER_RUN, seed=1), reason="a test")
+    assert winner.version == "3" and set(ours.client.versions(name=ours.name)) == {"2", "3"}, "their number is theirs, and so is their model"
+
+
 DEADLY = """
 import os
-import sys
 
 
 class Deadly(ElecModel):

@@ -166,7 +166,7 @@ def test_a_stream_path_or_method_that_is_not_there_is_refused(running: str) -> N
     assert_refused(send(running, [], "a" * 5000))
     assert_refused(requests.get(f"{running}/ingest/elec", timeout=5))
     assert_refused(requests.delete(f"{running}/streams/elec", timeout=5))
-    assert_refused(requests.get(f"{running}/", timeout=5))
+    assert_refused(requests.get(f"{running}/nowhere", timeout=5))
     assert_refused(send(running, [label(row) for row in range(1001)]))
     assert send(running, []).json() == {"taken": 0}
 
