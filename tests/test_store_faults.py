@@ -245,7 +245,7 @@ def test_a_server_that_does_not_answer_at_the_start_is_reported_in_seconds_witho
         done = place.run("base_model", *data_flags(drifting_csv), MLFLOW_TRACKING_URI=uri.format(port))
     told = done.complaint("base_model")
     assert (done.code, str(port) in told, "secret" in told) == (4, True, False)
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 10  # and some seconds for Python to start
 
 
 @pytest.mark.slow
