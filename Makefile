@@ -6,7 +6,7 @@ EXPERIMENT ?= elec
 STREAM ?= elec
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all lint ui figures bench backtest policies monitor setup-batch batch prefect taxi pictures readme lock clean
+.PHONY: help setup run test test-all lint ui figures bench backtest policies monitor setup-batch batch prefect secrets containers-test taxi pictures readme lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -56,6 +56,12 @@ batch: $(VENV)/batch.stamp ## measure and report the last month of a stream in t
 prefect: $(VENV)/batch.stamp ## a Prefect server on this machine, for `monitoring.batch_flow serve`
 	PREFECT_SERVER_ANALYTICS_ENABLED=false $(BIN)/prefect server start --host 127.0.0.1 --port 4200
 
+secrets: ## the passwords of docker-compose.yaml, in .env, made once
+	@if [ -e .env ]; then echo ".env is there already: its passwords stay"; else umask 077 && sh ops/docker/secrets.sh > .env.new && mv .env.new .env && echo "wrote .env"; fi
+
+containers-test: $(VENV)/dev.stamp ## docker-compose.yaml run for real, as root on Debian: start, drift, restart, kill; about 20 minutes
+	DRIFTLOOP_CONTAINERS=1 $(BIN)/python -m pytest -v -x --tb=short -p no:cacheprovider -o log_cli=true -o log_cli_level=INFO -o log_cli_format='%(asctime)s %(message)s' --log-file=containers-test.log --log-file-level=INFO --log-file-format='%(asctime)s %(message)s' tests/containers
+
 policies: $(VENV)/run.stamp ## the policies compared, as benchmarks/policies.md shows them
 	$(BIN)/python -m benchmarks.policies
 
@@ -80,8 +86,8 @@ test: lint ## lint and the tests, under 15 minutes
 test-all: lint ## the slow tests, too
 	$(BIN)/python -m pytest -m 'slow or not slow'
 
-ui: $(VENV)/run.stamp ## the MLflow UI on what was run here
-	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000
+ui: $(VENV)/run.stamp ## the MLflow UI on what was run here, with the address of the newest run; Ctrl-C ends it
+	$(BIN)/python -m driftloop.ui
 
 lock: $(VENV)/dev.stamp ## write down what is installed, after a change of the pins
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu//' > requirements.lock

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -72,7 +73,7 @@ def run(command: Sequence[str | os.PathLike[str]], *, timeout_s: float, env: Map
         stderr=subprocess.STDOUT,
         env=_environment(env),
         cwd=folder,
-        text=True,
+        encoding="utf-8",
         errors="replace",
         start_new_session=True,
     )
@@ -94,7 +95,7 @@ class Server:
 
     Args:
         command: the program and its arguments.
-        log: file that takes stdout and stderr; appended to.
+        log: file that takes stdout and stderr, appended to; None: both are ours.
         env: variables to set on top of ours.
         folder: its working folder; ours by default.
 
@@ -102,14 +103,16 @@ class Server:
         OSError: the log or the program cannot be opened.
     """
 
-    def __init__(self, command: Sequence[str | os.PathLike[str]], *, log: Path, env: Mapping[str, str] | None = None, folder: Path | None = None) -> None:
-        self.log = log
-        with log.open("ab") as out:
+    def __init__(
+        self, command: Sequence[str | os.PathLike[str]], *, log: Path | None = None, env: Mapping[str, str] | None = None, folder: Path | None = None
+    ) -> None:
+        self.log = log or Path("/dev/stdout")
+        with log.open("ab") if log else nullcontext() as out:
             self._process = subprocess.Popen(
                 ["/bin/sh", "-c", GUARD, "guard", *command],
                 stdin=subprocess.PIPE,
                 stdout=out,
-                stderr=subprocess.STDOUT,
+                stderr=subprocess.STDOUT if out else None,
                 env=_environment(env),
                 cwd=folder,
                 start_new_session=True,
@@ -205,6 +208,17 @@ def free_ports(count: int) -> list[int]:
     finally:
         for one in sockets:
             one.close()
+
+
+def port_taken(port: int) -> bool:
+    """True while somebody listens on this port of 127.0.0.1; one whose last connections are still closing is free."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
 
 
 def group_alive(group: int) -> bool:

@@ -111,6 +111,51 @@ class Registry:
                 self.client.delete_registered_model_alias(self.name, CHALLENGER)
             self.client.set_model_version_tag(self.name, version, "driftloop.reason", reason)
 
+    def forget(self, version: str) -> None:
+        """Delete a version that was never served.
+
+        Raises:
+            TrackingError: the registry refused it.
+        """
+        with translated(f"registered model {self.name!r}"):
+            if self.holder(CHALLENGER) == version:
+                self.client.delete_registered_model_alias(self.name, CHALLENGER)
+            self.client.delete_model_version(self.name, version)
+
+    def knows(self, run_id: str) -> bool:
+        """Whether a run is one of this store.
+
+        Raises:
+            TrackingError: the store did not answer.
+        """
+        with translated(f"run {run_id}"):
+            try:
+                self.client.get_run(run_id)
+            except MlflowException as exc:
+                if exc.error_code == "RESOURCE_DOES_NOT_EXIST":
+                    return False
+                raise
+        return True
+
+    def describe(self, version: str, text: str) -> None:
+        """Give a version its description.
+
+        Raises:
+            TrackingError: the registry refused it.
+        """
+        with translated(f"registered model {self.name!r}"):
+            self.client.update_model_version(self.name, version, text)
+
+    def describe_model(self, text: str) -> None:
+        """Give the registered model a description when it has none.
+
+        Raises:
+            TrackingError: the registry refused it.
+        """
+        with translated(f"registered model {self.name!r}"):
+            if not self.client.get_registered_model(self.name).description:
+                self.client.update_registered_model(self.name, text)
+
     def holder(self, alias: str) -> str | None:
         """The version that holds an alias; None when there is no such model or alias.
 

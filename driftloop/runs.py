@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import tempfile
 from pathlib import Path
 from pickle import UnpicklingError
@@ -13,15 +12,23 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 from driftloop.errors import NoBaseRunError, TrackingError
+from driftloop.results import NO_BLOCK
 from driftloop.tracking import NETWORK, ROLE, Store, translated
+
+PARENTS = ("base", "backtest")  # roles of runs that stand at the top
 
 if TYPE_CHECKING:
     import torch
     from mlflow.entities import Run
 
 
-def find_base(store: Store, run_id: str | None = None) -> Run:
+def find_base(store: Store, run_id: str | None = None, *, train: str) -> Run:
     """The base run to work on: the one named, else the newest finished one of the experiment.
+
+    Args:
+        store: where to look.
+        run_id: the run that is named.
+        train: the command that trains one.
 
     Raises:
         NoBaseRunError: there is none; the message says what to run.
@@ -38,8 +45,7 @@ def find_base(store: Store, run_id: str | None = None) -> Run:
     if elsewhere:
         name = store.client.get_experiment(elsewhere.info.experiment_id).name
         hint = f", or --base_run_id {elsewhere.info.run_id} for the newest one, in experiment {name!r}"
-    flag = f"--mlflow_experiment_name {shlex.quote(store.experiment_name)}"
-    raise NoBaseRunError(f"experiment {store.experiment_name!r} holds no base model yet: run python base_model.py {flag}, or add --train_base{hint}")
+    raise NoBaseRunError(f"experiment {store.experiment_name!r} holds no base model yet: run {train}{hint}")
 
 
 def _newest_base(store: Store, experiments: list[str]) -> Run | None:
@@ -47,6 +53,24 @@ def _newest_base(store: Store, experiments: list[str]) -> Run | None:
     with translated("MLflow runs"):
         found = store.client.search_runs(experiments, wanted, max_results=1)
     return found[0] if found else None
+
+
+def newest_parent(store: Store, experiment: str) -> Run:
+    """The newest lifecycle, base model or back-test of an experiment, or of the whole store where `experiment` is "".
+
+    Raises:
+        NoBaseRunError: there is none.
+        TrackingError: there is no such experiment.
+    """
+    with translated("MLflow runs"):
+        known = {found.name: found.experiment_id for found in store.client.search_experiments()}
+        if experiment and experiment not in known:
+            raise TrackingError(f"there is no experiment {experiment!r}: give one of {', '.join(sorted(known))}")
+        places = [known[experiment]] if experiment else list(known.values())
+        newest = [run for role in PARENTS for run in store.client.search_runs(places, f"tags.`{ROLE}` = '{role}'", max_results=1)]
+    if not newest:
+        raise NoBaseRunError(f"{f'experiment {experiment!r}' if experiment else 'the MLflow store'} holds no run of ours yet: run python lifecycle.py first")
+    return max(newest, key=lambda run: run.info.start_time)
 
 
 def load_network(store: Store, run_id: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -90,7 +114,7 @@ def parent_of(store: Store, run_id: str) -> str | None:
 
 
 def drift_of(store: Store, base_run_id: str) -> tuple[int, int]:
-    """The drifted block of a base run's newest deployment, and the row after it; (0, 0) when it found none."""
+    """The drifted block of a base run's newest deployment, and the row after it; (NO_BLOCK, 0) when it found none."""
     found = newest_child(store, base_run_id, role="deployment")
     tags = found.data.tags if found else {}
-    return int(tags.get("driftloop.drift_block", 0)), int(tags.get("driftloop.drift_row", 0))
+    return int(tags.get("driftloop.drift_block", NO_BLOCK)), int(tags.get("driftloop.drift_row", 0))

@@ -34,6 +34,8 @@ ALPHA: Final = 0.05  # false alarms of the rule `significant`: in at most so man
 REFERENCE_BLOCKS: Final = 100  # newest of the rows a model was trained on: how its errors come together is learned there
 LEAD_BLOCKS: Final = 1  # a proactive retrain comes so many blocks before the early end of the forecast: 1 is the next block
 
+ASKED_BY: Final = "DRIFTLOOP_ASKED_BY"  # environment: who asks for a retrain, in words; a stream's own script need not know it
+
 DEFAULT_EXPERIMENT: Final = "Default"
 DEFAULT_STORE: Final = "sqlite:///mlflow.db"
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import socket
 import sys
 import tempfile
 import time
@@ -80,24 +79,26 @@ class Ports:
 
     def taken(self) -> list[str]:
         """Those that another program listens on, as "inference 8080"."""
-        return [f"{what} {port}" for what, port in asdict(self).items() if _taken(port)]
+        return [f"{what} {port}" for what, port in asdict(self).items() if processes.port_taken(port)]
 
 
 class TorchServe:
     """A TorchServe process group; started by `with`, or by `start`, and ended by `close`.
 
-    Token authorisation is off and the model API on, which is safe because every port is on the loopback.
+    Token authorisation is off and the model API on, which is safe because its port is on the loopback.
 
     Args:
         model_store: folder with the archives that may be registered.
         ports: fixed ports; free ones when None.
+        host: address that predictions and metrics listen on; all else is on the loopback.
         start_timeout_s: limit for the server to come up (its workers start when a model is registered).
     """
 
-    def __init__(self, model_store: Path, *, ports: Ports | None = None, start_timeout_s: float = 60.0) -> None:
+    def __init__(self, model_store: Path, *, ports: Ports | None = None, host: str = HOST, start_timeout_s: float = 60.0) -> None:
         self.model_store = model_store.resolve()
         self.start_timeout_s = start_timeout_s
         self.ports = ports or Ports.free()
+        self.host = host
         self._choose_ports = ports is None
         self._folder: Path | None = None
         self._server: processes.Server | None = None
@@ -144,6 +145,17 @@ class TorchServe:
                 break
         return self
 
+    def revive(self) -> TorchServeClient:
+        """Start the server again if it has ended, with no model registered, and give its client.
+
+        Raises:
+            JavaMissingError, ServingError: as `start`.
+        """
+        if self.pid is None:
+            self.close(grace_s=0)  # of a server that ended a worker may live on
+            self.start()
+        return self.client
+
     def close(self, *, grace_s: float = 10.0) -> None:
         """End every process of the server, requests in flight within `grace_s` seconds, and remove its folder."""
         if self._server:
@@ -166,7 +178,7 @@ class TorchServe:
             folder = self._folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-"))
             if len(str(folder)) > MAX_FOLDER_CHARACTERS:
                 raise ServingError(f"the temporary folder {folder} has too long a name for TorchServe's sockets: set TMPDIR to a shorter one")
-            (folder / "config.properties").write_text(_config(self.ports), encoding="utf-8")
+            (folder / "config.properties").write_text(_config(self.ports, host=self.host), encoding="utf-8")
             (folder / "log4j2.xml").write_text(LOG_CONFIG, encoding="utf-8")
             command = [sys.executable, "-m", "ts.model_server", "--start", "--foreground", "--ncs", "--disable-token-auth", "--enable-model-api"]
             command += ["--model-store", str(self.model_store), "--log-config", "log4j2.xml"]
@@ -216,12 +228,12 @@ def remove_left_folders() -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _config(ports: Ports) -> str:
+def _config(ports: Ports, *, host: str) -> str:
     inference, management, metrics, grpc_inference, grpc_management = astuple(ports)
     settings = {
-        "inference_address": f"http://{HOST}:{inference}",
+        "inference_address": f"http://{host}:{inference}",
         "management_address": f"http://{HOST}:{management}",
-        "metrics_address": f"http://{HOST}:{metrics}",
+        "metrics_address": f"http://{host}:{metrics}",
         "grpc_inference_address": HOST,
         "grpc_inference_port": grpc_inference,
         "grpc_management_address": HOST,
@@ -243,14 +255,3 @@ def _environment(folder: Path, java_home: Path) -> dict[str, str]:
         "TS_DECODE_INPUT_REQUEST": "false",  # the handler parses JSON itself, more strictly
         "TS_CONFIG_FILE": str(folder / "config.properties"),  # would beat --ts-config if the caller had set it
     }
-
-
-def _taken(port: int) -> bool:
-    with socket.socket() as probe:
-        # As Java does: a port whose last connections are still closing is free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return True
-    return False

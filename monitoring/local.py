@@ -23,23 +23,22 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from driftloop import cli, processes
-from driftloop.errors import DriftloopError, LogError
+from driftloop import cli
+from driftloop.errors import LogError
 from driftloop.flagtypes import experiment_name
 from driftloop.torchserve import TorchServe
-from monitoring import story
+from monitoring import champion, story
+from monitoring.champion import ROOT
 from monitoring.embedded import Embedded
 from monitoring.mongo import Database
-from monitoring.parts import HOST, Part, Running
-from monitoring.plan import ROOT, Plan, plan_of, replay, script, services, watchers
+from monitoring.parts import Part, Running
+from monitoring.plan import Plan, plan_of, replay, services, watchers
 from monitoring.segments import replace_file
 
 READY_S = 240.0
-DEPLOY_S = 1800.0
 POLL_S = 0.5
 MISSING = "not installed, so nothing is alerted or retrained: apt-get install"
 
@@ -77,16 +76,11 @@ def deploy(plan: Plan) -> int:
     Raises:
         DriftloopError: the script failed.
     """
-    flags = ["--json", "--torchserve_url", plan.torchserve_url, "--train_base", "--register_model_name", plan.stream.model, *plan.lifecycle_flags]
-    # It has to score something; what the monitor says is to come from the traffic.
-    flags += ["--on_drift", "ignore", "--drift_rule", "never", "--test_data_rows", "1", "--block_size", "1", *shlex.split(plan.args.deploy_flags)]
-    done = processes.run([*script(plan.stream.deploy), *flags], timeout_s=DEPLOY_S)
-    if done.code:
-        raise DriftloopError(f"the champion could not be served: {done.last_line}")
-    for line in filter(re.compile(r"version \S+ takes the alias").match, done.output.splitlines()):
-        say(line)  # another experiment of this store may have promoted the version before
-    (served,) = json.loads(done.last_line)["versions"]
-    return int(served["trained_stop"])
+    flags = [*plan.lifecycle_flags, *shlex.split(plan.args.deploy_flags)]
+    from_row, said = champion.serve(plan.stream, torchserve_url=plan.torchserve_url, flags=flags)
+    for line in said:  # another experiment of this store may have promoted the version before
+        say(line)
+    return from_row
 
 
 def table(plan: Plan, *, mongodb: str) -> str:
@@ -94,7 +88,11 @@ def table(plan: Plan, *, mongodb: str) -> str:
     ports = plan.ports
     graph = urlencode({"g0.expr": "driftloop_kpi", "g0.tab": 0, "g0.range_input": "15m"})
     rows = [("predictions", f"{ports.url('prediction_service')}/predict"), ("what is known", f"{ports.url('monitor')}/streams/{plan.stream.name}")]
-    rows += [("retrains", f"{ports.url('retrain_hook')}/retrains"), ("prediction log", re.sub("//.*@", "//", mongodb)), ("TorchServe", plan.torchserve_url)]
+    rows += [
+        ("retrains", f"{ports.url('retrain_hook')}/retrains"),
+        ("prediction log", re.sub(r"(//).*@|\?.*", r"\1", mongodb)),
+        ("TorchServe", plan.torchserve_url),
+    ]
     rows += [("Prometheus", f"{ports.url('prometheus')}/graph?{graph}" if plan.prometheus else f"{MISSING} prometheus")]
     rows += [("Alertmanager", f"{ports.url('alertmanager')}/api/v2/alerts" if plan.alertmanager else f"{MISSING} prometheus-alertmanager")]
     rows += [("MLflow", plan.store if plan.store.startswith("http") else ports.url("mlflow"))] * plan.args.mlflow_ui + [
@@ -129,7 +127,7 @@ def run(plan: Plan) -> None:
         DriftloopError: a part could not be started, or ended.
     """
     plan.folder.mkdir(parents=True, exist_ok=True)
-    store = Path(".driftloop") / f"{HOST}-{plan.torchserve.inference}"  # where the scripts write archives for that server
+    store = champion.store(plan.torchserve)
     with ExitStack() as stack:
         if plan.args.free_ports:
             stack.callback(shutil.rmtree, store, ignore_errors=True)  # nobody will ask at these ports again
@@ -173,7 +171,7 @@ def watch(running: Running, part: Part | None, *, retrains: str) -> None:
     told.news()  # what an earlier start did is none
     if part:
         running.start(part)
-        say(f"replaying {shlex.join(part.command[1:])}")
+        say(f"replaying: {shlex.join(part.command)}")
     while True:
         if running.check(may_end=part.name if part else "") and replays:
             replays = False

@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -82,11 +82,15 @@ def free_torchserve_ports() -> Ports:
 
 @dataclass(frozen=True)
 class Part:
-    """A program to run; `asks` is the URL that answers 200 when it is ready, "" when it serves nobody."""
+    """A program to run; `asks` is the URL that answers 200 when it is ready, "" when it serves nobody.
+
+    `env` is set for this part alone: every user of the machine can read a command line, so what may hold a password stands here.
+    """
 
     name: str
     command: tuple[str, ...]
     asks: str = ""
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class Running:
@@ -113,7 +117,7 @@ class Running:
         if log.exists():  # that of the last time, which may tell why it died
             log.replace(log.with_suffix(".log.before"))
         try:
-            self._servers[part.name] = Server(part.command, log=log, env=self._env)
+            self._servers[part.name] = Server(part.command, log=log, env={**self._env, **part.env})
         except OSError as exc:
             raise PartError(f"{part.name} could not be started: {exc}") from exc
 

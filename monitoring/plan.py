@@ -17,12 +17,12 @@ from driftloop.errors import SettingsError
 from driftloop.settings import DEFAULT_STORE
 from driftloop.torchserve import Ports
 from monitoring import config
+from monitoring.champion import script
 from monitoring.config import StreamConfig
 from monitoring.parts import HOST, LocalPorts, Part, alertmanager_config, find_alertmanager, free_torchserve_ports, prometheus_config
 
-ROOT = Path(__file__).resolve().parent.parent
 SOONEST_AGAIN_S = 5  # an alert that goes on firing is not told to the hook again any sooner
-DATA_FLAGS = ("data_path", "target", "time_column", "features", "bad_rows")
+DATA_FLAGS = ("data_path", "target", "time_column", "time_format", "time_zone", "features", "bad_rows", "encoding", "separator")
 
 
 @dataclass(frozen=True)
@@ -83,23 +83,24 @@ def plan_of(args: argparse.Namespace) -> Plan:
 
 
 def services(plan: Plan, *, mongodb: str) -> Iterator[Part]:
-    """Our own services."""
+    """Our own services; `mongodb` and MLflow's store may hold a password and reach them in the environment."""
     args, ports, python = plan.args, plan.ports, (sys.executable, "-m")
     spool = str(plan.folder / "spool")
     described = ["--streams_file", args.streams_file] if args.streams_file else []
     named = ["--streams", plan.stream.name, *described]
-    monitor = ["--port", str(ports.monitor), "--mongodb_uri", mongodb, "--tracking_uri", plan.store, *named]
-    yield Part("monitor", (*python, "monitoring.service", *monitor), f"{ports.url('monitor')}/ready")
+    monitor = ["--port", str(ports.monitor), *named]
+    log = {"MONGODB_URI": mongodb}
+    yield Part("monitor", (*python, "monitoring.service", *monitor), f"{ports.url('monitor')}/ready", {**log, "MLFLOW_TRACKING_URI": plan.store})
     front = ["--port", str(ports.prediction_service), "--torchserve_url", plan.torchserve_url, "--spool", spool, "--monitor_url", ports.url("monitor"), *named]
     yield Part("prediction_service", (*python, "prediction_service", *front), f"{ports.url('prediction_service')}/ready")
     retrain = shlex.join([*shlex.split(plan.stream.retrain), *plan.lifecycle_flags, *shlex.split(args.retrain_flags)])
     hook = ["--port", str(ports.retrain_hook), "--torchserve_url", plan.torchserve_url, "--monitor_url", ports.url("monitor"), *described]
     hook += ["--state", str(plan.folder / "retrains"), "--command", f"{plan.stream.name}={retrain}", "--cool_down_s", str(args.cool_down_s)]
     yield Part("retrain_hook", (*python, "monitoring.retrain_hook", *hook), f"{ports.url('retrain_hook')}/health")
-    yield Part("shipper", (*python, "monitoring.shipper", "--spool", spool, "--mongodb_uri", mongodb, "--monitor_url", ports.url("monitor")))
+    yield Part("shipper", (*python, "monitoring.shipper", "--spool", spool, "--monitor_url", ports.url("monitor")), env=log)
     if args.mlflow_ui and not plan.store.startswith("http"):  # a tracking server has its own pages
-        ui = ["mlflow", "ui", "--backend-store-uri", plan.store, "--host", HOST, "--port", str(ports.mlflow), "--workers", "1"]
-        yield Part("mlflow", (*python, *ui), f"{ports.url('mlflow')}/health")
+        ui = ["mlflow", "ui", "--host", HOST, "--port", str(ports.mlflow), "--workers", "1"]
+        yield Part("mlflow", (*python, *ui), f"{ports.url('mlflow')}/health", {"MLFLOW_BACKEND_STORE_URI": plan.store})
 
 
 def watchers(plan: Plan) -> Iterator[Part]:
@@ -131,13 +132,3 @@ def replay(plan: Plan, *, from_row: int) -> Part:
     flags += ["--from_row", str(args.from_row or from_row), "--rate", str(args.rate), "--rows", str(args.rows)]
     flags += [] if args.no_wait else ["--hook_url", plan.ports.url("retrain_hook")]
     return Part("replay", (*script(plan.stream.replay), *flags, *plan.data_flags))
-
-
-def script(words: str) -> list[str]:
-    """The command of a script at the root, or of a module, as a stream names it.
-
-    >>> script("-m monitoring.replay")[1:]
-    ['-m', 'monitoring.replay']
-    """
-    first, *flags = shlex.split(words)
-    return [sys.executable, str(ROOT / first) if first.endswith(".py") else first, *flags]

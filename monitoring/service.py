@@ -10,6 +10,7 @@
     GET  /streams/<stream>   all that is known of one, as JSON
     GET  /reports/<stream>   302 to the newest batch report; 404 when there is none
     GET  /metrics            the same for Prometheus
+    GET  /                   what there is, for people; JSON for a client that accepts that alone
     GET  /health             200 when the process lives
     GET  /ready              200 when the log has been read or tried, else 503
 
@@ -33,9 +34,10 @@ from flask import Flask, Response, request
 from driftloop import cli, priority
 from driftloop.errors import DataError, LogError, SettingsError
 from driftloop.flagtypes import mongodb_uri
-from monitoring import config
+from monitoring import config, pages
 from monitoring.answers import RequestError, answer, new_app, read_body
 from monitoring.batch import links
+from monitoring.front import front
 from monitoring.metrics import CONTENT_TYPE
 from monitoring.monitor import Monitor
 from monitoring.prediction_log import PredictionLog, open_log
@@ -82,6 +84,10 @@ def _add_routes(app: Flask, monitor: Monitor) -> None:
     def metrics() -> Response:
         return Response(monitor.metrics.text(), content_type=CONTENT_TYPE)
 
+    @app.get("/")
+    def root() -> Response:
+        return pages.front(front(monitor, url=pages.own_url()))
+
     @app.get("/health")
     def health() -> Response:
         return answer({"status": "ok", "refilled": monitor.refilled})
@@ -100,7 +106,9 @@ def _add_reports(app: Flask, monitor: Monitor, newest_report: Callable[[str], st
         except LogError as exc:
             raise RequestError(503, "log_away", str(exc)) from exc
         if url is None or not url.startswith(("http://", "https://")):
-            raise RequestError(404, "no_report", f"there is no report of {stream} yet: run python -m monitoring.batch_flow run --stream {stream}")
+            raise RequestError(
+                404, "no_report", f"there is no report of {stream} yet: run python -m monitoring.batch_flow run --stream {stream} --window last-month"
+            )
         return Response(status=302, headers={"Location": url})
 
 
@@ -138,8 +146,8 @@ def build_parser() -> cli.Parser:
     parser.add_argument("--port", type=cli.whole(1, 65535), default=8010, help="port to listen on")
     parser.add_argument("--streams", default="", help="streams to watch, separated by commas; empty: all of the file")
     parser.add_argument("--streams_file", default="", help="YAML file with the streams; empty: the bundled elec and taxi")
-    parser.add_argument("--mongodb_uri", type=mongodb_uri, default=os.environ.get("MONGODB_URI", ""), help="the prediction log; empty: none is read")
-    parser.add_argument("--tracking_uri", default="", help="MLflow store with the training references and the champion; empty: none is asked")
+    parser.add_argument("--mongodb_uri", type=mongodb_uri, default=os.environ.get("MONGODB_URI", ""), help="the prediction log; empty: MONGODB_URI, else none")
+    parser.add_argument("--tracking_uri", default="", help="MLflow store with the training references and the champion; empty: MLFLOW_TRACKING_URI, else none")
     parser.add_argument("--reference", default="", help="instead: folder with a training reference for each stream, in <folder>/<stream>")
     return parser
 
@@ -161,9 +169,10 @@ def app_of(args: argparse.Namespace) -> Callable[[], Flask]:
         raise SettingsError(f"--reference {args.reference} is not a folder: give one that holds <stream>/reference.json")
     if args.tracking_uri:
         os.environ["MLFLOW_TRACKING_URI"] = args.tracking_uri
+    registered = not args.reference and bool(os.environ.get("MLFLOW_TRACKING_URI"))
 
     def make() -> Flask:
-        references: References | None = Registered() if args.tracking_uri else Folder(Path(args.reference)) if args.reference else None
+        references: References | None = Registered() if registered else Folder(Path(args.reference)) if args.reference else None
         log = _log(args.mongodb_uri)
         monitor = Monitor({name: known[name] for name in names}, references=references, log=log)
         monitor.start()

@@ -1,8 +1,9 @@
-"""The compose file: accepted by docker-compose, guarded, on the loopback, with commands that our programs take. No engine is here: nothing is started."""
+"""The compose file: accepted by docker-compose, guarded, on the loopback, with commands that our programs take. `make containers-test` runs it."""
 
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import shlex
 import shutil
@@ -14,11 +15,11 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())["services"]
-PARTS = {
-    "mongodb", "torchserve", "deploy", "prediction-service", "shipper", "monitor", "retrain-hook", "batch",
-    "prometheus", "alertmanager", "grafana", "mlflow", "prefect",
-}  # fmt: skip
+TEXT = (ROOT / "docker-compose.yaml").read_text()
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(TEXT)["services"]
+PARTS = {"mongodb", "torchserve", "prediction-service", "shipper", "monitor", "batch", "prometheus", "alertmanager", "grafana", "mlflow", "prefect"}
+SECRETS = {"MONGODB_PASSWORD", "MLFLOW_PASSWORD", "MLFLOW_SECRET_KEY", "PREFECT_PASSWORD", "GRAFANA_PASSWORD"}
+needs_compose = pytest.mark.skipif(not shutil.which("docker-compose"), reason="docker-compose is not installed: apt-get install docker-compose")
 MODULES = {"prediction_service": "prediction_service.__main__"}
 OURS = [name for name, service in SERVICES.items() if re.match(r"python (-m|/app/)", service.get("command", ""))]
 EVERY = pytest.mark.parametrize("name", SERVICES)
@@ -33,10 +34,58 @@ def hosts(text: str) -> set[str]:
     return {host for host in re.findall(r"([a-z][a-z-]*):\d{4,5}\b", text) if host != "localhost"}
 
 
-@pytest.mark.skipif(not shutil.which("docker-compose"), reason="docker-compose is not installed: apt-get install docker-compose")
-def test_docker_compose_accepts_the_file() -> None:
-    done = subprocess.run(["docker-compose", "config", "--quiet"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+def config(folder: Path, **secrets: str) -> subprocess.CompletedProcess[str]:
+    """What docker-compose says of the file; the folder keeps an .env of this machine out of it."""
+    shutil.copy(ROOT / "docker-compose.yaml", folder)
+    env = {name: value for name, value in os.environ.items() if name not in SECRETS} | secrets
+    return subprocess.run(["docker-compose", "config", "--quiet"], cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+@needs_compose
+def test_docker_compose_accepts_the_file(tmp_path: Path) -> None:
+    done = config(tmp_path, **dict.fromkeys(SECRETS, "x"))
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@needs_compose
+@pytest.mark.parametrize("name", sorted(SECRETS))
+@pytest.mark.parametrize("value", [None, ""])
+def test_without_a_password_nothing_starts_and_it_is_said_how_to_make_one(tmp_path: Path, name: str, value: str | None) -> None:
+    given = {one: "x" for one in SECRETS if one != name} | ({} if value is None else {name: value})
+    done = config(tmp_path, **given)
+    assert done.returncode == 1
+    assert name in done.stderr
+    assert "run make secrets" in done.stderr
+
+
+def test_every_password_is_a_variable_without_a_default() -> None:
+    assert set(re.findall(r"\$\{(\w+):\?[^}]+\}", TEXT)) == SECRETS
+    assert not re.search(r"\$\{\w+:?-", TEXT)
+    secret = re.compile("PASSWORD|SECRET|AUTH_STRING|MONGODB_URI")
+    assert [name for service in SERVICES.values() for name, value in service.get("environment", {}).items() if secret.search(name) and "${" not in value] == []
+
+
+def test_no_secret_stands_on_a_command_line() -> None:
+    for service in SERVICES.values():
+        assert "${" not in str(service.get("command", "")) + str(service.get("healthcheck", ""))
+        assert "mongodb_uri" not in service.get("command", "")
+
+
+def test_the_secrets_are_made_by_one_command_each_time_others(tmp_path: Path) -> None:
+    made = [subprocess.run(["sh", ROOT / "ops" / "docker" / "secrets.sh"], capture_output=True, text=True, check=True).stdout for _ in range(2)]
+    values = [dict(line.split("=") for line in text.splitlines()) for text in made]
+    assert [set(one) for one in values] == [SECRETS, SECRETS]
+    every = [value for one in values for value in one.values()]
+    assert len(set(every)) == 2 * len(SECRETS)
+    assert all(re.fullmatch(r"[0-9a-f]{32}", value) for value in every)
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "ops" / "docker").mkdir(parents=True)
+    shutil.copy(ROOT / "ops" / "docker" / "secrets.sh", tmp_path / "ops" / "docker")
+    subprocess.run(["make", "secrets"], cwd=tmp_path, capture_output=True, check=True)
+    first = (tmp_path / ".env").read_text()
+    assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
+    subprocess.run(["make", "secrets"], cwd=tmp_path, capture_output=True, check=True)
+    assert (tmp_path / ".env").read_text() == first
 
 
 def test_all_parts_are_there() -> None:
@@ -84,10 +133,16 @@ def test_images_have_exact_tags(name: str) -> None:
 @EVERY
 def test_a_part_says_whether_it_is_well_and_others_wait_for_that(name: str) -> None:
     service = SERVICES[name]
-    assert "healthcheck" in service or name in {"deploy", "shipper", "batch"}  # one ends, the others serve nobody
+    assert "healthcheck" in service or name in {"shipper", "batch"}  # which serve nobody
+    assert service["restart"] == "unless-stopped"
     for other, wanted in service.get("depends_on", {}).items():
-        assert wanted["condition"] == ("service_completed_successfully" if other == "deploy" else "service_healthy")
-        assert other == "deploy" or "healthcheck" in SERVICES[other]
+        assert wanted["condition"] == "service_healthy"
+        assert "healthcheck" in SERVICES[other]
+
+
+def test_no_part_shares_anothers_network() -> None:
+    """A container whose network belongs to another one is cut off when that one starts again."""
+    assert not [name for name, service in SERVICES.items() if "network_mode" in service]
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -103,16 +158,15 @@ def test_our_programs_take_their_commands(name: str) -> None:
 
 
 def test_the_programs_of_ours_are_all_checked() -> None:
-    assert set(OURS) == {"deploy", "prediction-service", "shipper", "monitor", "retrain-hook", "batch"}
+    assert set(OURS) == {"torchserve", "prediction-service", "shipper", "monitor", "batch"}
 
 
 def test_parts_call_each_other_by_names_that_exist_on_a_common_network() -> None:
-    network = {name: set(service.get("networks", [])) or {service["network_mode"]} for name, service in SERVICES.items()}
+    network = {name: set(service["networks"]) for name, service in SERVICES.items()}
     for name, service in SERVICES.items():
-        own = SERVICES[service["network_mode"].partition(":")[2]] if "network_mode" in service else service
         text = f"{service.get('command', '')} {service.get('environment', '')}"
         for host in hosts(text) - {name}:
-            assert network[host] & set(own["networks"]), f"{name} cannot reach {host}"
+            assert network[host] & network[name], f"{name} cannot reach {host}"
     told = "".join((ROOT / "ops" / path).read_text() for path in ("prometheus/prometheus.yml", "alertmanager/alertmanager.yml"))
     assert hosts(told) <= PARTS
 
@@ -121,7 +175,7 @@ def test_parts_call_each_other_by_names_that_exist_on_a_common_network() -> None
 def test_what_goes_into_an_image_is_there(path: Path) -> None:
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     assert ignored[1] == "*"
-    for line in re.findall(r"^COPY (.+)$", path.read_text(), re.MULTILINE):
+    for line in re.findall(r"^COPY (?!--from)(.+)$", path.read_text(), re.MULTILINE):
         for source in line.split()[:-1]:
             assert (ROOT / source).exists()
             assert source == "." or f"!{source}" in ignored

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ from driftloop.errors import PartError, SettingsError
 from driftloop.torchserve import Ports
 from monitoring import config, local, replay
 from monitoring import plan as plans
+from monitoring.champion import ROOT
 from monitoring.parts import LocalPorts, Part, Running, alertmanager_config, free_torchserve_ports, prometheus_config
+from monitoring.plan import Plan
 from prediction_service.rows import read_labels, read_predict
 
 TARGETS = {"monitor": "127.0.0.1:1", "prediction_service": "127.0.0.1:2", "torchserve": "127.0.0.1:3", "prometheus": "127.0.0.1:4"}
@@ -70,6 +73,44 @@ def test_a_part_that_may_end_must_end_well(tmp_path: Path) -> None:
             pass
         with pytest.raises(PartError, match="replay ended by itself with exit code 0"):
             running.check()
+
+
+SECRET = "mongodb://someone:hidden@127.0.0.1:1/log?tlsCertificateKeyFilePassword=hidden"
+
+
+def planned(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://someone:hidden@127.0.0.1:1")
+    plan = plans.plan_of(local.build_parser().parse_args(["--free_ports", "--folder", str(folder / "parts"), "--mlflow_ui"]))
+    plan.folder.mkdir()
+    return plan
+
+
+def test_no_address_with_a_password_stands_on_a_parts_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = planned(tmp_path, monkeypatch)
+    parts = {part.name: part for part in (*plans.services(plan, mongodb=SECRET), *plans.watchers(plan), plans.replay(plan, from_row=1))}
+    assert "hidden" not in str([part.command for part in parts.values()])
+    assert "hidden" not in repr(parts)
+    assert {name for name, part in parts.items() if part.env.get("MONGODB_URI") == SECRET} == {"monitor", "shipper"}
+    assert "hidden" not in local.table(plan, mongodb=SECRET)
+    assert "127.0.0.1:1/log" in local.table(plan, mongodb=SECRET)
+
+
+def test_the_process_table_does_not_show_the_address_of_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = planned(tmp_path, monkeypatch)
+    (shipper,) = (part for part in plans.services(plan, mongodb=SECRET) if part.name == "shipper")
+    with Running(plan.folder, env={"PYTHONPATH": str(ROOT)}) as running:
+        running.start(shipper)
+        process = psutil.Process(running.pids()["shipper"])
+        log = plan.folder / "shipper.log"
+        end = time.monotonic() + 60
+        while "127.0.0.1:1" not in log.read_text() and time.monotonic() < end:  # it has tried to reach the database
+            time.sleep(0.1)
+        shown = [" ".join(one.cmdline()) for one in [process, *process.children(recursive=True)]]
+        assert process.environ()["MONGODB_URI"] == SECRET
+    assert "monitoring.shipper" in shown[0]
+    assert "hidden" not in str(shown)
+    assert "hidden" not in log.read_text()
 
 
 def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:

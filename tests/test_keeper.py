@@ -1,0 +1,128 @@
+"""The keeper of TorchServe: it puts the champion in, keeps the hook running, and ends when TorchServe does. In containers: `make containers-test`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from driftloop.errors import ServingError
+from driftloop.torchserve import TorchServe
+from monitoring import champion, config, keeper
+
+HOOK = "import os, pathlib, time; at = pathlib.Path('hooks'); at.write_text((at.read_text() if at.exists() else '') + f'{os.getpid()}\\n'); time.sleep(60)"
+DEPLOY = """
+import pathlib, sys
+tries = pathlib.Path("tries")
+tries.write_text((tries.read_text() if tries.exists() else "") + "x")
+if len(tries.read_text()) < 3:
+    sys.exit("deploy_model.py: error: MLflow is unreachable")
+print("version 2 takes the alias champion of drift_model from version 1", file=sys.stderr)
+print('{"versions": [{"trained_stop": 7}]}')
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TorchServe]:
+    with TorchServe(tmp_path_factory.mktemp("store")) as running:
+        yield running
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(keeper, "AGAIN_S", (0.1, 0.2))
+    monkeypatch.setattr(keeper, "POLL_S", 0.05)
+    monkeypatch.setattr(keeper, "PING_S", 0.1)
+    return tmp_path
+
+
+def hooks(folder: Path, number: int) -> list[int]:
+    """The process ids of the hooks, once so many were started."""
+    end = time.monotonic() + 60
+    while True:
+        found = (folder / "hooks").read_text().split() if (folder / "hooks").exists() else []
+        if len(found) >= number:
+            return [int(one) for one in found]
+        assert time.monotonic() < end, "the hook was not started again"
+        time.sleep(0.05)
+
+
+def watched(server: TorchServe) -> tuple[threading.Thread, list[BaseException]]:
+    ended: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            keeper.watch(server, (sys.executable, "-c", HOOK))
+        except ServingError as exc:
+            ended.append(exc)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return thread, ended
+
+
+def test_the_champion_is_tried_again_until_it_serves(here: Path, server: TorchServe, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "deploy.py").write_text(DEPLOY)
+    keeper.put_back(replace(config.load()["elec"], deploy=str(here / "deploy.py")), server)
+    assert (here / "tries").read_text() == "xxx"
+    said = capsys.readouterr().err.splitlines()
+    assert [("MLflow is unreachable" in line, "next try" in line) for line in said[:2]] == [(True, True)] * 2
+    assert said[2:] == ["version 2 takes the alias champion of drift_model from version 1", "elec: version None of drift_model is served"]
+
+
+def test_a_dead_hook_is_started_again_and_a_deaf_torchserve_ends_all(here: Path, server: TorchServe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper, "DEAF_S", 1.0)
+    thread, ended = watched(server)
+    (first,) = hooks(here, 1)
+    os.kill(first, signal.SIGKILL)
+    second = hooks(here, 2)[1]
+    assert not ended
+    java = next(one for one in psutil.Process(server.pid).children(recursive=True) if "java" in one.name())
+    java.suspend()
+    try:
+        thread.join(60)
+    finally:
+        java.resume()
+    assert [str(one) for one in ended] == ["TorchServe has not answered for 1 s"]
+    assert not psutil.pid_exists(second)
+
+
+def test_a_dead_torchserve_ends_all(here: Path, tmp_path: Path) -> None:
+    with TorchServe(tmp_path / "store") as own:
+        thread, ended = watched(own)
+        (hook,) = hooks(here, 1)
+        os.killpg(own.pid, signal.SIGKILL)
+        thread.join(60)
+    assert [str(one) for one in ended] == ["TorchServe ended"]
+    assert not psutil.pid_exists(hook)
+
+
+def test_only_predictions_and_metrics_face_the_outside(tmp_path: Path) -> None:
+    with TorchServe(tmp_path / "store", host="0.0.0.0") as running:
+        own = {one.pid for one in psutil.Process(running.pid).children(recursive=True)} | {running.pid}
+        listens = {one.laddr.port: one.laddr.ip for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN and one.pid in own}
+        ports = running.ports
+        outside = {port for port, ip in listens.items() if ip.removeprefix("::ffff:") not in {"127.0.0.1", "::1"}}
+        assert outside == {ports.inference, ports.metrics}
+        assert {ports.management, ports.grpc_inference, ports.grpc_management} <= set(listens)
+
+
+def test_an_unknown_stream_is_refused_before_anything_starts(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert keeper.main(["--stream", "nobody", "--monitor_url", "http://127.0.0.1:1"]) == 2
+    assert "--stream 'nobody' is not known; known are elec, taxi" in capsys.readouterr().err
+    assert list(here.iterdir()) == []
+
+
+def test_the_folder_for_archives_is_the_one_that_the_scripts_write_to() -> None:
+    from driftloop.torchserve import Ports
+
+    assert champion.store(Ports()) == Path(".driftloop") / "127.0.0.1-8080"
