@@ -23,7 +23,7 @@ WAIT_S: Final = 120.0  # for a lock, statement by statement
 GIVEN_UP_S: Final = 5.0  # for a lock, after one wait was in vain: the run is closed then, if it can be
 ATTEMPT_MS: Final = 3000  # SQLite's own wait; Ctrl-C is heard in between
 TOLD_AGAIN_S: Final = 60.0
-OPENING: Final = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "9"}  # a server that is down is reported at once
+OPENING: Final = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "6"}  # a server that is down is reported at once
 
 _watched: set[str] = set()  # database files whose locks are waited for
 _state = {"told": -TOLD_AGAIN_S, "budget": WAIT_S}

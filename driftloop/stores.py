@@ -27,7 +27,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from driftloop.errors import TrackingError
 from driftloop.translate import is_locked, reason, translated
 
-CONNECT_S: Final = 9  # MLflow tries for 100 s before it says that a database is unreachable
+CONNECT_S: Final = 6  # MLflow tries for 100 s before it says that a database is unreachable
 CONNECT: Final = {"postgresql": "connect_timeout", "mysql": "connect_timeout", "mssql": "login_timeout"}  # what their drivers call it
 ELSEWHERE: Final = "set MLFLOW_TRACKING_URI to another place"
 HEADER: Final = b"SQLite format 3\x00"
@@ -96,7 +96,7 @@ def check(uri: str, *, write: bool) -> None:
     if file:
         _check_file(file, uri, write=write)
         if write:
-            _make(file)
+            _make(file, uri)
     elif _database(uri) is not None and make_url(uri).get_backend_name() in CONNECT:
         _check_connection(make_url(uri))
 
@@ -132,11 +132,11 @@ def _check_connection(url: URL) -> None:
         engine.dispose()
 
 
-def _make(file: Path) -> None:
+def _make(file: Path, uri: str) -> None:
     """Make a new store aside and let it appear whole: two first starts do not meet in its migration, and a killed one leaves no half."""
     if _complete(file):
         return
-    with translated(f"MLflow store {file}"), _alone_in(file.parent) as alone:
+    with translated(f"MLflow store {uri}"), _alone_in(file.parent) as alone:
         if _complete(file):
             return
         for killed in file.parent.glob(f".{glob.escape(file.name)}-*") if alone else ():

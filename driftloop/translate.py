@@ -21,6 +21,7 @@ HINTS: Final = {
     "unable to open database": "make its folder and permissions right, or set MLFLOW_TRACKING_URI to another store",
     "database is locked": "another process has held it for minutes; try again when that has ended",
     "disk is full": "make room there",
+    "the server does not answer": "start it, or set MLFLOW_TRACKING_URI to another store",
     "error code 401": "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
 }
 _ROOT: Final = re.compile(r"\[Errno -?\d+\] ([^'\")]+)")  # what the system said, inside of what three libraries said
@@ -65,7 +66,7 @@ def _chain(exc: BaseException | None) -> Iterator[BaseException]:
 def _said(cause: BaseException) -> str | None:
     if isinstance(cause, DBAPIError) and not isinstance(cause, IntegrityError) and cause.orig:
         return str(cause.orig).splitlines()[0]  # SQLAlchemy's own text begins with advice to programmers
-    if isinstance(cause, Timeout):
+    if isinstance(cause, Timeout) or (isinstance(cause, NoConnection) and "timed out" in str(cause)):
         return "the server does not answer in time"
     if isinstance(cause, RetryError):
         return "the server answers that it cannot serve now"

@@ -95,7 +95,10 @@ def table(plan: Plan, *, mongodb: str) -> str:
     ]
     rows += [("Prometheus", f"{ports.url('prometheus')}/graph?{graph}" if plan.prometheus else f"{MISSING} prometheus")]
     rows += [("Alertmanager", f"{ports.url('alertmanager')}/api/v2/alerts" if plan.alertmanager else f"{MISSING} prometheus-alertmanager")]
-    rows += [("MLflow", ports.url("mlflow"))] * plan.args.mlflow_ui + [("spool", str(plan.folder / "spool")), ("logs", str(plan.folder))]
+    rows += [("MLflow", plan.store if plan.store.startswith("http") else ports.url("mlflow"))] * plan.args.mlflow_ui + [
+        ("spool", str(plan.folder / "spool")),
+        ("logs", str(plan.folder)),
+    ]
     return "\n".join(f"{name:<15} {where}" for name, where in rows)
 
 

@@ -98,7 +98,7 @@ def services(plan: Plan, *, mongodb: str) -> Iterator[Part]:
     hook += ["--state", str(plan.folder / "retrains"), "--command", f"{plan.stream.name}={retrain}", "--cool_down_s", str(args.cool_down_s)]
     yield Part("retrain_hook", (*python, "monitoring.retrain_hook", *hook), f"{ports.url('retrain_hook')}/health")
     yield Part("shipper", (*python, "monitoring.shipper", "--spool", spool, "--monitor_url", ports.url("monitor")), env=log)
-    if args.mlflow_ui:
+    if args.mlflow_ui and not plan.store.startswith("http"):  # a tracking server has its own pages
         ui = ["mlflow", "ui", "--host", HOST, "--port", str(ports.mlflow), "--workers", "1"]
         yield Part("mlflow", (*python, *ui), f"{ports.url('mlflow')}/health", {"MLFLOW_BACKEND_STORE_URI": plan.store})
 

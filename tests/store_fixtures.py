@@ -90,7 +90,7 @@ class StoreWorkshop(Workshop):
 
     @contextlib.contextmanager
     def entered(self, **environment: str) -> Iterator[None]:
-        with super().entered(**self.credentials, **environment):
+        with super().entered(**(self.credentials | environment)):
             yield
 
 

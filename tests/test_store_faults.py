@@ -245,7 +245,7 @@ def test_a_server_that_does_not_answer_at_the_start_is_reported_in_seconds_witho
         done = place.run("base_model", *data_flags(drifting_csv), MLFLOW_TRACKING_URI=uri.format(port))
     told = done.complaint("base_model")
     assert (done.code, str(port) in told, "secret" in told) == (4, True, False)
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 10  # and some seconds for Python to start
 
 
 @pytest.mark.slow
@@ -358,22 +358,22 @@ def _with_an_artifact(client: MlflowClient, run_id: str) -> str:
 
 
 @pytest.mark.parametrize("why", FOREIGN)
-def test_a_run_that_is_not_for_us_is_refused_and_stays_as_it_is(workshop: Workshop, drifting_csv: Path, why: str) -> None:
-    with workshop.entered():
+def test_a_run_that_is_not_for_us_is_refused_and_stays_as_it_is(known: Workshop, drifting_csv: Path, why: str) -> None:
+    with known.entered():
         client = tracking.open_store(None).client
         run_id = FOREIGN[why](client)
-        before = {run.info.run_id: run.to_dictionary() for run in workshop.runs("Default")}
-        done = workshop.run("base_model", *data_flags(drifting_csv), MLFLOW_RUN_ID=run_id)
+        before = {run.info.run_id: run.to_dictionary() for run in known.runs("Default")}
+        done = known.run("base_model", *data_flags(drifting_csv), MLFLOW_RUN_ID=run_id)
     told = done.complaint("base_model")
     assert (done.code, "MLFLOW_RUN_ID" in told, why in told) == (4, True, True), told
-    assert {run.info.run_id: run.to_dictionary() for run in workshop.runs("Default")} == before
+    assert {run.info.run_id: run.to_dictionary() for run in known.runs("Default")} == before
 
 
-def test_an_empty_run_that_an_orchestrator_made_for_us_is_taken(workshop: Workshop, drifting_csv: Path) -> None:
-    with workshop.entered():
+def test_an_empty_run_that_an_orchestrator_made_for_us_is_taken(known: Workshop, drifting_csv: Path) -> None:
+    with known.entered():
         client = tracking.open_store("orchestrated").client
         (experiment,) = [found for found in client.search_experiments() if found.name == "orchestrated"]
         run_id = client.create_run(experiment.experiment_id, run_name="step 1").info.run_id
-    done = workshop.run("base_model", *data_flags(drifting_csv), "--max_epochs", 1, "--json", MLFLOW_RUN_ID=run_id)
+    done = known.run("base_model", *data_flags(drifting_csv), "--max_epochs", 1, "--json", MLFLOW_RUN_ID=run_id)
     assert (done.code, done.result["run_id"]) == (0, run_id)
-    assert [role(run) for run in workshop.runs("orchestrated") if parent(run) is None] == ["base"]
+    assert [role(run) for run in known.runs("orchestrated") if parent(run) is None] == ["base"]

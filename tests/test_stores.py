@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 from batch_fixtures import elec
-from script_fixtures import ROOT, Workshop, data_flags, parent, role
-from store_fixtures import KINDS, postgresql_programs, store
+from script_fixtures import ROOT, data_flags, parent, role
+from store_fixtures import KINDS, StoreWorkshop, postgresql_programs, store
 
 from driftloop import experiments, reference, tracking
 from driftloop.errors import TrackingError
@@ -31,7 +31,7 @@ RETRAIN = ("--total_trials", 1, "--judge_rows", 30, "--validation_rows", 10, "--
 
 
 @pytest.fixture(scope="module", params=[pytest.param(kind, marks=pytest.mark.slow if kind in KINDS[2:] else ()) for kind in KINDS])
-def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreWorkshop]:
     """A workshop on a store of each kind."""
     if request.param == "postgresql" and postgresql_programs() is None:
         pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
@@ -40,7 +40,7 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="module")
-def served(place: Workshop, drifting_csv: Path) -> dict[str, Any]:
+def served(place: StoreWorkshop, drifting_csv: Path) -> dict[str, Any]:
     """What a deployment with a retrain said, of a base model that it trained first."""
     flags = (*data_flags(drifting_csv), *HERE, *QUICK, *RETRAIN, "--register_model_name", MODEL)
     watch = ("--train_base", "--test_data_rows", 120, "--block_size", 40, "--threshold_accuracy", 0.7, "--on_drift", "retrain", "--max_retrains", 1)
@@ -50,11 +50,11 @@ def served(place: Workshop, drifting_csv: Path) -> dict[str, Any]:
     return done.result
 
 
-def base_run(place: Workshop) -> Any:
+def base_run(place: StoreWorkshop) -> Any:
     return next(run for run in place.runs("it's / ours") if role(run) == "base")
 
 
-def test_a_model_is_deployed_watched_retrained_and_promoted(place: Workshop, served: dict[str, Any]) -> None:
+def test_a_model_is_deployed_watched_retrained_and_promoted(place: StoreWorkshop, served: dict[str, Any]) -> None:
     base = base_run(place)
     assert served["retrains"][0]["row"] > 420
     assert {role(run) for run in place.children(base.info.run_id)} >= {"deployment", "retrain"}
@@ -67,7 +67,7 @@ def test_a_model_is_deployed_watched_retrained_and_promoted(place: Workshop, ser
     assert place.statuses() == {"FINISHED"}
 
 
-def test_a_retrain_in_a_process_of_its_own_finds_base_and_champion(place: Workshop, served: dict[str, Any], drifting_csv: Path) -> None:
+def test_a_retrain_in_a_process_of_its_own_finds_base_and_champion(place: StoreWorkshop, served: dict[str, Any], drifting_csv: Path) -> None:
     flags = [*data_flags(drifting_csv), *HERE, *QUICK, *RETRAIN, "--register_model_name", MODEL, "--until_row", "600", "--json"]
     with place.entered():
         done = subprocess.run([sys.executable, ROOT / "retrain_model.py", *map(str, flags)], capture_output=True, text=True, timeout=300, check=False)
@@ -77,7 +77,7 @@ def test_a_retrain_in_a_process_of_its_own_finds_base_and_champion(place: Worksh
     assert newest is None or parent(newest) == base_run(place).info.run_id
 
 
-def test_the_whole_lifecycle_is_one_tree(place: Workshop, drifting_csv: Path) -> None:
+def test_the_whole_lifecycle_is_one_tree(place: StoreWorkshop, drifting_csv: Path) -> None:
     here = ("--mlflow_experiment_name", "cycle", "--register_model_name", f"{MODEL}-cycle")
     watch = ("--test_data_rows", 80, "--block_size", 40, "--on_drift", "ignore", "--drift_rule", "threshold")
     done = place.run("lifecycle", *data_flags(drifting_csv), *here, *QUICK, *watch, "--json")
@@ -87,7 +87,7 @@ def test_the_whole_lifecycle_is_one_tree(place: Workshop, drifting_csv: Path) ->
     assert place.statuses("cycle") == {"FINISHED"}
 
 
-def test_a_back_test_is_kept_and_resumed(place: Workshop, drifting_csv: Path) -> None:
+def test_a_back_test_is_kept_and_resumed(place: StoreWorkshop, drifting_csv: Path) -> None:
     flags = ("--block_size", 60, "--window", 100, "--policies", "never,periodic-2", "--max_epochs", 1, "--mlflow_experiment_name", "back", "--json")
     done = place.run("backtest", *data_flags(drifting_csv), *flags, "--cache", place.folder / "fits")
     assert done.code == 0, done.err
@@ -98,7 +98,7 @@ def test_a_back_test_is_kept_and_resumed(place: Workshop, drifting_csv: Path) ->
     assert [run.info.run_id for run in place.runs("back") if parent(run) is None] == [top.info.run_id]
 
 
-def test_the_monitor_reads_the_champion_and_what_it_was_trained_on(place: Workshop, served: dict[str, Any]) -> None:
+def test_the_monitor_reads_the_champion_and_what_it_was_trained_on(place: StoreWorkshop, served: dict[str, Any]) -> None:
     with place.entered():
         registered = Registered()
         assert registered.champion(MODEL) == served["served_version"]
@@ -110,7 +110,7 @@ def test_the_monitor_reads_the_champion_and_what_it_was_trained_on(place: Worksh
             reference.load(tracking.open_reader(), served["run_id"])  # a deployment has none
 
 
-def test_a_windows_report_is_kept_once_and_linked(place: Workshop, tmp_path: Path) -> None:
+def test_a_windows_report_is_kept_once_and_linked(place: StoreWorkshop, tmp_path: Path) -> None:
     report = tmp_path / "report.html"
     report.write_text("<p>found</p>")
     measures = replace(elec(), versions=())
@@ -125,7 +125,7 @@ def test_a_windows_report_is_kept_once_and_linked(place: Workshop, tmp_path: Pat
     assert sorted(role(run) for run in place.runs("windows")) == ["batch", "reports"]
 
 
-def test_mlflow_run_works_in_the_run_that_mlflow_made(place: Workshop, drifting_csv: Path) -> None:
+def test_mlflow_run_works_in_the_run_that_mlflow_made(place: StoreWorkshop, drifting_csv: Path) -> None:
     parameters = [word for name, value in (("data_path", drifting_csv), ("time_column", "time"), ("max_epochs", 1)) for word in ("-P", f"{name}={value}")]
     command = [sys.executable, "-m", "mlflow", "run", str(ROOT), "--env-manager", "local", "-e", "base_model", "--experiment-name", "by mlflow run"]
     with place.entered(PATH=f"{Path(sys.executable).parent}:/usr/bin:/bin"):
@@ -154,7 +154,7 @@ def both_at_once(work: Callable[[], Any]) -> list[Any]:
     return found
 
 
-def test_those_who_make_one_experiment_at_once_get_the_same(place: Workshop) -> None:
+def test_those_who_make_one_experiment_at_once_get_the_same(place: StoreWorkshop) -> None:
     with place.entered():
         client = tracking.open_store(None).client
         for name in ("raced", "raced again"):
@@ -162,7 +162,7 @@ def test_those_who_make_one_experiment_at_once_get_the_same(place: Workshop) -> 
             assert found == [client.get_experiment_by_name(name).experiment_id] * 4
 
 
-def test_those_who_register_one_new_model_at_once_get_a_version_each(place: Workshop, served: dict[str, Any]) -> None:
+def test_those_who_register_one_new_model_at_once_get_a_version_each(place: StoreWorkshop, served: dict[str, Any]) -> None:
     base = base_run(place)
     with place.entered():
         registry = Registry(tracking.open_reader().client, f"{MODEL}-raced")
@@ -170,8 +170,15 @@ def test_those_who_register_one_new_model_at_once_get_a_version_each(place: Work
         assert sorted(found) == ["1", "2", "3", "4"]
 
 
+def test_a_wrong_password_is_named_before_the_work(place: StoreWorkshop, drifting_csv: Path) -> None:
+    if "MLFLOW_TRACKING_PASSWORD" not in place.credentials:
+        return  # this store asks for none
+    done = place.run("base_model", *data_flags(drifting_csv), MLFLOW_TRACKING_USERNAME="admin", MLFLOW_TRACKING_PASSWORD="not that one")
+    assert (done.code, "set MLFLOW_TRACKING_USERNAME" in done.complaint("base_model")) == (4, True)
+
+
 @pytest.mark.parametrize("experiment_id", ["987654", "nonsense"])
-def test_an_experiment_id_of_nothing_is_named(place: Workshop, drifting_csv: Path, experiment_id: str) -> None:
+def test_an_experiment_id_of_nothing_is_named(place: StoreWorkshop, drifting_csv: Path, experiment_id: str) -> None:
     done = place.run("base_model", *data_flags(drifting_csv), MLFLOW_EXPERIMENT_ID=experiment_id)
     assert (done.code, "MLFLOW_EXPERIMENT_ID" in done.complaint("base_model")) == (4, True)
 
@@ -186,7 +193,7 @@ with tracking.run(tracking.open_store("elsewhere"), "killed", role="base") as ru
 """
 
 
-def test_a_run_of_another_experiment_whose_process_died_is_ended_by_the_next_start(place: Workshop) -> None:
+def test_a_run_of_another_experiment_whose_process_died_is_ended_by_the_next_start(place: StoreWorkshop) -> None:
     with place.entered():
         died = subprocess.run([sys.executable, "-c", LEFT_RUNNING], capture_output=True, text=True, check=False, timeout=120)
         assert died.returncode == 9, died.stderr
