@@ -12,11 +12,12 @@ in `context` follow its `columns`.
 
 Answer, one prediction an instance:
 
-    {"model_name": "elec", "model_version": "3", "history": 48, "labels": [0, 1],
+    {"model_name": "elec", "model_version": "3", "run_id": "0123…", "history": 48, "labels": [0, 1],
      "predictions": [{"label": 1, "probability": 0.93, "probabilities": [0.07, 0.93], "version": "3"}]}
 
 and of a regression (the card's task) {"value": 12.5, "version": "3"} each. `history` is how many rows before
-each instance the model wants, `labels` the order of the probabilities; a regression has none.
+each instance the model wants, `labels` the order of the probabilities; a regression has none. `run_id` is the MLflow run
+that trained the model: other stores number their versions alike. Archives without one leave it out.
 
 A bad request gets 400 and `{"error": {"code": 400, "message": "what, where, what to do"}}`; the other
 requests of its batch are answered as if it were not there.
@@ -95,6 +96,7 @@ class ElecHandler:
             raise ValueError(f"instance {broken[0]} gives no finite {what}: its values, or its context's, are far outside any column's range")
         predictions = self._values(outputs) if regression else self._classes(outputs)
         about = {"model_name": self.model_name, "model_version": self.card["version"], "history": history, "labels": self.card["labels"]}
+        about |= {key: self.card[key] for key in ("run_id",) if key in self.card}
         body = about | {"predictions": predictions}
         encoded = json.dumps(body, separators=(",", ":")).encode()
         if len(encoded) > MAX_ANSWER_BYTES:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from driftloop import cli, settings
+from driftloop import cli, output, settings
 from driftloop.errors import DriftloopError
 
 
@@ -40,6 +40,7 @@ def run(flags: cli.Parser, measured: Callable[[argparse.Namespace, str], str], a
         0, or the exit code of what failed; nothing is written then.
     """
     settings.quiet_environment()
+    output.lenient()
     given = sys.argv[1:] if argv is None else argv
     try:
         args = flags.parse_args(given)

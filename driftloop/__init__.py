@@ -9,4 +9,9 @@ Layers, each importing only what stands below it (a test proves it):
     settings, errors
 """
 
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 - who runs an older one must be told
+    raise SystemExit(f"error: driftloop needs Python 3.11, this is {sys.version.split()[0]}: run `make setup`, then `source .venv/bin/activate`")
+
 __version__ = "0.1.0"

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 WEIGHTS, CARD, CONFIG, MANIFEST = "weights.pt", "model.json", "model-config.yaml", "MAR-INF/MANIFEST.json"
 CARD_KEYS = frozenset({"class", "module", "arguments", "features", "labels", "version"})
+MAY_HAVE = frozenset({"task", "run_id"})
+RUN_ID = re.compile(r"-([0-9a-f]{32})\.mar$")
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # what the archiver and a URL path both take as it stands
 ARCHIVER_TIMEOUT_S = 120.0
 
@@ -43,13 +45,14 @@ def build_mar(
     response_timeout_s: int = 60,
     startup_timeout_s: int = 120,
 ) -> Path:
-    """Build `store`/`name`-`version`.mar, whole or not at all; an archive of that name is replaced.
+    """Build `store`/`name`-`version`-`run id`.mar, whole or not at all; an archive of that name is replaced.
 
     Args:
         name: model name as TorchServe serves it.
         version: its version, for example "3".
         card: `class`, `module` (the name of `model_file`), `arguments` (of the constructor), `features`
-            (column names in order), `labels` (values by class index), `version`; `task` where it is a regression.
+            (column names in order), `labels` (values by class index), `version`; `task` where it is a regression;
+            `run_id`, the MLflow run that trained it: whose the archive is, since another store numbers its versions alike.
         state_dict: the weights; every one must be finite.
         model_file: source of the model class; imports nothing of ours.
         handler_file: TorchServe handler with exactly one class.
@@ -72,7 +75,7 @@ def build_mar(
             _write_parts(folder, card=card, state_dict=state_dict, settings=settings, sources=(model_file, handler_file))
             built = _archive(folder, name=name, version=version, model_file=model_file.name, handler_file=handler_file.name)
             check_mar(built, name=name, version=version)
-            target = store / f"{name}-{version}.mar"
+            target = store / f"{'-'.join(filter(None, (name, version, card.get('run_id'))))}.mar"
             _publish(built, target)
     except OSError as exc:
         raise ArchiveError(f"{name} {version} could not be archived in {store}: {exc}; mend the path or make room there") from exc
@@ -103,6 +106,16 @@ def check_mar(path: Path, *, name: str, version: str) -> dict[str, Any]:
     return dict(card)
 
 
+def run_in(url: str) -> str:
+    """The run id in the address that a version was registered from; "" when there is none: it is no archive of ours, or an early one.
+
+    >>> run_in("file:///srv/elec-3-0123456789abcdef0123456789abcdef.mar"), run_in("elec-3.mar")
+    ('0123456789abcdef0123456789abcdef', '')
+    """
+    found = RUN_ID.search(url)
+    return found[1] if found else ""
+
+
 def _check_parts(*, name: str, version: str, card: Mapping[str, Any], state_dict: Mapping[str, torch.Tensor], model_file: Path, handler_file: Path) -> None:
     for what, value in (("model name", name), ("version", version)):
         if not WORD.fullmatch(value):
@@ -110,10 +123,12 @@ def _check_parts(*, name: str, version: str, card: Mapping[str, Any], state_dict
     for path in (model_file, handler_file):
         if not path.is_file():
             raise ArchiveError(f"{path} is not a file: give the source that is to travel in the archive")
-    if set(card) - {"task"} != CARD_KEYS:
+    if set(card) - MAY_HAVE != CARD_KEYS:
         raise ArchiveError(f"the card has the keys {sorted(card)}: give exactly {sorted(CARD_KEYS)}")
     if (card["module"], card["version"]) != (model_file.name, version):
         raise ArchiveError(f"the card names {card['module']} version {card['version']}, but {model_file.name} version {version} is to be archived")
+    if not WORD.fullmatch(card.get("run_id", "0")):
+        raise ArchiveError(f"the card's run_id is {card['run_id']!r}: give the id of an MLflow run")
     _check_finite(state_dict)
 
 

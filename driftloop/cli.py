@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from driftloop import settings, stopping
+from driftloop import commands, environment, output, places, settings, stopping, texts
 from driftloop.errors import EXIT_INTERRUPTED, EXIT_TERMINATED, DriftloopError, SettingsError
-from driftloop.flagtypes import amount, moment, mongodb_uri, rate, share
+from driftloop.flagtypes import amount, experiment_name, model_name, moment, mongodb_uri, names, rate, share, time_format, time_zone
 
 AUTO = "auto"
 # Those of drift.rules that need no further setting; `every` and `random` are policies of the back-test.
@@ -31,7 +31,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the flags."""
-        raise SettingsError(f"{message}; see {self.prog} --help")
+        raise SettingsError(f"{message}; see {commands.of_prog(self.prog)} --help")
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
@@ -97,8 +97,52 @@ def add_data_flags(to: argparse.ArgumentParser) -> None:
     group.add_argument("--data_path", default="", help="ARFF, CSV or Parquet file (also .gz, .zip); empty: the bundled ELEC")
     group.add_argument("--target", default="", help="label column; empty: 'target' or 'class'")
     group.add_argument("--time_column", default="", help="column with each row's time; needed for a table of your own")
-    group.add_argument("--features", default="", help="feature columns, separated by commas; empty: ELEC's six, or every other numeric column")
+    group.add_argument(
+        "--time_format",
+        type=time_format,
+        default="",
+        help="how the times are written, such as '%%d/%%m/%%Y %%H:%%M', unix_ms, excel; empty: as all rows tell",
+    )
+    group.add_argument("--time_zone", type=time_zone, default="", help="where the clock stands that the times show, such as Europe/Berlin; empty: as they are")
+    group.add_argument(
+        "--features",
+        default="",
+        help="columns, separated by commas, a name with one in double quotes; empty: ELEC's six, or every other numeric column",
+    )
     group.add_argument("--bad_rows", default="refuse", choices=["refuse", "set_aside"], help="what to do with rows that hold no finite value")
+    add_text_flags(group)
+
+
+def add_text_flags(to: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
+    """How a file of text is written."""
+    to.add_argument("--encoding", type=_encoding, default="", help="of a text file, such as latin-1; empty: UTF-8, or what its first bytes say")
+    to.add_argument("--separator", type=_separator, default="", help="between a CSV's columns, such as '|' or tab; empty: what cuts its lines alike")
+
+
+def table_options(args: argparse.Namespace) -> dict[str, Any]:
+    """What `add_data_flags` says, as `streams.load` takes it."""
+    return {
+        "path": args.data_path or None,
+        "target": args.target or None,
+        "time_column": args.time_column or None,
+        "time_format": args.time_format,
+        "time_zone": args.time_zone,
+        "features": names(args.features) or None,
+        "bad_rows": args.bad_rows,
+        "encoding": args.encoding,
+        "separator": args.separator,
+    }
+
+
+def _encoding(text: str) -> str:
+    if text and (told := texts.encoding_fault(text)):
+        raise argparse.ArgumentTypeError(told)
+    return text
+
+
+def _separator(text: str) -> str:
+    texts.separator(text)
+    return text
 
 
 def add_training_flags(to: argparse.ArgumentParser, *, total_trials: int, what: str) -> None:
@@ -122,9 +166,11 @@ def add_task_flags(to: argparse._ArgumentGroup | argparse.ArgumentParser) -> Non
 def add_tracking_flags(to: argparse.ArgumentParser, *, registers: bool, base: bool) -> None:
     """Where the runs go."""
     group = to.add_argument_group("MLflow")
-    group.add_argument("--mlflow_experiment_name", default="", help="experiment; empty: that of `mlflow run`, MLFLOW_EXPERIMENT_NAME, or Default")
+    group.add_argument(
+        "--mlflow_experiment_name", type=experiment_name, default="", help="experiment; empty: that of `mlflow run`, MLFLOW_EXPERIMENT_NAME, or Default"
+    )
     if registers:
-        group.add_argument("--register_model_name", default="drift_model", help="registered model, and the name it is served under")
+        group.add_argument("--register_model_name", type=model_name, default="drift_model", help="registered model, and the name it is served under")
     if base:
         group.add_argument("--base_run_id", default="", help="base run to work on; empty: the newest of the experiment")
         add_switch(group, "--train_base", "train a base model first when the experiment holds none")
@@ -138,6 +184,7 @@ def add_serving_flags(to: argparse.ArgumentParser, *, starts: bool = True) -> No
     if starts:
         group.add_argument("--port", type=whole(0, 65531), default=0, help="first of five consecutive ports for our own; 0: free ones")
     group.add_argument("--workers", type=whole(1, 64), default=1, help="worker processes for each served version")
+    add_switch(group, "--take_over", "replace a model of another project or store that the TorchServe serves under the same name; else that is refused")
 
 
 def add_watch_flags(
@@ -201,8 +248,10 @@ def run(main: Callable[[argparse.Namespace], tuple[dict[str, Any], int]], made: 
     unwind as errors do, so runs are closed and servers ended.
     """
     settings.quiet_environment()
+    output.lenient()
+    called = commands.Call.of(main, argv)
     try:
-        arguments = made.parse_args(argv)
+        arguments = made.parse_args(argv, argparse.Namespace(call=called))
         with stopping.signals_unwind(), _stdout_for_json(arguments.json) as out:
             for name in ("mlflow", "alembic", "ax", "pytorch_lightning"):
                 logging.getLogger(name).setLevel(logging.ERROR)
@@ -212,14 +261,35 @@ def run(main: Callable[[argparse.Namespace], tuple[dict[str, Any], int]], made: 
                 print(json.dumps(_plain(result), allow_nan=False), file=out, flush=True)
             return code
     except DriftloopError as exc:
-        print(f"{made.prog}: error: {' '.join(str(exc).split())}", file=sys.stderr)
+        print(f"{made.prog}: error: {one_line(str(exc))}", file=sys.stderr)
         return exc.exit_code
+    except ModuleNotFoundError as exc:
+        line = environment.missing(exc)
+        if not line:
+            raise
+        print(f"{made.prog}: error: {line}", file=sys.stderr)
+        return DriftloopError.exit_code
+    except OSError as exc:
+        full = places.failed(exc)
+        if full is None:
+            raise
+        print(f"{made.prog}: error: {full}", file=sys.stderr)
+        return full.exit_code
     except KeyboardInterrupt:
         print(f"{made.prog}: interrupted; runs are closed and servers ended", file=sys.stderr)
         return EXIT_INTERRUPTED
     except stopping.Terminated:
         print(f"{made.prog}: terminated; runs are closed and servers ended", file=sys.stderr)
         return EXIT_TERMINATED
+
+
+def one_line(text: str) -> str:
+    r"""A message on one line; spaces within a line stay, for it may hold a command to paste.
+
+    >>> one_line("no such\n  table: a  b.csv ")
+    'no such table: a  b.csv'
+    """
+    return " ".join(line.strip() for line in text.splitlines() if line.strip())
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Turn the columns of a table into features, labels and times, and say of every row that cannot be used why.
+"""Turn the columns of a table into features and labels, and say of every row that cannot be used why.
 
 A column that is wrong as a whole raises a `DataError`; a wrong value is a fault of its row, given as
 a dict from row index (from 0) to the reason.
@@ -7,7 +7,6 @@ a dict from row index (from 0) to the reason.
 from __future__ import annotations
 
 import difflib
-import warnings
 from collections.abc import Iterable
 
 import numpy as np
@@ -18,7 +17,6 @@ from driftloop.errors import DataError
 TARGETS = ("target", "class")
 """Column names taken for the label when none is given."""
 MOST_CLASSES = 50
-_YEARS = (1678, 2261)  # what datetime64[ns] can hold in full
 
 Faults = dict[int, str]
 
@@ -131,39 +129,15 @@ def target_values(column: pd.Series) -> tuple[np.ndarray, Faults]:
     return values, faults
 
 
-def time_values(frame: pd.DataFrame, time_column: str | None) -> tuple[np.ndarray, Faults]:
-    """The time of each row as datetime64[ns], shape (N,), and the rows whose time is missing or cannot be read.
-
-    Times without a zone are taken as they are, others turned to UTC. Of the readings ISO 8601, month first and day first the one
-    that understands most rows is taken, ISO before the others.
+def time_column(frame: pd.DataFrame, name: str | None) -> pd.Series:
+    """The column with each row's time.
 
     Raises:
-        DataError: the column is not given, not there, or holds no times.
+        DataError: it is not given, or not there.
     """
-    if time_column is None:
+    if name is None:
         raise DataError(f"which column holds the time of each row? Give --time_column; the columns are {_listed(frame.columns)}")
-    column = frame[_present(frame, time_column, "--time_column")]
-    parsed = pd.Series(pd.NaT, index=column.index) if pd.api.types.is_numeric_dtype(column) else _parse(column)
-    if len(column) and parsed.isna().all():
-        raise DataError(f"--time_column {time_column!r} holds no dates (the first value is {_short(column.iloc[0])}): write them as 2024-05-31T14:30")
-    faults = {}
-    for row in np.flatnonzero(parsed.isna()):
-        raw = column.iloc[row]
-        faults[int(row)] = f"{time_column} is missing" if pd.isna(raw) else f"{time_column} is {_short(raw)!r}, not a time"
-    return parsed.to_numpy("datetime64[ns]"), faults
-
-
-def _parse(column: pd.Series) -> pd.Series:
-    if pd.api.types.is_datetime64_any_dtype(column):
-        readings = [pd.to_datetime(column, utc=True)]
-    else:
-        readings = [pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601")]
-        if readings[0].isna().sum() > column.isna().sum():
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)  # pandas tells how it guessed; rows it cannot read are named as faults
-                readings += [pd.to_datetime(column, errors="coerce", utc=True, dayfirst=day_first) for day_first in (False, True)]
-    best = min(readings, key=lambda reading: int(reading.isna().sum())).dt.tz_localize(None)
-    return best.where(best.dt.year.between(*_YEARS)).dt.as_unit("ns")
+    return frame[_present(frame, name, "--time_column")]
 
 
 def _is_numeric(column: pd.Series) -> bool:

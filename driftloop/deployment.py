@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -10,18 +11,17 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from driftloop import cli, models, report, runs, summary, swap, task, tracking
+from driftloop import cli, models, places, report, runs, summary, swap, task, tracking, wording
 from driftloop.drift.rule import Rule
 from driftloop.drift.verdict import Verdict
-from driftloop.errors import SettingsError
+from driftloop.errors import DriftloopError, ServingError, SettingsError
 from driftloop.lifecycle import Watch, WatchPlan
 from driftloop.models import KnownModel
 from driftloop.registry import CHAMPION, Registry
 from driftloop.results import NO_BLOCK, BlockScore, WatchResult
 from driftloop.retrain import Cause
-from driftloop.serving import TorchServeDeployment, check_server, promote, torchserve
-from driftloop.settings import REFERENCE_BLOCKS
-from driftloop.torchserve import TorchServeClient
+from driftloop.serving import Site, TorchServeDeployment, check_server, promote, torchserve
+from driftloop.settings import ASKED_BY, REFERENCE_BLOCKS
 from driftloop.work import Work, bar, ports, retrain_plan
 
 
@@ -61,14 +61,28 @@ def champion(work: Work, base: KnownModel, *, name: str) -> KnownModel:
 
 
 def check_places(args: argparse.Namespace) -> None:
-    """Refuse a server that cannot be had and a report that cannot be written, before anything is trained.
+    """Refuse a server that cannot be had and files that cannot be written, before anything is trained.
 
     Raises:
-        DriftloopError, ServingError: as `report.check_place` and `serving.check_server`.
+        DriftloopError, PlaceError, ServingError: as `report.check_place`, `places.check_temporary` and `serving.check_server`.
     """
+    places.check_temporary()
     check_server(url=args.torchserve_url or None, ports=ports(args))
     if args.report:
         report.check_place(Path(args.report))
+
+
+def check_name(work: Work, args: argparse.Namespace) -> None:
+    """Refuse a kept server that serves another's model under our name, before anything is trained.
+
+    Raises:
+        ServingError: it does, or a swap of another store was cut off there, and --take_over is not given.
+    """
+    if args.torchserve_url:
+        with torchserve(url=args.torchserve_url, ports=None) as site:
+            serving = serving_on(site, work, args)
+            _check_journal(serving)
+            serving.check_owner()
 
 
 def rows_to_score(work: Work, args: argparse.Namespace, *, trained_stop: int) -> tuple[int, int]:
@@ -146,15 +160,15 @@ def watch_served(work: Work, args: argparse.Namespace, base: KnownModel, *, serv
     rows = max(block.rows for block in plan.cut(work.stream))
     plan.rule.prepare(models.errors(served, work.stream, newest=REFERENCE_BLOCKS * rows), block_size=rows)
     registry = Registry(work.store.client, args.register_model_name)
-    with torchserve(url=args.torchserve_url or None, ports=ports(args)) as (client, folder):
-        serving = served_by(work, args, client, folder, registry)
+    with torchserve(url=args.torchserve_url or None, ports=ports(args)) as site:
+        serving = served_by(work, args, site)
         before = registry.holder(CHAMPION)
         served = promote(registry, serving, served, reason="deployed")
         if before not in (None, served.version):
             print(f"version {served.version} takes the alias {CHAMPION} of {registry.name} from version {before}", file=sys.stderr)
         if served.run_id == base.run_id:
             base = served
-        print(f"serving {args.register_model_name} version {served.version} at {client.inference_url}/predictions/{args.register_model_name}", file=sys.stderr)
+        print(f"serving {registry.name} version {served.version} at {site.client.inference_url}/predictions/{registry.name}", file=sys.stderr)
         watch = Watch(
             store=work.store,
             learner=work.learner,
@@ -193,7 +207,9 @@ def log_outcome(work: Work, args: argparse.Namespace, result: WatchResult) -> No
 
 
 def find_cause(work: Work, base: KnownModel, served: KnownModel, *, until_row: int) -> Cause:
-    """Why and up to which row to retrain: the drift that the base model's newest deployment found, or the flag.
+    """Why and up to which row to retrain: whoever asks for it up to a row, else the drift that the base model's newest deployment found.
+
+    Who asks stands in the environment, as `ASKED_BY`; without it, it is the person who runs the script.
 
     Raises:
         SettingsError: `until_row` lies outside the rows that are new to the served model.
@@ -203,10 +219,12 @@ def find_cause(work: Work, base: KnownModel, served: KnownModel, *, until_row: i
         raise SettingsError(f"--until_row is {until_row}: give {known + 1}..{there}, after the rows the model in service was trained on")
     block, row = runs.drift_of(work.store, base.run_id)
     if until_row:
-        return Cause(block, until_row, f"asked for by --until_row {until_row}")
+        newest = wording.moment(str(work.stream.times[until_row - 1].astype("datetime64[s]")))
+        reason = f"asked for by {os.environ.get(ASKED_BY) or 'hand'}, on the rows up to row {until_row} ({newest})"
+        return Cause(block if known < row <= until_row else NO_BLOCK, until_row, reason, asked=True)
     if row > known:
         return Cause(block, row, f"the newest deployment found drift in block {block}, which ends before row {row}")
-    return Cause(NO_BLOCK, there, f"no deployment of the model in service has found drift: the newest rows, up to {there}, are taken")
+    return Cause(NO_BLOCK, there, f"asked for by hand, on the newest rows, up to row {there}: no deployment has recorded a drift of the model in service")
 
 
 def promote_winner(work: Work, args: argparse.Namespace, winner: KnownModel, *, reason: str) -> KnownModel:
@@ -216,12 +234,53 @@ def promote_winner(work: Work, args: argparse.Namespace, winner: KnownModel, *, 
         version = registry.register(source=winner.uri, run_id=winner.run_id)
         registry.promote(version, reason=reason)
         return winner.numbered(version)
-    with torchserve(url=args.torchserve_url, ports=None) as (client, folder):
-        return promote(registry, served_by(work, args, client, folder, registry), winner, reason=reason)
+    with torchserve(url=args.torchserve_url, ports=None) as site:
+        return promote(registry, served_by(work, args, site), winner, reason=reason)
 
 
-def served_by(work: Work, args: argparse.Namespace, client: TorchServeClient, folder: Path, registry: Registry) -> TorchServeDeployment:
-    """The deployment on a TorchServe, after mending a swap that a crash cut off."""
-    serving = TorchServeDeployment(client, name=args.register_model_name, learner=work.learner, stream=work.stream, folder=folder, workers=args.workers)
-    swap.recover(client, serving.journal, move_alias=lambda version: registry.promote(version, reason="a swap that was cut off, finished by the next start"))
+def served_by(work: Work, args: argparse.Namespace, site: Site) -> TorchServeDeployment:
+    """The deployment on a TorchServe, after a swap that a crash cut off was finished or undone.
+
+    Raises:
+        ServingError: that swap was another store's, and --take_over is not given.
+    """
+    serving = serving_on(site, work, args)
+    _check_journal(serving)
+    moved = "a swap that was cut off, finished by the next start"
+    swap.recover(site.client, serving.journal, move_alias=lambda version: serving.registry.promote(version, reason=moved))
     return serving
+
+
+def _check_journal(serving: TorchServeDeployment) -> None:
+    """Refuse to finish, or with --take_over drop, a swap that another store began: its version numbers are not ours."""
+    entry = swap.read_journal(serving.journal)
+    if not entry or entry.step in (swap.DONE, swap.UNDONE) or not entry.run_id or serving.registry.knows(entry.run_id):
+        return
+    if not serving.take_over:
+        raise ServingError(
+            f"a swap to version {entry.version} of {entry.name} by another MLflow store was cut off ({serving.journal}): "
+            "run deploy_model.py with that store, or give --take_over to drop it"
+        )
+    serving.journal.unlink()
+
+
+def serving_on(site: Site, work: Work, args: argparse.Namespace) -> TorchServeDeployment:
+    """The model of our name on a TorchServe; nothing is changed there."""
+    registry = Registry(work.store.client, args.register_model_name)
+
+    def restore(version: str) -> KnownModel | None:
+        try:
+            return models.restore(work.store, registry.run_of(version), learner=work.learner, stream=work.stream).numbered(version)
+        except DriftloopError:  # there is no such version, or it does not fit this table
+            return None
+
+    return TorchServeDeployment(
+        site,
+        name=args.register_model_name,
+        learner=work.learner,
+        stream=work.stream,
+        registry=registry,
+        restore=restore,
+        take_over=args.take_over,
+        workers=args.workers,
+    )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from driftloop.blocks import Block
-from driftloop.drift import domain, forecast, kinds
+from driftloop.drift import answer, decomposition, domain, forecast, kinds
 from driftloop.drift.confidence import Estimate, LabelFree
 from driftloop.drift.forecast import Forecast
 from driftloop.drift.verdict import Verdict
@@ -17,6 +17,9 @@ from driftloop.results import NO_BLOCK, BlockScore
 from driftloop.streams import Stream
 from driftloop.task import CLASSIFICATION, Task, of
 
+SHARES = (1 / 2, 1 / 4, 1 / 4)  # of alpha: for the first look into a kind, the one at the change of the KPI, and the one at the end of the watch
+MOST_EDGES = 8  # places that the change of the KPI is looked for at
+LEAST_AFTER = 2  # blocks after the alarm without which the end of the watch is not looked into
 CURRENT_ROWS = 336  # newest rows that are held against the rows before them to tell the kind of drift, in whole blocks; more where so few tell nothing
 
 
@@ -104,24 +107,67 @@ class Diagnosis:
     def kind(self) -> Verdict:
         """Of which kind is the drift of the version in service: its newest rows against those that it answered before.
 
-        Looked into at its first alarm only, for the tests take a second. Performance is the kind where no other can be proven.
+        Looked into at its first alarm only, for the tests take a second: at half of the rows, and where that tells nothing, where the KPI
+        changed. "Cannot tell" is the kind where none is proven, for an alarm is never nothing.
         """
         if self.now.kind is None:
-            first, edge, last = self.now.blocks[0].start, self._edge(), self.now.blocks[-1].stop
-            losses = np.concatenate(self.now.losses)
-            before, now = thinned(first, edge), thinned(edge, last)
-            told = kinds.tell(
-                self.stream.rows[before],
-                comparable(self.task, losses[before - first], threshold=self.threshold),
-                self.stream.rows[now],
-                comparable(self.task, losses[now - first], threshold=self.threshold),
-                names=self.stream.features,
-                alpha=self.alpha,
-                losses=self.task is not CLASSIFICATION,
-            )
+            first, half, last = self.now.blocks[0].start, self._edge(), self.now.blocks[-1].stop
+            told = self._told(thinned(first, half), thinned(half, last), share=SHARES[0])
+            edges = self._edges(half)
+            if told.kind not in answer.TOLD and edges:
+                edge = max(edges, key=self._change)
+                again = self._told(thinned(first, edge), thinned(edge, last), share=SHARES[1], edges=len(edges))
+                told = again if again.kind in answer.TOLD else told
             self.now.alarm = self.now.blocks[-1].index
-            self.now.kind = told if told.drift else replace(told, kind="performance")
+            self.now.kind = kinds.settled(told)
         return self.now.kind
+
+    def _told(self, before: np.ndarray, now: np.ndarray, *, share: float, edges: int = 1) -> Verdict:
+        """One look, at a share of alpha; rows as indices into the stream."""
+        first, losses = self.now.blocks[0].start, np.concatenate(self.now.losses)
+        return kinds.tell(
+            self.stream.rows[before],
+            comparable(self.task, losses[before - first], threshold=self.threshold),
+            self.stream.rows[now],
+            comparable(self.task, losses[now - first], threshold=self.threshold),
+            names=self.stream.features,
+            alpha=share * self.alpha,
+            losses=self.task is not CLASSIFICATION,
+            fallen=True,
+            edges=edges,
+        )
+
+    def _at_the_end(self) -> Verdict | None:
+        """The kind of the version in service once more, when its alarm told none and it went on: what it answered after the alarm against as much before.
+
+        The blocks that the alarm was found in are left out: which of them are of the drift is not known.
+        """
+        kind, blocks = self.now.kind, self.now.blocks
+        after = [block for block in blocks if block.index > self.now.alarm]
+        if kind is None or kind.kind in answer.TOLD or len(after) < LEAST_AFTER:
+            return kind
+        told = self._told(thinned(blocks[0].start, self._edge_at_alarm()), thinned(after[0].start, after[-1].stop), share=SHARES[2])
+        return told if told.kind in answer.TOLD else kind
+
+    def _edge_at_alarm(self) -> int:
+        """The middle of the rows up to the alarm."""
+        starts = [block.start for block in self.now.blocks if block.index <= self.now.alarm]
+        return starts[len(starts) // 2]
+
+    def _edges(self, half: int) -> list[int]:
+        """Starts of the newest rows, beside `half`, that leave enough rows to tell, in steps of the same ratio."""
+        blocks, last = self.now.blocks, self.now.blocks[-1].stop
+        within = [block.start for block in blocks if 2 * block.start >= blocks[0].start + last and block.start != half]
+        needed = max(decomposition.LEAST_ROWS, domain.least_rows(self.stream.rows[thinned(blocks[0].start, last)], self.stream.rows[:0]))
+        within = [start for start in within if last - start >= needed]
+        sizes = np.unique(np.geomspace(1, max(len(within), 1), MOST_EDGES).round().astype(int))
+        return [within[-size] for size in sizes if size <= len(within)]
+
+    def _change(self, edge: int) -> float:
+        """How far the mean losses before and after a row differ, in standard errors but for a factor."""
+        first, losses = self.now.blocks[0].start, np.concatenate(self.now.losses).astype(float)
+        before, now = losses[: edge - first], losses[edge - first :]
+        return abs(float(now.mean() - before.mean())) * math.sqrt(len(before) * len(now) / len(losses))
 
     def _edge(self) -> int:
         """The first of the newest rows: as few whole blocks as can tell, by how long the inputs remember, and at most half of all rows."""
@@ -158,9 +204,10 @@ class Diagnosis:
             scores: of all blocks so far.
         """
         told = [f"Drift rule {rule}, newest block: {verdict.message}"] if verdict else []
+        self.now.kind = self._at_the_end()
         looked_into = [(service, service.kind) for service in (*self.past, self.now) if service.kind]
         if looked_into:
-            told_apart = [found for found in looked_into if found[1].drift]
+            told_apart = [found for found in looked_into if found[1].kind in answer.TOLD]
             # A regression has few versions and each drift its own lean, so all are told.
             for service, kind in (told_apart or looked_into)[-1 if self.task is CLASSIFICATION else 0 :]:
                 told.append(f"Kind of the drift that was first found in block {service.alarm}: {kind.message}{self._bias(service.alarm, scores)}")

@@ -1,17 +1,19 @@
 """The one tree of errors; each class carries the exit code that tells its kind.
 
-    DriftloopError            1   anything below, when nothing narrower fits
+    DriftloopError            1   anything below, when nothing narrower fits; also a missing environment
     ├── SettingsError         2   a flag or a setting is wrong (argparse uses 2 too)
     ├── DataError             3   a file or a table cannot be used
     ├── TrackingError         4   the MLflow store cannot be used
     │   └── NoBaseRunError    5   the experiment holds no base model yet
     ├── ServingError          6   TorchServe did not start, load or answer
-    │   └── JavaMissingError  7   TorchServe needs Java and there is none
+    │   ├── JavaMissingError  7   TorchServe needs Java and there is none
+    │   └── UnansweredError   6   TorchServe or its worker ended with a request in work
     ├── TrainingError         8   a fit ended without a usable model
     ├── ArchiveError          9   the .mar could not be built or is not sound
     ├── SpoolError           11   the spool of records cannot be written or read
     ├── LogError             12   the prediction log's MongoDB cannot be used
-    └── PartError            13   a part of `monitoring.local` did not start, or ended
+    ├── PartError            13   a part of `monitoring.local` did not start, or ended
+    └── PlaceError           14   a disk is full, or temporary files cannot be written
 
 Exit code 10 is no error: drift was found and `--fail_on_drift` was given.
 130 and 143 are what a shell expects after Ctrl-C and SIGTERM.
@@ -27,7 +29,7 @@ EXIT_TERMINATED = 143
 
 
 class DriftloopError(Exception):
-    """Something a person can mend; `main` prints it as one line."""
+    """Something a person can fix; `main` prints it as one line."""
 
     exit_code = 1
 
@@ -68,6 +70,10 @@ class JavaMissingError(ServingError):
     exit_code = 7
 
 
+class UnansweredError(ServingError):
+    """TorchServe or its worker ended, or forgot the model, before a request was answered: it may be asked again."""
+
+
 class TrainingError(DriftloopError):
     """A fit ended without a usable model (diverged, or no rows to learn from)."""
 
@@ -96,3 +102,9 @@ class PartError(DriftloopError):
     """A part that `monitoring.local` runs did not start, is not ready, or has ended."""
 
     exit_code = 13
+
+
+class PlaceError(DriftloopError):
+    """A disk is full, or the folder for temporary files cannot be used."""
+
+    exit_code = 14

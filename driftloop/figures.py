@@ -108,7 +108,7 @@ def reading_notes(result: WatchResult) -> list[str]:
     return [
         "The MAE is the mean absolute error: lower is better, and in every table a positive lead means that the served model is nearer to the truth.",
         f"At its size a block's MAE is known to ±{wording.number(half)} {figures.unit} on average here (Student, 95 %, rows taken as independent; "
-        "the drift rule is not so generous: it knows that errors come together).",
+        "the drift rule is not so generous: it allows for autocorrelated errors).",
         "Bias is the mean of prediction less label: an MAE that stays while the bias grows is a model that has begun to lean to one side.",
         "The baselines but the median are fitted on the very rows that the version then in service was fitted on, so they are retrained when it is.",
         "Rows set aside are counted by block and reason and take part in nothing else. A mean that only they move is data quality, not drift.",

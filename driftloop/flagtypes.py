@@ -1,11 +1,15 @@
-"""Types of flags that hold an amount, a share, a time or an address."""
+"""Types of flags that hold an amount, a share, a time, how a table is written, or an address."""
 
 from __future__ import annotations
 
 import argparse
+import csv
 import math
 from datetime import datetime
 from urllib.parse import urlsplit
+
+from driftloop.names import experiment_fault, model_fault
+from driftloop.times import formats, places
 
 
 def amount(text: str) -> float:
@@ -45,6 +49,44 @@ def moment(text: str) -> str:
             datetime.fromisoformat(text)
         except ValueError:
             raise argparse.ArgumentTypeError(f"{text!r} is not a time: write it as 2020-01-01 or 2020-01-01T12:30") from None
+    return text
+
+
+def time_format(text: str) -> str:
+    """A flag's type: a format of `strptime` or one of `times.formats.NUMBERS`, or nothing."""
+    if text and (told := formats.fault(text)):
+        raise argparse.ArgumentTypeError(told)
+    return text
+
+
+def time_zone(text: str) -> str:
+    """A flag's type: the IANA name of a zone, or nothing."""
+    if text and (told := places.fault(text)):
+        raise argparse.ArgumentTypeError(told)
+    return text
+
+
+def names(text: str) -> list[str]:
+    """The names of a list: a name that holds a comma stands in double quotes.
+
+    >>> names('"load, kW", heat'), names("")
+    (['load, kW', 'heat'], [])
+    """
+    (found,) = csv.reader([" ".join(text.split())], skipinitialspace=True) if text.strip() else ([],)
+    return [name.strip() for name in found if name.strip()]
+
+
+def model_name(text: str) -> str:
+    """A flag's type: the name of a registered model, under which it is served, too."""
+    if fault := model_fault(text):
+        raise argparse.ArgumentTypeError(f"{text!a:.80} is no name of a model: {fault}")
+    return text
+
+
+def experiment_name(text: str) -> str:
+    """A flag's type: the name of an experiment, or nothing."""
+    if text and (fault := experiment_fault(text)):
+        raise argparse.ArgumentTypeError(f"{text!a:.80} is no name of an experiment: {fault}")
     return text
 
 

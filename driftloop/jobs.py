@@ -11,8 +11,8 @@ import time
 from dataclasses import asdict, replace
 from typing import Any
 
-from driftloop import base, summary, tracking
-from driftloop.deployment import OnDrift, champion, check_places, find_cause, log_outcome, promote_winner, watch_plan, watch_served
+from driftloop import base, commands, summary, tracking
+from driftloop.deployment import OnDrift, champion, check_name, check_places, find_cause, log_outcome, promote_winner, watch_plan, watch_served
 from driftloop.errors import EXIT_DRIFT
 from driftloop.results import WatchResult
 from driftloop.retrain import retrain
@@ -36,17 +36,20 @@ def train(args: argparse.Namespace, learner: Learner) -> Done:
 
 def deploy(args: argparse.Namespace, learner: Learner) -> Done:
     """Deploy, watch, decide."""
+    started = commands.of(args).started
     check_places(args)
     opened = open_work(args, learner)
+    check_name(opened, args)
     known = base_model(opened, args)
     decide = OnDrift(args.on_drift)
     served = champion(opened, known, name=args.register_model_name)
     result = watch_served(opened, args, known, served=served, decide=decide)
+    result = replace(result, seconds=time.monotonic() - started)
     log_outcome(opened, args, result)
     print(summary.blocks_text(result.scores))
     print(summary.summary_text(result))
     if result.drift and decide.advises:
-        print(summary.advice_text(result, experiment=opened.store.experiment_name, base_run_id=known.run_id))
+        print(summary.advice_text(result, command=commands.retrain(args, experiment=opened.store.experiment_name, base_run_id=known.run_id)))
     return result.as_json(), _code(result, args)
 
 
@@ -57,6 +60,7 @@ def retrain_drifted(args: argparse.Namespace, learner: Learner) -> Done:
     if args.torchserve_url:
         check_server(url=args.torchserve_url, ports=None)
     opened = open_work(args, learner)
+    check_name(opened, args)
     until = until_row(opened.stream, args)
     known = base_model(opened, args)
     served = champion(opened, known, name=args.register_model_name)
@@ -70,9 +74,10 @@ def retrain_drifted(args: argparse.Namespace, learner: Learner) -> Done:
 
 def run_lifecycle(args: argparse.Namespace, learner: Learner) -> Done:
     """Train, serve, watch to the end."""
-    started = time.monotonic()
+    started = commands.of(args).started
     check_places(args)
     opened = open_work(args, learner)
+    check_name(opened, args)
     decide = OnDrift(args.on_drift)
     trained_stop = base.base_span(opened.stream, until=train_until(args))[1]
     watch_plan(opened, args, trained_stop=trained_stop, decide=decide)  # refuse before the training what cannot be watched after it

@@ -8,20 +8,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from driftloop import blocks, evaluation, models, notes, quality, retrain, task, tracking
+from driftloop import blocks, evaluation, models, notes, quality, retrain, task, tracking, wording
 from driftloop.diagnosis import Diagnosis
 from driftloop.drift import forecast
+from driftloop.drift.answer import Answer
 from driftloop.drift.rule import Rule
 from driftloop.drift.verdict import Verdict
 from driftloop.errors import ServingError, TrainingError
 from driftloop.follow_up import FollowUp
+from driftloop.golden import difference
 from driftloop.models import KnownModel
 from driftloop.registry import Registry
 from driftloop.results import NO_BLOCK, BlockScore, RetrainRecord, VersionRecord, WatchResult
 from driftloop.retrain import Cause, RetrainPlan
 from driftloop.serving import Serving, promote
 from driftloop.streams import Stream
-from driftloop.swap import difference
 from driftloop.training import Learner
 
 LOGGED = ("threshold", "alpha", "proactive", "lead_blocks", "follow_up", "block_size", "block_by", "start", "stop", "max_retrains")
@@ -154,10 +155,11 @@ class Watch:
         self.predicted.append(predicted)
         for name, guess in guesses.items():
             self.guessed.setdefault(name, []).append(guess)
+        told = self.diagnosis.kind().kind if verdict.drift else verdict.kind
         self.scores.append(
             replace(
                 score,
-                kind=self.diagnosis.kind().kind if verdict.drift else verdict.kind,
+                kind=Answer.of(wording.standing(score), told=told, bad_data=bool(score.quality)).kind,
                 evidence=verdict.statistic,
                 p_value=verdict.p_value,
                 estimated=estimate.accuracy,
@@ -190,7 +192,10 @@ class Watch:
     def _ask(self, block: blocks.Block) -> tuple[np.ndarray, str]:
         """What was served for a block, probabilities or values, proven equal to the local model's."""
         context = self.stream.rows[max(0, block.start - self.champion.params["history"]) : block.start]
-        served, version = self.serving.predict(self.stream.rows[block.start : block.stop], context)
+        try:
+            served, version = self.serving.predict(self.stream.rows[block.start : block.stop], context)
+        except ServingError as exc:
+            raise ServingError(f"block {block.index}, rows {block.start} to {block.stop - 1}: {exc}") from exc
         local = models.predict(self.champion.model, self.stream, block.start, block.stop)
         off = difference(served, local)
         self.largest_difference = max(self.largest_difference, off)

@@ -19,12 +19,18 @@ def of_limits(result: WatchResult, max_retrains: int) -> tuple[str, ...]:
         if late:
             notes.append(f"--max_retrains {max_retrains} was reached: {late} drifted blocks after the last retrain were scored and not answered.")
     kpi = task.of(result.task)
-    if result.rule == "significant" and not result.drift and kpi.better(result.threshold, result.kpi):
+    if result.rule != "never" and not result.drift and kpi.better(result.threshold, result.kpi):
         notes.append(
-            f"Over the whole watch the {'MAE' if kpi.kpi == 'mae' else kpi.kpi} is worse than the threshold {result.threshold:g}, and yet no drift is proven: "
-            "errors that come together are little evidence, and from few large blocks it cannot be learned how far they do. Smaller blocks may prove it."
+            f"Over the whole watch the {'MAE' if kpi.kpi == 'mae' else kpi.kpi} is worse than the threshold {result.threshold:g}, and yet drift is not proven: "
+            f"{_why_not_proven(result.rule)}"
         )
     return tuple(notes)
+
+
+def _why_not_proven(rule: str) -> str:
+    if rule == "significant":
+        return "autocorrelated errors are little evidence, and few large blocks do not show how far they reach. Smaller blocks, or more rows, may prove it."
+    return f"the rule {rule} watches for a rise of the errors, not for the threshold. --drift_rule significant tests the threshold."
 
 
 def of_history(result: WatchResult, stream: Stream) -> tuple[str, ...]:

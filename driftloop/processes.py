@@ -73,7 +73,7 @@ def run(command: Sequence[str | os.PathLike[str]], *, timeout_s: float, env: Map
         stderr=subprocess.STDOUT,
         env=_environment(env),
         cwd=folder,
-        text=True,
+        encoding="utf-8",
         errors="replace",
         start_new_session=True,
     )

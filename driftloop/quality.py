@@ -49,7 +49,7 @@ class Quality:
         """What the impossible values do, in words; empty when no mean jumps."""
         told = (
             f"the mean of {jump.feature} would be {jump.with_all:.4g} over all {self.rows + self.set_aside:,} rows, it is {jump.usable:.4g} over the "
-            f"{self.rows:,} usable ones: impossible values (up to {jump.farthest:,.6g}), which is data quality and no drift"
+            f"{self.rows:,} usable ones: impossible values (up to {jump.farthest:,.6g}), which is data quality, not drift"
             for jump in self.jumps
         )
         return "; ".join(told)

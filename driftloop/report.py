@@ -12,7 +12,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from driftloop import chart, figures, wording
+from driftloop import chart, figures, places, wording
 from driftloop.errors import DriftloopError
 from driftloop.results import WatchResult
 
@@ -38,16 +38,13 @@ def write_report(result: WatchResult, path: Path) -> Path:
 
 
 def check_place(path: Path) -> None:
-    """Refuse a place where no report can be written, before the work that it is to tell of.
+    """Refuse a place where no report can be written, before the work that it reports on.
 
     Raises:
-        DriftloopError: it is a folder, or lies where no file can be made.
+        DriftloopError: it is a folder, lies where no file can be made, or the disk is full.
     """
-    nearest = next(folder for folder in path.absolute().parents if folder.exists())
-    if path.is_dir():
-        raise _unwritable(path, "it is a folder")
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-        raise _unwritable(path, f"{nearest} is not a folder that may be written to")
+    if reason := places.unwritable(path):
+        raise _unwritable(path, reason)
 
 
 def _unwritable(path: Path, reason: str | None) -> DriftloopError:

@@ -51,12 +51,22 @@ class RetrainPlan:
 
 @dataclass(frozen=True)
 class Cause:
-    """Why a retrain starts: the block after which, and the first row it must not see; a follow-up is asked for by no verdict."""
+    """Why a retrain starts: the block after which, and the first row it must not see; a follow-up is asked for by no verdict.
+
+    `asked` is True where someone chose the row, whatever the block.
+    """
 
     block: int
     stop: int
     reason: str
     follow_up: bool = False
+    asked: bool = False
+
+    def run_name(self, stream: Stream) -> str:
+        """Of the retrain's run: by the block whose verdict started it, else by the time of the newest row it may see."""
+        if self.block != NO_BLOCK and not self.asked:
+            return f"retrain-{self.block:04d}"
+        return f"retrain-{stream.times[self.stop - 1].astype('datetime64[m]')}"
 
 
 def retrain(
@@ -76,8 +86,7 @@ def retrain(
     validated_from = judged_from - plan.validation_rows
     if judged_from >= cause.stop or validated_from < 2:
         raise SettingsError(f"a retrain at row {cause.stop} has too few rows before it: lower --validation_rows ({plan.validation_rows})")
-    name = "retrain" if cause.block == NO_BLOCK else f"retrain-{cause.block:04d}"
-    with tracking.run(store, name, role="retrain", parent_run_id=parent_run_id) as run_id:
+    with tracking.run(store, cause.run_name(stream), role="retrain", parent_run_id=parent_run_id) as run_id:
         tracking.set_tags({"driftloop.reason": cause.reason})
         study = search_nested(store, learner, stream, plan.train, train=(0, validated_from), validation=(validated_from, judged_from))
         epochs, seed = plan.train.max_epochs, plan.train.seed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import tempfile
 from pathlib import Path
 from pickle import UnpicklingError
@@ -13,6 +12,7 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 from driftloop.errors import NoBaseRunError, TrackingError
+from driftloop.results import NO_BLOCK
 from driftloop.tracking import NETWORK, ROLE, Store, translated
 
 if TYPE_CHECKING:
@@ -20,8 +20,13 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 
-def find_base(store: Store, run_id: str | None = None) -> Run:
+def find_base(store: Store, run_id: str | None = None, *, train: str) -> Run:
     """The base run to work on: the one named, else the newest finished one of the experiment.
+
+    Args:
+        store: where to look.
+        run_id: the run that is named.
+        train: the command that trains one.
 
     Raises:
         NoBaseRunError: there is none; the message says what to run.
@@ -38,14 +43,13 @@ def find_base(store: Store, run_id: str | None = None) -> Run:
     if elsewhere:
         name = store.client.get_experiment(elsewhere.info.experiment_id).name
         hint = f", or --base_run_id {elsewhere.info.run_id} for the newest one, in experiment {name!r}"
-    flag = f"--mlflow_experiment_name {shlex.quote(store.experiment_name)}"
-    raise NoBaseRunError(f"experiment {store.experiment_name!r} holds no base model yet: run python base_model.py {flag}, or add --train_base{hint}")
+    raise NoBaseRunError(f"experiment {store.experiment_name!r} holds no base model yet: run {train}{hint}")
 
 
 def _newest_base(store: Store, experiments: list[str]) -> Run | None:
-    found = store.client.search_runs(
-        experiments, f"tags.`{ROLE}` = 'base' and attributes.status = 'FINISHED' and tags.`driftloop.has_model` = 'true'", max_results=1
-    )
+    wanted = f"tags.`{ROLE}` = 'base' and attributes.status = 'FINISHED' and tags.`driftloop.has_model` = 'true'"
+    with translated("MLflow runs"):
+        found = store.client.search_runs(experiments, wanted, max_results=1)
     return found[0] if found else None
 
 
@@ -68,20 +72,29 @@ def load_network(store: Store, run_id: str) -> tuple[dict[str, torch.Tensor], di
 
 def newest_child(store: Store, parent_run_id: str, *, role: str) -> Run | None:
     """The newest child run of that role, or None."""
-    found = store.client.search_runs([store.experiment_id], f"tags.`mlflow.parentRunId` = '{parent_run_id}' and tags.`{ROLE}` = '{role}'", max_results=1)
+    wanted = f"tags.`mlflow.parentRunId` = '{parent_run_id}' and tags.`{ROLE}` = '{role}'"
+    with translated("MLflow runs"):
+        found = store.client.search_runs([store.experiment_id], wanted, max_results=1)
     return found[0] if found else None
 
 
 def parent_of(store: Store, run_id: str) -> str | None:
-    """The parent of a run, or None when it has none or is gone."""
-    try:
-        return store.client.get_run(run_id).data.tags.get("mlflow.parentRunId")
-    except MlflowException:
-        return None
+    """The parent of a run, or None when it has none or is gone.
+
+    Raises:
+        TrackingError: the store did not answer.
+    """
+    with translated(f"run {run_id}"):
+        try:
+            return store.client.get_run(run_id).data.tags.get("mlflow.parentRunId")
+        except MlflowException as exc:
+            if exc.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
 
 
 def drift_of(store: Store, base_run_id: str) -> tuple[int, int]:
-    """The drifted block of a base run's newest deployment, and the row after it; (0, 0) when it found none."""
+    """The drifted block of a base run's newest deployment, and the row after it; (NO_BLOCK, 0) when it found none."""
     found = newest_child(store, base_run_id, role="deployment")
     tags = found.data.tags if found else {}
-    return int(tags.get("driftloop.drift_block", 0)), int(tags.get("driftloop.drift_row", 0))
+    return int(tags.get("driftloop.drift_block", NO_BLOCK)), int(tags.get("driftloop.drift_row", 0))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from driftloop import archive, models, swap
-from driftloop.errors import ServingError
+from driftloop import archive, golden, models, swap
+from driftloop.errors import DriftloopError, ServingError, UnansweredError
+from driftloop.golden import Golden
 from driftloop.models import KnownModel
 from driftloop.registry import Registry
 from driftloop.streams import Stream
@@ -20,6 +23,9 @@ from driftloop.torchserve import Ports, TorchServe, TorchServeClient, find_java_
 from driftloop.training import Learner
 
 GOLDEN_ROWS = 8  # predictions that a new version must get right before it takes traffic
+ATTEMPTS = 3  # to have a block answered, when the worker or the server ends each time
+COME_BACK_S = 60.0  # for a server that others keep
+POLL_S = 0.2
 
 
 class Serving(Protocol):
@@ -28,28 +34,138 @@ class Serving(Protocol):
     def predict(self, rows: np.ndarray, context: np.ndarray) -> tuple[np.ndarray, str]:
         """Class probabilities (rows, K) or values (rows,), and the version that gave them."""
 
+    def check_owner(self) -> None:
+        """Refuse to replace another's model that answers under our name."""
+
+    def has_room_for(self, model: KnownModel) -> bool:
+        """Whether the model can be served under its version's number, or is already."""
+
     def put(self, model: KnownModel, *, move_alias: Callable[[], None]) -> None:
         """Serve a version in the place of the one served now, without losing a request."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A TorchServe to serve on: its client, and the folder for archives and the journal of the swap under way.
+
+    `revive` starts a server of our own again after it has ended, and gives its client; None for a server that others keep.
+    """
+
+    client: TorchServeClient
+    folder: Path
+    revive: Callable[[], TorchServeClient] | None = None
 
 
 class TorchServeDeployment:
     """One model name on one TorchServe; its default version answers.
 
-    `folder` holds the archives and the journal of the swap under way.
+    Args:
+        site: the TorchServe.
+        name: what the model is served under, and called in the registry.
+        learner: how models are built and packed.
+        stream: the rows that a version is proven on.
+        registry: whose runs and versions are ours.
+        restore: gives the registry's model of a version, None when there is none that fits the stream.
+        take_over: whether another's model under the name may be replaced.
+        workers: processes for each version.
     """
 
-    def __init__(self, client: TorchServeClient, *, name: str, learner: Learner, stream: Stream, folder: Path, workers: int = 1) -> None:
-        self.client, self.name, self.learner, self.stream, self.folder, self.workers = client, name, learner, stream, folder, workers
+    def __init__(
+        self,
+        site: Site,
+        *,
+        name: str,
+        learner: Learner,
+        stream: Stream,
+        registry: Registry,
+        restore: Callable[[str], KnownModel | None],
+        take_over: bool = False,
+        workers: int = 1,
+    ) -> None:
+        self.site, self.client, self.name, self.learner, self.stream = site, site.client, name, learner, stream
+        self.registry, self.restore, self.take_over, self.workers = registry, restore, take_over, workers
+        self.served: KnownModel | None = None  # what we have put there
 
     @property
     def journal(self) -> Path:
         """The file that tells the next start of a swap that was cut off."""
-        return self.folder / f"swap-{self.name}.json"
+        return self.site.folder / f"swap-{self.name}.json"
 
     def predict(self, rows: np.ndarray, context: np.ndarray) -> tuple[np.ndarray, str]:
-        """Class probabilities (rows, K) or values (rows,) from the default version, and which version that was."""
-        answer = self.client.predict(rows, name=self.name, context=context)
+        """Class probabilities (rows, K) or values (rows,) from the default version, and which version that was.
+
+        A worker or server that ends meanwhile is waited for, and asked again: a prediction changes nothing.
+
+        Raises:
+            ServingError: it ended each time, does not come back, or another's model answered.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                answer = self.client.predict(rows, name=self.name, context=context)
+                break
+            except UnansweredError as exc:
+                if attempt == ATTEMPTS:
+                    raise ServingError(f"asked {ATTEMPTS} times and never answered ({exc}): look at these rows, and at TorchServe's log") from exc
+                self._wait_until_served(exc)
+        if self.served and not answer.run_ids <= {self.served.run_id, ""}:
+            raise ServingError(
+                f"version {answer.version} of run {', '.join(answer.run_ids)} answered, not of run {self.served.run_id}: another store deployed there"
+            )
         return answer.probabilities, answer.version
+
+    def _wait_until_served(self, error: UnansweredError) -> None:
+        """Wait for the server and its worker; one that has started again knows no model, and is given ours."""
+        end = time.monotonic() + COME_BACK_S
+        while not self.client.healthy():
+            if self.site.revive:
+                self.client = self.site.revive()
+            elif time.monotonic() > end:
+                raise ServingError(f"TorchServe ended and did not come back within {COME_BACK_S:.0f} s: {error}") from error
+            time.sleep(POLL_S)
+        default = self.client.default_version(name=self.name)
+        if default is not None:
+            self.client.wait_ready(name=self.name, version=default)
+        elif self.served is not None:
+            self._swap_in(self.served, before=None, move_alias=lambda: None)
+        else:
+            raise error
+
+    def check_owner(self) -> None:
+        """Refuse to replace another's model that answers under our name, unless we may take it over.
+
+        Raises:
+            ServingError: the default version is not of a run in our store.
+        """
+        default = self.client.default_version(name=self.name)
+        if default is None or self.take_over or self._is_ours(default):
+            return
+        raise ServingError(
+            f"{self.name} version {default} at {self.client.inference_url} is not of this MLflow store, but of another project or an earlier store: "
+            "give another --register_model_name, or --take_over to replace it"
+        )
+
+    def _is_ours(self, version: str) -> bool:
+        run_id = swap.run_of(self.client, name=self.name, version=version)
+        if run_id:
+            return self.registry.knows(run_id)
+        known = self.restore(version)  # an archive of an early driftloop does not say whose it is, but its answers do
+        return known is not None and self._answers_as(known)
+
+    def _answers_as(self, model: KnownModel) -> bool:
+        """Whether the served version of the model's number answers as the model does."""
+        try:
+            golden.prove(self.client, self._golden(model), name=self.name, version=model.version, run_ids={"", model.run_id})
+        except ServingError:
+            return False
+        return True
+
+    def has_room_for(self, model: KnownModel) -> bool:
+        """Whether the model can be served under its version's number, or is already."""
+        if model.version not in self.client.versions(name=self.name):
+            return True
+        if self.client.default_version(name=self.name) != model.version:
+            return False
+        return swap.run_of(self.client, name=self.name, version=model.version) in {model.run_id, ""} and self._answers_as(model)
 
     def put(self, model: KnownModel, *, move_alias: Callable[[], None]) -> None:
         """Archive a version, load it, prove it by golden predictions, make it the default; drain and remove the old one.
@@ -58,47 +174,66 @@ class TorchServeDeployment:
             ArchiveError, ServingError: it could not be; what was served before is served still.
         """
         before = self.client.default_version(name=self.name)
-        if before == model.version:
+        if before == model.version and self.has_room_for(model):
             move_alias()
-            return
+        else:
+            self._swap_in(model, before=before, move_alias=move_alias)
+        self.served = model
+
+    def _swap_in(self, model: KnownModel, *, before: str | None, move_alias: Callable[[], None]) -> None:
+        known = {key: model.card[key] for key in (archive.CARD_KEYS | {"task"}) & model.card.keys() - {"version"}}
         mar = archive.build_mar(
             name=self.name,
             version=model.version,
-            card={key: model.card[key] for key in (archive.CARD_KEYS | {"task"}) & model.card.keys() - {"version"}} | {"version": model.version},
+            card=known | {"version": model.version, "run_id": model.run_id},
             state_dict=model.model.state_dict(),
             model_file=self.learner.model_file,
             handler_file=self.learner.handler_file,
-            store=self.folder,
+            store=self.site.folder,
             workers=self.workers,
         )
-        stop = model.trained[1]
-        first = max(0, stop - GOLDEN_ROWS)
         swap.swap_in(
             self.client,
             mar=mar,
             name=self.name,
             version=model.version,
+            run_id=model.run_id,
             previous_version=before,
-            golden_rows=self.stream.rows[first:stop],
-            golden_context=self.stream.rows[max(0, first - model.params["history"]) : first],
-            golden_probabilities=models.predict(model.model, self.stream, first, stop),
+            known=self._golden(model),
             journal=self.journal,
             move_alias=move_alias,
         )
         mar.unlink(missing_ok=True)  # unpacked by the server; the run in MLflow holds what it was made of
 
+    def _golden(self, model: KnownModel) -> Golden:
+        """The newest rows that the model was trained on, and what it answers to them here."""
+        stop = model.trained[1]
+        first = max(0, stop - GOLDEN_ROWS)
+        context = self.stream.rows[max(0, first - model.params["history"]) : first]
+        return Golden(self.stream.rows[first:stop], context, models.predict(model.model, self.stream, first, stop))
+
 
 def promote(registry: Registry, serving: Serving, winner: KnownModel, *, reason: str) -> KnownModel:
     """Register a model unless it is, swap it in, and move the aliases as part of the swap.
 
+    Where the server has another model under the version's number, the model is registered under a number that is free there.
+
     Raises:
-        ServingError: the swap failed; the old version goes on serving and the new one is withdrawn.
+        ServingError: another's model answers under the name, and nothing was registered; or the swap failed, the old
+            version goes on serving and the new one is withdrawn.
     """
-    version = registry.version_of(winner.run_id) or registry.register(source=winner.uri, run_id=winner.run_id)
+    serving.check_owner()
+    version = registry.version_of(winner.run_id)
+    made: list[str] = []
+    while version is None or not serving.has_room_for(winner.numbered(version)):
+        version = registry.register(source=winner.uri, run_id=winner.run_id)
+        made.append(version)
+    for taken in made[:-1]:
+        registry.forget(taken)
     winner = winner.numbered(version)
     try:
         serving.put(winner, move_alias=lambda: registry.promote(version, reason=reason))
-    except ServingError as exc:
+    except DriftloopError as exc:  # an archive that cannot be built leaves no alias behind either
         registry.withdraw(version, reason=f"not swapped in: {exc}")
         raise
     return winner
@@ -127,8 +262,8 @@ def _running(url: str) -> TorchServeClient:
 
 
 @contextmanager
-def torchserve(*, url: str | None, ports: Ports | None) -> Iterator[tuple[TorchServeClient, Path]]:
-    """A TorchServe and the folder for its archives: the running one at `url`, else one of our own that ends with us.
+def torchserve(*, url: str | None, ports: Ports | None) -> Iterator[Site]:
+    """The running TorchServe at `url`, else one of our own that ends with us.
 
     Raises:
         ServingError: none answers at `url`, or ours did not start.
@@ -139,7 +274,7 @@ def torchserve(*, url: str | None, ports: Ports | None) -> Iterator[tuple[TorchS
         # The journal outlives us, as that server does.
         folder = Path(".driftloop") / url.split("//")[-1].strip("/").replace(":", "-")
         folder.mkdir(parents=True, exist_ok=True)
-        yield client, folder
+        yield Site(client, folder)
         return
     with tempfile.TemporaryDirectory(prefix=f"driftloop-mar-{os.getpid()}-") as made, TorchServe(Path(made), ports=ports) as server:
-        yield server.client, Path(made)
+        yield Site(server.client, Path(made), server.revive)

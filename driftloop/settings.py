@@ -34,6 +34,8 @@ ALPHA: Final = 0.05  # false alarms of the rule `significant`: in at most so man
 REFERENCE_BLOCKS: Final = 100  # newest of the rows a model was trained on: how its errors come together is learned there
 LEAD_BLOCKS: Final = 1  # a proactive retrain comes so many blocks before the early end of the forecast: 1 is the next block
 
+ASKED_BY: Final = "DRIFTLOOP_ASKED_BY"  # environment: who asks for a retrain, in words; a stream's own script need not know it
+
 DEFAULT_EXPERIMENT: Final = "Default"
 DEFAULT_STORE: Final = "sqlite:///mlflow.db"
 
@@ -47,12 +49,15 @@ def quiet_environment() -> None:
         "DO_NOT_TRACK": "true",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_LOGGING_LEVEL": "ERROR",
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # the default blocks 247 s when the server is down
+        # A server that restarts is waited for: 0, 2, 4 … 64 s, 126 s in all. One that is down at the start is reported at once (`patience`).
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "7",
+        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
         # A second thread gains nothing on networks this small, and makes a fit several times as slow when another process
         # wants the core: OpenMP threads wait for each other in a busy loop. TorchServe's workers inherit it.
         "OMP_NUM_THREADS": "1",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # of a tracking server: two lines for each run and trial
         "GIT_PYTHON_REFRESH": "quiet",
         "PYTHONWARNINGS": "ignore",
         "TQDM_MININTERVAL": "0.5",

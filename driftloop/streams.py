@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
 
@@ -17,6 +16,8 @@ import pandas as pd
 
 from driftloop import columns, tables, task
 from driftloop.errors import DataError, SettingsError
+from driftloop.times import zones
+from driftloop.times.column import time_values
 
 BUNDLED = Path(__file__).resolve().parent.parent / "data" / "elec.csv.gz"
 BAD_ROWS = ("refuse", "set_aside")
@@ -75,8 +76,12 @@ def load(
     *,
     target: str | None = None,
     time_column: str | None = None,
+    time_format: str = "",
+    time_zone: str = "",
     features: Sequence[str] | None = None,
     bad_rows: str = "refuse",
+    encoding: str = "",
+    separator: str = "",
     task_name: str = "classification",
     unit: str = "",
     check: Check | None = None,
@@ -88,9 +93,14 @@ def load(
         target: the label's column; "target" or "class" when one of them is there.
         time_column: the column with each row's time; times without a zone are taken as they are, others turned to UTC. Only
             a file with ELEC's columns and rows does without: its rows are the half-hours from 1996-05-07.
+        time_format: how the times are written, for `strptime`, or one of `times.formats.NUMBERS`; empty: what an ARFF declares, else
+            what all rows together say.
+        time_zone: the IANA name of the zone that times without one are local to.
         features: the feature columns, in the order wanted; by default ELEC's six, or every other numeric column that has a name.
             ELEC has "day" (1 = Monday .. 7) besides.
         bad_rows: "refuse" or "set_aside" rows with a missing, unparsable or infinite value, or that `check` names.
+        encoding: of a file of text; empty: UTF-8, or what its byte order mark says.
+        separator: of the columns of a CSV; empty: the character that cuts its lines alike.
         task_name: "classification" or "regression".
         unit: of a regression's label.
         check: rules of plausible values for this table: takes it as it stands in the file, says which rows are bad and why.
@@ -108,21 +118,33 @@ def load(
     regression = task.of(task_name) is task.REGRESSION
     if regression and path is None:
         raise SettingsError("--task regression needs a table of your own: give --data_path, --target and --time_column")
+    if time_column is None and (time_format or time_zone):
+        raise SettingsError("--time_format and --time_zone say how to read the --time_column: give that as well")
     source = BUNDLED if path is None else Path(path)
-    table = tables.read(source)
+    table = tables.read(source, as_text=[time_column] if time_column else [], encoding=encoding, separator=separator)
     if path is None and table.sha256 != ELEC_SHA256:
         raise DataError(f"{source}: is not the bundled ELEC (its sha256 begins with {table.sha256[:12]}): restore it with git checkout")
     try:
-        stream = _stream(table, source, target=target, time_column=time_column, features=features, bad_rows=bad_rows, regression=regression, check=check)
+        stream = _stream(
+            table,
+            source,
+            target=target,
+            time_column=time_column,
+            times=_Times(time_format, time_zone),
+            features=features,
+            bad_rows=bad_rows,
+            regression=regression,
+            check=check,
+        )
         return replace(stream, unit=unit)
     except DataError as exc:
         raise DataError(f"{source}: {exc}") from exc
 
 
-def row_at(stream: Stream, time: str) -> int:
+def row_at(stream: Stream, time: str, *, time_zone: str = "") -> int:
     """The first row of a stream whose time is not before an ISO time; the number of rows when there is none.
 
-    A time with a zone is turned to UTC, as the stream's own times are.
+    A time with a zone is turned to UTC, as the stream's own times are; one without is local to `time_zone`, as theirs are.
 
     >>> row_at(load(), "1996-05-07T12:15:00.000Z"), row_at(load(), "1996-05-07"), row_at(load(), "2100-01-01T00:00Z")
     (25, 0, 45312)
@@ -130,13 +152,16 @@ def row_at(stream: Stream, time: str) -> int:
     Raises:
         SettingsError: the text is no time of the years 1678 to 2261, which are all that nanoseconds reach.
     """
-    try:
-        when = datetime.fromisoformat(time)
-        when = when.astimezone(UTC).replace(tzinfo=None) if when.tzinfo else when
-        found = pd.Timestamp(when).as_unit("ns").to_datetime64()
-    except (ValueError, OverflowError) as exc:  # pandas' OutOfBoundsDatetime is a ValueError
-        raise SettingsError(f"{time!r} is not a time: write it as 2020-04-01T07:30:00Z") from exc
+    found = zones.moment(time, zone=time_zone)
     return int(np.searchsorted(stream.times, found, side="left"))
+
+
+@dataclass(frozen=True)
+class _Times:
+    """How the times are written, and where the clock stands that they show; empty: not said."""
+
+    format: str
+    zone: str
 
 
 def _stream(
@@ -145,6 +170,7 @@ def _stream(
     *,
     target: str | None,
     time_column: str | None,
+    times: _Times,
     features: Sequence[str] | None,
     bad_rows: str,
     regression: bool,
@@ -153,19 +179,21 @@ def _stream(
     elec = _elec(table) if time_column is None and target in (None, *columns.TARGETS) and not regression else None
     if elec is None:
         name, frame = source.name.partition(".")[0], table.frame
-        times, time_faults = columns.time_values(frame, time_column)
+        column = columns.time_column(frame, time_column)
+        when, time_faults = time_values(column, time_format=times.format or table.time_formats.get(str(column.name), ""), time_zone=times.zone)
     else:
         name, frame = "ELEC", elec
-        times, time_faults = _ELEC_START + np.arange(len(frame)) * _ELEC_STEP, {}
+        when, time_faults = _ELEC_START + np.arange(len(frame)) * _ELEC_STEP, {}
         features = ELEC_FEATURES if features is None else features
     label = columns.target_name(frame, target, time_column=time_column)
+    _check_commas(features or (), list(frame.columns))
     chosen = columns.feature_names(frame, features, target=label, time_column=time_column)
     values, value_faults = columns.feature_values(frame, chosen)
     labels, label_faults = columns.target_values(frame[label]) if regression else columns.label_values(frame[label])
     # Of several faults of a row the later one here is told: a row with too few fields misses values as well.
     implausible = check(frame) if check else {}
     set_aside, good = _good_rows(table, {**implausible, **value_faults, **label_faults, **time_faults, **table.faults}, bad_rows)
-    _check_order(times[good], table.lines[good], table.unit, time_column)
+    _check_order(when[good], table.lines[good], table.unit, time_column)
     label_names, codes = np.unique(labels[good], return_inverse=True)
     if len(label_names) < 2:
         raise DataError(f"the label {label!r} is {label_names.tolist()[0]!r} in every row: two {'values' if regression else 'classes'} at least are needed")
@@ -175,14 +203,20 @@ def _stream(
         labels=labels[good] if regression else codes.astype(np.int64),
         label_names=() if regression else tuple(label_names.tolist()),
         features=chosen,
-        times=times[good],
-        period=_period(times[good]),
+        times=when[good],
+        period=_period(when[good]),
         source=str(source),
         sha256=table.sha256,
         set_aside=set_aside,
-        aside=SetAside(times[~good], _raw(frame, chosen, ~good), np.cumsum(good)[~good]),
+        aside=SetAside(when[~good], _raw(frame, chosen, ~good), np.cumsum(good)[~good]),
         task="regression" if regression else "classification",
     )
+
+
+def _check_commas(features: Sequence[str], names: list[str]) -> None:
+    cut = [name for name in names if "," in name and name not in features and {part.strip() for part in name.split(",")} <= set(features)]
+    if cut:
+        raise DataError(f"--features is cut at the comma in the name of the column {cut[0]!r}: write it in double quotes, --features '\"{cut[0]}\",…'")
 
 
 def _raw(frame: pd.DataFrame, names: tuple[str, ...], wanted: np.ndarray) -> np.ndarray:
@@ -221,9 +255,7 @@ def _good_rows(table: tables.Table, faults: columns.Faults, bad_rows: str) -> tu
     bad = tuple((int(table.lines[row]), faults[row]) for row in sorted(faults))
     if bad and bad_rows == "refuse":
         first = "; ".join(f"{table.unit} {line}: {reason}" for line, reason in bad[:3])
-        raise DataError(
-            f"{len(bad)} bad row{'s' * (len(bad) > 1)} ({first}{'; …' * (len(bad) > 3)}): mend them, or --bad_rows set_aside drops and reports them"
-        )
+        raise DataError(f"{len(bad)} bad row{'s' * (len(bad) > 1)} ({first}{'; …' * (len(bad) > 3)}): fix them, or --bad_rows set_aside drops and reports them")
     good = np.ones(len(table.frame), bool)
     good[list(faults)] = False
     if not good.any():
@@ -233,9 +265,14 @@ def _good_rows(table: tables.Table, faults: columns.Faults, bad_rows: str) -> tu
 
 def _check_order(times: np.ndarray, lines: np.ndarray, unit: str, time_column: str | None) -> None:
     back = np.flatnonzero(times[1:] < times[:-1])
-    if len(back):
-        row = back[0] + 1
-        raise DataError(f"{time_column} steps back at {unit} {lines[row]} ({times[row]} after {times[row - 1]}): sort the rows by time")
+    if not len(back):
+        return
+    row = back[0] + 1
+    before, after = times[row - 1], times[row]
+    where = f"{time_column} steps back at {unit} {lines[row]} ({after.astype('datetime64[s]')} after {before.astype('datetime64[s]')})"
+    if zone := zones.ends_summer_time(before, after):
+        raise DataError(f"{where}, as local hours do when summer time ends: give their zone, such as --time_zone {zone}, or write offsets such as +01:00")
+    raise DataError(f"{where}: sort the rows by time")
 
 
 def _period(times: np.ndarray) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -60,8 +59,8 @@ def base_text(params: Mapping[str, Any], found: Mapping[str, Any], *, trained: t
     return f"{text}\n\n{table(('on the same rows', write.title, write.lead_title), rows, left={0}, widest=44)}"
 
 
-def advice_text(result: WatchResult, *, experiment: str, base_run_id: str) -> str:
-    """What to run after drift was found and nothing was done about it."""
+def advice_text(result: WatchResult, *, command: str) -> str:
+    """What to run after drift was found and nothing was done about it; the command stands on one line, to be pasted."""
     drifted = next(score for score in result.scores if score.drift)
     drifts = sum(score.drift for score in result.scores)
     write = figures.of(result)
@@ -74,7 +73,6 @@ def advice_text(result: WatchResult, *, experiment: str, base_run_id: str) -> st
         words += _by_chance(result)
     if result.rule == "threshold":
         words += " --drift_rule significant alarms only on more than noise."
-    command = f"python retrain_model.py --mlflow_experiment_name {shlex.quote(experiment)} --base_run_id {base_run_id}"
     return f"{paragraph(words)}\nTo retrain: {command}"
 
 
@@ -102,7 +100,7 @@ def _block_cells(score: BlockScore) -> tuple[str, ...]:
         wording.percent(score.no_change),
         wording.percent(score.same_time_yesterday),
         wording.percent(score.threshold),
-        "yes" if score.drift else "no",
+        wording.drifted(score),
     )
 
 
@@ -120,7 +118,7 @@ def _values_text(scores: Sequence[BlockScore]) -> str:
             *(wording.number(score.rivals[name]) for name in rivals),
             wording.number(score.threshold),
             str(score.set_aside),
-            "yes" if score.drift else "no",
+            wording.drifted(score),
         )
         for score in scores
     ]
@@ -186,13 +184,13 @@ def retrain_line(record: RetrainRecord) -> str:
     came = f"version {record.version} promoted" if record.promoted else "not promoted"
     write = figures.Figures(record.task)
     change = f"{write.value(record.before)} → {write.value(record.after)} {'MAE' if write.regression else '%'}"
-    what = "is a follow-up" if record.follow_up else "drifted"
-    return f"block {_block(record)} {what}: retrained in {wording.duration(record.seconds)}, {change} on {record.judge_rows} judge rows, {came}"
+    what = "" if record.block == NO_BLOCK else " is a follow-up" if record.follow_up else " drifted"
+    return f"{wording.begun_at(record)}{what}: retrained in {wording.duration(record.seconds)}, {change} on {record.judge_rows} judge rows, {came}"
 
 
 def _retrain_words(record: RetrainRecord) -> str:
     moved = ", ".join(f"{name} {old} → {new}" for name, old, new in wording.changed(record.champion_params, record.params))
-    words = f"block {_block(record)}: {wording.sentence(record.reason)} {wording.sentence(record.decision)} Changed: {moved or 'no parameter'}."
+    words = f"{wording.begun_at(record)}: {wording.sentence(record.reason)} {wording.sentence(record.decision)} Changed: {moved or 'no parameter'}."
     return paragraph(words, first="  ")
 
 

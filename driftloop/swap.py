@@ -16,8 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from driftloop import archive, golden
 from driftloop.errors import DriftloopError, ServingError
 
 if TYPE_CHECKING:
@@ -28,8 +27,6 @@ DONE, UNDO, UNDONE = "done", "undo", "undone"
 STEPS = (REGISTER, GOLDEN, SET_DEFAULT, MOVE_ALIAS, DRAIN, UNREGISTER, DONE, UNDO, UNDONE)
 FORWARD = (SET_DEFAULT, MOVE_ALIAS, DRAIN, UNREGISTER)  # cut off in one of these, a swap is finished
 
-GOLDEN_TOLERANCE = 1e-6  # of a probability
-VALUE_TOLERANCE = 1e-5  # of a regression's value, relative where that is over 1
 # A request sent before the default changed may reach the queue after it: the queue must stay empty for so long.
 QUIET_S = 1.0
 POLL_S = 0.05
@@ -37,13 +34,18 @@ POLL_S = 0.05
 
 @dataclass(frozen=True)
 class Entry:
-    """The journal: the one swap it tells of, and the step that was about to be done."""
+    """The journal: the one swap it tells of, and the step that was about to be done.
+
+    The run ids are those in the archives: another store, begun later or elsewhere, gives out the same version numbers.
+    """
 
     name: str
     version: str
     previous_version: str | None
     step: str
     reason: str = ""  # why it was undone
+    run_id: str = ""
+    previous_run_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,9 @@ def swap_in(
     mar: Path,
     name: str,
     version: str,
+    run_id: str,
     previous_version: str | None,
-    golden_rows: np.ndarray,
-    golden_context: np.ndarray,
-    golden_probabilities: np.ndarray,
+    known: golden.Golden,
     journal: Path,
     move_alias: Callable[[], None],
     drain_timeout_s: float = 60.0,
@@ -80,10 +81,9 @@ def swap_in(
         mar: archive of the new version.
         name: model name.
         version: the new version; not registered yet.
+        run_id: the run that trained it, as its archive says.
         previous_version: the version served now; None for the first.
-        golden_rows: (N, F) rows whose answer is known.
-        golden_context: (C, F) rows before them.
-        golden_probabilities: (N, K) the local model's answer to them; of a regression its values, (N,).
+        known: what the new version must get right before it takes traffic.
         journal: file of this TorchServe's swaps; its folder is made when absent.
         move_alias: lets the registry's alias point to the new version; may be called twice.
         drain_timeout_s: how long the old version may take for its last requests.
@@ -94,13 +94,15 @@ def swap_in(
     """
     started = time.monotonic()
     _check_start(client, name=name, version=version, previous_version=previous_version, journal=journal)
-    entry = Entry(name, version, previous_version, REGISTER)
+    previous_run_id = run_of(client, name=name, version=previous_version) if previous_version else ""
+    entry = Entry(name, version, previous_version, REGISTER, run_id=run_id, previous_run_id=previous_run_id)
     try:
         _write(journal, entry)
         client.register(mar, name=name, version=version)
         client.wait_ready(name=name, version=version)
         entry = _write(journal, replace(entry, step=GOLDEN))
-        gap = _prove(client, entry, rows=golden_rows, context=golden_context, probabilities=golden_probabilities)
+        gap = golden.prove(client, known, name=name, version=version, run_ids={run_id})
+        _check_default(client, entry)
         entry = _write(journal, replace(entry, step=SET_DEFAULT))
         client.set_default(name=name, version=version)
         entry = _write(journal, replace(entry, step=MOVE_ALIAS))
@@ -138,7 +140,7 @@ def recover(client: TorchServeClient, journal: Path, *, move_alias: Callable[[st
     entry = read_journal(journal)
     if entry is None or entry.step in (DONE, UNDONE):
         return None
-    known = entry.version in client.versions(name=entry.name)
+    known = _holds(client, entry.name, entry.version, entry.run_id)
     # Before the alias was touched, a version that the server has forgotten is simply not swapped in.
     if entry.step not in FORWARD or (entry.step == SET_DEFAULT and not known):
         _undo(client, journal, replace(entry, reason=entry.reason or f"cut off at step {entry.step}"), drain_timeout_s=drain_timeout_s)
@@ -187,6 +189,23 @@ def read_journal(journal: Path) -> Entry | None:
     return entry
 
 
+def run_of(client: TorchServeClient, *, name: str, version: str) -> str:
+    """The run that trained a registered version, as the archive it came from is called; "" when that does not say."""
+    return archive.run_in(str(client.describe(name=name, version=version)["modelUrl"]))
+
+
+def _holds(client: TorchServeClient, name: str, version: str | None, run_id: str) -> bool:
+    """Whether the server has this very version: the number alone may be another model's by now."""
+    return version is not None and version in client.versions(name=name) and run_of(client, name=name, version=version) == run_id
+
+
+def _check_default(client: TorchServeClient, entry: Entry) -> None:
+    """Refuse to take requests from a version that somebody else made the default while ours was loading."""
+    now = client.default_version(name=entry.name)
+    if now not in (entry.version, entry.previous_version):
+        raise ServingError(f"version {now} was made the default of {entry.name} in the meantime, by someone else")
+
+
 def _check_start(client: TorchServeClient, *, name: str, version: str, previous_version: str | None, journal: Path) -> None:
     entry = read_journal(journal)
     retired = entry and entry.step in (DRAIN, UNREGISTER) and _retire_previous(client, journal, entry, drain_timeout_s=0)
@@ -199,26 +218,6 @@ def _check_start(client: TorchServeClient, *, name: str, version: str, previous_
         raise ServingError(f"{name} {previous_version} is to be replaced but is not served: it has versions {', '.join(registered) or 'none'}")
 
 
-def _prove(client: TorchServeClient, entry: Entry, *, rows: np.ndarray, context: np.ndarray, probabilities: np.ndarray) -> float:
-    """The largest difference between the served and the local answer; a ServingError when it is too large."""
-    answer = client.predict(rows, context=context, name=entry.name, version=entry.version)
-    gap, allowed = difference(answer.probabilities, probabilities), GOLDEN_TOLERANCE if probabilities.ndim == 2 else VALUE_TOLERANCE
-    if not (gap <= allowed and set(answer.versions) == {entry.version}):
-        raise ServingError(f"golden predictions differ by {gap:.2g} from the local model's (version {answer.version} answered)")
-    return gap
-
-
-def difference(served: np.ndarray, local: np.ndarray) -> float:
-    """The largest difference between two answers, relative where values are over 1; inf when their shapes differ.
-
-    >>> difference(np.array([20.0002]), np.array([20.0])) < 1.1e-5, difference(np.zeros((2, 2)), np.zeros(2))
-    (True, inf)
-    """
-    if served.shape != local.shape:
-        return float("inf")
-    return float((np.abs(served - local) / np.maximum(1, np.abs(local))).max())
-
-
 def _retire_previous(client: TorchServeClient, journal: Path, entry: Entry, *, drain_timeout_s: float) -> bool:
     """Drain and unregister the previous version; False when that is left to be tried again.
 
@@ -227,7 +226,7 @@ def _retire_previous(client: TorchServeClient, journal: Path, entry: Entry, *, d
     name, previous = entry.name, entry.previous_version
     try:
         _write(journal, replace(entry, step=DRAIN))
-        if previous and previous in client.versions(name=name):
+        if previous and _holds(client, name, previous, entry.previous_run_id):
             if not drain(client, name=name, version=previous, timeout_s=drain_timeout_s):
                 return False
             _write(journal, replace(entry, step=UNREGISTER))
@@ -241,8 +240,8 @@ def _retire_previous(client: TorchServeClient, journal: Path, entry: Entry, *, d
 def _undo(client: TorchServeClient, journal: Path, entry: Entry, *, drain_timeout_s: float) -> None:
     """Give the default back to the previous version and take the new one away, if the server knows it."""
     _write(journal, replace(entry, step=UNDO))
-    registered = client.versions(name=entry.name)
-    if entry.version in registered:
+    if _holds(client, entry.name, entry.version, entry.run_id):
+        registered = client.versions(name=entry.name)
         if entry.previous_version in registered and client.default_version(name=entry.name) == entry.version:
             client.set_default(name=entry.name, version=str(entry.previous_version))
             drain(client, name=entry.name, version=entry.version, timeout_s=drain_timeout_s)

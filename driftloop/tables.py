@@ -7,25 +7,24 @@ with too many or too few fields is kept as an empty row and named in `Table.faul
 from __future__ import annotations
 
 import csv
-import gzip
 import hashlib
 import io
 import re
-import zipfile
-import zlib
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas._libs.parsers import STR_NA_VALUES  # what read_csv takes as missing
 
+from driftloop import arff, files, texts
 from driftloop.errors import DataError
 
-_DATA_LINE = re.compile(r"(?im)^[ \t]*@data\b[^\n]*")
-_COMMENT_LINE = re.compile(r"(?m)^[ \t]*%[^\n]*")
 _NO_ROWS = "the table has no rows"
 _MISSING = "?"  # ARFF's mark for a missing value, common in CSV as well
+_NAMED_BY_EXCEL = re.compile(r'"?sep=(.)"?\n', re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +33,8 @@ class Table:
 
     `lines` is the line of the file on which each row begins (the header of a CSV is line 1); Parquet has no
     lines, there it is the row's number, from 1, and `unit` is "row". `faults` maps a row's index, from 0,
-    to what is wrong with its shape. `sha256` is that of the file as it is on disk.
+    to what is wrong with its shape. `sha256` is that of the file as it is on disk. `time_formats` are those that an ARFF
+    declares for its dates, for `strptime`.
     """
 
     frame: pd.DataFrame
@@ -42,55 +42,47 @@ class Table:
     unit: str  # "line" or "row"
     faults: dict[int, str]
     sha256: str
+    time_formats: dict[str, str] = field(default_factory=dict)
 
 
-def read(path: Path) -> Table:
-    """Read the table in `path`: .arff, .csv (comma, semicolon or tab) or .parquet, also as .gz or .zip with one file in it.
+@dataclass(frozen=True)
+class _Rows:
+    """The text of the rows, and how it is to be read."""
+
+    text: str
+    names: list[str]
+    dialect: dict[str, Any]
+    as_text: Iterable[str]  # columns whose values stay as they are written
+    nominal: Iterable[str]  # of those the ones in which only ? is missing: None and NA may be values
+    lines_before: int
+
+
+def read(path: Path, *, as_text: Iterable[str] = (), encoding: str = "", separator: str = "") -> Table:
+    """Read the table in `path`: .arff, .csv (with any separator) or .parquet, also as .gz or .zip with one file in it.
+
+    Args:
+        path: the file.
+        as_text: columns that stay as they are written, where the file is text: 05 is not 5.
+        encoding: of text; empty: that of a byte order mark, else UTF-8.
+        separator: between the columns of a CSV; empty: the one that cuts its lines alike.
 
     Raises:
-        DataError: the file is missing, a folder, empty, cut short, not text, or its header cannot be used.
+        DataError: the file is missing, a folder, empty, cut short, not text, no table, or its header cannot be used.
+        SettingsError: `separator` is none.
     """
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError as exc:
-        raise DataError(f"{path}: there is no such file") from exc
-    except IsADirectoryError as exc:
-        raise DataError(f"{path}: is a folder: give a file") from exc
-    except OSError as exc:
-        raise DataError(f"{path}: cannot be read ({exc.strerror})") from exc
-    body = _unpack(raw, path)
+    delimiter = texts.separator(separator)
+    raw, body = files.contents(path)
     if not body.strip():
         raise DataError(f"{path}: the file is empty")
     digest = hashlib.sha256(raw).hexdigest()
     if body.startswith(b"PAR1") or ".parquet" in path.suffixes:
         return _parquet(body, path, digest)
-    try:
-        text = body.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
-    except UnicodeDecodeError as exc:
-        raise DataError(f"{path}: is not UTF-8 text: give ARFF, CSV or Parquet") from exc
-    if ".arff" in path.suffixes or _COMMENT_LINE.sub("", text).lstrip()[:9].lower() == "@relation":
-        return _arff(text, path, digest)
-    return _csv(text, path, digest)
-
-
-def _unpack(raw: bytes, path: Path) -> bytes:
-    kind = path.suffix.lower()
-    try:
-        if raw.startswith(b"\x1f\x8b") or kind == ".gz":
-            return gzip.decompress(raw)
-        if raw.startswith(b"PK\x03\x04") or kind == ".zip":
-            return _only_member(raw, path)
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError) as exc:  # RuntimeError: a password is needed
-        raise DataError(f"{path}: cannot be unpacked ({exc}): it is cut short or not what its name says; fetch it again") from exc
-    return raw
-
-
-def _only_member(raw: bytes, path: Path) -> bytes:
-    with zipfile.ZipFile(io.BytesIO(raw)) as archive:
-        names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
-        if len(names) != 1:
-            raise DataError(f"{path}: holds {len(names)} files: unpack it and give one of them")
-        return archive.read(names[0])
+    text = texts.decoded(body, path, encoding)
+    if not text.strip():
+        raise DataError(f"{path}: the file is empty")
+    if ".arff" in path.suffixes or arff.is_arff(text):
+        return _arff(text, path, digest, as_text)
+    return _csv(text, path, digest, as_text, delimiter)
 
 
 def _parquet(body: bytes, path: Path, digest: str) -> Table:
@@ -99,7 +91,7 @@ def _parquet(body: bytes, path: Path, digest: str) -> Table:
 
     try:
         # Without pandas' metadata an index that was saved (often the time) comes back as a column.
-        frame = pq.read_table(pa.BufferReader(body)).to_pandas(ignore_metadata=True)
+        frame = pq.read_table(pa.BufferReader(body)).to_pandas(ignore_metadata=True, date_as_object=False)
     except (pa.ArrowException, OSError) as exc:
         reason = str(exc).partition("\n")[0]
         raise DataError(f"{path}: cannot be read as Parquet ({reason}): it is cut short or not Parquet") from exc
@@ -112,55 +104,46 @@ def _parquet(body: bytes, path: Path, digest: str) -> Table:
     return Table(frame, np.arange(1, len(frame) + 1), "row", {}, digest)
 
 
-def _csv(text: str, path: Path, digest: str) -> Table:
+def _csv(text: str, path: Path, digest: str, as_text: Iterable[str], delimiter: str) -> Table:
     body = text.lstrip("\n")
+    if named := _NAMED_BY_EXCEL.match(body):
+        body, delimiter = body[named.end() :], delimiter or named.group(1)
+    lines_before = text.count("\n") - body.count("\n")
+    body, delimiter = texts.columns_apart(body, delimiter)
     first = body.partition("\n")[0]
-    dialect: dict[str, Any] = {"delimiter": max(",;\t", key=first.count), "skipinitialspace": True}
+    dialect: dict[str, Any] = {"delimiter": delimiter, "skipinitialspace": True}
     names = [name.strip() or f"Unnamed: {i}" for i, name in enumerate(next(csv.reader([first], **dialect)))]
+    if len(names) < 2:
+        blanks = "; blanks alone do not tell them apart, if they stand within a value as well" * (" " in first)
+        raise DataError(f"{path}: has 1 column when cut at {delimiter!r}, not a label and features: give what separates them as --separator{blanks}")
     _check_names(names, path)
     # What is left of the header's line is blank, so lines still count from the top of the file.
-    return _rows(body[len(first) :], path, digest, names=names, dialect=dialect, lines_before=len(text) - len(body))
+    return _rows(_Rows(body[len(first) :], names, dialect, as_text, (), lines_before), path, digest)
 
 
-def _arff(text: str, path: Path, digest: str) -> Table:
-    from scipy.io import arff
-
-    found = _DATA_LINE.search(text)
-    if not found:
-        raise DataError(f"{path}: has no @data line: the ARFF is cut short")
-    header, body = text[: found.start()], _COMMENT_LINE.sub("", text[found.end() :])
+def _arff(text: str, path: Path, digest: str, as_text: Iterable[str]) -> Table:
     try:
-        # scipy reads the header; its own reading of rows stops at the first bad one and cannot name its line.
-        _, meta = arff.loadarff(io.StringIO(f"{header}@data\n"))
-    except (OSError, ValueError, NotImplementedError) as exc:
-        raise DataError(f"{path}: the ARFF header cannot be read ({exc}): mend it, or save the table as CSV") from exc
-    names = list(meta.names())
-    _check_names(names, path)
-    first = body.lstrip().partition("\n")[0]
-    if first.startswith("{"):
-        raise DataError(f"{path}: is a sparse ARFF: save it in the dense form, or as CSV")
-    dialect: dict[str, Any] = {
-        "delimiter": max(",\t", key=first.count),
-        "quotechar": '"' if '"' in body and "'" not in body else "'",
-        "escapechar": "\\",
-        "skipinitialspace": True,
-    }
-    nominal = {name: meta[name][1] for name in names if meta[name][0] == "nominal"}
-    table = _rows(body, path, digest, names=names, dialect=dialect, as_text=list(nominal), lines_before=header.count("\n"))
-    for name, values in nominal.items():
+        found = arff.read(text)
+    except DataError as exc:
+        raise DataError(f"{path}: {exc}") from exc
+    _check_names(found.names, path)
+    dialect: dict[str, Any] = {"delimiter": found.delimiter, "quotechar": '"', "skipinitialspace": True}
+    table = _rows(_Rows(found.rows, found.names, dialect, {*as_text, *found.nominal, *found.dates}, set(found.nominal), found.lines_before), path, digest)
+    for name, values in found.nominal.items():
         column = table.frame[name].str.strip()
         for row in np.flatnonzero(column.notna() & ~column.isin(values)):
             table.faults.setdefault(int(row), f"{name} is {column[row]!r}, which its @attribute line does not name")
-    return table
+    return replace(table, time_formats=found.dates)
 
 
-def _rows(text: str, path: Path, digest: str, *, names: list[str], dialect: dict[str, Any], as_text: list[str] | None = None, lines_before: int = 0) -> Table:
+def _rows(rows: _Rows, path: Path, digest: str) -> Table:
+    text, names, dialect = rows.text, rows.names, rows.dialect
     try:
         lines, faults = _scan(text, len(names), dialect)
         if not lines:
             raise DataError(f"{path}: {_NO_ROWS}")
         if len(faults) == len(lines):
-            raise DataError(f"{path}: no row has as many fields as there are columns (the first has {faults[0]}): mend the header or the separators")
+            raise DataError(f"{path}: no row has as many fields as there are columns (the first has {faults[0]}): fix the header, or give --separator")
         if faults:
             text = _blank_out(text, len(names), dialect)
         frame = pd.read_csv(
@@ -168,8 +151,9 @@ def _rows(text: str, path: Path, digest: str, *, names: list[str], dialect: dict
             header=None,
             names=names,
             index_col=False,
-            na_values=[_MISSING],
-            dtype=dict.fromkeys(as_text or [], str),
+            na_values={name: [_MISSING, ""] if name in rows.nominal else [_MISSING, *STR_NA_VALUES] for name in names},
+            keep_default_na=False,
+            dtype=dict.fromkeys([name for name in names if name in rows.as_text], str),
             low_memory=False,  # one type a column, not one a chunk
             float_precision="round_trip",
             **dialect,
@@ -178,7 +162,7 @@ def _rows(text: str, path: Path, digest: str, *, names: list[str], dialect: dict
         raise DataError(f"{path}: cannot be read as a table ({exc}): look for a quote that is not closed") from exc
     if len(frame) != len(lines):
         raise DataError(f"{path}: cannot be read as a table ({len(lines)} rows, or {len(frame)}): look for a stray quote")
-    return Table(frame, np.array(lines, dtype=np.int64) + lines_before, "line", faults, digest)
+    return Table(frame, np.array(lines, dtype=np.int64) + rows.lines_before, "line", faults, digest)
 
 
 def _is_blank(record: list[str]) -> bool:

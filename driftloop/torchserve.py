@@ -146,6 +146,17 @@ class TorchServe:
                 break
         return self
 
+    def revive(self) -> TorchServeClient:
+        """Start the server again if it has ended, with no model registered, and give its client.
+
+        Raises:
+            JavaMissingError, ServingError: as `start`.
+        """
+        if self.pid is None:
+            self.close(grace_s=0)  # of a server that ended a worker may live on
+            self.start()
+        return self.client
+
     def close(self, *, grace_s: float = 10.0) -> None:
         """End every process of the server, requests in flight within `grace_s` seconds, and remove its folder."""
         if self._server:

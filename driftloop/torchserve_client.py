@@ -18,8 +18,9 @@ from urllib.parse import urlsplit
 import numpy as np
 import requests
 
-from driftloop.errors import ServingError
+from driftloop.errors import ServingError, UnansweredError
 from driftloop.torchserve_log import worker_error
+from driftloop.torchserve_responses import error_type, parsed, reason
 
 # TorchServe refuses requests and answers over 6.5 MB. A value takes 25 characters at most.
 MAX_REQUEST_BYTES = 5_500_000
@@ -30,14 +31,21 @@ MAX_ROWS = 16_000  # so that the answer stays small too
 SPLIT_CONTEXT = 1024
 POLL_S = 0.1
 LOAD_TIMEOUT_S = 180.0
+# TorchServe's own word for a worker that died, or for a model that the server has forgotten in a restart. The handler's
+# errors have another form.
+UNANSWERED = {"InternalServerException", "ServiceUnavailableException", "ModelNotFoundException", "ModelVersionNotFoundException"}
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What was served: class probabilities (N, K) float32, of a regression values (N,), and for each row the version that gave them."""
+    """What was served: class probabilities (N, K) float32, of a regression values (N,), and for each row the version that gave them.
+
+    `run_ids` are the runs that trained what answered, "" for an archive that does not say.
+    """
 
     probabilities: np.ndarray
     versions: tuple[str, ...]
+    run_ids: frozenset[str] = frozenset()
 
     @property
     def version(self) -> str:
@@ -109,10 +117,12 @@ class TorchServeClient:
         if response.status_code == requests.codes.not_found and mar.is_file():
             # A server that is not ours has another store and copies the file from here.
             response = self._manage("POST", "/models", params={**query, "url": mar.resolve().as_uri()}, timeout=timeout_s)
+        if response.status_code == requests.codes.conflict:  # of another, who came first: it stays
+            raise ServingError(f"{name} {version} was registered by someone else in the meantime: give the new model a new version")
         if not response.ok:
-            reason = worker_error(self.log, name=name, version=version) or _reason(response)
+            why = worker_error(self.log, name=name, version=version) or reason(response)
             self.unregister(name=name, version=version)
-            raise ServingError(f"{name} {version} was not loaded from {mar.name}: {reason}")
+            raise ServingError(f"{name} {version} was not loaded from {mar.name}: {why}")
 
     def wait_ready(self, *, name: str, version: str, timeout_s: float = LOAD_TIMEOUT_S) -> None:
         """Wait until every worker of a version is READY.
@@ -130,8 +140,8 @@ class TorchServeClient:
             pids |= {worker["pid"] for worker in workers if worker["pid"] > 0}
             dying = len(pids) > 2 * max(len(workers), 1) or not (workers or model["minWorkers"])
             if dying or time.monotonic() > end:
-                reason = worker_error(self.log, name=name, version=version) or "see the server's log"
-                raise ServingError(f"{name} {version}: {'its workers keep dying' if dying else f'not ready within {timeout_s:.0f} s'}: {reason}")
+                why = worker_error(self.log, name=name, version=version) or "see the server's log"
+                raise ServingError(f"{name} {version}: {'its workers keep dying' if dying else f'not ready within {timeout_s:.0f} s'}: {why}")
             time.sleep(POLL_S)
 
     def describe(self, *, name: str, version: str | None = None) -> dict[str, Any]:
@@ -141,23 +151,23 @@ class TorchServeClient:
             ServingError: it is not registered.
         """
         path = f"/models/{name}/{version}" if version else f"/models/{name}"
-        return dict(_parsed(self._manage("GET", path))[0])
+        return dict(parsed(self._manage("GET", path))[0])
 
     def versions(self, *, name: str) -> list[str]:
         """The versions registered under a name; none when the name is unknown."""
         response = self._manage("GET", f"/models/{name}/all")
         if response.status_code == requests.codes.not_found:
             return []
-        return [model["modelVersion"] for model in _parsed(response)]
+        return [model["modelVersion"] for model in parsed(response)]
 
     def default_version(self, *, name: str) -> str | None:
         """The version that answers requests which name none; None when the name is unknown."""
         response = self._manage("GET", f"/models/{name}")
-        return None if response.status_code == requests.codes.not_found else str(_parsed(response)[0]["modelVersion"])
+        return None if response.status_code == requests.codes.not_found else str(parsed(response)[0]["modelVersion"])
 
     def set_default(self, *, name: str, version: str) -> None:
         """Let a version answer requests which name none."""
-        _parsed(self._manage("PUT", f"/models/{name}/{version}/set-default"))
+        parsed(self._manage("PUT", f"/models/{name}/{version}/set-default"))
 
     def pending_requests(self, *, name: str, version: str) -> int:
         """Requests that wait for a worker of a version; those that a worker has taken are not counted."""
@@ -181,7 +191,7 @@ class TorchServeClient:
         """
         response = self._manage("DELETE", f"/models/{name}/{version}")
         if response.status_code != requests.codes.not_found:
-            _parsed(response)
+            parsed(response)
 
     def predict(self, rows: np.ndarray, *, name: str, context: np.ndarray | None = None, version: str | None = None) -> Answer:
         """Ask for the class probabilities of `rows` (N, F), N at least 1.
@@ -193,6 +203,7 @@ class TorchServeClient:
             version: the version to ask; the default one when None.
 
         Raises:
+            UnansweredError: the server, or its worker, ended or has forgotten the model; ask again when it is back.
             ServingError: there are no rows or one is not finite, or the server did not answer rightly.
         """
         url = "/".join(filter(None, (f"{self.inference_url}/predictions", name, version)))
@@ -203,23 +214,29 @@ class TorchServeClient:
             raise ServingError(f"a value to predict for {name} is not finite: JSON cannot carry it; mend or set aside the row")
         parts: list[np.ndarray] = []
         versions: list[str] = []
+        runs: set[str] = set()
         for chunk, chunk_context in _requests(rows, before):
-            predictions = self._predictions(url, chunk, chunk_context)
+            predictions, run_id = self._predictions(url, chunk, chunk_context)
             parts.append(np.array([one.get("probabilities", one.get("value")) for one in predictions], dtype=np.float32))
             versions += [one["version"] for one in predictions]
-        return Answer(np.concatenate(parts), tuple(versions))
+            runs.add(run_id)
+        return Answer(np.concatenate(parts), tuple(versions), frozenset(runs))
 
-    def _predictions(self, url: str, rows: np.ndarray, context: np.ndarray) -> list[dict[str, Any]]:
+    def _predictions(self, url: str, rows: np.ndarray, context: np.ndarray) -> tuple[list[dict[str, Any]], str]:
+        """The predictions, and the run that trained the model."""
         body = json.dumps({"instances": rows.tolist(), "context": context.tolist()}, separators=(",", ":"))
         response = self._call("POST", url, data=body, headers={"Content-Type": "application/json"})
+        if not response.ok and error_type(response) in UNANSWERED:
+            raise UnansweredError(f"{url}: HTTP {response.status_code}: {reason(response)}")
         try:
-            predictions: list[dict[str, Any]] = _parsed(response)["predictions"]
+            answered = parsed(response)
+            predictions: list[dict[str, Any]] = answered["predictions"]
             complete = len(predictions) == len(rows) and all("version" in one and one.keys() & {"probabilities", "value"} for one in predictions)
         except (KeyError, TypeError, AttributeError) as exc:
             raise ServingError(f"{url} answered without predictions: is it this project's handler that serves there?") from exc
         if not complete:
             raise ServingError(f"{url} answered {len(predictions)} predictions for {len(rows)} rows, or without version and probabilities or value")
-        return predictions
+        return predictions, str(answered.get("run_id", ""))
 
     def _manage(self, method: str, path: str, **options: Any) -> requests.Response:
         host = urlsplit(self.management_url).hostname or ""
@@ -232,9 +249,9 @@ class TorchServeClient:
         try:
             return self._session.request(method, url, **options)
         except requests.Timeout as exc:
-            raise ServingError(f"{method} {url}: no answer within {options['timeout']:.0f} s; is the server overloaded?") from exc
+            raise UnansweredError(f"{method} {url}: no answer within {options['timeout']:.0f} s; is the server overloaded?") from exc
         except requests.ConnectionError as exc:
-            raise ServingError(f"{method} {url}: the connection failed or was cut; is TorchServe running there?") from exc
+            raise UnansweredError(f"{method} {url}: the connection failed or was cut; is TorchServe running there?") from exc
         except requests.RequestException as exc:
             raise ServingError(f"{method} {url}: {exc}") from exc
 
@@ -259,25 +276,6 @@ def _requests(rows: np.ndarray, context: np.ndarray) -> Iterator[tuple[np.ndarra
     size = max(1, min(MAX_ROWS, room - reach))
     for at in range(len(context), len(known), size):
         yield known[at : at + size], known[max(0, at - reach) : at]
-
-
-def _parsed(response: requests.Response) -> Any:
-    if not response.ok:
-        raise ServingError(f"{response.request.method} {response.url}: HTTP {response.status_code}: {_reason(response)}")
-    try:
-        return response.json()
-    except requests.JSONDecodeError as exc:
-        raise ServingError(f"{response.request.method} {response.url}: the answer is not JSON; is it TorchServe that serves there?") from exc
-
-
-def _reason(response: requests.Response) -> str:
-    """The message of TorchServe's or of the handler's error, on one line."""
-    try:
-        body = response.json()
-        message = str(body.get("error", body).get("message", body))
-    except (requests.JSONDecodeError, AttributeError):
-        message = response.text
-    return " ".join(message.split())[:300] or response.reason or "no reason given"
 
 
 def _is_loopback(host: str) -> bool:

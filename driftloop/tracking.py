@@ -7,28 +7,25 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import math
 import os
-import platform
-import sqlite3
 import tempfile
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import mlflow
-import psutil
 from mlflow import MlflowClient
 from mlflow.entities import Metric, RunStatus
-from mlflow.exceptions import MlflowException
-from sqlalchemy.exc import SQLAlchemyError
 
-from driftloop import stopping
-from driftloop.errors import TrackingError
-from driftloop.settings import DEFAULT_EXPERIMENT, DEFAULT_STORE
+from driftloop import experiments, leftovers, patience, stopping, stores
+from driftloop.launcher import check as check_launcher
+from driftloop.settings import DEFAULT_STORE
+from driftloop.translate import translated
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,8 +33,6 @@ if TYPE_CHECKING:
 
 NETWORK: Final = "network"  # artifact folder: weights.pt and card.json, what a .mar is made of
 ROLE: Final = "driftloop.role"  # base | deployment | retrain | trial
-SQLITE: Final = "sqlite:///"
-OWNER: Final = "driftloop.process"  # host, pid and start time of the process that works on the run
 
 
 @dataclass(frozen=True)
@@ -58,76 +53,43 @@ def open_store(experiment_name: str | None) -> Store:
     otherwise; then the work goes to the named experiment and the launcher's run points there.
 
     Raises:
-        TrackingError: the store cannot be reached, or the experiment is deleted.
+        SettingsError: no experiment can have the name that the environment gives.
+        TrackingError: the store cannot be reached or written, the experiment is deleted, or MLFLOW_RUN_ID names a run that is not for us.
     """
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_STORE
     launcher = os.environ.pop("MLFLOW_RUN_ID", None)  # popped: a later start_run must not attach by surprise
-    if uri.startswith(SQLITE):
-        _check_sqlite(Path(uri.removeprefix(SQLITE)), uri)
-    with translated(f"MLflow store {uri}"):
+    uri, client = _connect(write=True)
+    with translated(f"MLflow store {stores.shown(uri)}"):
+        made_in = check_launcher(client, launcher).info.experiment_id if launcher else None
+        experiment = experiments.choose(client, name=experiment_name, made_in=made_in, uri=uri)
+        os.environ.pop("MLFLOW_EXPERIMENT_NAME", None)
+        os.environ["MLFLOW_EXPERIMENT_ID"] = experiment.experiment_id
+        mlflow.set_experiment(experiment_id=experiment.experiment_id)
+        same = made_in == experiment.experiment_id
+        leftovers.end_all(client)
+    return Store(client, experiment.experiment_id, experiment.name, launcher if same else None, None if same else launcher)
+
+
+def open_reader() -> Store:
+    """Open the tracking store to read runs and the registry, in no experiment; nothing is made or changed there.
+
+    Raises:
+        TrackingError: the store cannot be reached, or is not there.
+    """
+    return Store(_connect(write=False)[1], "", "", None, None)
+
+
+def _connect(*, write: bool) -> tuple[str, MlflowClient]:
+    """The address of the store and its client, after an answer from there; who writes waits for the store from then on."""
+    uri = stores.resolved(os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_STORE)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it logs a traceback beside the error that it raises
+    stores.check(uri, write=write)
+    if write:
+        patience.begin(stores.sqlite_file(uri))
+    with translated(f"MLflow store {stores.shown(uri)}"), patience.opening():
         mlflow.set_tracking_uri(uri)
         client = MlflowClient()
-        made_in = client.get_run(launcher).info.experiment_id if launcher else None
-        if experiment_name:
-            found = client.get_experiment_by_name(experiment_name)
-            experiment_id = found.experiment_id if found else client.create_experiment(experiment_name)
-        else:
-            experiment_id = made_in or os.environ.get("MLFLOW_EXPERIMENT_ID") or _named_by_environment(client)
-        experiment = client.get_experiment(experiment_id)
-        if experiment.lifecycle_stage == "deleted":
-            raise TrackingError(f"experiment {experiment.name!r} is deleted: restore it (mlflow experiments restore -x {experiment_id}) or use another name")
-        os.environ.pop("MLFLOW_EXPERIMENT_NAME", None)
-        os.environ["MLFLOW_EXPERIMENT_ID"] = experiment_id
-        mlflow.set_experiment(experiment_id=experiment_id)
-        same = made_in == experiment_id
-        store = Store(client, experiment_id, experiment.name, launcher if same else None, None if same else launcher)
-        _reconcile(store)
-    return store
-
-
-def _check_sqlite(path: Path, uri: str) -> None:
-    """Try the file ourselves: MLflow tries for 100 s before it says that it cannot open it."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(path)) as file:
-            file.execute("PRAGMA schema_version")
-    except (OSError, sqlite3.Error) as exc:
-        raise TrackingError(f"MLflow store {uri}: {exc}: set MLFLOW_TRACKING_URI to another place") from exc
-
-
-def _named_by_environment(client: MlflowClient) -> str:
-    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or DEFAULT_EXPERIMENT
-    found = client.get_experiment_by_name(name)
-    return found.experiment_id if found else client.create_experiment(name)
-
-
-@contextmanager
-def translated(what: str) -> Iterator[None]:
-    """Turn MLflow's error into one of ours that begins with `what`."""
-    try:
-        yield
-    except (MlflowException, SQLAlchemyError) as exc:
-        raise TrackingError(f"{what}: {str(exc).splitlines()[0]}") from exc
-
-
-def _process_mark(pid: int) -> str:
-    """Host, pid and start time: a pid alone is used again by the system."""
-    return json.dumps([platform.node(), pid, psutil.Process(pid).create_time()])
-
-
-def _reconcile(store: Store) -> None:
-    """End runs that a killed process of this host left RUNNING; SIGKILL gives nobody the chance to."""
-    for run in store.client.search_runs([store.experiment_id], "attributes.status = 'RUNNING'"):
-        mark = run.data.tags.get(OWNER)
-        if mark is None or json.loads(mark)[0] != platform.node():
-            continue
-        try:
-            alive = _process_mark(json.loads(mark)[1]) == mark
-        except psutil.Error:
-            alive = False
-        if not alive:
-            store.client.set_tag(run.info.run_id, "driftloop.note", "its process died; ended by the next start")
-            store.client.set_terminated(run.info.run_id, RunStatus.to_string(RunStatus.KILLED))
+        client.search_experiments(max_results=1)
+    return uri, client
 
 
 @contextmanager
@@ -140,10 +102,10 @@ def run(store: Store, name: str, *, role: str, parent_run_id: str | None = None,
     """
     active = mlflow.active_run()
     parent = parent_run_id or (active.info.run_id if active else None)
-    all_tags = {ROLE: role, OWNER: _process_mark(os.getpid())}
+    all_tags = {ROLE: role, leftovers.OWNER: leftovers.process_mark(os.getpid())}
     status = RunStatus.FAILED
     try:
-        with translated("MLflow"):  # the body's calls, too: the store may go away at any of them
+        with translated("MLflow", files=False):  # the body's calls, too: the store may go away at any of them
             taken_up = resumed or _made_for_us(store) if active is None else None
             if taken_up:
                 mlflow.start_run(run_id=taken_up)

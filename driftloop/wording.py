@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import binom
 
-from driftloop.results import BlockScore, VersionRecord, WatchResult
+from driftloop.drift.answer import Standing
+from driftloop.results import NO_BLOCK, REGRESSION, BlockScore, RetrainRecord, VersionRecord, WatchResult
 
 UNDEFINED = "–"
 BASELINE_NAMES = {"no_change": "no change, row by row", "same_time_yesterday": "same time yesterday", "majority": "majority class"}
@@ -131,6 +132,11 @@ def sentence(words: str) -> str:
     return f"{words[:1].upper()}{words[1:].removesuffix('.')}." if words else ""
 
 
+def begun_at(record: RetrainRecord) -> str:
+    """What a retrain is known by: the block after which it began, or the time of the newest row it saw."""
+    return f"block {record.block}" if record.block != NO_BLOCK else f"rows up to {moment(record.timestamp)}"
+
+
 def served_blocks(version: VersionRecord) -> str:
     """The first and last block that a version answered; a version promoted after the last block has none."""
     return f"{version.first_block}–{version.last_block}" if version.rows else UNDEFINED
@@ -169,13 +175,29 @@ def verdict(result: WatchResult) -> tuple[str, str]:
     return first, what_was_done(result)
 
 
+def standing(score: BlockScore) -> Standing:
+    """A block's KPI against its threshold."""
+    higher = score.task != REGRESSION
+    return Standing(score.kpi, score.lower, score.upper, threshold=score.threshold, higher_is_better=higher, drifted=score.drift)
+
+
+def drifted(score: BlockScore) -> str:
+    """Whether a block has drifted: "no" only where its interval reaches the threshold or is better.
+
+    A block may be all under the threshold where the rule, which knows how errors depend on each other, has no proof yet.
+    """
+    return "yes" if score.drift else "not proven" if standing(score).under else "no"
+
+
 def what_was_done(result: WatchResult) -> str:
     """What the loop did."""
     drifts = sum(score.drift for score in result.scores)
+    unproven = sum(drifted(score) == "not proven" for score in result.scores)
+    open_ones = f", {unproven:,} more {'is' if unproven == 1 else 'are'} worse than the threshold without proof of drift" if unproven else ""
     promotions, follow_ups = sum(retrain.promoted for retrain in result.retrains), sum(retrain.follow_up for retrain in result.retrains)
     among = f", {follow_ups} of them to follow up," if follow_ups else ""
     return (
-        f"{count(drifts, 'block')} of {len(result.scores):,} drifted; {count(len(result.retrains), 'retrain')}{among} led to "
+        f"{count(drifts, 'block')} of {len(result.scores):,} drifted{open_ones}; {count(len(result.retrains), 'retrain')}{among} led to "
         f"{count(promotions, 'promotion')}. The whole took {duration(result.seconds)}."
     )
 
@@ -227,7 +249,7 @@ def reading_notes(result: WatchResult) -> list[str]:
         "Read a single block by its interval, never by its point.",
         f"One block under the threshold is weak evidence of drift: were each version always as right as on average, {number(chance, digits=1)} of the "
         f"{count(len(scores), 'block')} would lie under it by chance alone, at least one in {with_sign(any_chance, digits=0)} of such watches "
-        f"(with independent rows; more where neighbouring rows err together). {low:,} did.",
+        f"(with independent rows; more where errors are autocorrelated). {low:,} did.",
         "No change copies the label of the row just before, so it needs every label at once. The served model gets its labels only when a "
         "block ends: the two play different games, and no change is shown as a mark of how sticky the labels are.",
         "κ is the agreement beyond what the class shares alone would give; κ-temporal the same against no change: "

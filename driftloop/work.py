@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from driftloop import base, cli, models, runs, streams, tracking, tuning
+from driftloop import base, cli, commands, models, places, runs, streams, tracking, tuning
 from driftloop.errors import NoBaseRunError, SettingsError
 from driftloop.models import KnownModel
 from driftloop.retrain import RetrainPlan
 from driftloop.streams import Stream
+from driftloop.times import zones
 from driftloop.torchserve import Ports
 from driftloop.training import Learner
 
@@ -37,24 +38,16 @@ def open_work(args: argparse.Namespace, learner: Learner) -> Work:
 
     Raises:
         SettingsError: the learner is for another task.
+        PlaceError: temporary files cannot be written.
         DataError, TrackingError: as `streams.load` and `tracking.open_store`.
     """
+    places.check_temporary()
     asked = getattr(args, "task", learner.task)  # backtest.py has no such flag
     if asked != learner.task:
         raise SettingsError(
             f"--task {asked}: {learner.model.__name__} is a model for {learner.task}; give a learner of your own (examples/nyc_taxi/learner.py)"
         )
-    names = [name.strip() for name in args.features.split(",") if name.strip()]
-    stream = streams.load(
-        args.data_path or None,
-        target=args.target or None,
-        time_column=args.time_column or None,
-        features=names or None,
-        bad_rows=args.bad_rows,
-        task_name=learner.task,
-        unit=learner.unit,
-        check=learner.check,
-    )
+    stream = streams.load(**cli.table_options(args), task_name=learner.task, unit=learner.unit, check=learner.check)
     for line, reason in stream.set_aside[:5]:
         print(f"set aside line {line}: {reason}", file=sys.stderr)
     if stream.set_aside:
@@ -81,8 +74,8 @@ def train_plan(args: argparse.Namespace, learner: Learner, *, total_trials: int,
 
 
 def train_until(args: argparse.Namespace) -> np.datetime64 | None:
-    """The time before which the rows of the base model lie, or None."""
-    return np.datetime64(args.train_until, "ns") if args.train_until else None
+    """The time before which the rows of the base model lie, as the stream's times are, or None."""
+    return zones.moment(args.train_until, zone=args.time_zone) if args.train_until else None
 
 
 def base_plan(args: argparse.Namespace, learner: Learner, *, total_trials: int) -> base.TrainPlan:
@@ -106,7 +99,7 @@ def until_row(stream: Stream, args: argparse.Namespace) -> int:
         return int(args.until_row)
     if args.until_row:
         raise SettingsError(f"--until_row {args.until_row} and --until_time {args.until_time} are given: give one of them")
-    row = streams.row_at(stream, args.until_time)
+    row = streams.row_at(stream, args.until_time, time_zone=args.time_zone)
     if not row:
         raise SettingsError(f"--until_time is {args.until_time}: the stream has no row before it; it begins at {str(stream.times[0])[:19]}")
     return row
@@ -129,7 +122,7 @@ def base_model(work: Work, args: argparse.Namespace) -> KnownModel:
         NoBaseRunError: there is none and none was asked for.
     """
     try:
-        found = runs.find_base(work.store, args.base_run_id or None)
+        found = runs.find_base(work.store, args.base_run_id or None, train=commands.train_base(args, experiment=work.store.experiment_name))
     except NoBaseRunError:
         question = f"Experiment {work.store.experiment_name!r} holds no base model yet. Train one now?"
         if not args.train_base and not (cli.on_terminal() and cli.confirm(question)):

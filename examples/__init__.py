@@ -1,1 +1,5 @@
 """Examples of the lifecycle on other streams."""
+
+from driftloop import environment
+
+environment.explain_missing()

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -26,11 +27,13 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from driftloop import cli, wording
+from driftloop import cli, commands, wording
 from driftloop.errors import EXIT_DRIFT, DataError, DriftloopError, SettingsError
-from driftloop.flagtypes import address, mongodb_uri, swap_address
+from driftloop.flagtypes import address, experiment_name, mongodb_uri, swap_address
+from driftloop.report import check_place
 from monitoring import config
 from monitoring.batch import engine
+from monitoring.batch.words import retraining
 
 if TYPE_CHECKING:
     from monitoring.batch.flow import Options, Outcome
@@ -41,15 +44,15 @@ STATE = Path(".driftloop/prefect")  # of a server of our own
 def build_parser() -> cli.Parser:
     """The flags of this command."""
     parser = cli.parser("monitoring.batch_flow", __doc__ or "")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="run | backfill | serve", parser_class=cli.Parser)
-    run = commands.add_parser("run", help="one window, now")
+    parts = parser.add_subparsers(dest="command", required=True, metavar="run | backfill | serve", parser_class=cli.Parser)
+    run = parts.add_parser("run", help="one window, now")
     run.add_argument("--window", required=True, help="which rows: 2020-04, 2020-04-05, two times with .. between them, last-month, last-day")
     run.add_argument("--report", default="", help="write the HTML report to this file, too")
-    backfill = commands.add_parser("backfill", help="many windows, one after the other, the oldest first")
+    backfill = parts.add_parser("backfill", help="many windows, one after the other, the oldest first")
     backfill.add_argument("--first", required=True, help="the first window")
     backfill.add_argument("--last", required=True, help="the last one")
     backfill.add_argument("--by", choices=["month", "week", "day"], default="month", help="length of the windows")
-    serve = commands.add_parser("serve", help="by the clock, until Ctrl-C; needs PREFECT_API_URL")
+    serve = parts.add_parser("serve", help="by the clock, until Ctrl-C; needs PREFECT_API_URL")
     serve.add_argument("--cron", required=True, help='when, such as "0 6 1 * *" for six o\'clock on the first of each month, UTC')
     serve.add_argument("--window", default="last-month", help="which rows: last-month or last-day before the newest row")
     for command in (run, backfill, serve):
@@ -73,7 +76,12 @@ def _add_flags(to: argparse.ArgumentParser) -> None:
     cli.add_switch(to, "--with_evidently", "Evidently's own report beside ours; needs requirements-evidently.txt")
     to.add_argument("--mongodb_uri", type=mongodb_uri, default="", help="the prediction log; empty: MONGODB_URI, else the embedded one in ./prediction-log")
     to.add_argument("--tracking_uri", default="", help="MLflow store with the models and for the reports; empty: MLFLOW_TRACKING_URI, else ./mlflow.db")
-    to.add_argument("--mlflow_experiment_name", default="", help="experiment of windows whose model is not known; empty: MLFLOW_EXPERIMENT_NAME, or Default")
+    to.add_argument(
+        "--mlflow_experiment_name",
+        type=experiment_name,
+        default="",
+        help="experiment of windows whose model is not known; empty: MLFLOW_EXPERIMENT_NAME, or Default",
+    )
     to.add_argument("--reference", default="", help="folder with a training reference for each stream; empty: those of MLflow's registry")
     to.add_argument("--folder", default=".driftloop/batch", help="reports are kept here, in <stream>/<window>")
     to.add_argument("--torchserve_url", type=swap_address, default="", help="of a retrain: where a winner is swapped in; empty: the registry alone is updated")
@@ -105,6 +113,9 @@ def _check(args: argparse.Namespace) -> None:
     if args.stream not in known:
         raise SettingsError(f"there is no stream {args.stream!a:.50}: the streams are {', '.join(known)}")
     engine.check()
+    for place in (getattr(args, "report", ""), str(Path(args.folder) / args.stream / "report.html")):
+        if place:
+            check_place(Path(place))
     if args.with_evidently:
         from monitoring.batch import evidently_report
 
@@ -131,7 +142,7 @@ def _now(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
         ended = time.monotonic()
     if args.command == "run" and args.report:
         _copy(Path(outcomes[-1].report), Path(args.report))
-    _tell(outcomes, on_drift=args.on_drift)
+    _tell(outcomes, args)
     print(f"{ended - ready:.1f} s for {wording.count(len(outcomes), 'window')}, after {ready - began:.1f} s for Prefect")
     drifted = any(one.measures.verdict.drift for one in outcomes)
     result = {"stream": args.stream, "windows": [_result(one) for one in outcomes], "seconds": round(ended - ready, 1)}
@@ -152,14 +163,24 @@ def _serve(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     return {"stream": args.stream}, 0
 
 
-def _tell(outcomes: list[Outcome], *, on_drift: str) -> None:
+def measuring(args: argparse.Namespace, *, stream: str, window: str, retrain: bool = False) -> str:
+    """The command that measures a window, with the flags of a call of this or of another monitoring command."""
+    parser = argparse.ArgumentParser()
+    _add_flags(parser)
+    more = {"on_drift": "retrain"} if retrain else {}
+    given = commands.flags(parser, args, leave_out={"on_drift"}, always={"stream": stream, **more})
+    return f"{commands.of_prog('monitoring.batch_flow')} run --window {shlex.quote(window)} {given}"
+
+
+def _tell(outcomes: list[Outcome], args: argparse.Namespace) -> None:
     last = outcomes[-1]
     print(last.measures.verdict.sentence)
     print(f"report: {last.report}\nMLflow: {last.url}")
     if last.retrain:
         print(last.retrain)
-    elif on_drift == "advise":
-        print(f"next: {last.measures.next_step}")
+    elif args.on_drift == "advise":
+        window = last.measures.window.name
+        print(f"next: {last.measures.next_step.replace(retraining(args.stream, window), measuring(args, stream=args.stream, window=window, retrain=True))}")
 
 
 def _result(one: Outcome) -> dict[str, Any]:
@@ -167,7 +188,8 @@ def _result(one: Outcome) -> dict[str, Any]:
     return {
         "window": measures.window.name,
         "drift": measures.verdict.drift,
-        "kind": measures.verdict.kind,
+        "health": measures.answer.health,
+        "kind": measures.answer.kind,
         "verdict": measures.verdict.sentence,
         measures.kpi_name: measures.kpi.value,
         "lower": measures.kpi.lower,

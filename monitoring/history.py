@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,13 +20,14 @@ from driftloop import cli, summary, wording
 from driftloop.errors import DataError
 from driftloop.flagtypes import mongodb_uri
 from driftloop.report import check_place
+from monitoring import batch_flow
 from monitoring.batch import links, store, timeline, words
 from monitoring.batch import page as pages
 from monitoring.batch.measures import Measures
 from monitoring.prediction_log import FOLDER, open_log
 from monitoring.retrains import Retrain, remembered
 
-HEADER = ("window", "found", "KPI", "95 %\ninterval", "thresh-\nold", "rows", "labelled\n%", "version", "features\nmoved")
+HEADER = ("window", "found", "KPI", "95 %\ninterval", "thresh-\nold", "is it\ngood?", "rows", "labelled\n%", "version", "features\nmoved")
 
 
 def page(stream: str, measures: Sequence[Measures], *, retrains: Sequence[Retrain] = (), reports: Mapping[str, str] | None = None) -> str:
@@ -48,7 +48,7 @@ def page(stream: str, measures: Sequence[Measures], *, retrains: Sequence[Retrai
         stream=stream,
         measures=ordered,
         last=max((one.window.stop for one in ordered), default=""),
-        sentence=sentence(ordered),
+        sentence=words.of_all(ordered),
         spans=spans,
         rivals={name: list(dict.fromkeys(rival for one in some for rival in one.baselines)) for name, some in spans.items()},
         features={name: timeline.features(some) for name, some in spans.items()},
@@ -57,31 +57,26 @@ def page(stream: str, measures: Sequence[Measures], *, retrains: Sequence[Retrai
     )
 
 
-def sentence(measures: Sequence[Measures]) -> str:
-    """What was found in all windows, in one sentence.
-
-    >>> sentence([])
-    'No window has been measured.'
-    """
-    if not measures:
-        return "No window has been measured."
-    found = Counter(words.verdict(one) for one in measures)
-    drifts = sum(one.verdict.drift for one in measures)
-    told = ", ".join(f"{name} {number:,}" for name, number in found.most_common())
-    return f"{drifts:,} of {wording.count(len(measures), 'window')} {'was' if drifts == 1 else 'were'} drift ({told})."
-
-
 def text(measures: Sequence[Measures]) -> str:
-    """A line a window in the order of time, under a header; then `sentence`."""
-    tables = [summary.table(HEADER, [_cells(one) for one in some], left={0, 1, 7, 8}, widest=40) for some in timeline.spans(measures).values()]
-    return "\n\n".join([*tables, sentence(measures)])
+    """A line a window in the order of time, under a header; then what was found in all."""
+    tables = [summary.table(HEADER, [_cells(one) for one in some], left={0, 1, 5, 8, 9}, widest=40) for some in timeline.spans(measures).values()]
+    return "\n\n".join([*tables, words.of_all(measures)])
 
 
 def _cells(one: Measures) -> tuple[str, ...]:
     write = words.kpi(one)
     versions = ", ".join(version.version for version in one.versions) or wording.UNDEFINED
     figures = write.value(one.kpi.value, digits=2), words.bounds(write, one.kpi), write.value(one.threshold, digits=2)
-    return (one.window.name, words.found(one), *figures, f"{one.labels.rows:,}", wording.percent(one.labels.coverage), versions, words.moved(one))
+    return (
+        one.window.name,
+        words.found(one),
+        *figures,
+        words.health(one),
+        f"{one.labels.rows:,}",
+        wording.percent(one.labels.coverage),
+        versions,
+        words.moved(one),
+    )
 
 
 def build_parser() -> cli.Parser:
@@ -102,7 +97,7 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     with open_log(args.mongodb_uri or None, folder=args.log_folder) as log:
         measures, reports = store.read(log, args.stream), links.read(log, args.stream)
     if not measures:
-        how = f"python -m monitoring.batch_flow run --stream {args.stream} --window last-month"
+        how = batch_flow.measuring(args, stream=args.stream, window="last-month")
         raise DataError(f"stream {args.stream}: the database holds no measured window: look at the stream's name, or run {how}")
     print(text(measures))
     if args.html:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any
 
+from driftloop.drift.answer import Answer, Standing
 from driftloop.drift.confidence import Estimate
 from driftloop.drift.distribution import FeatureTest
 from driftloop.drift.forecast import Forecast
@@ -16,7 +17,11 @@ from monitoring.events import parse_time
 from monitoring.metrics import Sample
 from monitoring.scoring import Figure
 
-KINDS: Final = ("quality", "both", "concept", "data", "performance")  # the first that holds is the one that is told
+_REASONS = {
+    "good": "the KPI is good enough",
+    "not proven": "it is not proven that the KPI is worse than its threshold",
+    "no labels": "no label has come yet, so the KPI is not known",
+}
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,7 @@ class Known:
     config: StreamConfig
     version: str  # that answers now; "" before the first prediction of a model
     champion: str  # that the registry calls so; "" when it was not asked or has none
-    drift: dict[str, bool]  # of each kind that can be told by now: whether the verdict holds
+    drift: dict[str, bool]  # of the KPI ("performance") and of each kind, where it can be told by now: whether the verdict holds
     verdict: Verdict | None  # of the drift rule on the newest block
     told: Verdict | None  # of which kind the proven drift is
     evidence: float | None
@@ -43,18 +48,26 @@ class Known:
     last: dict[str, str]  # kind of record: when the newest of it came
 
     @property
-    def kind(self) -> str:
-        """The kind of drift that holds, "none", or "cannot tell" before anything could be judged."""
-        if not self.drift:
-            return "cannot tell"
-        return next((kind for kind in KINDS if self.drift.get(kind)), "none")
+    def answer(self) -> Answer:
+        """Is the version bad, and why?"""
+        kpi, config = self.kpi, self.config
+        standing = Standing(
+            kpi.value,
+            kpi.lower,
+            kpi.upper,
+            threshold=config.threshold,
+            higher_is_better=config.higher_is_better,
+            drifted=self.drift.get("performance", False),
+        )
+        told = self.told.kind if self.told else "none"
+        return Answer.of(standing, told=told, moved=self.drift.get("data", False), bad_data=self.drift.get("quality", False))
 
     @property
     def acceptable(self) -> tuple[bool, str]:
         """Whether the version may answer, and why; it may not while it drifts and the fallback does better on the same rows."""
         fallback = self.baselines.get("fallback")
         if not self.drift.get("performance"):
-            return True, "no drift of the KPI is proven"
+            return True, _REASONS[self.answer.health]
         if fallback is None:
             return True, "the KPI has drifted, but what the fallback would have answered is not known"
         better = fallback.value > self.kpi.value if self.config.higher_is_better else fallback.value < self.kpi.value
@@ -64,13 +77,16 @@ class Known:
     def as_json(self) -> dict[str, Any]:
         """JSON values; figures that are undefined or infinite are null."""
         acceptable, reason = self.acceptable
-        found = {
+        found = self.answer
+        values = {
             "stream": self.config.name,
             "task": self.config.task,
             "version": self.version,
             "champion": self.champion,
             "drift": any(self.drift.values()),
-            "kind": self.kind,
+            "health": found.health,
+            "verdict": found.words,
+            "kind": found.kind,
             "kinds": self.drift,
             "message": self.verdict.message if self.verdict else "no block is complete yet",
             "kind_message": self.told.message if self.told else "",
@@ -90,7 +106,7 @@ class Known:
             "invalid": asdict(self.invalid),
             "last": self.last,
         }
-        return {name: _plain(value) for name, value in found.items()}
+        return {name: _plain(value) for name, value in values.items()}
 
     def samples(self) -> Iterator[Sample]:
         """One for each gauge that has a value."""
@@ -100,10 +116,13 @@ class Known:
 
     def _of_kpi(self) -> Iterator[tuple[str, tuple[str, ...], float]]:
         kpi = self.config.kpi
+        yield "driftloop_stream_info", (self.config.task, kpi, self.config.unit), 1.0
         if self.version:
             yield "driftloop_kpi", (self.version, kpi), self.kpi.value
             yield "driftloop_kpi_lower", (self.version, kpi), self.kpi.lower
             yield "driftloop_kpi_upper", (self.version, kpi), self.kpi.upper
+            if self.kpi.rows:
+                yield "driftloop_kpi_rows", (self.version, kpi), float(self.kpi.rows)
         yield "driftloop_kpi_threshold", (kpi,), self.config.threshold
         for name, figure in self.baselines.items():
             yield "driftloop_kpi_baseline", (kpi, name), figure.value

@@ -2,7 +2,7 @@
 
     python -m monitoring.labels --stream elec --file labels.csv --spool .driftloop/spool
 
-The file has the columns id and label, and may have labelled_at (RFC 3339; else now). The labels go into the spool, as those of
+The file has the columns id and label, and may have labelled_at (RFC 3339; else now). It may be packed as .gz or .zip. The labels go into the spool, as those of
 `POST /labels` do; the shipper joins them into the log by their id and sends them to the monitor. All lines are checked first: one that is
 wrong is named, and none is taken. Giving the same file again does no harm.
 """
@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from driftloop import cli
+from driftloop import cli, files, texts
 from driftloop.errors import DataError, SettingsError
 from monitoring import config, events, shipper
 from monitoring.config import StreamConfig
@@ -27,23 +28,23 @@ COLUMNS = ("id", "label")
 CHUNK = 1000  # labels that are held at once
 
 
-def read(path: Path, stream: StreamConfig, *, now: str) -> Iterator[events.Label]:
+def read(path: Path, stream: StreamConfig, *, now: str, encoding: str = "", separator: str = "") -> Iterator[events.Label]:
     """The labels of a CSV file, one after the other.
 
     Raises:
         DataError: the file cannot be read, or a line is wrong; the message names it.
     """
+    if not path.exists():
+        raise DataError(f"{path}: there is no such file: give a CSV file as --file")
+    text, delimiter = texts.columns_apart(texts.decoded(files.contents(path)[1], path, encoding), texts.separator(separator))
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = csv.DictReader(file, strict=True)
-            if missing := [name for name in COLUMNS if name not in (lines.fieldnames or ())]:
-                raise DataError(f"{path}: has no column {' and '.join(missing)}; the first line must name id and label")
-            for line in lines:
-                yield _label(line, stream, now, where=f"{path}, line {lines.line_num}")
-    except OSError as exc:
-        raise DataError(f"{path}: {'there is no such file' if isinstance(exc, FileNotFoundError) else exc.strerror}: give a CSV file as --file") from exc
-    except (UnicodeDecodeError, csv.Error) as exc:
-        raise DataError(f"{path}: cannot be read as CSV in UTF-8: {exc}") from exc
+        lines = csv.DictReader(io.StringIO(text), strict=True, delimiter=delimiter)
+        if missing := [name for name in COLUMNS if name not in (lines.fieldnames or ())]:
+            raise DataError(f"{path}: has no column {' and '.join(missing)}; the first line must name id and label")
+        for line in lines:
+            yield _label(line, stream, now, where=f"{path}, line {lines.line_num}")
+    except csv.Error as exc:
+        raise DataError(f"{path}: cannot be read as CSV: {exc}") from exc
 
 
 def _label(line: dict[str, Any], stream: StreamConfig, now: str, *, where: str) -> events.Label:
@@ -79,6 +80,7 @@ def build_parser() -> cli.Parser:
     parser = cli.parser("monitoring.labels", __doc__ or "")
     parser.add_argument("--stream", required=True, help="name of the stream")
     parser.add_argument("--file", type=Path, required=True, help="CSV file with the columns id and label")
+    cli.add_text_flags(parser)
     parser.add_argument("--spool", type=Path, default=Path(".driftloop/spool"), help="the spool's folder")
     parser.add_argument("--streams_file", default="", help="YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
     return parser
@@ -92,9 +94,10 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     if not args.spool.is_dir():
         raise SettingsError(f"--spool {args.spool}: there is no spool; give the folder that the prediction service and the shipper work in")
     now, taken = events.now(), 0
-    for _ in read(args.file, streams[args.stream], now=now):
+    written = {"encoding": args.encoding, "separator": args.separator}
+    for _ in read(args.file, streams[args.stream], now=now, **written):
         pass
-    labels = read(args.file, streams[args.stream], now=now)
+    labels = read(args.file, streams[args.stream], now=now, **written)
     with Spool(args.spool) as spool:
         while chunk := [label.as_json() for label in itertools.islice(labels, CHUNK)]:
             spool.append(chunk)

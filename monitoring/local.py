@@ -28,6 +28,7 @@ from urllib.parse import urlencode
 
 from driftloop import cli
 from driftloop.errors import LogError
+from driftloop.flagtypes import experiment_name
 from driftloop.torchserve import TorchServe
 from monitoring import champion, story
 from monitoring.champion import ROOT
@@ -48,7 +49,12 @@ def build_parser() -> cli.Parser:
     parser.add_argument("--stream", default="elec", help="the stream to serve and replay")
     parser.add_argument("--streams_file", default="", help="YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
     parser.add_argument("--folder", default="", help="keeps logs, spool and databases; empty: .driftloop/ and the experiment's name")
-    parser.add_argument("--mlflow_experiment_name", default="", help="experiment with the base model and the retrains; empty: monitor- and the stream's name")
+    parser.add_argument(
+        "--mlflow_experiment_name",
+        type=experiment_name,
+        default="",
+        help="experiment with the base model and the retrains; empty: monitor- and the stream's name",
+    )
     parser.add_argument("--deploy_flags", default="", help="more flags of the script that deploys, as one text")
     parser.add_argument("--retrain_flags", default="--total_trials 4", help="flags of the script that retrains, as one text")
     parser.add_argument("--cool_down_s", type=cli.whole(0), default=60, help="pause between two retrains, in seconds")
@@ -162,7 +168,7 @@ def watch(running: Running, part: Part | None, *, retrains: str) -> None:
     told.news()  # what an earlier start did is none
     if part:
         running.start(part)
-        say(f"replaying {shlex.join(part.command[1:])}")
+        say(f"replaying: {shlex.join(part.command)}")
     while True:
         if running.check(may_end=part.name if part else "") and replays:
             replays = False

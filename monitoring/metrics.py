@@ -61,13 +61,15 @@ SERVICE: Final = (
     Metric("driftloop_lost_records_total", "counter", "Records that could not be written to the spool: the disk is full or failing"),
 )
 MONITOR: Final = (
+    Metric("driftloop_stream_info", "gauge", "1 for each stream, with what its KPI is and its unit", ("stream", "task", "kpi", "unit")),
     Metric("driftloop_monitor_records_total", "counter", "Records taken in, each id once; kind is prediction, label or rejected", ("stream", "kind")),
     Metric("driftloop_latency_seconds", "histogram", "Time the prediction service took for a row, as its records say", ("stream",)),
     Metric("driftloop_kpi", "gauge", "KPI of the version in use on its newest labelled rows", ("stream", "version", "kpi")),
     Metric("driftloop_kpi_lower", "gauge", "Lower end of the KPI's 95 % interval, rows taken as independent", ("stream", "version", "kpi")),
     Metric("driftloop_kpi_upper", "gauge", "Upper end of the KPI's 95 % interval, rows taken as independent", ("stream", "version", "kpi")),
+    Metric("driftloop_kpi_rows", "gauge", "Labelled rows that the KPI is measured on", ("stream", "version", "kpi")),
     Metric("driftloop_kpi_threshold", "gauge", "Worst KPI that is good enough", ("stream", "kpi")),
-    Metric("driftloop_kpi_baseline", "gauge", "KPI of what costs nothing on the same rows", ("stream", "kpi", "baseline")),
+    Metric("driftloop_kpi_baseline", "gauge", "KPI of a trivial baseline on the same rows", ("stream", "kpi", "baseline")),
     Metric("driftloop_label_coverage", "gauge", "Share of the newest predictions whose label has come, 0..1", ("stream",)),
     Metric("driftloop_kpi_estimated", "gauge", "KPI of the newest rows as estimated without labels", ("stream",)),
     Metric("driftloop_kpi_estimate_error", "gauge", "Mean absolute error of such estimates so far", ("stream",)),
@@ -92,6 +94,8 @@ MONITOR: Final = (
 HOOK: Final = (
     Metric("driftloop_retrains", "gauge", "Retrains that the hook remembers, by what came of them", ("stream", "state")),
     Metric("driftloop_last_retrain", "gauge", "1 for what came of the newest retrain: running, promoted, kept, failed or cut_off", ("stream", "state")),
+    Metric("driftloop_last_retrain_start_timestamp_seconds", "gauge", "When the newest retrain began, seconds since 1970", ("stream",)),
+    Metric("driftloop_last_retrain_end_timestamp_seconds", "gauge", "When the newest retrain that is over ended, seconds since 1970", ("stream", "state")),
 )
 METRICS: Final = {metric.name: metric for metric in (*SERVICE, *MONITOR, *HOOK)}
 

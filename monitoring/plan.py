@@ -22,7 +22,7 @@ from monitoring.config import StreamConfig
 from monitoring.parts import HOST, LocalPorts, Part, alertmanager_config, find_alertmanager, free_torchserve_ports, prometheus_config
 
 SOONEST_AGAIN_S = 5  # an alert that goes on firing is not told to the hook again any sooner
-DATA_FLAGS = ("data_path", "target", "time_column", "features", "bad_rows")
+DATA_FLAGS = ("data_path", "target", "time_column", "time_format", "time_zone", "features", "bad_rows", "encoding", "separator")
 
 
 @dataclass(frozen=True)

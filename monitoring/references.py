@@ -54,7 +54,7 @@ class Registered:
 
         with self._lock:
             if self._store is None:
-                self._store = tracking.open_store(None)
+                self._store = tracking.open_reader()
             return self._store
 
     def find(self, stream: str, model: str, version: str) -> Reference:
@@ -67,13 +67,10 @@ class Registered:
         return self._remembered(model, version)
 
     def _loaded(self, model: str, version: str) -> Reference:
-        from driftloop import tracking
         from driftloop.registry import Registry
 
         store = self._opened()
-        with tracking.translated(f"registered model {model!r}, version {version}"):
-            run_id = Registry(store.client, model).run_of(version)
-        return reference.load(store, run_id)
+        return reference.load(store, Registry(store.client, model).run_of(version))
 
     def champion(self, model: str) -> str:
         """The version that the registry calls champion; "" when it has none.

@@ -117,16 +117,7 @@ def work(args: argparse.Namespace, check: Check | None = None) -> tuple[dict[str
     from driftloop.base import base_span
     from driftloop.work import train_until
 
-    names = [name.strip() for name in args.features.split(",") if name.strip()]
-    stream = streams.load(
-        args.data_path or None,
-        target=args.target or None,
-        time_column=args.time_column or None,
-        features=names or None,
-        bad_rows=args.bad_rows,
-        task_name=args.task,
-        check=check,
-    )
+    stream = streams.load(**cli.table_options(args), task_name=args.task, check=check)
     start = args.from_row or base_span(stream, until=train_until(args))[1]
     stop = start + args.rows if args.rows else len(stream)
     if not start < stop <= len(stream):

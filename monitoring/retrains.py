@@ -26,10 +26,12 @@ from typing import Any, Final
 
 from driftloop import processes
 from driftloop.errors import DataError
+from driftloop.settings import ASKED_BY
 from monitoring import events, lock
 from monitoring.alerts import Alert
 from monitoring.metrics import Sample
 
+BATCH: Final = "BatchDrift"  # what a window of batch monitoring asks as
 RUNNING, PROMOTED, KEPT, FAILED, CUT_OFF = "running", "promoted", "kept", "failed", "cut off"
 KNOWN: Final = 1000  # retrains that are remembered
 MESSAGE: Final = 500  # characters
@@ -95,8 +97,11 @@ class Retrains:
         known = self.known
         for (stream, state), number in Counter((one.stream, _word(one.state)) for one in known).items():
             yield Sample("driftloop_retrains", (stream, state), number)
-        for stream, state in {one.stream: _word(one.state) for one in reversed(known)}.items():
-            yield Sample("driftloop_last_retrain", (stream, state), 1)
+        for stream, one in {one.stream: one for one in reversed(known)}.items():
+            yield Sample("driftloop_last_retrain", (stream, _word(one.state)), 1)
+            yield Sample("driftloop_last_retrain_start_timestamp_seconds", (stream,), events.parse_time(one.started_at).timestamp())
+        for stream, one in {one.stream: one for one in reversed(known) if one.ended_at}.items():
+            yield Sample("driftloop_last_retrain_end_timestamp_seconds", (stream, _word(one.state)), events.parse_time(one.ended_at).timestamp())
 
     def ask(self, alert: Alert) -> Retrain:
         """The retrain for an alert: one that it asked for before, unless it is worth another; else a new one, started now.
@@ -149,7 +154,8 @@ class Retrains:
 
     def _outcome(self, one: Retrain) -> tuple[str, str, str]:
         end = time.monotonic() + self._timeout_s
-        with processes.Server(self._command(one.stream, one.until_time), log=Path(one.log)) as server:
+        asked_by = {ASKED_BY: "batch monitoring" if one.alert == BATCH else f"the alert {one.alert}"}
+        with processes.Server(self._command(one.stream, one.until_time), log=Path(one.log), env=asked_by) as server:
             while server.code is None:
                 if self._closed.is_set():
                     return CUT_OFF, "the hook was ended", ""

@@ -51,7 +51,7 @@ class Scoring:
         return cast(Probation, self._task.rule("significant", threshold=self._config.threshold, alpha=self._config.alpha, probation=True))
 
     def told_kind(self, older: np.ndarray, older_errors: np.ndarray, newest: np.ndarray, newest_errors: np.ndarray, *, alpha: float) -> Verdict:
-        """Of which kind the drift of the newest rows is, held against older ones. Takes seconds.
+        """Of which kind the proven drift of the newest rows is, held against older ones. Takes seconds.
 
         Args:
             older, newest: (N, F) and (M, F) in time order, without missing values.
@@ -59,4 +59,5 @@ class Scoring:
             alpha: false-alarm rate of the tests.
         """
         told, now = (diagnosis.comparable(self._task, errors, threshold=self._config.threshold) for errors in (older_errors, newest_errors))
-        return kinds.tell(older, told, newest, now, names=self._config.feature_names, alpha=alpha, losses=self._config.task == "regression")
+        found = kinds.tell(older, told, newest, now, names=self._config.feature_names, alpha=alpha, losses=self._config.task == "regression", fallen=True)
+        return kinds.settled(found)

@@ -6,12 +6,12 @@ import copy
 import itertools
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from driftloop.drift import forecast
+from driftloop.drift import answer, forecast
 from driftloop.drift.confidence import Estimate, LabelFree
 from driftloop.drift.forecast import Forecast, Lifetime
 from driftloop.drift.probation import Probation
@@ -153,7 +153,7 @@ class Served:
         drift among the older rows hides what follows.
         """
         due = self._looks[0] + KPI_BLOCKS if self._looks else 0
-        if not self.proven or len(self._looks) == MOST_LOOKS or (self.kind and self.kind.drift) or self.blocks < due:
+        if not self.proven or len(self._looks) == MOST_LOOKS or (self.kind and self.kind.kind in answer.TOLD) or self.blocks < due:
             return [], []
         rows = list(self._kind_rows)
         newest = min(KPI_BLOCKS * self.config.block_size, len(rows) // 2)
@@ -177,11 +177,10 @@ def predict(scores: Sequence[BlockKpi], config: StreamConfig, lifetimes: Sequenc
 def tell_kind(older: Sequence[AnsweredRow], newest: Sequence[AnsweredRow], config: StreamConfig, scoring: Scoring) -> Verdict:
     """Of which kind a proven drift is. Takes seconds.
 
-    Performance is the kind where no other can be proven; each look has its share of alpha. Rows with a missing value are left out.
+    Each look has its share of alpha. Rows with a missing value are left out.
     """
     sides: list[np.ndarray] = []
     for rows in (older, newest):
         whole = [(features, error) for features, error in rows if not np.isnan(features).any()]
         sides += [np.array([features for features, _ in whole]).reshape(-1, len(config.features)), np.array([error for _, error in whole])]
-    told = scoring.told_kind(*sides, alpha=config.alpha / MOST_LOOKS)
-    return told if told.drift else replace(told, kind="performance")
+    return scoring.told_kind(*sides, alpha=config.alpha / MOST_LOOKS)

@@ -10,6 +10,7 @@
     GET  /streams/<stream>   all that is known of one, as JSON
     GET  /reports/<stream>   302 to the newest batch report; 404 when there is none
     GET  /metrics            the same for Prometheus
+    GET  /                   what there is, for people; JSON for a client that accepts that alone
     GET  /health             200 when the process lives
     GET  /ready              200 when the log has been read or tried, else 503
 
@@ -33,9 +34,10 @@ from flask import Flask, Response, request
 from driftloop import cli, priority
 from driftloop.errors import DataError, LogError, SettingsError
 from driftloop.flagtypes import mongodb_uri
-from monitoring import config
+from monitoring import config, pages
 from monitoring.answers import RequestError, answer, new_app, read_body
 from monitoring.batch import links
+from monitoring.front import front
 from monitoring.metrics import CONTENT_TYPE
 from monitoring.monitor import Monitor
 from monitoring.prediction_log import PredictionLog, open_log
@@ -82,6 +84,10 @@ def _add_routes(app: Flask, monitor: Monitor) -> None:
     def metrics() -> Response:
         return Response(monitor.metrics.text(), content_type=CONTENT_TYPE)
 
+    @app.get("/")
+    def root() -> Response:
+        return pages.front(front(monitor, url=pages.own_url()))
+
     @app.get("/health")
     def health() -> Response:
         return answer({"status": "ok", "refilled": monitor.refilled})
@@ -100,7 +106,9 @@ def _add_reports(app: Flask, monitor: Monitor, newest_report: Callable[[str], st
         except LogError as exc:
             raise RequestError(503, "log_away", str(exc)) from exc
         if url is None or not url.startswith(("http://", "https://")):
-            raise RequestError(404, "no_report", f"there is no report of {stream} yet: run python -m monitoring.batch_flow run --stream {stream}")
+            raise RequestError(
+                404, "no_report", f"there is no report of {stream} yet: run python -m monitoring.batch_flow run --stream {stream} --window last-month"
+            )
         return Response(status=302, headers={"Location": url})
 
 
@@ -189,6 +197,8 @@ def main(argv: list[str] | None = None) -> int:
         Application(make, host=args.host, port=args.port, threads=THREADS, told="monitoring").run()
         return {}, 0
 
+    # A stream is judged and the registry asked in one thread: a tracking server that is down must not hold up the judging for minutes.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     return cli.run(serve, build_parser(), argv)
 
 

@@ -177,7 +177,7 @@ class Watcher:
             )
 
     def _drift(self, version: Served | None) -> dict[str, bool]:
-        """Of each kind that can be told by now: whether it holds."""
+        """Of the KPI, as "performance", and of each kind, where it can be told by now: whether it holds."""
         flags = {}
         told = version.kind.kind if version and version.kind else ""
         if version and version.verdict:

@@ -1,230 +1,251 @@
-"""What Grafana shows: four pages of panels, each panel with the queries behind it. `ops.dashboards` writes them as Grafana reads them."""
+"""The panels that the boards are made of, one function a kind, with the colours, sizes and value mappings that all of them share.
+
+Red means bad and nothing else, orange asks for a look, green is good; what is neither is blue, grey or purple.
+A panel is 24 columns wide at most; a tile is 4 rows high, a chart 8.
+"""
 
 from __future__ import annotations
 
+import string
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
+
+from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, statetimeline, table, timeseries
+from grafana_foundation_sdk.models import common as common_models
+from grafana_foundation_sdk.models import dashboard as models
+from grafana_foundation_sdk.models import prometheus as prometheus_models
+
+GOOD, LOOK, BAD = "green", "orange", "red"
+NEUTRAL, OTHER, QUIET = "blue", "purple", "text"
+UNKNOWN: Final = "#6e7079"  # grey, of a tile that a colour fills
+DATA_SOURCE: Final = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
+UNIT_REF: Final = "unit"
+REFS: Final = string.ascii_uppercase  # names of the queries of a panel
+TILE, CHART = 4, 8  # heights
+LABELS: Final = {"stream": "Stream", "feature": "Feature", "alertname": "Alert", "severity": "Severity", "what": "What"}  # as a table calls them
+
+State = tuple[float, str, str]  # a value, how it reads, its colour
+Step = tuple[float | None, str]  # from this value on (None: from the lowest), its colour
+Panel = stat.Panel | timeseries.Panel | statetimeline.Panel | table.Panel
+P = TypeVar("P", stat.Panel, timeseries.Panel, statetimeline.Panel, table.Panel)
 
 
 @dataclass(frozen=True)
-class Panel:
-    """One panel: what it shows, why one looks at it, and its queries as (PromQL, legend)."""
+class Column:
+    """A column of a table: the expression that fills it, and how its values look."""
 
     title: str
-    description: str
-    queries: tuple[tuple[str, str], ...]
-    unit: str = "short"  # Grafana's name of it
-    low: float | None = None  # of the axis
-    high: float | None = None
-    kind: str = "timeseries"  # or stat: the newest values
+    expr: str
+    unit: str = "short"
+    states: tuple[State, ...] = ()
+    bar: bool = False  # drawn as a bar from 0 to 1
 
 
 @dataclass(frozen=True)
-class Dashboard:
-    """One page; its `uid` is its address and the name of its file."""
+class Query:
+    """One PromQL expression, with the name of each series that it gives."""
 
-    uid: str
-    title: str
-    panels: tuple[Panel, ...]
-
-
-def _share(title: str, description: str, *queries: tuple[str, str]) -> Panel:
-    return Panel(title, description, queries, unit="percentunit", low=0, high=1)
+    expr: str
+    legend: str
 
 
-S: Final = '{stream=~"$stream"}'
+def tile(
+    title: str,
+    description: str,
+    *queries: Query,
+    width: int,
+    height: int = TILE,
+    unit: str = "short",
+    states: Sequence[State] = (),
+    steps: Sequence[Step] = (),
+) -> stat.Panel:
+    """The values as of now, each with its name; in the colours of `states`, which fill the tile, or of `steps`."""
+    made = _asking(_described(stat.Panel(), title, description, width=width, height=height), queries, instant=True)
+    _valued(made, unit=unit, states=states, steps=steps or ((None, UNKNOWN if states else QUIET),))
+    made.color_scheme(_colour(models.FieldColorModeId.THRESHOLDS))
+    made.color_mode(common_models.BigValueColorMode.BACKGROUND if states and not steps else common_models.BigValueColorMode.VALUE)
+    made.graph_mode(common_models.BigValueGraphMode.NONE).text_mode(common_models.BigValueTextMode.AUTO)
+    return made.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False)).no_value("unknown")
 
-SERVICE = Dashboard(
-    "service",
-    "driftloop: service health",
-    (
-        Panel("Parts that answer", "1 when Prometheus can read a part's metrics.", (("up", "{{job}}"),), low=0, high=1, kind="stat"),
-        Panel(
-            "Model answers", "1 when TorchServe answered the last request; at 0 the fallback answers.", ((f"driftloop_model_up{S}", "{{stream}}"),), kind="stat"
-        ),
-        Panel("Requests", "Requests answered, by route.", (("route:driftloop_requests:rate5m", "{{route}}"),), unit="reqps", low=0),
-        _share(
-            "Failed requests", "Share of requests answered with a 5xx. The alert ServerErrors fires over 1 %.", ("route:driftloop_errors:share5m", "{{route}}")
-        ),
-        Panel(
-            "Time to answer",
-            "What the slowest of 2 and of 100 requests take.",
-            (
-                ("histogram_quantile(0.5, sum by (route, le) (rate(driftloop_request_seconds_bucket[5m])))", "{{route}} 50 %"),
-                ("route:driftloop_request_seconds:p99_5m", "{{route}} 99 %"),
-            ),
-            unit="s",
-            low=0,
-        ),
-        Panel(
-            "Predictions",
-            "Rows answered, by who answered.",
-            ((f"sum by (stream, source) (rate(driftloop_predictions_total{S}[5m]))", "{{stream}} {{source}}"),),
-            unit="rowsps",
-            low=0,
-        ),
-        _share("Answered by the fallback", "The alert FallbackAnswers fires over 5 %.", (f"stream:driftloop_fallback:share5m{S}", "{{stream}}")),
-        Panel(
-            "Answered without enough context",
-            "Rows for which a model with a history was given fewer rows before them than it wants: its answers are then worse than was judged.",
-            ((f"sum by (stream, version) (rate(driftloop_rows_without_context_total{S}[5m]))", "{{stream}} version {{version}}"),),
-            unit="rowsps",
-            low=0,
-        ),
-        Panel(
-            "Time per row",
-            "As the records say, 99 % of rows.",
-            ((f"histogram_quantile(0.99, sum by (stream, le) (rate(driftloop_latency_seconds_bucket{S}[5m])))", "{{stream}}"),),
-            unit="s",
-            low=0,
-        ),
-        Panel("Spool: waiting records", "Records that MongoDB or the monitor has not yet taken.", (("driftloop_spool_records", "{{consumer}}"),), low=0),
-        Panel("Spool: oldest record", "The alert SpoolGrowing fires over two minutes.", (("driftloop_spool_oldest_seconds", "{{consumer}}"),), unit="s", low=0),
-        Panel(
-            "Spool: lost records",
-            "They could not be written since the service began: a full disk. RecordsLost fires.",
-            (("driftloop_lost_records_total", "lost"),),
-            low=0,
-        ),
-        Panel("Spool: room taken", "Bytes on the disk.", (("driftloop_spool_bytes", "spool"),), unit="bytes", low=0),
-        Panel(
-            "Memory", "Of the two services' processes.", (('process_resident_memory_bytes{job=~"prediction_service|monitor"}', "{{job}}"),), unit="bytes", low=0
-        ),
-    ),
-)
 
-PERFORMANCE = Dashboard(
-    "performance",
-    "driftloop: model performance",
-    (
-        Panel(
-            "KPI with its interval",
-            "Of the version in use on its newest labelled rows, with the 95 % interval and the threshold. A point under the threshold is no drift yet.",
-            (
-                (f"driftloop_kpi{S}", "{{stream}} {{kpi}}, version {{version}}"),
-                (f"driftloop_kpi_lower{S}", "{{stream}} lower"),
-                (f"driftloop_kpi_upper{S}", "{{stream}} upper"),
-                (f"driftloop_kpi_threshold{S}", "{{stream}} threshold"),
-            ),
-        ),
-        Panel(
-            "KPI beside what costs nothing",
-            "A model under its baselines is worth nothing, whatever its threshold.",
-            ((f"driftloop_kpi{S}", "{{stream}} model"), (f"driftloop_kpi_baseline{S}", "{{stream}} {{baseline}}")),
-        ),
-        Panel(
-            "Evidence against the model",
-            "Share of what an alarm takes: at 1 the alert KpiBelowThreshold fires.",
-            ((f"driftloop_drift_evidence{S}", "{{stream}}"),),
-            low=0,
-        ),
-        Panel(
-            "KPI estimated without labels",
-            "From the model's confidence, with the mean error of such estimates so far. Only to be believed where the next panel says 1.",
-            (
-                (f"driftloop_kpi_estimated{S}", "{{stream}} estimated"),
-                (f"driftloop_kpi_estimate_error{S}", "{{stream}} its error"),
-                (f"sum by (stream) (driftloop_kpi{S})", "{{stream}} measured"),
-            ),
-        ),
-        Panel(
-            "Estimate is trustworthy",
-            "1 when it did clearly better than guessing the mean.",
-            ((f"driftloop_kpi_estimate_trustworthy{S}", "{{stream}}"),),
-            kind="stat",
-        ),
-        _share("Labels that have come", "Share of the newest predictions.", (f"driftloop_label_coverage{S}", "{{stream}}")),
-        Panel("Version that answers", "1 for the version in use.", ((f"driftloop_model_version{S}", "{{stream}} version {{version}}"),), low=0, high=1),
-        Panel(
-            "Champion",
-            "1 for the version that the registry calls champion. It must be the one that answers.",
-            ((f"driftloop_champion_version{S}", "{{stream}} version {{version}}"),),
-            low=0,
-            high=1,
-        ),
-        Panel("Blocks judged", "Labelled blocks since the monitor's start.", ((f"driftloop_blocks_total{S}", "{{stream}}"),), low=0),
-        Panel(
-            "Newest retrain",
-            "1 for what came of it: running, promoted, kept, failed or cut off. The alert RetrainFailed fires on failed.",
-            ((f"driftloop_last_retrain{S}", "{{stream}} {{state}}"),),
-            low=0,
-            high=1,
-        ),
-        Panel("Retrains", "That alerts have asked for, by what came of them.", ((f"driftloop_retrains{S}", "{{stream}} {{state}}"),), low=0, kind="stat"),
-    ),
-)
+def named_tile(title: str, description: str, query: Query, *, width: int) -> stat.Panel:
+    """The names of the series that there are now, without their values."""
+    return tile(title, description, query, width=width).text_mode(common_models.BigValueTextMode.NAME)
 
-QUALITY = Dashboard(
-    "quality",
-    "driftloop: data quality",
-    (
-        _share(
-            "Invalid rows", "Share of the newest rows that were refused, or hold a missing or impossible value.", (f"driftloop_invalid_share{S}", "{{stream}}")
-        ),
-        _share("Refused rows", "Of all rows that came. The alert DataQuality fires over 5 %.", (f"stream:driftloop_rejected:share5m{S}", "{{stream}}")),
-        Panel(
-            "Refused rows by reason",
-            "By the first thing wrong with each.",
-            ((f"sum by (stream, reason) (rate(driftloop_rejected_rows_total{S}[5m]))", "{{stream}} {{reason}}"),),
-            unit="rowsps",
-            low=0,
-        ),
-        Panel(
-            "Verdict on the quality",
-            "1 while the monitor says that the values cannot be.",
-            (('driftloop_drift{stream=~"$stream",kind="quality"}', "{{stream}}"),),
-            kind="stat",
-        ),
-        Panel(
-            "Records taken in",
-            "By the monitor, each id once.",
-            ((f"sum by (stream, kind) (rate(driftloop_monitor_records_total{S}[5m]))", "{{stream}} {{kind}}"),),
-            unit="rowsps",
-            low=0,
-        ),
-        Panel(
-            "Time since the last record",
-            "The alert NoLabels waits for a day.",
-            ((f"time() - driftloop_last_record_timestamp_seconds{S}", "{{stream}} {{kind}}"),),
-            unit="s",
-            low=0,
-        ),
-    ),
-)
 
-DRIFT = Dashboard(
-    "drift",
-    "driftloop: drift",
-    (
-        Panel("Verdicts", "1 while the verdict of that kind holds.", ((f"driftloop_drift{S}", "{{stream}} {{kind}}"),), low=0, high=1),
-        Panel(
-            "Evidence against the model",
-            "Share of what an alarm takes: at 1 the alert KpiBelowThreshold fires.",
-            ((f"driftloop_drift_evidence{S}", "{{stream}}"),),
-            low=0,
-        ),
-        Panel(
-            "Distance of each feature",
-            "Kolmogorov-Smirnov distance of the newest rows from the training rows.",
-            ((f"driftloop_feature_distance{S}", "{{stream}} {{feature}}"),),
-            low=0,
-            high=1,
-        ),
-        Panel(
-            "Could that be chance?",
-            "Calibrated p-value of that distance, corrected for all features. Low: the feature has moved.",
-            ((f"driftloop_feature_p_value{S}", "{{stream}} {{feature}}"),),
-            low=0,
-            high=1,
-        ),
-        Panel("Features that moved", "1 when the p-value says so.", ((f"driftloop_feature_moved{S}", "{{stream}} {{feature}}"),), kind="stat"),
-        Panel(
-            "Blocks to the threshold",
-            "When the KPI will cross it, as an 80 % interval; infinite: not in sight.",
-            ((f"driftloop_forecast_blocks{S}", "{{stream}} {{edge}}"),),
-            low=0,
-        ),
-    ),
-)
+def chart(
+    title: str,
+    description: str,
+    *queries: Query,
+    width: int = 12,
+    height: int = CHART,
+    unit: str = "short",
+    low: float | None = 0,
+    high: float | None = None,
+    limit: float | None = None,
+    colour: str = NEUTRAL,
+) -> timeseries.Panel:
+    """Lines over time in shades of one colour; from `limit` on, which is drawn dashed, values are bad."""
+    made = _asking(_described(timeseries.Panel(), title, description, width=width, height=height), queries)
+    _valued(made, unit=unit, steps=((None, QUIET), *(((limit, BAD),) if limit is not None else ())))
+    if limit is not None:
+        made.thresholds_style(common.GraphThresholdsStyleConfig().mode(common_models.GraphThresholdsStyleMode.DASHED))
+        made.axis_soft_max(limit)  # in sight, also while all is well
+    if low is not None:
+        made.min(low)
+    if high is not None:
+        made.max(high)
+    made.color_scheme(_colour(models.FieldColorModeId.SHADES, colour)).line_width(2).fill_opacity(0)
+    made.show_points(common_models.VisibilityMode.AUTO).legend(_legend())
+    return made.tooltip(common.VizTooltipOptions().mode(common_models.TooltipDisplayMode.MULTI).sort(common_models.SortOrder.DESCENDING))
 
-DASHBOARDS: Final = (SERVICE, PERFORMANCE, QUALITY, DRIFT)
+
+def timeline(title: str, description: str, *queries: Query, states: Sequence[State], width: int = 12, height: int = 6) -> statetimeline.Panel:
+    """What held when: a bar for each series, coloured and named by `states`."""
+    made = _asking(_described(statetimeline.Panel(), title, description, width=width, height=height), queries)
+    _valued(made, states=states, steps=((None, QUIET),))
+    made.color_scheme(_colour(models.FieldColorModeId.THRESHOLDS)).fill_opacity(80).line_width(0).row_height(0.8)
+    made.show_value(common_models.VisibilityMode.AUTO).merge_values(True)
+    made.legend(common.VizLegendOptions().show_legend(False).display_mode(common_models.LegendDisplayMode.LIST).placement(common_models.LegendPlacement.BOTTOM))
+    return made.tooltip(common.VizTooltipOptions().mode(common_models.TooltipDisplayMode.SINGLE))
+
+
+def listing(title: str, description: str, columns: Sequence[Column], *, width: int, height: int) -> table.Panel:
+    """A table of what there is now, with the largest values of the first of `columns` on top; the labels that they share come before them."""
+    made = _described(table.Panel(), title, description, width=width, height=height)
+    _valued(made, steps=((None, QUIET),))
+    for ref, column in zip(REFS, columns, strict=False):
+        made.with_target(_as_table(_target(Query(column.expr, ""), ref, instant=True)))
+        made.override_by_name(column.title, _look(column))
+    values = ["Value"]
+    if len(columns) > 1:
+        values = [f"Value #{ref}" for ref, _ in zip(REFS, columns, strict=False)]
+        made.with_transformation(models.DataTransformerConfig(id_val="merge", options={}))
+    names = {**LABELS, **{value: column.title for value, column in zip(values, columns, strict=True)}}
+    made.with_transformation(
+        models.DataTransformerConfig(id_val="organize", options={"excludeByName": {"Time": True}, "indexByName": {}, "renameByName": names})
+    )
+    return (
+        made.align(common_models.FieldTextAlignment.AUTO).sort_by([common.TableSortByFieldState().display_name(columns[0].title).desc(True)]).show_header(True)
+    )
+
+
+def _look(column: Column) -> list[models.DynamicConfigValue]:
+    look: dict[str, object] = {"unit": column.unit}
+    if column.states:
+        look |= {"mappings": [_mapping(column.states)], "custom.cellOptions": {"type": "color-background", "mode": "basic"}}
+    if column.bar:
+        look |= {"min": 0, "max": 1, "color": {"mode": "fixed", "fixedColor": NEUTRAL}, "custom.cellOptions": {"type": "gauge", "mode": "basic"}}
+    return [models.DynamicConfigValue(key, value) for key, value in look.items()]
+
+
+def in_unit_of_stream(panel: P) -> P:
+    """The panel's values in the unit of its stream's KPI, which a query of its own gives: for panels of one stream."""
+    panel.with_target(_as_table(_target(Query(unit_of_stream(), ""), UNIT_REF, instant=True)))
+    options = {"configRefId": UNIT_REF, "mappings": [{"fieldName": "unit", "handlerKey": "unit"}]}
+    panel.with_transformation(models.DataTransformerConfig(id_val="configFromData", options=options))
+    made = panel.build()
+    assert made.field_config is not None
+    made.field_config.defaults.unit = None  # a unit of the panel would win
+    return panel
+
+
+UNITS: Final = {  # words that streams.yaml may use, and Grafana's names of these units
+    "ms|milliseconds?": "ms",
+    "s|sec|seconds?": "s",
+    "min|minutes?": "m",  # not m, which may be metres
+    "h|hours?": "h",
+    "d|days?": "d",
+    "%|percent": "percent",
+    "bytes?": "bytes",
+    "w|watts?": "watt",
+    "kwh": "kwatth",
+    "usd|dollars?": "currencyUSD",
+    "eur|euros?": "currencyEUR",
+}
+
+
+def unit_of_stream() -> str:
+    """A query whose label `unit` is Grafana's name of the unit: of a known word its own, any other word is written behind the value."""
+    expr = 'label_replace(max by (stream, unit) (driftloop_stream_info{stream=~"$stream",task="regression"}), "unit", "suffix: $1", "unit", "(.+)")'
+    for words, name in UNITS.items():
+        expr = f'label_replace({expr}, "unit", "{name}", "unit", "suffix: (?i:{words})")'
+    share = 'label_replace(max by (stream) (driftloop_stream_info{stream=~"$stream",task="classification"}), "unit", "percentunit", "", "")'
+    return f'max by (unit) (label_replace({expr}, "unit", "short", "unit", "") or {share})'
+
+
+def coloured(panel: P, colours: Mapping[str, str]) -> P:
+    """The series whose name matches a regular expression in the colour given for it."""
+    for pattern, colour in colours.items():
+        panel.override_by_regexp(f"/{pattern}/", [models.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": colour})])
+    return panel
+
+
+def dashed(panel: timeseries.Panel, name: str, colour: str) -> timeseries.Panel:
+    """The series of this name as a dashed line: a limit, not a measurement."""
+    style = {"fill": "dash", "dash": [10, 10]}
+    values = {"color": {"mode": "fixed", "fixedColor": colour}, "custom.lineStyle": style, "custom.lineWidth": 1}
+    return panel.override_by_name(name, [models.DynamicConfigValue(key, value) for key, value in values.items()])
+
+
+def band(panel: timeseries.Panel, lower: str, upper: str) -> timeseries.Panel:
+    """The room between two series as a grey band."""
+    grey = models.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": QUIET})
+    thin = models.DynamicConfigValue("custom.lineWidth", 0)
+    panel.override_by_name(lower, [grey, thin])
+    return panel.override_by_name(
+        upper, [grey, thin, models.DynamicConfigValue("custom.fillBelowTo", lower), models.DynamicConfigValue("custom.fillOpacity", 15)]
+    )
+
+
+def stacked(panel: timeseries.Panel) -> timeseries.Panel:
+    """The series on top of each other: parts of a whole."""
+    return panel.stacking(common.StackingConfig().mode(common_models.StackingMode.NORMAL)).fill_opacity(40).line_width(1)
+
+
+def linked(panel: P, title: str, board: str) -> P:
+    """A click on a value opens another board, on the same stream and times: for panels of one stream."""
+    url = f"/d/driftloop-{board}?var-stream=$stream&${{__url_time_range}}"
+    return panel.data_links([dashboard.DashboardLink(title).url(url).type(models.DashboardLinkType.LINK)])
+
+
+def _described(panel: P, title: str, description: str, *, width: int, height: int) -> P:
+    return panel.title(title).description(description).datasource(DATA_SOURCE).span(width).height(height)
+
+
+def _valued(panel: P, *, unit: str = "short", states: Sequence[State] = (), steps: Sequence[Step]) -> None:
+    panel.unit(unit).thresholds(dashboard.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps([models.Threshold(*step) for step in steps]))
+    if states:
+        panel.mappings([_mapping(states)])
+
+
+def _mapping(states: Sequence[State]) -> models.ValueMap:
+    return models.ValueMap(
+        {f"{value:g}": models.ValueMappingResult(text=text, color=colour, index=place) for place, (value, text, colour) in enumerate(states)}
+    )
+
+
+def _asking(panel: P, queries: Sequence[Query], *, instant: bool = False) -> P:
+    for ref, query in zip(REFS, queries, strict=False):
+        panel.with_target(_target(query, ref, instant=instant))
+    return panel
+
+
+def _as_table(target: prometheus.Dataquery) -> prometheus.Dataquery:
+    return target.format(prometheus_models.PromQueryFormat.TABLE)
+
+
+def _target(query: Query, ref: str, *, instant: bool = False) -> prometheus.Dataquery:
+    made = prometheus.Dataquery().expr(query.expr).legend_format(query.legend).ref_id(ref).datasource(DATA_SOURCE)
+    made.editor_mode(prometheus_models.QueryEditorMode.CODE)
+    return made.instant() if instant else made.range()
+
+
+def _colour(mode: models.FieldColorModeId, fixed: str = "") -> dashboard.FieldColor:
+    made = dashboard.FieldColor().mode(mode)
+    return made.fixed_color(fixed) if fixed else made
+
+
+def _legend() -> common.VizLegendOptions:
+    return common.VizLegendOptions().display_mode(common_models.LegendDisplayMode.LIST).placement(common_models.LegendPlacement.BOTTOM).show_legend(True)

@@ -3,6 +3,7 @@
     POST /predict       answers to one row or a list          GET /health        the process is alive; what the log says
     POST /labels        labels of earlier predictions, by id  GET /ready         who answers for each stream
     GET  /openapi.json  this, for programs                    GET /metrics       for Prometheus
+    GET  /docs          the same for people                   GET /              what there is, with commands to paste
 
 An error is {"error": {"code": "a fixed word", "message": "what is wrong and what to do"}}.
 """
@@ -15,12 +16,14 @@ from typing import Any
 
 from flask import Flask, Response, g, request
 
+from monitoring import pages
 from monitoring.answers import answer, error, new_app, read_body
 from monitoring.metrics import CONTENT_TYPE, ServiceMetrics
 from monitoring.spool import Spool
 from monitoring.web import CLOSE
 from prediction_service import body, openapi
 from prediction_service.model import ServedModel
+from prediction_service.pages import TITLE, front
 from prediction_service.references import fetch
 from prediction_service.rows import RowsError, read_labels, read_predict
 from prediction_service.service import PredictionService, ServedStream
@@ -111,9 +114,17 @@ def _add_get_routes(app: Flask, service: PredictionService, *, max_rows: int) ->
     def openapi_json() -> Response:
         return answer(document)
 
+    @app.get("/docs")
+    def docs() -> Response:
+        return pages.page("openapi.html", package="prediction_service", title=f"{TITLE}: its API", document=document)
+
+    @app.get("/")
+    def root() -> Response:
+        return pages.front(front(document, service.streams, url=pages.own_url()))
+
 
 def _readiness(stream: ServedStream) -> dict[str, Any]:
-    reason = stream.why_fallback or ("" if stream.model.up else "model_unavailable")
+    reason = stream.fallback_reason
     return {"answers": "fallback" if reason else "model", "version": stream.model.version, "fallback": reason, "model_error": stream.model.error}
 
 

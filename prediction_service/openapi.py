@@ -45,7 +45,9 @@ def document(streams: Sequence[StreamConfig], *, max_rows: int) -> dict[str, Any
             "/health": {"get": _get("Whether the process is alive, and its log sound", {"type": "object", "required": ["status", "log"]})},
             "/ready": {"get": _get("Who answers for each stream", {"type": "object", "required": ["ready", "streams"]})},
             "/metrics": {"get": _get("Metrics for Prometheus", {"type": "string"}, media="text/plain")},
-            "/openapi.json": {"get": _get("This document", {"type": "object"})},
+            "/openapi.json": {"get": _get("The API as an OpenAPI document, for programs", {"type": "object"})},
+            "/docs": {"get": _get("The API as a page, for people", {"type": "string"}, media="text/html")},
+            "/": {"get": _root()},
         },
         "components": {"schemas": schemas},
     }
@@ -122,6 +124,12 @@ def _post(summary: str, bodies: list[str], responses: dict[str, Any]) -> dict[st
 
 def _get(summary: str, schema: dict[str, Any], *, media: str = "application/json") -> dict[str, Any]:
     return {"summary": summary, "responses": {"200": _answered(summary, schema, media=media)}}
+
+
+def _root() -> dict[str, Any]:
+    content = {"text/html": {"schema": {"type": "string"}}, "application/json": {"schema": {"type": "object", "required": ["service", "streams", "routes"]}}}
+    summary = "What there is: streams, addresses, commands to paste"
+    return {"summary": summary, "responses": {"200": {"description": "the page, or with Accept: application/json the same as JSON", "content": content}}}
 
 
 def _answered(description: str, schema: dict[str, Any], *, media: str = "application/json") -> dict[str, Any]:

@@ -61,6 +61,11 @@ class ServedStream:
             return UNACCEPTABLE
         return UNAVAILABLE if self.model.breaker.open else ""
 
+    @property
+    def fallback_reason(self) -> str:
+        """Why the fallback answers now, also while no answer of the model has come; "" when the model does."""
+        return self.why_fallback or ("" if self.model.up else UNAVAILABLE)
+
     def answer(self, request: PredictRequest) -> tuple[list[ModelAnswer], list[Any], str]:
         """The answers to the rows, what the fallback says of them, and why it answered ("" when it did not)."""
         features = [row.features for row in request.rows]

@@ -70,7 +70,8 @@ def test_a_fallen_kpi_is_drift_and_the_next_step_is_a_retrain_on_rows_before_the
     assert not found.verdict.data_drift
     assert [block.drift for block in found.blocks[:2]] == [False, False]
     assert found.blocks[-1].drift
-    assert f"retrain_model.py --register_model_name drift_model --until_time {found.window.stop}" in found.next_step
+    assert f"on the rows before {found.window.stop}" in found.next_step
+    assert found.next_step.endswith(f"python -m monitoring.batch_flow run --window {found.window.name} --stream elec --on_drift retrain")
 
 
 def test_moved_inputs_are_told_the_farthest_first(filled: PredictionLog) -> None:
@@ -137,7 +138,7 @@ def test_rows_of_the_fallback_say_nothing_of_a_model(filled: PredictionLog) -> N
 def test_one_row_and_an_empty_window_are_measured_and_claim_nothing(filled: PredictionLog) -> None:
     one, none = measured(filled, *day(4)), measured(filled, *day(6))
     assert (one.labels.rows, one.verdict.kind, none.labels.rows, none.verdict.kind) == (1, "cannot tell", 0, "cannot tell")
-    assert "Nothing was asked" in none.next_step
+    assert "No predictions were logged" in none.next_step
 
 
 def test_rows_within_the_training_are_called_in_sample(filled: PredictionLog) -> None:

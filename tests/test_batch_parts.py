@@ -75,7 +75,7 @@ def test_the_monitor_leads_from_an_alert_to_the_newest_report(found: str | None,
         (BAD, (), ""),
         (BAD, (BAD,), ""),
         (BAD, (BAD, MAY), "newer rows"),
-        (replace(BAD, verdict=replace(BAD.verdict, kpi_drift=False)), (), "KPI has not drifted"),
+        (replace(BAD, verdict=replace(BAD.verdict, kpi_drift=False)), (), "worse than its threshold is not proven"),
     ],
 )
 def test_a_retrain_is_wanted_when_the_kpi_of_the_newest_window_has_drifted(measures, others, why: str) -> None:  # type: ignore[no-untyped-def]

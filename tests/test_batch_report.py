@@ -15,6 +15,7 @@ import pytest
 from pages import Page, browser, show  # noqa: F401  # browser is a fixture
 
 from driftloop import wording
+from driftloop.drift.answer import KINDS as KIND_WORDS
 from monitoring.batch import page as pages
 from monitoring.batch import plots, report, words
 from monitoring.batch.measures import KINDS, Measures
@@ -67,9 +68,13 @@ def test_the_verdict_is_one_sentence_with_its_evidence(measures, sentence):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_verdict_has_words_and_a_colour(taxi, kind):
-    one = replace(taxi, verdict=replace(taxi.verdict, kind=kind, drift=kind not in {"none", "quality", "cannot tell"}))
-    assert words.VERDICTS[kind] in Page(report.html(one)).text
-    assert words.tone(one) in {"drift", "quality", "calm", "open"}
+    drifted = kind in {"data", "concept", "both"}
+    quality = replace(taxi.quality, bad=kind == "quality")
+    kpi = taxi.kpi if drifted or kind == "cannot tell" else replace(taxi.kpi, value=3.1, lower=3.0, upper=3.2)
+    verdict = replace(taxi.verdict, kind=kind, drift=drifted, kpi_drift=drifted, data_drift=kind == "data")
+    one = replace(taxi, verdict=verdict, quality=quality, kpi=kpi, versions=())
+    assert f"found: {KIND_WORDS[kind]}" in Page(report.html(one)).text
+    assert words.tone(one) == ("drift" if drifted else "unproven" if kind == "cannot tell" else "calm")
 
 
 def test_the_tables_hold_the_kpi_and_baselines_of_the_document(taxi, page):

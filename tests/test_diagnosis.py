@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -40,11 +41,52 @@ def test_a_concept_drift_is_told_and_looked_into_once(drifting: Stream) -> None:
     assert diagnosis.kind() is told
 
 
-def test_with_too_few_rows_before_the_drift_the_kind_is_performance_and_the_words_say_why(drifting: Stream) -> None:
+def test_with_too_few_rows_before_the_drift_the_kind_cannot_be_told_and_the_words_say_why(drifting: Stream) -> None:
     diagnosis = watched(drifting, stop=BLOCK)
-    assert diagnosis.kind().kind == "performance"
+    assert diagnosis.kind().kind == "cannot tell"
     (told,) = [words for words in diagnosis.findings("threshold", None, []) if words.startswith("Kind")]
     assert "annot tell" in told
+
+
+def flipped(rows: int, *, at: int) -> Diagnosis:
+    """A watch of a model that is right on every row but one in fifty up to `at`, and wrong on nearly all from there on."""
+    rng = np.random.default_rng(5)
+    values = rng.random((rows, 2))
+    labels = (values[:, 0] > 0.5).astype(np.int64)
+    labels[at:] = 1 - labels[at:]
+    stray = np.arange(7, rows, 50)
+    labels[stray] = 1 - labels[stray]
+    stream = replace(synthetic.make("sea", rows=rows, seed=1).stream, rows=values, labels=labels, features=("load", "heat"))
+    diagnosis = Diagnosis(stream, threshold=0.8, alpha=0.05)
+    for block in blocks.cut(0, rows, block_size=50):
+        above = values[block.start : block.stop, 0] > 0.5
+        diagnosis.learn(block, np.where(above, 0.9, 0.1)[:, None] * [-1, 1] + [1, 0])
+        if block.index == at // 50 + 1:
+            diagnosis.kind()  # the alarm
+    return diagnosis
+
+
+@pytest.mark.parametrize("at", [150, 200, 350, 700])
+def test_labels_that_flip_are_a_concept_drift_although_the_newest_half_holds_rows_of_before(at: int) -> None:
+    told = flipped(at + 100, at=at).kind()
+    assert told.kind == "concept"
+    assert told.message.startswith("Concept drift: the KPI went from 0.9")
+
+
+def test_a_fall_that_cannot_be_told_at_the_alarm_is_told_at_the_end_of_the_watch() -> None:
+    early = flipped(100, at=75).kind()
+    assert early.kind == "cannot tell"
+    assert "rows on each side would do" in early.message
+    (told,) = [words for words in flipped(500, at=75).findings("significant", None, []) if words.startswith("Kind")]
+    assert "Concept drift" in told
+
+
+def test_no_kind_of_a_proven_fall_is_told_as_no_drift() -> None:
+    for at in (50, 100, 150):
+        for rows in (at + 100, at + 150):
+            (told,) = [words for words in flipped(rows, at=at).findings("significant", None, []) if words.startswith("Kind")]
+            assert "o drift" not in told.replace("Concept drift", "")
+            assert "as before" not in told or "not right and wrong as before" in told
 
 
 def test_the_findings_are_sentences_with_the_rule_the_forecast_and_the_estimate(drifting: Stream) -> None:

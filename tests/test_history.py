@@ -14,7 +14,7 @@ from mongo_fixtures import log, mongo, needs_mongodb  # noqa: F401  # fixtures
 from pages import Page, browser, show  # noqa: F401  # likewise
 
 from monitoring import history
-from monitoring.batch import links, store, timeline
+from monitoring.batch import links, plots, store, timeline, words
 from monitoring.batch.measures import Measures
 from monitoring.retrains import KEPT, PROMOTED, Retrain
 
@@ -45,10 +45,10 @@ def test_the_page_has_a_row_for_each_window_the_newest_first_with_the_documents_
     assert [row[2] for row in rows] == ["–" if math.isnan(one.kpi.value) else f"{one.kpi.value:.2f}" for one in reversed(months)]
     found = {row[0]: row for row in rows}
     assert found["2020-04"][1] == "data and concept drift"
-    assert found["2020-04"][5] == "distance_miles, pickup_zone, dropoff_zone"
+    assert found["2020-04"][5:7] == ["drifted", "distance_miles, pickup_zone, dropoff_zone"]
     assert (found["2020-07"][1], found["2020-11"][1]) == ("data and concept drift, data quality", "data quality")
-    assert found["2018-03"][9] == "10,000"
-    assert [found[name][6] for name in ("2020-07", "2020-08")] == ["3", "4"]
+    assert found["2018-03"][10] == "10,000"
+    assert [found[name][7] for name in ("2020-07", "2020-08")] == ["3", "4"]
 
 
 def test_a_window_leads_to_its_report_where_that_is_known_and_never_to_a_script(page):
@@ -57,10 +57,22 @@ def test_a_window_leads_to_its_report_where_that_is_known_and_never_to_a_script(
 
 def test_the_plot_shows_each_windows_kpi_and_what_was_found(months, page):
     traces = {trace["name"]: trace for trace in page.plots["plot-1"]["data"]}
-    assert len(traces["no drift"]["x"]) + len(traces["no drift, in-sample"]["x"]) == 30
-    assert traces["data and concept drift"]["y"] == [one.kpi.value for one in months[27:31]]
-    assert len(traces["data quality"]["y"]) == len(traces["cannot tell"]["y"]) == 1
+    assert len(traces["good, no drift"]["x"]) + len(traces["good, no drift, in-sample"]["x"]) == 30
+    assert traces["drifted, data and concept drift"]["y"] == [one.kpi.value for one in months[27:31]]
+    assert len(traces["good, data quality"]["y"]) == len(traces["no labels, cannot tell"]["y"]) == 1
     assert set(traces["threshold"]["y"]) == {3.5}
+
+
+def test_a_month_is_coloured_by_whether_its_kpi_is_good_and_not_by_its_kind(months):
+    good = replace(made.taxi(3), versions=(), kpi=replace(months[27].kpi, value=3.23, lower=3.2, upper=3.26))
+    good = replace(good, verdict=replace(good.verdict, drift=True, data_drift=True, kind="data"))
+    bad = months[27]
+    marks = {trace["name"]: trace["marker"] for trace in timeline.draw([good, bad]).to_plotly_json()["data"] if trace.get("mode") == "markers"}
+    assert (marks["good, data drift"]["color"], marks["good, data drift"]["symbol"]) == (plots.MODEL, "triangle-up")
+    assert (marks["drifted, data and concept drift"]["color"], marks["drifted, data and concept drift"]["symbol"]) == (plots.DRIFT, "hexagram")
+    shown = Page(history.page("taxi", [good, bad]))
+    assert [(row[1], row[5]) for row in shown.table("window")] == [("data and concept drift", "drifted"), ("data drift", "good")]
+    assert (words.tone(good), words.tone(bad)) == ("calm", "drift")
 
 
 def test_the_heat_map_has_a_cell_for_each_feature_and_window(months, page):
@@ -111,7 +123,7 @@ def test_the_terminals_table_has_a_line_for_each_window_the_oldest_first(months)
     assert [line.split()[0] for line in told] == [one.window.name for one in months]
     assert "data and concept drift" in told[27]
     assert f"{months[27].kpi.value:.2f}" in told[27]
-    assert lines[-1].startswith("4 of 36 windows were drift (")
+    assert lines[-1].startswith("The KPI of 36 windows: drifted in 4, good in 31, no labels in 1. Found: no drift 30, data and concept drift ")
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, True), (390, False)])
@@ -135,7 +147,7 @@ def test_the_command_reads_the_database_prints_and_writes_the_page(log, mongo, m
     answer = json.loads(printed)
     assert [one["window"]["name"] for one in answer["windows"]] == ["2020-03", "2020-04", "2020-05", "2020-06"]
     assert [one["report"] for one in answer["windows"]] == ["", "https://mlflow.example/2020-04", "", ""]
-    assert "3 of 4 windows were drift" in told
+    assert "The KPI of 4 windows: drifted in 3, good in 1." in told
     page = Page(Path("pages/history.html").read_text(encoding="utf-8"))
     assert page.values("href") == ["https://mlflow.example/2020-04"]
     assert [path.name for path in Path("pages").iterdir()] == ["history.html"]

@@ -121,7 +121,8 @@ def test_another_version_starts_with_no_verdict_and_the_one_before_is_still_judg
     row = drifted(made)
     feed(made, [prediction(row, version="2")])
     fresh = told(made)
-    assert (fresh["version"], fresh["kind"], fresh["kpi"]["rows"], fresh["blocks"], fresh["acceptable"]) == ("2", "none", 0, 0, True)
+    assert (fresh["version"], fresh["kind"], fresh["kpi"]["rows"], fresh["blocks"], fresh["acceptable"]) == ("2", "cannot tell", 0, 0, True)
+    assert (fresh["health"], fresh["reason"]) == ("no labels", "no label has come yet, so the KPI is not known")
     assert not any("driftloop_kpi{" in name for name in series(made))
     feed(made, labelled(range(row + 1, row + 1 + BLOCK), version="2"))
     assert told(made)["kpi"]["value"] == 1.0
@@ -165,7 +166,12 @@ def test_coverage_is_the_labelled_share_of_the_newest_predictions() -> None:
 
 def test_what_is_not_known_has_no_series_and_nothing_is_ever_nan() -> None:
     made = monitor()
-    assert set(series(made)) == {'driftloop_kpi_threshold{kpi="accuracy",stream="elec"}', 'driftloop_kpi_threshold{kpi="mae",stream="taxi"}'}
+    assert set(series(made)) == {
+        'driftloop_kpi_threshold{kpi="accuracy",stream="elec"}',
+        'driftloop_kpi_threshold{kpi="mae",stream="taxi"}',
+        'driftloop_stream_info{kpi="accuracy",stream="elec",task="classification",unit=""}',
+        'driftloop_stream_info{kpi="mae",stream="taxi",task="regression",unit="minutes"}',
+    }
     for records in ([label(0)], [prediction(0)], [prediction(row) for row in range(1, 200)], labelled(range(1, 120)), labelled(range(120, 5 * BLOCK))):
         feed(made, records)
         told(made)
@@ -306,7 +312,10 @@ def test_a_proven_drift_is_told_of_its_kind_once_enough_rows_lie_after_it() -> N
         feed(made, labelled(range(start, start + BLOCK), share_right=0.1, seed=start))
         known = told(made)
         kinds.append(known["kind"])
-    assert set(kinds[:6]) == {"performance"}
+        if known["kind_message"]:
+            assert known["health"] == "drifted"
+            assert known["kind_message"].startswith("Cannot tell the kind of drift: ") is (known["kind"] == "cannot tell")
+    assert set(kinds[:6]) == {"cannot tell"}
     assert kinds[-1] == "concept"
     assert known["kind_message"].startswith("Concept drift: ")
     assert series(made)['driftloop_drift{kind="concept",stream="elec"}'] == 1.0

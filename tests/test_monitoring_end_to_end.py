@@ -20,6 +20,7 @@ import psutil
 import pytest
 import requests
 import yaml
+from boards import Asked, asked
 from script_fixtures import ROOT, drifting_table
 
 from driftloop import streams
@@ -27,7 +28,6 @@ from driftloop.torchserve import TorchServeClient
 from monitoring.embedded import program
 from monitoring.parts import find_alertmanager
 from monitoring.replay import blocks, post
-from ops.panels import DASHBOARDS
 
 ROWS, FLIP = 3000, 2600  # the base model trains on the first 2100
 SIZE, SCRAPE_S = 20, 1
@@ -154,21 +154,19 @@ def test_healthy_traffic_raises_no_alert(system: System) -> None:
     assert not system.known()["kinds"]["performance"]
 
 
-PANELS = [(page.uid, panel) for page in DASHBOARDS for panel in page.panels]
-OF_RETRAINS = [panel for _, panel in PANELS if any("retrain" in expr for expr, _ in panel.queries)]
+QUERIES = [one for one in asked() if one.part == "panel"]
+LATER = [one for one in QUERIES if "retrain" in one.expr or "ALERTS" in one.expr]  # there is nothing to be seen before an alert
 
 
-def shows_data(system: System, panel: Any) -> None:
-    for expr, _ in panel.queries:
-        # A quantile of a route that nobody asked is nan: that is no data.
-        assert wait(
-            lambda expr=expr: [sample for sample in system.query(expr.replace("$stream", "small")) if not math.isnan(sample)], f"data of {expr}", patience_s=30
-        )
+def shows_data(system: System, one: Asked) -> None:
+    # A quantile of a route that nobody asked is nan: that is no data.
+    expr = one.of("small")
+    assert wait(lambda: [sample for sample in system.query(expr) if not math.isnan(sample)], f"data of {expr}", patience_s=30)
 
 
-@pytest.mark.parametrize(("dashboard", "panel"), [one for one in PANELS if one[1] not in OF_RETRAINS], ids=lambda part: getattr(part, "title", part))
-def test_every_panel_shows_data(system: System, dashboard: str, panel: Any) -> None:
-    shows_data(system, panel)
+@pytest.mark.parametrize("one", [one for one in QUERIES if one not in LATER], ids=str)
+def test_every_panel_shows_data(system: System, one: Asked) -> None:
+    shows_data(system, one)
 
 
 def promoted(system: System) -> dict[str, Any] | None:
@@ -190,6 +188,9 @@ def test_drift_raises_the_alert_and_the_alert_serves_a_new_version(system: Syste
         _, labelled = system.block()
         wait(lambda judged=judged: system.known()["blocks"] > judged, "the block to be judged")
     alert = wait(system.firing, "the alert")
+    for one in LATER:
+        if "ALERTS" in one.expr:
+            shows_data(system, one)
     waited_s = datetime.fromisoformat(alert["activeAt"][:26] + "+00:00").timestamp() - labelled
     print(f"alert {waited_s:.2f} s after the labels, {waited_s / SCRAPE_S:.1f} scrape intervals")
     assert waited_s <= 2 * SCRAPE_S
@@ -211,9 +212,10 @@ def test_the_new_version_answers_knows_better_and_ends_the_alert(system: System)
 
 
 def test_the_panels_of_the_retrains_show_data_once_there_was_one(system: System) -> None:
-    assert len(OF_RETRAINS) == 2
-    for panel in OF_RETRAINS:
-        shows_data(system, panel)
+    of_retrains = [one for one in LATER if "retrain" in one.expr]
+    assert len(of_retrains) == 2
+    for one in of_retrains:
+        shows_data(system, one)
 
 
 def test_a_signal_ends_every_process(system: System) -> None:

@@ -99,7 +99,9 @@ def test_what_is_read_cannot_be_posted_to(url: str, path: str) -> None:
     assert refused(requests.post(url + path, json={}, timeout=10)) == 405
 
 
-@pytest.mark.parametrize("path", ["/", "/predict/", "/predict//", "/Predict", "/predict/elec", "/admin", "/static/app.py", "/predict%00", "/%2e%2e/etc/passwd"])
+@pytest.mark.parametrize(
+    "path", ["/nowhere", "/predict/", "/predict//", "/Predict", "/predict/elec", "/admin", "/static/app.py", "/predict%00", "/%2e%2e/etc/passwd"]
+)
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_an_unknown_path_is_404(url: str, path: str, method: str) -> None:
     assert refused(requests.request(method, url + path, json=row(), timeout=10, allow_redirects=False)) == 404

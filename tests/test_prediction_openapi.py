@@ -62,7 +62,7 @@ def test_the_known_good_row_is_taken(app: Flask, name: str) -> None:
     assert app.test_client().post("/predict", json=row(name, features=FEATURES[name])).status_code == 200
 
 
-POSTED, READ = ("/predict", "/labels"), ("/health", "/ready", "/metrics", "/openapi.json")
+POSTED, READ = ("/predict", "/labels"), ("/", "/docs", "/health", "/ready", "/metrics", "/openapi.json")
 
 
 @pytest.mark.parametrize(("path", "mode"), [*((path, mode) for path in POSTED for mode in ("positive", "negative")), *((path, "positive") for path in READ)])

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,25 @@ def test_an_alert_starts_one_retrain_on_the_rows_with_labels_and_its_outcome_is_
     assert one.started() == [["elec", UNTIL]]
     assert (ended["state"], ended["message"], ended["version"], ended["until_time"]) == ("promoted", "better on 48 rows", "2", UNTIL)
     assert "progress" in Path(ended["log"]).read_text()
+
+
+def test_prometheus_reads_when_the_newest_retrain_began_and_when_the_newest_that_is_over_ended(hook: Callable[..., Hook]) -> None:
+    def seconds(name: str) -> dict[str, float]:
+        told = one.client.get("/metrics").get_data(as_text=True)
+        values = (line.rsplit(" ", 1) for line in told.splitlines() if line.startswith(f"driftloop_last_retrain_{name}_timestamp_seconds{{"))
+        return {series.partition("{")[2]: float(value) for series, value in values}
+
+    one = hook()
+    assert seconds("start") == seconds("end") == {}
+    one.send(alert())
+    (ended,) = one.ended()
+    began_s, ended_s = (datetime.fromisoformat(ended[when]).timestamp() for when in ("started_at", "ended_at"))
+    assert seconds("start") == {'stream="elec"}': pytest.approx(began_s)}
+    assert seconds("end") == {'state="promoted",stream="elec"}': pytest.approx(ended_s)}
+    one.script.write_text(SLOW)
+    one.send(alert("cd34"))
+    assert seconds("start")['stream="elec"}'] > began_s
+    assert seconds("end") == {'state="promoted",stream="elec"}': pytest.approx(ended_s)}, "the one that runs has not ended"
 
 
 def test_prometheus_is_told_what_came_of_the_retrains_and_of_the_newest(hook: Callable[..., Hook]) -> None:

@@ -134,5 +134,5 @@ def test_a_limit_that_left_drift_unanswered_is_said(result):
 def test_a_kpi_under_the_threshold_without_proof_is_said(result):
     calm = replace(result, scores=tuple(replace(score, drift=False) for score in result.scores), rule="significant", threshold=0.99)
     (note,) = of_limits(calm, 1000)
-    assert "the accuracy is worse than the threshold 0.99, and yet no drift is proven" in note
+    assert "the accuracy is worse than the threshold 0.99, and yet drift is not proven" in note
     assert of_limits(replace(calm, threshold=0.1), 1000) == of_limits(replace(calm, rule="never"), 1000) == ()

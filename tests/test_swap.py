@@ -17,7 +17,9 @@ from light_model import SLOW
 from serving_fixtures import light_model, some_rows
 
 from driftloop import swap
+from driftloop.archive import run_in
 from driftloop.errors import ServingError, TrackingError
+from driftloop.golden import Golden
 
 ROWS, CONTEXT = some_rows(4), some_rows(0)
 NAMES = (f"swap{number}" for number in count())
@@ -34,9 +36,13 @@ class FakeServer:
         self.models = {version: light_model(seed=int(version)).model for version in versions}
         self.default = versions[0] if versions else None
         self.loads = True
+        self.urls = {}
 
     def versions(self, *, name):
         return list(self.models)
+
+    def describe(self, *, name, version):
+        return {"modelUrl": self.urls.get(version, f"light-{version}.mar")}
 
     def default_version(self, *, name):
         return self.default
@@ -45,6 +51,7 @@ class FakeServer:
         if not self.loads:
             raise ServingError("did not load")
         self.models[version] = light_model(seed=int(version)).model
+        self.urls[version] = str(mar)
         self.default = self.default or version
 
     def wait_ready(self, *, name, version):
@@ -66,7 +73,9 @@ class FakeServer:
         self.default = self.default if self.models else None
 
     def predict(self, rows, *, name, context, version):
-        return SimpleNamespace(probabilities=self.models[version].probabilities(rows), versions=(version,) * len(rows), version=version)
+        return SimpleNamespace(
+            probabilities=self.models[version].probabilities(rows), versions=(version,) * len(rows), version=version, run_ids={run_in(self.urls[version])}
+        )
 
 
 class Alias:
@@ -85,17 +94,16 @@ def short_quiet(request, monkeypatch):
         monkeypatch.setattr(swap, "QUIET_S", 0.0)
 
 
-def swap_in(client, journal, *, version="2", previous="1", name="light", mar=None, alias=None, golden=None, move=None, **options):
+def swap_in(client, journal, *, version="2", previous="1", name="light", mar=None, alias=None, golden=None, move=None, run_id="", **options):
     alias = alias or Alias(previous)
     return swap.swap_in(
         client,
-        mar=mar or Path("light-2.mar"),
+        mar=mar or Path(f"light-{version}{'-' * bool(run_id)}{run_id}.mar"),
         name=name,
         version=version,
+        run_id=run_id,
         previous_version=previous,
-        golden_rows=ROWS,
-        golden_context=CONTEXT,
-        golden_probabilities=light_model(seed=int(version)).model.probabilities(ROWS) if golden is None else golden,
+        known=Golden(ROWS, CONTEXT, light_model(seed=int(version)).model.probabilities(ROWS) if golden is None else golden),
         journal=journal,
         move_alias=move or (lambda: alias.move(version)),
         **options,

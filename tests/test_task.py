@@ -110,7 +110,7 @@ def test_rows_set_aside_are_counted_in_the_block_where_they_stand(table: Path) -
 def test_a_mean_that_only_impossible_values_move_is_called_data_quality(table: Path) -> None:
     stream = load(table)
     told = [quality.of_block(stream, block).message for block in blocks.cut_calendar(stream.times, 0, len(stream), by="month")]
-    assert ["data quality and no drift" in words for words in told] == [True, False, True, False]
+    assert ["data quality, not drift" in words for words in told] == [True, False, True, False]
 
 
 def test_a_regression_without_a_table_is_refused() -> None:

@@ -96,7 +96,7 @@ def test_the_jump_of_november_is_called_data_quality_and_nothing_else_is(stream:
         str(stream.times[block.start])[:7]: quality.of_block(stream, block).message for block in blocks.cut_calendar(stream.times, 0, len(stream), by="month")
     }
     assert [month for month, words in told.items() if words] == ["2020-11"]
-    assert re.search(r"distance_miles would be .* data quality and no drift", told["2020-11"])
+    assert re.search(r"distance_miles would be .* data quality, not drift", told["2020-11"])
 
 
 # The model and what it is held against

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from driftloop import synthetic
+from driftloop import places, synthetic
 from driftloop.backtest.fits import Recipe
 from driftloop.backtest.policies import Policy, Watching
 from driftloop.errors import SettingsError
@@ -52,10 +52,12 @@ class Means:
         """Refuse a place for the picture that does not exist, before anything is fitted.
 
         Raises:
-            SettingsError: it is a folder, or lies in none.
+            SettingsError: it is a folder, lies in none, or cannot be written.
         """
         if self.plot and (self.plot.is_dir() or not self.plot.parent.is_dir()):
             raise SettingsError(f"--plot {self.plot}: give a file in a folder that exists")
+        if self.plot and (why := places.unwritable(self.plot)):
+            raise SettingsError(f"--plot {self.plot}: cannot be written: {why}; give another place")
 
 
 def make(args: argparse.Namespace, policies: tuple[Policy, ...], *, rows: int) -> BacktestPlan:

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
+from scipy import stats
 
-from driftloop.drift import distribution, domain
+from driftloop.drift import answer, distribution, domain
 from driftloop.drift.decomposition import Decomposition, decompose
 from driftloop.drift.dependence import told
 from driftloop.drift.distribution import FeatureTest
@@ -24,6 +26,7 @@ from driftloop.drift.verdict import Kind, Verdict
 RULE: Final = "kind"
 _KINDS: Final[dict[tuple[bool, bool], Kind]] = {(False, False): "none", (True, False): "data", (False, True): "concept", (True, True): "both"}
 _UNTOLD: Final = "Cannot tell the kind of drift"
+_HALF: Final = "Data drift, and whether the concept has changed as well cannot be told"
 _HEADS: Final[dict[Kind, str]] = {
     "none": "No drift",
     "cannot tell": _UNTOLD,
@@ -31,7 +34,7 @@ _HEADS: Final[dict[Kind, str]] = {
     "concept": "Concept drift",
     "both": "Data and concept drift",
 }
-_AS_BEFORE = ("the model is not right and wrong as before", "the model is right as before, within noise")
+MOST_WANTED: Final = 20  # times the rows there were: what would take more to prove is as good as nothing
 _NAMED = 3  # features told in the message
 
 
@@ -45,6 +48,8 @@ def tell(
     alpha: float = 0.05,
     seed: int = 7,
     losses: bool = False,
+    fallen: bool = False,
+    edges: int = 1,
 ) -> Verdict:
     """Compare current rows with reference rows that the model was not fitted on either.
 
@@ -59,13 +64,16 @@ def tell(
         alpha: chance, in (0, 1), that a comparison without drift is called drift of any kind.
         seed: of shuffles and resampling.
         losses: as in `decompose`, for a regression: the KPI is then the mean loss.
+        fallen: a drift rule has proven already that the KPI is worse than its threshold. Then "none" is no answer.
+        edges: among how many places to part reference from current this one was chosen by the errors; their test is corrected for it.
 
     Returns:
         the verdict of rule "kind". `statistic` is the part of the KPI's change that P(X) does not explain, with the bounds of
         its interval, `p_value` the smaller of the two questions' after correction, `features` those that moved, the farthest
         (KS) first. "cannot tell" when there are too few rows, or when P(X) moved so far that the old rows say nothing of
-        the new ones; then `drift` is still True if P(X) moved. So it is called, too, when P(X) stayed and the interval excludes 0, but the test
-        of the same does not find enough: rows that err in long runs leave few independent stretches.
+        the new ones; then `drift` is still True if P(X) moved. So it is called, too, when P(X) stayed and the test of the rest does not find
+        enough, but the KPI has plainly changed: its fall is proven, or an interval excludes 0, be it one that takes rows as independent. Rows that
+        err in long runs leave few independent stretches: not proven is not "not so".
 
     Raises:
         ValueError: shapes that do not fit, values that are not finite or not 0 and 1, or alpha outside (0, 1).
@@ -80,19 +88,22 @@ def tell(
     tests = distribution.compare(reference_rows, current_rows, names=names, alpha=alpha / 4, seed=seed)
     joint = domain.classify(reference_rows, current_rows, permutations=max(299, math.ceil(8 / alpha)), seed=seed)
     parts = decompose(reference_rows, reference_correct, current_rows, current_correct, domain=joint, alpha=alpha, seed=seed, losses=losses)
+    parts = replace(parts, p_value=min(1.0, edges * parts.p_value) if edges > 1 else parts.p_value)
     data_p = _bonferroni([*(test.corrected for test in tests), joint.p_value], questions=2)
     moved, changed = data_p <= alpha / 2, parts.p_value <= alpha / 2
     # A question without an answer is no "no": P(X) may be told from fewer rows than the rest.
     known = not math.isnan(parts.p_value) and not math.isnan(data_p)
     kind = _KINDS[moved, changed] if known or (changed and moved) else "cannot tell"
-    # The interval may exclude 0 where the test, which asks for more, finds nothing: that is no proof, but no "as before" either.
-    unsure = known and not changed and not parts.concept.lower <= 0 <= parts.concept.upper
+    # The KPI may have changed plainly where the test, which asks for more, finds nothing: that is no proof, but no "as before" either.
+    plain = not parts.concept.lower <= 0 <= parts.concept.upper or fallen or (not moved and _plainly_apart(reference_correct, current_correct))
+    unsure = known and not changed and plain
     if unsure and not moved:
         kind = "cannot tell"
     features = _moved(tests, alpha / 2) if moved else []
     inputs = f"{_inputs(features, joint) if moved else _still(tests)} ({told(data_p)})"
     if kind != "cannot tell" or unsure:
-        message = _whole(kind, parts, inputs, unsure=unsure, moved=moved, losses=losses)
+        wanted = _rows_wanted(parts.p_value, min(len(reference_rows), len(current_rows)), level=alpha / 2) if unsure else None
+        message = _whole(kind, parts, inputs, unsure=unsure, wanted=wanted, moved=moved, losses=losses)
     else:
         message = _untold(parts, inputs, data_p=data_p, losses=losses)
     return Verdict(
@@ -108,6 +119,18 @@ def tell(
         false_alarm_rate=alpha,
         features=tuple(test.feature for test in features),
     )
+
+
+def settled(told: Verdict) -> Verdict:
+    """The answer to why a KPI that is proven to be bad is bad: a kind that was told, else "data" where the inputs have moved, else "cannot tell".
+
+    Its words and its kind say the same.
+    """
+    if told.kind in answer.TOLD:
+        return told
+    if told.drift:
+        return replace(told, kind="data", message=told.message.replace(_UNTOLD, _HALF, 1))
+    return replace(told, kind="cannot tell")
 
 
 def _bonferroni(p_values: Sequence[float], *, questions: int) -> float:
@@ -129,22 +152,44 @@ def _untold(parts: Decomposition, inputs: str, *, data_p: float, losses: bool) -
     return f"{_UNTOLD}: {parts.message.removeprefix('cannot tell the parts: ')}. {kpi[0].upper()}{kpi[1:]}{tail}."
 
 
-def _whole(kind: Kind, parts: Decomposition, inputs: str, *, unsure: bool, moved: bool, losses: bool) -> str:
+def _whole(kind: Kind, parts: Decomposition, inputs: str, *, unsure: bool, wanted: int | None, moved: bool, losses: bool) -> str:
     rest = f"{parts.concept.change:+.3f} ({parts.concept.lower:+.3f} to {parts.concept.upper:+.3f})"
-    as_before = ("the model does not err as before", "the model errs as before, within noise") if losses else _AS_BEFORE
-    equal = as_before[0 if kind in ("concept", "both") else 1]
-    if unsure:
-        equal = f"{as_before[0]} by that interval, but not by the test of it, which allows for how few independent stretches there are"
     worth = f", with the reference rows worth {parts.effective_rows:.0f}" if moved else ""
-    return (
-        f"{_HEADS[kind]}: {_kpi(parts, losses=losses)}, of which the inputs explain {parts.data.change:+.3f}; the rest is {rest}. "
-        f"On equal inputs {equal} ({told(parts.p_value)}{worth}); {inputs}."
-    )
+    found = f"({told(parts.p_value)}{worth})"
+    if unsure:
+        more = f"about {wanted:,} rows on each side would do" if wanted else f"it would take more than {MOST_WANTED} times as many rows"
+        equal = (
+            f"Whether the model errs as it did on equal inputs is not proven either way {found}: errors in long runs leave few independent stretches; {more}"
+        )
+    elif kind in ("concept", "both"):
+        equal = f"On equal inputs the model {'does not err' if losses else 'is not right and wrong'} as before {found}"
+    else:
+        equal = f"The rest is within noise {found}"
+    return f"{_HEADS[kind]}: {_kpi(parts, losses=losses)}, of which the inputs explain {parts.data.change:+.3f}; the rest is {rest}. {equal}; {inputs}."
+
+
+def _plainly_apart(before: np.ndarray, now: np.ndarray) -> bool:
+    """Whether the two means differ by more than two standard errors, rows taken as independent."""
+    before, now = (np.asarray(side, np.float64) for side in (before, now))
+    if min(len(before), len(now)) < 2:
+        return False
+    error = math.sqrt(before.var(ddof=1) / len(before) + now.var(ddof=1) / len(now))
+    return abs(float(now.mean() - before.mean())) > 2 * error
+
+
+def _rows_wanted(p: float, rows: int, *, level: float) -> int | None:
+    """About how many rows on each side would prove the change, if it stays as it is; None where that is no number.
+
+    >>> _rows_wanted(0.3, 150, level=0.025), _rows_wanted(0.99, 150, level=0.025)
+    (702, None)
+    """
+    times = (stats.norm.isf(level / 2) / max(stats.norm.isf(min(p, 1.0) / 2), 1e-9)) ** 2
+    return math.ceil(times * rows) if times <= MOST_WANTED else None
 
 
 def _still(tests: Sequence[FeatureTest]) -> str:
     untold = sum(math.isnan(test.p_value) for test in tests)
-    but = f", as far as can be told: of {untold} of {len(tests)} features it cannot" if untold else ""
+    but = f", but {untold} of {len(tests)} features had too little data" if untold else ""
     return f"the inputs have not moved beyond noise{but}"
 
 

@@ -242,12 +242,19 @@ def line(measures: Measures) -> str:
     """A window in one line, for the terminal."""
     kpi, labels = words.kpi(measures), measures.labels
     value = f"{measures.kpi_name} {kpi.value(measures.kpi.value, digits=2)} ({words.bounds(kpi, measures.kpi)})"
-    return f"{measures.stream} {measures.window.name}: {words.found(measures)}; {value}; {labels.rows:,} rows, {labels.labelled:,} labelled"
+    told = f"{words.health(measures)}, {words.found(measures)}"
+    return f"{measures.stream} {measures.window.name}: {told}; {value}; {labels.rows:,} rows, {labels.labelled:,} labelled"
 
 
 def summary(measures: Measures) -> str:
     """A window in Markdown, for Prefect's page."""
-    rows = [("rows", measures.labels.rows), ("labelled", measures.labels.labelled), ("found", words.found(measures)), ("next", measures.next_step)]
+    rows = [
+        ("rows", measures.labels.rows),
+        ("labelled", measures.labels.labelled),
+        ("is it good?", words.health(measures)),
+        ("found", words.found(measures)),
+        ("next", measures.next_step),
+    ]
     cells = "\n".join(f"| {name} | {_cell(str(value))} |" for name, value in rows)
     return f"**{_cell(measures.verdict.sentence)}**\n\n| | |\n|---|---|\n{cells}\n"
 

@@ -8,10 +8,26 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from monitoring.batch import page
+from monitoring.batch import page, words
 from monitoring.batch.measures import Measures
 
-COLUMNS: Final = ("window", "start", "stop", "rows", "labelled", "kpi", "lower", "upper", "drift", "kind", "verdict", "versions", "features_moved", "link")
+COLUMNS: Final = (
+    "window",
+    "start",
+    "stop",
+    "rows",
+    "labelled",
+    "kpi",
+    "lower",
+    "upper",
+    "drift",
+    "kind",
+    "verdict",
+    "versions",
+    "features_moved",
+    "link",
+    "health",
+)
 
 
 def table(measures: Sequence[Measures], links: Mapping[str, str]) -> str:
@@ -24,14 +40,14 @@ def table(measures: Sequence[Measures], links: Mapping[str, str]) -> str:
         moved = " ".join(feature.feature for feature in one.features if feature.moved)
         told = [one.verdict.drift, one.verdict.kind, _text(one.verdict.sentence), " ".join(version.version for version in one.versions), moved]
         window = [one.window.name, one.window.start, one.window.stop]
-        writer.writerow([*window, one.labels.rows, one.labels.labelled, *figures, *told, links.get(one.id, "")])
+        writer.writerow([*window, one.labels.rows, one.labels.labelled, *figures, *told, links.get(one.id, ""), words.health(one)])
     return out.getvalue()
 
 
 def html(stream: str, measures: Sequence[Measures], links: Mapping[str, str]) -> str:
     """The same as a page, the newest first; all names and values are escaped, and only addresses one can click on are links."""
     rows = [(one, page.link(links.get(one.id, ""))) for one in reversed(measures)]
-    return page.render("index.html", {}, stream=stream, rows=rows)
+    return page.render("index.html", {}, stream=stream, rows=rows, sentence=words.of_all(measures))
 
 
 def _number(value: float) -> str:

@@ -96,10 +96,10 @@ def _document(seen: _Seen, costs: np.ndarray, told: Baselines, *, versions: tupl
         quality=seen.quality,
         estimate=kpis.estimate(rows, config, judged[-1] if judged else None),
         forecast=kpis.forecast(judged, config, seen.window.stop),
-        next_step=_next_step(seen),
+        next_step="",
         notes=(*notes, *_notes(seen)),
     )
-    return replace(made, verdict=replace(made.verdict, sentence=words.headline(made)))
+    return replace(made, verdict=replace(made.verdict, sentence=words.headline(made)), next_step=_next_step(seen, made))
 
 
 def _references(rows: Rows, config: StreamConfig, references: References | None) -> tuple[dict[str, Reference], list[str]]:
@@ -131,18 +131,19 @@ def _costs(log: PredictionLog, config: StreamConfig, window: Window, rows: Rows,
     return kpis.errors(rows, config), {name: kpis.errors(rows, config, guess) for name, guess in guesses.items()}
 
 
-def _next_step(seen: _Seen) -> str:
+def _next_step(seen: _Seen, made: Measures) -> str:
     config, found = seen.config, seen.verdict
     newest = seen.judged[-1] if seen.judged else None
     moved = ", ".join(test.feature for test in seen.tests if test.moved)
+    calm = made.answer.calm
     if found.kpi_drift:
         if newest and not newest.drift:
-            return f"Nothing: version {newest.version}, which answers now, has not drifted; measure the next window."
+            return f"Measure the next window: the drift is not proven of version {newest.version}, which answers now."
         first = "Look at the source of the data first. " if seen.quality.bad else ""
-        by_hand = f"python {config.retrain} --register_model_name {config.model} --until_time {seen.window.stop}"
-        return f"{first}Retrain: measure this window again with --on_drift retrain, or run {by_hand} with the model's own experiment and table."
+        command = words.retraining(config.name, seen.window.name)
+        return f"{first}Retrain on the rows before {seen.window.stop}, by measuring this window again: {command}"
     if not len(seen.rows) and not seen.quality.refused:
-        step = "Nothing was asked in this window: see that the service is called and its log arrives."
+        step = "No predictions were logged in this window: check the caller and the log."
     elif not seen.judged and len(seen.rows):
         step = "See why no model answers: the fallback alone did."
     elif seen.quality.bad:
@@ -153,6 +154,8 @@ def _next_step(seen: _Seen) -> str:
         step = f"Look at the source of the data: {moved} moved, but that the KPI fell under its threshold is not proven, so a retrain is not due."
     elif seen.labels.coverage < MOST_LABELLED:
         step = f"Measure again when more labels have come: {len(seen.rows) - seen.labels.labelled:,} of {len(seen.rows):,} are missing."
+    elif not calm:
+        step = f"Measure again when more rows have labels: that the KPI is good enough is not proven{words.enough(made)}."
     else:
         step = "Nothing."
     return step

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
+from driftloop.drift.answer import Answer, Standing
 from driftloop.errors import DataError
 
-KINDS: Final = ("none", "quality", "data", "concept", "both", "performance", "cannot tell")
+KINDS: Final = ("none", "quality", "data", "concept", "both", "cannot tell")
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,10 @@ class LabelMeasure:
 
 @dataclass(frozen=True)
 class DriftMeasure:
-    """The verdict. `kind` is one of KINDS; `sentence` says it in one sentence with its evidence, the others say more."""
+    """The verdict: `kpi_drift` answers whether the model is bad, `kind`, one of KINDS, why (`Measures.answer` has both).
+
+    `sentence` says it in one sentence with its evidence, the others say more.
+    """
 
     drift: bool  # of the inputs, of the concept or of the KPI; bad data quality alone is none
     kind: str
@@ -173,6 +177,17 @@ class Measures:
     def id(self) -> str:
         """The document's `_id`: a window measured again takes its own place."""
         return f"{self.stream}/{self.window.start}/{self.window.stop}"
+
+    @property
+    def standing(self) -> Standing:
+        """The window's KPI against the threshold."""
+        kpi = self.kpi
+        return Standing(kpi.value, kpi.lower, kpi.upper, threshold=self.threshold, higher_is_better=self.higher_is_better, drifted=self.verdict.kpi_drift)
+
+    @property
+    def answer(self) -> Answer:
+        """Is the model bad, and why? Also of documents of earlier versions, whose kind was "none" or "performance" where the KPI was bad."""
+        return Answer.of(self.standing, told=self.verdict.kind, moved=self.verdict.data_drift or self.verdict.kind == "data", bad_data=self.quality.bad)
 
     def as_json(self) -> dict[str, Any]:
         """JSON values; figures that are not finite become null, or the text "inf"."""

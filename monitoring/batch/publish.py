@@ -135,7 +135,8 @@ def figures(measures: Measures) -> dict[str, float]:
 def _tags(measures: Measures) -> dict[str, str]:
     return {
         "driftloop.stream": measures.stream,
-        "driftloop.kind": measures.verdict.kind,
+        "driftloop.health": measures.answer.health,
+        "driftloop.kind": measures.answer.kind,
         "driftloop.versions": " ".join(version.version for version in measures.versions)[:500],
         "mlflow.note.content": f"{measures.verdict.sentence}\n\n{measures.next_step}",
     }

@@ -81,5 +81,5 @@ def _jump(rows: Rows, refused: Refused, config: StreamConfig, at: int) -> str:
     farthest = given[np.abs(given - mean).argmax()]
     return (
         f"the mean of {feature.name} would be {with_all:.4g} over all {len(given):,} values, it is {mean:.4g} over the {len(usable):,} possible ones: "
-        f"impossible values (up to {farthest:,.6g}), which is data quality and no drift"
+        f"impossible values (up to {farthest:,.6g}), which is data quality, not drift"
     )

@@ -20,9 +20,8 @@ from monitoring.alerts import Alert
 from monitoring.batch.measures import Measures
 from monitoring.config import StreamConfig
 from monitoring.retrain_hook import retrain_command
-from monitoring.retrains import RUNNING, BusyError, Retrain, Retrains
+from monitoring.retrains import BATCH, RUNNING, BusyError, Retrain, Retrains
 
-NAME: Final = "BatchDrift"
 POLL_S: Final = 0.2
 HOOK_TIMEOUT_S: Final = 10.0
 
@@ -39,7 +38,7 @@ def wanted(measures: Measures, others: Sequence[Measures]) -> str:
         others: of all windows of the stream that have been measured.
     """
     if not measures.verdict.kpi_drift:
-        return "the KPI has not drifted"
+        return "that the KPI is worse than its threshold is not proven"
     newest = max((one.window.stop for one in others), default="")
     if newest > measures.window.stop:
         return f"there are measures of newer rows (up to {newest}): a retrain is for the newest window"
@@ -50,7 +49,7 @@ def alert_of(measures: Measures) -> Alert:
     """The window as an alert: the same window with the same verdict is the same alert."""
     known = "\n".join((measures.id, measures.verdict.kind, *(version.version for version in measures.versions)))
     print_ = hashlib.sha256(known.encode("utf-8", "backslashreplace")).hexdigest()[:16]
-    return Alert(NAME, measures.stream, "retrain", firing=True, fingerprint=print_, starts_at=measures.window.stop)
+    return Alert(BATCH, measures.stream, "retrain", firing=True, fingerprint=print_, starts_at=measures.window.stop)
 
 
 def run_here(measures: Measures, config: StreamConfig, *, folder: Path, torchserve_url: str, timeout_s: float) -> Retrain:

@@ -1,4 +1,4 @@
-"""The plot of many windows: KPI over time with what was found in each, and under it which features had moved."""
+"""The plot of many windows: KPI over time, by colour whether it was bad and by symbol why, and under it which features had moved."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from monitoring.retrains import PROMOTED, Retrain
 KPI_PIXELS: Final = 330
 FEATURE_PIXELS: Final = 24  # a row of the heat map
 MOST_FEATURES: Final = 40  # rows of the heat map; the tables have all
-LOOKS: Final = {
-    "calm": plots.Look("no drift"),
-    "in-sample": plots.Look("no drift, in-sample", symbol="circle-open"),
-    "quality": plots.Look("data quality", plots.QUALITY, "square", plots.QUALITY),
-    "open": plots.Look("cannot tell", plots.RIVALS[0], "x", plots.PALE),
+COLOURS: Final = {  # is the model bad? Of the mark and of its interval
+    "good": (plots.MODEL, plots.INTERVAL),
+    "not proven": (plots.QUALITY, plots.QUALITY),
+    "drifted": (plots.DRIFT, plots.DRIFT),
+    "no labels": (plots.RIVALS[0], plots.PALE),
 }
-SYMBOLS: Final = {"data": "triangle-up", "concept": "triangle-down", "both": "hexagram"}
+SYMBOLS: Final = {"none": "circle", "data": "triangle-up", "concept": "triangle-down", "both": "hexagram", "quality": "square", "cannot tell": "x"}  # why?
 SPANS: Final = {"months": r"\d{4}-\d\d", "days": r"\d{4}-\d\d-\d\d", "other windows": ".*"}
 CELLS: Final = {"moved": plots.DRIFT, "not moved": plots.MODEL, "cannot tell": plots.PALE}
 
@@ -134,16 +134,15 @@ def _cell_told(one: Measures, feature: FeatureMeasure) -> str:
 
 
 def _look(one: Measures) -> plots.Look:
-    tone = words.tone(one)
-    if tone == "drift":
-        return plots.Look(words.verdict(one), plots.DRIFT, SYMBOLS.get(one.verdict.kind, "diamond"), plots.DRIFT)
-    return LOOKS["in-sample" if tone == "calm" and words.in_sample(one) else tone]
+    answer, (colour, bars) = one.answer, COLOURS[one.answer.health]
+    in_sample = bool(answer.calm and words.in_sample(one))
+    return plots.Look(f"{answer.words}{', in-sample' * in_sample}", colour, "circle-open" if in_sample else SYMBOLS[answer.kind], bars)
 
 
 def _told(one: Measures) -> str:
     write = words.kpi(one)
     figures = f"{write.value(one.kpi.value, digits=2)} ({words.bounds(write, one.kpi)})"
-    return f"{words.in_plot(one.window.name)}: {figures}, {wording.count(one.kpi.rows, 'row')}, {words.in_plot(words.verdict(one))}"
+    return f"{words.in_plot(one.window.name)}: {figures}, {wording.count(one.kpi.rows, 'row')}, {words.in_plot(one.answer.words)}"
 
 
 def _baselines(one: Measures) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The verdict on a window with its evidence: is there drift, and of which kind?"""
+"""The verdict on a window with its evidence: is the model bad, and why?"""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from driftloop import diagnosis, task
+from driftloop.drift.answer import Answer, Standing
 from driftloop.drift.verdict import Verdict
 from driftloop.reference import Reference
 from monitoring.batch import drift, kpis
@@ -56,12 +57,17 @@ def tell(
     moved = any(test.moved for test in tests)
     data_message = drift.message(tests, alpha=config.alpha)
     if alarmed:
-        told = _kind(log, config, window, rows, alarmed=alarmed, reference=references.get(alarmed.version), moved=moved)
+        told = _kind(log, config, window, rows, alarmed=alarmed, reference=references.get(alarmed.version))
     else:
-        told = _Kind(_without_alarm(judged, tests, quality, rows=len(rows), moved=moved), "", math.nan, math.nan)
+        told = _Kind("cannot tell" if _too_few(judged, tests, rows=len(rows)) else "none", "", math.nan, math.nan)
+    costs = kpis.errors(rows, config)
+    found = kpis.interval(costs[rows.by_model & ~np.isnan(costs)], config)
+    standing = Standing(
+        found.value, found.lower, found.upper, threshold=config.threshold, higher_is_better=config.higher_is_better, drifted=alarmed is not None
+    )
     return DriftMeasure(
         drift=alarmed is not None or moved,
-        kind=told.kind,
+        kind=Answer.of(standing, told=told.kind, moved=moved, bad_data=quality.bad).kind,
         sentence="",  # it is put into words when all the figures are there
         kpi_drift=alarmed is not None,
         data_drift=moved,
@@ -73,16 +79,13 @@ def tell(
     )
 
 
-def _without_alarm(judged: Sequence[Judged], tests: Sequence[FeatureMeasure], quality: QualityMeasure, *, rows: int, moved: bool) -> str:
-    if moved:
-        return "data"
-    if quality.bad:
-        return "quality"
+def _too_few(judged: Sequence[Judged], tests: Sequence[FeatureMeasure], *, rows: int) -> bool:
+    """Whether there are too few rows to say that anything has held. Inputs that hold say nothing of a KPI that nobody knows."""
     if not any(len(one.rows) for one in judged):
-        return "cannot tell"  # inputs that hold say nothing of a KPI that nobody knows
+        return True
     labelled = max((len(one.rows) for one in judged if not one.in_sample), default=0)
     compared = rows if any(not math.isnan(test.corrected) for test in tests) else 0
-    return "none" if max(labelled, compared) >= LEAST_ROWS else "cannot tell"
+    return max(labelled, compared) < LEAST_ROWS
 
 
 def _kpi_message(judged: Sequence[Judged], alarmed: Judged | None, rows: Rows) -> str:
@@ -95,7 +98,7 @@ def _kpi_message(judged: Sequence[Judged], alarmed: Judged | None, rows: Rows) -
     return f"{text} In-sample: the model was trained on these rows, which says nothing of how good it is on new ones." if one.in_sample else text
 
 
-def _kind(log: PredictionLog, config: StreamConfig, window: Window, rows: Rows, *, alarmed: Judged, reference: Reference | None, moved: bool) -> _Kind:
+def _kind(log: PredictionLog, config: StreamConfig, window: Window, rows: Rows, *, alarmed: Judged, reference: Reference | None) -> _Kind:
     """Of which kind the alarm of one version is: its rows against its own before the window that it was not trained on either."""
     since = None if reference is None or not len(reference) else time_text(reference.times[-1].astype("datetime64[ms]").item().replace(tzinfo=UTC))
 
@@ -106,15 +109,13 @@ def _kind(log: PredictionLog, config: StreamConfig, window: Window, rows: Rows, 
     before = before[reading.thinned(len(before), MOST_TOLD)]
     newest = rows[alarmed.rows[reading.thinned(len(alarmed.rows), MOST_TOLD)]]
     (older, older_costs), (now, now_costs) = (_whole(side, config) for side in (before, newest))
-    fallback = "data" if moved else "performance"
     if not len(older):
         why = f"the log has no labelled rows that version {alarmed.version} answered before the window, after its training rows"
-        return _Kind(fallback, f"What the inputs explain cannot be told: {why}.", math.nan, math.nan)
+        return _Kind("cannot tell", f"What the inputs explain cannot be told: {why}.", math.nan, math.nan)
     told: Verdict = Scoring(config).told_kind(older, older_costs, now, now_costs, alpha=config.alpha)
-    kind = told.kind if told.kind in {"data", "concept", "both"} else fallback
     change = _mean(now_costs, config) - _mean(older_costs, config)
     sides = f"{len(now):,} rows of the window against the {len(older):,} that the version answered just before it"
-    return _Kind(kind, f"{told.message} ({sides}.)", change - told.statistic, told.statistic)
+    return _Kind(told.kind, f"{told.message} ({sides}.)", change - told.statistic, told.statistic)
 
 
 def _whole(rows: Rows, config: StreamConfig) -> tuple[np.ndarray, np.ndarray]:

@@ -4,32 +4,30 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
+from collections.abc import Sequence
 from typing import Final
 
 from driftloop import wording
+from driftloop.drift.answer import KINDS
 from driftloop.figures import Figures
 from monitoring.batch.measures import BlockMeasure, FeatureMeasure, Interval, Measures
 
-VERDICTS: Final = {
-    "none": "no drift",
-    "quality": "data quality",
-    "data": "data drift",
-    "concept": "concept drift",
-    "both": "data and concept drift",
-    "performance": "performance drift",
-    "cannot tell": "cannot tell",
-}
+TONES: Final = {"good": "calm", "not proven": "unproven", "drifted": "drift", "no labels": "open"}  # colours of the question "is the model bad?"
 
 
 def verdict(measures: Measures) -> str:
-    """The kind of drift in a word or two; a kind that is not known stays as it is."""
-    return VERDICTS.get(measures.verdict.kind, measures.verdict.kind)
+    """Why, in a word or two: the kind of what was found; "no drift" only where the KPI is known to be good."""
+    answer = measures.answer
+    if answer.kind == "none":
+        return KINDS["none"] if answer.calm else "drift not proven"
+    return "drift of unknown kind" if (answer.health, answer.kind) == ("drifted", "cannot tell") else KINDS[answer.kind]
 
 
 def found(measures: Measures) -> str:
-    """All that was found, in a few words: the kind of drift, and bad data beside it."""
+    """All that was found, in a few words: the kind, and bad data beside it."""
     told = verdict(measures)
-    return f"{told}, {VERDICTS['quality']}" if measures.quality.bad and measures.verdict.drift else told
+    return f"{told}, {KINDS['quality']}" if measures.quality.bad and measures.answer.kind != "quality" else told
 
 
 def headline(measures: Measures) -> str:
@@ -49,14 +47,22 @@ def _kpi_told(measures: Measures) -> str:
     if measures.verdict.kpi_drift:
         against = f"worse than the threshold of {limit} by more than noise{'' if worse else ' for a part of them'}"
     elif worse and (measures.kpi.lower <= measures.threshold <= measures.kpi.upper):
-        against += ", but not by more than noise"
+        against += f", but not by more than noise{enough(measures)}"
     elif worse:
-        against += ", which is no proof yet: errors that come together count as fewer than the interval takes them for"
+        against += ", which is no proof yet: autocorrelated errors are worth fewer rows than the interval takes them for"
+    elif measures.answer.health == "not proven":
+        against += f", but not by more than noise{enough(measures)}"
     if not math.isfinite(measures.kpi.lower) or not math.isfinite(measures.kpi.upper):
         against = f"too few to hold against the threshold of {limit}"
     old = in_sample(measures)
     seen = ", rows that the model was trained on" if old >= measures.labels.rows else f", {old:,} of which the model was trained on" if old else ""
     return f"{told}{seen}, {against}"
+
+
+def enough(measures: Measures) -> str:
+    """How many rows would settle it, in brackets; "" where no number would."""
+    needed = measures.standing.rows_needed(measures.kpi.rows)
+    return f" (about {needed:,} rows at this level would do)" if needed else ""
 
 
 def _features_told(measures: Measures) -> str:
@@ -69,11 +75,28 @@ def _features_told(measures: Measures) -> str:
     return "whether features have moved cannot be told" if measures.labels.rows else ""
 
 
+def of_all(measures: Sequence[Measures]) -> str:
+    """Both questions over all windows, in two sentences.
+
+    >>> of_all([])
+    'No window has been measured.'
+    """
+    if not measures:
+        return "No window has been measured."
+    healths, kinds = Counter(map(health, measures)), Counter(found(one) for one in measures)
+    first = ", ".join(f"{name} in {healths[name]:,}" for name in ("drifted", "not proven", "good", "no labels") if healths[name])
+    second = ", ".join(f"{name} {number:,}" for name, number in kinds.most_common())
+    return f"The KPI of {wording.count(len(measures), 'window')}: {first}. Found: {second}."
+
+
+def health(measures: Measures) -> str:
+    """Whether the model is bad: "good", "not proven", "drifted", or "no labels"."""
+    return measures.answer.health
+
+
 def tone(measures: Measures) -> str:
-    """Colour of the verdict: "drift", "quality", "calm", or "open" when nothing can be told."""
-    if measures.verdict.drift:
-        return "drift"
-    return {"quality": "quality", "none": "calm"}.get(measures.verdict.kind, "open")
+    """Colour of `health`; the kind has none, it is a word or a symbol."""
+    return TONES[health(measures)]
 
 
 def baseline(name: str) -> str:
@@ -83,6 +106,11 @@ def baseline(name: str) -> str:
     ('no change, row by row', 'reference median')
     """
     return wording.BASELINE_NAMES.get(name, name.replace("_", " "))
+
+
+def retraining(stream: str, window: str) -> str:
+    """The command that measures a window again and retrains, as documents hold it: without what differs from machine to machine."""
+    return f"python -m monitoring.batch_flow run --window {window} --stream {stream} --on_drift retrain"
 
 
 def kpi(measures: Measures) -> Figures:

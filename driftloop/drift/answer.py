@@ -1,0 +1,117 @@
+"""Two questions about a model in service, kept apart everywhere: is it bad, and why?
+
+    Is it bad?  the KPI against its threshold: "good", "not proven", "drifted", or "no labels"
+    Why?        the kind: "none", "data", "concept", "both", "quality", or "cannot tell"
+
+"Not proven" is not "not so": `calm`, on which "no drift" is said, needs a KPI whose whole interval is good enough. Where the whole interval is not
+good enough, or a fall is proven, the kind is never "none".
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Health = Literal["good", "not proven", "drifted", "no labels"]
+HEALTHS: Final[tuple[Health, ...]] = ("good", "not proven", "drifted", "no labels")
+TOLD: Final = ("both", "concept", "data")  # the kinds that say why a KPI fell
+KINDS: Final[dict[str, str]] = {
+    "none": "no drift",
+    "quality": "data quality",
+    "data": "data drift",
+    "concept": "concept drift",
+    "both": "data and concept drift",
+    "cannot tell": "cannot tell",
+}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A KPI with its 95 % interval against the threshold; nan without rows.
+
+    >>> Standing(0.35, 0.28, 0.43, threshold=0.8, higher_is_better=True, drifted=False).health
+    'not proven'
+    >>> Standing(3.23, 3.2, 3.26, threshold=3.5, higher_is_better=False, drifted=False).health
+    'good'
+    """
+
+    value: float
+    lower: float
+    upper: float
+    threshold: float
+    higher_is_better: bool
+    drifted: bool  # the drift rule has proven that the KPI is worse than the threshold
+
+    @property
+    def health(self) -> Health:
+        """The answer to "is it bad?"."""
+        if self.drifted:
+            return "drifted"
+        if math.isnan(self.value):
+            return "no labels"
+        good = self.lower >= self.threshold if self.higher_is_better else self.upper <= self.threshold
+        return "good" if good else "not proven"
+
+    @property
+    def under(self) -> bool:
+        """Whether the whole interval is worse than the threshold; that is no proof yet, for it takes rows as independent."""
+        return self.upper < self.threshold if self.higher_is_better else self.lower > self.threshold
+
+    def rows_needed(self, rows: int) -> int | None:
+        """About how many rows would put the threshold outside the interval if the KPI stays as it is; None where that is no number, or it is outside.
+
+        >>> Standing(0.75, 0.66, 0.82, threshold=0.8, higher_is_better=True, drifted=False).rows_needed(100)
+        196
+        """
+        if not self.lower <= self.threshold <= self.upper or self.value == self.threshold:
+            return None
+        half = self.upper - self.value if self.threshold > self.value else self.value - self.lower
+        return math.ceil(round(rows * (half / abs(self.threshold - self.value)) ** 2, 6))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Both answers.
+
+    >>> Answer.of(Standing(0.35, 0.28, 0.43, threshold=0.8, higher_is_better=True, drifted=True), told="none", moved=True).kind
+    'cannot tell'
+    """
+
+    health: Health
+    kind: str  # a key of KINDS
+
+    @classmethod
+    def of(cls, standing: Standing, *, told: str = "none", moved: bool = False, bad_data: bool = False) -> Answer:
+        """Put together what is known.
+
+        Args:
+            standing: of the KPI.
+            told: which kind the test of it found, or "cannot tell"; "none" is no answer to a proven fall.
+            moved: whether the inputs are known to have moved.
+            bad_data: whether more rows than usual hold missing or impossible values, or were refused.
+        """
+        health = standing.health
+        if health == "drifted":
+            return cls(health, told if told in TOLD else "quality" if bad_data else "cannot tell")
+        if moved:
+            return cls(health, "data")
+        if bad_data:
+            return cls(health, "quality")
+        return cls(health, "cannot tell" if standing.under or health == "no labels" or told == "cannot tell" else "none")
+
+    @property
+    def calm(self) -> bool:
+        """Whether it may be said that there is no drift."""
+        return self.health == "good" and self.kind == "none"
+
+    @property
+    def words(self) -> str:
+        """Both answers in a few words.
+
+        >>> Answer("drifted", "concept").words, Answer("not proven", "none").words, Answer("good", "data").words, Answer("no labels", "cannot tell").words
+        ('drifted, concept drift', 'not proven', 'good, data drift', 'no labels, cannot tell')
+        """
+        if self.kind == "none":
+            return "good, no drift" if self.calm else self.health
+        return f"{self.health}, {KINDS.get(self.kind, self.kind)}"

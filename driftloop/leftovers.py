@@ -1,0 +1,59 @@
+"""Runs that killed processes of this machine left RUNNING, in every experiment of the store: SIGKILL gives nobody the chance to end them."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+import psutil
+from mlflow.entities import RunStatus
+from mlflow.exceptions import MlflowException
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
+
+OWNER: Final = "driftloop.process"  # tag: host, pid and start time of the process that works on the run
+AT_ONCE: Final = 200  # experiments in one question
+
+
+def process_mark(pid: int) -> str:
+    """Host, pid and start time: a pid alone is used again by the system."""
+    return json.dumps([platform.node(), pid, psutil.Process(pid).create_time()])
+
+
+def end_all(client: MlflowClient) -> None:
+    """End the runs of this machine's dead processes; those of others, and those that we may not change, stay as they are."""
+    for run in list(_running(client)):
+        if not _dead(run.data.tags.get(OWNER, "")):
+            continue
+        try:
+            client.set_tag(run.info.run_id, "driftloop.note", "its process died; ended by the next start")
+            client.set_terminated(run.info.run_id, RunStatus.to_string(RunStatus.KILLED))
+        except MlflowException as exc:
+            if exc.error_code not in {"PERMISSION_DENIED", "RESOURCE_DOES_NOT_EXIST"}:
+                raise
+
+
+def _running(client: MlflowClient) -> Iterator[Run]:
+    experiments, token = [], None
+    while True:
+        page = client.search_experiments(page_token=token)
+        experiments += [experiment.experiment_id for experiment in page]
+        token = page.token
+        if not token:
+            break
+    for at in range(0, len(experiments), AT_ONCE):
+        yield from client.search_runs(experiments[at : at + AT_ONCE], f"attributes.status = 'RUNNING' and tags.`{OWNER}` LIKE '[%'")
+
+
+def _dead(mark: str) -> bool:
+    try:
+        host, pid, _ = json.loads(mark)
+        return host == platform.node() and process_mark(pid) != mark
+    except psutil.Error:  # no such process
+        return True
+    except (ValueError, TypeError):  # no mark of ours
+        return False

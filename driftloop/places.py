@@ -1,0 +1,73 @@
+"""Places on the disk, tried before the work whose results are to go there: a folder, a full disk, no permission."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from driftloop.errors import PlaceError
+
+ROOM: Final = 1 << 20  # bytes that are tried: a report of a thousand blocks is half as long
+TEMPORARY_ROOM: Final = 16 << 20  # archives, artifacts on their way, TorchServe's folder
+LONGEST_NAME: Final = 255  # bytes
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def unwritable(path: Path, *, room: int = ROOM) -> str | None:
+    """Why no file of that size can be written there, or None. Nothing is left behind; missing folders are not made.
+
+    >>> unwritable(Path("/dev/null/report.html"))
+    '/dev/null is not a folder that may be written to'
+    """
+    if max(len(os.fsencode(part)) for part in path.absolute().parts) > LONGEST_NAME:
+        return os.strerror(errno.ENAMETOOLONG)
+    if path.is_dir():
+        return "it is a folder"
+    nearest = next(folder for folder in path.absolute().parents if folder.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        return f"{nearest} is not a folder that may be written to"
+    # The name is that of the file aside which is renamed in the end, so a name that is too long is found as well.
+    return _tried(nearest / f".{path.name}.{os.getpid()}", room)
+
+
+def check_temporary() -> None:
+    """Refuse a folder for temporary files that is full or cannot be used.
+
+    Python itself would look for another one in silence, and the programs that it starts would not.
+
+    Raises:
+        PlaceError: it is so.
+    """
+    name = next((name for name in ("TMPDIR", "TEMP", "TMP") if os.environ.get(name)), "")
+    try:
+        folder = Path(os.environ[name] if name else tempfile.gettempdir())
+    except FileNotFoundError as exc:
+        raise PlaceError("there is no folder for temporary files: set TMPDIR to one with room") from exc
+    why = _tried(folder / f".driftloop.{os.getpid()}", TEMPORARY_ROOM) if folder.is_dir() else "it is not a folder"
+    if why:
+        told = f"{name}={folder}" if name else str(folder)
+        raise PlaceError(f"the folder for temporary files, {told}, cannot be used: {why}; make room ({TEMPORARY_ROOM >> 20} MB), or set TMPDIR to another")
+
+
+def failed(exc: OSError) -> PlaceError | None:
+    """A disk that ran full in the middle of the work, as an error of ours; None for what is something else."""
+    if exc.errno not in FULL:
+        return None
+    where = f" ({exc.filename})" if exc.filename else ""
+    return PlaceError(f"no space is left on the disk{where}: make room in the folder for temporary files, {tempfile.gettempdir()}, and where results go")
+
+
+def _tried(path: Path, room: int) -> str | None:
+    try:
+        try:
+            path.write_bytes(bytes(room))
+        finally:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+    except OSError as exc:
+        return exc.strerror or type(exc).__name__
+    return None

@@ -1,0 +1,135 @@
+"""From the bytes of a file to its text, and the character that separates its columns."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+from pathlib import Path
+from typing import Final
+
+from driftloop.errors import DataError, SettingsError
+
+NAMED_SEPARATORS: Final = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";", "pipe": "|"}
+_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_NO_TEXT: Final = "is not text (it holds zero bytes), nor a file of another kind that is known here: give ARFF, CSV or Parquet"
+_SNIFFED: Final = 50  # lines that tell the separator
+_SEPARATORS: Final = (",", ";", "\t", "|")
+_WIDE_GAP: Final = re.compile(r"[ ]{2,}|\t")
+
+
+def encoding_fault(name: str) -> str:
+    """What is wrong with the name of an encoding, or nothing.
+
+    >>> encoding_fault("latin-1"), encoding_fault("latin-99")
+    ('', "'latin-99' is not an encoding that Python knows: give one such as latin-1, cp1252 or utf-16")
+    """
+    try:
+        b"a,b\n".decode(name)
+    except LookupError:
+        return f"{name!r} is not an encoding that Python knows: give one such as latin-1, cp1252 or utf-16"
+    except (ValueError, TypeError):  # it is one, and these bytes are none of it
+        pass
+    return ""
+
+
+def separator(name: str) -> str:
+    """A separator as a flag gives it: one character, or one of `NAMED_SEPARATORS`; nothing stays nothing.
+
+    Raises:
+        SettingsError: it is longer, or a character that cannot separate.
+    """
+    found = NAMED_SEPARATORS.get(name.lower(), name)
+    if len(found) > 1 or found in {'"', "'", "\\", "\n", "\r", "\0"} or found.isalnum():
+        raise SettingsError(f"--separator {name!r} is not a separator: give one character such as '|' or ';', or one of {', '.join(NAMED_SEPARATORS)}")
+    return found
+
+
+def decoded(body: bytes, path: Path, encoding: str = "") -> str:
+    r"""The text of a file, its lines ended by \n: in the encoding given, else that of its byte order mark, else UTF-8 (or UTF-16 by its zero bytes).
+
+    Raises:
+        DataError: it is not text, or of another encoding; the message says where and how it might read.
+    """
+    known = encoding or next((name for mark, name in _MARKS if body.startswith(mark)), "") or _without_mark(body)
+    try:
+        text = body.decode(known)
+    except LookupError as exc:
+        raise DataError(f"{path}: {encoding_fault(known)}") from exc
+    except UnicodeDecodeError as exc:
+        raise DataError(f"{path}: {_undecodable(body, exc, given=encoding)}") from exc
+    except ValueError as exc:  # of encodings that are no charsets, such as idna
+        raise DataError(f"{path}: cannot be read as {known} ({exc}): give another --encoding") from exc
+    if known.startswith("utf-16") and not encoding and "\n" not in text:
+        raise DataError(f"{path}: is not UTF-8 text, and as UTF-16, as which it begins, it has no lines: give ARFF, CSV or Parquet")
+    if "\0" in text:
+        raise DataError(f"{path}: {_NO_TEXT}")
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _without_mark(body: bytes) -> str:
+    """UTF-16 has no mark in some files, but every other byte of ASCII text is zero in it."""
+    head = body[:4096]
+    even, odd = head[0::2].count(0), head[1::2].count(0)
+    if max(even, odd) * 10 > len(head) * 3 and min(even, odd) * 20 < max(even, odd):
+        return "utf-16-be" if even > odd else "utf-16-le"
+    return "utf-8"
+
+
+def _undecodable(body: bytes, exc: UnicodeDecodeError, *, given: str) -> str:
+    if not given and b"\0" in body and not exc.encoding.startswith("utf-16"):
+        return _NO_TEXT
+    line = body.count(b"\n", 0, exc.start) + 1
+    column = exc.start - (body.rfind(b"\n", 0, exc.start) + 1) + 1
+    where = f"line {line}, byte {column} is 0x{body[exc.start]:02x}"
+    if given:
+        return f"is not text in {given} ({where}): give the right --encoding"
+    if exc.encoding.startswith(("utf-16", "utf16", "utf-32", "utf32")):
+        return f"is not text in {exc.encoding}, as which it begins ({where}): it is cut short, or --encoding says what it is"
+    guess = "cp1252" if re.search(rb"[\x80-\x9f]", body) else "latin-1"
+    begin = max(exc.start - 12, body.rfind(b"\n", 0, exc.start) + 1)
+    sample = re.sub(r"[\x00-\x1f\x7f-\x9f]", "·", body[begin : exc.start + 12].partition(b"\n")[0].decode(guess, "replace"))
+    return f"is not UTF-8 text ({where}): say what it is, perhaps --encoding {guess}, which reads there {sample!r}"
+
+
+def columns_apart(text: str, given: str = "") -> tuple[str, str]:
+    """A text of rows with the character that separates its columns; where blanks do, each gap is made one.
+
+    Without `given` it is the character that cuts most of the first lines into as many fields as the header has.
+
+    >>> columns_apart("a|b,c|d\\n1|2|3\\n"), columns_apart("a  b\\n1.5  2\\n")
+    (('a|b,c|d\\n1|2|3\\n', '|'), ('a\\tb\\n1.5\\t2\\n', '\\t'))
+    """
+    lines = [line for line in text.split("\n", 4 * _SNIFFED)[: 4 * _SNIFFED] if line.strip()][:_SNIFFED]
+    if given == " ":
+        return _one_blank(text, re.compile(" +"), " "), " "
+    if given:
+        return text, given
+    best = max(_SEPARATORS, key=lambda one: _agreement(lines, one))
+    if _agreement(lines, best)[1] > 1:
+        return text, best
+    for gap, one in ((_WIDE_GAP, "\t"), (re.compile(" +"), " ")):
+        if '"' not in text and _agreement([gap.sub("\t", line.strip()) for line in lines], "\t") > (0.99, 1):
+            return _one_blank(text, gap, one), one
+    return text, best
+
+
+def _agreement(lines: list[str], one: str) -> tuple[float, int]:
+    """The share of the rows that have as many fields as the header, and how many those are; nothing for a single field."""
+    try:
+        counts = [len(record) for record in csv.reader(lines, delimiter=one, skipinitialspace=True) if record]
+    except csv.Error:
+        return 0.0, 0
+    if not counts or counts[0] < 2:
+        return 0.0, 1
+    return counts[1:].count(counts[0]) / max(1, len(counts) - 1), counts[0]
+
+
+def _one_blank(text: str, gap: re.Pattern[str], one: str) -> str:
+    return "\n".join(gap.sub(one, line.strip(" ")) for line in text.split("\n"))

@@ -1,0 +1,75 @@
+"""Errors of MLflow, of its database and of the network as one line of ours that names the cause."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from mlflow.exceptions import MlflowException
+from requests import RequestException
+from requests.exceptions import ConnectionError as NoConnection
+from requests.exceptions import RetryError, Timeout
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+
+from driftloop.errors import TrackingError
+
+HINTS: Final = {
+    "readonly database": "make the file and its folder writable, or set MLFLOW_TRACKING_URI to another store",
+    "unable to open database": "make its folder and permissions right, or set MLFLOW_TRACKING_URI to another store",
+    "database is locked": "another process has held it for minutes; try again when that has ended",
+    "disk is full": "make room there",
+    "error code 401": "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
+}
+_ROOT: Final = re.compile(r"\[Errno -?\d+\] ([^'\")]+)")  # what the system said, inside of what three libraries said
+
+
+@contextmanager
+def translated(what: str, *, files: bool = True) -> Iterator[None]:
+    """Turn an error of the store into one of ours that begins with `what`.
+
+    Args:
+        what: was done, or was asked.
+        files: an OSError is translated as well: the body does nothing but read and write what the store keeps.
+    """
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, RequestException) as exc:
+        raise TrackingError(f"{what}: {reason(exc)}") from exc
+    except OSError as exc:
+        if not files:
+            raise
+        raise TrackingError(f"{what}: {reason(exc)}") from exc
+
+
+def reason(exc: BaseException) -> str:
+    """What a person can act on, in one line: the cause at the bottom and, where it is known, the remedy."""
+    said = next((found for cause in _chain(exc) if (found := _said(cause))), None) or (str(exc) or type(exc).__name__).splitlines()[0]
+    hint = next((hint for part, hint in HINTS.items() if part in said), "")
+    return f"{said}: {hint}" if hint else said
+
+
+def is_locked(exc: BaseException) -> bool:
+    """Whether SQLite's lock is what stood in the way."""
+    return isinstance(exc, sqlite3.OperationalError) and "is locked" in str(exc)
+
+
+def _chain(exc: BaseException | None) -> Iterator[BaseException]:
+    while exc is not None:
+        yield exc
+        exc = exc.__cause__ or exc.__context__
+
+
+def _said(cause: BaseException) -> str | None:
+    if isinstance(cause, DBAPIError) and not isinstance(cause, IntegrityError) and cause.orig:
+        return str(cause.orig).splitlines()[0]  # SQLAlchemy's own text begins with advice to programmers
+    if isinstance(cause, Timeout):
+        return "the server does not answer in time"
+    if isinstance(cause, RetryError):
+        return "the server answers that it cannot serve now"
+    if isinstance(cause, NoConnection):
+        system = _ROOT.search(str(cause))
+        return f"the server does not answer ({system.group(1) if system else type(cause).__name__})"
+    return None

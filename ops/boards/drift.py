@@ -1,0 +1,105 @@
+"""Drift: is the model bad, and if so, why: what changed, in which features, and how long will the KPI hold?"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ops.overview import CHANGED, EVIDENCE, STREAM, VERDICT, overview
+from ops.panels import CHART, GOOD, LOOK, OTHER, QUIET, Column, Panel, Query, chart, listing, tile, timeline
+from ops.rows import Board, Choice, Row
+
+OF_FEATURE: Final = '{stream=~"$stream",feature=~"$feature"}'
+HORIZON: Final = 100  # blocks; a forecast beyond it, or infinite, is "not in sight"
+SOON: Final = 5  # blocks: fewer ask for a look
+MOVED: Final = ((0, "no", GOOD), (1, "moved", LOOK))
+
+
+def board() -> Board:
+    """The board of the verdicts and of their causes."""
+    return Board(
+        "drift",
+        "driftloop: drift",
+        "Verdicts on the KPI and on the inputs, the forecast, and the features that moved.",
+        (Choice("stream", "Stream", "driftloop_stream_info"), Choice("feature", "Feature", "driftloop_feature_distance")),
+        (
+            Row("Overview: $stream", overview(), each_stream=True),
+            Row("Is the model bad, and why?", _verdicts()),
+            Row("Forecast", _forecast()),
+            Row("Features: $stream", _features(), each_stream=True),
+        ),
+    )
+
+
+def _verdicts() -> tuple[Panel, ...]:
+    return (
+        timeline(
+            "Is the model bad?",
+            "drift: the KPI is worse than its threshold by more than noise. The alert KpiBelowThreshold fires and a retrain starts.",
+            Query('driftloop_drift{stream=~"$stream",kind="performance"}', "{{stream}}"),
+            states=VERDICT,
+        ),
+        timeline(
+            "Why?",
+            "data: the inputs are distributed differently. concept: the same inputs have other labels. both: the two together. "
+            "quality: rows hold invalid values. None of them alone says that the model is bad.",
+            Query('driftloop_drift{stream=~"$stream",kind!="performance"}', "{{stream}}: {{kind}}"),
+            states=CHANGED,
+        ),
+        chart("Evidence against the model", EVIDENCE, Query(f"driftloop_drift_evidence{STREAM}", "{{stream}}"), width=24, unit="percentunit", limit=1),
+    )
+
+
+def _forecast() -> tuple[Panel, ...]:
+    blocks = f"clamp_max(driftloop_forecast_blocks{STREAM}, {HORIZON})"
+    about = f"Blocks until the KPI crosses its threshold; early and late bound an 80 % interval. {HORIZON}: that many or more, or not in sight."
+    return (
+        tile(
+            "Earliest crossing",
+            about,
+            Query(f'clamp_max(driftloop_forecast_blocks{{stream=~"$stream",edge="early"}}, {HORIZON})', "{{stream}}"),
+            width=8,
+            height=CHART,
+            states=((HORIZON, "not in sight", GOOD),),
+            steps=((None, LOOK), (SOON, QUIET)),
+        ),
+        chart("Blocks to the threshold", about, Query(blocks, "{{stream}} {{edge}}"), width=16, high=HORIZON, colour=OTHER),
+    )
+
+
+def _features() -> tuple[Panel, ...]:
+    return (
+        listing(
+            "Features by distance",
+            "Kolmogorov-Smirnov distance of the newest rows from the training rows, with its calibrated p-value, corrected for all features. "
+            "moved: by more than chance.",
+            (
+                Column("Distance", f"max by (feature) (driftloop_feature_distance{OF_FEATURE})", bar=True),
+                Column("p-value", f"max by (feature) (driftloop_feature_p_value{OF_FEATURE})"),
+                Column("Moved", f"max by (feature) (driftloop_feature_moved{OF_FEATURE})", states=MOVED),
+            ),
+            width=10,
+            height=10,
+        ),
+        chart(
+            "Distance of each feature",
+            "Kolmogorov-Smirnov distance from the training rows, from 0 (same distribution) to 1 (no overlap).",
+            Query(f"driftloop_feature_distance{OF_FEATURE}", "{{feature}}"),
+            width=14,
+            height=10,
+            high=1,
+        ),
+        timeline(
+            "Features that moved",
+            "moved: by more than chance, by the calibrated p-value.",
+            Query(f"driftloop_feature_moved{OF_FEATURE}", "{{feature}}"),
+            states=MOVED,
+            height=8,
+        ),
+        chart(
+            "p-value of each distance",
+            "Calibrated, corrected for all features. A low one means that the feature has moved.",
+            Query(f"driftloop_feature_p_value{OF_FEATURE}", "{{feature}}"),
+            high=1,
+            colour=OTHER,
+        ),
+    )

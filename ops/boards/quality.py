@@ -1,0 +1,92 @@
+"""Data quality: are the rows valid, do records and labels arrive, and how old are the newest?"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ops.overview import CHANGED, STREAM, overview
+from ops.panels import GOOD, LOOK, NEUTRAL, OTHER, Panel, Query, chart, coloured, stacked, tile, timeline
+from ops.rows import Board, Choice, Row
+
+OF_KIND: Final = {"prediction$": NEUTRAL, "label$": OTHER, "rejected$": LOOK}
+
+
+def board() -> Board:
+    """The board of what arrives: rows, records and labels."""
+    return Board(
+        "quality",
+        "driftloop: data quality",
+        "Refused and invalid rows by reason, and the records and labels that arrive.",
+        (Choice("stream", "Stream", "driftloop_stream_info"), Choice("reason", "Reason", "driftloop_rejected_rows_total")),
+        (
+            Row("Overview: $stream", overview(), each_stream=True),
+            Row("Invalid rows", _rows()),
+            Row("Records and labels", _records()),
+        ),
+    )
+
+
+def _rows() -> tuple[Panel, ...]:
+    reasons = Query('sum by (stream, reason) (rate(driftloop_rejected_rows_total{stream=~"$stream",reason=~"$reason"}[5m]))', "{{stream}} {{reason}}")
+    return (
+        timeline(
+            "Verdict on the values",
+            "yes: more rows than usual are refused, or hold missing or impossible values. The alert DataQuality fires.",
+            Query('driftloop_drift{stream=~"$stream",kind="quality"}', "{{stream}}: invalid values"),
+            states=CHANGED,
+            width=24,
+            height=5,
+        ),
+        chart(
+            "Invalid rows",
+            "Share of the newest rows that were refused, or hold a missing or impossible value.",
+            Query(f"driftloop_invalid_share{STREAM}", "{{stream}}"),
+            width=8,
+            unit="percentunit",
+        ),
+        chart(
+            "Refused rows",
+            "Share of all rows that arrived. The alert DataQuality fires over 5 %.",
+            Query(f"stream:driftloop_rejected:share5m{STREAM}", "{{stream}}"),
+            width=8,
+            unit="percentunit",
+            limit=0.05,
+        ),
+        stacked(chart("Refused rows by reason", "By the first fault of each row.", reasons, width=8, unit="rowsps", colour=LOOK)),
+    )
+
+
+def _records() -> tuple[Panel, ...]:
+    age = f"time() - driftloop_last_record_timestamp_seconds{STREAM}"
+    return (
+        tile(
+            "Age of the newest record",
+            "Time since the newest record of each kind. The alert NoLabels fires after a day without labels.",
+            Query('time() - driftloop_last_record_timestamp_seconds{stream=~"$stream",kind!="rejected"}', "{{stream}} {{kind}}"),
+            width=24,
+            unit="s",
+            steps=((None, GOOD), (86400, LOOK)),
+        ),
+        coloured(
+            chart(
+                "Records ingested",
+                "By the monitor, each id once.",
+                Query(f"sum by (stream, kind) (rate(driftloop_monitor_records_total{STREAM}[5m]))", "{{stream}} {{kind}}"),
+                width=8,
+                unit="rowsps",
+            ),
+            OF_KIND,
+        ),
+        coloured(
+            chart("Age of the newest record over time", "Time since the newest record of each kind.", Query(age, "{{stream}} {{kind}}"), width=8, unit="s"),
+            OF_KIND,
+        ),
+        chart(
+            "Label coverage",
+            "Share of the newest predictions whose label has arrived.",
+            Query(f"driftloop_label_coverage{STREAM}", "{{stream}}"),
+            width=8,
+            unit="percentunit",
+            high=1,
+        ),
+    )

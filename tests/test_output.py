@@ -1,0 +1,84 @@
+"""What is printed can be printed anywhere: a character that the terminal's encoding lacks becomes ASCII, and never an error after the work."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from script_fixtures import ROOT, Workshop, data_flags
+
+from driftloop import cli
+
+ENTRIES = (
+    *("base_model", "deploy_model", "retrain_model", "lifecycle", "backtest", "prediction_service.__main__"),
+    *(f"monitoring.{name}" for name in ("batch_flow", "embedded", "fill_log", "history", "labels", "local", "replay", "retrain_hook", "service", "shipper")),
+    *(f"examples.nyc_taxi.{name}" for name in ("deploy", "fill_log", "lifecycle", "prepare", "replay", "retrain")),
+)
+
+
+class Narrow(io.TextIOWrapper):
+    """A stream as Python opens it under such a locale."""
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__(io.BytesIO(), encoding=encoding, errors="strict", write_through=True)
+
+    @property
+    def written(self) -> str:
+        return self.buffer.getvalue().decode(self.encoding)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
+def test_what_the_encoding_lacks_is_written_in_ascii(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = Narrow(encoding)
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", Narrow(encoding))
+
+    def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+        print("rows 0–420, κ 0.31 ± 0.02, 熱, \udce4")
+        return {"name": "Wärme 熱"}, 0
+
+    assert cli.run(work, cli.parser("t", ""), []) == 0
+    like = {
+        "ascii": "rows 0-420, kappa 0.31 +- 0.02, \\u71b1",
+        "latin-1": "rows 0-420, kappa 0.31 ± 0.02, \\u71b1",
+        "cp1252": "rows 0–420, kappa 0.31 ± 0.02, \\u71b1",
+        "utf-8": "rows 0–420, κ 0.31 ± 0.02, 熱",
+    }
+    assert out.written == like[encoding] + ", \\udce4\n"
+    assert cli.run(work, cli.parser("t", ""), ["--json"]) == 0
+    assert out.written.endswith('{"name": "W\\u00e4rme \\u71b1"}\n')
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_every_entrys_help_is_printed_on_a_terminal_of_ascii(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Narrow("ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module(name).main(["--help"])
+    assert ended.value.code == 0
+    assert "--help" in stream.written
+
+
+def test_every_entry_goes_through_the_one_door() -> None:
+    """A script that runs by itself is in the list above, or measures and writes our own pages."""
+    own = {"ops/dashboards.py", "docs/readme.py", "docs/take_screenshots.py"}
+    entries = {name.replace(".", "/") + ".py" for name in ENTRIES}
+    folders = [ROOT, *(ROOT / name for name in ("monitoring", "examples/nyc_taxi", "prediction_service", "ops", "docs"))]
+    found = {str(path.relative_to(ROOT)) for folder in folders for path in folder.glob("*.py") if "__main__" in path.read_text(encoding="utf-8")}
+    assert found - own - {"handler.py"} == entries
+
+
+def test_a_script_ends_well_under_a_locale_without_utf8(workshop: Workshop, drifting_csv: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'm.db'}", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
+    command = [sys.executable, str(ROOT / "base_model.py"), *data_flags(drifting_csv), "--max_epochs", "1"]
+    done = subprocess.run(command, env={**environment, "PYTHONCOERCECLOCALE": "0"}, cwd=tmp_path, capture_output=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.decode("ascii").strip()
+    assert b"Traceback" not in done.stderr

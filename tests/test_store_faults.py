@@ -1,0 +1,379 @@
+"""What can go wrong with an MLflow store: it is new, locked, read-only, down or restarting, or its names and runs are not for us."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from script_fixtures import ROOT, Workshop, data_flags, parent, role
+from store_fixtures import TrackingServer
+
+from driftloop import patience, runs, tracking
+from driftloop.errors import TrackingError
+from driftloop.registry import Registry
+
+OPEN = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from driftloop import tracking; print(tracking.open_store(sys.argv[1]).experiment_id)"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Workshop:
+    """A folder of its own, whose store is not there yet."""
+    return Workshop(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with the experiment "one"; to make it takes seconds."""
+    made = Workshop(tmp_path_factory.mktemp("template"))
+    with made.entered():
+        tracking.open_store("one")
+    return made.folder / "mlflow.db"
+
+
+@pytest.fixture
+def known(place: Workshop, template: Path) -> Workshop:
+    """A folder of its own with a copy of that store."""
+    shutil.copy(template, place.folder)
+    return place
+
+
+def opened_by_another(place: Workshop, experiment: str) -> subprocess.Popen[str]:
+    with place.entered():
+        return subprocess.Popen([sys.executable, "-c", OPEN, experiment], cwd=place.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+# A new store
+
+
+def test_two_first_starts_on_one_new_store_both_work_and_leave_nothing_else(place: Workshop) -> None:
+    both = [opened_by_another(place, name) for name in ("one", "other")]
+    ended = [one.communicate(timeout=120) for one in both]
+    assert [one.returncode for one in both] == [0, 0], ended
+    assert {experiment.name for experiment in place.client.search_experiments()} == {"Default", "one", "other"}
+    assert [path.name for path in place.folder.iterdir()] == ["mlflow.db"]
+
+
+def test_a_first_start_that_was_killed_leaves_no_half_store(place: Workshop) -> None:
+    first = opened_by_another(place, "one")
+    while not list(place.folder.glob(".mlflow.db-*/mlflow.db")):
+        assert first.poll() is None, first.communicate()
+        time.sleep(0.01)
+    first.kill()
+    first.communicate()
+    with place.entered():
+        tracking.open_store("one")
+    assert [path.name for path in place.folder.iterdir()] == ["mlflow.db"]
+
+
+def test_an_empty_file_becomes_a_store(place: Workshop) -> None:
+    (place.folder / "mlflow.db").touch()
+    with place.entered():
+        assert tracking.open_store("one").experiment_name == "one"
+
+
+def test_artifacts_lie_beside_the_store_whatever_the_folder(tmp_path: Path, drifting_csv: Path) -> None:
+    store, job = Workshop(tmp_path / "store"), Workshop(tmp_path / "job")
+    job.folder.mkdir()
+    for experiment in ("Default", "it's / 50 %"):
+        done = job.run(
+            "base_model", *data_flags(drifting_csv), "--max_epochs", 1, "--mlflow_experiment_name", experiment, "--json", MLFLOW_TRACKING_URI=store.uri
+        )
+        assert done.code == 0, done.err
+        assert list(job.folder.iterdir()) == []
+        with store.entered():
+            opened = tracking.open_store(experiment)
+            assert runs.load_network(opened, done.result["run_id"])[1]["features"] == ["x1", "x2"]
+            location = opened.client.get_experiment(opened.experiment_id).artifact_location
+        assert str(tmp_path / "store" / "mlruns") in location
+    assert {path.name for path in store.folder.iterdir()} == {"mlflow.db", "mlruns"}
+
+
+def test_an_experiment_keeps_the_place_of_its_artifacts(known: Workshop, tmp_path: Path) -> None:
+    with known.entered():
+        client = tracking.open_store(None).client
+        client.create_experiment("older", artifact_location=(tmp_path / "elsewhere").as_uri())
+        assert client.get_experiment(tracking.open_store("older").experiment_id).artifact_location == (tmp_path / "elsewhere").as_uri()
+
+
+# Places that cannot be written
+
+
+@contextlib.contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """A folder that nobody may write to, root neither."""
+    if os.geteuid() != 0:
+        folder.chmod(0o555)
+        yield
+        folder.chmod(0o755)
+        return
+    try:
+        subprocess.run(["mount", "--bind", folder, folder], check=True, capture_output=True)
+        subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True, capture_output=True)
+    except subprocess.CalledProcessError:
+        pytest.skip("root cannot mount here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def test_a_new_store_in_a_read_only_folder_is_one_line(place: Workshop, drifting_csv: Path) -> None:
+    with read_only(place.folder):
+        done = place.run("base_model", *data_flags(drifting_csv), MLFLOW_TRACKING_URI="sqlite:///mlflow.db")
+    assert (done.code, "cannot be written" in done.complaint("base_model")) == (4, True)
+
+
+def test_a_read_only_store_is_one_line_and_can_still_be_read(known: Workshop, drifting_csv: Path) -> None:
+    with known.entered():
+        run = tracking.open_store("one").client.create_run("1").info.run_id
+    with read_only(known.folder), known.entered():
+        assert tracking.open_reader().client.get_run(run).info.run_id == run
+        done = known.run("base_model", *data_flags(drifting_csv))
+    assert (done.code, "cannot be written" in done.complaint("base_model")) == (4, True)
+
+
+def test_artifacts_that_cannot_be_written_are_found_before_the_training(known: Workshop, drifting_csv: Path, tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    with known.entered():
+        tracking.open_store(None).client.create_experiment("there", artifact_location=str(closed / "mlruns"))
+    with read_only(closed):
+        done = known.run("base_model", *data_flags(drifting_csv), "--mlflow_experiment_name", "there")
+    assert (done.code, str(closed) in done.complaint("base_model"), known.runs("there")) == (4, True, [])
+
+
+def test_a_reader_makes_no_store(place: Workshop) -> None:
+    with place.entered(), pytest.raises(TrackingError, match="there is no such file yet"):
+        tracking.open_reader()
+    assert list(place.folder.iterdir()) == []
+
+
+def test_what_a_database_says_is_reported_without_advice_to_programmers(known: Workshop) -> None:
+    with known.entered():
+        store = tracking.open_store("one")
+        with sqlite3.connect(known.folder / "mlflow.db") as file:
+            file.execute("DROP TABLE tags")
+        with pytest.raises(TrackingError, match=r"^MLflow: no such table: tags") as told, tracking.run(store, "x", role="base"):
+            pass
+    assert "\n" not in str(told.value) and "autoflush" not in str(told.value)
+
+
+# A store that is locked, or down
+
+
+@contextlib.contextmanager
+def locked(file: Path, *, seconds: float, how: str = "EXCLUSIVE") -> Iterator[None]:
+    """Another connection holds the file's lock, and lets go of it after so many seconds."""
+    holder = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
+    holder.execute(f"BEGIN {how}")
+    if how == "DEFERRED":
+        holder.execute("SELECT * FROM experiments").fetchone()  # a reader, who holds up the commit
+    timer = threading.Timer(seconds, holder.rollback)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.join()
+        holder.close()
+
+
+@pytest.mark.parametrize("how", ["EXCLUSIVE", "IMMEDIATE", "DEFERRED"])
+def test_a_locked_store_is_waited_for_and_the_wait_reported(known: Workshop, capsys: pytest.CaptureFixture[str], how: str) -> None:
+    patience._state["told"] = -patience.TOLD_AGAIN_S
+    with known.entered():
+        store = tracking.open_store("one")
+        with tracking.run(store, "waits", role="base") as run_id, locked(known.folder / "mlflow.db", seconds=5, how=how):
+            tracking.log_metrics({"logged": 1.0})
+    assert store.client.get_run(run_id).data.metrics == {"logged": 1.0}
+    assert known.statuses() == {"FINISHED"}
+    told = [line for line in capsys.readouterr().err.splitlines() if "waiting for it" in line]
+    assert len(told) == 1 and "locked by another process" in told[0]
+
+
+def test_a_lock_is_not_waited_for_without_end(known: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "WAIT_S", 1.0)
+    monkeypatch.setattr(patience, "GIVEN_UP_S", 0.0)
+    with known.entered():
+        store = tracking.open_store("one")
+        with locked(known.folder / "mlflow.db", seconds=9), pytest.raises(TrackingError, match="locked"), tracking.run(store, "waits", role="base"):
+            pass
+        assert tracking.open_store("one").client.search_runs(["1"], "attributes.status = 'RUNNING'") == []
+
+
+@pytest.mark.slow
+def test_a_lock_that_outlasts_mlflows_own_patience_costs_nothing(known: Workshop) -> None:
+    with known.entered():
+        store = tracking.open_store("one")
+        with tracking.run(store, "waits", role="base"), locked(known.folder / "mlflow.db", seconds=60):
+            tracking.log_metrics({"logged": 1.0})
+    assert known.statuses() == {"FINISHED"}
+
+
+def test_a_store_that_is_locked_at_the_start_is_waited_for(known: Workshop) -> None:
+    with known.entered():
+        tracking.open_store("one")
+        with locked(known.folder / "mlflow.db", seconds=3):
+            assert tracking.open_store("two").experiment_name == "two"
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[int]:
+    """A port where connections are taken and nothing is ever answered."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        yield listening.getsockname()[1]
+
+
+@pytest.mark.parametrize("uri", ["http://me:secret@127.0.0.1:{}", "postgresql://me:secret@127.0.0.1:{}/mlflow"])
+def test_a_server_that_does_not_answer_at_the_start_is_reported_in_seconds_without_its_password(place: Workshop, drifting_csv: Path, uri: str) -> None:
+    with silent() as port:
+        started = time.monotonic()
+        done = place.run("base_model", *data_flags(drifting_csv), MLFLOW_TRACKING_URI=uri.format(port))
+    told = done.complaint("base_model")
+    assert (done.code, str(port) in told, "secret" in told) == (4, True, False)
+    assert time.monotonic() - started < 15
+
+
+@pytest.mark.slow
+def test_a_server_that_is_killed_and_started_again_in_the_middle_costs_no_training(place: Workshop, drifting_csv: Path) -> None:
+    server = TrackingServer(place.folder).start()
+    try:
+        flags = [*data_flags(drifting_csv), "--test_data_rows", "120", "--block_size", "40", "--on_drift", "ignore", "--json"]
+        with place.entered(MLFLOW_TRACKING_URI=server.uri):
+            process = subprocess.Popen([sys.executable, ROOT / "lifecycle.py", *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        client = MlflowClient(server.uri)
+        while not client.search_runs(["0"]):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        server.kill()
+        time.sleep(5)
+        server.start()
+        _, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+        assert err.count("waiting for it") == 1
+        assert {run.info.status for run in client.search_runs(["0"])} == {"FINISHED"}
+    finally:
+        server.stop()
+
+
+# Names
+
+
+@pytest.mark.parametrize("name", ["it's", "my model", "a/b", "a:b", "-x", ".", "..", "", " ", "x" * 129, "modèle", "a\nb", 'a"b', "a%20b"])
+@pytest.mark.parametrize("script", ["deploy_model", "retrain_model", "lifecycle"])
+def test_a_name_that_no_model_can_have_is_refused_first_and_leaves_nothing(place: Workshop, drifting_csv: Path, script: str, name: str) -> None:
+    done = place.run(script, *data_flags(drifting_csv), "--register_model_name", name)
+    assert (done.code, "--register_model_name" in done.complaint(script)) == (2, True)
+    assert list(place.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [" ", "\t", "a\nb", "a\0b", "x" * 251, "\udcff"])
+def test_a_name_that_no_experiment_can_have_is_refused_first_and_leaves_nothing(place: Workshop, drifting_csv: Path, name: str) -> None:
+    done = place.run("base_model", *data_flags(drifting_csv), "--mlflow_experiment_name", name)
+    assert (done.code, "--mlflow_experiment_name" in done.complaint("base_model")) == (2, True)
+    assert list(place.folder.iterdir()) == []
+
+
+def test_an_experiment_of_the_environment_has_a_name_as_well(place: Workshop, drifting_csv: Path) -> None:
+    done = place.run("base_model", *data_flags(drifting_csv), MLFLOW_EXPERIMENT_NAME="x" * 300)
+    assert (done.code, "at most 250" in done.complaint("base_model")) == (2, True)
+
+
+class Failing:
+    """A client whose registry fails in one call."""
+
+    def __init__(self, client: MlflowClient, call: str) -> None:
+        self._client, self._call = client, call
+
+    def __getattr__(self, name: str) -> Any:
+        return self._fail if name == self._call else getattr(self._client, name)
+
+    def _fail(self, *_: object, **__: object) -> None:
+        raise MlflowException("no more", error_code=1)
+
+
+@pytest.mark.parametrize("call", ["create_model_version", "set_registered_model_alias"])
+def test_what_is_registered_halfway_leaves_neither_version_nor_model(known: Workshop, call: str) -> None:
+    with known.entered():
+        client = tracking.open_store("one").client
+        run_id = client.create_run("1").info.run_id
+        with pytest.raises(TrackingError, match="no more"):
+            Registry(Failing(client, call), "new").register(source=str(known.folder), run_id=run_id)
+        assert client.search_registered_models() == []
+        older = Registry(client, "known")
+        assert older.register(source=str(known.folder), run_id=run_id) == "1"
+        with pytest.raises(TrackingError, match="no more"):
+            Registry(Failing(client, call), "known").register(source=str(known.folder), run_id=run_id)
+        assert [version.version for version in client.search_model_versions("name = 'known'")] == [1]
+
+
+# Runs of others
+
+FOREIGN: dict[str, Callable[[MlflowClient], str]] = {
+    "which has ended": lambda client: _ended(client, client.create_run("0").info.run_id),
+    "which is deleted": lambda client: _deleted(client, client.create_run("0").info.run_id),
+    "holds parameters": lambda client: _with_a_parameter(client, client.create_run("0").info.run_id),
+    "tags of others": lambda client: client.create_run("0", tags={"team": "theirs"}).info.run_id,
+    "holds artifacts": lambda client: _with_an_artifact(client, client.create_run("0").info.run_id),
+    "the work of": lambda client: client.create_run("0", tags={"mlflow.source.type": "LOCAL", "mlflow.source.name": "theirs.py"}).info.run_id,
+    "the work of a-colleague": lambda client: client.create_run("0", tags={"mlflow.user": "a-colleague"}).info.run_id,
+    "another project": lambda client: client.create_run("0", tags={"mlflow.source.type": "PROJECT", "mlflow.project.entryPoint": "main"}).info.run_id,
+    "no such run": lambda client: "0" * 32,
+    "no such run; unset": lambda client: "it's none",
+}
+
+
+def _ended(client: MlflowClient, run_id: str) -> str:
+    client.set_terminated(run_id)
+    return run_id
+
+
+def _deleted(client: MlflowClient, run_id: str) -> str:
+    client.delete_run(run_id)
+    return run_id
+
+
+def _with_a_parameter(client: MlflowClient, run_id: str) -> str:
+    client.log_param(run_id, "lr", 123)
+    return run_id
+
+
+def _with_an_artifact(client: MlflowClient, run_id: str) -> str:
+    client.log_text(run_id, "theirs", "notes.txt")
+    return run_id
+
+
+@pytest.mark.parametrize("why", FOREIGN)
+def test_a_run_that_is_not_for_us_is_refused_and_stays_as_it_is(workshop: Workshop, drifting_csv: Path, why: str) -> None:
+    with workshop.entered():
+        client = tracking.open_store(None).client
+        run_id = FOREIGN[why](client)
+        before = {run.info.run_id: run.to_dictionary() for run in workshop.runs("Default")}
+        done = workshop.run("base_model", *data_flags(drifting_csv), MLFLOW_RUN_ID=run_id)
+    told = done.complaint("base_model")
+    assert (done.code, "MLFLOW_RUN_ID" in told, why in told) == (4, True, True), told
+    assert {run.info.run_id: run.to_dictionary() for run in workshop.runs("Default")} == before
+
+
+def test_an_empty_run_that_an_orchestrator_made_for_us_is_taken(workshop: Workshop, drifting_csv: Path) -> None:
+    with workshop.entered():
+        client = tracking.open_store("orchestrated").client
+        (experiment,) = [found for found in client.search_experiments() if found.name == "orchestrated"]
+        run_id = client.create_run(experiment.experiment_id, run_name="step 1").info.run_id
+    done = workshop.run("base_model", *data_flags(drifting_csv), "--max_epochs", 1, "--json", MLFLOW_RUN_ID=run_id)
+    assert (done.code, done.result["run_id"]) == (0, run_id)
+    assert [role(run) for run in workshop.runs("orchestrated") if parent(run) is None] == ["base"]
