@@ -23,7 +23,7 @@ from typing import Any
 
 import yaml
 
-from tests.containers.engine import Engine
+from tests.containers.engine import Engine, unmount
 
 LOG = logging.getLogger("containers")
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -94,6 +94,7 @@ def _import_base(engine: Engine, root: Path, name: str) -> None:
         pack = subprocess.Popen(["tar", "-C", root, "-c", "."], stdout=subprocess.PIPE)
         subprocess.run(["docker", "import", "-", name], stdin=pack.stdout, env=engine.environment, capture_output=True, check=True)
     finally:
+        unmount(root)  # of debootstrap, when it was cut off
         shutil.rmtree(root, ignore_errors=True)
 
 
