@@ -86,8 +86,8 @@ test: lint ## lint and the tests, under 15 minutes
 test-all: lint ## the slow tests, too
 	$(BIN)/python -m pytest -m 'slow or not slow'
 
-ui: $(VENV)/run.stamp ## the MLflow UI on what was run here
-	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000
+ui: $(VENV)/run.stamp ## the MLflow UI on what was run here, with the address of the newest run; Ctrl-C ends it
+	$(BIN)/python -m driftloop.ui
 
 lock: $(VENV)/dev.stamp ## write down what is installed, after a change of the pins
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu//' > requirements.lock

@@ -6,8 +6,11 @@
     python -m docs.take_screenshots --batch april.html       # batch-report.png alone, of a report of monitoring.batch_flow
     python -m docs.take_screenshots --taxi taxi.html         # taxi-report.png alone, of the report of examples.nyc_taxi.lifecycle
 
-It writes report.png (the report down to its plot), mlflow-runs.png (the runs list, parents expanded) and
-mlflow-compare.png (the base model and its retrains beside each other).
+It writes report.png (the report down to its plot), mlflow-run.png (the run that `make ui` opens), mlflow-runs.png (the runs list, parents
+unfolded), mlflow-compare.png (the base model and its retrains beside each other) and mlflow-version.png (the version in service).
+
+MLflow's pages are opened in a fresh browser at the addresses that `make ui` prints, and all else is clicks: what stands in a picture is
+what a person sees.
 """
 
 from __future__ import annotations
@@ -31,11 +34,14 @@ import requests
 from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webdriver import WebDriver
+from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
 from benchmarks.figures import run_lifecycle
+from driftloop import links
 
 IMAGES = Path(__file__).parent / "images"
 WIDTH, TALL = 1280, 2400  # CSS pixels; MLflow only draws the rows that fit the window
@@ -43,26 +49,21 @@ WAIT_S = 30
 SERVER_WAIT_S = 120
 BATCH_UNTIL = "#plot-feature-1"  # down to the feature that moved most
 MOST_COMPARED = 4  # runs beside each other that can still be read
+NAME_WIDER = 130  # CSS pixels
 SETTLE_S = 3  # charts go on drawing after their elements are there; the page never goes idle, so that is no sign
 CHROMIUM_FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --hide-scrollbars"
 )
 
-# The parameters at their full length, then the metrics that MLflow shows without scrolling (marked), and nothing below them.
-COMPARED_WHOLE = """
-document.querySelectorAll('.mlflow-compare-table').forEach(e => e.style.maxHeight = 'none');
-for (const part of document.querySelectorAll('.du-bois-light-collapse')) {
-    if (/^(Artifacts|Tags)/.test(part.innerText.trim())) part.style.display = 'none';
-    if (!/^Metrics/.test(part.innerText.trim())) continue;
-    const shown = [...part.querySelectorAll('*')].find(e => e.scrollHeight > e.clientHeight + 4 && /auto|scroll/.test(getComputedStyle(e).overflowY));
-    for (const name of part.querySelectorAll('a'))
-        if (!shown || name.getBoundingClientRect().bottom < shown.getBoundingClientRect().bottom - 12) name.classList.add('in-picture');
-}
+ASSISTANT = "[data-component-id='mlflow.assistant.chat_panel.close']"  # MLflow opens it beside its pages on the first visit
+# Down to the end of the metrics: nothing is changed, their part of the page is found by its title.
+MARK_METRICS = """
+for (const part of document.querySelectorAll('.du-bois-light-collapse'))
+    if (/^Metrics/.test(part.innerText.trim())) part.classList.add('in-picture');
 """
-ASSISTANT_AWAY = """
-document.querySelectorAll('[data-component-id*=assistant], [class*=assistant], [aria-label*=ssistant]').forEach(e => e.style.visibility = 'hidden')
-"""
+DESCRIPTION = ".note-editor-preview-content"
+ROWS = ".ag-center-cols-container .ag-row"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -71,7 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--folder", type=Path, help="where `benchmarks.figures --folder` left its runs; default: run the lifecycle now")
     parser.add_argument("--batch", type=Path, help="a report of monitoring.batch_flow: take its picture and no other")
     parser.add_argument("--taxi", type=Path, help="a report of examples.nyc_taxi.lifecycle: take its picture and no other")
-    parser.add_argument("--columns", nargs="*", default=["metrics.val_accuracy", "params.history", "params.window", "params.lr"], help="of the runs list")
+    parser.add_argument("--columns", nargs="*", default=["test_accuracy", "watch_accuracy"], help="of the runs list, instead of the data set")
     parser.add_argument("--out", type=Path, default=IMAGES, help="folder of the pictures")
     parser.add_argument("--chromium", default="/usr/bin/chromium", help="the browser")
     parser.add_argument("--chromedriver", default="/usr/bin/chromedriver", help="its driver, of the same version")
@@ -96,10 +97,12 @@ def main(argv: list[str] | None = None) -> int:
             run_ids = [result["run_id"], *(record["run_id"] for record in result["retrains"])]
             with _mlflow(folder) as url, _browser(args.chromium, args.chromedriver) as driver:
                 experiment_id = _experiment_of(url, run_ids[0])
+                names = [_name_of(url, run_id) for run_id in run_ids]
                 take_report(driver, folder / "report.html", args.out / "report.png")
-                _prepare_mlflow(driver, url, experiment_id, run_ids=run_ids, columns=args.columns)
-                take_runs(driver, url, experiment_id, args.out / "mlflow-runs.png")
+                take_run(driver, f"{url}/{links.run(experiment_id, run_ids[0])}", args.out / "mlflow-run.png")
+                take_runs(driver, f"{url}/{links.experiment(experiment_id)}", args.out / "mlflow-runs.png", unfolded=names, columns=args.columns)
                 take_compare(driver, url, experiment_id, run_ids[:MOST_COMPARED], args.out / "mlflow-compare.png")
+                take_version(driver, f"{url}/{links.version('drift_model', result['served_version'])}", args.out / "mlflow-version.png")
     except (WebDriverException, subprocess.CalledProcessError, requests.RequestException) as exc:
         print(f"take_screenshots: {type(exc).__name__}: {getattr(exc, 'msg', exc)}", file=sys.stderr)
         return 1
@@ -112,47 +115,66 @@ def take_report(driver: WebDriver, report: Path, picture: Path, *, until: str = 
     _capture(driver, picture, until=until)
 
 
-def take_runs(driver: WebDriver, url: str, experiment_id: str, picture: Path) -> None:
-    """The runs list with parents and children."""
-    driver.get(f"{url}/#/experiments/{experiment_id}/runs")
-    _wait_for(driver, ".ag-center-cols-container .ag-row")
-    _capture(driver, picture, until=".ag-center-cols-container .ag-row")
+def take_run(driver: WebDriver, address: str, picture: Path) -> None:
+    """The page of one run, down to its description."""
+    driver.get(address)
+    _wait_for(driver, DESCRIPTION)
+    _close_assistant(driver)
+    _wait_for(driver, "//button[normalize-space()='Show more']").click()
+    _capture(driver, picture, until=DESCRIPTION, margin=0)
+
+
+def take_runs(driver: WebDriver, address: str, picture: Path, *, unfolded: list[str], columns: list[str]) -> None:
+    """The runs list, with the children of the named runs and these columns."""
+    driver.get(address)
+    _wait_for(driver, ROWS)
+    _close_assistant(driver)
+    for name in unfolded:
+        cell = _wait_for(driver, f"//a[normalize-space()='{name}']/ancestor::*[@role='gridcell']")
+        cell.find_element("css selector", "button").click()
+        time.sleep(1)
+    _choose_columns(driver, columns)
+    _capture(driver, picture, until=ROWS)
 
 
 def take_compare(driver: WebDriver, url: str, experiment_id: str, run_ids: list[str], picture: Path) -> None:
-    """The compare page of the given runs: validation accuracy over the parameters, and what differs between them."""
+    """The compare page of the given runs, with the parameters that differ and the metrics."""
     runs, experiments = (json.dumps(ids, separators=(",", ":")) for ids in (run_ids, [experiment_id]))
-    driver.get(f"{url}/#/compare-runs?runs={runs}&experiments={experiments}")
+    driver.get(f"{url}/#/compare-runs?runs={runs}&experiments={experiments}&workflowType=machine_learning")
     _wait_for(driver, ".js-plotly-plot .main-svg")
+    _close_assistant(driver)
+    _wait_for(driver, "button[role=switch]").click()  # of the parameters
+    driver.execute_script(MARK_METRICS)
+    _capture(driver, picture, until=".in-picture", margin=0)
+
+
+def take_version(driver: WebDriver, address: str, picture: Path) -> None:
+    """The page of a registered version."""
+    driver.get(address)
+    _wait_for(driver, "[data-component-id*=modelversionview]")
+    _close_assistant(driver)
+    _capture(driver, picture, until="[role=table], table, [class*=markdown]")
+
+
+def _close_assistant(driver: WebDriver) -> None:
     time.sleep(SETTLE_S)
-    _choose_metric(driver, "val_accuracy", instead_of="train_loss")
-    for switch in driver.find_elements("css selector", "button[role=switch]")[:2]:  # of the parameters and of the metrics
-        switch.click()
-    driver.execute_script(COMPARED_WHOLE)
-    _capture(driver, picture, until=".in-picture")
+    for close in driver.find_elements("css selector", ASSISTANT):
+        close.click()
 
 
-def _choose_metric(driver: WebDriver, name: str, *, instead_of: str) -> None:
-    """Exchange the metric of the parallel coordinates."""
-    chosen = driver.find_element("xpath", f"//span[contains(@class, 'selection-item-content') and text()='{instead_of}']")
-    chosen.find_element("xpath", "ancestor::div[contains(@class, 'select-selector')]").click()
-    driver.switch_to.active_element.send_keys(name, Keys.ENTER, Keys.ESCAPE)
-    chosen.find_element("xpath", "following-sibling::span").click()
-
-
-def _prepare_mlflow(driver: WebDriver, url: str, experiment_id: str, *, run_ids: list[str], columns: list[str]) -> None:
-    """Set what the UI remembers in the browser: expanded runs, columns, and no assistant beside them."""
-    driver.get(f"{url}/health")  # the same origin, but no app that would write back what it remembers itself
-    kinds = (column.split(".", 1) for column in columns)
-    page = {"runsExpanded": dict.fromkeys(run_ids, True), "selectedColumns": [f"{kind}.`{name}`" for kind, name in kinds]}
-    remembered = {
-        f'MLflowLocalStorage-1.1-ExperimentPage-["{experiment_id}"]-ReactComponentState': page,
-        "mlflow.workflowType_v1": "machine_learning",
-        "mlflow.assistant.panelOpen_v1": False,
-        "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": True,
-    }
-    for name, value in remembered.items():
-        driver.execute_script("localStorage.setItem(arguments[0], arguments[1])", name, json.dumps(value))
+def _choose_columns(driver: WebDriver, names: list[str]) -> None:
+    """Show the whole of a run's name, and other columns than those that say where it comes from."""
+    handle = _wait_for(driver, "//*[contains(@class, 'ag-header-cell')][normalize-space()='Run Name']//*[contains(@class, 'ag-header-cell-resize')]")
+    ActionChains(driver).drag_and_drop_by_offset(handle, NAME_WIDER, 0).perform()
+    driver.find_element("css selector", "[data-testid=column-selection-dropdown]").click()
+    search = _wait_for(driver, "input[placeholder='Search columns']")
+    for name in ("Dataset", "Source", *names):
+        search.send_keys(Keys.CONTROL, "a")
+        search.send_keys(name)
+        time.sleep(1)
+        node = _wait_for(driver, f"//*[contains(@class, 'tree-treenode')][.//*[normalize-space(text())='{name}']]")
+        node.find_element("css selector", "[class$=tree-checkbox], [class*='tree-checkbox ']").click()
+    driver.find_element("css selector", "body").send_keys(Keys.ESCAPE)
 
 
 @contextmanager
@@ -176,6 +198,12 @@ def _experiment_of(url: str, run_id: str) -> str:
     answer = requests.get(f"{url}/api/2.0/mlflow/runs/get", params={"run_id": run_id}, timeout=WAIT_S)
     answer.raise_for_status()
     return str(answer.json()["run"]["info"]["experiment_id"])
+
+
+def _name_of(url: str, run_id: str) -> str:
+    answer = requests.get(f"{url}/api/2.0/mlflow/runs/get", params={"run_id": run_id}, timeout=WAIT_S)
+    answer.raise_for_status()
+    return str(answer.json()["run"]["info"]["run_name"])
 
 
 def _wait_for_server(url: str) -> None:
@@ -205,16 +233,17 @@ def _browser(chromium: str, chromedriver: str) -> Iterator[WebDriver]:
             driver.quit()
 
 
-def _wait_for(driver: WebDriver, selector: str) -> None:
-    WebDriverWait(driver, WAIT_S).until(lambda page: page.find_elements("css selector", selector), f"{driver.current_url} shows no {selector} after {WAIT_S} s")
+def _wait_for(driver: WebDriver, selector: str) -> WebElement:
+    """The first element that a CSS selector or XPath finds."""
+    how = "xpath" if selector.startswith("/") else "css selector"
+    return WebDriverWait(driver, WAIT_S).until(lambda page: page.find_elements(how, selector), f"{driver.current_url} shows no {selector} after {WAIT_S} s")[0]
 
 
-def _capture(driver: WebDriver, picture: Path, *, until: str) -> None:
+def _capture(driver: WebDriver, picture: Path, *, until: str, margin: int = 24) -> None:
     """Write the page from its top to the lowest edge of the elements that `until` selects."""
     time.sleep(SETTLE_S)
-    driver.execute_script(ASSISTANT_AWAY)
     bottom = driver.execute_script("return Math.max(...[...document.querySelectorAll(arguments[0])].map(e => e.getBoundingClientRect().bottom))", until)
-    clip = {"x": 0, "y": 0, "width": WIDTH, "height": min(bottom + 24, TALL), "scale": 1}
+    clip = {"x": 0, "y": 0, "width": WIDTH, "height": min(bottom + margin, TALL), "scale": 1}
     shot = driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png", "clip": clip})
     picture.write_bytes(base64.b64decode(shot["data"]))
     print(picture)

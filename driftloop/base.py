@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from driftloop import evaluation, models, task, tracking, tuning
+from driftloop import comparison, datasets, descriptions, models, story, task, tracking, tuning
 from driftloop.errors import DataError, SettingsError
 from driftloop.models import KnownModel
 from driftloop.settings import DEFAULT_PARAMS, SEED, TRAIN_SHARE, VALIDATION_SHARE
 from driftloop.streams import Stream
-from driftloop.training import Learner, Span, fit
+from driftloop.training import Learner, Span, fit, newest
 
+SHOWN = ("history", "window", "lr", "depth")  # parameters that move a model most, in the name of a trial that tries others than the first one's
 MIN_ROWS = 50  # of a stream: fewer leave nothing to learn from and to measure on
 
 
@@ -35,6 +36,11 @@ class TrainPlan:
     start: Mapping[str, Any] = field(default_factory=lambda: DEFAULT_PARAMS)  # the first set that is tried
     progress: Callable[..., AbstractContextManager[Any]] | None = None
     until: np.datetime64 | None = None  # the base model learns the rows before this time; None: the oldest 70 %
+
+
+def run_name(stream: Stream) -> str:
+    """What the run of a base model is called."""
+    return f"base model: {stream.name}"
 
 
 def base_span(stream: Stream, *, until: np.datetime64 | None = None) -> Span:
@@ -65,12 +71,28 @@ def train_base(store: tracking.Store, learner: Learner, stream: Stream, plan: Tr
     edge = stop - int(VALIDATION_SHARE * stop)
     study = search_nested(store, learner, stream, plan, train=(first, edge), validation=(edge, stop))
     tracking.autolog()
-    fitted = fit(learner, stream, study.best.params, train=(first, stop), test=(stop, len(stream.rows)), max_epochs=plan.max_epochs, seed=plan.seed)
+    fitted = fit(learner, stream, study.best.params, train=(first, stop), max_epochs=plan.max_epochs, seed=plan.seed)
+    kpi = task.of(stream.task)
+    # MLflow's compare page draws the metric that a run got first.
+    tracking.log_metrics({f"test_{kpi.kpi}": kpi.value(models.losses(fitted.model, stream, stop, len(stream)))}, step=stop)
     known = models.record(fitted, learner=learner, stream=stream, run_id=run_id)
     log_origin(stream, plan, study)
-    figures = test_figures(stream, known)
-    tracking.log_metrics({f"test_{name}": value for name, value in (figures["baselines"] | figures).items() if name != "baselines"})
+    _describe(store, stream, known, study)
     return known
+
+
+def _describe(store: tracking.Store, stream: Stream, known: KnownModel, study: tuning.Study) -> None:
+    """Log what the base model was made of and how it does on the rows after its own."""
+    stop = known.trained[1]
+    datasets.log(stream, {"training": known.trained, "test": (stop, len(stream))})
+    story.describe_experiment(store)
+    what = descriptions.base(stream=stream.name, source=Path(stream.source).name, features=len(stream.features), labels=stream.label_names)
+    trained = descriptions.rows(*known.trained, stream.times)
+    made = descriptions.made(features=stream.features, params=known.params, trained=trained, trials=len(study.trials))
+    story.describe_run(store, known.run_id, descriptions.with_section(what, descriptions.MADE, made))
+    found = test_figures(stream, known)
+    comparison.log_figures(store, known.run_id, found, start=stop, model_id=known.model_id)
+    comparison.describe(store, known.run_id, stream, found, start=stop, name="this model", unseen="which come after all that it was fitted on")
 
 
 def log_origin(stream: Stream, plan: TrainPlan, study: tuning.Study) -> None:
@@ -83,9 +105,7 @@ def log_origin(stream: Stream, plan: TrainPlan, study: tuning.Study) -> None:
 
 def test_figures(stream: Stream, known: KnownModel) -> dict[str, Any]:
     """KPI of a model on all rows after its own with the baselines on the same rows; of classes κ and κ-temporal as well."""
-    start, stop = known.trained[1], len(stream.rows)
-    predicted = models.predictions(known.model, stream, start, stop)
-    return {"rows": stop - start, **evaluation.summary(stream, start, predicted, majority=known.majority)}
+    return comparison.test_figures(stream, known.model, known.trained[1], majority=known.majority)
 
 
 def search_nested(store: tracking.Store, learner: Learner, stream: Stream, plan: TrainPlan, *, train: Span, validation: Span) -> tuning.Study:
@@ -100,8 +120,10 @@ def search_nested(store: tracking.Store, learner: Learner, stream: Stream, plan:
     with (plan.progress or _no_progress)(total=trials, desc="trials", unit="trial") as bar:
 
         def evaluate(index: int, params: dict[str, Any]) -> np.ndarray:
-            with tracking.run(store, f"trial-{index:02d}", role="trial"):
+            with tracking.run(store, _trial_name(index, params, plan.start), role="trial"):
                 tracking.autolog()
+                models.log_plan(params, newest(train, params["window"]))
+                datasets.log(stream, {"training": newest(train, params["window"]), "validation": validation})
                 fitted = fit(learner, stream, params, train=train, validation=validation, max_epochs=plan.max_epochs, seed=plan.seed)
                 models.log_fit(fitted)
             if bar is not None:
@@ -116,6 +138,14 @@ def search_nested(store: tracking.Store, learner: Learner, stream: Stream, plan:
             seed=plan.seed,
             task=task.of(stream.task),
         )
+
+
+def _trial_name(index: int, params: Mapping[str, Any], start: Mapping[str, Any]) -> str:
+    """A trial by its number and the parameters that it tries, as many as a list shows."""
+    tried = [
+        f"{name} {params[name]:.2g}" if isinstance(params[name], float) else f"{name} {params[name]}" for name in SHOWN if params.get(name) != start.get(name)
+    ]
+    return f"trial-{index:02d}" + (f": {', '.join(tried)}" if tried else "")
 
 
 def _no_progress(**_: Any) -> AbstractContextManager[None]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from driftloop import cli, models, places, report, runs, summary, swap, task, tracking, wording
+from driftloop import cli, models, places, report, runs, summary, swap, task, tracking, watch_log, wording
 from driftloop.drift.rule import Rule
 from driftloop.drift.verdict import Verdict
 from driftloop.errors import DriftloopError, ServingError, SettingsError
@@ -20,7 +20,7 @@ from driftloop.models import KnownModel
 from driftloop.registry import CHAMPION, Registry
 from driftloop.results import NO_BLOCK, BlockScore, WatchResult
 from driftloop.retrain import Cause
-from driftloop.serving import Site, TorchServeDeployment, check_server, promote, torchserve
+from driftloop.serving import Site, TorchServeDeployment, check_server, describe, promote, torchserve
 from driftloop.settings import ASKED_BY, REFERENCE_BLOCKS
 from driftloop.work import Work, bar, ports, retrain_plan
 
@@ -163,7 +163,7 @@ def watch_served(work: Work, args: argparse.Namespace, base: KnownModel, *, serv
     with torchserve(url=args.torchserve_url or None, ports=ports(args)) as site:
         serving = served_by(work, args, site)
         before = registry.holder(CHAMPION)
-        served = promote(registry, serving, served, reason="deployed")
+        served = promote(registry, serving, served, reason="deployed", store=work.store, stream=work.stream)
         if before not in (None, served.version):
             print(f"version {served.version} takes the alias {CHAMPION} of {registry.name} from version {before}", file=sys.stderr)
         if served.run_id == base.run_id:
@@ -184,24 +184,13 @@ def watch_served(work: Work, args: argparse.Namespace, base: KnownModel, *, serv
         return watch.run()
 
 
-def log_outcome(work: Work, args: argparse.Namespace, result: WatchResult) -> None:
-    """Log the figures and report.html to the result's run, and write the report where --report says."""
-    kpi = task.of(result.task)
-    figures = {
-        kpi.kpi: result.kpi,
-        f"{kpi.kpi}_without_retraining": result.kpi_without_retraining,
-        "gain": kpi.ahead(result.kpi, result.kpi_without_retraining),
-        "kappa": result.kappa,
-        "kappa_temporal": result.kappa_temporal,
-        **result.baselines,
-        "drifted_blocks": sum(score.drift for score in result.scores),
-        "retrains": len(result.retrains),
-        "promotions": sum(record.promoted for record in result.retrains),
-        "seconds": result.seconds,
-    }
+def log_outcome(work: Work, args: argparse.Namespace, result: WatchResult, *, deployment_run_id: str) -> None:
+    """Log the figures and report.html to the result's run, the figures to its deployment's, too, and write the report where --report says."""
     with tempfile.TemporaryDirectory() as folder:
         path = report.write_report(result, Path(folder) / "report.html")
-        tracking.log_outcome(work.store, result.run_id, {f"watch_{name}": value for name, value in figures.items()}, files=[path])
+        tracking.log_outcome(work.store, result.run_id, {}, files=[path])
+    for run_id in dict.fromkeys((result.run_id, deployment_run_id)):
+        watch_log.log_whole(work.store, run_id, result, report_run_id=result.run_id)
     if args.report:
         print(f"report: {report.write_report(result, Path(args.report))}", file=sys.stderr)
 
@@ -231,11 +220,12 @@ def promote_winner(work: Work, args: argparse.Namespace, winner: KnownModel, *, 
     """Register a winner and move the aliases; with --torchserve_url swap it in there, too."""
     registry = Registry(work.store.client, args.register_model_name)
     if not args.torchserve_url:
-        version = registry.register(source=winner.uri, run_id=winner.run_id)
-        registry.promote(version, reason=reason)
-        return winner.numbered(version)
+        winner = winner.numbered(registry.register(source=winner.uri, run_id=winner.run_id))
+        registry.promote(winner.version, reason=reason)
+        describe(registry, winner, reason=reason, store=work.store, stream=work.stream)
+        return winner
     with torchserve(url=args.torchserve_url, ports=None) as site:
-        return promote(registry, served_by(work, args, site), winner, reason=reason)
+        return promote(registry, served_by(work, args, site), winner, reason=reason, store=work.store, stream=work.stream)
 
 
 def served_by(work: Work, args: argparse.Namespace, site: Site) -> TorchServeDeployment:

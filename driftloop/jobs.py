@@ -11,14 +11,15 @@ import time
 from dataclasses import asdict, replace
 from typing import Any
 
-from driftloop import base, commands, summary, tracking
+from driftloop import base, commands, story, summary, tracking
+from driftloop.comparison import Family
 from driftloop.deployment import OnDrift, champion, check_name, check_places, find_cause, log_outcome, promote_winner, watch_plan, watch_served
 from driftloop.errors import EXIT_DRIFT
 from driftloop.results import WatchResult
 from driftloop.retrain import retrain
 from driftloop.serving import check_server
 from driftloop.training import Learner
-from driftloop.work import base_model, base_plan, open_work, retrain_plan, train_until, until_row
+from driftloop.work import Work, base_model, base_plan, open_work, retrain_plan, train_until, until_row
 
 Done = tuple[dict[str, Any], int]
 
@@ -27,10 +28,11 @@ def train(args: argparse.Namespace, learner: Learner) -> Done:
     """Train the base model and log it."""
     opened = open_work(args, learner)
     plan = base_plan(args, learner, total_trials=args.total_trials)
-    with tracking.run(opened.store, "base", role="base") as run_id:
+    with tracking.run(opened.store, base.run_name(opened.stream), role="base") as run_id:
         known = base.train_base(opened.store, learner, opened.stream, plan, run_id=run_id)
     figures = base.test_figures(opened.stream, known)
     print(summary.base_text(known.params, figures, trained=known.trained, run_id=run_id, experiment=opened.store.experiment_name, unit=opened.stream.unit))
+    _say_where(opened, run_id)
     return {"run_id": run_id, "experiment": opened.store.experiment_name, "params": known.params, "trained_rows": known.trained, **figures}, 0
 
 
@@ -45,11 +47,12 @@ def deploy(args: argparse.Namespace, learner: Learner) -> Done:
     served = champion(opened, known, name=args.register_model_name)
     result = watch_served(opened, args, known, served=served, decide=decide)
     result = replace(result, seconds=time.monotonic() - started)
-    log_outcome(opened, args, result)
+    log_outcome(opened, args, result, deployment_run_id=result.run_id)
     print(summary.blocks_text(result.scores))
     print(summary.summary_text(result))
     if result.drift and decide.advises:
         print(summary.advice_text(result, command=commands.retrain(args, experiment=opened.store.experiment_name, base_run_id=known.run_id)))
+    _say_where(opened, result.run_id)
     return result.as_json(), _code(result, args)
 
 
@@ -65,10 +68,15 @@ def retrain_drifted(args: argparse.Namespace, learner: Learner) -> Done:
     known = base_model(opened, args)
     served = champion(opened, known, name=args.register_model_name)
     cause = find_cause(opened, known, served, until_row=until)
-    record, winner = retrain(opened.store, learner, opened.stream, served, cause=cause, plan=plan, parent_run_id=known.run_id)
+    family = Family(opened.store, opened.stream)
+    for member in (known, served):
+        family.add(member, name="base model" if member is known else "this model")
+    record, winner = retrain(opened.store, learner, opened.stream, served, cause=cause, plan=plan, parent_run_id=known.run_id, family=family)
+    family.log()
     if winner is not None:
         record = replace(record, version=promote_winner(opened, args, winner, reason=record.decision).version)
     print(summary.judged_text(record))
+    _say_where(opened, record.run_id)
     return {**asdict(record), "base_run_id": known.run_id, "experiment": opened.store.experiment_name}, 0
 
 
@@ -81,14 +89,19 @@ def run_lifecycle(args: argparse.Namespace, learner: Learner) -> Done:
     decide = OnDrift(args.on_drift)
     trained_stop = base.base_span(opened.stream, until=train_until(args))[1]
     watch_plan(opened, args, trained_stop=trained_stop, decide=decide)  # refuse before the training what cannot be watched after it
-    with tracking.run(opened.store, "lifecycle", role="base") as run_id:
+    with tracking.run(opened.store, f"{opened.stream.name} lifecycle", role="base") as run_id:
         print("training the base model", file=sys.stderr)
         known = base.train_base(opened.store, learner, opened.stream, base_plan(args, learner, total_trials=args.base_trials), run_id=run_id)
         result = watch_served(opened, args, known, served=known, decide=decide)
-        result = replace(result, run_id=run_id, seconds=time.monotonic() - started)
-        log_outcome(opened, args, result)
-    print(summary.summary_text(result))
-    return result.as_json(), _code(result, args)
+        whole = replace(result, run_id=run_id, seconds=time.monotonic() - started)
+        log_outcome(opened, args, whole, deployment_run_id=result.run_id)
+    print(summary.summary_text(whole))
+    _say_where(opened, run_id)
+    return whole.as_json(), _code(whole, args)
+
+
+def _say_where(opened: Work, run_id: str) -> None:
+    print(story.where(opened.store, run_id), file=sys.stderr)
 
 
 def _code(result: WatchResult, args: argparse.Namespace) -> int:

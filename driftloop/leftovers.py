@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
-OWNER: Final = "driftloop.process"  # tag: host, pid and start time of the process that works on the run
+OWNER: Final = "mlflow.driftloop.process"  # tag: host, pid and start time of the process that works on the run; MLflow shows none that begins so
 AT_ONCE: Final = 200  # experiments in one question
 
 

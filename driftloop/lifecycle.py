@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from driftloop import blocks, evaluation, models, notes, quality, retrain, task, tracking, wording
+from driftloop import blocks, comparison, datasets, descriptions, evaluation, models, notes, quality, retrain, story, task, tracking, watch_log, wording
 from driftloop.diagnosis import Diagnosis
 from driftloop.drift import forecast
 from driftloop.drift.answer import Answer
@@ -26,11 +26,6 @@ from driftloop.streams import Stream
 from driftloop.training import Learner
 
 LOGGED = ("threshold", "alpha", "proactive", "lead_blocks", "follow_up", "block_size", "block_by", "start", "stop", "max_retrains")
-SERIES = (
-    *("accuracy", "lower", "upper", "kappa", "kappa_temporal", "no_change", "same_time_yesterday", "majority", "accuracy_unretrained", "threshold"),
-    *("evidence", "p_value", "estimated", "forecast_early", "forecast_middle", "forecast_late"),
-    *("mae", "mae_unretrained", "bias", "set_aside"),
-)
 
 
 @dataclass(frozen=True)
@@ -40,7 +35,7 @@ class WatchPlan:
     `rule` says which blocks have drifted; `alpha` is the rate of its false alarms, where it has one. `on_drift` is asked
     once per drifted block and says whether to retrain now; with `proactive` it is asked, too, when the early end of
     its forecast is at most `lead_blocks` away; with `follow_up` such a retrain is followed by others. `max_retrains`
-    bounds the retrains; after it the watch only scores. `name` is the deployment run's.
+    bounds the retrains; after it the watch only scores.
     """
 
     start: int
@@ -54,7 +49,6 @@ class WatchPlan:
     on_drift: Callable[[BlockScore, Verdict], bool]
     max_retrains: int
     retrain: RetrainPlan
-    name: str = "deployment"
     block_by: str = "rows"  # or one of blocks.CALENDAR: a block is a day, week or month, whatever its rows
     follow_up: bool = False
 
@@ -67,6 +61,11 @@ class WatchPlan:
         if self.block_by == "rows":
             return list(blocks.cut(self.start, self.stop, block_size=self.block_size))
         return list(blocks.cut_calendar(stream.times, self.start, self.stop, by=self.block_by))
+
+    def name(self, stream: Stream) -> str:
+        """What the deployment's run is called."""
+        first, last = (wording.moment(str(stream.times[row]))[:10] for row in (self.start, self.stop - 1))
+        return f"deployment {first}" if first == last else f"deployment {first} to {last}"
 
     def check(self, stream: Stream) -> None:
         """Refuse blocks that cannot be cut and retrains that cannot be made, before anything is started.
@@ -112,6 +111,10 @@ class Watch:
         self.verdict: Verdict | None = None  # the newest
         self.follow_up = FollowUp()
         self.largest_difference = 0.0
+        self.family = comparison.Family(store, stream)
+        for known in (base, self.champion):
+            self.family.add(known, name="base model" if known is base else "this model")
+        self.reasons: dict[str, str] = {}  # why each version was promoted in this watch
 
     def run(self) -> WatchResult:
         """Score every block, retrain where it is due, and log all of it.
@@ -123,7 +126,10 @@ class Watch:
         plan = self.plan
         cut = plan.cut(self.stream)
         self._fit_rivals()
-        with tracking.run(self.store, plan.name, role="deployment", parent_run_id=self.base.run_id) as run_id:
+        with tracking.run(self.store, plan.name(self.stream), role="deployment", parent_run_id=self.base.run_id) as run_id:
+            datasets.log(self.stream, {"watch": (plan.start, plan.stop)})
+            words = descriptions.deployment(model=self.registry.name, rows=descriptions.rows(plan.start, plan.stop, self.stream.times))
+            story.describe_run(self.store, run_id, words)
             tracking.log_params({name: getattr(plan, name) for name in LOGGED} | {"drift_rule": plan.rule.name})
             unretrained = models.predictions(self.base.model, self.stream, plan.start, plan.stop)
             try:
@@ -131,6 +137,7 @@ class Watch:
                     self._step(block, unretrained[block.start - plan.start : block.stop - plan.start])
             finally:
                 self._log_scores(run_id)
+            self._compare()
         return self._result(unretrained, run_id=run_id, seconds=time.monotonic() - started)
 
     def _step(self, block: blocks.Block, unretrained: np.ndarray) -> None:
@@ -209,12 +216,13 @@ class Watch:
     def _retrain(self, cause: Cause) -> None:
         try:
             record, winner = retrain.retrain(
-                self.store, self.learner, self.stream, self.champion, cause=cause, plan=self.plan.retrain, parent_run_id=self.base.run_id
+                self.store, self.learner, self.stream, self.champion, cause=cause, plan=self.plan.retrain, parent_run_id=self.base.run_id, family=self.family
             )
         except TrainingError as exc:  # a challenger that cannot be trained must not end the service of the champion
             record, winner = retrain.failed(self.stream, self.champion, cause, exc), None
         if winner is not None:
-            winner = promote(self.registry, self.serving, winner, reason=record.decision)
+            winner = promote(self.registry, self.serving, winner, reason=record.decision, store=self.store, stream=self.stream)
+            self.reasons[winner.version] = record.decision
             record = replace(record, version=winner.version)
             self.champion = winner
             self.served[winner.version] = winner
@@ -229,14 +237,19 @@ class Watch:
         known = slice(*self.champion.trained)
         self.rivals = {name: rival(self.stream.rows[known], self.stream.labels[known]) for name, rival in self.learner.rivals.items()}
 
+    def _compare(self) -> None:
+        """Compare the models on the rows that are new to all, and let the versions say it, too."""
+        if not self.retrains:
+            return
+        self.family.log()
+        for version, reason in self.reasons.items():
+            story.describe_version(self.store, self.registry, version, run_id=self.served[version].run_id, reason=reason)
+
     def _log_scores(self, run_id: str) -> None:
         """Log what was scored, also after a failure or Ctrl-C."""
         if not self.scores:
             return
-        series = [{name: getattr(score, name) for name in SERIES} | score.rivals | {"drift": float(score.drift)} for score in self.scores]
-        times = [int(np.datetime64(score.timestamp, "ms").astype(int)) for score in self.scores]
-        tracking.log_series(self.store, run_id, series, times_ms=times)
-        tracking.log_table([{name: value for name, value in vars(score).items() if name != "rivals"} | score.rivals for score in self.scores], "blocks")
+        watch_log.log_blocks(self.store, run_id, self.scores)
         drifted = [score for score in self.scores if score.drift]
         tags = {"driftloop.served_version": self.champion.version}
         if drifted:

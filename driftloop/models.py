@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version as installed
 from typing import Any
 
 import numpy as np
 
-from driftloop import reference, runs, task, tracking
+from driftloop import packaging, reference, runs, task, tracking
 from driftloop.errors import DataError, TrackingError
 from driftloop.streams import Stream
 from driftloop.training import Fitted, Learner, Span
@@ -35,6 +36,11 @@ class KnownModel:
     uri: str
     version: str = ""
 
+    @property
+    def model_id(self) -> str | None:
+        """MLflow's id of the logged model; None of models that an early version logged without one."""
+        return self.uri.removeprefix("models:/") if self.uri.startswith("models:/m-") else None
+
     def numbered(self, version: str) -> KnownModel:
         """The same model under a registered version."""
         return replace(self, version=version)
@@ -42,7 +48,12 @@ class KnownModel:
 
 def log_fit(fitted: Fitted) -> None:
     """Log to the active run the parameters of a fit and the rows that it was fitted on."""
-    tracking.log_params({**fitted.params, "train_start": fitted.trained[0], "train_stop": fitted.trained[1]})
+    log_plan(fitted.params, fitted.trained)
+
+
+def log_plan(params: Mapping[str, Any], trained: Span) -> None:
+    """Log to the active run what is to be fitted on which rows: also a fit that fails leaves it."""
+    tracking.log_params({**params, "train_start": trained[0], "train_stop": trained[1]})
 
 
 def record(fitted: Fitted, *, learner: Learner, stream: Stream, run_id: str) -> KnownModel:
@@ -61,10 +72,12 @@ def record(fitted: Fitted, *, learner: Learner, stream: Stream, run_id: str) -> 
         "majority": majority,
         "rows_sha256": rows_sha256(stream, fitted.trained[1]),
     }
-    uri = tracking.log_network(
+    history = fitted.params["history"]
+    uri = packaging.log_network(
         fitted.model,
         card,
-        windows=_example(stream.rows[: fitted.trained[1]], history=fitted.params["history"]),
+        rows=stream.rows[: fitted.trained[1]][-(history + 2) :],
+        history=history,
         requirements=[f"{name}=={installed(name).split('+')[0]}" for name in NEEDED],
         code=learner.model_file,
     )
@@ -72,12 +85,6 @@ def record(fitted: Fitted, *, learner: Learner, stream: Stream, run_id: str) -> 
     reference.log(reference.of_model(stream, fitted.trained, newest, run_id=run_id))
     tracking.set_tags({"driftloop.has_model": "true", "driftloop.model_uri": uri})
     return KnownModel(fitted.model, fitted.params, fitted.trained, majority, card, run_id, uri)
-
-
-def _example(rows: np.ndarray, *, history: int) -> np.ndarray:
-    """Two windows of real rows, (2, h + 1, F)."""
-    newest = rows[-(history + 2) :]
-    return np.stack([newest[:-1], newest[1:]])
 
 
 def rows_sha256(stream: Stream, stop: int) -> str:

@@ -210,6 +210,17 @@ def free_ports(count: int) -> list[int]:
             one.close()
 
 
+def port_taken(port: int) -> bool:
+    """True while somebody listens on this port of 127.0.0.1; one whose last connections are still closing is free."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
 def group_alive(group: int) -> bool:
     """True while a process of the group runs; one that ended and was not yet reaped does not."""
     if not _signal_group(group, 0):

@@ -137,6 +137,25 @@ class Registry:
                 raise
         return True
 
+    def describe(self, version: str, text: str) -> None:
+        """Give a version its description.
+
+        Raises:
+            TrackingError: the registry refused it.
+        """
+        with translated(f"registered model {self.name!r}"):
+            self.client.update_model_version(self.name, version, text)
+
+    def describe_model(self, text: str) -> None:
+        """Give the registered model a description when it has none.
+
+        Raises:
+            TrackingError: the registry refused it.
+        """
+        with translated(f"registered model {self.name!r}"):
+            if not self.client.get_registered_model(self.name).description:
+                self.client.update_registered_model(self.name, text)
+
     def holder(self, alias: str) -> str | None:
         """The version that holds an alias; None when there is no such model or alias.
 

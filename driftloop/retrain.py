@@ -17,14 +17,15 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
-from driftloop import evaluation, models, task, tracking
+from driftloop import datasets, descriptions, evaluation, models, story, task, tracking, tuning, wording
 from driftloop.base import TrainPlan, log_origin, search_nested
+from driftloop.comparison import Family
 from driftloop.errors import SettingsError, TrainingError
 from driftloop.models import KnownModel
 from driftloop.results import NO_BLOCK, RetrainRecord
 from driftloop.settings import JUDGE_ALPHA, JUDGE_ROWS, VALIDATION_ROWS
 from driftloop.streams import Stream
-from driftloop.training import Learner, fit
+from driftloop.training import Fitted, Learner, Span, fit
 
 
 @dataclass(frozen=True)
@@ -65,14 +66,24 @@ class Cause:
     def run_name(self, stream: Stream) -> str:
         """Of the retrain's run: by the block whose verdict started it, else by the time of the newest row it may see."""
         if self.block != NO_BLOCK and not self.asked:
-            return f"retrain-{self.block:04d}"
-        return f"retrain-{stream.times[self.stop - 1].astype('datetime64[m]')}"
+            return f"retrain at block {self.block}"
+        return f"retrain at {wording.moment(str(stream.times[self.stop - 1]))}"
 
 
 def retrain(
-    store: tracking.Store, learner: Learner, stream: Stream, champion: KnownModel, *, cause: Cause, plan: RetrainPlan, parent_run_id: str
+    store: tracking.Store,
+    learner: Learner,
+    stream: Stream,
+    champion: KnownModel,
+    *,
+    cause: Cause,
+    plan: RetrainPlan,
+    parent_run_id: str,
+    family: Family,
 ) -> tuple[RetrainRecord, KnownModel | None]:
     """Search, judge and, if better, refit and log a challenger; all under one child run of the base run.
+
+    The models that come of it join `family`, whose `log` compares them on rows that are new to all.
 
     Returns:
         The record, and the model to swap in when the challenger won, else None.
@@ -89,28 +100,66 @@ def retrain(
     with tracking.run(store, cause.run_name(stream), role="retrain", parent_run_id=parent_run_id) as run_id:
         tracking.set_tags({"driftloop.reason": cause.reason})
         study = search_nested(store, learner, stream, plan.train, train=(0, validated_from), validation=(validated_from, judged_from))
-        epochs, seed = plan.train.max_epochs, plan.train.seed
-        with tracking.run(store, "challenger", role="challenger"):
-            tracking.autolog()
-            challenger = fit(learner, stream, study.best.params, train=(0, judged_from), max_epochs=epochs, seed=seed)
-            models.log_fit(challenger)
-        old, new = (models.losses(model, stream, judged_from, cause.stop) for model in (champion.model, challenger.model))
-        doing = task.of(stream.task)
-        verdict = evaluation.judge(doing, old, new, start=judged_from, alpha=plan.alpha)
-        if judged_from == champion.trained[1] and study.best.params == champion.params:
-            again = "not promoted: all rows that are new to the champion judge, and the search chose its parameters again, so it is the same model"
-            verdict = replace(verdict, better=False, words=again)
+        challenger = _challenger(store, learner, stream, study, plan, train=(0, judged_from), judge=(judged_from, cause.stop), family=family)
+        verdict = _judge(stream, champion, challenger, cause, plan, judged_from=judged_from)
         log_origin(stream, plan.train, study)
         tracking.set_tags({"driftloop.decision": verdict.words})
-        figures = {f"{doing.kpi}_before": verdict.before, f"{doing.kpi}_after": verdict.after, "p_value": verdict.p_value}
+        kpi = task.of(stream.task).kpi
+        figures = {f"{kpi}_before": verdict.before, f"{kpi}_after": verdict.after, "p_value": verdict.p_value}
         tracking.log_metrics({f"judge_{name}": value for name, value in figures.items()})
         winner = None
         if verdict.better:
             tracking.autolog()
-            fitted = fit(learner, stream, study.best.params, train=(0, cause.stop), max_epochs=epochs, seed=seed)
+            fitted = fit(learner, stream, study.best.params, train=(0, cause.stop), max_epochs=plan.train.max_epochs, seed=plan.train.seed)
             winner = models.record(fitted, learner=learner, stream=stream, run_id=run_id)
-    seconds = time.monotonic() - started
-    return _record(stream, champion, cause, verdict, study.best.params, trials=len(study.trials), seconds=seconds, run_id=run_id), winner
+        else:
+            models.log_fit(challenger)
+        seconds = time.monotonic() - started
+        record = _record(stream, champion, cause, verdict, study.best.params, trials=len(study.trials), seconds=seconds, run_id=run_id)
+        _describe(store, stream, record, trained=winner.trained if winner else challenger.trained, judge=(judged_from, cause.stop))
+    # Where too few rows have come after the retrain, the challenger stands for the winner: the same parameters, fitted without the judge rows.
+    if winner and len(stream) - cause.stop >= cause.stop - judged_from:
+        family.add(winner, name="this model")
+    else:
+        _join(family, run_id, challenger, stream, unseen_from=judged_from, name="this model, fitted without these rows" if winner else "the challenger")
+    return record, winner
+
+
+def _challenger(
+    store: tracking.Store, learner: Learner, stream: Stream, study: tuning.Study, plan: RetrainPlan, *, train: Span, judge: Span, family: Family
+) -> Fitted:
+    """Fit the model that is judged, under a run of its own."""
+    with tracking.run(store, "challenger", role="challenger") as run_id:
+        tracking.autolog()
+        fitted = fit(learner, stream, study.best.params, train=train, max_epochs=plan.train.max_epochs, seed=plan.train.seed)
+        models.log_fit(fitted)
+        log_origin(stream, plan.train, study)
+        datasets.log(stream, {"training": fitted.trained, "judge": judge})
+        story.describe_run(store, run_id, descriptions.challenger(trained=descriptions.rows(*fitted.trained, stream.times)))
+    _join(family, run_id, fitted, stream, unseen_from=judge[0], name="the challenger")
+    return fitted
+
+
+def _join(family: Family, run_id: str, fitted: Fitted, stream: Stream, *, unseen_from: int, name: str) -> None:
+    majority = task.of(stream.task).constant(stream.labels[slice(*fitted.trained)])
+    family.add_model(run_id, fitted.model, name=name, majority=majority, unseen_from=unseen_from)
+
+
+def _judge(stream: Stream, champion: KnownModel, challenger: Fitted, cause: Cause, plan: RetrainPlan, *, judged_from: int) -> evaluation.Judgement:
+    """Champion against challenger on the judge rows."""
+    old, new = (models.losses(model, stream, judged_from, cause.stop) for model in (champion.model, challenger.model))
+    verdict = evaluation.judge(task.of(stream.task), old, new, start=judged_from, alpha=plan.alpha)
+    if judged_from == champion.trained[1] and challenger.params == champion.params:
+        again = "not promoted: all rows that are new to the champion judge, and the search chose its parameters again, so it is the same model"
+        return replace(verdict, better=False, words=again)
+    return verdict
+
+
+def _describe(store: tracking.Store, stream: Stream, record: RetrainRecord, *, trained: Span, judge: Span) -> None:
+    """Log what a retrain used, and say what came of it."""
+    datasets.log(stream, {"training": trained, "judge": judge})
+    spans = {name: descriptions.rows(*span, stream.times) for name, span in {"trained": trained, "judged": judge}.items()}
+    story.describe_run(store, record.run_id, descriptions.retrained(record, unit=stream.unit, **spans))
 
 
 def failed(stream: Stream, champion: KnownModel, cause: Cause, error: TrainingError) -> RetrainRecord:

@@ -15,6 +15,8 @@ from driftloop.errors import NoBaseRunError, TrackingError
 from driftloop.results import NO_BLOCK
 from driftloop.tracking import NETWORK, ROLE, Store, translated
 
+PARENTS = ("base", "backtest")  # roles of runs that stand at the top
+
 if TYPE_CHECKING:
     import torch
     from mlflow.entities import Run
@@ -51,6 +53,24 @@ def _newest_base(store: Store, experiments: list[str]) -> Run | None:
     with translated("MLflow runs"):
         found = store.client.search_runs(experiments, wanted, max_results=1)
     return found[0] if found else None
+
+
+def newest_parent(store: Store, experiment: str) -> Run:
+    """The newest lifecycle, base model or back-test of an experiment, or of the whole store where `experiment` is "".
+
+    Raises:
+        NoBaseRunError: there is none.
+        TrackingError: there is no such experiment.
+    """
+    with translated("MLflow runs"):
+        known = {found.name: found.experiment_id for found in store.client.search_experiments()}
+        if experiment and experiment not in known:
+            raise TrackingError(f"there is no experiment {experiment!r}: give one of {', '.join(sorted(known))}")
+        places = [known[experiment]] if experiment else list(known.values())
+        newest = [run for role in PARENTS for run in store.client.search_runs(places, f"tags.`{ROLE}` = '{role}'", max_results=1)]
+    if not newest:
+        raise NoBaseRunError(f"{f'experiment {experiment!r}' if experiment else 'the MLflow store'} holds no run of ours yet: run python lifecycle.py first")
+    return max(newest, key=lambda run: run.info.start_time)
 
 
 def load_network(store: Store, run_id: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

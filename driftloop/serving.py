@@ -13,13 +13,14 @@ from typing import Protocol
 
 import numpy as np
 
-from driftloop import archive, golden, models, swap
+from driftloop import archive, golden, models, story, swap
 from driftloop.errors import DriftloopError, ServingError, UnansweredError
 from driftloop.golden import Golden
 from driftloop.models import KnownModel
 from driftloop.registry import Registry
 from driftloop.streams import Stream
 from driftloop.torchserve import Ports, TorchServe, TorchServeClient, find_java_home
+from driftloop.tracking import Store
 from driftloop.training import Learner
 
 GOLDEN_ROWS = 8  # predictions that a new version must get right before it takes traffic
@@ -213,8 +214,8 @@ class TorchServeDeployment:
         return Golden(self.stream.rows[first:stop], context, models.predict(model.model, self.stream, first, stop))
 
 
-def promote(registry: Registry, serving: Serving, winner: KnownModel, *, reason: str) -> KnownModel:
-    """Register a model unless it is, swap it in, and move the aliases as part of the swap.
+def promote(registry: Registry, serving: Serving, winner: KnownModel, *, reason: str, store: Store, stream: Stream) -> KnownModel:
+    """Register a model unless it is, describe it, swap it in, and move the aliases as part of the swap.
 
     Where the server has another model under the version's number, the model is registered under a number that is free there.
 
@@ -231,12 +232,20 @@ def promote(registry: Registry, serving: Serving, winner: KnownModel, *, reason:
     for taken in made[:-1]:
         registry.forget(taken)
     winner = winner.numbered(version)
+    if made:
+        describe(registry, winner, reason=reason, store=store, stream=stream)
     try:
         serving.put(winner, move_alias=lambda: registry.promote(version, reason=reason))
     except DriftloopError as exc:  # an archive that cannot be built leaves no alias behind either
         registry.withdraw(version, reason=f"not swapped in: {exc}")
         raise
     return winner
+
+
+def describe(registry: Registry, known: KnownModel, *, reason: str, store: Store, stream: Stream) -> None:
+    """Say in the registry what a version is and why it is there, and of the registered model what it is."""
+    story.describe_model(registry, stream)
+    story.describe_version(store, registry, known.version, run_id=known.run_id, reason=reason)
 
 
 def check_server(*, url: str | None, ports: Ports | None) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import socket
 import sys
 import tempfile
 import time
@@ -80,7 +79,7 @@ class Ports:
 
     def taken(self) -> list[str]:
         """Those that another program listens on, as "inference 8080"."""
-        return [f"{what} {port}" for what, port in asdict(self).items() if _taken(port)]
+        return [f"{what} {port}" for what, port in asdict(self).items() if processes.port_taken(port)]
 
 
 class TorchServe:
@@ -261,14 +260,3 @@ def _environment(folder: Path, java_home: Path) -> dict[str, str]:
         "TS_DECODE_INPUT_REQUEST": "false",  # the handler parses JSON itself, more strictly
         "TS_CONFIG_FILE": str(folder / "config.properties"),  # would beat --ts-config if the caller had set it
     }
-
-
-def _taken(port: int) -> bool:
-    with socket.socket() as probe:
-        # As Java does: a port whose last connections are still closing is free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return True
-    return False

@@ -6,17 +6,17 @@ Runs form a tree: one parent run per base model; its trials, deployments and ret
 from __future__ import annotations
 
 import gc
-import json
 import logging
 import math
 import os
 import tempfile
+import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import mlflow
 from mlflow import MlflowClient
@@ -27,12 +27,8 @@ from driftloop.launcher import check as check_launcher
 from driftloop.settings import DEFAULT_STORE
 from driftloop.translate import translated
 
-if TYPE_CHECKING:
-    import numpy as np
-    import torch
-
 NETWORK: Final = "network"  # artifact folder: weights.pt and card.json, what a .mar is made of
-ROLE: Final = "driftloop.role"  # base | deployment | retrain | trial
+ROLE: Final = "driftloop.role"  # base | deployment | retrain | challenger | trial
 
 
 @dataclass(frozen=True)
@@ -158,7 +154,7 @@ def _active_run_id() -> str:
 
 
 def autolog() -> None:
-    """Turn on MLflow's autologging of Lightning fits.
+    """Turn on MLflow's autologging of Lightning fits: parameters of the optimizer, metrics of each epoch.
 
     Models are not logged by it: that costs about 11 s a fit, and only a winner is worth it.
     """
@@ -168,7 +164,7 @@ def autolog() -> None:
 def log_params(params: Mapping[str, Any]) -> None:
     """Log parameters to the active run, those that it has not yet.
 
-    Autolog comes first and writes what the optimiser really used; MLflow refuses a second value.
+    `mlflow run` and autologging write theirs first, and MLflow refuses a second value.
     """
     with translated("MLflow parameters"):
         there = mlflow.get_run(_active_run_id()).data.params
@@ -196,8 +192,12 @@ def log_series(store: Store, run_id: str, rows: Sequence[Mapping[str, float]], *
         if math.isfinite(value)
     ]
     with translated("MLflow metrics"):
-        for at in range(0, len(metrics), 1000):  # the largest batch MLflow takes
-            store.client.log_batch(run_id, metrics=metrics[at : at + 1000])
+        _log_batches(store.client, run_id, metrics)
+
+
+def _log_batches(client: MlflowClient, run_id: str, metrics: Sequence[Metric]) -> None:
+    for at in range(0, len(metrics), 1000):  # the largest batch MLflow takes
+        client.log_batch(run_id, metrics=metrics[at : at + 1000])
 
 
 def set_tags(tags: Mapping[str, str]) -> None:
@@ -217,45 +217,12 @@ def log_table(rows: Sequence[Mapping[str, Any]], name: str) -> None:
         mlflow.log_artifact(str(path))
 
 
-def log_network(model: torch.nn.Module, card: Mapping[str, Any], *, windows: np.ndarray, requirements: Sequence[str], code: Path) -> str:
-    """Log a winner: the weights and card that a .mar is made of, and the MLflow model.
-
-    Args:
-        model: the trained network.
-        card: what it takes to build and feed it (see archive.build_mar), as JSON values.
-        windows: at least 2 example windows; an example of 1 would freeze the batch size at 1.
-        requirements: exact pins; to infer them costs 11 s.
-        code: the model's source file, logged beside it.
-
-    Returns:
-        The MLflow model's URI.
-    """
-    import torch
-    from mlflow.models import infer_signature
-
-    model.eval()
-    with torch.inference_mode():
-        answer = model(torch.from_numpy(windows)).numpy()
-    with translated("MLflow model"), tempfile.TemporaryDirectory() as folder:
-        torch.save(model.state_dict(), Path(folder) / "weights.pt")
-        (Path(folder) / "card.json").write_text(json.dumps(card, indent=1), encoding="utf-8")
-        mlflow.log_artifacts(folder, NETWORK)
-        info = mlflow.pytorch.log_model(
-            model,
-            name="model",
-            signature=infer_signature(windows, answer),
-            input_example=windows,
-            pip_requirements=list(requirements),
-            code_paths=[str(code)],
-        )
-    return info.model_uri
-
-
-def log_outcome(store: Store, run_id: str, metrics: Mapping[str, float], *, files: Sequence[Path]) -> None:
-    """Log final figures and files to a run, also one that has ended."""
+def log_outcome(store: Store, run_id: str, metrics: Mapping[str, float], *, files: Sequence[Path] = (), step: int = 0, model_id: str | None = None) -> None:
+    """Log final figures, to a logged model as well where one is given, and files to a run, also one that has ended."""
+    now_ms = int(time.time() * 1000)
     with translated("MLflow metrics"):
-        for name, value in metrics.items():
-            if not math.isnan(value):
-                store.client.log_metric(run_id, name, value)
+        _log_batches(
+            store.client, run_id, [Metric(name, float(value), now_ms, step, model_id=model_id) for name, value in metrics.items() if not math.isnan(value)]
+        )
         for path in files:
             store.client.log_artifact(run_id, str(path))

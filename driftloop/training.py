@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pytorch_lightning as pl
@@ -67,6 +67,21 @@ class Fitted:
     seconds: float
 
 
+class _PlainOptimizer(pl.Callback):
+    """Takes the switches of torch's implementation off what MLflow's autologging reads as the optimizer's parameters.
+
+    torch has copied them to the parameter groups when the optimizer was made, and reads them there.
+    """
+
+    SWITCHES: Final = ("foreach", "fused", "maximize", "capturable", "differentiable")
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Comes before MLflow's own callback, which autologging adds last."""
+        for optimizer in trainer.optimizers:
+            for name in self.SWITCHES:
+                optimizer.defaults.pop(name, None)
+
+
 def newest(span: Span, window: int) -> Span:
     """The newest `window` rows of a span; 0 means all of it.
 
@@ -114,6 +129,7 @@ def fit(
         raise TrainingError(f"rows {trained[0]} to {trained[1]} {exc}") from exc
     data = learner.data(stream.rows, stream.labels, train=trained, validation=validation, test=test, history=params["history"])
     trainer = pl.Trainer(
+        callbacks=[_PlainOptimizer()],
         max_epochs=max_epochs,
         accelerator="cpu",
         logger=False,

@@ -127,6 +127,6 @@ def base_model(work: Work, args: argparse.Namespace) -> KnownModel:
         question = f"Experiment {work.store.experiment_name!r} holds no base model yet. Train one now?"
         if not args.train_base and not (cli.on_terminal() and cli.confirm(question)):
             raise
-        with tracking.run(work.store, "base", role="base") as run_id:
+        with tracking.run(work.store, base.run_name(work.stream), role="base") as run_id:
             return base.train_base(work.store, work.learner, work.stream, base_plan(args, work.learner, total_trials=0), run_id=run_id)
     return models.restore(work.store, found.info.run_id, learner=work.learner, stream=work.stream)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,8 +13,9 @@ import mlflow
 import pytest
 from watch_sample import make_result, make_retrain
 
-from driftloop import deployment, runs, synthetic, tracking
-from driftloop.results import NO_BLOCK
+from driftloop import deployment, jobs, runs, synthetic, tracking
+from driftloop.commands import Call
+from driftloop.results import NO_BLOCK, WatchResult
 from driftloop.retrain import Cause
 from driftloop.settings import ASKED_BY
 from driftloop.streams import Stream
@@ -57,8 +60,8 @@ def test_the_reason_names_who_asked(stream: Stream, monkeypatch: pytest.MonkeyPa
 def test_retrains_up_to_different_rows_have_different_names(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
     names = {cause(stream, monkeypatch, until_row=row, drift=(0, 310)).run_name(stream) for row in (350, 400, 450)}
     assert len(names) == 3
-    assert all(name.startswith("retrain-20") for name in names)
-    assert cause(stream, monkeypatch, drift=(3, 450)).run_name(stream) == "retrain-0003"
+    assert all(name.startswith("retrain at 20") for name in names)
+    assert cause(stream, monkeypatch, drift=(3, 450)).run_name(stream) == "retrain at block 3"
 
 
 def test_a_retrain_of_no_block_is_told_by_its_newest_row() -> None:
@@ -67,3 +70,18 @@ def test_a_retrain_of_no_block_is_told_by_its_newest_row() -> None:
         assert "block –" not in text
         assert "rows up to 1998-02-19 00:00" in text
     assert "drifted" not in retrain_line(record)
+
+
+def test_the_time_of_a_deployment_is_that_of_the_whole_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also of what comes before the watch: imports, training, TorchServe's start."""
+    logged: list[WatchResult] = []
+    result = replace(make_result(5, retrains=0), seconds=0.8)
+    faked = {"check_places": None, "open_work": SimpleNamespace(), "base_model": BASE, "champion": SERVED, "watch_served": result}
+    for name, value in faked.items():
+        monkeypatch.setattr(jobs, name, lambda *_, value=value, **__: value)
+    monkeypatch.setattr(jobs, "log_outcome", lambda *given: logged.append(given[-1]))
+    call = Call(None, "", (), started=time.monotonic() - 44)
+    args = Namespace(on_drift="ignore", register_model_name="m", fail_on_drift=False, call=call)
+    jobs.deploy(args, cast(Any, None))
+    assert logged[0].seconds == pytest.approx(44, abs=5)
+    assert "The whole took 44" in capsys.readouterr().out.replace("\n", " ")

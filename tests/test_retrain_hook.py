@@ -127,6 +127,13 @@ def test_prometheus_reads_when_the_newest_retrain_began_and_when_the_newest_that
     assert seconds("end") == {'state="promoted",stream="elec"}': pytest.approx(ended_s)}, "the one that runs has not ended"
 
 
+def test_a_retrain_is_told_which_alert_asks_for_it(hook: Callable[..., Hook]) -> None:
+    one = hook(f"import os\n{NOTE}print(os.environ['DRIFTLOOP_ASKED_BY'])\nprint(json.dumps({PROMOTED!r}))")
+    one.send(alert())
+    (ended,) = one.ended()
+    assert f"the alert {ended['alert']}" in Path(ended["log"]).read_text().splitlines()
+
+
 def test_prometheus_is_told_what_came_of_the_retrains_and_of_the_newest(hook: Callable[..., Hook]) -> None:
     one = hook()
     assert b"driftloop_last_retrain{" not in one.client.get("/metrics").data

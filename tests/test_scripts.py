@@ -92,10 +92,10 @@ def test_the_deployment_scores_the_hundred_rows_after_the_training_rows_in_five_
     assert (len(table["data"]), table["columns"]) == (5, list(blocks[0]))
     times = streams.load().times
     for name in ("accuracy", "lower", "upper", "kappa", "no_change", "same_time_yesterday", "majority", "threshold", "drift"):
-        history = metric(documented.workshop, documented.deployment, name)
+        history = metric(documented.workshop, documented.deployment, f"block/{name}")
         assert {point.step for point in history} <= set(range(5))
         assert all(point.timestamp == int(times[first + 20 * point.step].astype("datetime64[ms]").astype(int)) for point in history)
-    logged = [point.value for point in metric(documented.workshop, documented.deployment, "accuracy")]
+    logged = [point.value for point in metric(documented.workshop, documented.deployment, "block/accuracy")]
     assert logged == [pytest.approx(float(row["accuracy"])) for row in blocks]
 
 
@@ -116,7 +116,7 @@ def test_the_served_answers_are_the_local_models(documented: Documented) -> None
 
 
 def test_the_retrain_is_a_child_of_the_base_run_and_its_trials_are_its_children(documented: Documented) -> None:
-    assert [run.info.run_name for run in documented.trials] == ["trial-00", "trial-01"]
+    assert [run.info.run_name.partition(":")[0] for run in documented.trials] == ["trial-00", "trial-01"]
     for trial in documented.trials:
         assert {"history", "window", "lr", "momentum", "weight_decay", "nesterov", "width", "depth", "train_stop"} <= set(trial.data.params)
         assert {"val_accuracy", "val_loss", "train_loss"} <= set(trial.data.metrics)
@@ -249,7 +249,7 @@ def test_the_significant_rule_finds_the_flip_and_a_promoted_model_is_on_probatio
     assert first["row"] > flip and "the evidence against 'right at least 0.7 of the time' is" in first["reason"]
     assert all("on probation" in record["reason"] for record in later)
     (deployment,) = [run for run in workshop.runs("sure") if role(run) == "deployment"]
-    evidence = metric(workshop, deployment, "evidence")
+    evidence = metric(workshop, deployment, "block/evidence")
     assert evidence[first["block"]].value >= 20 > evidence[first["block"] - 1].value
 
 

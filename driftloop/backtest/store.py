@@ -34,7 +34,6 @@ def parent_run(store: Store, *, fingerprint: str, resume: bool) -> Iterator[tupl
     unfinished = _unfinished(store, fingerprint) if resume else None
     with tracking.run(store, NAME, role=NAME, resumed=unfinished) as run_id:
         tracking.set_tags({FINGERPRINT: fingerprint})
-        mlflow.pytorch.autolog(disable=True)  # hundreds of fits are not to be logged one by one
         yield run_id, _finished_policies(store, run_id) if unfinished else {}
 
 

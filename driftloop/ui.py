@@ -1,0 +1,127 @@
+"""Show what was run in MLflow's UI: serve it and print the direct address of the newest lifecycle or base model.
+
+    python -m driftloop.ui                                    # or: make ui
+    python -m driftloop.ui --mlflow_experiment_name elec --port 5050
+
+MLflow's own start page is that for language models, which has nothing of ours. The store is that of MLFLOW_TRACKING_URI, or else
+mlflow.db in the current folder. With a tracking server at http://... nothing is started: its own UI is there. Ctrl-C ends it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import requests
+
+from driftloop import cli, links, processes
+from driftloop.errors import NoBaseRunError, SettingsError, TrackingError
+from driftloop.settings import DEFAULT_STORE
+
+PORT: Final = 5000  # taken when it is free
+START_S: Final = 120.0
+POLL_S: Final = 0.2
+
+
+def build_parser() -> cli.Parser:
+    """The flags of this module."""
+    parser = cli.parser("driftloop.ui", __doc__, result=False)
+    parser.add_argument("--mlflow_experiment_name", default="", help="the newest run of this experiment; empty: of the store")
+    parser.add_argument("--port", type=cli.whole(0, 65535), default=0, help=f"port of 127.0.0.1; 0: {PORT}, or a free one where that is taken")
+    cli.add_switch(parser, "--browser", "open the address in a browser, where there is a terminal and a desktop")
+    parser.set_defaults(browser=True)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Serve until Ctrl-C; give the exit code."""
+    return cli.run(work, build_parser(), argv)
+
+
+def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    """Serve, print the addresses, wait."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_STORE
+    places = _newest(uri, args.mlflow_experiment_name)
+    if uri.startswith(("http://", "https://")):
+        _show(uri, places, args)
+        return {}, 0
+    with _served(uri, _port(args.port)) as (url, server):
+        _show(url, places, args)
+        print("Ctrl-C ends it", flush=True)
+        try:
+            while server.code is None:
+                time.sleep(POLL_S)
+        except KeyboardInterrupt:
+            return {}, 0
+    raise TrackingError(f"MLflow's UI ended by itself (exit code {server.code}): try another --port")
+
+
+def _newest(uri: str, experiment: str) -> dict[str, str]:
+    """The places in the UI of the newest parent run, and of all runs beside it."""
+    from driftloop import runs, stores, tracking
+
+    file = stores.sqlite_file(uri)
+    if file and not file.is_file():
+        raise NoBaseRunError(f"there is no MLflow store {uri} here yet: run make run, or python lifecycle.py, in this folder first")
+    run = runs.newest_parent(tracking.open_store(None), experiment)
+    return {run.info.run_name: links.run(run.info.experiment_id, run.info.run_id), "all runs": links.experiment(run.info.experiment_id)}
+
+
+def _show(url: str, places: dict[str, str], args: argparse.Namespace) -> None:
+    for name, place in places.items():
+        print(f"{name}: {url.rstrip('/')}/{place}", flush=True)
+    if args.browser and cli.on_terminal() and (sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        webbrowser.open(f"{url.rstrip('/')}/{next(iter(places.values()))}")
+
+
+def _port(asked: int) -> int:
+    """The port asked for, or the usual one, or a free one.
+
+    Raises:
+        SettingsError: somebody listens on the one asked for.
+    """
+    if not processes.port_taken(asked or PORT):
+        return asked or PORT
+    if asked:
+        raise SettingsError(f"--port {asked}: another program listens there; give another port, or leave the flag out for a free one")
+    return processes.free_ports(1)[0]
+
+
+@contextmanager
+def _served(uri: str, port: int) -> Iterator[tuple[str, processes.Server]]:
+    """MLflow's UI on a store of this machine, ready to answer.
+
+    Raises:
+        TrackingError: it does not answer.
+    """
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    with tempfile.TemporaryDirectory(prefix=f"driftloop-ui-{os.getpid()}-") as folder:
+        log = Path(folder) / "mlflow.log"
+        with processes.Server(command, log=log) as server:
+            end = time.monotonic() + START_S
+            while not _healthy(url):
+                if server.code is not None or time.monotonic() > end:
+                    said = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+                    raise TrackingError(f"MLflow's UI does not start on {uri}: {said[-1] if said else 'it says nothing'}")
+                time.sleep(POLL_S)
+            yield url, server
+
+
+def _healthy(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/health", timeout=5).ok
+    except requests.RequestException:
+        return False
+
+
+if __name__ == "__main__":
+    sys.exit(main())
