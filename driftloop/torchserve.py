@@ -178,7 +178,7 @@ class TorchServe:
             folder = self._folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-"))
             if len(str(folder)) > MAX_FOLDER_CHARACTERS:
                 raise ServingError(f"the temporary folder {folder} has too long a name for TorchServe's sockets: set TMPDIR to a shorter one")
-            (folder / "config.properties").write_text(_config(self.ports, host=self.host), encoding="utf-8")
+            (folder / "config.properties").write_text(_config(self.ports) + _outward(self.ports, self.host), encoding="utf-8")
             (folder / "log4j2.xml").write_text(LOG_CONFIG, encoding="utf-8")
             command = [sys.executable, "-m", "ts.model_server", "--start", "--foreground", "--ncs", "--disable-token-auth", "--enable-model-api"]
             command += ["--model-store", str(self.model_store), "--log-config", "log4j2.xml"]
@@ -228,12 +228,12 @@ def remove_left_folders() -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _config(ports: Ports, *, host: str) -> str:
+def _config(ports: Ports) -> str:
     inference, management, metrics, grpc_inference, grpc_management = astuple(ports)
     settings = {
-        "inference_address": f"http://{host}:{inference}",
+        "inference_address": f"http://{HOST}:{inference}",
         "management_address": f"http://{HOST}:{management}",
-        "metrics_address": f"http://{host}:{metrics}",
+        "metrics_address": f"http://{HOST}:{metrics}",
         "grpc_inference_address": HOST,
         "grpc_inference_port": grpc_inference,
         "grpc_management_address": HOST,
@@ -244,6 +244,11 @@ def _config(ports: Ports, *, host: str) -> str:
         "allowed_urls": "none",  # archives come from the model store only
     }
     return "".join(f"{key}={value}\n" for key, value in settings.items())
+
+
+def _outward(ports: Ports, host: str) -> str:
+    """Lines after those of `_config`, and so instead of them: what listens on `host`."""
+    return "" if host == HOST else f"inference_address=http://{host}:{ports.inference}\nmetrics_address=http://{host}:{ports.metrics}\n"
 
 
 def _environment(folder: Path, java_home: Path) -> dict[str, str]:

@@ -77,6 +77,7 @@ def watch(server: TorchServe, hook: tuple[str, ...]) -> None:
     """
     pause, heard, asked = Pause(), time.monotonic(), 0.0
     while True:
+        began = time.monotonic()
         with processes.Server(hook) as running:
             while running.code is None:
                 _check(server)
@@ -86,6 +87,8 @@ def watch(server: TorchServe, hook: tuple[str, ...]) -> None:
                 if now - heard > DEAF_S:
                     raise ServingError(f"TorchServe has not answered for {DEAF_S:.0f} s")
                 time.sleep(POLL_S)
+        if time.monotonic() - began > AGAIN_S[1]:  # it had run well: a new failure, not the last one again
+            pause = Pause()
         wait_s = pause.next()
         say(f"the retrain hook ended with exit code {running.code}; it is started again in {wait_s:.0f} s")
         time.sleep(wait_s)

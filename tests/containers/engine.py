@@ -79,7 +79,7 @@ def engine(folder: Path, *, keep: bool) -> Iterator[Engine]:
         yield made
     finally:
         made.stop()
-        _unmount(folder)
+        unmount(folder)
         for device in {one.name for one in DEVICES.iterdir()} - devices:
             if device.startswith(("br-", "veth", "docker")):
                 subprocess.run(["ip", "link", "delete", device], capture_output=True, check=False)
@@ -107,6 +107,7 @@ def _mounts(folder: Path) -> list[str]:
     return [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines() if line.split()[1].startswith(f"{folder}/")]
 
 
-def _unmount(folder: Path) -> None:
+def unmount(folder: Path) -> None:
+    """Unmount all that is mounted under a folder, so that removing it reaches nothing else."""
     for mount in reversed(_mounts(folder)):
         subprocess.run(["umount", "-l", mount], capture_output=True, check=False)

@@ -23,7 +23,7 @@ from typing import Any
 
 import yaml
 
-from tests.containers.engine import Engine
+from tests.containers.engine import Engine, unmount
 
 LOG = logging.getLogger("containers")
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -75,11 +75,10 @@ def _docker_build(engine: Engine, folder: Path, tag: str, dockerfile: str, **arg
 
 def _import_base(engine: Engine, root: Path, name: str) -> None:
     """A Debian with Python under the name of the Dockerfile's base."""
-    suite = name.rpartition("-")[2]
-    sources = _sources(suite)
+    found = sources()
     try:
-        _run("debootstrap", "--variant=minbase", suite, str(root), sources[0][0])
-        (root / "etc" / "apt" / "sources.list").write_text("".join(f"deb {site} {release} main\n" for site, release in sources))
+        _run("debootstrap", "--variant=minbase", found[0][1], str(root), found[0][0])
+        (root / "etc" / "apt" / "sources.list").write_text("".join(f"deb {site} {release} main\n" for site, release in found))
         for path in (Path("/etc/apt/apt.conf"), *Path("/etc/apt/apt.conf.d").glob("*")):
             shutil.copy(path, root / path.relative_to("/")) if path.is_file() else None
         inside = ["chroot", str(root), "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
@@ -95,11 +94,13 @@ def _import_base(engine: Engine, root: Path, name: str) -> None:
         pack = subprocess.Popen(["tar", "-C", root, "-c", "."], stdout=subprocess.PIPE)
         subprocess.run(["docker", "import", "-", name], stdin=pack.stdout, env=engine.environment, capture_output=True, check=True)
     finally:
+        unmount(root)  # of debootstrap, when it was cut off
         shutil.rmtree(root, ignore_errors=True)
 
 
-def _sources(suite: str) -> list[tuple[str, str]]:
-    """(site, release) of this machine's own Debian sources, that of `suite` first."""
+def sources() -> list[tuple[str, str]]:
+    """(site, release) of this machine's own Debian sources, that of the base's release first."""
+    suite = _base_name().rpartition("-")[2]
     told = _run("apt-get", "indextargets", "--format", "$(SITE) $(RELEASE) $(ORIGIN)", "Created-By: Packages")
     found = dict.fromkeys((site, release) for site, release, origin in (line.split(" ", 2) for line in told.splitlines()) if origin == "Debian")
     main = [one for one in found if one[1] == suite]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.containers.stack import RUN, Stack, wait
-from tests.containers.test_at_work import JOBS
+from tests.containers.test_at_work import JOBS, measured
 from tests.containers.traffic import Traffic
 
 LOG = logging.getLogger("containers")
@@ -57,6 +57,10 @@ def test_a_killed_container_heals(stack: Stack, traffic: Traffic, service: str) 
     began = time.monotonic()
     kill(stack, service)
     healed(stack, traffic, began=began, what=f"SIGKILL of {service}")
+
+
+def test_the_batch_service_has_outlived_the_restarts_of_what_it_needs(stack: Stack) -> None:
+    measured(stack, "1998-04")
 
 
 def test_a_killed_torchserve_comes_back_with_the_champion(stack: Stack, traffic: Traffic) -> None:
