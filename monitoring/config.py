@@ -23,8 +23,10 @@ from __future__ import annotations
 
 import math
 import re
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -40,6 +42,7 @@ TASK_OF_KPI: Final = {"accuracy": "classification", "mae": "regression"}
 MOST_CATEGORIES: Final = 100_000
 MOST_BLOCK_ROWS: Final = 10_000
 LONGEST_UNIT: Final = 30
+LARGEST_FLOAT32: Final = 3.4e38
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,14 @@ class Feature:
     categorical: bool = False
     required: bool = True
 
+    @cached_property
+    def limits(self) -> tuple[float, float]:
+        """`low` and `high`, or what these become as float32 where that lies outside: a table of float32 holds 0.6 as 0.60000002."""
+        if self.categorical:
+            return self.low, self.high
+        low, high = (struct.unpack("f", struct.pack("f", edge))[0] if abs(edge) < LARGEST_FLOAT32 else edge for edge in (self.low, self.high))
+        return min(self.low, low), max(self.high, high)
+
     @property
     def categories(self) -> tuple[int, ...] | None:
         """The values that a categorical feature takes; None for the others."""
@@ -72,10 +83,10 @@ class Feature:
             return "not_a_number"
         if isinstance(value, float) and not math.isfinite(value):
             return "not_a_number"
-        inside = self.low <= value <= self.high  # type: ignore[operator]
         if self.categorical:
-            return "" if inside and value == int(value) else "unknown_category"  # type: ignore[call-overload]
-        return "" if inside else "out_of_range"
+            return "" if self.low <= value <= self.high and value == int(value) else "unknown_category"  # type: ignore[operator, call-overload]
+        lowest, highest = self.limits
+        return "" if lowest <= value <= highest else "out_of_range"  # type: ignore[operator]
 
 
 @dataclass(frozen=True)
