@@ -71,7 +71,7 @@ class ElecDataModule(pl.LightningDataModule):
             raise ValueError(f"train {train}, validation {validation}, test {test}: give spans in time order inside the {len(rows)} rows")
         self.rows, self.labels, self.history = rows, labels, history
         self.spans = {"train": train, "validation": validation, "test": test}
-        self.batch_size = batch_size or max(8, min(128, 1 << ((train[1] - train[0]) // 40).bit_length() - 1))
+        self.batch_size = batch_size or max(8, min(128, 1 << max((train[1] - train[0]) // 40, 1).bit_length() - 1))
 
     def _loader(self, stage: str, *, batch_size: int, shuffle: bool = False) -> DataLoader | list:
         span = self.spans[stage]

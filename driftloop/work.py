@@ -55,11 +55,18 @@ def open_work(args: argparse.Namespace, learner: Learner) -> Work:
         unit=learner.unit,
         check=learner.check,
     )
+    tell_reading(stream)
+    return Work(tracking.open_store(args.mlflow_experiment_name or None), stream, learner)
+
+
+def tell_reading(stream: Stream) -> None:
+    """Say on stderr what of the table is not in the stream as it is written: columns left out, values read otherwise, rows set aside."""
+    for note in stream.notes:
+        print(note, file=sys.stderr)
     for line, reason in stream.set_aside[:5]:
         print(f"set aside line {line}: {reason}", file=sys.stderr)
     if stream.set_aside:
         print(f"set aside {len(stream.set_aside)} bad rows in all", file=sys.stderr)
-    return Work(tracking.open_store(args.mlflow_experiment_name or None), stream, learner)
 
 
 def space(args: argparse.Namespace, own: Mapping[str, Any] | None = None) -> dict[str, Any]:
