@@ -122,7 +122,8 @@ class StreamConfig:
         """What is wrong with the labels, beside those of the model in the order of its probabilities; "" when nothing is."""
         if tuple(of_model) == self.labels:
             return ""
-        mine, its = (", ".join(map(str, labels)) or "none" for labels in (self.labels, of_model))
+        written = repr if list(map(str, of_model)) == list(map(str, self.labels)) else str  # '0' is not 0
+        mine, its = (", ".join(map(written, labels)) or "none" for labels in (self.labels, of_model))
         return f"the labels of stream {self.name!r} are {mine}, those of the model in its order {its}: write them so in the streams file"
 
 
@@ -204,7 +205,8 @@ def _known(settings: Any, cls: type, where: str) -> dict[str, Any]:
 def _plain(values: Any, what: str) -> list[Any]:
     """A list of different texts, or of different whole numbers."""
     kinds = {type(value) for value in values} if isinstance(values, list | tuple) else {list}
-    _demand(len(kinds) <= 1 and kinds <= {int, str}, f"{what} must be a list of whole numbers, or of texts")
+    unquoted = "; YAML reads yes, no, on, off, true, false and null without quotes as other values: put them in quotes" if kinds & {bool, type(None)} else ""
+    _demand(len(kinds) <= 1 and kinds <= {int, str}, f"{what} must be a list of whole numbers, or of texts{unquoted}")
     _demand(len(set(values)) == len(values), f"{what} holds a value twice")
     return list(values)
 
