@@ -80,8 +80,8 @@ def test_a_column_whose_texts_are_numbers_in_one_way_only_is_read_and_named(tmp_
 @pytest.mark.parametrize(
     ("texts", "reason"),
     [
-        (["1,234", "5,678", "123", "9"], "text: '1,234' may be 1234 or 1.234"),
-        (["5%", "0.05", "7%", "0.5"], "text: '5%'"),
+        (["1,234", "5,678", "9,999", "9"], "text: '1,234' may be 1234 or 1.234"),
+        (["5%", "0.05", "7%", "6%"], "text: '5%'"),
         (["$5", "€5", "$6", "€6"], "text: '$5'"),
         (["12:30", "13:30", "14:30", "15:30"], "text: '12:30'"),
         (["yes", "no", "yes", "no"], "text: 'yes'"),
@@ -141,7 +141,7 @@ def test_text_among_numbers_is_a_bad_row_named_by_line(tmp_path: Path) -> None:
 
 def test_a_table_whose_every_column_is_text_says_why(tmp_path: Path) -> None:
     frame = pd.DataFrame({"time": TIMES, "x": ["1,234"] * 4, "target": [0, 1, 0, 1]})
-    with pytest.raises(DataError, match="may be 1234 or 1.234"):
+    with pytest.raises(DataError, match=r"may be 1234 or 1\.234"):
         columns.features(frame, None, target="target", time_column="time")
 
 
