@@ -33,7 +33,7 @@ class WindowDataset(Dataset):
         return len(self.labels)
 
     def __getitem__(self, positions: list[int]) -> tuple[Tensor, Tensor]:  # (B, h + 1, F), (B,)
-        windows = np.ascontiguousarray(self.windows[positions], dtype=np.float32)
+        windows = np.ascontiguousarray(self.windows[positions])
         return torch.from_numpy(windows), torch.from_numpy(self.labels[positions])
 
 
@@ -41,7 +41,7 @@ class ElecDataModule(pl.LightningDataModule):
     """Training, validation and test rows of one stream, in time order.
 
     Args:
-        rows: (N, F) float32 in time order.
+        rows: (N, F) in time order, raw.
         labels: (N,) int64 class indices.
         train: rows to learn from.
         validation: later rows that choose between models; None leaves them out.
@@ -71,7 +71,7 @@ class ElecDataModule(pl.LightningDataModule):
             raise ValueError(f"train {train}, validation {validation}, test {test}: give spans in time order inside the {len(rows)} rows")
         self.rows, self.labels, self.history = rows, labels, history
         self.spans = {"train": train, "validation": validation, "test": test}
-        self.batch_size = batch_size or max(8, min(128, 1 << ((train[1] - train[0]) // 40).bit_length() - 1))
+        self.batch_size = batch_size or max(8, min(128, 1 << max((train[1] - train[0]) // 40, 1).bit_length() - 1))
 
     def _loader(self, stage: str, *, batch_size: int, shuffle: bool = False) -> DataLoader | list:
         span = self.spans[stage]

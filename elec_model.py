@@ -17,10 +17,12 @@ import torch
 from torch import Tensor, nn
 from torchmetrics.functional.classification import multiclass_accuracy
 
-# A column that hardly moved in training would explode when it starts to move:
-# its scale is at least this share of its own size, and scaled values are cut at CLIP.
+# A column that was constant in training would explode when it starts to move: its scale is this share of
+# its own size. What moves by no more than ROUNDING of its size is constant but for the noise of its last digits.
 SCALE_FLOOR = 0.01
-CLIP = 8.0
+ROUNDING = 1e-14
+CLIP = 8.0  # of scaled values
+FARTHEST = 1e15  # scaled values are cut here first, so that no finite number gives an undefined one
 # Which side of its trailing mean a value lies on tells more than how far off it is: steep at 0, flat far out.
 STEEPNESS = 32.0
 ROWS_AT_ONCE = 4096  # rows scored in one forward pass; bounds memory, not results
@@ -36,12 +38,12 @@ def stack_windows(rows: np.ndarray, *, history: int, first: int = 0) -> np.ndarr
             earliest row is repeated.
 
     Returns:
-        (N - first, history + 1, F) float32, the row to predict last; a view where it can be.
+        (N - first, history + 1, F) float64, the row to predict last; a view where it can be.
 
     >>> stack_windows(np.array([[1.0], [2.0], [3.0]]), history=2, first=1)[:, :, 0].tolist()
     [[1.0, 1.0, 2.0], [1.0, 2.0, 3.0]]
     """
-    rows = np.ascontiguousarray(rows, dtype=np.float32)
+    rows = np.ascontiguousarray(rows, dtype=np.float64)
     missing = max(history - first, 0)
     if missing:
         rows = np.concatenate([np.repeat(rows[:1], missing, axis=0), rows])
@@ -56,6 +58,8 @@ class ElecModel(pl.LightningModule):
     What it computes from a window, all inside the network: the scaled newest row, the same on a
     compressed scale, and, when there is history, the newest row against the trailing mean and
     deviation over the whole history, its half and its quarter. Features only, never past labels.
+    All of it is float64 up to the first layer, which is float32: what differs in the last digits of
+    a large number (a meter's count, a time in seconds) still differs once it is scaled.
 
     Args:
         features: number of columns F.
@@ -89,8 +93,8 @@ class ElecModel(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        self.register_buffer("mean", torch.zeros(features))
-        self.register_buffer("scale", torch.ones(features))
+        self.register_buffer("mean", torch.zeros(features, dtype=torch.float64))
+        self.register_buffer("scale", torch.ones(features, dtype=torch.float64))
         self.spans = [span for span in (history, history // 2, history // 4) if span]
         inputs = 2 * features * (1 + len(self.spans))
         layers: list[nn.Module] = []
@@ -102,14 +106,17 @@ class ElecModel(pl.LightningModule):
 
     def learn_scale(self, rows: np.ndarray) -> None:
         """Set the normalisation from the training rows (N, F), and only from those."""
-        mean = rows.mean(axis=0, dtype=np.float64)
-        scale = np.maximum(rows.std(axis=0, dtype=np.float64), SCALE_FLOOR * np.abs(mean))
-        self.mean.copy_(torch.from_numpy(mean))
+        rows = np.asarray(rows, np.float64)
+        largest = np.abs(rows).max(axis=0)
+        unit = np.where(largest > 0, largest, 1.0)  # of numbers near the ends of float64 the squares and sums would overflow
+        mean, spread = (rows / unit).mean(axis=0), (rows / unit).std(axis=0)
+        scale = unit * np.where(spread > ROUNDING, spread, SCALE_FLOOR * np.abs(mean))
+        self.mean.copy_(torch.from_numpy(unit * mean))
         self.scale.copy_(torch.from_numpy(np.where(scale > 0, scale, 1.0)))
 
     def describe(self, windows: Tensor) -> Tensor:  # (B, h + 1, F) -> (B, 2F (1 + spans))
-        """The inputs of the first layer; fixed arithmetic, nothing learned but the scale."""
-        scaled = (windows - self.mean) / self.scale
+        """The inputs of the first layer, float32; fixed arithmetic, nothing learned but the scale."""
+        scaled = ((windows.double() - self.mean) / self.scale).clamp_(-FARTHEST, FARTHEST)
         newest = scaled[:, -1]
         parts = [newest.clamp(-CLIP, CLIP), torch.asinh(4 * newest)]
         for span in self.spans:
@@ -117,7 +124,7 @@ class ElecModel(pl.LightningModule):
             mean = past.mean(dim=1)
             deviation = (past - mean[:, None]).square().mean(dim=1).sqrt()
             parts += [torch.asinh(mean), torch.asinh(STEEPNESS * (newest - mean) / (deviation + 0.05))]
-        return torch.cat(parts, dim=1)
+        return torch.cat(parts, dim=1).float()
 
     def forward(self, windows: Tensor) -> Tensor:  # (B, h + 1, F) -> (B, K)
         """Logits of the label of each window's newest row."""

@@ -165,7 +165,7 @@ def read_rows(body: Any, *, features: Sequence[str], history: int) -> tuple[np.n
         history: rows before an instance that the model can use.
 
     Returns:
-        Context and instances (C + N, F) float32, and the position C of the first instance.
+        Context and instances (C + N, F) float64, and the position C of the first instance.
 
     Raises:
         ValueError: what is wrong, where, and what to do.
@@ -207,7 +207,7 @@ def _split(body: Any, features: Sequence[str]) -> tuple[list[str], Any]:
 
 
 def _matrix(rows: Any, *, columns: Sequence[str], what: str) -> np.ndarray:
-    """Rows as lists or objects -> (N, F) float32 in the order of `columns`."""
+    """Rows as lists or objects -> (N, F) float64 in the order of `columns`."""
     if not isinstance(rows, list):
         raise ValueError(f"{what}s are not a list of rows; give [[...], ...]")
     lists = [_row(row, columns, where=f"{what} {at}") if type(row) is dict else row for at, row in enumerate(rows)]
@@ -219,19 +219,17 @@ def _matrix(rows: Any, *, columns: Sequence[str], what: str) -> np.ndarray:
     if not set(map(type, chain.from_iterable(lists))) <= {int, float}:
         at, name, value = next((a, n, v) for a, row in enumerate(lists) for n, v in zip(columns, row, strict=True) if type(v) not in (int, float))
         raise ValueError(f"{what} {at}, column {name} is {_shown(value)}; give a number")
-    return _float32(lists, columns=columns, what=what)
+    return _finite(lists, columns=columns, what=what)
 
 
-def _float32(rows: list[list[float]], *, columns: Sequence[str], what: str) -> np.ndarray:
+def _finite(rows: list[list[float]], *, columns: Sequence[str], what: str) -> np.ndarray:
     try:
-        exact = np.array(rows, dtype=np.float64).reshape(len(rows), len(columns))
+        values = np.array(rows, dtype=np.float64).reshape(len(rows), len(columns))
     except OverflowError as exc:
-        raise ValueError(f"a {what} holds an integer too large for a number; give values within float32") from exc
-    with np.errstate(over="ignore"):
-        values = exact.astype(np.float32)
+        raise ValueError(f"a {what} holds an integer too large for a number; give values within float64") from exc
     if not np.isfinite(values).all():
         at, column = np.argwhere(~np.isfinite(values))[0]
-        raise ValueError(f"{what} {at}, column {columns[column]} is not a finite float32; give a value within range")
+        raise ValueError(f"{what} {at}, column {columns[column]} is not a finite number; give a value within float64")
     return values
 
 

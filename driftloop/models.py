@@ -89,9 +89,20 @@ def record(fitted: Fitted, *, learner: Learner, stream: Stream, run_id: str) -> 
 
 def rows_sha256(stream: Stream, stop: int) -> str:
     """Fingerprint of the rows and labels before `stop`: a model must not be scored on rows it was trained on."""
-    digest = hashlib.sha256(stream.rows[:stop].tobytes())
-    digest.update(stream.labels[:stop].tobytes())
+    return _sha256(stream.rows[:stop], stream.labels[:stop])
+
+
+def _sha256(rows: np.ndarray, labels: np.ndarray) -> str:
+    digest = hashlib.sha256(rows.tobytes())
+    digest.update(labels.tobytes())
     return digest.hexdigest()
+
+
+def _trained_on(card: dict[str, Any], stream: Stream) -> bool:
+    """Whether a stream begins with the rows that a model was trained up to; models of earlier versions were trained on rows cut to float32."""
+    rows, labels = stream.rows[: card["trained"][1]], stream.labels[: card["trained"][1]]
+    with np.errstate(over="ignore"):
+        return card["rows_sha256"] in {_sha256(rows, labels), _sha256(rows.astype(np.float32), labels)}
 
 
 def restore(store: tracking.Store, run_id: str, *, learner: Learner, stream: Stream) -> KnownModel:
@@ -112,7 +123,7 @@ def restore(store: tracking.Store, run_id: str, *, learner: Learner, stream: Str
         )
     if card.get("task", "classification") != stream.task:
         raise DataError(f"run {run_id} was trained for a {card.get('task', 'classification')}, the stream is a {stream.task}: give the same --task")
-    if rows_sha256(stream, card["trained"][1]) != card["rows_sha256"]:
+    if not _trained_on(card, stream):
         raise DataError(
             f"the first {card['trained'][1]} rows of {stream.source} are not those that run {run_id} was trained up to: "
             "give the same table (rows may be added at its end), or train a new base model"

@@ -49,7 +49,7 @@ class BlockScore:
     set_aside: int = 0  # rows of the block's time that could not be used; they are not among `rows`
     set_aside_why: str = ""  # reasons and how many rows each, the most frequent first
     until: str = ""  # ISO time of the block's last row
-    quality: str = ""  # what impossible values do to the block's figures, in words; empty when nothing that matters
+    quality: str = ""  # what the rows set aside would do to the block's means, in words; empty when nothing that matters
     task: str = "classification"  # of a regression the shares above are nan, `lower`, `upper` and `threshold` are of the MAE, and these hold:
     mae: float = math.nan  # mean absolute error, in the label's unit
     mae_unretrained: float = math.nan

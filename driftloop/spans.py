@@ -34,16 +34,17 @@ _DAY: Final = np.timedelta64(1, "D")
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """One feature, its values as float32 so that equal values stay equal. Bin b holds what lies above tops[b - 1] and at most at tops[b]; bin B the rest."""
+    """One feature. Bin b holds what lies above tops[b - 1] and at most at tops[b]; bin B the rest."""
 
-    tops: np.ndarray  # (B,) float32, rising
+    tops: np.ndarray  # (B,) rising; float32 where every training value is one, so that a value with fewer digits (0.6) is equal to its float32
     drawn: np.ndarray  # (D,) inner bounds for drawing, each one of tops; empty where each value has its own bin
     counts: np.ndarray  # (days, B + 1) rows
 
     def counted(self, values: np.ndarray) -> np.ndarray:
         """Rows in each bin, (B + 1,); values that are not finite are left out."""
-        known = np.asarray(values, np.float32)
-        known = known[np.isfinite(known)]
+        known = values[np.isfinite(values)]
+        with np.errstate(over="ignore"):  # what float32 cannot hold lies above or under every bin
+            known = known.astype(self.tops.dtype)
         return np.bincount(np.searchsorted(self.tops, known, side="left"), minlength=len(self.tops) + 1)
 
 
@@ -95,22 +96,34 @@ def of_rows(times: np.ndarray, rows: np.ndarray, *, bad_times: np.ndarray | None
     first, days = day.min(), int((day.max() - day.min()) / _DAY) + 1
     at = (day - first).astype(np.int64)
     bad = (np.empty(0, "datetime64[D]") if bad_times is None else bad_times[~np.isnat(bad_times)].astype("datetime64[D]") - first).astype(np.int64)
-    columns = tuple(_column(rows[:, number].astype(np.float32), at, days) for number in range(rows.shape[1]))
+    columns = tuple(_column(rows[:, number].astype(np.float64), at, days) for number in range(rows.shape[1]))
     return Spans(first, np.bincount(bad[(bad >= 0) & (bad < days)], minlength=days), columns)
 
 
 def _column(values: np.ndarray, at: np.ndarray, days: int) -> Column:
     known = np.isfinite(values)
     values, at = values[known], at[known]
-    tops, drawn = np.unique(values), np.empty(0, np.float32)
+    if is_float32(values):
+        values = values.astype(np.float32)
+    tops, drawn = np.unique(values), np.empty(0, values.dtype)
     if len(tops) > MOST_VALUES:
         low, high = np.quantile(values, _ENDS)
-        drawn = np.unique(np.linspace(low, high, DRAWN + 1, dtype=np.float32)[1:-1])
+        drawn = np.unique(np.linspace(low, high, DRAWN + 1, dtype=values.dtype)[1:-1])
         shares = np.linspace(0, 1, QUANTILES + 1)[1:]
-        tops = np.unique(np.concatenate([np.quantile(values, shares, method="inverted_cdf").astype(np.float32), drawn]))
+        tops = np.unique(np.concatenate([np.quantile(values, shares, method="inverted_cdf").astype(values.dtype), drawn]))
     codes = np.searchsorted(tops, values, side="left")
     counts = np.bincount(at * (len(tops) + 1) + codes, minlength=days * (len(tops) + 1)).reshape(days, -1)
     return Column(tops, drawn, counts.astype(np.int32))
+
+
+def is_float32(values: np.ndarray) -> bool:
+    """Whether finite numbers are all float32, as those of a table of that type.
+
+    >>> is_float32(np.array([1, 0.5, np.float32(0.6)])), is_float32(np.array([0.6])), is_float32(np.array([20_000_001.0]))
+    (True, False, False)
+    """
+    with np.errstate(over="ignore"):
+        return bool((values == values.astype(np.float32)).all())
 
 
 def apart(one: np.ndarray, other: np.ndarray) -> float:

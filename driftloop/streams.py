@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from driftloop import columns, tables, task
+from driftloop import classes, columns, tables, task
 from driftloop.errors import DataError, SettingsError
 from driftloop.times import zones
 from driftloop.times.column import time_values
@@ -54,7 +54,7 @@ class Stream:
     """
 
     name: str
-    rows: np.ndarray  # (N, F) float32, C-contiguous, finite
+    rows: np.ndarray  # (N, F) float64, C-contiguous, finite
     labels: np.ndarray  # (N,) int64 class indices into label_names; of a regression float64 values
     label_names: tuple[object, ...]  # the label values, such as (0, 1) or ("DOWN", "UP"); of a regression ()
     features: tuple[str, ...]  # (F,) column names
@@ -66,6 +66,7 @@ class Stream:
     aside: SetAside = field(default=NOTHING)
     task: str = "classification"
     unit: str = ""  # of a regression's label, such as "minutes"
+    notes: tuple[str, ...] = ()  # columns that were left out, and values that are read otherwise than they are written
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -187,12 +188,12 @@ def _stream(
         features = ELEC_FEATURES if features is None else features
     label = columns.target_name(frame, target, time_column=time_column)
     _check_commas(features or (), list(frame.columns))
-    chosen = columns.feature_names(frame, features, target=label, time_column=time_column)
-    values, value_faults = columns.feature_values(frame, chosen)
-    labels, label_faults = columns.target_values(frame[label]) if regression else columns.label_values(frame[label])
+    found = columns.features(frame, features, target=label, time_column=time_column, written=table.written if elec is None else None)
+    values = found.values if elec is None else found.values.astype(np.float32).astype(np.float64)  # ELEC's files differ in the 16th digit
+    labels, label_faults, label_notes = _labels(table, frame, label, regression=regression, elec=elec is not None)
     # Of several faults of a row the later one here is told: a row with too few fields misses values as well.
     implausible = check(frame) if check else {}
-    set_aside, good = _good_rows(table, {**implausible, **value_faults, **label_faults, **time_faults, **table.faults}, bad_rows)
+    set_aside, good = _good_rows(table, {**implausible, **found.faults, **label_faults, **time_faults, **table.faults}, bad_rows)
     _check_order(when[good], table.lines[good], table.unit, time_column)
     label_names, codes = np.unique(labels[good], return_inverse=True)
     if len(label_names) < 2:
@@ -202,14 +203,15 @@ def _stream(
         rows=np.ascontiguousarray(values[good]),
         labels=labels[good] if regression else codes.astype(np.int64),
         label_names=() if regression else tuple(label_names.tolist()),
-        features=chosen,
+        features=found.names,
         times=when[good],
         period=_period(when[good]),
         source=str(source),
         sha256=table.sha256,
         set_aside=set_aside,
-        aside=SetAside(when[~good], _raw(frame, chosen, ~good), np.cumsum(good)[~good]),
+        aside=SetAside(when[~good], values[~good], np.cumsum(good)[~good]),
         task="regression" if regression else "classification",
+        notes=(*found.notes, *label_notes),
     )
 
 
@@ -219,10 +221,16 @@ def _check_commas(features: Sequence[str], names: list[str]) -> None:
         raise DataError(f"--features is cut at the comma in the name of the column {cut[0]!r}: write it in double quotes, --features '\"{cut[0]}\",…'")
 
 
-def _raw(frame: pd.DataFrame, names: tuple[str, ...], wanted: np.ndarray) -> np.ndarray:
-    """Values of the wanted rows as they stand, (M, F) float64, nan where one is no number."""
-    found = frame.loc[wanted, list(names)]
-    return np.column_stack([pd.to_numeric(found[name], errors="coerce").to_numpy(np.float64, na_value=np.nan) for name in names])
+def _labels(table: tables.Table, frame: pd.DataFrame, name: str, *, regression: bool, elec: bool) -> tuple[np.ndarray, columns.Faults, tuple[str, ...]]:
+    """The labels, which rows have none and why, and what to tell of them."""
+    if regression:
+        values = columns.target_values(frame[name])
+        return values.values[:, 0], values.faults, values.notes
+    if elec:
+        labels = classes.read(frame[name], missing=f"the label is missing or none of {', '.join(_ELEC_LABELS)}")
+    else:
+        labels = classes.read(table.written(name), declared=name in table.declared)
+    return labels.values, labels.faults, labels.notes
 
 
 def _elec(table: tables.Table) -> pd.DataFrame | None:

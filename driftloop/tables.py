@@ -10,7 +10,7 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,10 @@ class Table:
 
     `lines` is the line of the file on which each row begins (the header of a CSV is line 1); Parquet has no
     lines, there it is the row's number, from 1, and `unit` is "row". `faults` maps a row's index, from 0,
-    to what is wrong with its shape. `sha256` is that of the file as it is on disk. `time_formats` are those that an ARFF
-    declares for its dates, for `strptime`.
+    to what is wrong with its shape. `sha256` is that of the file as it is on disk. `written` gives a column as it
+    stands in the file: a CSV's as text, a Parquet's with every digit of its whole numbers also where some are missing.
+    `time_formats` are those that an ARFF declares for its dates, for `strptime`. `declared` are the columns whose type
+    says that a text such as "None" is a value.
     """
 
     frame: pd.DataFrame
@@ -42,7 +44,9 @@ class Table:
     unit: str  # "line" or "row"
     faults: dict[int, str]
     sha256: str
+    written: Callable[[str], pd.Series]
     time_formats: dict[str, str] = field(default_factory=dict)
+    declared: frozenset[str] = field(default=frozenset())
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,8 @@ def _parquet(body: bytes, path: Path, digest: str) -> Table:
 
     try:
         # Without pandas' metadata an index that was saved (often the time) comes back as a column.
-        frame = pq.read_table(pa.BufferReader(body)).to_pandas(ignore_metadata=True, date_as_object=False)
+        table = pq.read_table(pa.BufferReader(body))
+        frame = table.to_pandas(ignore_metadata=True, date_as_object=False)
     except (pa.ArrowException, OSError) as exc:
         reason = str(exc).partition("\n")[0]
         raise DataError(f"{path}: cannot be read as Parquet ({reason}): it is cut short or not Parquet") from exc
@@ -101,7 +106,11 @@ def _parquet(body: bytes, path: Path, digest: str) -> Table:
         raise DataError(f"{path}: {_NO_ROWS}")
     frame.columns = pd.Index(names)
     frame = frame.drop(columns=[name for name in names if name.startswith("__index_level_")])
-    return Table(frame, np.arange(1, len(frame) + 1), "row", {}, digest)
+
+    def written(name: str) -> pd.Series:
+        return pd.Series(table.column(name).to_pandas(integer_object_nulls=True).array, name=name)
+
+    return Table(frame, np.arange(1, len(frame) + 1), "row", {}, digest, written, declared=frozenset(names))
 
 
 def _csv(text: str, path: Path, digest: str, as_text: Iterable[str], delimiter: str) -> Table:
@@ -133,7 +142,7 @@ def _arff(text: str, path: Path, digest: str, as_text: Iterable[str]) -> Table:
         column = table.frame[name].str.strip()
         for row in np.flatnonzero(column.notna() & ~column.isin(values)):
             table.faults.setdefault(int(row), f"{name} is {column[row]!r}, which its @attribute line does not name")
-    return replace(table, time_formats=found.dates)
+    return replace(table, time_formats=found.dates, declared=frozenset(found.nominal))
 
 
 def _rows(rows: _Rows, path: Path, digest: str) -> Table:
@@ -162,7 +171,13 @@ def _rows(rows: _Rows, path: Path, digest: str) -> Table:
         raise DataError(f"{path}: cannot be read as a table ({exc}): look for a quote that is not closed") from exc
     if len(frame) != len(lines):
         raise DataError(f"{path}: cannot be read as a table ({len(lines)} rows, or {len(frame)}): look for a stray quote")
-    return Table(frame, np.array(lines, dtype=np.int64) + rows.lines_before, "line", faults, digest)
+
+    def written(name: str) -> pd.Series:
+        at = names.index(name)
+        one = pd.read_csv(io.StringIO(text), header=None, usecols=[at], index_col=False, dtype=str, keep_default_na=False, **dialect)
+        return one.iloc[:, 0].rename(name)
+
+    return Table(frame, np.array(lines, dtype=np.int64) + rows.lines_before, "line", faults, digest, written)
 
 
 def _is_blank(record: list[str]) -> bool:

@@ -48,11 +48,18 @@ def open_work(args: argparse.Namespace, learner: Learner) -> Work:
             f"--task {asked}: {learner.model.__name__} is a model for {learner.task}; give a learner of your own (examples/nyc_taxi/learner.py)"
         )
     stream = streams.load(**cli.table_options(args), task_name=learner.task, unit=learner.unit, check=learner.check)
+    tell_reading(stream)
+    return Work(tracking.open_store(args.mlflow_experiment_name or None), stream, learner)
+
+
+def tell_reading(stream: Stream) -> None:
+    """Say on stderr what of the table is not in the stream as it is written: columns left out, values read otherwise, rows set aside."""
+    for note in stream.notes:
+        print(note, file=sys.stderr)
     for line, reason in stream.set_aside[:5]:
         print(f"set aside line {line}: {reason}", file=sys.stderr)
     if stream.set_aside:
         print(f"set aside {len(stream.set_aside)} bad rows in all", file=sys.stderr)
-    return Work(tracking.open_store(args.mlflow_experiment_name or None), stream, learner)
 
 
 def space(args: argparse.Namespace, own: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -23,8 +23,10 @@ from __future__ import annotations
 
 import math
 import re
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -40,6 +42,7 @@ TASK_OF_KPI: Final = {"accuracy": "classification", "mae": "regression"}
 MOST_CATEGORIES: Final = 100_000
 MOST_BLOCK_ROWS: Final = 10_000
 LONGEST_UNIT: Final = 30
+LARGEST_FLOAT32: Final = 3.4e38
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,14 @@ class Feature:
     categorical: bool = False
     required: bool = True
 
+    @cached_property
+    def limits(self) -> tuple[float, float]:
+        """`low` and `high`, or what these become as float32 where that lies outside: a table of float32 holds 0.6 as 0.60000002."""
+        if self.categorical:
+            return self.low, self.high
+        low, high = (struct.unpack("f", struct.pack("f", edge))[0] if abs(edge) < LARGEST_FLOAT32 else edge for edge in (self.low, self.high))
+        return min(self.low, low), max(self.high, high)
+
     @property
     def categories(self) -> tuple[int, ...] | None:
         """The values that a categorical feature takes; None for the others."""
@@ -72,10 +83,10 @@ class Feature:
             return "not_a_number"
         if isinstance(value, float) and not math.isfinite(value):
             return "not_a_number"
-        inside = self.low <= value <= self.high  # type: ignore[operator]
         if self.categorical:
-            return "" if inside and value == int(value) else "unknown_category"  # type: ignore[call-overload]
-        return "" if inside else "out_of_range"
+            return "" if self.low <= value <= self.high and value == int(value) else "unknown_category"  # type: ignore[operator, call-overload]
+        lowest, highest = self.limits
+        return "" if lowest <= value <= highest else "out_of_range"  # type: ignore[operator]
 
 
 @dataclass(frozen=True)
@@ -111,7 +122,8 @@ class StreamConfig:
         """What is wrong with the labels, beside those of the model in the order of its probabilities; "" when nothing is."""
         if tuple(of_model) == self.labels:
             return ""
-        mine, its = (", ".join(map(str, labels)) or "none" for labels in (self.labels, of_model))
+        written = repr if list(map(str, of_model)) == list(map(str, self.labels)) else str  # '0' is not 0
+        mine, its = (", ".join(map(written, labels)) or "none" for labels in (self.labels, of_model))
         return f"the labels of stream {self.name!r} are {mine}, those of the model in its order {its}: write them so in the streams file"
 
 
@@ -195,7 +207,8 @@ def _known(settings: Any, cls: type, where: str) -> dict[str, Any]:
 def _plain(values: Any, what: str) -> list[Any]:
     """A list of different texts, or of different whole numbers."""
     kinds = {type(value) for value in values} if isinstance(values, list | tuple) else {list}
-    _demand(len(kinds) <= 1 and kinds <= {int, str}, f"{what} must be a list of whole numbers, or of texts")
+    unquoted = "; YAML reads yes, no, on, off, true, false and null without quotes as other values: put them in quotes" if kinds & {bool, type(None)} else ""
+    _demand(len(kinds) <= 1 and kinds <= {int, str}, f"{what} must be a list of whole numbers, or of texts{unquoted}")
     _demand(len(set(values)) == len(values), f"{what} holds a value twice")
     return list(values)
 

@@ -9,10 +9,12 @@ from typing import Final
 
 import numpy as np
 
+from driftloop import spans
 from driftloop.drift import distribution
 from driftloop.drift.distribution import FeatureTest
 
 MOST_ROWS: Final = 5000  # newest rows that are looked at
+_LARGEST: Final = float(np.finfo(np.float32).max)
 
 
 def compare(reference: np.ndarray, newest: np.ndarray, *, names: Sequence[str], alpha: float, rows: int) -> tuple[FeatureTest, ...]:
@@ -45,6 +47,8 @@ def compare(reference: np.ndarray, newest: np.ndarray, *, names: Sequence[str], 
 
 def _first_told(reference: np.ndarray, newest: np.ndarray, *, name: str, alpha: float, rows: int) -> FeatureTest:
     reference = reference[~np.isnan(reference)]
+    if spans.is_float32(reference):  # then 0.6 and the 0.60000002 of a table of float32 are one value
+        newest = np.clip(newest, -_LARGEST, _LARGEST).astype(np.float32).astype(np.float64)
     while True:
         window = newest[-rows:]
         window = window[~np.isnan(window)]

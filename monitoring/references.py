@@ -101,8 +101,8 @@ def fitting(reference: Reference, config: StreamConfig) -> Reference:
     if fault := config.labels_fault(about.labels):
         raise DataError(f"{fault} (the training reference of run {about.run_id})")
     order = [about.features.index(name) for name in config.feature_names]
-    rows = reference.rows[:, order].astype(np.float32)
-    low, high = (np.array([getattr(feature, edge) for feature in config.features], np.float32) for edge in ("low", "high"))
-    rows[(rows < low) | (rows > high)] = np.nan
+    rows = reference.rows[:, order]
+    lowest, highest = np.array([feature.limits for feature in config.features]).T
+    rows[(rows < lowest) | (rows > highest)] = np.nan
     known = reference.spans and replace(reference.spans, columns=tuple(reference.spans.columns[at] for at in order))
     return Reference(about, rows, reference.labels, reference.predictions, reference.probabilities, reference.times, known)

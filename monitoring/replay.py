@@ -115,9 +115,10 @@ def work(args: argparse.Namespace, check: Check | None = None) -> tuple[dict[str
     """Replay; give what came of it. `check` tells the rows that cannot be, as in `streams.load`."""
     from driftloop import streams
     from driftloop.base import base_span
-    from driftloop.work import train_until
+    from driftloop.work import tell_reading, train_until
 
     stream = streams.load(**cli.table_options(args), task_name=args.task, check=check)
+    tell_reading(stream)
     start = args.from_row or base_span(stream, until=train_until(args))[1]
     stop = start + args.rows if args.rows else len(stream)
     if not start < stop <= len(stream):

@@ -142,7 +142,7 @@ class Share:
 
 
 class Newest:
-    """The newest `size` rows of numbers, in the order in which they came, as float32: as a stream's own rows, so that equal values stay equal.
+    """The newest `size` rows of numbers, in the order in which they came.
 
     >>> newest = Newest(2, features=1)
     >>> for value in (1.0, 2.0, 3.0):
@@ -152,7 +152,7 @@ class Newest:
     """
 
     def __init__(self, size: int, *, features: int) -> None:
-        self._ring = np.full((size, features), np.nan, np.float32)
+        self._ring = np.full((size, features), np.nan)
         self.seen = 0  # rows that have ever come
 
     def add(self, values: Sequence[float]) -> None:

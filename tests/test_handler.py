@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import zipfile
 from typing import Any
 
@@ -42,7 +43,10 @@ def small():
 
 @pytest.fixture(scope="module")
 def model_dir(small, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("unpacked")
+    return unpacked(small, tmp_path_factory.mktemp("unpacked"))
+
+
+def unpacked(small, folder):
     with zipfile.ZipFile(small.archive(folder, "3", name="elec")) as mar:
         mar.extractall(folder)
     return folder
@@ -163,7 +167,7 @@ HOSTILE = [
     (b'{"instances": [[0.1, NaN, 0.3]]}', "column nswprice is not a finite"),
     (b'{"instances": [[0.1, 0.2, 0.3], [0.1, 0.2, -Infinity]]}', "instance 1, column nswdemand is not a finite"),
     (b'{"instances": [[1e999, 0.2, 0.3]]}', "column period is not a finite"),
-    ({"instances": [[0.1, 1e39, 0.3]]}, "column nswprice is not a finite"),
+    ({"instances": [[0.1, 10**309, 0.3]]}, "integer too large"),
     ({"instances": [[0.1, 10**400, 0.3]]}, "integer too large"),
     ({"instances": [{**RECORD, "x" * 500: 1}]}, "has unknown xxx"),
     ({"instances": [{"period": 1}]}, "lacks nswdemand, nswprice"),
@@ -201,9 +205,36 @@ def test_a_request_without_a_body_is_refused(loaded, model_dir):
     assert context.status == {0: 400, 1: 400} and b"no body" in answers[0] and b"predictions" in answers[2]
 
 
-def test_a_model_that_finds_no_finite_probability_refuses_the_instance(ask):
-    status, answer = ask({"instances": [GOOD, [3e38, -3e38, 3e38]], "context": [[-3e38, 3e38, -3e38]]})[0]
-    assert status == 400 and "instance 0 gives no finite probability" in answer["error"]["message"]
+def test_any_finite_numbers_give_finite_probabilities(ask):
+    largest = float(np.finfo(np.float64).max)
+    status, answer = ask({"instances": [GOOD, [largest, -largest, 5e-324], [1e39, 0, -1e39]], "context": [[-largest, largest, -largest]]})[0]
+    assert status == 200 and all(math.isfinite(one["probability"]) for one in answer["predictions"])
+
+
+def test_a_model_that_finds_no_finite_probability_refuses_the_instance(model_dir):
+    served, context = ElecHandler(), FakeContext(model_dir)
+    served.initialize(context)
+    served.model.head[-1].weight.data.fill_(3e38)  # finite, unlike what it makes of a row
+    answer = json.loads(served.handle([{"body": body(some_rows(1))}], context)[0])
+    assert context.status == {0: 400} and "instance 0 gives no finite probability" in answer["error"]["message"]
+
+
+def test_the_last_digits_of_large_numbers_reach_the_model(tmp_path):
+    plain = some_rows(500)
+    offset = np.array([20_000_000.0, 1.7e9, -3e12])
+    for name, rows in {"plain": plain, "offset": plain + offset}.items():
+        small = elec_model(history=4)
+        small.model.learn_scale(rows)
+        asked = rows[:50].tolist()
+        folder = unpacked(small, tmp_path / name)
+        served, context = ElecHandler(), FakeContext(folder)
+        served.initialize(context)
+        answer = json.loads(served.handle([{"body": json.dumps({"instances": asked}).encode()}], context)[0])
+        found = np.array([one["probabilities"] for one in answer["predictions"]])
+        np.testing.assert_allclose(found, small.model.probabilities(np.array(asked)), atol=1e-6)
+        if name == "plain":
+            wanted = found
+    np.testing.assert_allclose(found, wanted, atol=2e-3)  # -3e12 has four digits left after the point
 
 
 def test_an_answer_too_long_for_torchserve_is_refused(ask, monkeypatch):

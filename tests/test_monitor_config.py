@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
@@ -54,7 +56,8 @@ WRONG: list[tuple[str, Any, str]] = [
     ("labels", ["a", "a"], "labels"),
     ("labels", [0, "b"], "labels"),
     ("labels", [0.5, 1.5], "labels"),
-    ("labels", [True, False], "labels"),
+    ("labels", [True, False], "put them in quotes"),
+    ("labels", ["a", None], "put them in quotes"),
     ("labels", 5, "labels"),
     ("block_size", 0, "block_size"),
     ("block_size", 10.5, "block_size"),
@@ -146,3 +149,16 @@ def test_a_streams_file_of_another_encoding_is_said_to_be_one(tmp_path: Path) ->
     (tmp_path / "s.yaml").write_bytes("elec: {} # Wärme".encode("latin-1"))
     with pytest.raises(SettingsError, match=r"is not UTF-8 text \(byte 13 is 0xe4\): save it as UTF-8"):
         config.load(tmp_path / "s.yaml")
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 0.6), (-0.1, 0.3), (0.1, 20_000_001.0), (-1e300, 1e39), (1.7e9, 1.7e9 + 1000)])
+def test_both_bounds_of_a_range_are_inside_as_the_table_and_as_float32_hold_them(low: float, high: float) -> None:
+    feature = config.Feature("x", low, high)
+    inside = [low, high, (low + high) / 2, *(float(np.float32(edge)) for edge in (low, high) if abs(edge) < 1e38)]
+    assert {feature.fault(value) for value in inside} == {""}
+    assert {feature.fault(value) for value in (low - 1e-6 * abs(low) - 1e-6, high * (1 + 1e-6))} == {"out_of_range"}
+
+
+def test_labels_that_look_alike_are_shown_with_their_quotes() -> None:
+    stream = replace(config.load()["elec"], labels=("0", "1"))
+    assert "are '0', '1', those of the model in its order 0, 1" in stream.labels_fault((0, 1))

@@ -88,13 +88,14 @@ class TaxiModel(pl.LightningModule):
         miles = trips[:, 2:3].clamp(min=NEAREST_MILES)
         hour, weekday = trips[:, 3].long().clamp(0, HOURS - 1), trips[:, 4].long().clamp(0, WEEKDAYS - 1)
         parts = [self.pickup(zones[:, 0]), self.dropoff(zones[:, 1]), self.hour(hour), self.hour_of_week(HOURS * weekday + hour), miles.log(), miles.sqrt()]
-        return torch.exp(self.level + self.spread * self.head(torch.cat(parts, dim=1))[:, 0])
+        inputs = torch.cat([part.float() for part in parts], dim=1)
+        return torch.exp(self.level + self.spread * self.head(inputs)[:, 0])
 
     @torch.inference_mode()
     def values(self, rows: np.ndarray, *, first: int = 0) -> np.ndarray:
         """Minutes of trips `first`.. of `rows` (N, F): (N - first,) float32. The served answer is this function's answer."""
         self.eval()
-        trips = np.ascontiguousarray(rows[first:], dtype=np.float32)[:, None]
+        trips = np.ascontiguousarray(rows[first:], dtype=np.float64)[:, None]
         parts = [self(torch.from_numpy(trips[at : at + ROWS_AT_ONCE])) for at in range(0, len(trips), ROWS_AT_ONCE)]
         return torch.cat(parts).numpy() if parts else np.empty(0, np.float32)
 

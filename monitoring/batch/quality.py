@@ -71,7 +71,8 @@ def _jump(rows: Rows, refused: Refused, config: StreamConfig, at: int) -> str:
         return ""
     given = np.concatenate([rows.features[:, at], refused.features[:, at]])
     given = given[~np.isnan(given)]
-    usable = given[(given >= feature.low) & (given <= feature.high)]
+    lowest, highest = feature.limits
+    usable = given[(given >= lowest) & (given <= highest)]
     if not len(usable) or len(usable) == len(given):
         return ""
     with np.errstate(over="ignore", invalid="ignore"):  # values up to 1e308 may overflow: inf is told then

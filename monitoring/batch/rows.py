@@ -51,8 +51,8 @@ class Rows:
 
     @property
     def possible(self) -> np.ndarray:
-        """The features as float32 as the model's own rows are, impossible values nan, (N, F)."""
-        return np.where(self.faults > 0, np.nan, self.features).astype(np.float32)
+        """The features, impossible values nan, (N, F)."""
+        return np.where(self.faults > 0, np.nan, self.features)
 
     @property
     def labelled(self) -> np.ndarray:
@@ -183,7 +183,8 @@ def _features(given: Sequence[Mapping[str, Any]], features: Sequence[Feature]) -
         numbers = _numbers(column)
         null = np.array([value is None for value in column], bool)
         with np.errstate(invalid="ignore"):
-            inside = (numbers >= feature.low) & (numbers <= feature.high)
+            lowest, highest = feature.limits
+            inside = (numbers >= lowest) & (numbers <= highest)
             whole = ~inside | (numbers == np.floor(numbers)) if feature.categorical else True
         wrong = "unknown_category" if feature.categorical else "out_of_range"
         values[:, at] = numbers

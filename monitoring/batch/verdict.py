@@ -120,7 +120,7 @@ def _kind(log: PredictionLog, config: StreamConfig, window: Window, rows: Rows, 
 
 def _whole(rows: Rows, config: StreamConfig) -> tuple[np.ndarray, np.ndarray]:
     """Rows without a missing value, and what they cost."""
-    possible = rows.possible.astype(np.float64)
+    possible = rows.possible
     whole = ~np.isnan(possible).any(axis=1)
     costs = kpis.errors(rows, config)[whole]
     return possible[whole], costs if config.task == "regression" else costs.astype(bool)
