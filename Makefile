@@ -6,7 +6,7 @@ EXPERIMENT ?= elec
 STREAM ?= elec
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all lint ui figures bench backtest policies monitor setup-batch batch prefect secrets containers-test taxi pictures readme lock clean
+.PHONY: help setup run test test-all lint ui figures bench backtest policies monitor setup-batch batch prefect secrets stores-test containers-test taxi pictures readme lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -59,7 +59,10 @@ prefect: $(VENV)/batch.stamp ## a Prefect server on this machine, for `monitorin
 secrets: ## the passwords of docker-compose.yaml, in .env, made once
 	@if [ -e .env ]; then echo ".env is there already: its passwords stay"; else umask 077 && sh ops/docker/secrets.sh > .env.new && mv .env.new .env && echo "wrote .env"; fi
 
-containers-test: $(VENV)/dev.stamp ## docker-compose.yaml run for real, as root on Debian: start, drift, restart, kill; about 20 minutes
+stores-test: $(VENV)/dev.stamp ## the main paths on PostgreSQL and with a login, and a store that is away for a minute; needs Debian's postgresql
+	$(BIN)/python -m pytest -m slow tests/test_stores.py tests/test_store_faults.py
+
+containers-test: $(VENV)/dev.stamp ## docker-compose.yaml run for real, as root on Debian: start, drift, restart, kill; about 25 minutes
 	DRIFTLOOP_CONTAINERS=1 $(BIN)/python -m pytest -v -x --tb=short -p no:cacheprovider -o log_cli=true -o log_cli_level=INFO -o log_cli_format='%(asctime)s %(message)s' --log-file=containers-test.log --log-file-level=INFO --log-file-format='%(asctime)s %(message)s' tests/containers
 
 policies: $(VENV)/run.stamp ## the policies compared, as benchmarks/policies.md shows them

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import requests
 import yaml
-from boards import Asked, asked, panels
+from board_fixtures import Asked, asked, panels
 
 from driftloop.drift.confidence import Estimate
 from driftloop.drift.distribution import FeatureTest

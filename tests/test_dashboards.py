@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from boards import BOARDS, Asked, asked, panels
+from board_fixtures import BOARDS, Asked, asked, panels
 from grafana_foundation_sdk.cog import plugins
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import units

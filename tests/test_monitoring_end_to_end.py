@@ -21,7 +21,7 @@ import psutil
 import pytest
 import requests
 import yaml
-from boards import Asked, asked
+from board_fixtures import Asked, asked
 from script_fixtures import ROOT, drifting_table
 
 from driftloop import streams
