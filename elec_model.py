@@ -116,7 +116,8 @@ class ElecModel(pl.LightningModule):
 
     def describe(self, windows: Tensor) -> Tensor:  # (B, h + 1, F) -> (B, 2F (1 + spans))
         """The inputs of the first layer, float32; fixed arithmetic, nothing learned but the scale."""
-        scaled = ((windows.double() - self.mean) / self.scale).clamp_(-FARTHEST, FARTHEST)
+        # The buffers are float64, so this is, too. A cast of the windows would make the exported network refuse float32 ones.
+        scaled = ((windows - self.mean) / self.scale).clamp_(-FARTHEST, FARTHEST)
         newest = scaled[:, -1]
         parts = [newest.clamp(-CLIP, CLIP), torch.asinh(4 * newest)]
         for span in self.spans:

@@ -27,7 +27,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from driftloop import cli, commands, wording
+from driftloop import cli, commands, places, wording
 from driftloop.errors import EXIT_DRIFT, DataError, DriftloopError, SettingsError
 from driftloop.flagtypes import address, experiment_name, mongodb_uri, swap_address
 from driftloop.report import check_place
@@ -113,9 +113,10 @@ def _check(args: argparse.Namespace) -> None:
     if args.stream not in known:
         raise SettingsError(f"there is no stream {args.stream!a:.50}: the streams are {', '.join(known)}")
     engine.check()
-    for place in (getattr(args, "report", ""), str(Path(args.folder) / args.stream / "report.html")):
-        if place:
-            check_place(Path(place))
+    if getattr(args, "report", ""):
+        check_place(Path(args.report))
+    if reason := places.unwritable(Path(args.folder) / args.stream / "report.html"):
+        raise DataError(f"--folder {args.folder}: cannot be written ({reason}); give another folder")
     if args.with_evidently:
         from monitoring.batch import evidently_report
 

@@ -206,7 +206,7 @@ def test_a_report_that_cannot_be_written_is_told_before_the_work(
 @pytest.mark.parametrize("script", ["deploy_model", "retrain_model"])
 def test_an_experiment_without_a_base_run_is_told_with_what_to_run(refused: Refused, drifting_csv: Path, base_run_id: str, script: str) -> None:
     told = refused(5, script, *data_flags(drifting_csv), "--mlflow_experiment_name", "nothing here")
-    assert "run python base_model.py --mlflow_experiment_name 'nothing here'" in told
+    assert re.search(r"run \S+ \S*base_model\.py --mlflow_experiment_name 'nothing here' --data_path ", told)
     assert "--train_base" in told
     assert f"--base_run_id {base_run_id}" in told
 

@@ -76,10 +76,18 @@ def test_the_time_of_a_deployment_is_that_of_the_whole_run(monkeypatch: pytest.M
     """Also of what comes before the watch: imports, training, TorchServe's start."""
     logged: list[WatchResult] = []
     result = replace(make_result(5, retrains=0), seconds=0.8)
-    faked = {"check_places": None, "open_work": SimpleNamespace(), "base_model": BASE, "champion": SERVED, "watch_served": result}
+    faked = {
+        "check_places": None,
+        "check_name": None,
+        "_say_where": None,
+        "open_work": SimpleNamespace(),
+        "base_model": BASE,
+        "champion": SERVED,
+        "watch_served": result,
+    }
     for name, value in faked.items():
         monkeypatch.setattr(jobs, name, lambda *_, value=value, **__: value)
-    monkeypatch.setattr(jobs, "log_outcome", lambda *given: logged.append(given[-1]))
+    monkeypatch.setattr(jobs, "log_outcome", lambda *given, **_: logged.append(given[-1]))
     call = Call(None, "", (), started=time.monotonic() - 44)
     args = Namespace(on_drift="ignore", register_model_name="m", fail_on_drift=False, call=call)
     jobs.deploy(args, cast(Any, None))

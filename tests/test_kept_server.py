@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+from unittest import mock
 
 import numpy as np
 import psutil
@@ -105,6 +106,12 @@ def deployed(torchserve: TorchServe, model_store: Path, tmp_path: Path) -> Itera
     (model_store / f"swap-{name}.json").unlink(missing_ok=True)
 
 
+def promote(ours: TorchServeDeployment, winner: KnownModel) -> KnownModel:
+    """Promote a model; these registries take no descriptions."""
+    with mock.patch.object(serving, "describe"):
+        return serving.promote(ours.registry, ours, winner, reason="a test", store=cast(Any, None), stream=ours.stream)
+
+
 def test_a_version_of_the_same_number_but_another_run_is_not_taken_for_ours(deployed: Callable[..., TorchServeDeployment]) -> None:
     theirs, ours = deployed(OTHER_RUN), deployed(RUN)
     theirs.put(known("2", run_id=OTHER_RUN, seed=1), move_alias=lambda: None)
@@ -113,7 +120,7 @@ def test_a_version_of_the_same_number_but_another_run_is_not_taken_for_ours(depl
         ours.check_owner()
     winner = known("", seed=0)
     with pytest.raises(ServingError, match="--take_over"):
-        serving.promote(ours.registry, ours, winner, reason="a test")
+        promote(ours, winner)
     registry: Any = ours.registry
     assert not registry.versions, "nothing is registered for a swap that is refused"
     served, version = theirs.predict(ROWS[:3], ROWS[:0])
@@ -124,7 +131,7 @@ def test_a_version_of_the_same_number_but_another_run_is_not_taken_for_ours(depl
 def test_taken_over_it_is_replaced_without_a_gap_under_a_number_that_is_free(deployed: Callable[..., TorchServeDeployment]) -> None:
     theirs, ours = deployed(OTHER_RUN), deployed(RUN, take_over=True)
     theirs.put(known("1", run_id=OTHER_RUN, seed=1), move_alias=lambda: None)
-    winner = serving.promote(ours.registry, ours, known("", seed=0), reason="a test")
+    winner = promote(ours, known("", seed=0))
     registry: Any = ours.registry
     assert (winner.version, registry.champion, registry.forgotten) == ("2", "2", ["1"])
     assert ours.client.versions(name=ours.name) == ["2"]
@@ -140,7 +147,7 @@ def test_a_version_of_ours_that_answers_wrongly_is_replaced(deployed: Callable[.
     ours.put(known("1", seed=1), move_alias=lambda: None)  # the number and the run are right, the weights are not
     registry: Any = ours.registry
     registry.versions = {"1": RUN}
-    winner = serving.promote(ours.registry, ours, known("", seed=0), reason="a test")
+    winner = promote(ours, known("", seed=0))
     assert winner.version == "2" and ours.client.versions(name=ours.name) == ["2"]
 
 
@@ -252,7 +259,7 @@ def test_another_teams_version_beside_ours_is_left_alone(deployed: Callable[...,
     registry: Any = ours.registry
     registry.versions = {"1": RUN}
     registry.runs.add(OTHER_RUN)
-    winner = serving.promote(ours.registry, ours, known("", run_id=OTHER_RUN, seed=1), reason="a test")
+    winner = promote(ours, known("", run_id=OTHER_RUN, seed=1))
     assert winner.version == "3" and set(ours.client.versions(name=ours.name)) == {"2", "3"}, "their number is theirs, and so is their model"
 
 

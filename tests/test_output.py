@@ -18,7 +18,10 @@ from driftloop import cli
 
 ENTRIES = (
     *("base_model", "deploy_model", "retrain_model", "lifecycle", "backtest", "prediction_service.__main__"),
-    *(f"monitoring.{name}" for name in ("batch_flow", "embedded", "fill_log", "history", "labels", "local", "replay", "retrain_hook", "service", "shipper")),
+    *(
+        f"monitoring.{name}"
+        for name in ("batch_flow", "embedded", "fill_log", "history", "keeper", "labels", "local", "replay", "retrain_hook", "service", "shipper")
+    ),
     *(f"examples.nyc_taxi.{name}" for name in ("deploy", "fill_log", "lifecycle", "prepare", "replay", "retrain")),
 )
 

@@ -335,7 +335,7 @@ def test_the_same_seed_gives_the_same_retrain(deployed: Deployed, workshop: Work
 
 
 def test_the_last_row_may_be_named_by_the_time_of_the_next(deployed: Deployed, workshop: Workshop, retrained: dict[str, Any]) -> None:
-    by_time = retrain_until_580(workshop, deployed, "by time", until=("--until_time", "2024-01-13T04:00:00.000+02:00"))
+    by_time = retrain_until_580(workshop, deployed, "by_time", until=("--until_time", "2024-01-13T04:00:00.000+02:00"))
     assert figures(by_time) == figures(retrained)
 
 
