@@ -59,7 +59,7 @@ prefect: $(VENV)/batch.stamp ## a Prefect server on this machine, for `monitorin
 secrets: ## the passwords of docker-compose.yaml, in .env, made once
 	@if [ -e .env ]; then echo ".env is there already: its passwords stay"; else umask 077 && sh ops/docker/secrets.sh > .env.new && mv .env.new .env && echo "wrote .env"; fi
 
-stores-test: $(VENV)/dev.stamp ## the main paths on PostgreSQL and with a login, and a store that is away for a minute; needs Debian's postgresql
+stores-test: $(VENV)/dev.stamp ## the main paths on PostgreSQL and with a login, and a store that is unreachable for a minute; needs Debian's postgresql
 	$(BIN)/python -m pytest -m slow tests/test_stores.py tests/test_store_faults.py
 
 containers-test: $(VENV)/dev.stamp ## docker-compose.yaml run for real, as root on Debian: start, drift, restart, kill; about 25 minutes
@@ -71,7 +71,7 @@ policies: $(VENV)/run.stamp ## the policies compared, as benchmarks/policies.md 
 taxi: $(VENV)/run.stamp ## the New York taxi example: a regression, week by week through 2020
 	$(BIN)/python -m examples.nyc_taxi.lifecycle --mlflow_experiment_name taxi --report taxi.html
 
-pictures: $(VENV)/dev.stamp ## docs/images anew; needs Debian's chromium and chromium-driver
+pictures: $(VENV)/dev.stamp ## take docs/images again; needs Debian's chromium and chromium-driver
 	$(BIN)/python -m docs.take_screenshots
 
 readme: $(VENV)/run.stamp ## the README's tables of flags and exit codes

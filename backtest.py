@@ -3,7 +3,7 @@
     python backtest.py                                                  # ELEC, every policy
     python backtest.py --policies never,periodic,threshold,significant --plot backtest.png
     python backtest.py --synthetic sea:abrupt --rows 20000              # the truth is known: false alarms and delays
-    python backtest.py --jobs 2 --resume                                # go on with a back-test that was killed
+    python backtest.py --jobs 2 --resume                                # continue a back-test that was killed
 
 The base model learns the oldest 70 % of the stream; the rest is played in blocks, labels come when a block ends. A retrain is one
 fit on the newest --window rows with fixed parameters, in service from the next block on: no search, and no judge unless --judge_rows asks
@@ -33,22 +33,25 @@ def build_parser() -> cli.Parser:
     group.add_argument("--block_size", type=int, default=48, help="rows a block; labels come when a block ends")
     group.add_argument("--threshold_accuracy", type=rate, default=0.8, help="lowest accuracy, 0..1, that is good enough")
     group.add_argument(
-        "--alpha", type=rate, default=settings.ALPHA, help="chance at most that `significant` alarms in the whole watch of a model that is good enough"
+        "--alpha",
+        type=rate,
+        default=settings.ALPHA,
+        help="maximum false-alarm probability of `significant` over the whole run, for a model that is good enough",
     )
     group.add_argument(
         "--lead_blocks",
         type=cli.whole(0, 10_000),
         default=settings.LEAD_BLOCKS,
-        help="`proactive` retrains when a block may be under the threshold in so many blocks, as forecast",
+        help="`proactive` retrains when the forecast's lower bound is at most this many blocks away",
     )
     group.add_argument("--train_share", type=share, default=settings.TRAIN_SHARE, help="share of the rows, the oldest, that the base model learns")
-    group.add_argument("--first_rows", type=cli.whole(0), default=0, help="the same in rows; 0: --train_share holds")
+    group.add_argument("--first_rows", type=cli.whole(0), default=0, help="rows, the oldest, that the base model learns; 0: --train_share decides")
     group.add_argument("--random_seeds", type=cli.whole(1, 1000), default=20, help="times that random is played beside each triggered policy")
     group.add_argument("--judge_rows", type=cli.whole(0), default=0, help="newest rows on which a retrain must beat the model in service; 0: no judge")
     group.add_argument("--judge_alpha", type=share, default=settings.JUDGE_ALPHA, help="largest p-value at which the retrain counts as better")
     group.add_argument("--jobs", type=cli.whole(1, 256), default=1, help="processes that fit; the figures do not depend on it")
     group.add_argument("--cache", default=".driftloop/fits", help="folder that keeps the fits")
-    cli.add_switch(group, "--resume", "go on with the newest unfinished back-test of the same stream and settings")
+    cli.add_switch(group, "--resume", "continue the newest unfinished back-test of the same stream and settings")
     group.add_argument("--plot", default="", help="write the picture to this PNG file, too; it is always logged to MLflow")
     group = parser.add_argument_group("training")
     group.add_argument("--max_epochs", type=cli.whole(1, 10_000), default=3, help="passes over the training rows in each fit")

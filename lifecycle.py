@@ -24,7 +24,7 @@ def build_parser() -> cli.Parser:
     parser = cli.parser("lifecycle.py", __doc__)
     cli.add_watch_flags(parser, test_data_rows=0, block_size=48, threshold=0.8, rule="significant", on_drift="retrain", max_retrains=1000)
     cli.add_training_flags(parser, total_trials=12, what="sets of parameters that each retrain tries with Ax, the documented defaults first")
-    parser.add_argument("--base_trials", type=cli.whole(0, 10_000), default=0, help="the same for the base model; 0: the documented defaults")
+    parser.add_argument("--base_trials", type=cli.whole(0, 10_000), default=0, help="sets of parameters to try for the base model; 0: the documented defaults")
     cli.add_retrain_flags(parser)
     cli.add_tracking_flags(parser, registers=True, base=False)
     cli.add_serving_flags(parser)

@@ -55,7 +55,7 @@ def day_blocks(result: Result) -> str:
             f"`python backtest.py`: the base model learns the oldest 70 %, the other {result['rows']:,} rows are played in {result['blocks']} blocks of "
             f"{result['block_size']}, threshold {wording.percent(result['threshold'])} %. A retrain is one fit on the newest 336 rows, in service from "
             "the next block on, without search or judge. An update of `continuous` counts as a retrain. The parameters of a retrain were once chosen "
-            "on these rows, with this seed. No change needs the label of the row before at once: another game.",
+            "on these rows, with this seed. No change needs the label of the row before at once: not comparable.",
             table(header, rows),
             f"Recommended: {result['reason']}",
         ]

@@ -206,7 +206,10 @@ def add_watch_flags(
     )
     group.add_argument("--drift_rule", default=rule, choices=DRIFT_RULES, help=RULE_HELP)
     group.add_argument(
-        "--alpha", type=rate, default=settings.ALPHA, help="chance at most that `significant` alarms in the whole watch of a model that is good enough"
+        "--alpha",
+        type=rate,
+        default=settings.ALPHA,
+        help="maximum false-alarm probability of `significant` over the whole run, for a model that is good enough",
     )
     group.add_argument(
         "--on_drift",
@@ -219,15 +222,15 @@ def add_watch_flags(
         "--after_drift",
         default="probation",
         choices=["probation", "same"],
-        help="probation: once drift is found, every block under the threshold is drift until a model has proven itself; same: the rule begins anew",
+        help="probation: once drift is found, every block under the threshold is drift until a model has proven itself; same: reset with each version",
     )
     add_switch(group, "--follow_up", "after a retrain for drift, retrain again each time the rows since the drift have doubled; promoted only if better")
-    add_switch(group, "--proactive", "retrain before the block KPI falls under the threshold, too, as forecast; this takes the place of the probation")
+    add_switch(group, "--proactive", "also retrain before the block KPI is forecast to fall under the threshold; replaces the probation")
     group.add_argument(
         "--lead_blocks",
         type=whole(0),
         default=settings.LEAD_BLOCKS,
-        help="how many blocks before, 1: the next block; compared with the early end of the forecast's 40 %% interval",
+        help="retrain when the lower bound of the forecast's 40 %% interval is at most this many blocks away; 1: the next block",
     )
     add_switch(group, "--fail_on_drift", "exit with code 10 when a block has drifted")
     group.add_argument("--report", default="", help="write the HTML report to this file, too; it is always logged to MLflow")

@@ -121,7 +121,7 @@ def mongodb_uri(text: str) -> str:
     """A flag's type: mongodb://host:port/database, or nothing; it may hold a password and is not shown."""
     parts = text.partition("://")
     if text and (parts[0] not in {"mongodb", "mongodb+srv"} or not parts[2].strip("/")):
-        raise argparse.ArgumentTypeError("this is no address of a MongoDB (it is not shown here): write it as mongodb://127.0.0.1:27017/driftloop")
+        raise argparse.ArgumentTypeError("invalid MongoDB URI (hidden); expected mongodb://127.0.0.1:27017/driftloop")
     return text
 
 
@@ -132,5 +132,5 @@ def _checked(text: str, *, schemes: tuple[str, ...], form: str) -> str:
     except ValueError:  # a port that is no number, half an IPv6 address
         sound = False
     if not sound or any(character.isspace() for character in text):
-        raise argparse.ArgumentTypeError(f"{text!a:.80} is no address of a service: write it as {form}")
+        raise argparse.ArgumentTypeError(f"{text!a:.80} is not the address of a service; expected {form}")
     return text.rstrip("/")

@@ -167,7 +167,7 @@ class Classification(Task):
         """See `Task.judge`."""
         gained, lost = int((champion & ~challenger).sum()), int((~champion & challenger).sum())
         before, after = (float((~wrong).mean()) if len(wrong) else math.nan for wrong in (champion, challenger))
-        seen = f"the challenger was right on {gained} where the champion was wrong and wrong on {lost} where it was right ({before:.3f} to {after:.3f}"
+        seen = f"the challenger fixed {gained} of the champion's errors and introduced {lost} ({before:.3f} to {after:.3f}"
         return Judged(before, after, self.p_value(champion, challenger), seen)
 
     def constant(self, labels: np.ndarray) -> int:

@@ -251,7 +251,7 @@ def reading_notes(result: WatchResult) -> list[str]:
         f"{count(len(scores), 'block')} would lie under it by chance alone, at least one in {with_sign(any_chance, digits=0)} of such watches "
         f"(with independent rows; more where errors are autocorrelated). {low:,} did.",
         "No change copies the label of the row just before, so it needs every label at once. The served model gets its labels only when a "
-        "block ends: the two play different games, and no change is shown as a mark of how sticky the labels are.",
+        "block ends: the two are not comparable, and no change is shown as a measure of how autocorrelated the labels are.",
         "κ is the agreement beyond what the class shares alone would give; κ-temporal the same against no change: "
         "0 is as good as copying the last label, below 0 is worse.",
         *result.notes,

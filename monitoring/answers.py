@@ -91,10 +91,10 @@ def _message(exc: HTTPException, *, at_most: str) -> str:
     if isinstance(exc, RequestEntityTooLarge):
         return f"the body is over {current_app.config['MAX_CONTENT_LENGTH']:,} bytes: send at most {at_most} a request"
     if isinstance(exc, MethodNotAllowed):
-        return f"there is no {asked} here: use {', '.join(exc.valid_methods or ())}"
+        return f"no route {asked}: use {', '.join(exc.valid_methods or ())}"
     if exc.code == 404:
-        return f"there is no {asked} here; there are {', '.join(_routes())}"
-    return f"this is no request that the server takes: {exc.name}"
+        return f"no route {asked}; available: {', '.join(_routes())}"
+    return f"this is not a request that the server accepts: {exc.name}"
 
 
 def _routes() -> list[str]:

@@ -6,6 +6,7 @@ import math
 from typing import Final
 from urllib.parse import quote
 
+from driftloop import wording
 from monitoring.known import Known
 from monitoring.monitor import Monitor
 from monitoring.pages import Example, Fact, Front, Route, StreamCard, curl
@@ -33,7 +34,7 @@ def front(monitor: Monitor, *, url: str) -> Front:
 
 def _card(known: Known, *, url: str) -> StreamCard:
     config, kpi, name = known.config, known.kpi, quote(known.config.name, safe="")
-    measured = "no label yet" if math.isnan(kpi.value) else f"{kpi.value:.3f}{f' {config.unit}' if config.unit else ''} on {kpi.rows:,} rows"
+    measured = "no label yet" if math.isnan(kpi.value) else f"{kpi.value:.3f}{f' {config.unit}' if config.unit else ''} on {wording.count(kpi.rows, 'row')}"
     unit = f" {config.unit}" if config.unit else ""
     facts = (
         Fact("version that answers", known.version or "no prediction yet"),

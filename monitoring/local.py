@@ -87,19 +87,23 @@ def table(plan: Plan, *, mongodb: str) -> str:
     """Where everything is, one line a part."""
     ports = plan.ports
     graph = urlencode({"g0.expr": "driftloop_kpi", "g0.tab": 0, "g0.range_input": "15m"})
-    rows = [("predictions", f"{ports.url('prediction_service')}/predict"), ("what is known", f"{ports.url('monitor')}/streams/{plan.stream.name}")]
+    rows = [("predictions", f"{ports.url('prediction_service')}/"), ("monitor", f"{ports.url('monitor')}/")]
     rows += [
         ("retrains", f"{ports.url('retrain_hook')}/retrains"),
-        ("prediction log", re.sub(r"(//).*@|\?.*", r"\1", mongodb)),
+        ("prediction log", _shown(mongodb)),
         ("TorchServe", plan.torchserve_url),
     ]
     rows += [("Prometheus", f"{ports.url('prometheus')}/graph?{graph}" if plan.prometheus else f"{MISSING} prometheus")]
     rows += [("Alertmanager", f"{ports.url('alertmanager')}/api/v2/alerts" if plan.alertmanager else f"{MISSING} prometheus-alertmanager")]
-    rows += [("MLflow", plan.store if plan.store.startswith("http") else ports.url("mlflow"))] * plan.args.mlflow_ui + [
+    rows += [("MLflow", _shown(plan.store) if plan.store.startswith("http") else ports.url("mlflow"))] * plan.args.mlflow_ui + [
         ("spool", str(plan.folder / "spool")),
         ("logs", str(plan.folder)),
     ]
     return "\n".join(f"{name:<15} {where}" for name, where in rows)
+
+
+def _shown(address: str) -> str:
+    return re.sub(r"(//).*@|\?.*", r"\1", address)  # without a password, in the user's part or in an option
 
 
 def database(plan: Plan, stack: ExitStack) -> str:

@@ -205,10 +205,10 @@ def _context(given: list[Any], stream: StreamConfig) -> tuple[Features, ...]:
 def _label(value: Any, stream: StreamConfig, where: str) -> Any:
     if stream.task == "regression":
         if type(value) not in {int, float} or abs(value) > LARGEST_NUMBER:
-            raise RequestError(422, "label", f"{where}: its label is no number within ±{LARGEST_NUMBER:g}")
+            raise RequestError(422, "label", f"{where}: {_given(value)} is not a number within ±{LARGEST_NUMBER:g}")
         return value
     if isinstance(value, bool) or not isinstance(value, int | float | str) or value not in stream.labels:
-        raise RequestError(422, "label", f"{where}: its label is none of {', '.join(map(str, stream.labels))}")
+        raise RequestError(422, "label", f"{where}: {_given(value)} is not a label of this stream: {', '.join(map(str, stream.labels))}")
     return stream.labels[stream.labels.index(value)]  # 1.0 is logged as the 1 it stands for
 
 
@@ -258,3 +258,7 @@ def _schema(message: str) -> RequestError:
 
 def _shown(name: str) -> str:
     return ascii(name if len(name) <= 60 else name[:57] + "...")
+
+
+def _given(value: Any) -> str:
+    return _shown(str(value)) if isinstance(value, str | int | float) else "null, a list or an object"

@@ -63,7 +63,7 @@ def test_a_body_that_is_too_large_is_413_and_says_what_is_not(apps: dict[str, Fl
 def test_a_path_that_is_not_there_is_404_and_says_what_is(apps: dict[str, Flask], name: str) -> None:
     status, code, message = error_of(apps[name].test_client().get("/no/such%0A%C3%A9" + "x" * 1000))
     assert (status, code) == (404, CODES[404])
-    assert message.startswith("there is no GET /no/such\\n\\xe9xxx")
+    assert message.startswith("no route GET /no/such\\n\\xe9xxx")
     assert f"POST {POSTED[name].replace('elec', '<stream>')}" in message
     assert "GET /health" in message
     assert len(message) < 300
@@ -72,7 +72,7 @@ def test_a_path_that_is_not_there_is_404_and_says_what_is(apps: dict[str, Flask]
 @pytest.mark.parametrize("name", POSTED)
 def test_a_method_that_is_not_there_is_405_and_says_which_is(apps: dict[str, Flask], name: str) -> None:
     response = apps[name].test_client().delete(POSTED[name])
-    assert error_of(response) == (405, CODES[405], f"there is no DELETE {POSTED[name]} here: use POST")
+    assert error_of(response) == (405, CODES[405], f"no route DELETE {POSTED[name]}: use POST")
     assert response.headers["Allow"] == "POST"
 
 

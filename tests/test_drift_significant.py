@@ -51,8 +51,8 @@ def test_the_verdict_states_the_evidence_in_figures_and_in_words() -> None:
     assert verdict.statistic >= 20
     assert verdict.p_value == pytest.approx(1 / verdict.statistic)
     assert verdict.lower < 0.5 < verdict.upper
-    assert verdict.message.startswith("accuracy 0.500 on 48 rows; the evidence against 'right at least 0.7 of the time' is ")
-    assert "an alarm takes 20, which a model that is good enough reaches in at most 5 % of watches" in verdict.message
+    assert verdict.message.startswith("accuracy 0.500 on 48 rows; e-value ")
+    assert " against 'right at least 0.7 of the time'; alarm at 20 (α = 5 %)" in verdict.message
 
 
 def test_the_p_value_never_rises() -> None:
@@ -86,8 +86,8 @@ def test_reset_forgets_the_evidence_but_not_how_errors_come_together() -> None:
         rule.reset()
         said.append([rule.update(np.tile([1, 1, 0, 0], 12)) for _ in range(3)][-1])
     assert said[0].statistic > 20 * said[1].statistic
-    assert "errors come together" in said[1].message
-    assert "errors come together" not in said[0].message
+    assert "errors are autocorrelated" in said[1].message
+    assert "errors are autocorrelated" not in said[0].message
 
 
 def test_an_empty_block_cannot_be_judged_and_changes_nothing() -> None:

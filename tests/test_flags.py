@@ -49,7 +49,7 @@ def refused(module: str, flag: str, value: str, capsys: pytest.CaptureFixture[st
 @pytest.mark.parametrize(("module", "flag"), URLS)
 @pytest.mark.parametrize("value", MALFORMED)
 def test_a_malformed_address_is_one_line_that_names_the_form(module: str, flag: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "write it as http://127.0.0.1:80" in refused(module, flag, value, capsys)
+    assert "expected http://127.0.0.1:80" in refused(module, flag, value, capsys)
 
 
 @pytest.mark.parametrize("value", ["http://127.0.0.1", "https://127.0.0.1:8080", ""])

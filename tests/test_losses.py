@@ -37,7 +37,7 @@ def test_the_cap_is_stated_from_the_rows_before_the_watch_and_told() -> None:
     assert rule.cap == 4.0
     rule.prepare(heavy(np.random.default_rng(0), 20_000), block_size=ROWS)
     assert rule.cap > 4.0
-    assert f"errors count up to {rule.cap:.3g}" in rule.update(np.ones(ROWS)).message
+    assert f"errors are capped at {rule.cap:.3g}" in rule.update(np.ones(ROWS)).message
 
 
 def test_one_huge_error_is_no_proof() -> None:

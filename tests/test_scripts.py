@@ -246,7 +246,7 @@ def test_the_significant_rule_finds_the_flip_and_a_promoted_model_is_on_probatio
     flags = (*data_flags(place), *WATCH, *RETRAIN, "--search_space", space, "--register_model_name", "sure", "--drift_rule", "significant")
     result = ended_well(workshop.run("lifecycle", *flags, "--block_size", 20, "--mlflow_experiment_name", "sure", "--json")).result
     first, *later = result["retrains"]
-    assert first["row"] > flip and "the evidence against 'right at least 0.7 of the time' is" in first["reason"]
+    assert first["row"] > flip and "against 'right at least 0.7 of the time'; alarm at 20" in first["reason"]
     assert all("on probation" in record["reason"] for record in later)
     (deployment,) = [run for run in workshop.runs("sure") if role(run) == "deployment"]
     evidence = metric(workshop, deployment, "block/evidence")

@@ -174,7 +174,7 @@ def _case(choice: Choice) -> str:
 
 
 def _cheaper(chosen: PolicyResult, free: Mapping[str, float]) -> str:
-    """What costs nothing and is as good, where there is such a thing; no change plays another game."""
+    """The trivial baselines that are as good, if any; no change is not comparable."""
     rivals = {name: free[key] for key, name in wording.BASELINE_NAMES.items() if key != "no_change"}
     as_good = [f"{name} ({wording.with_sign(share)})" for name, share in rivals.items() if share >= chosen.accuracy]
-    return f" But what costs nothing is as good: {', '.join(as_good)}." if as_good else ""
+    return f" But a trivial baseline is as good: {', '.join(as_good)}." if as_good else ""

@@ -62,7 +62,7 @@ def _notes(result: BacktestResult) -> str:
     notes = [
         "+ no other policy is as accurate with as few retrains (the Pareto front). In brackets the 95 % interval, rows taken as independent. "
         "The base model's fit is charged to nobody.",
-        "* needs the label of the row before at once: another game.",
+        "* needs the label of the row before at once: not comparable.",
     ]
     if any(policy.kind == "continuous" for policy in result.policies):
         notes.append("continuous is another model, updated after every block; each update counts as a retrain.")

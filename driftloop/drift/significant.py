@@ -152,7 +152,7 @@ class Significant(Rule):
         evidence = told_evidence(capital, limit, alpha=self._alpha, against=f"right at least {self._threshold:.4g} of the time")
         message = f"accuracy {right / rows:.3f} on {rows} rows; {evidence}"
         if known.inflation > 1.5:
-            message += f"; errors come together, so that {known.inflation:.1f} rows count as one"
+            message += f"; errors are autocorrelated: effective sample size is rows / {known.inflation:.1f}"
         return Verdict(
             drift=drift,
             kind="performance" if drift else "none",

@@ -131,9 +131,9 @@ class SignificantLoss(Rule):
         lower, upper = kpi.mean_interval(losses)
         against = f"{'at least' if self._under else 'at most'} {self._threshold:.4g}"
         evidence = told_evidence(capital, limit, alpha=self._alpha, against=against)
-        message = f"mean absolute error {losses.mean():.3f} on {rows} rows; {evidence}; errors count up to {self.cap:.3g}"
+        message = f"mean absolute error {losses.mean():.3f} on {rows} rows; {evidence}; errors are capped at {self.cap:.3g}"
         if rows_in_one_now > 1.5:
-            message += f" and come together, so that {rows_in_one_now:.1f} rows count as one"
+            message += f" and autocorrelated: effective sample size is rows / {rows_in_one_now:.1f}"
         return Verdict(
             drift=drift,
             kind="performance" if drift else "none",

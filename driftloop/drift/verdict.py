@@ -12,12 +12,9 @@ def told_evidence(capital: float, limit: float, *, alpha: float, against: str) -
     """What an e-process has found, in words.
 
     >>> told_evidence(0.0114, 20, alpha=0.05, against="at most 3")
-    "the evidence against 'at most 3' is 0.0114, an alarm takes 20, which a model that is good enough reaches in at most 5 % of watches"
+    "e-value 0.0114 against 'at most 3'; alarm at 20 (α = 5 %)"
     """
-    return (
-        f"the evidence against '{against}' is {capital:.3g}, an alarm takes {limit:.4g}, "
-        f"which a model that is good enough reaches in at most {100 * alpha:.3g} % of watches"
-    )
+    return f"e-value {capital:.3g} against '{against}'; alarm at {limit:.4g} (α = {100 * alpha:.3g} %)"
 
 
 @dataclass(frozen=True)
