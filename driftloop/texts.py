@@ -123,13 +123,13 @@ def columns_apart(text: str, given: str = "") -> tuple[str, str]:
 
 
 def header_below(text: str) -> int:
-    """How many lines below the first one a header seems to stand: the first line that is cut as all after it are; 0 when none is.
+    """How many lines below the first one a header seems to stand: the first line that is cut as all after it are; 0 when it is itself or none is.
 
     >>> header_below("# made by me\\n# on a Monday, at 5\\na,b,c\\n1,2,3\\n")
     2
     """
     lines = text.split("\n", 4 * _SNIFFED)[:_SNIFFED]
-    for at in range(1, len(lines)):
+    for at in range(len(lines)):
         below = [line for line in lines[at:] if line.strip()]
         if len(below) > 1 and lines[at].strip() and max(_agreement(below, one) for one in _SEPARATORS) > (0.99, 1):
             return at

@@ -87,6 +87,10 @@ def test_what_stands_above_the_header_is_named_with_the_line_of_the_header(tmp_p
     assert f"is not the header, which seems to be line {line}: remove what stands above that" in refusal(tmp_path, above + CSV)
 
 
+def test_a_header_may_begin_with_a_hash(tmp_path: Path) -> None:
+    assert load(tmp_path, f"#{CSV}", time_column="#time").features == ("load", "Wärme")
+
+
 def test_a_name_in_quotes_may_span_lines_and_rows_keep_their_lines(tmp_path: Path) -> None:
     header = CSV.replace("load", '"load\nin kW"', 1)
     assert load(tmp_path, header).features == ("load in kW", "Wärme")
