@@ -122,6 +122,12 @@ def _notes(raw: list[str], labels: list, reasons: list[str], counts: np.ndarray)
     for rows in [rows for rows in same.values() if len(rows) > 1][:_TOLD]:
         told = " and ".join(f"{label!r} ({count:,} rows)" for label, count in rows.items())
         notes.append(f"labels {told} differ in case only and are kept apart: write them alike if they are one class")
+    numbers: dict[Decimal, list[str]] = defaultdict(list)
+    for label in dict.fromkeys(label for _, label, _ in used if _NUMBER.fullmatch(label) and not _LEADING_ZERO.match(label)):
+        numbers[Decimal(label)].append(label)
+    for alike in [alike for alike in numbers.values() if len(alike) > 1][:_TOLD]:
+        told = " and ".join(map(repr, alike))
+        notes.append(f"labels {told} are one number and are kept apart, because not every label is a number: write them alike if they are one class")
     zeros = [label for _, label, _ in used if _LEADING_ZERO.match(label)]
     if zeros and all(_NUMBER.fullmatch(label) for _, label, _ in used):
         notes.append(f"the labels are kept as text, because {zeros[0]!r} has a leading zero")

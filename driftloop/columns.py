@@ -76,7 +76,9 @@ def features(frame: pd.DataFrame, chosen: Iterable[str] | None, *, target: str, 
     faults: Faults = {}
     for name in names:
         for row in np.flatnonzero(~np.isfinite(read[name].values) | read[name].rounded):
-            faults.setdefault(int(row), _value_fault(name, frame[name].iloc[row], read[name].values[row], rounded=bool(read[name].rounded[row])))
+            rounded = bool(read[name].rounded[row])
+            raw = (written(name) if written and rounded else frame[name]).iloc[row]
+            faults.setdefault(int(row), _value_fault(name, raw, read[name].values[row], rounded=rounded))
     notes = [f"left out: {name} ({fault})" for name, fault in left_out.items()] + [f"{name}: {read[name].note}" for name in names if read[name].note]
     return Features(tuple(names), np.column_stack([read[name].values for name in names]), faults, tuple(notes))
 

@@ -51,8 +51,9 @@ def read(column: pd.Series, *, written: Callable[[], pd.Series] | None = None) -
     if not column.notna().any():
         return _none(column, "empty")
     found = _typed(column, written) if pd.api.types.is_numeric_dtype(column) else _texts(column)  # a bool is numeric
-    many = np.count_nonzero(found.rounded) > LEAST * column.notna().sum()
-    if many and not found.fault:
+    with np.errstate(invalid="ignore"):
+        large = np.count_nonzero(np.abs(found.values) >= EXACT)  # of ids beyond 2^53 every other one may fit
+    if found.rounded.any() and large > LEAST * column.notna().sum() and not found.fault:
         example = _short((written() if written else column).iloc[int(np.flatnonzero(found.rounded)[0])])
         return _none(column, f"whole numbers beyond 2^53 such as {example}, whose last digits float64 loses: take an offset off, or leave it out")
     return found
@@ -106,8 +107,9 @@ def _as_text(value: object) -> str:
 def _reading(uniques: list[str], counts: np.ndarray) -> tuple[np.ndarray, str] | str:
     """The values of distinct texts and a note, or why they are no numbers; `counts` are the rows of each."""
     plain = as_is = _plain(uniques)
+    as_is_values = _converted(uniques, plain)
     if plain.all():
-        return _converted(uniques, plain), ""
+        return as_is_values, ""
     bodies, units = _without_units(uniques)
     if len(units) > 1:
         bodies, ways = uniques, []
@@ -119,7 +121,7 @@ def _reading(uniques: list[str], counts: np.ndarray) -> tuple[np.ndarray, str] |
         values, mask = found[0]
         rival = next((other for other, _ in found if not np.array_equal(other, values, equal_nan=True)), None)
         if rival is None:
-            return values, _note(uniques, values, mask & ~as_is)
+            return values, _note(uniques, values, mask & (values != as_is_values))
         if counts[plain].sum() < least:
             at = int(np.flatnonzero((values != rival) & mask)[0])
             return f"text: {_short(uniques[at])!r} may be {max(values[at], rival[at]):.15g} or {min(values[at], rival[at]):.15g}"
@@ -162,10 +164,13 @@ def _converted(texts: list[str], mask: np.ndarray, decimal: str = ".", thousands
 
 
 def _note(uniques: list[str], values: np.ndarray, changed: np.ndarray) -> str:
+    """How a text is read, and one that would be another number as it stands, such as 1.234 beside decimal commas."""
     if not changed.any():
         return ""
-    at = max(np.flatnonzero(changed), key=lambda place: len(uniques[place]))
-    return f"{_short(uniques[at])!r} is read as {values[at]:.15g}"
+    by_length = sorted(map(int, np.flatnonzero(changed)), key=lambda place: -len(uniques[place]))
+    examples = [next((place for place in by_length if bool(_PLAIN.fullmatch(uniques[place])) is plain), None) for plain in (False, True)]
+    first, *second = [place for place in examples if place is not None]
+    return f"{_short(uniques[first])!r} is read as {values[first]:.15g}" + "".join(f" and {_short(uniques[at])!r} as {values[at]:.15g}" for at in second)
 
 
 def _short(raw: object) -> str:

@@ -24,6 +24,7 @@ from driftloop.errors import DataError
 
 _NO_ROWS = "the table has no rows"
 _MISSING = "?"  # ARFF's mark for a missing value, common in CSV as well
+_LONGEST_HEADER = 200  # lines
 _NAMED_BY_EXCEL = re.compile(r'"?sep=(.)"?\n', re.IGNORECASE)
 
 
@@ -119,15 +120,29 @@ def _csv(text: str, path: Path, digest: str, as_text: Iterable[str], delimiter: 
         body, delimiter = body[named.end() :], delimiter or named.group(1)
     lines_before = text.count("\n") - body.count("\n")
     body, delimiter = texts.columns_apart(body, delimiter)
-    first = body.partition("\n")[0]
     dialect: dict[str, Any] = {"delimiter": delimiter, "skipinitialspace": True}
-    names = [name.strip() or f"Unnamed: {i}" for i, name in enumerate(next(csv.reader([first], **dialect)))]
+    first, header = _header(body, dialect)
+    names = [" ".join(name.split("\n")).strip() or f"Unnamed: {i}" for i, name in enumerate(header)]
+    if (len(names) < 2 or first.startswith("#")) and (below := texts.header_below(body)):
+        line = lines_before + 1
+        raise DataError(f"{path}: line {line} ({first[:40]!r}) is not the header, which seems to be line {line + below}: remove what stands above that")
     if len(names) < 2:
         blanks = "; blanks alone do not tell them apart, if they stand within a value as well" * (" " in first)
         raise DataError(f"{path}: has 1 column when cut at {delimiter!r}, not a label and features: give what separates them as --separator{blanks}")
     _check_names(names, path)
     # What is left of the header's line is blank, so lines still count from the top of the file.
-    return _rows(_Rows(body[len(first) :], names, dialect, as_text, (), lines_before), path, digest)
+    return _rows(_Rows(body[len(first) :], names, dialect, as_text, (), lines_before + first.count("\n")), path, digest)
+
+
+def _header(body: str, dialect: dict[str, Any]) -> tuple[str, list[str]]:
+    """The text of the header and its names; a name in quotes may span lines, as a spreadsheet writes it."""
+    lines = body.split("\n", _LONGEST_HEADER)[:_LONGEST_HEADER]
+    try:
+        reader = csv.reader((f"{line}\n" for line in lines), strict=True, **dialect)
+        names = next(reader)
+    except csv.Error:  # a quote that is not closed, or one within a name
+        return lines[0], next(csv.reader([lines[0]], **dialect))
+    return "\n".join(lines[: reader.line_num]), names
 
 
 def _arff(text: str, path: Path, digest: str, as_text: Iterable[str]) -> Table:

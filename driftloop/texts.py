@@ -66,6 +66,8 @@ def decoded(body: bytes, path: Path, encoding: str = "") -> str:
         raise DataError(f"{path}: {_undecodable(body, exc, given=encoding)}") from exc
     except ValueError as exc:  # of encodings that are no charsets, such as idna
         raise DataError(f"{path}: cannot be read as {known} ({exc}): give another --encoding") from exc
+    if encoding and "\n" in (plain := body.decode("ascii", "ignore")) and not ("\n" in text or "\r" in text):
+        raise DataError(f"{path}: has no lines when read as {encoding}, and {plain.count(chr(10))} as UTF-8: give the right --encoding")
     if known.startswith("utf-16") and not encoding and "\n" not in text:
         raise DataError(f"{path}: is not UTF-8 text, and as UTF-16, as which it begins, it has no lines: give ARFF, CSV or Parquet")
     if "\0" in text:
@@ -118,6 +120,20 @@ def columns_apart(text: str, given: str = "") -> tuple[str, str]:
         if '"' not in text and _agreement([gap.sub("\t", line.strip()) for line in lines], "\t") > (0.99, 1):
             return _one_blank(text, gap, one), one
     return text, best
+
+
+def header_below(text: str) -> int:
+    """How many lines below the first one a header seems to stand: the first line that is cut as all after it are; 0 when it is itself or none is.
+
+    >>> header_below("# made by me\\n# on a Monday, at 5\\na,b,c\\n1,2,3\\n")
+    2
+    """
+    lines = text.split("\n", 4 * _SNIFFED)[:_SNIFFED]
+    for at in range(len(lines)):
+        below = [line for line in lines[at:] if line.strip()]
+        if len(below) > 1 and lines[at].strip() and max(_agreement(below, one) for one in _SEPARATORS) > (0.99, 1):
+            return at
+    return 0
 
 
 def _agreement(lines: list[str], one: str) -> tuple[float, int]:

@@ -63,7 +63,8 @@ def test_an_empty_field_and_a_question_mark_are_missing(tmp_path: Path, text: st
         (["up ", "up", "down", "down "], ("down", "up"), "label 'up ' is read as 'up'"),
         ([str(2**60), str(2**60 + 1), str(2**60), str(2**60 + 1)], (str(2**60), str(2**60 + 1)), ""),
         (["inf", "flu", "inf", "flu"], ("flu", "inf"), ""),
-        (["a", "1", "1.0", "a"], ("1", "1.0", "a"), ""),
+        (["a", "1", "1.0", "a"], ("1", "1.0", "a"), "labels '1' and '1.0' are one number and are kept apart"),
+        (["True", "1", "1.0", "0"], ("0", "1", "1.0", "True"), "labels '1' and '1.0' are one number and are kept apart"),
     ],
 )
 def test_labels_are_merged_only_where_they_are_the_same(tmp_path: Path, labels: list[str], names: tuple, words: str) -> None:

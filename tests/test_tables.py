@@ -75,6 +75,29 @@ def test_an_encoding_that_is_not_the_files_is_refused(tmp_path: Path) -> None:
     assert "is not UTF-8 text, nor in utf-16-le, as which it begins" in refusal(tmp_path, CSV.encode("utf-16")[:-1])
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-16"])
+def test_a_wide_encoding_of_a_narrow_file_is_refused_as_such(tmp_path: Path, encoding: str) -> None:
+    narrow = CSV.replace("ä", "a")
+    told = refusal(tmp_path, narrow + "\n" * (len(narrow) % 2), encoding=encoding)
+    assert "has no lines when read as " + encoding in told and told.endswith("as UTF-8: give the right --encoding")
+
+
+@pytest.mark.parametrize(("above", "line"), [("# made by me\n# on a Monday, at 5\n", 3), ("Report\n\n", 3), ("#a,b\n", 2), ("\nReport of 2024\n", 3)])
+def test_what_stands_above_the_header_is_named_with_the_line_of_the_header(tmp_path: Path, above: str, line: int) -> None:
+    assert f"is not the header, which seems to be line {line}: remove what stands above that" in refusal(tmp_path, above + CSV)
+
+
+def test_a_header_may_begin_with_a_hash(tmp_path: Path) -> None:
+    assert load(tmp_path, f"#{CSV}", time_column="#time").features == ("load", "Wärme")
+
+
+def test_a_name_in_quotes_may_span_lines_and_rows_keep_their_lines(tmp_path: Path) -> None:
+    header = CSV.replace("load", '"load\nin kW"', 1)
+    assert load(tmp_path, header).features == ("load in kW", "Wärme")
+    assert "line 11: 2 fields, not 4" in refusal(tmp_path, header + "2024-01-02,1\n")
+    assert load(tmp_path, CSV.replace("load", 'load "x', 1)).features[0] == 'load "x'
+
+
 @pytest.mark.parametrize("name", ["latin-99", "hex", "rot13"])
 def test_a_name_that_is_no_encoding_is_refused(name: str) -> None:
     assert "is not an encoding" in texts.encoding_fault(name)

@@ -219,6 +219,7 @@ def test_a_missing_number_and_one_of_another_size_are_faults_of_their_rows() -> 
         ([2019, 2020], "years: %Y"),
         ([201901, 201902], "months: %Y%m"),
         ([45000.5, 45001], "Excel's days: excel"),
+        ([190301, 190314, 190331], "days such as 240131: %y%m%d"),
         ([1700000000, 1700000000123], "unix_ms"),
         ([-5, -6], "unix_s"),
         ([99999999999999999999, 5], "unix_s"),
@@ -229,6 +230,14 @@ def test_numbers_that_may_be_anything_are_refused_with_what_would_say_it(values:
     told = refusal(values)
     assert "holds no dates" in told
     assert "--time_format" in told and hint in told
+
+
+def test_numbers_whose_exponents_hide_the_minutes_are_refused_by_name() -> None:
+    assert "'1.5463E+09', a time of which a spreadsheet has left out the last digits" in refusal(["1.5463E+09", "1.5463E+09", "1.5464E+09"])
+    assert "'1.546E+12'" in refusal(["1.546E+12", "1.547E+12"])
+    assert read(["1.546300800e9", "1.546304400e9"]) == ["2019-01-01", "2019-01-01T01:00:00"]
+    assert read(["1.5463E12", "1.546300801123E12"])[1] == "2019-01-01T00:00:01"
+    assert read(["1.5463008e9", "1.5463044e9"])[1] == "2019-01-01T01:00:00"
 
 
 def test_numbers_are_what_the_format_says() -> None:

@@ -16,6 +16,8 @@ from driftloop.times.reading import Column, Reading, in_nanoseconds
 
 _NUMBER: Final = r"^[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d{1,2})?$"
 _DIGITS: Final = r"^(?P<sign>[+-]?)(?P<whole>\d{1,18}|[1-8]\d{18})(?:\.(?P<part>\d*))?$"
+_EXPONENT: Final = r"^[+-]?\d(?:\.(?P<part>\d*))?[eE]\+?(?P<power>\d{1,2})$"
+_ROUND_S: Final = 100  # whole hours and days end in two zeros, which are not written beside an exponent
 _UNITS: Final = {"unix_s": 10**9, "unix_ms": 10**6, "unix_us": 10**3, "unix_ns": 1}  # in nanoseconds
 _NAMES: Final = {"unix_s": "Unix seconds", "unix_ms": "Unix milliseconds", "unix_us": "Unix microseconds", "unix_ns": "Unix nanoseconds"}
 _LAST_S: Final = 9_200_000_000  # in 2261
@@ -47,6 +49,12 @@ def reading(column: Column) -> Reading:
         raise DataError(
             f"--time_column {column.name!r} holds no dates (the first value is {column.example}): write them as 2024-05-31T14:30, "
             f"or say with --time_format what the numbers are ({_meant(whole)}{', '.join(NUMBERS)})"
+        )
+    coarse = _rounded(column.texts, _UNITS[best])
+    if coarse is not None:
+        raise DataError(
+            f"--time_column {column.name!r} holds {coarse!r}, a time of which a spreadsheet has left out the last digits: write the numbers out, "
+            "or write dates as 2024-05-31T14:30"
         )
     found = declared(column, best)
     others = np.flatnonzero(column.given & ~fits[best])
@@ -95,6 +103,17 @@ def _split(texts: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return sign * whole, sign * fraction, given
 
 
+def _rounded(texts: pa.Array, size: int) -> str | None:
+    """A number of a column whose exponents hide the minutes, as 1.5463E+09 does; None where one at least is written to them."""
+    found = pc.extract_regex(texts, _EXPONENT).drop_null()
+    if len(found) * 2 <= len(texts) - texts.null_count:
+        return None
+    digits = pc.utf8_length(pc.struct_field(found, "part")).to_numpy(zero_copy_only=False)
+    powers = pc.cast(pc.struct_field(found, "power"), pa.int64()).to_numpy(zero_copy_only=False)
+    step_s = 10.0 ** (powers.max() - digits.max()) * size / 10**9
+    return None if step_s <= _ROUND_S else str(next(text for text in texts.to_pylist() if text and "e" in text.lower()))
+
+
 def _floats(texts: pa.Array) -> list[tuple[str | None, float]]:
     values = pd.to_numeric(texts.to_pandas(), errors="coerce").to_numpy(np.float64, na_value=np.nan)
     return list(zip(texts.to_pylist(), values, strict=True))
@@ -105,6 +124,8 @@ def _meant(whole: np.ndarray) -> str:
     middle = float(np.median(whole[whole > 0])) if (whole > 0).any() else 0.0
     if 1678 <= middle <= 2261:
         return "years: %Y; else "
-    if 167_801 <= middle <= 226_112:
+    if 167_801 <= middle <= 226_112 and ((whole % 100 >= 1) & (whole % 100 <= 12)).all():
         return "months: %Y%m; else "
+    if 10_101 <= middle <= 991_231 and (whole % 100 <= 31).all() and (whole // 100 % 100 <= 12).all():
+        return "days such as 240131: %y%m%d; else "
     return "Excel's days: excel; else " if 20_000 <= middle <= 80_000 else ""
