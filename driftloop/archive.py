@@ -78,7 +78,7 @@ def build_mar(
             target = store / f"{'-'.join(filter(None, (name, version, card.get('run_id'))))}.mar"
             _publish(built, target)
     except OSError as exc:
-        raise ArchiveError(f"{name} {version} could not be archived in {store}: {exc}; mend the path or make room there") from exc
+        raise ArchiveError(f"{name} {version} could not be archived in {store}: {exc}; correct the path or make room there") from exc
     return target
 
 

@@ -222,7 +222,8 @@ def add_watch_flags(
         "--after_drift",
         default="probation",
         choices=["probation", "same"],
-        help="probation: once drift is found, every block under the threshold is drift until a model has proven itself; same: reset with each version",
+        help="probation: once drift is found, every block under the threshold is drift until a model has proven itself; "
+        "same: restart the rule with each version",
     )
     add_switch(group, "--follow_up", "after a retrain for drift, retrain again each time the rows since the drift have doubled; promoted only if better")
     add_switch(group, "--proactive", "also retrain before the block KPI is forecast to fall under the threshold; replaces the probation")

@@ -89,8 +89,8 @@ def findings(scores: Sequence[BlockScore]) -> tuple[str, ...]:
         return ()
     worst = max(scores, key=lambda score: score.set_aside / (score.set_aside + score.rows))
     told = [
-        f"Data quality: {aside:,} of {aside + rows:,} rows were set aside ({aside / (aside + rows):.1%}), most in block {worst.block} "
-        f"({worst.set_aside / (worst.set_aside + worst.rows):.1%}: {worst.set_aside_why})."
+        f"Data quality: {aside:,} of {aside + rows:,} rows were set aside ({100 * aside / (aside + rows):.1f} %), most in block {worst.block} "
+        f"({100 * worst.set_aside / (worst.set_aside + worst.rows):.1f} %: {worst.set_aside_why})."
     ]
     told += [f"Data quality, block {score.block} ({score.timestamp[:10]}): {score.quality}." for score in scores if score.quality]
     return tuple(told)

@@ -123,11 +123,11 @@ def read(folder: Path) -> Reference:
         table = pd.read_parquet(folder / "reference.parquet", columns=[*_columns(about), *_EXTRA])
         values = table[_columns(about)].to_numpy(np.float64)
     except (OSError, ValueError, KeyError, TypeError) as exc:
-        raise DataError(f"reference {folder}: {type(exc).__name__}: {str(exc).splitlines()[0]}: log it anew with the model") from exc
+        raise DataError(f"reference {folder}: {type(exc).__name__}: {str(exc).splitlines()[0]}: log it again with the model") from exc
     label, prediction, probability, time = (table[name].to_numpy() for name in _EXTRA)
     found_spans = spans.read(folder)
     if found_spans is not None and len(found_spans.columns) != len(about.features):
-        raise DataError(f"reference {folder}: its spans are of {len(found_spans.columns)} features, not {len(about.features)}: log it anew with the model")
+        raise DataError(f"reference {folder}: its spans are of {len(found_spans.columns)} features, not {len(about.features)}: log it again with the model")
     return Reference(about, values, label, prediction, probability.astype(np.float64), time.astype("datetime64[ns]"), found_spans)
 
 

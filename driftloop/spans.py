@@ -188,4 +188,4 @@ def read(folder: Path) -> Spans | None:
             columns = tuple(Column(found[f"tops_{i}"], found[f"drawn_{i}"], found[f"counts_{i}"]) for i in range(int(found["columns"])))
             return Spans(found["first"].astype("datetime64[D]")[()], found["bad"], columns)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as exc:
-        raise DataError(f"{path}: {type(exc).__name__}: {str(exc).splitlines()[0] if str(exc) else 'empty'}: log it anew with the model") from exc
+        raise DataError(f"{path}: {type(exc).__name__}: {str(exc).splitlines()[0] if str(exc) else 'empty'}: log it again with the model") from exc

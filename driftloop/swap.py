@@ -265,5 +265,5 @@ def _write(journal: Path, entry: Entry) -> Entry:
         finally:
             os.close(folder)
     except OSError as exc:
-        raise ServingError(f"the swap journal {journal} cannot be written: {exc}; make room there or mend its permissions") from exc
+        raise ServingError(f"the swap journal {journal} cannot be written: {exc}; make room there or fix its permissions") from exc
     return entry

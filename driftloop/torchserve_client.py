@@ -211,7 +211,7 @@ class TorchServeClient:
         if rows.ndim != 2 or before.shape[1:] != rows.shape[1:] or not len(rows):
             raise ServingError(f"rows {rows.shape} and context {before.shape}: give (N, F) with N of 1 or more, and (C, F)")
         if not (np.isfinite(rows).all() and np.isfinite(before).all()):
-            raise ServingError(f"a value to predict for {name} is not finite: JSON cannot carry it; mend or set aside the row")
+            raise ServingError(f"a value to predict for {name} is not finite: JSON cannot carry it; correct the row or set it aside")
         parts: list[np.ndarray] = []
         versions: list[str] = []
         runs: set[str] = set()

@@ -87,7 +87,7 @@ def _add_flags(to: argparse.ArgumentParser) -> None:
     to.add_argument("--torchserve_url", type=swap_address, default="", help="of a retrain: where a winner is swapped in; empty: the registry alone is updated")
     to.add_argument("--hook_url", type=address, default="", help="of a retrain: a running retrain hook, http://host:port; empty: it runs here")
     to.add_argument("--retrains", default=".driftloop/retrains", help="of a retrain that runs here: what is known of retrains, and their logs")
-    to.add_argument("--retries", type=cli.whole(0, 20), default=3, help="of a step that fails because the database, MLflow or the hook is away")
+    to.add_argument("--retries", type=cli.whole(0, 20), default=3, help="of a step that fails because the database, MLflow or the hook is unreachable")
     to.add_argument("--streams_file", default="", help="YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
 
 

@@ -62,7 +62,7 @@ def table(reference: Reference, stream: StreamConfig, *, version: str) -> Fallba
     try:
         return build(columns, reference.labels.tolist(), by=stream.fallback_by, classification=stream.task == "classification", version=version)
     except ValueError as exc:
-        raise DataError(f"{stream.name}: {exc}: log it anew with the model") from exc
+        raise DataError(f"{stream.name}: {exc}: log it again with the model") from exc
 
 
 def build(features: Mapping[str, Sequence[float]], labels: Sequence[Label], *, by: Sequence[str], classification: bool, version: str = "") -> Fallback:

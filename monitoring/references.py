@@ -96,7 +96,7 @@ def fitting(reference: Reference, config: StreamConfig) -> Reference:
     if about.task != config.task or not set(config.feature_names) <= set(about.features):
         raise DataError(
             f"the training reference of run {about.run_id} is of {about.task} with features {', '.join(about.features)}, "
-            f"stream {config.name!r} of {config.task} with {', '.join(config.feature_names)}: mend the streams file"
+            f"stream {config.name!r} of {config.task} with {', '.join(config.feature_names)}: correct the streams file"
         )
     if fault := config.labels_fault(about.labels):
         raise DataError(f"{fault} (the training reference of run {about.run_id})")

@@ -261,4 +261,6 @@ def _shown(name: str) -> str:
 
 
 def _given(value: Any) -> str:
-    return _shown(str(value)) if isinstance(value, str | int | float) else "null, a list or an object"
+    if isinstance(value, str):
+        return _shown(value)
+    return f"{value!r:.60}" if isinstance(value, int | float) else "null, a list or an object"

@@ -52,7 +52,8 @@ def test_without_a_reference_the_model_is_taken_to_stand_at_the_threshold() -> N
 
 def test_the_message_says_the_figures_and_the_chance_in_one_sentence() -> None:
     assert threshold_rule(10, 20, threshold=0.55, reference=0.6).message == (
-        "accuracy 0.500 on 20 rows is under the threshold 0.55; by chance alone a model that is right 60.0% of the time falls under it in 24.5% of such blocks"
+        "accuracy 0.500 on 20 rows is under the threshold 0.55; "
+        "by chance alone a model that is right 60.0 % of the time falls under it in 24.5 % of such blocks"
     )
 
 

@@ -287,7 +287,7 @@ def test_a_reference_of_other_features_is_told() -> None:
     made = monitor(Kept(lambda _: replace(strange, about=replace(strange.about, features=tuple("abcdef")))))
     feed(made, shifted(range(100)))
     known = told(made)
-    assert "mend the streams file" in known["note"]
+    assert "correct the streams file" in known["note"]
     assert known["features"] == []
 
 

@@ -139,6 +139,14 @@ def test_a_refused_row_keeps_its_time_and_those_of_its_features_that_are_known_a
     assert (later["time"], later["features"]) == (later["served_at"], {})
 
 
+@pytest.mark.parametrize(
+    ("label", "shown"), [(7, "7"), ("7", "'7'"), ("up\n", "'up\\n'"), (None, "null, a list or an object"), ([1], "null, a list or an object")]
+)
+def test_a_refused_label_is_named_with_those_that_there_are(client: FlaskClient, label: object, shown: str) -> None:
+    refused = client.post("/labels", json={"stream": "elec", "id": "a", "label": label})
+    assert (refused.status_code, refused.json["error"]["message"]) == (422, f"label 0: {shown} is not a label of this stream: 0, 1")
+
+
 def test_labels_are_acknowledged_when_they_are_in_the_spool(client: FlaskClient, tmp_path: Path) -> None:
     several = client.post("/labels", json={"stream": "elec", "labels": [{"id": "a", "label": 1}, {"id": "b", "label": 0.0}]})
     one = client.post("/labels", json={"stream": "taxi", "id": "c", "label": 12.5})

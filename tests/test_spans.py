@@ -36,7 +36,7 @@ def test_spans_come_back_from_the_file_as_they_were(tmp_path: Path) -> None:
 def test_a_reference_without_the_file_has_none_and_a_broken_file_is_told(tmp_path: Path) -> None:
     assert spans.read(tmp_path) is None
     (tmp_path / spans.FILE).write_bytes(b"PK\x03\x04 broken")
-    with pytest.raises(DataError, match="log it anew"):
+    with pytest.raises(DataError, match="log it again"):
         spans.read(tmp_path)
 
 

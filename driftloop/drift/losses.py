@@ -92,7 +92,7 @@ class LossThreshold(Rule):
         lower, upper = kpi.mean_interval(losses)
         message = (
             f"mean absolute error {mean:.3f} on {rows} rows is {'over' if drift else 'not over'} the threshold {self._threshold:g}; "
-            f"by chance alone a model with {steady:.3f} is over it in about {chance:.1%} of such blocks"
+            f"by chance alone a model with {steady:.3f} is over it in about {100 * chance:.1f} % of such blocks"
         )
         return Verdict(
             drift=drift,

@@ -89,7 +89,7 @@ def threshold_rule(correct: np.ndarray | int, rows: int | None = None, *, thresh
     side = "under" if drift else "not under"
     message = (
         f"accuracy {share:.3f} on {total} rows is {side} the threshold {threshold:g}; "
-        f"by chance alone a model that is right {steady:.1%} of the time falls under it in {chance:.1%} of such blocks"
+        f"by chance alone a model that is right {100 * steady:.1f} % of the time falls under it in {100 * chance:.1f} % of such blocks"
     )
     return Verdict(
         drift=drift,

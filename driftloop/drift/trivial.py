@@ -87,7 +87,7 @@ class Random(Rule):
     def update(self, errors: np.ndarray) -> Verdict:
         """See `Rule.update`."""
         alarm = len(errors) > 0 and bool(self._rng.random() < self._rate)
-        return _verdict(self.name, errors, alarm=alarm, chance=self._rate, why=f"this rule alarms at {self._rate:.1%} of the blocks, drift or not")
+        return _verdict(self.name, errors, alarm=alarm, chance=self._rate, why=f"this rule alarms at {100 * self._rate:.1f} % of the blocks, drift or not")
 
     def reset(self) -> None:
         """See `Rule.reset`; the draws go on, or every version would be served equally long."""

@@ -34,7 +34,7 @@ def serve(stream: str, window: str, *, cron: str, options: Options) -> None:
     if not url:
         raise SettingsError("serve needs a Prefect server: run prefect server start, and set PREFECT_API_URL=http://127.0.0.1:4200/api")
     if not engine.answers(url):
-        raise DriftloopError(f"no Prefect server answers at {url}: start it (prefect server start), or mend PREFECT_API_URL")
+        raise DriftloopError(f"no Prefect server answers at {url}: start it (prefect server start), or correct PREFECT_API_URL")
     # Prefect ends its runner in a way that Python warns of, at each Ctrl-C and SIGTERM.
     warnings.filterwarnings("ignore", message="coroutine 'Runner.* was never awaited")
     print(f"{stream}, {window}, at {cron!r} (UTC), on {url}; Ctrl-C ends it", flush=True)
