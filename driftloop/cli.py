@@ -241,7 +241,9 @@ def add_retrain_flags(to: argparse.ArgumentParser) -> None:
     """How a challenger is judged."""
     group = to.add_argument_group("judging")
     group.add_argument("--judge_rows", type=whole(1), default=settings.JUDGE_ROWS, help="newest rows on which champion and challenger are compared")
-    group.add_argument("--validation_rows", type=whole(1), default=settings.VALIDATION_ROWS, help="rows before those that choose between trials")
+    group.add_argument(
+        "--validation_rows", type=whole(1), default=settings.VALIDATION_ROWS, help="rows before those that choose between trials; of a short table a quarter"
+    )
     group.add_argument("--judge_alpha", type=share, default=settings.JUDGE_ALPHA, help="largest p-value at which the challenger counts as better")
 
 

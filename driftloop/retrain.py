@@ -40,6 +40,14 @@ class RetrainPlan:
     validation_rows: int = VALIDATION_ROWS
     alpha: float = JUDGE_ALPHA
 
+    def validated(self, rows: int) -> int:
+        """How many of the rows before the judge's choose between trials: of a short table a quarter, unless another number than the default is asked for.
+
+        >>> [RetrainPlan(TrainPlan({}), validation_rows=asked).validated(40) for asked in (VALIDATION_ROWS, 8, 335)]
+        [10, 8, 335]
+        """
+        return max(1, rows // 4) if self.validation_rows == VALIDATION_ROWS > rows - 2 else self.validation_rows
+
     def check(self) -> None:
         """Refuse a plan without trials, before anything is started.
 
@@ -94,9 +102,15 @@ def retrain(
     started = time.monotonic()
     # Rows that the champion was fitted on cannot judge it.
     judged_from = max(cause.stop - plan.judge_rows, champion.trained[1])
-    validated_from = judged_from - plan.validation_rows
-    if judged_from >= cause.stop or validated_from < 2:
-        raise SettingsError(f"a retrain at row {cause.stop} has too few rows before it: lower --validation_rows ({plan.validation_rows})")
+    if judged_from >= cause.stop:
+        raise SettingsError(
+            f"a retrain at row {cause.stop} has no row to be judged on: the model in service was fitted on the rows up to {champion.trained[1]}"
+        )
+    validated_from = judged_from - plan.validated(judged_from)
+    if validated_from < 2:
+        raise SettingsError(
+            f"a retrain at row {cause.stop} has too few rows before it: lower --validation_rows ({plan.validation_rows}), to {max(1, judged_from // 4)} perhaps"
+        )
     with tracking.run(store, cause.run_name(stream), role="retrain", parent_run_id=parent_run_id) as run_id:
         tracking.set_tags({"driftloop.reason": cause.reason})
         study = search_nested(store, learner, stream, plan.train, train=(0, validated_from), validation=(validated_from, judged_from))

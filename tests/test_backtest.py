@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from driftloop import blocks, evaluation, models, settings, synthetic, training
-from driftloop.backtest import plot, policies, result, score, text
+from driftloop.backtest import plot, policies, result, run, score, text
 from driftloop.backtest.fits import Fit, Fits, Recipe, fingerprint
 from driftloop.backtest.play import Alarm, At, Played, Scene, at_random, evenly, play, play_continuous
 from driftloop.backtest.result import BacktestResult, Difference, PolicyResult, difference, front, recommend
@@ -280,6 +280,13 @@ def test_the_choice_retrains_least_among_those_not_significantly_worse() -> None
     choice = recommend(some, HUNDREDS)
     assert (choice.chosen.name, choice.best.name) == ("adwin", "always")
     assert recommend(some[:2], HUNDREDS).chosen.name == "always"
+
+
+def test_never_is_not_praised_over_those_that_retrain_less() -> None:
+    free = {"no_change": 0.1, "same_time_yesterday": math.nan, "majority": 0.1}
+    least, most = [made("never", GOOD, 0), made("always", BAD, 59)], [made("never", BAD, 0), made("always", GOOD, 59)]
+    assert "it is the most accurate, and none retrains less." in run._recommended(least, np.asarray(HUNDREDS), free)[2]
+    assert "all that retrain less are significantly worse." in run._recommended(most, np.asarray(HUNDREDS), free)[2]
 
 
 def test_random_is_never_the_choice() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from script_fixtures import Workshop, data_flags, drifting_table
 
 import deploy_model
 import retrain_model
@@ -131,3 +132,10 @@ def test_printed_commands_run_as_they_are_pasted_in_a_shell(tmp_path: Path, monk
     wrong = paste(shlex.join([sys.executable, str(ROOT / "retrain_model.py"), "--nosuch"]))
     help_ = paste(wrong.stderr.splitlines()[-1].partition("; see ")[2])
     assert "usage: retrain_model.py" in help_.stdout
+
+
+def test_a_retrain_of_a_short_table_runs_as_it_is_printed(workshop: Workshop, tmp_path: Path) -> None:
+    drifting_table(rows=60, flip=45).to_csv(tmp_path / "short.csv", index=False)
+    flags = (*data_flags(tmp_path / "short.csv"), "--max_epochs", 1, "--mlflow_experiment_name", "short")
+    assert workshop.run("base_model", *flags).code == 0
+    assert workshop.run("retrain_model", *flags, "--total_trials", 1, "--register_model_name", "short").code == 0

@@ -164,6 +164,7 @@ def test_too_few_rows_cannot_be_told_and_the_least_is_named(old: int, new: int) 
     assert (verdict.kind, verdict.drift) == ("cannot tell", False)
     assert math.isnan(verdict.statistic)
     assert "30 rows of each are the least" in verdict.message
+    assert "nan" not in verdict.message and ("went from" in verdict.message) == (min(old, new) > 0)
 
 
 @pytest.mark.parametrize(

@@ -165,7 +165,7 @@ def _case(choice: Choice) -> str:
     what = "update" if chosen.kind == "continuous" else "retrain"
     words = f"{chosen.name}, {wording.with_sign(chosen.accuracy)} with {wording.count(chosen.retrains, what)}"
     if chosen.name == best.name:
-        return f"{words}; it is the most accurate, and all that retrain less are significantly worse."
+        return f"{words}; it is the most accurate, and {'all that retrain less are significantly worse' if chosen.retrains else 'none retrains less'}."
     low, high = wording.points(behind.lower), wording.points(behind.upper)
     return (
         f"{words}; the most accurate is {best.name}, {wording.with_sign(best.accuracy)} with {best.retrains:,}, "

@@ -143,7 +143,11 @@ def _moved(tests: Sequence[FeatureTest], alpha: float) -> list[FeatureTest]:
 
 
 def _kpi(parts: Decomposition, *, losses: bool) -> str:
-    return f"the {'mean absolute error' if losses else 'KPI'} went from {parts.reference_kpi:.3f} to {parts.current_kpi:.3f}"
+    name = f"the {'mean absolute error' if losses else 'KPI'}"
+    known = [f"{kpi:.3f} on the {side}" for side, kpi in (("reference", parts.reference_kpi), ("current", parts.current_kpi)) if not math.isnan(kpi)]
+    if len(known) < 2:  # a side without rows has none
+        return f"{name} is {known[0]} rows, and the other side has none" if known else f"{name} is unknown on either side"
+    return f"{name} went from {parts.reference_kpi:.3f} to {parts.current_kpi:.3f}"
 
 
 def _untold(parts: Decomposition, inputs: str, *, data_p: float, losses: bool) -> str:
