@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 import yaml
+from mongo_fixtures import prediction
 
 from driftloop import streams
 from driftloop.errors import PartError, SettingsError
@@ -23,6 +24,7 @@ from monitoring import plan as plans
 from monitoring.champion import ROOT
 from monitoring.parts import LocalPorts, Part, Running, alertmanager_config, free_torchserve_ports, prometheus_config
 from monitoring.plan import Plan
+from monitoring.spool import Spool
 from prediction_service.rows import read_labels, read_predict
 
 TARGETS = {"monitor": "127.0.0.1:1", "prediction_service": "127.0.0.1:2", "torchserve": "127.0.0.1:3", "prometheus": "127.0.0.1:4"}
@@ -99,12 +101,16 @@ def test_no_address_with_a_password_stands_on_a_parts_command_line(tmp_path: Pat
 def test_the_process_table_does_not_show_the_address_of_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = planned(tmp_path, monkeypatch)
     (shipper,) = (part for part in plans.services(plan, mongodb=SECRET) if part.name == "shipper")
+    spool = Spool(plan.folder / "spool")
+    spool.append([prediction(1).as_json()])  # or the database is not asked
+    spool.close()
     with Running(plan.folder, env={"PYTHONPATH": str(ROOT)}) as running:
         running.start(shipper)
         process = psutil.Process(running.pids()["shipper"])
         log = plan.folder / "shipper.log"
         end = time.monotonic() + 60
-        while "127.0.0.1:1" not in log.read_text() and time.monotonic() < end:  # it has tried to reach the database
+        while "127.0.0.1:1" not in log.read_text():  # it has tried to reach the database
+            assert time.monotonic() < end, log.read_text()
             time.sleep(0.1)
         shown = [" ".join(one.cmdline()) for one in [process, *process.children(recursive=True)]]
         assert process.environ()["MONGODB_URI"] == SECRET
