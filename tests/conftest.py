@@ -2,7 +2,8 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -31,6 +32,22 @@ def left_over() -> Callable[[], list[psutil.Process]]:
     """Our child processes that have come since the test began; the session's own servers go on beside it."""
     before = set(psutil.Process().children(recursive=True))
     return lambda: [one for one in psutil.Process().children(recursive=True) if one not in before]
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Iterator[Path]:
+    """A folder that we may not enter, and its parent neither; root works as nobody meanwhile."""
+    folder = tmp_path / "locked" / "inner"
+    folder.mkdir(parents=True)
+    folder.parent.chmod(0)
+    us = os.geteuid()
+    try:
+        if us == 0:
+            os.seteuid(65534)
+        yield folder
+    finally:
+        os.seteuid(us)
+        folder.parent.chmod(0o700)
 
 
 @pytest.fixture(autouse=True)
