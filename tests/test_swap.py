@@ -195,7 +195,7 @@ def test_a_worker_that_dies_while_it_is_proven_is_asked_again_but_not_for_ever(t
     if deaths < swap.ATTEMPTS:
         assert swap_in(client, tmp_path / "journal", name=name, mar=archive("2")).golden_gap <= 1e-6
     else:
-        with pytest.raises(ServingError, match="step golden: .*; version 1 goes on serving"):
+        with pytest.raises(ServingError, match=r"step golden: .*; version 1 goes on serving"):
             swap_in(client, tmp_path / "journal", name=name, mar=archive("2"))
     assert client.default_version(name=name) == ("2" if deaths < swap.ATTEMPTS else "1")
 
