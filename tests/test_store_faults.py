@@ -331,7 +331,10 @@ def test_a_server_that_stays_broken_ends_the_work_in_one_line_and_a_rerun_serves
     assert (code, len(lines), lines[0] == cycle.told.read_text().splitlines()[-1]) == (4, 1, True), cycle.told.read_text()
     assert took_s < (retries.BROKEN_S if fault == "500" else patience.WAIT_S) + 90
     cycle.server.start()
-    again = cycle.place.run("deploy_model", *data_flags(cycle.table), "--on_drift", "ignore", "--json", MLFLOW_TRACKING_URI=cycle.server.uri)
+    flags = [*data_flags(cycle.table), "--on_drift", "ignore", "--json"]
+    advice = cycle.place.run("deploy_model", *flags, MLFLOW_TRACKING_URI=cycle.server.uri).complaint("deploy_model")
+    assert f"--base_run_id {base.info.run_id}" in advice
+    again = cycle.place.run("deploy_model", *flags, "--base_run_id", base.info.run_id, MLFLOW_TRACKING_URI=cycle.server.uri)
     assert (again.code, again.result["versions"][0]["run_id"]) == (0, base.info.run_id), again.err
     assert "RUNNING" not in cycle.statuses()
 
