@@ -22,7 +22,7 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Metric, RunStatus
 
-from driftloop import experiments, leftovers, patience, stopping, stores
+from driftloop import experiments, leftovers, patience, retries, stopping, stores
 from driftloop.launcher import check as check_launcher
 from driftloop.settings import DEFAULT_STORE
 from driftloop.translate import translated
@@ -79,6 +79,7 @@ def _connect(*, write: bool) -> tuple[str, MlflowClient]:
     uri = stores.resolved(os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_STORE)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it logs a traceback beside the error that it raises
     stores.check(uri, write=write)
+    retries.pace()
     if write:
         patience.begin(stores.sqlite_file(uri))
     with translated(f"MLflow store {stores.shown(uri)}"), patience.opening():
