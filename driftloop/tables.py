@@ -96,16 +96,16 @@ def _parquet(body: bytes, path: Path, digest: str) -> Table:
 
     try:
         # Without pandas' metadata an index that was saved (often the time) comes back as a column.
-        table = pq.read_table(pa.BufferReader(body))
+        file = pq.ParquetFile(pa.BufferReader(body))
+        names = [_name(name, at) for at, name in enumerate(file.schema_arrow.names)]
+        _check_names(names, path)
+        table = file.read().rename_columns(names)
         frame = table.to_pandas(ignore_metadata=True, date_as_object=False)
     except (pa.ArrowException, OSError) as exc:
         reason = str(exc).partition("\n")[0]
         raise DataError(f"{path}: cannot be read as Parquet ({reason}): it is cut short or not Parquet") from exc
-    names = [str(name) for name in frame.columns]
-    _check_names(names, path)
     if frame.empty:
         raise DataError(f"{path}: {_NO_ROWS}")
-    frame.columns = pd.Index(names)
     frame = frame.drop(columns=[name for name in names if name.startswith("__index_level_")])
 
     def written(name: str) -> pd.Series:
@@ -122,7 +122,7 @@ def _csv(text: str, path: Path, digest: str, as_text: Iterable[str], delimiter: 
     body, delimiter = texts.columns_apart(body, delimiter)
     dialect: dict[str, Any] = {"delimiter": delimiter, "skipinitialspace": True}
     first, header = _header(body, dialect)
-    names = [" ".join(name.split("\n")).strip() or f"Unnamed: {i}" for i, name in enumerate(header)]
+    names = [_name(name, at) for at, name in enumerate(header)]
     if (len(names) < 2 or first.startswith("#")) and (below := texts.header_below(body)):
         line = lines_before + 1
         raise DataError(f"{path}: line {line} ({first[:40]!r}) is not the header, which seems to be line {line + below}: remove what stands above that")
@@ -157,7 +157,12 @@ def _arff(text: str, path: Path, digest: str, as_text: Iterable[str]) -> Table:
         column = table.frame[name].str.strip()
         for row in np.flatnonzero(column.notna() & ~column.isin(values)):
             table.faults.setdefault(int(row), f"{name} is {column[row]!r}, which its @attribute line does not name")
-    return replace(table, time_formats=found.dates, declared=frozenset(found.nominal))
+
+    def written(name: str) -> pd.Series:
+        column = table.written(name)
+        return column.mask(column.str.strip() == _MISSING, None) if name in found.nominal and _MISSING not in found.nominal[name] else column
+
+    return replace(table, time_formats=found.dates, declared=frozenset(found.nominal), written=written)
 
 
 def _rows(rows: _Rows, path: Path, digest: str) -> Table:
@@ -221,6 +226,11 @@ def _blank_out(text: str, width: int, dialect: dict[str, Any]) -> str:
     records = (record for record in csv.reader(io.StringIO(text), **dialect) if not _is_blank(record))
     csv.writer(out, **dialect).writerows(record if len(record) == width else [""] * width for record in records)
     return out.getvalue()
+
+
+def _name(given: str, at: int) -> str:
+    """The name of a column on one line; a name that is missing is one as pandas gives it."""
+    return " ".join(given.splitlines()).strip() or f"Unnamed: {at}"
 
 
 def _check_names(names: list[str], path: Path) -> None:
