@@ -10,7 +10,7 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,9 @@ def read(path: Path, *, as_text: Iterable[str] = (), encoding: str = "", separat
     text = texts.decoded(body, path, encoding)
     if not text.strip():
         raise DataError(f"{path}: the file is empty")
+    if ".arff" in path.suffixes and "@attribute" not in text.lower():
+        first = text.strip().partition("\n")[0]
+        raise DataError(f"{path}: is not ARFF, which names its columns by @attribute (it begins with {first[:40]!r}): if it is CSV, name it .csv")
     if ".arff" in path.suffixes or arff.is_arff(text):
         return _arff(text, path, digest, as_text)
     return _csv(text, path, digest, as_text, delimiter)
@@ -168,7 +171,7 @@ def _arff(text: str, path: Path, digest: str, as_text: Iterable[str]) -> Table:
 def _rows(rows: _Rows, path: Path, digest: str) -> Table:
     text, names, dialect = rows.text, rows.names, rows.dialect
     try:
-        lines, faults = _scan(text, len(names), dialect)
+        lines, faults = _scan(text, len(names), dialect, lines_before=rows.lines_before)
         if not lines:
             raise DataError(f"{path}: {_NO_ROWS}")
         if len(faults) == len(lines):
@@ -204,13 +207,23 @@ def _is_blank(record: list[str]) -> bool:
     return len(record) <= 1 and not "".join(record).strip()
 
 
-def _scan(text: str, width: int, dialect: dict[str, Any]) -> tuple[list[int], dict[int, str]]:
+def _records(reader: Any, lines_before: int) -> Iterator[list[str]]:
+    begun = 1
+    try:
+        for record in reader:
+            yield record
+            begun = reader.line_num + 1
+    except csv.Error as exc:
+        raise csv.Error(f"line {lines_before + begun}: {exc}") from exc
+
+
+def _scan(text: str, width: int, dialect: dict[str, Any], *, lines_before: int) -> tuple[list[int], dict[int, str]]:
     """Line on which each row begins, and the rows that do not have `width` fields."""
     lines: list[int] = []
     faults: dict[int, str] = {}
     reader = csv.reader(io.StringIO(text), strict=True, **dialect)
     ended = 0
-    for record in reader:
+    for record in _records(reader, lines_before):
         begun, ended = ended + 1, reader.line_num  # a quoted field may span lines
         if _is_blank(record):
             continue
@@ -235,6 +248,8 @@ def _name(given: str, at: int) -> str:
 
 def _check_names(names: list[str], path: Path) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
+    if twice and texts.is_values(names):
+        raise DataError(f"{path}: {texts.VALUES}")
     if twice:
         raise DataError(f"{path}: column {twice[0]!r} is there twice: rename one")
     if len(names) < 2:
