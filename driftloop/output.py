@@ -57,8 +57,9 @@ def _lenient(stream: Any) -> Any:
     if stream not in {sys.__stdout__, sys.__stderr__}:
         return stream
     stream.flush()
-    raw = io.BufferedWriter(_Lasting(stream.fileno(), "w", closefd=False))
-    return io.TextIOWrapper(raw, encoding=stream.encoding, errors=_HANDLER, line_buffering=stream.line_buffering, write_through=stream.write_through)
+    raw = _Lasting(stream.fileno(), "w", closefd=False)
+    buffer: Any = raw if stream.write_through else io.BufferedWriter(raw)  # unbuffered under python -u
+    return io.TextIOWrapper(buffer, encoding=stream.encoding, errors=_HANDLER, line_buffering=stream.line_buffering, write_through=stream.write_through)
 
 
 def _in_ascii(exc: UnicodeError) -> tuple[str | bytes, int]:

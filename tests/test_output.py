@@ -128,6 +128,14 @@ def test_help_may_be_cut_short(tmp_path: Path, shell: str) -> None:
     assert printed_to(tmp_path, shell)[:2] == (0, "")
 
 
+def test_unbuffered_output_appears_at_once(tmp_path: Path) -> None:
+    (tmp_path / "prints.py").write_text(PRINTS.replace("range(30_000)", "range(1)").replace('print("a word", file=sys.stderr)', "import os; os._exit(3)"))
+    done = subprocess.run(
+        [sys.executable, "-u", "prints.py"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (3, b"0\n")
+
+
 def test_a_current_folder_that_is_gone_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "prints.py").write_text(PRINTS)
     words = ["bash", "-c", f"mkdir gone; cd gone; rmdir ../gone; {sys.executable} {tmp_path / 'prints.py'}"]
