@@ -10,7 +10,7 @@ from typing import Final
 
 import mlflow
 
-from driftloop import descriptions, links
+from driftloop import commands, descriptions, links
 from driftloop.registry import Registry
 from driftloop.streams import Stream
 from driftloop.tracking import Store, translated
@@ -43,7 +43,7 @@ def where(store: Store, run_id: str) -> str:
     uri = mlflow.get_tracking_uri()
     if uri.startswith(("http://", "https://")):
         return f"in MLflow: {links.on_server(uri, links.run(store.experiment_id, run_id))}"
-    return "in MLflow: make ui, or python -m driftloop.ui"
+    return f"in MLflow: {commands.ui()}"
 
 
 def describe_model(registry: Registry, stream: Stream) -> None:

@@ -69,6 +69,22 @@ def test_two_first_starts_on_one_new_store_both_work_and_leave_nothing_else(plac
     assert [path.name for path in place.folder.iterdir()] == ["mlflow.db"]
 
 
+def test_the_database_of_another_program_is_refused_and_stays_as_it_is(place: Workshop) -> None:
+    file = place.folder / "mlflow.db"
+    with contextlib.closing(sqlite3.connect(file)) as other:
+        other.execute("CREATE TABLE customers (name TEXT)")
+    before = file.read_bytes()
+    with place.entered(), pytest.raises(TrackingError, match=r"another program \(its tables are customers\): set MLFLOW_TRACKING_URI"):
+        tracking.open_store("one")
+    assert file.read_bytes() == before
+
+
+def test_a_folder_in_the_place_of_the_store_is_named(place: Workshop) -> None:
+    (place.folder / "mlflow.db").mkdir()
+    with place.entered(), pytest.raises(TrackingError, match="is a folder: set MLFLOW_TRACKING_URI"):
+        tracking.open_store("one")
+
+
 def test_a_first_start_that_was_killed_leaves_no_half_store(place: Workshop) -> None:
     first = opened_by_another(place, "one")
     while not list(place.folder.glob(".mlflow.db-*/mlflow.db")):
