@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from monitoring.batch.measures import (
+from monitoring.batch.measures.window_measures import (
     BlockMeasure,
     DriftMeasure,
     FeatureMeasure,
@@ -20,7 +20,7 @@ from monitoring.batch.measures import (
     VersionMeasure,
     Window,
 )
-from monitoring.events import time_text
+from monitoring.records.events import time_text
 
 NAN = math.nan
 NOTHING = Interval(NAN, NAN, NAN, 0)

@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from driftloop import spans
+from driftloop.drift.inputs import spans
 from driftloop.errors import TrackingError
-from driftloop.reference import About, Reference
-from monitoring import config, events
-from monitoring.events import Label, Prediction
+from driftloop.training.reference import About, Reference
+from monitoring import stream_settings
+from monitoring.records import events
+from monitoring.records.events import Label, Prediction
 
-ELEC = config.load()["elec"]
+ELEC = stream_settings.load()["elec"]
 START = datetime(2020, 1, 1, tzinfo=UTC)  # half-hours from here
 DAY = 48
 TRAINED_DAYS = 60  # before the reference ends

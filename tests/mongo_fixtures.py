@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from monitoring.embedded import PROGRAM, Embedded, program
-from monitoring.events import Label, Prediction, Rejected, time_text
-from monitoring.mongo import Database
-from monitoring.prediction_log import PredictionLog
+from monitoring.log.embedded_mongo import PROGRAM, Embedded, program
+from monitoring.log.mongo import Database
+from monitoring.log.prediction_log import PredictionLog
+from monitoring.records.events import Label, Prediction, Rejected, time_text
 
 START = datetime(2020, 4, 1, tzinfo=UTC)
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from monitoring import config, events
+from monitoring import stream_settings
+from monitoring.records import events
 
-ELEC = config.load()["elec"]
+ELEC = stream_settings.load()["elec"]
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
 

@@ -22,17 +22,18 @@ import pytest
 import requests
 from flask import Flask
 
-from driftloop import reference
-from driftloop.processes import Server
-from monitoring import config, events
-from monitoring.config import StreamConfig
-from monitoring.cursors import Reader
-from prediction_service import references
+from driftloop.system.processes import Server
+from driftloop.training import reference
+from monitoring import stream_settings
+from monitoring.records import events
+from monitoring.spool.cursors import Reader
+from monitoring.stream_settings import StreamConfig
+from prediction_service import fallback_tables
 from prediction_service.app import create_app
 from prediction_service.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
-STREAMS = config.load()
+STREAMS = stream_settings.load()
 ELEC = {"period": 0.5, "nswprice": 0.06, "nswdemand": 0.4, "vicprice": 0.003, "vicdemand": 0.4, "transfer": 0.4}
 TAXI = {"pickup_zone": 132, "dropoff_zone": 161, "distance_miles": 17.5, "hour": 8, "weekday": 2}
 FEATURES = {"elec": ELEC, "taxi": TAXI}
@@ -121,7 +122,7 @@ def write_references(folder: Path) -> Path:
 
 def some_settings(url: str, *, spool: Path | None, streams: tuple[str, ...] = ("elec", "taxi"), **changes: Any) -> Settings:
     served = {name: STREAMS[name] for name in streams}
-    fallbacks = {name: references.table(some_reference(stream), stream, version="1") for name, stream in served.items()}
+    fallbacks = {name: fallback_tables.table(some_reference(stream), stream, version="1") for name, stream in served.items()}
     return Settings(**{"streams": served, "fallbacks": fallbacks, "torchserve_url": url, "spool": spool, "look_every_s": 0.1, **changes})
 
 

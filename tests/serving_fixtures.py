@@ -12,8 +12,8 @@ import pytest
 import torch
 from light_model import LightModel
 
-from driftloop.archive import build_mar
-from driftloop.torchserve import TorchServe
+from driftloop.serving.archive import build_mar
+from driftloop.serving.torchserve import TorchServe
 from elec_model import ElecModel
 
 ROOT = Path(__file__).resolve().parent.parent

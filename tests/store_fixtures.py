@@ -18,7 +18,7 @@ import requests
 from mlflow import MlflowClient
 from script_fixtures import Workshop
 
-from driftloop.processes import Server, free_ports
+from driftloop.system.processes import Server, free_ports
 
 ADMIN = {"MLFLOW_TRACKING_USERNAME": "admin", "MLFLOW_TRACKING_PASSWORD": "a-long-password"}
 KINDS = ("sqlite", "http", "postgresql", "basic-auth")

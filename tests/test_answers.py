@@ -13,10 +13,11 @@ from prediction_fixtures import STREAMS, free_port, some_settings
 from werkzeug.test import TestResponse
 
 from driftloop.errors import DriftloopError
-from monitoring import retrain_hook, service
-from monitoring.answers import CODES
-from monitoring.monitor import Monitor
-from monitoring.retrains import Retrains
+from monitoring.http.answers import CODES
+from monitoring.online import api
+from monitoring.online.monitor import Monitor
+from monitoring.retrain import webhook
+from monitoring.retrain.retrains import Retrains
 from prediction_service import __main__ as prediction_service
 from prediction_service.app import create_app
 
@@ -34,7 +35,7 @@ def apps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Flask]]
     served = create_app(some_settings(f"http://127.0.0.1:{free_port()}", spool=None))
     retrains = Retrains(tmp_path_factory.mktemp("retrains"), command=lambda *_: [], until=lambda _: "", cool_down_s=0)
     monitor = Monitor(STREAMS, references=None, log=None)
-    yield {"prediction_service": served, "monitoring": service.build_app(monitor), "retrain_hook": retrain_hook.build_app(retrains, list(STREAMS))}
+    yield {"prediction_service": served, "monitoring": api.build_app(monitor), "retrain_hook": webhook.build_app(retrains, list(STREAMS))}
     served.extensions["close"]()
     retrains.close()
 
@@ -82,12 +83,12 @@ def test_a_mistake_of_our_own_is_500_and_says_nothing_of_it(apps: dict[str, Flas
     assert error_of(apps[name].test_client().get("/health"))[:2] == (500, "internal")
 
 
-@pytest.mark.parametrize("main", [prediction_service.main, service.main, retrain_hook.main])
+@pytest.mark.parametrize("main", [prediction_service.main, api.main, webhook.main])
 def test_a_port_that_is_taken_is_one_line_and_the_same_exit_code(main, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     hook = ["--torchserve_url", "http://127.0.0.1:8080", "--monitor_url", "http://127.0.0.1:8010", "--state", str(tmp_path)]
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        code = main(["--port", str(port), *(hook if main is retrain_hook.main else [])])
+        code = main(["--port", str(port), *(hook if main is webhook.main else [])])
     assert code == DriftloopError.exit_code
     out, err = capsys.readouterr()
     assert out == ""

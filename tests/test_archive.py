@@ -12,9 +12,9 @@ import pytest
 import torch
 from serving_fixtures import HANDLER, elec_model
 
-from driftloop import processes
-from driftloop.archive import build_mar, check_mar
 from driftloop.errors import ArchiveError
+from driftloop.serving.archive import build_mar, check_mar
+from driftloop.system import processes
 
 
 def test_an_archive_holds_the_weights_the_card_the_sources_and_the_limits(tmp_path):
@@ -83,7 +83,7 @@ def test_a_store_that_is_a_file_is_an_archive_error(tmp_path):
 def test_a_failing_archiver_leaves_the_old_archive_alone(tmp_path, monkeypatch, code, message):
     old = elec_model().archive(tmp_path, "1").read_bytes()
     run = processes.run
-    monkeypatch.setattr("driftloop.archive.ARCHIVER_TIMEOUT_S", 1.0)
+    monkeypatch.setattr("driftloop.serving.archive.ARCHIVER_TIMEOUT_S", 1.0)
     monkeypatch.setattr(processes, "run", lambda command, **options: run([sys.executable, "-c", code], **options))
     with pytest.raises(ArchiveError, match=message):
         elec_model(seed=5).archive(tmp_path, "1")

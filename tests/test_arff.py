@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from driftloop import streams
+from driftloop.data import streams
 from driftloop.errors import DataError
 
 HEAD = "@relation r\n@attribute when date \"yyyy-MM-dd HH:mm\"\n@attribute load numeric\n@attribute label {'is high','is low'}\n@data\n"

@@ -10,15 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from driftloop import blocks, evaluation, models, settings, synthetic, training
-from driftloop.backtest import plot, policies, result, run, score, text
+from driftloop import settings
+from driftloop.backtest import outcome, plot, policies, run, score, text
 from driftloop.backtest.fits import Fit, Fits, Recipe, fingerprint
+from driftloop.backtest.outcome import BacktestResult, Difference, PolicyResult, difference, front, recommend
 from driftloop.backtest.play import Alarm, At, Played, Scene, at_random, evenly, play, play_continuous
-from driftloop.backtest.result import BacktestResult, Difference, PolicyResult, difference, front, recommend
-from driftloop.online import OnlineLearner
-from driftloop.streams import Stream
-from driftloop.synthetic import Change
-from driftloop.task import CLASSIFICATION
+from driftloop.data import blocks, synthetic
+from driftloop.data.streams import Stream
+from driftloop.data.synthetic import Change
+from driftloop.metrics import scoring
+from driftloop.metrics.task import CLASSIFICATION
+from driftloop.training import fitting, trained_model
+from driftloop.training.online_learner import OnlineLearner
 from learner import ELEC
 
 ROWS, FIRST, BLOCK, WINDOW = 1200, 900, 50, 120
@@ -44,8 +47,8 @@ def scene(stream: Stream, folder: Path) -> Scene:
 
 def by_hand(stream: Stream, stop: int, recipe: Recipe) -> np.ndarray:
     """What a model fitted on rows up to `stop` predicts for the rest, without any of what is tested here."""
-    fitted = training.fit(ELEC, stream, recipe.params, train=(0, stop), max_epochs=recipe.max_epochs, seed=recipe.seed)
-    return models.predict(fitted.model, stream, stop, len(stream)).argmax(axis=1)
+    fitted = fitting.fit(ELEC, stream, recipe.params, train=(0, stop), max_epochs=recipe.max_epochs, seed=recipe.seed)
+    return trained_model.predict(fitted.model, stream, stop, len(stream)).argmax(axis=1)
 
 
 # Fits
@@ -137,7 +140,7 @@ def test_a_judge_lets_only_better_models_into_service(scene: Scene) -> None:
     first = scene.cut[played.promoted[0]]
     labels = scene.stream.labels[first.start : first.stop]
     champion, challenger = (fit.on(first.start, first.stop) != labels for fit in (scene.base, scene.fits.at(first.start)))
-    verdict = evaluation.judge(CLASSIFICATION, champion, challenger, start=first.start, alpha=judged.judge_alpha)
+    verdict = scoring.judge(CLASSIFICATION, champion, challenger, start=first.start, alpha=judged.judge_alpha)
     assert verdict.better
     assert scene.stops() <= judged.stops()
 
@@ -294,7 +297,7 @@ def test_random_is_never_the_choice() -> None:
     assert recommend(some, HUNDREDS).chosen.name == "significant"
 
 
-def made_result(some: list[PolicyResult], comparisons: tuple[result.Comparison, ...] = ()) -> BacktestResult:
+def made_result(some: list[PolicyResult], comparisons: tuple[outcome.Comparison, ...] = ()) -> BacktestResult:
     free = {"no_change": 0.7, "same_time_yesterday": math.nan, "majority": 0.55}
     return BacktestResult(
         **{"stream": "a $name^ with signs", "first_row": 100, "rows": 6000, "blocks": 60, "block_size": 100, "threshold": 0.7, "judge_rows": 0},
@@ -315,15 +318,15 @@ def crowded() -> BacktestResult:
 
 def test_the_text_has_no_line_over_a_hundred_columns_and_no_nan() -> None:
     wide = Difference(-0.123, -0.1456, 0.1234)
-    compared = tuple(result.Comparison(name, 1283, 0.7912, 0.7812, 0.77, 0.79, 0.7923, 0.7801, 0.8012, wide, wide) for name in policies.TRIGGERED)
+    compared = tuple(outcome.Comparison(name, 1283, 0.7912, 0.7812, 0.77, 0.79, 0.7923, 0.7801, 0.8012, wide, wide) for name in policies.TRIGGERED)
     lines = text.backtest_text(dataclasses.replace(crowded(), comparisons=compared)).splitlines()
     assert max(map(len, lines)) <= 100
     assert not [line for line in lines if "nan" in line]
     assert all(any(line.startswith(one.name) for line in lines) for one in policies.parse("all"))
 
 
-def compared(name: str, periodic: Difference, random: Difference) -> result.Comparison:
-    return result.Comparison(name, 5, 0.8, 0.7, 0.6, 0.8, 0.7, 0.6, 0.8, periodic, random)
+def compared(name: str, periodic: Difference, random: Difference) -> outcome.Comparison:
+    return outcome.Comparison(name, 5, 0.8, 0.7, 0.6, 0.8, 0.7, 0.6, 0.8, periodic, random)
 
 
 def test_a_trigger_that_beats_only_one_of_the_two_is_not_called_better() -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from script_fixtures import SCRIPTS, Ran, Workshop, data_flags, drifting_table, own_folders, processes_below
 
-from driftloop import torchserve
+from driftloop.serving import torchserve
 
 Spoil = Callable[[pd.DataFrame], pd.DataFrame]
 Refused = Callable[..., str]

@@ -5,7 +5,8 @@ from functools import partial
 import numpy as np
 import pytest
 
-from driftloop import baselines, kpi, streams
+from driftloop.data import streams
+from driftloop.metrics import baselines, kpi
 
 LABELS = np.array([0, 1, 1, 0, 2, 1])
 

@@ -26,13 +26,16 @@ pytest.importorskip("prefect", reason="Prefect is not installed: pip install -r 
 
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from driftloop import processes, tracking
 from driftloop.errors import EXIT_DRIFT, DataError, DriftloopError
-from driftloop.registry import CHAMPION, Registry
-from monitoring import batch_flow, config, fill_log
-from monitoring.batch import engine, links, page, store
-from monitoring.mongo import Database
-from monitoring.prediction_log import PREDICTIONS, PredictionLog
+from driftloop.system import processes
+from driftloop.tracking import mlflow_store
+from driftloop.tracking.registry import CHAMPION, Registry
+from monitoring import stream_settings
+from monitoring.batch import flow_command, measure_store, prefect_engine, report_links
+from monitoring.batch.report import page
+from monitoring.log import fill
+from monitoring.log.mongo import Database
+from monitoring.log.prediction_log import PREDICTIONS, PredictionLog
 
 pytestmark = [needs_mongodb, pytest.mark.usefixtures("prefect_server")]
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,8 +50,8 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("PREFECT_API_URL", "PREFECT_HOME"):
             patch.delenv(name, raising=False)
-        engine.settle(folder)
-        with temporary_settings({PREFECT_API_URL: None}), engine.server(folder, meanwhile=lambda: None) as url:
+        prefect_engine.settle(folder)
+        with temporary_settings({PREFECT_API_URL: None}), prefect_engine.server(folder, meanwhile=lambda: None) as url:
             patch.setenv("PREFECT_API_URL", url)
             yield url
 
@@ -65,15 +68,15 @@ class Place:
         return [*words[:1], *given, *words[1:]]
 
     def run(self, *words: str) -> int:
-        return batch_flow.main(self.flags(*words))
+        return flow_command.main(self.flags(*words))
 
     def documents(self) -> dict[str, dict[str, Any]]:
         with PredictionLog(Database(self.uri)) as log:
-            return {one["_id"]: one for one in log.database.find(store.COLLECTION, {})}
+            return {one["_id"]: one for one in log.database.find(measure_store.COLLECTION, {})}
 
     def runs(self) -> list[tuple[str, str]]:
         """Name and status of each MLflow run."""
-        found = tracking.open_store(None).client.search_runs(["0"])
+        found = mlflow_store.open_store(None).client.search_runs(["0"])
         return sorted((run.info.run_name, run.info.status) for run in found)
 
     def metrics(self, name: str) -> dict[str, float]:
@@ -81,12 +84,12 @@ class Place:
         return self._named(name).data.metrics
 
     def _named(self, name: str) -> Run:
-        (run,) = [run for run in tracking.open_store(None).client.search_runs(["0"]) if run.info.run_name == name]
+        (run,) = [run for run in mlflow_store.open_store(None).client.search_runs(["0"]) if run.info.run_name == name]
         return run
 
     def artifacts(self, name: str) -> dict[str, str]:
         """The text of each artifact of the run with this name."""
-        folder = Path(tracking.open_store(None).client.download_artifacts(self._named(name).info.run_id, ""))
+        folder = Path(mlflow_store.open_store(None).client.download_artifacts(self._named(name).info.run_id, ""))
         return {path.name: path.read_text() for path in folder.iterdir()}
 
 
@@ -101,7 +104,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, mongo: Mongo) -> tuple[str, P
         patch.chdir(database.parent)
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
         patch.setenv("MLFLOW_EXPERIMENT_ID", "0")
-        tracking.open_store(None)
+        mlflow_store.open_store(None)
     return uri, database
 
 
@@ -115,7 +118,7 @@ def place(tmp_path: Path, made: tuple[str, Path], monkeypatch: pytest.MonkeyPatc
     place = Place(tmp_path, made[0])
     monkeypatch.setenv("MLFLOW_TRACKING_URI", place.store)
     with PredictionLog(Database(place.uri)) as log:
-        log.database.delete(store.COLLECTION, {})
+        log.database.delete(measure_store.COLLECTION, {})
     return place
 
 
@@ -150,8 +153,8 @@ def test_many_windows_are_done_in_one_command_and_those_after_the_newest_row_lef
     assert [one["window"] for one in told] == [f"2020-04-{day}" for day in ("01", "02", "03", "04")]
     assert len(place.documents()) == 4
     with PredictionLog(Database(place.uri)) as log:
-        assert links.newest(log, "elec") == told[-1]["mlflow"]
-        assert len(links.read(log, "elec")) == 4
+        assert report_links.newest(log, "elec") == told[-1]["mlflow"]
+        assert len(report_links.read(log, "elec")) == 4
 
 
 @pytest.mark.parametrize(
@@ -172,7 +175,7 @@ def test_many_windows_are_done_in_one_command_and_those_after_the_newest_row_lef
 def test_a_mistake_is_one_line_and_its_exit_code(place: Place, capfd: pytest.CaptureFixture[str], words: list[str], code: int, said: str) -> None:
     assert place.run(*words) == code
     (line,) = capfd.readouterr().err.strip().splitlines()
-    assert line.startswith("monitoring.batch_flow: error: ")
+    assert line.startswith("monitoring.batch.flow_command: error: ")
     assert said in line
 
 
@@ -277,10 +280,10 @@ def drifting(place: Place) -> Iterator[Place]:
     streams = {"small": {**small, "fallback_by": [], "retrain": retrain, "features": {"x1": ends, "x2": ends}}}
     (place.folder / "streams.yaml").write_text(yaml.safe_dump(streams), encoding="utf-8")
     with workshop.entered():
-        registry = Registry(tracking.open_store(None).client, "small_model")
+        registry = Registry(mlflow_store.open_store(None).client, "small_model")
         registry.promote(registry.register(source=run.data.tags["driftloop.model_uri"], run_id=run.info.run_id), reason="a test")
         here = ("--stream", "small", "--streams_file", "streams.yaml", "--mongodb_uri", place.uri, "--from_row", str(KNOWN))
-        assert fill_log.main([*here, *data]) == 0
+        assert fill.main([*here, *data]) == 0
         yield place
 
 
@@ -290,7 +293,7 @@ def test_a_window_that_has_drifted_retrains_and_its_rerun_does_not_do_so_again(d
     (told,) = json.loads(capfd.readouterr().out.splitlines()[-1])["windows"]
     assert (told["drift"], told["rows"]) == (True, DRIFTING - KNOWN)
     assert told["retrain"].startswith("retrain promoted"), told["retrain"]
-    registry = Registry(tracking.open_store(None).client, "small_model")
+    registry = Registry(mlflow_store.open_store(None).client, "small_model")
     assert registry.holder(CHAMPION) == "2"
     assert drifting.run("run", *words) == 0
     assert told["retrain"] in capfd.readouterr().out
@@ -302,7 +305,7 @@ def test_a_retrain_that_fails_fails_the_flow(place: Place, monkeypatch: pytest.M
     from monitoring.batch import flow
 
     monkeypatch.setenv("MONGODB_URI", place.uri)
-    stream = replace(config.load()["taxi"], retrain="no_such_script.py")
+    stream = replace(stream_settings.load()["taxi"], retrain="no_such_script.py")
     options = flow.Options(retrains=str(place.folder / "retrains"))
     with pytest.raises(DriftloopError, match=r"measured and reported, but its retrain failed: .*exit code"):
         flow.retrain.fn(stream, batch_fixtures.taxi(), options)

@@ -9,11 +9,12 @@ import pytest
 from batch_records import DAY, ELEC, Known, reference, rows, when
 from mongo_fixtures import Mongo, needs_mongodb
 
-from monitoring.batch import measure, measures, store, window
-from monitoring.batch.measures import Measures
-from monitoring.events import Rejected
-from monitoring.mongo import Database
-from monitoring.prediction_log import PredictionLog
+from monitoring.batch import measure_store, window
+from monitoring.batch.measures import measure, window_measures
+from monitoring.batch.measures.window_measures import Measures
+from monitoring.log.mongo import Database
+from monitoring.log.prediction_log import PredictionLog
+from monitoring.records.events import Rejected
 
 pytestmark = needs_mongodb
 WEEK = 7 * DAY
@@ -45,7 +46,7 @@ def measured(log: PredictionLog, start: int, stop: int, references: Known | None
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = measure.measure(log, ELEC, of, references=references)  # type: ignore[arg-type]
-    assert measures.from_json(found.as_json()).as_json() == found.as_json()
+    assert window_measures.from_json(found.as_json()).as_json() == found.as_json()
     return found
 
 
@@ -71,7 +72,7 @@ def test_a_fallen_kpi_is_drift_and_the_next_step_is_a_retrain_on_rows_before_the
     assert [block.drift for block in found.blocks[:2]] == [False, False]
     assert found.blocks[-1].drift
     assert f"on the rows before {found.window.stop}" in found.next_step
-    assert found.next_step.endswith(f"python -m monitoring.batch_flow run --window {found.window.name} --stream elec --on_drift retrain")
+    assert found.next_step.endswith(f"python -m monitoring.batch.flow_command run --window {found.window.name} --stream elec --on_drift retrain")
 
 
 def test_moved_inputs_are_told_the_farthest_first(filled: PredictionLog) -> None:
@@ -87,15 +88,15 @@ def test_moved_inputs_are_told_the_farthest_first(filled: PredictionLog) -> None
 def test_the_same_log_gives_the_same_document_and_it_is_kept_once(filled: PredictionLog) -> None:
     first, again = measured(filled, WEEK, 2 * WEEK), measured(filled, WEEK, 2 * WEEK)
     assert first.as_json() == again.as_json()
-    store.write(filled, measured(filled, 0, WEEK))
-    store.write(filled, first)
-    store.write(filled, again)
-    kept = store.read(filled, "elec")
+    measure_store.write(filled, measured(filled, 0, WEEK))
+    measure_store.write(filled, first)
+    measure_store.write(filled, again)
+    kept = measure_store.read(filled, "elec")
     assert [one.window.start for one in kept] == [when(0), when(WEEK)]
-    found = store.get(filled, first.id)
+    found = measure_store.get(filled, first.id)
     assert found is not None
     assert found.as_json() == first.as_json()
-    assert store.get(filled, "elec/none/none") is None
+    assert measure_store.get(filled, "elec/none/none") is None
 
 
 def test_without_labels_the_inputs_are_judged_and_labels_are_waited_for(filled: PredictionLog) -> None:

@@ -15,14 +15,15 @@ from mongo_fixtures import needs_mongodb
 from werkzeug.serving import make_server
 
 from driftloop.errors import DataError, SettingsError
-from monitoring import config
-from monitoring.batch import evidently_report, index, links, retrain, store
-from monitoring.config import StreamConfig
-from monitoring.monitor import Monitor
-from monitoring.prediction_log import PredictionLog
-from monitoring.retrain_hook import build_app as build_hook
-from monitoring.retrains import Retrains
-from monitoring.service import build_app
+from monitoring import stream_settings
+from monitoring.batch import measure_store, report_links, window_retrain
+from monitoring.batch.report import evidently_report, index
+from monitoring.log.prediction_log import PredictionLog
+from monitoring.online.api import build_app
+from monitoring.online.monitor import Monitor
+from monitoring.retrain.retrains import Retrains
+from monitoring.retrain.webhook import build_app as build_hook
+from monitoring.stream_settings import StreamConfig
 
 APRIL, MAY = taxi(27), taxi(28)
 BAD = replace(APRIL, verdict=replace(APRIL.verdict, drift=True, kpi_drift=True))
@@ -48,20 +49,20 @@ def test_no_name_and_no_address_breaks_the_list() -> None:
 
 @needs_mongodb
 def test_the_newest_report_is_that_of_the_newest_rows_and_its_link_outlives_a_new_measure(log: PredictionLog) -> None:
-    assert links.newest(log, "taxi") is None
+    assert report_links.newest(log, "taxi") is None
     for measures in (MAY, APRIL):
-        store.write(log, measures)
-        links.write(log, measures.id, f"http://127.0.0.1/{measures.window.name}")
-    assert links.newest(log, "taxi") == f"http://127.0.0.1/{MAY.window.name}"
-    store.write(log, MAY)
-    assert set(links.read(log, "taxi")) == {APRIL.id, MAY.id}
+        measure_store.write(log, measures)
+        report_links.write(log, measures.id, f"http://127.0.0.1/{measures.window.name}")
+    assert report_links.newest(log, "taxi") == f"http://127.0.0.1/{MAY.window.name}"
+    measure_store.write(log, MAY)
+    assert set(report_links.read(log, "taxi")) == {APRIL.id, MAY.id}
 
 
 @pytest.mark.parametrize(
     ("found", "status", "said"), [("http://127.0.0.1:5000/#/x", 302, ""), (None, 404, "no_report"), ("javascript:alert(1)", 404, "no_report")]
 )
 def test_the_monitor_leads_from_an_alert_to_the_newest_report(found: str | None, status: int, said: str) -> None:
-    client = build_app(Monitor(config.load()), newest_report={"taxi": found}.get).test_client()
+    client = build_app(Monitor(stream_settings.load()), newest_report={"taxi": found}.get).test_client()
     answer = client.get("/reports/taxi")
     assert answer.status_code == status
     assert answer.headers.get("Location") == (found if status == 302 else None)
@@ -79,8 +80,8 @@ def test_the_monitor_leads_from_an_alert_to_the_newest_report(found: str | None,
     ],
 )
 def test_a_retrain_is_wanted_when_the_kpi_of_the_newest_window_has_drifted(measures, others, why: str) -> None:  # type: ignore[no-untyped-def]
-    assert why in retrain.wanted(measures, others)
-    assert bool(why) == bool(retrain.wanted(measures, others))
+    assert why in window_retrain.wanted(measures, others)
+    assert bool(why) == bool(window_retrain.wanted(measures, others))
 
 
 @pytest.fixture
@@ -91,17 +92,17 @@ def stream(tmp_path: Path) -> StreamConfig:
         f"import json, sys\nopen({str(tmp_path / 'noted.txt')!r}, 'a').write(' '.join(sys.argv[1:]) + '\\n')\n"
         "print(json.dumps({'promoted': True, 'decision': 'better', 'version': '9'}))\n"
     )
-    return replace(config.load()["taxi"], retrain=shlex.quote(str(script)))
+    return replace(stream_settings.load()["taxi"], retrain=shlex.quote(str(script)))
 
 
 def test_a_window_and_its_verdict_start_one_retrain_on_the_rows_before_its_end(tmp_path: Path, stream: StreamConfig) -> None:
     for _ in range(2):
-        one = retrain.run_here(BAD, stream, folder=tmp_path / "retrains", torchserve_url="", timeout_s=120)
+        one = window_retrain.run_here(BAD, stream, folder=tmp_path / "retrains", torchserve_url="", timeout_s=120)
         assert (one.state, one.version, one.until_time) == ("promoted", "9", BAD.window.stop)
     (line,) = (tmp_path / "noted.txt").read_text().splitlines()
     assert f"--until_time {BAD.window.stop}" in line
     other = replace(BAD, verdict=replace(BAD.verdict, kind="concept"))
-    assert retrain.alert_of(other).key != retrain.alert_of(BAD).key
+    assert window_retrain.alert_of(other).key != window_retrain.alert_of(BAD).key
 
 
 def test_a_hook_takes_what_a_window_asks_of_it(tmp_path: Path) -> None:
@@ -110,16 +111,16 @@ def test_a_hook_takes_what_a_window_asks_of_it(tmp_path: Path) -> None:
     server = make_server("127.0.0.1", 0, build_hook(retrains, ["taxi"]))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        told = [retrain.ask_hook(BAD, f"http://127.0.0.1:{server.port}") for _ in range(2)]
+        told = [window_retrain.ask_hook(BAD, f"http://127.0.0.1:{server.port}") for _ in range(2)]
     finally:
         server.shutdown()
         retrains.close()
-    assert told[0]["key"] == told[1]["key"] == retrain.alert_of(BAD).key
+    assert told[0]["key"] == told[1]["key"] == window_retrain.alert_of(BAD).key
 
 
 def test_a_hook_that_is_away_is_told() -> None:
-    with pytest.raises(retrain.HookAwayError, match="no retrain hook answers"):
-        retrain.ask_hook(BAD, "http://127.0.0.1:1")
+    with pytest.raises(window_retrain.HookAwayError, match="no retrain hook answers"):
+        window_retrain.ask_hook(BAD, "http://127.0.0.1:1")
 
 
 def test_evidently_that_is_absent_is_told_before_anything_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,4 +131,4 @@ def test_evidently_that_is_absent_is_told_before_anything_is_done(monkeypatch: p
 
 def test_evidently_has_nothing_to_compare_without_rows() -> None:
     with pytest.raises(DataError, match="no rows of a model"):
-        evidently_report.html(None, config.load()["taxi"], replace(APRIL, versions=()), references=None)  # type: ignore[arg-type]
+        evidently_report.html(None, stream_settings.load()["taxi"], replace(APRIL, versions=()), references=None)  # type: ignore[arg-type]

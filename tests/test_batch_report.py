@@ -14,11 +14,11 @@ import plotly.offline
 import pytest
 from pages import Page, browser, show  # noqa: F401  # browser is a fixture
 
-from driftloop import wording
 from driftloop.drift.answer import KINDS as KIND_WORDS
-from monitoring.batch import page as pages
-from monitoring.batch import plots, report, words
-from monitoring.batch.measures import KINDS, Measures
+from driftloop.report import wording
+from monitoring.batch.measures.window_measures import KINDS, Measures
+from monitoring.batch.report import measure_words, plots, window_report
+from monitoring.batch.report import page as pages
 
 MOST_BYTES = 1_000_000
 
@@ -30,7 +30,7 @@ def taxi() -> Measures:
 
 @pytest.fixture(scope="module")
 def page(taxi):
-    return Page(report.html(taxi))
+    return Page(window_report.html(taxi))
 
 
 def number(cell: str) -> float:
@@ -39,9 +39,14 @@ def number(cell: str) -> float:
 
 def test_the_verdict_its_evidence_and_what_to_do_stand_in_the_text(taxi, page):
     told = taxi.verdict
-    for sentence in (words.headline(taxi), told.kpi_message, told.kind_message, told.data_message, taxi.next_step, taxi.forecast.message, *taxi.notes):
+    for sentence in (measure_words.headline(taxi), told.kpi_message, told.kind_message, told.data_message, taxi.next_step, taxi.forecast.message, *taxi.notes):
         assert sentence in page.text
-    assert page.text.index(words.headline(taxi)) < page.text.index(told.kpi_message) < page.text.index(told.kind_message) < page.text.index(told.data_message)
+    assert (
+        page.text.index(measure_words.headline(taxi))
+        < page.text.index(told.kpi_message)
+        < page.text.index(told.kind_message)
+        < page.text.index(told.data_message)
+    )
     assert "data and concept drift" in page.text
 
 
@@ -62,8 +67,8 @@ def test_the_verdict_its_evidence_and_what_to_do_stand_in_the_text(taxi, page):
     ],
 )
 def test_the_verdict_is_one_sentence_with_its_evidence(measures, sentence):
-    assert words.headline(measures) == sentence
-    assert sentence in Page(report.html(measures)).text
+    assert measure_words.headline(measures) == sentence
+    assert sentence in Page(window_report.html(measures)).text
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -73,8 +78,8 @@ def test_every_kind_of_verdict_has_words_and_a_colour(taxi, kind):
     kpi = taxi.kpi if drifted or kind == "cannot tell" else replace(taxi.kpi, value=3.1, lower=3.0, upper=3.2)
     verdict = replace(taxi.verdict, kind=kind, drift=drifted, kpi_drift=drifted, data_drift=kind == "data")
     one = replace(taxi, verdict=verdict, quality=quality, kpi=kpi, versions=())
-    assert f"found: {KIND_WORDS[kind]}" in Page(report.html(one)).text
-    assert words.tone(one) == ("drift" if drifted else "unproven" if kind == "cannot tell" else "calm")
+    assert f"found: {KIND_WORDS[kind]}" in Page(window_report.html(one)).text
+    assert measure_words.tone(one) == ("drift" if drifted else "unproven" if kind == "cannot tell" else "calm")
 
 
 def test_the_tables_hold_the_kpi_and_baselines_of_the_document(taxi, page):
@@ -106,7 +111,7 @@ def test_the_tables_hold_every_block_version_feature_share_and_reason_of_the_doc
 
 def test_an_accuracy_is_told_in_percent_and_its_changes_in_points():
     elec = made.elec()
-    found = Page(report.html(elec))
+    found = Page(window_report.html(elec))
     assert found.table("answers of")[0][1] == "80.00"
     assert found.table("change of the KPI") == [
         ["explained by the inputs, P(X)", "−3.10 points"],
@@ -130,7 +135,7 @@ def test_the_plots_hold_the_figures_of_the_document(taxi, page):
 
 
 def test_the_categories_that_are_not_drawn_are_told_as_all_others(taxi):
-    last = words.shares(taxi.features[1])[-1]
+    last = measure_words.shares(taxi.features[1])[-1]
     assert last[0] == "all others"
     assert last[1:] == pytest.approx((1 - sum(taxi.features[1].reference), 1 - sum(taxi.features[1].current)))
 
@@ -138,7 +143,7 @@ def test_the_categories_that_are_not_drawn_are_told_as_all_others(taxi):
 @pytest.mark.parametrize(("blocks", "copies"), [(20, 1), (120, 1), (120, 6)])
 def test_the_page_stays_under_a_megabyte(taxi, blocks, copies):
     full = made.taxi(blocks=blocks)
-    assert len(report.html(replace(full, features=full.features * copies)).encode()) < MOST_BYTES
+    assert len(window_report.html(replace(full, features=full.features * copies)).encode()) < MOST_BYTES
 
 
 def test_the_page_loads_nothing_from_anywhere(page):
@@ -156,7 +161,7 @@ def test_the_page_carries_the_library_that_its_readme_names_in_the_version_of_py
 
 
 def test_hostile_names_stay_text(page):
-    hostile = Page(report.html(made.hostile()))
+    hostile = Page(window_report.html(made.hostile()))
     assert hostile.tags.count("script") == page.tags.count("script")
     assert not {"img", "object"} & set(hostile.tags)
     shown = made.HOSTILE.replace("\udcff", r"\udcff")
@@ -166,27 +171,27 @@ def test_hostile_names_stay_text(page):
 
 
 def test_the_link_to_all_reports_leads_nowhere_but_to_a_page(taxi):
-    assert "reports/index.html" in Page(report.html(taxi, index_url="reports/index.html")).values("href")
-    assert not any("script" in address for address in Page(report.html(taxi, index_url="javascript:alert(1)")).values("href"))
+    assert "reports/index.html" in Page(window_report.html(taxi, index_url="reports/index.html")).values("href")
+    assert not any("script" in address for address in Page(window_report.html(taxi, index_url="javascript:alert(1)")).values("href"))
 
 
 @pytest.mark.parametrize("make", [made.empty, made.undefined, lambda: made.taxi(blocks=1), lambda: made.taxi(blocks=0), made.elec])
 def test_what_is_undefined_is_a_dash_and_never_nan(make):
-    found = Page(report.html(make()))
+    found = Page(window_report.html(make()))
     assert not re.search(r"\bnan\b|\binf\b|None|Undefined", found.text)
     if "plots" in found.ids:
         assert not re.search(r"NaN|Infinity", json.dumps(found.plots))
 
 
 def test_a_window_without_rows_has_no_plots_and_carries_no_library():
-    found = report.html(made.empty())
+    found = window_report.html(made.empty())
     assert len(found) < 20_000
     assert "Cannot tell in 2020-05: no row came." in Page(found).text
 
 
 @pytest.mark.parametrize("make", [made.taxi, made.elec])
 def test_every_colour_of_a_plot_has_one_for_the_dark_page(make):
-    found = set(re.findall(r"#[0-9a-f]{6}", json.dumps(Page(report.html(make())).plots)))
+    found = set(re.findall(r"#[0-9a-f]{6}", json.dumps(Page(window_report.html(make())).plots)))
     assert found <= set(plots.DARK)
 
 
@@ -195,7 +200,7 @@ def test_every_colour_of_a_plot_has_one_for_the_dark_page(make):
     [(made.taxi, 1280, False), (made.taxi, 390, True), (made.elec, 390, False), (made.undefined, 1280, True), (made.hostile, 390, False)],
 )
 def test_a_browser_draws_every_plot_within_the_page_and_says_no_error(browser, tmp_path, make, width, dark):  # noqa: F811
-    html = report.html(make())
+    html = window_report.html(make())
     assert show(browser, tmp_path / "report.html", html, width=width, dark=dark) == []
     assert len(browser.find_elements("css selector", ".js-plotly-plot .cartesianlayer .subplot")) == len(Page(html).plots)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
@@ -203,7 +208,7 @@ def test_a_browser_draws_every_plot_within_the_page_and_says_no_error(browser, t
 
 
 def test_the_boxes_of_the_legend_switch_their_lines(browser, tmp_path):  # noqa: F811
-    show(browser, tmp_path / "report.html", report.html(made.taxi()))
+    show(browser, tmp_path / "report.html", window_report.html(made.taxi()))
     visible = "return document.getElementById('plot-kpi').data.map((trace) => trace.visible !== false)"
     before = browser.execute_script(visible)
     box = browser.find_elements("css selector", "input[data-plot=plot-kpi]")[1]
@@ -214,14 +219,14 @@ def test_the_boxes_of_the_legend_switch_their_lines(browser, tmp_path):  # noqa:
 
 def test_a_dark_page_has_dark_plots(browser, tmp_path):  # noqa: F811
     colour = "return document.getElementById('plot-kpi').layout.font.color"
-    show(browser, tmp_path / "report.html", report.html(made.taxi()), dark=False)
+    show(browser, tmp_path / "report.html", window_report.html(made.taxi()), dark=False)
     assert browser.execute_script(colour) == plots.SOFT
-    show(browser, tmp_path / "report.html", report.html(made.taxi()), dark=True)
+    show(browser, tmp_path / "report.html", window_report.html(made.taxi()), dark=True)
     assert browser.execute_script(colour) == plots.DARK[plots.SOFT]
 
 
 def test_without_the_means_to_draw_the_page_says_that_the_table_has_it_all(browser, tmp_path):  # noqa: F811
-    html = report.html(made.taxi()).replace("DecompressionStream(", "NoSuchStream(")
+    html = window_report.html(made.taxi()).replace("DecompressionStream(", "NoSuchStream(")
     path = tmp_path / "report.html"
     path.write_text(html, encoding="utf-8")
     browser.get(path.as_uri())

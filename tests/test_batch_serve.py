@@ -19,10 +19,10 @@ from mongo_fixtures import Mongo, label, needs_mongodb, prediction
 
 pytest.importorskip("prefect", reason="Prefect is not installed: pip install -r requirements-batch.txt")
 
-from driftloop import processes
-from monitoring.batch import engine, store
-from monitoring.mongo import Database
-from monitoring.prediction_log import PredictionLog
+from driftloop.system import processes
+from monitoring.batch import measure_store, prefect_engine
+from monitoring.log.mongo import Database
+from monitoring.log.prediction_log import PredictionLog
 
 pytestmark = [needs_mongodb, pytest.mark.slow]
 ROOT = Path(__file__).resolve().parent.parent
@@ -71,7 +71,7 @@ class Place:
 
     def documents(self) -> list[dict[str, Any]]:
         with PredictionLog(Database(self.uri)) as log:
-            return log.database.find(store.COLLECTION, {})
+            return log.database.find(measure_store.COLLECTION, {})
 
 
 @pytest.fixture
@@ -82,13 +82,15 @@ def place(tmp_path: Path, mongo: Mongo) -> Iterator[Place]:
         log.add([prediction(number) for number in range(ROWS)])
         log.add([label(number, number % 2) for number in range(ROWS)])
     with made.start(PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(made.port), log="server.log"):
-        wait(lambda: engine.answers(made.url), "Prefect's server")
+        wait(lambda: prefect_engine.answers(made.url), "Prefect's server")
         yield made
 
 
 def test_the_clock_starts_the_flow_and_ctrl_c_ends_what_waits_for_it(place: Place) -> None:
     words = ("serve", "--stream", "elec", "--window", "last-day", "--cron", "* * * * *")
-    process = subprocess.Popen([sys.executable, "-m", "monitoring.batch_flow", *words], cwd=place.folder, env=os.environ | place.env, start_new_session=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "monitoring.batch.flow_command", *words], cwd=place.folder, env=os.environ | place.env, start_new_session=True
+    )
     try:
         run = wait(lambda: next((run for run in place.runs() if run["state_type"] == "COMPLETED"), None), "a run by the clock to end")
         assert run["auto_scheduled"]

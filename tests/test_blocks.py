@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from driftloop.blocks import CALENDAR, Block, cut, cut_calendar
+from driftloop.data.blocks import CALENDAR, Block, cut, cut_calendar
 from driftloop.errors import SettingsError
 
 

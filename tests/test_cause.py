@@ -13,14 +13,16 @@ import mlflow
 import pytest
 from watch_sample import make_result, make_retrain
 
-from driftloop import deployment, jobs, runs, synthetic, tracking
-from driftloop.commands import Call
-from driftloop.results import NO_BLOCK, WatchResult
-from driftloop.retrain import Cause
+from driftloop.cli.printed_commands import Call
+from driftloop.data import synthetic
+from driftloop.data.streams import Stream
+from driftloop.metrics.results import NO_BLOCK, WatchResult
+from driftloop.report.terminal import judged_text, retrain_line, summary_text
 from driftloop.settings import ASKED_BY
-from driftloop.streams import Stream
-from driftloop.summary import judged_text, retrain_line, summary_text
-from driftloop.work import Work
+from driftloop.tracking import mlflow_store, runs
+from driftloop.training.retrain import Cause
+from driftloop.watch import deployment, scripts
+from driftloop.watch.preparation import Work
 
 KNOWN, BASE = 300, cast(Any, SimpleNamespace(run_id="base"))
 SERVED = cast(Any, SimpleNamespace(trained=(0, KNOWN)))
@@ -39,7 +41,7 @@ def cause(stream: Stream, monkeypatch: pytest.MonkeyPatch, *, until_row: int = 0
 def test_no_recorded_drift_is_no_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/m.db")
     monkeypatch.setattr(runs, "newest_child", lambda *_, **__: None)
-    assert runs.drift_of(cast(tracking.Store, None), "base") == (NO_BLOCK, 0)
+    assert runs.drift_of(cast(mlflow_store.Store, None), "base") == (NO_BLOCK, 0)
     mlflow.set_tracking_uri(None)
 
 
@@ -86,10 +88,10 @@ def test_the_time_of_a_deployment_is_that_of_the_whole_run(monkeypatch: pytest.M
         "watch_served": result,
     }
     for name, value in faked.items():
-        monkeypatch.setattr(jobs, name, lambda *_, value=value, **__: value)
-    monkeypatch.setattr(jobs, "log_outcome", lambda *given, **_: logged.append(given[-1]))
+        monkeypatch.setattr(scripts, name, lambda *_, value=value, **__: value)
+    monkeypatch.setattr(scripts, "log_outcome", lambda *given, **_: logged.append(given[-1]))
     call = Call(None, "", (), started=time.monotonic() - 44)
     args = Namespace(on_drift="ignore", register_model_name="m", fail_on_drift=False, call=call)
-    jobs.deploy(args, cast(Any, None))
+    scripts.deploy(args, cast(Any, None))
     assert logged[0].seconds == pytest.approx(44, abs=5)
     assert "The whole took 44" in capsys.readouterr().out.replace("\n", " ")

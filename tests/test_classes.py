@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from driftloop import classes, streams
+from driftloop.data import classes, streams
 from driftloop.errors import DataError
 
 NAMES = ["None", "NA", "null", "nan", "N/A"]

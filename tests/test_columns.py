@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from driftloop import columns, numerals, streams
+from driftloop.data import columns, numerals, streams
 from driftloop.errors import DataError
 
 TIMES = pd.date_range("2024-01-01", periods=4, freq="h")

@@ -16,21 +16,21 @@ from script_fixtures import Workshop, data_flags, drifting_table
 
 import deploy_model
 import retrain_model
-from driftloop import cli, commands
-from driftloop.commands import Call
-from monitoring import batch_flow, history
+from driftloop.cli import parsing, printed_commands
+from driftloop.cli.printed_commands import Call
+from monitoring.batch import flow_command, history
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def called(script: str, parser: cli.Parser, *argv: str) -> argparse.Namespace:
+def called(script: str, parser: parsing.Parser, *argv: str) -> argparse.Namespace:
     """The flags of a call of a script at the root."""
     return parser.parse_args(list(argv), argparse.Namespace(call=Call(ROOT / script, "", argv)))
 
 
 def retrain_of(*argv: str) -> list[str]:
     """The words of the retrain that a deployment with these flags prints."""
-    return shlex.split(commands.retrain(called("deploy_model.py", deploy_model.build_parser(), *argv), experiment="it's mine", base_run_id="abc"))
+    return shlex.split(printed_commands.retrain(called("deploy_model.py", deploy_model.build_parser(), *argv), experiment="it's mine", base_run_id="abc"))
 
 
 def test_a_retrain_is_told_with_every_flag_of_the_deployment_that_it_has_too() -> None:
@@ -47,27 +47,27 @@ def test_a_retrain_is_told_with_every_flag_of_the_deployment_that_it_has_too() -
 def test_no_flag_of_a_deployment_is_forgotten_that_a_retrain_has_too() -> None:
     """Also one that is added tomorrow: each is given a value that is not its default, and has to arrive."""
     deploys, retrains = deploy_model.build_parser(), retrain_model.build_parser()
-    shared = {action.dest for action in deploys._actions} & {action.dest for action in retrains._actions} - commands.NOT_CARRIED
+    shared = {action.dest for action in deploys._actions} & {action.dest for action in retrains._actions} - printed_commands.NOT_CARRIED
     args = called("deploy_model.py", deploys)
     for name in shared:
         setattr(args, name, "x y")
-    words = shlex.split(commands.flags(retrains, args))
+    words = shlex.split(printed_commands.flags(retrains, args))
     assert {word.removeprefix("--") for word in words if word.startswith("--")} == shared
     assert words.count("x y") == len(shared)
 
 
 def test_switches_lists_and_passwords_are_written_as_their_flags_take_them() -> None:
     parser = argparse.ArgumentParser()
-    cli.add_switch(parser, "--on", "")
-    cli.add_switch(parser, "--off", "")
+    parsing.add_switch(parser, "--on", "")
+    parsing.add_switch(parser, "--off", "")
     parser.set_defaults(off=True)
     parser.add_argument("--many", nargs="+", default=[])
     parser.add_argument("--each", action="append", default=[])
     parser.add_argument("--empty", default="full")
     args = argparse.Namespace(on=True, off=False, many=["a", "b c"], each=["d", "-e"], empty="")
-    assert vars(parser.parse_args(shlex.split(commands.flags(parser, args)))) == vars(args)
+    assert vars(parser.parse_args(shlex.split(printed_commands.flags(parser, args)))) == vars(args)
     told = argparse.Namespace(stream="elec", mongodb_uri="mongodb://me:secret@host/x", on_drift="advise", log_folder=Path("x"))
-    command = batch_flow.measuring(told, stream="elec", window="2020-04", retrain=True)
+    command = flow_command.measuring(told, stream="elec", window="2020-04", retrain=True)
     assert "secret" not in command
     assert '--mongodb_uri "$MONGODB_URI"' in command
     assert "--on_drift retrain" in command
@@ -75,36 +75,36 @@ def test_switches_lists_and_passwords_are_written_as_their_flags_take_them() -> 
 
 def test_a_window_that_was_never_measured_is_told_with_the_command_that_measures_it() -> None:
     args = history.build_parser().parse_args(["--stream", "taxi", "--mongodb_uri", "mongodb://127.0.0.1:1"])
-    words = shlex.split(batch_flow.measuring(args, stream=args.stream, window="last-month"))
-    assert words[1:4] == ["-m", "monitoring.batch_flow", "run"]
-    found = batch_flow.build_parser().parse_args(words[3:])
+    words = shlex.split(flow_command.measuring(args, stream=args.stream, window="last-month"))
+    assert words[1:4] == ["-m", "monitoring.batch.flow_command", "run"]
+    found = flow_command.build_parser().parse_args(words[3:])
     assert (found.stream, found.window, found.mongodb_uri) == ("taxi", "last-month", "mongodb://127.0.0.1:1")
 
 
 def test_the_script_is_named_so_that_it_is_found_from_the_folder_of_the_person(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     call = Call(ROOT / "deploy_model.py", "", ())
     monkeypatch.chdir(ROOT)
-    assert shlex.split(commands.start(call, "retrain_model"))[1:] == ["retrain_model.py"]
+    assert shlex.split(printed_commands.start(call, "retrain_model"))[1:] == ["retrain_model.py"]
     monkeypatch.chdir(tmp_path)
-    assert shlex.split(commands.start(call, "retrain_model"))[1:] == [str(ROOT / "retrain_model.py")]
+    assert shlex.split(printed_commands.start(call, "retrain_model"))[1:] == [str(ROOT / "retrain_model.py")]
     taxi = Call(ROOT / "examples" / "nyc_taxi" / "deploy.py", "examples.nyc_taxi", ())
-    assert shlex.split(commands.start(taxi, taxi.beside("retrain_model", "retrain") or ""))[1:] == ["-m", "examples.nyc_taxi.retrain"]
+    assert shlex.split(printed_commands.start(taxi, taxi.beside("retrain_model", "retrain") or ""))[1:] == ["-m", "examples.nyc_taxi.retrain"]
 
 
 def test_a_stream_without_a_script_for_its_base_is_told_its_own_call_with_train_base() -> None:
     argv = ["--seed", "3", "--report", "my report.html"]
     taxi = argparse.Namespace(call=Call(ROOT / "examples" / "nyc_taxi" / "deploy.py", "examples.nyc_taxi", tuple(argv)))
-    assert shlex.split(commands.train_base(taxi, experiment="taxi"))[1:] == ["-m", "examples.nyc_taxi.deploy", *argv, "--train_base"]
+    assert shlex.split(printed_commands.train_base(taxi, experiment="taxi"))[1:] == ["-m", "examples.nyc_taxi.deploy", *argv, "--train_base"]
 
 
 def test_python_is_named_by_its_path_where_the_shell_finds_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
-    assert commands.python() == "python"
+    assert printed_commands.python() == "python"
     (tmp_path / "python").symlink_to(sys.executable)  # the same program, but another environment
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert commands.python() == shlex.quote(sys.executable)
+    assert printed_commands.python() == shlex.quote(sys.executable)
     monkeypatch.setenv("PATH", "")
-    assert commands.python() == shlex.quote(sys.executable)
+    assert printed_commands.python() == shlex.quote(sys.executable)
 
 
 def test_printed_commands_run_as_they_are_pasted_in_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +127,7 @@ def test_printed_commands_run_as_they_are_pasted_in_a_shell(tmp_path: Path, monk
     assert trained.returncode == 0, trained.stderr
     run_id = trained.stdout.partition('"run_id": "')[2].partition('"')[0]
     deployed = called("deploy_model.py", deploy_model.build_parser(), *flags, *more, "--block_size", "50")
-    done = paste(commands.retrain(deployed, experiment="it's mine", base_run_id=run_id))
+    done = paste(printed_commands.retrain(deployed, experiment="it's mine", base_run_id=run_id))
     assert done.returncode == 0, done.stderr
     wrong = paste(shlex.join([sys.executable, str(ROOT / "retrain_model.py"), "--nosuch"]))
     help_ = paste(wrong.stderr.splitlines()[-1].partition("; see ")[2])

@@ -22,25 +22,26 @@ import requests
 import yaml
 from board_fixtures import Asked, asked, panels
 
-from driftloop.drift.confidence import Estimate
-from driftloop.drift.distribution import FeatureTest
-from driftloop.drift.forecast import Forecast
-from driftloop.processes import Server, free_ports
-from monitoring import config, events
-from monitoring.known import Known
-from monitoring.metrics import HookMetrics, MonitorMetrics, ServiceMetrics
-from monitoring.parts import prometheus_config
-from monitoring.retrains import Retrain, Retrains
-from monitoring.scoring import Figure
+from driftloop.drift.estimate.confidence import Estimate
+from driftloop.drift.forecast.crossing import Forecast
+from driftloop.drift.inputs.distribution import FeatureTest
+from driftloop.system.processes import Server, free_ports
+from monitoring import stream_settings
+from monitoring.local.parts import prometheus_config
+from monitoring.online.judging import Figure
+from monitoring.online.state import Known
+from monitoring.prometheus import HookMetrics, MonitorMetrics, ServiceMetrics
+from monitoring.records import events
+from monitoring.retrain.retrains import Retrain, Retrains
 
 pytestmark = pytest.mark.skipif(not shutil.which("prometheus"), reason="prometheus is not installed: apt-get install prometheus")
 
-STREAMS = config.load()
+STREAMS = stream_settings.load()
 OF_UNIT = {unit: replace(STREAMS["taxi"], name=f"of_{number}", unit=unit) for number, unit in enumerate(("kWh", "boxes", "Seconds", ""))}
 PATIENCE_S = 60.0
 
 
-def known(stream: config.StreamConfig, *, drifts: bool) -> Known:
+def known(stream: stream_settings.StreamConfig, *, drifts: bool) -> Known:
     """What the monitor may know of a stream: a classification has an estimate, and its forecast is not in sight."""
     accuracy = stream.higher_is_better
     return Known(

@@ -19,7 +19,7 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import units
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from monitoring.metrics import METRICS
+from monitoring.prometheus import METRICS
 from ops.dashboards import FOLDER, PROVISIONED, boards, text, write
 from ops.panels import BAD
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from driftloop import blocks, synthetic
-from driftloop.diagnosis import Diagnosis
+from driftloop.data import blocks, synthetic
+from driftloop.data.streams import Stream
 from driftloop.drift.verdict import Verdict
-from driftloop.streams import Stream
+from driftloop.watch.diagnosis import Diagnosis
 
 ROWS, BLOCK = 4000, 100
 

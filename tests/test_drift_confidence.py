@@ -9,8 +9,8 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from driftloop import streams, synthetic
-from driftloop.drift.confidence import MIN_BLOCKS, MIN_ROWS, Estimate, LabelFree
+from driftloop.data import streams, synthetic
+from driftloop.drift.estimate.confidence import MIN_BLOCKS, MIN_ROWS, Estimate, LabelFree
 
 ROWS = 200
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from river import drift
 
-from driftloop.drift.detectors import NAMES, Detector
+from driftloop.drift.rules.detectors import NAMES, Detector
 
 SUDDEN = {"adwin": {}, "ddm": {}, "eddm": {}, "hddm_a": {}, "hddm_w": {}, "kswin": {}, "page_hinkley": {"threshold": 10}}
 

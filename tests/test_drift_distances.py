@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
-from driftloop.drift import distances
+from driftloop.drift.inputs import distances
 
 
 def binned(statistic: distances.Statistic, reference: np.ndarray, current: np.ndarray, bins: int | None = None) -> float:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from driftloop.drift import dependence
-from driftloop.drift.distances import STATISTICS, Statistic
-from driftloop.drift.distribution import compare, holm
+from driftloop.drift.inputs import dependence
+from driftloop.drift.inputs.distances import STATISTICS, Statistic
+from driftloop.drift.inputs.distribution import compare, holm
 
 
 def autocorrelated(rng: np.random.Generator, rows: int, features: int, correlation: float) -> np.ndarray:

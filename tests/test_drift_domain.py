@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from driftloop import synthetic
-from driftloop.drift.domain import Folds, classify
+from driftloop.data import synthetic
+from driftloop.drift.inputs.domain import Folds, classify
 
 
 def test_without_drift_alarms_stay_near_alpha_on_rows_with_many_ties() -> None:

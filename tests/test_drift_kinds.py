@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from driftloop import synthetic
-from driftloop.drift.decomposition import Decomposition, decompose
-from driftloop.drift.kinds import tell
+from driftloop.data import synthetic
+from driftloop.drift.kind.decomposition import Decomposition, decompose
+from driftloop.drift.kind.kinds import tell
 from driftloop.drift.verdict import Verdict
 
 ROWS = 600

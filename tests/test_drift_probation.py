@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from driftloop.drift import rules
-from driftloop.drift.probation import Probation
+from driftloop.drift.rules import catalogue
+from driftloop.drift.rules.probation import Probation
 
 NONE = np.zeros(0)
 
@@ -28,7 +28,7 @@ def drifted(rule: Probation) -> Probation:
 
 
 def made(name: str = "significant") -> Probation:
-    return Probation(rules.make(name, threshold=0.7, alpha=0.05), threshold=0.7, alpha=0.05)
+    return Probation(catalogue.make(name, threshold=0.7, alpha=0.05), threshold=0.7, alpha=0.05)
 
 
 def test_a_bad_block_in_calm_times_is_noise() -> None:

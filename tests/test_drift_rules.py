@@ -5,17 +5,17 @@ import math
 import numpy as np
 import pytest
 
-from driftloop.drift import rules
-from driftloop.drift.rule import Rule
-from driftloop.drift.threshold import ThresholdRule, threshold_rule
+from driftloop.drift.rules import catalogue
+from driftloop.drift.rules.rule import Rule
+from driftloop.drift.rules.threshold import ThresholdRule, threshold_rule
 from driftloop.errors import SettingsError
 
 
 def make(name: str) -> Rule:
-    return rules.make(name, threshold=0.7)
+    return catalogue.make(name, threshold=0.7)
 
 
-@pytest.mark.parametrize("name", rules.NAMES)
+@pytest.mark.parametrize("name", catalogue.NAMES)
 def test_every_rule_keeps_the_contract(name: str) -> None:
     rule = make(name)
     assert rule.name == name
@@ -32,7 +32,7 @@ def test_every_rule_keeps_the_contract(name: str) -> None:
 
 def test_the_names_are_those_of_the_flag() -> None:
     named = ("threshold", "significant", "adwin", "ddm", "eddm", "hddm_a", "hddm_w", "kswin", "page_hinkley", "never", "every", "random")
-    assert named == rules.NAMES
+    assert named == catalogue.NAMES
 
 
 def test_an_unknown_rule_is_refused_with_the_names() -> None:
@@ -54,29 +54,31 @@ def test_an_unknown_rule_is_refused_with_the_names() -> None:
 )
 def test_settings_outside_their_range_are_refused_by_flag(name: str, settings: dict, flag: str) -> None:
     with pytest.raises(SettingsError, match=flag):
-        rules.make(name, **({"threshold": 0.7} | settings))
+        catalogue.make(name, **({"threshold": 0.7} | settings))
 
 
 def test_every_n_blocks_counts_from_the_version_in_service() -> None:
-    rule = rules.make("every", threshold=0.7, every=3)
+    rule = catalogue.make("every", threshold=0.7, every=3)
     alarms = [rule.update(np.zeros(5)).drift for _ in range(4)]
     rule.reset()
     assert alarms + [rule.update(np.zeros(5)).drift for _ in range(3)] == [False, False, True, False, False, False, True]
 
 
 def test_every_n_blocks_does_not_count_an_empty_block() -> None:
-    rule = rules.make("every", threshold=0.7, every=2)
+    rule = catalogue.make("every", threshold=0.7, every=2)
     assert [rule.update(errors).drift for errors in (np.zeros(3), np.array([]), np.zeros(3))] == [False, False, True]
 
 
 def test_random_alarms_come_at_the_rate_and_again_with_the_seed() -> None:
-    draws = [[rule.update(np.zeros(2)).drift for _ in range(2000)] for rule in (rules.make("random", threshold=0.7, rate=0.2, seed=seed) for seed in (1, 1, 2))]
+    draws = [
+        [rule.update(np.zeros(2)).drift for _ in range(2000)] for rule in (catalogue.make("random", threshold=0.7, rate=0.2, seed=seed) for seed in (1, 1, 2))
+    ]
     assert np.mean(draws[0]) == pytest.approx(0.2, abs=0.03)
     assert draws[0] == draws[1] != draws[2]
 
 
 def test_a_random_rule_does_not_repeat_itself_after_a_reset() -> None:
-    rule = rules.make("random", threshold=0.7, rate=0.5)
+    rule = catalogue.make("random", threshold=0.7, rate=0.5)
     first = [rule.update(np.zeros(2)).drift for _ in range(50)]
     rule.reset()
     assert [rule.update(np.zeros(2)).drift for _ in range(50)] != first

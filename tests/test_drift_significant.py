@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from driftloop.drift.significant import MOST, Significant
-from driftloop.drift.variance import DependenceEstimate
+from driftloop.drift.rules.significant import MOST, Significant
+from driftloop.drift.rules.variance import DependenceEstimate
 from driftloop.errors import SettingsError
 
 

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from driftloop.drift.threshold import threshold_rule
+from driftloop.drift.rules.threshold import threshold_rule
 
 
 def test_a_block_under_the_threshold_has_drifted() -> None:

@@ -10,14 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from driftloop import environment, processes
-from driftloop.processes import Finished
+from driftloop.system import environment, processes
+from driftloop.system.processes import Finished
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ("base_model.py", "deploy_model.py", "retrain_model.py", "lifecycle.py", "backtest.py")
 MODULES = (
-    *("monitoring.local", "monitoring.service", "monitoring.batch_flow", "monitoring.retrain_hook", "monitoring.shipper", "monitoring.replay"),
-    *("monitoring.labels", "monitoring.history", "monitoring.fill_log", "monitoring.embedded", "prediction_service"),
+    *(
+        "monitoring.local.stack",
+        "monitoring.online.api",
+        "monitoring.batch.flow_command",
+        "monitoring.retrain.webhook",
+        "monitoring.spool.shipper",
+        "monitoring.local.replay",
+    ),
+    *("monitoring.spool.label_file", "monitoring.batch.history", "monitoring.log.fill", "monitoring.log.embedded_mongo", "prediction_service"),
     *("examples.nyc_taxi.deploy", "examples.nyc_taxi.lifecycle", "examples.nyc_taxi.replay"),
 )
 
@@ -43,7 +50,7 @@ def test_a_script_without_its_packages_says_so_in_one_line(bare: Path, script: s
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_service_without_its_packages_says_so_in_one_line(bare: Path, module: str) -> None:
-    needed = {"monitoring.fill_log": ["--last", "1"], "monitoring.labels": ["--stream", "elec", "--file", "x.csv", "--spool", "s"]}.get(module, [])
+    needed = {"monitoring.log.fill": ["--last", "1"], "monitoring.spool.label_file": ["--stream", "elec", "--file", "x.csv", "--spool", "s"]}.get(module, [])
     done = run(bare, "-m", module, *needed)
     assert done.code == 1 and done.output.count("\n") == 1, done.output
     assert "has no package" in done.output and "activate`" in done.output
@@ -74,6 +81,6 @@ def test_an_old_python_is_told_which_is_needed(version: str) -> None:
     python = shutil.which(f"python{version}")
     if python is None or processes.run([python, "--version"], timeout_s=20).code:
         pytest.skip(f"there is no python{version} here")
-    for words in (["base_model.py"], ["-m", "monitoring.local"], ["-m", "prediction_service"]):
+    for words in (["base_model.py"], ["-m", "monitoring.local.stack"], ["-m", "prediction_service"]):
         done = processes.run([python, *words], timeout_s=60, env={"PYTHONPATH": "", "PATH": os.environ["PATH"]}, folder=ROOT)
         assert done.code == 1 and done.output.count("\n") == 1 and "needs Python 3.11, this is 3." in done.output, done.output

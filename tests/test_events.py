@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from driftloop.errors import DataError
-from monitoring import events, fields
+from monitoring.records import checks, events
 
 PREDICTION = {
     "kind": "prediction",
@@ -116,7 +116,7 @@ def test_a_label_is_checked_as_well(field, value):
 
 
 def test_the_reasons_of_a_rejection_are_few_and_fixed():
-    for reason in fields.REASONS:
+    for reason in checks.REASONS:
         assert events.from_json(REJECTED | {"reason": reason}).reason == reason
     with pytest.raises(DataError, match="reason must be one of"):
         events.from_json(REJECTED | {"reason": "because"})

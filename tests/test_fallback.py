@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from driftloop import streams
+from driftloop.data import streams
 from monitoring.fallback import PRIOR_ROWS, Fallback, build
 
 

@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 from mongo_fixtures import needs_mongodb
 
-from driftloop.models import KnownModel
-from driftloop.streams import Stream
+from driftloop.data.streams import Stream
+from driftloop.training.trained_model import KnownModel
 from examples.nyc_taxi import trips
 from examples.nyc_taxi.taxi_model import TaxiModel
-from monitoring import config, fill_log
+from monitoring import stream_settings
 from monitoring.fallback import Fallback
-from monitoring.prediction_log import REJECTED, PredictionLog
+from monitoring.log import fill
+from monitoring.log.prediction_log import REJECTED, PredictionLog
 
-TAXI = config.load()["taxi"]
+TAXI = stream_settings.load()["taxi"]
 ROWS = (100, 400)
 MODEL = TaxiModel()
 
@@ -29,7 +30,7 @@ def stream() -> Stream:
 def filled(log: PredictionLog, stream: Stream, rows: tuple[int, int] = ROWS) -> tuple[int, int]:
     """How many records were new, and how many were there."""
     known = KnownModel(MODEL, {}, (0, 10), 5.0, {}, "run", "", "3")
-    added = fill_log.fill(log, stream, known, TAXI, fallback=Fallback(TAXI.fallback_by, {}, 9.0, version="3"), rows=rows, label_hours=2.0)
+    added = fill.fill(log, stream, known, TAXI, fallback=Fallback(TAXI.fallback_by, {}, 9.0, version="3"), rows=rows, label_hours=2.0)
     return added.new, added.already
 
 

@@ -7,22 +7,22 @@ import importlib
 
 import pytest
 
-from driftloop import flagtypes
+from driftloop.cli import flag_types
 from driftloop.errors import SettingsError
-from monitoring.mongo import Database
-from monitoring.shipper import main as ship
+from monitoring.log.mongo import Database
+from monitoring.spool.shipper import main as ship
 
 PROGRAMS = ("prediction_service.__main__", *(f"monitoring.{name}" for name in ("service", "retrain_hook", "replay", "shipper", "labels", "fill_log")))
 SCRIPTS = ("base_model", "deploy_model", "retrain_model", "lifecycle", "backtest")
 URLS = [
     ("prediction_service.__main__", "--torchserve_url"),
     ("prediction_service.__main__", "--monitor_url"),
-    ("monitoring.retrain_hook", "--torchserve_url"),
-    ("monitoring.retrain_hook", "--monitor_url"),
-    ("monitoring.replay", "--url"),
-    ("monitoring.shipper", "--monitor_url"),
+    ("monitoring.retrain.webhook", "--torchserve_url"),
+    ("monitoring.retrain.webhook", "--monitor_url"),
+    ("monitoring.local.replay", "--url"),
+    ("monitoring.spool.shipper", "--monitor_url"),
 ]
-URIS = [("monitoring.service", "--mongodb_uri"), ("monitoring.shipper", "--mongodb_uri"), ("monitoring.fill_log", "--mongodb_uri")]
+URIS = [("monitoring.online.api", "--mongodb_uri"), ("monitoring.spool.shipper", "--mongodb_uri"), ("monitoring.log.fill", "--mongodb_uri")]
 MALFORMED = [
     "foo",
     "127.0.0.1:8080",
@@ -54,7 +54,7 @@ def test_a_malformed_address_is_one_line_that_names_the_form(module: str, flag: 
 
 @pytest.mark.parametrize("value", ["http://127.0.0.1", "https://127.0.0.1:8080", ""])
 def test_torchserve_needs_http_and_a_port(value: str, capsys: pytest.CaptureFixture[str]) -> None:
-    refused("monitoring.retrain_hook", "--torchserve_url", value, capsys)
+    refused("monitoring.retrain.webhook", "--torchserve_url", value, capsys)
 
 
 @pytest.mark.parametrize(("module", "flag"), URIS)
@@ -75,9 +75,9 @@ def test_an_address_of_a_database_in_the_environment_is_looked_at_too(tmp_path, 
 
 @pytest.mark.parametrize("value", ["http://127.0.0.1:8000", "http://monitor:8010", "https://models.example.org", "http://[::1]:8000"])
 def test_a_sound_address_is_taken_without_its_last_slash(value: str) -> None:
-    assert flagtypes.service_address(value) == flagtypes.service_address(f"{value}/") == value
-    assert flagtypes.address("") == ""
-    assert flagtypes.mongodb_uri("mongodb://u:p@a:1,b:2/x?y=z") == "mongodb://u:p@a:1,b:2/x?y=z"
+    assert flag_types.service_address(value) == flag_types.service_address(f"{value}/") == value
+    assert flag_types.address("") == ""
+    assert flag_types.mongodb_uri("mongodb://u:p@a:1,b:2/x?y=z") == "mongodb://u:p@a:1,b:2/x?y=z"
 
 
 @pytest.mark.parametrize("module", [*PROGRAMS, *SCRIPTS])

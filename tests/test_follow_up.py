@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from driftloop.blocks import Block
-from driftloop.follow_up import FollowUp
+from driftloop.data.blocks import Block
+from driftloop.watch.follow_up import FollowUp
 
 
 def block(index: int, *, rows: int = 100) -> Block:

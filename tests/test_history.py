@@ -13,10 +13,10 @@ import pytest
 from mongo_fixtures import log, mongo, needs_mongodb  # noqa: F401  # fixtures
 from pages import Page, browser, show  # noqa: F401  # likewise
 
-from monitoring import history
-from monitoring.batch import links, plots, store, timeline, words
-from monitoring.batch.measures import Measures
-from monitoring.retrains import KEPT, PROMOTED, Retrain
+from monitoring.batch import history, measure_store, report_links
+from monitoring.batch.measures.window_measures import Measures
+from monitoring.batch.report import measure_words, plots, timeline
+from monitoring.retrain.retrains import KEPT, PROMOTED, Retrain
 
 KEPT_MAY = Retrain("k1", "BatchDrift", "taxi", "2020-06-02T00:00:00.000Z", "2020-05-01T00:00:00.000Z", KEPT, "the challenger is no better")
 PROMOTED_AUGUST = Retrain("k2", "BatchDrift", "taxi", "2020-08-02T00:00:00.000Z", "2020-08-01T00:00:00.000Z", PROMOTED, "better by more than noise", "4")
@@ -72,7 +72,7 @@ def test_a_month_is_coloured_by_whether_its_kpi_is_good_and_not_by_its_kind(mont
     assert (marks["drifted, data and concept drift"]["color"], marks["drifted, data and concept drift"]["symbol"]) == (plots.DRIFT, "hexagram")
     shown = Page(history.page("taxi", [good, bad]))
     assert [(row[1], row[5]) for row in shown.table("window")] == [("data and concept drift", "drifted"), ("data drift", "good")]
-    assert (words.tone(good), words.tone(bad)) == ("calm", "drift")
+    assert (measure_words.tone(good), measure_words.tone(bad)) == ("calm", "drift")
 
 
 def test_the_heat_map_has_a_cell_for_each_feature_and_window(months, page):
@@ -140,8 +140,8 @@ def test_the_command_reads_the_database_prints_and_writes_the_page(log, mongo, m
     monkeypatch.chdir(tmp_path)
     with history.open_log(uri) as opened:
         for one in [*months[26:30], months[28]]:
-            store.write(opened, one)
-        links.write(opened, months[27].id, "https://mlflow.example/2020-04")
+            measure_store.write(opened, one)
+        report_links.write(opened, months[27].id, "https://mlflow.example/2020-04")
     assert history.main(["--stream", "taxi", "--mongodb_uri", uri, "--html", "pages/history.html", "--json"]) == 0
     printed, told = capsys.readouterr()
     answer = json.loads(printed)

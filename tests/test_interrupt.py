@@ -17,7 +17,8 @@ import psutil
 import pytest
 from script_fixtures import ENVIRONMENT, ROOT, Workshop, data_flags, drifting_table, parent, role
 
-from driftloop import stopping, tracking
+from driftloop.system import signals
+from driftloop.tracking import mlflow_store
 
 EXPERIMENT = "interrupted"
 PATIENCE_S = 120  # for a moment to come, on a busy machine
@@ -241,12 +242,12 @@ def test_a_signal_that_gets_lost_still_ends_the_script(number: int, code: int, h
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_whose_error_came_of_a_signal_was_killed_and_has_not_failed(workshop: Workshop, number: int) -> None:
-    ends = pytest.raises((KeyboardInterrupt, stopping.Terminated))
-    with workshop.entered(), ends, stopping.signals_unwind(), tracking.run(tracking.open_store("torn"), "torn", role="base"):
+    ends = pytest.raises((KeyboardInterrupt, signals.Terminated))
+    with workshop.entered(), ends, signals.signals_unwind(), mlflow_store.run(mlflow_store.open_store("torn"), "torn", role="base"):
         try:
             os.kill(os.getpid(), number)
             time.sleep(1)
-        except (KeyboardInterrupt, stopping.Terminated):
+        except (KeyboardInterrupt, signals.Terminated):
             raise SystemError("as compiled code says it") from None
     assert workshop.statuses("torn") == {"KILLED"}
 

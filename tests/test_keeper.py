@@ -15,8 +15,9 @@ import psutil
 import pytest
 
 from driftloop.errors import ServingError
-from driftloop.torchserve import TorchServe
-from monitoring import champion, config, keeper
+from driftloop.serving.torchserve import TorchServe
+from monitoring import stream_settings
+from monitoring.local import champion, keeper
 
 HOOK = "import os, pathlib, time; at = pathlib.Path('hooks'); at.write_text((at.read_text() if at.exists() else '') + f'{os.getpid()}\\n'); time.sleep(60)"
 DEPLOY = """
@@ -72,7 +73,7 @@ def watched(server: TorchServe) -> tuple[threading.Thread, list[BaseException]]:
 
 def test_the_champion_is_tried_again_until_it_serves(here: Path, server: TorchServe, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "deploy.py").write_text(DEPLOY)
-    keeper.put_back(replace(config.load()["elec"], deploy=str(here / "deploy.py")), server)
+    keeper.put_back(replace(stream_settings.load()["elec"], deploy=str(here / "deploy.py")), server)
     assert (here / "tries").read_text() == "xxx"
     said = capsys.readouterr().err.splitlines()
     assert [("MLflow is unreachable" in line, "next try" in line) for line in said[:2]] == [(True, True)] * 2
@@ -123,6 +124,6 @@ def test_an_unknown_stream_is_refused_before_anything_starts(here: Path, capsys:
 
 
 def test_the_folder_for_archives_is_the_one_that_the_scripts_write_to() -> None:
-    from driftloop.torchserve import Ports
+    from driftloop.serving.torchserve import Ports
 
     assert champion.store(Ports()) == Path(".driftloop") / "127.0.0.1-8080"

@@ -20,17 +20,18 @@ import requests
 from script_fixtures import ROOT, Workshop, data_flags
 from serving_fixtures import FEATURES, elec_model, some_rows
 
-from driftloop import archive, processes, serving, swap
+from driftloop.data.streams import Stream
 from driftloop.errors import ServingError
-from driftloop.models import KnownModel
-from driftloop.registry import CHAMPION, Registry
-from driftloop.serving import Site, TorchServeDeployment
-from driftloop.streams import Stream
-from driftloop.torchserve import Ports, TorchServe
-from driftloop.training import Learner
+from driftloop.serving import archive, site, swap
+from driftloop.serving.site import Site, TorchServeDeployment
+from driftloop.serving.torchserve import Ports, TorchServe
+from driftloop.system import processes
+from driftloop.tracking.registry import CHAMPION, Registry
+from driftloop.training.fitting import Learner
+from driftloop.training.trained_model import KnownModel
 from elec_datamodule import ElecDataModule
 from elec_model import ElecModel
-from monitoring.parts import free_torchserve_ports
+from monitoring.local.parts import free_torchserve_ports
 
 NAMES = (f"kept{number}" for number in count())
 RUN = "0123456789abcdef0123456789abcdef"
@@ -108,8 +109,8 @@ def deployed(torchserve: TorchServe, model_store: Path, tmp_path: Path) -> Itera
 
 def promote(ours: TorchServeDeployment, winner: KnownModel) -> KnownModel:
     """Promote a model; these registries take no descriptions."""
-    with mock.patch.object(serving, "describe"):
-        return serving.promote(ours.registry, ours, winner, reason="a test", store=cast(Any, None), stream=ours.stream)
+    with mock.patch.object(site, "describe"):
+        return site.promote(ours.registry, ours, winner, reason="a test", store=cast(Any, None), stream=ours.stream)
 
 
 def test_a_version_of_the_same_number_but_another_run_is_not_taken_for_ours(deployed: Callable[..., TorchServeDeployment]) -> None:
@@ -295,8 +296,8 @@ def test_a_row_that_kills_its_worker_each_time_ends_in_one_line(own: tuple[Torch
 
 
 def test_a_kept_server_that_has_ended_is_waited_for_and_then_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "COME_BACK_S", 0.3)
-    client = serving.TorchServeClient.from_url(f"http://127.0.0.1:{Ports.free().inference}")
+    monkeypatch.setattr(site, "COME_BACK_S", 0.3)
+    client = site.TorchServeClient.from_url(f"http://127.0.0.1:{Ports.free().inference}")
     registry: Any = Ours({RUN})
     ours = TorchServeDeployment(Site(client, tmp_path), name="kept", learner=LEARNER, stream=STREAM, registry=registry, restore=lambda _: None)
     with pytest.raises(ServingError, match="did not come back within"):

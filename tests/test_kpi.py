@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, cohen_kappa_score
 
-from driftloop import kpi
+from driftloop.metrics import kpi
 
 NOBODY = np.array([], dtype=np.int64)
 

@@ -7,14 +7,14 @@ import json
 import pytest
 
 from driftloop.errors import DataError, SettingsError
-from monitoring import labels, shipper
-from monitoring.cursors import Reader
+from monitoring.spool import label_file, shipper
+from monitoring.spool.cursors import Reader
 
 
 def run(tmp_path, text: str, *more: str, stream: str = "elec") -> int:
     (tmp_path / "labels.csv").write_bytes(text.encode())
     (tmp_path / "spool").mkdir(exist_ok=True)
-    return labels.main(["--stream", stream, "--file", str(tmp_path / "labels.csv"), "--spool", str(tmp_path / "spool"), *more])
+    return label_file.main(["--stream", stream, "--file", str(tmp_path / "labels.csv"), "--spool", str(tmp_path / "spool"), *more])
 
 
 def spooled(tmp_path) -> list[dict]:
@@ -72,7 +72,7 @@ def test_a_stream_that_is_none_is_refused(tmp_path, capsys):
 def test_bytes_that_are_no_text_are_refused(tmp_path, capsys):
     (tmp_path / "labels.csv").write_bytes(b"id,label\n\xff,1\n")
     (tmp_path / "spool").mkdir()
-    assert labels.main(["--stream", "elec", "--file", str(tmp_path / "labels.csv"), "--spool", str(tmp_path / "spool")]) == DataError.exit_code
+    assert label_file.main(["--stream", "elec", "--file", str(tmp_path / "labels.csv"), "--spool", str(tmp_path / "spool")]) == DataError.exit_code
     assert "is not UTF-8 text (line 2, byte 1 is 0xff): say what it is, perhaps --encoding latin-1" in capsys.readouterr().err
 
 
@@ -86,7 +86,7 @@ def test_a_spool_that_nobody_ships_is_told(tmp_path, capsys):
 
 def test_a_folder_that_is_not_there_is_no_spool(tmp_path, capsys):
     (tmp_path / "labels.csv").write_text("id,label\na,1\n")
-    assert labels.main(["--stream", "elec", "--file", str(tmp_path / "labels.csv"), "--spool", str(tmp_path / "none")]) == SettingsError.exit_code
+    assert label_file.main(["--stream", "elec", "--file", str(tmp_path / "labels.csv"), "--spool", str(tmp_path / "none")]) == SettingsError.exit_code
     assert "there is no spool" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
 
@@ -94,5 +94,5 @@ def test_a_folder_that_is_not_there_is_no_spool(tmp_path, capsys):
 def test_a_file_that_is_not_there_is_said_not_to_be(tmp_path, capsys):
     path = tmp_path / "none.csv"
     (tmp_path / "spool").mkdir()
-    assert labels.main(["--stream", "elec", "--file", str(path), "--spool", str(tmp_path / "spool")]) == DataError.exit_code
-    assert capsys.readouterr().err == f"monitoring.labels: error: {path}: there is no such file: give a CSV file as --file\n"
+    assert label_file.main(["--stream", "elec", "--file", str(path), "--spool", str(tmp_path / "spool")]) == DataError.exit_code
+    assert capsys.readouterr().err == f"monitoring.spool.label_file: error: {path}: there is no such file: give a CSV file as --file\n"

@@ -15,7 +15,12 @@ from importlinter.cli import lint_imports
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("driftloop", "monitoring", "prediction_service", "examples")
 SOURCES = sorted([*ROOT.glob("*.py"), *(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))])
-TRAVELLERS = ("handler.py", "elec_model.py", "examples/nyc_taxi/taxi_model.py", "driftloop/pyfunc_rows.py")  # inside the .mar or the MLflow model, alone
+TRAVELLERS = (
+    "handler.py",
+    "elec_model.py",
+    "examples/nyc_taxi/taxi_model.py",
+    "driftloop/training/pyfunc_rows.py",
+)  # inside the .mar or the MLflow model, alone
 OURS = {*PACKAGES, *(path.stem for path in ROOT.glob("*.py"))}
 
 STARTS_PROCESSES = ("subprocess", "multiprocessing", "os.fork", "os.forkpty", "os.system", "os.popen", "os.spawn", "os.exec", "os.posix_spawn", "pty.spawn")
@@ -83,11 +88,11 @@ def test_no_module_of_the_package_imports_in_a_circle() -> None:
 
 
 def test_only_tracking_uses_the_client_api_of_mlflow() -> None:
-    assert users_of("mlflow.tracking", "mlflow.MlflowClient", "mlflow.client") <= {"driftloop/tracking.py"}
+    assert users_of("mlflow.tracking", "mlflow.MlflowClient", "mlflow.client") <= {"driftloop/tracking/mlflow_store.py"}
 
 
 def test_only_processes_starts_processes() -> None:
-    assert users_of(*STARTS_PROCESSES) <= {"driftloop/processes.py"}
+    assert users_of(*STARTS_PROCESSES) <= {"driftloop/system/processes.py"}
 
 
 @pytest.mark.parametrize("library", ["pymongo", "prometheus_client"])

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from benchmarks.loss_streams import KINDS, ROWS, Draw, alarmed, by_day, exponential, heavy, together, wandering
-from driftloop.drift.losses import REAL, LossThreshold, make
-from driftloop.drift.probation import Probation
-from driftloop.drift.significant_loss import SignificantLoss, profile, rows_in_one
+from driftloop.drift.rules.loss_rules import REAL, LossThreshold, make
+from driftloop.drift.rules.probation import Probation
+from driftloop.drift.rules.significant_loss import SignificantLoss, profile, rows_in_one
 from driftloop.errors import SettingsError
-from driftloop.task import REGRESSION
+from driftloop.metrics.task import REGRESSION
 
 WATCHES = 120
 

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 import yaml
 
-from driftloop import streams
+from driftloop.data import streams
 from driftloop.errors import SettingsError
-from monitoring import config, fields, metrics
+from monitoring import prometheus, stream_settings
+from monitoring.records import checks
 
 GOOD = {
     "task": "classification",
@@ -29,14 +30,14 @@ GOOD = {
 }
 
 
-def load(tmp_path: Path, content: Any) -> dict[str, config.StreamConfig]:
+def load(tmp_path: Path, content: Any) -> dict[str, stream_settings.StreamConfig]:
     path = tmp_path / "streams.yaml"
     path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
-    return config.load(path)
+    return stream_settings.load(path)
 
 
 def test_the_bundled_elec_has_the_bundled_datas_columns_labels_and_ranges() -> None:
-    elec, data = config.load()["elec"], streams.load()
+    elec, data = stream_settings.load()["elec"], streams.load()
     assert (elec.feature_names, elec.labels) == (data.features, data.label_names)
     assert {feature.fault(float(value)) for row in data.rows[::1000] for feature, value in zip(elec.features, row, strict=True)} == {""}
 
@@ -44,7 +45,7 @@ def test_the_bundled_elec_has_the_bundled_datas_columns_labels_and_ranges() -> N
 def test_a_file_of_ones_own_is_read_with_defaults_filled_in(tmp_path: Path) -> None:
     found = load(tmp_path, {"mine": GOOD})["mine"]
     assert (found.name, found.alpha, found.labels, found.fallback_by, found.higher_is_better) == ("mine", 0.05, ("a", "b"), ("x",), True)
-    assert found.features[1] == config.Feature("z", 1, 3, categorical=True, required=False)
+    assert found.features[1] == stream_settings.Feature("z", 1, 3, categorical=True, required=False)
 
 
 WRONG: list[tuple[str, Any, str]] = [
@@ -102,15 +103,15 @@ def test_a_file_that_holds_no_streams_is_refused(tmp_path: Path, content: str) -
 
 
 def test_a_page_of_text_is_said_not_to_be_yaml_in_one_plain_line(tmp_path: Path) -> None:
-    readme = config.BUNDLED.parent.parent / "README.md"
+    readme = stream_settings.BUNDLED.parent.parent / "README.md"
     with pytest.raises(SettingsError) as told:
-        config.load(readme)
+        stream_settings.load(readme)
     assert re.fullmatch(rf"streams {re.escape(str(readme))}: is not YAML \(line \d+, column \d+\): give a file as streams\.yaml is", str(told.value))
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"none\.yaml"):
-        config.load(tmp_path / "none.yaml")
+        stream_settings.load(tmp_path / "none.yaml")
 
 
 @pytest.mark.parametrize(
@@ -119,16 +120,16 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     + [(wrong, "not_a_number") for wrong in (True, "0.5", math.nan, math.inf, [0.5], {"$gt": 0})],
 )
 def test_a_value_is_fine_or_has_one_fault(value: Any, fault: str) -> None:
-    assert config.Feature("x", 0, 1).fault(value) == fault
+    assert stream_settings.Feature("x", 0, 1).fault(value) == fault
 
 
 def test_every_fault_of_a_value_is_a_reason_that_a_rejected_record_may_give() -> None:
-    assert {"missing", "not_a_number", "out_of_range", "unknown_category"} <= set(fields.REASONS)
+    assert {"missing", "not_a_number", "out_of_range", "unknown_category"} <= set(checks.REASONS)
 
 
 def test_every_metric_is_declared_once_with_a_name_and_labels_that_prometheus_takes() -> None:
-    declared = (*metrics.SERVICE, *metrics.MONITOR, *metrics.HOOK)
-    assert len(metrics.METRICS) == len(declared)
+    declared = (*prometheus.SERVICE, *prometheus.MONITOR, *prometheus.HOOK)
+    assert len(prometheus.METRICS) == len(declared)
     for metric in declared:
         assert metric.name.startswith("driftloop_")
         assert metric.name.endswith("_total") == (metric.kind == "counter")
@@ -136,29 +137,29 @@ def test_every_metric_is_declared_once_with_a_name_and_labels_that_prometheus_ta
 
 
 def test_the_services_metrics_are_those_declared() -> None:
-    service = metrics.ServiceMetrics()
+    service = prometheus.ServiceMetrics()
     service.requests.labels("/predict", "200").inc()
     service.spool_bytes.set_function(lambda: 5.0)
     text = service.text().decode()
     assert 'driftloop_requests_total{route="/predict",status="200"} 1.0' in text
     assert "driftloop_spool_bytes 5.0" in text
-    assert {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE driftloop")} == {metric.name for metric in metrics.SERVICE}
+    assert {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE driftloop")} == {metric.name for metric in prometheus.SERVICE}
 
 
 def test_a_streams_file_of_another_encoding_is_said_to_be_one(tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_bytes("elec: {} # Wärme".encode("latin-1"))
     with pytest.raises(SettingsError, match=r"is not UTF-8 text \(byte 13 is 0xe4\): save it as UTF-8"):
-        config.load(tmp_path / "s.yaml")
+        stream_settings.load(tmp_path / "s.yaml")
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 0.6), (-0.1, 0.3), (0.1, 20_000_001.0), (-1e300, 1e39), (1.7e9, 1.7e9 + 1000)])
 def test_both_bounds_of_a_range_are_inside_as_the_table_and_as_float32_hold_them(low: float, high: float) -> None:
-    feature = config.Feature("x", low, high)
+    feature = stream_settings.Feature("x", low, high)
     inside = [low, high, (low + high) / 2, *(float(np.float32(edge)) for edge in (low, high) if abs(edge) < 1e38)]
     assert {feature.fault(value) for value in inside} == {""}
     assert {feature.fault(value) for value in (low - 1e-6 * abs(low) - 1e-6, high * (1 + 1e-6))} == {"out_of_range"}
 
 
 def test_labels_that_look_alike_are_shown_with_their_quotes() -> None:
-    stream = replace(config.load()["elec"], labels=("0", "1"))
+    stream = replace(stream_settings.load()["elec"], labels=("0", "1"))
     assert "are '0', '1', those of the model in its order 0, 1" in stream.labels_fault((0, 1))

@@ -9,12 +9,12 @@ import pytest
 from monitor_records import prediction
 from script_fixtures import KNOWN, Workshop, data_flags
 
-from driftloop import tracking
 from driftloop.errors import DataError, TrackingError
-from driftloop.registry import Registry
-from monitoring.config import Feature, StreamConfig
-from monitoring.monitor import Monitor
+from driftloop.tracking import mlflow_store
+from driftloop.tracking.registry import Registry
+from monitoring.online.monitor import Monitor
 from monitoring.references import Folder, Registered
+from monitoring.stream_settings import Feature, StreamConfig
 
 MODEL = "watched"
 STREAM = StreamConfig(
@@ -37,7 +37,7 @@ def registered(workshop: Workshop, drifting_csv: Path) -> Iterator[Registered]:
     assert ran.code == 0, ran.err
     run = workshop.runs("watched")[0]
     with workshop.entered():
-        registry = Registry(tracking.open_store(None).client, MODEL)
+        registry = Registry(mlflow_store.open_store(None).client, MODEL)
         registry.promote(registry.register(source=run.data.tags["driftloop.model_uri"], run_id=run.info.run_id), reason="a test")
         yield Registered()
 

@@ -17,13 +17,15 @@ from mongo_fixtures import needs_mongodb
 from monitor_records import ELEC, label, labelled, prediction, rejected
 from test_monitor_watcher import Kept, feed, some_reference, told
 
-from driftloop import reference
 from driftloop.errors import DriftloopError, SettingsError
-from driftloop.processes import Server
-from monitoring import config, events, service
-from monitoring.embedded import Embedded
-from monitoring.monitor import Monitor
-from monitoring.prediction_log import PredictionLog, open_log
+from driftloop.system.processes import Server
+from driftloop.training import reference
+from monitoring import stream_settings
+from monitoring.log.embedded_mongo import Embedded
+from monitoring.log.prediction_log import PredictionLog, open_log
+from monitoring.online import api
+from monitoring.online.monitor import Monitor
+from monitoring.records import events
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS = 120.0  # on a busy machine the imports alone take long
@@ -56,7 +58,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder, port = tmp_path_factory.mktemp("monitor"), free_port()
     (folder / "references" / "elec").mkdir(parents=True)
     reference.write(some_reference(), folder / "references" / "elec")
-    command = [sys.executable, "-m", "monitoring.service", "--port", str(port), "--reference", str(folder / "references"), "--mongodb_uri", ""]
+    command = [sys.executable, "-m", "monitoring.online.api", "--port", str(port), "--reference", str(folder / "references"), "--mongodb_uri", ""]
     with Server(command, log=folder / "monitor.log", folder=ROOT) as server:
         url = f"http://127.0.0.1:{port}"
         wait_for(lambda: answers(url, server), what="the monitor")
@@ -182,7 +184,7 @@ def test_a_stream_path_or_method_that_is_not_there_is_refused(running: str) -> N
     ],
 )
 def test_a_wrong_flag_is_one_line(flags: list[str], named: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert service.main(flags) == SettingsError.exit_code
+    assert api.main(flags) == SettingsError.exit_code
     complaint = capsys.readouterr().err
     assert named in complaint
     assert complaint.count("\n") == 1
@@ -193,11 +195,11 @@ def test_a_restart_knows_what_was_known_and_takes_nothing_twice(log: PredictionL
     records = labelled(range(4 * block), share_right=0.9)
     records += labelled(range(4 * block, 9 * block), share_right=0.3, version="2") + [rejected(row) for row in range(30)]
     records += [prediction(row, version="2") for row in range(9 * block, 9 * block + 20)]
-    before = Monitor(config.load(), references=Kept(lambda _: some_reference()))
+    before = Monitor(stream_settings.load(), references=Kept(lambda _: some_reference()))
     feed(before, records)
     for start in range(0, len(records), 100):
         log.add([events.from_json(record) for record in records[start : start + 100]])
-    after = Monitor(config.load(), references=Kept(lambda _: some_reference()), log=log)
+    after = Monitor(stream_settings.load(), references=Kept(lambda _: some_reference()), log=log)
     after.refill()
     known = told(after)
     assert known == told(before)
@@ -210,7 +212,7 @@ def test_a_restart_knows_what_was_known_and_takes_nothing_twice(log: PredictionL
 @needs_mongodb
 def test_a_log_that_is_away_at_the_start_is_read_when_it_is_back(tmp_path: Path) -> None:
     port = free_port()
-    made = Monitor(config.load(), log=open_log(f"mongodb://127.0.0.1:{port}/driftloop"))
+    made = Monitor(stream_settings.load(), log=open_log(f"mongodb://127.0.0.1:{port}/driftloop"))
     with pytest.raises(DriftloopError):
         made.refill()
     feed(made, [prediction(500)])

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 from monitor_records import ELEC, label, labelled, prediction, rejected, when
 
-from driftloop.drift.probation import Probation
-from driftloop.drift.significant import Significant
+from driftloop.drift.rules.probation import Probation
+from driftloop.drift.rules.significant import Significant
 from driftloop.errors import TrackingError
-from driftloop.reference import About, Reference
-from monitoring import config, intake, watcher
-from monitoring.monitor import Monitor
+from driftloop.training.reference import About, Reference
+from monitoring import stream_settings
+from monitoring.online import intake, watcher
+from monitoring.online.monitor import Monitor
+from monitoring.online.watcher import Watcher
 from monitoring.references import References
-from monitoring.watcher import Watcher
 
 BLOCK = ELEC.block_size
 
@@ -49,7 +50,7 @@ class Kept:
 
 def monitor(references: Any = None) -> Monitor:
     found: References | None = references
-    return Monitor(config.load(), references=found)
+    return Monitor(stream_settings.load(), references=found)
 
 
 def told(made: Monitor, stream: str = "elec") -> dict[str, Any]:
@@ -345,7 +346,7 @@ def test_a_regression_stream_has_its_error_with_an_interval_and_says_that_it_has
 
 
 def test_memory_is_bounded_also_for_versions_and_labels_without_predictions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monitoring.windows.Join.__init__.__kwdefaults__", {"most": 100})
+    monkeypatch.setattr("monitoring.online.rolling.Join.__init__.__kwdefaults__", {"most": 100})
     made = monitor()
     for start in range(0, 4000, 500):
         feed(made, [prediction(row, version=f"v{row // 100}") for row in range(start, start + 500)])

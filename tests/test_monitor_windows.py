@@ -7,9 +7,10 @@ import itertools
 import numpy as np
 import pytest
 
-from driftloop import kpi
-from monitoring import config, features, scoring
-from monitoring.windows import Blocks, Join, Newest, Row, Share
+from driftloop.metrics import kpi
+from monitoring import stream_settings
+from monitoring.online import input_tests, judging
+from monitoring.online.rolling import Blocks, Join, Newest, Row, Share
 
 
 def row(number: int, *, label: int | None = None, time: int | None = None) -> Row:
@@ -77,13 +78,13 @@ def test_newest_rows_come_back_in_order_when_the_ring_has_turned_over() -> None:
 
 
 def test_accuracy_and_its_interval_are_the_lifecycles() -> None:
-    score = scoring.Scoring(config.load()["elec"])
+    score = judging.Scoring(stream_settings.load()["elec"])
     figure = score.kpi(np.array([score.error(answer, label) for answer, label in [(1, 1), (0, 1), (1, 1), (0, 0)]]))
     assert (figure.value, figure.lower, figure.upper, figure.rows) == (0.75, *kpi.wilson_interval(3, 4), 4)
 
 
 def test_mean_absolute_error_has_students_interval_and_a_rule_of_its_own() -> None:
-    score = scoring.Scoring(config.load()["taxi"])
+    score = judging.Scoring(stream_settings.load()["taxi"])
     errors = np.array([score.error(answer, 10.0) for answer in np.random.default_rng(0).normal(10, 2, 400)])
     figure = score.kpi(errors)
     assert figure.value == pytest.approx(np.abs(errors).mean())
@@ -93,13 +94,13 @@ def test_mean_absolute_error_has_students_interval_and_a_rule_of_its_own() -> No
 
 @pytest.mark.parametrize("stream", ["elec", "taxi"])
 def test_a_kpi_of_no_rows_is_nan(stream: str) -> None:
-    figure = scoring.Scoring(config.load()[stream]).kpi(np.array([]))
+    figure = judging.Scoring(stream_settings.load()[stream]).kpi(np.array([]))
     assert np.isnan([figure.value, figure.lower, figure.upper]).all()
 
 
 def moved(reference: np.ndarray, newest: np.ndarray, rows: int = 100) -> tuple[float, float, bool]:
     """Distance, p-value and verdict of one feature."""
-    (test,) = features.compare(reference.reshape(-1, 1), newest.reshape(-1, 1), names=("x",), alpha=0.05, rows=rows)
+    (test,) = input_tests.compare(reference.reshape(-1, 1), newest.reshape(-1, 1), names=("x",), alpha=0.05, rows=rows)
     return test.distance, test.corrected, test.moved
 
 
@@ -132,8 +133,8 @@ def test_a_category_that_gains_rows_moves_its_feature() -> None:
 def test_rows_that_depend_on_each_other_get_a_wider_window_until_it_can_tell() -> None:
     rng = np.random.default_rng(0)
     slow = np.repeat(rng.random(40), 25)  # 40 independent values, 25 rows each
-    alone = features.compare(slow[:, None], slow[:60, None], names=("x",), alpha=0.05, rows=60)[0]
-    widened = features.compare(slow[:, None], slow[:, None], names=("x",), alpha=0.05, rows=60)[0]
+    alone = input_tests.compare(slow[:, None], slow[:60, None], names=("x",), alpha=0.05, rows=60)[0]
+    widened = input_tests.compare(slow[:, None], slow[:, None], names=("x",), alpha=0.05, rows=60)[0]
     assert np.isnan(alone.p_value)
     assert widened.p_value > 0.05
 
@@ -142,6 +143,6 @@ def test_rows_that_depend_on_each_other_get_a_wider_window_until_it_can_tell() -
 def test_without_drift_features_are_said_to_have_moved_in_at_most_alpha_of_the_comparisons(rows: int) -> None:
     rng = np.random.default_rng(rows)
     alarms = sum(
-        any(test.moved for test in features.compare(rng.random((500, 3)), rng.random((rows, 3)), names="abc", alpha=0.05, rows=rows)) for _ in range(40)
+        any(test.moved for test in input_tests.compare(rng.random((500, 3)), rng.random((rows, 3)), names="abc", alpha=0.05, rows=rows)) for _ in range(40)
     )
     assert alarms <= 6  # of 40 at 5 %: more by chance in 1 of 300

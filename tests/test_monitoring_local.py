@@ -16,16 +16,17 @@ import pytest
 import yaml
 from mongo_fixtures import prediction
 
-from driftloop import streams
+from driftloop.data import streams
 from driftloop.errors import PartError, SettingsError
-from driftloop.torchserve import Ports
-from monitoring import config, local, replay
-from monitoring import plan as plans
-from monitoring.champion import ROOT
-from monitoring.parts import LocalPorts, Part, Running, alertmanager_config, free_torchserve_ports, prometheus_config
-from monitoring.plan import Plan
-from monitoring.spool import Spool
-from prediction_service.rows import read_labels, read_predict
+from driftloop.serving.torchserve import Ports
+from monitoring import stream_settings
+from monitoring.local import plan as plans
+from monitoring.local import replay, stack
+from monitoring.local.champion import ROOT
+from monitoring.local.parts import LocalPorts, Part, Running, alertmanager_config, free_torchserve_ports, prometheus_config
+from monitoring.local.plan import Plan
+from monitoring.spool.writer import Spool
+from prediction_service.requests import read_labels, read_predict
 
 TARGETS = {"monitor": "127.0.0.1:1", "prediction_service": "127.0.0.1:2", "torchserve": "127.0.0.1:3", "prometheus": "127.0.0.1:4"}
 
@@ -83,7 +84,7 @@ SECRET = "mongodb://someone:hidden@127.0.0.1:1/log?tlsCertificateKeyFilePassword
 def planned(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://someone:hidden@127.0.0.1:1")
-    plan = plans.plan_of(local.build_parser().parse_args(["--free_ports", "--folder", str(folder / "parts"), "--mlflow_ui"]))
+    plan = plans.plan_of(stack.build_parser().parse_args(["--free_ports", "--folder", str(folder / "parts"), "--mlflow_ui"]))
     plan.folder.mkdir()
     return plan
 
@@ -94,8 +95,8 @@ def test_no_address_with_a_password_stands_on_a_parts_command_line(tmp_path: Pat
     assert "hidden" not in str([part.command for part in parts.values()])
     assert "hidden" not in repr(parts)
     assert {name for name, part in parts.items() if part.env.get("MONGODB_URI") == SECRET} == {"monitor", "shipper"}
-    assert "hidden" not in local.table(plan, mongodb=SECRET)
-    assert "127.0.0.1:1/log" in local.table(plan, mongodb=SECRET)
+    assert "hidden" not in stack.table(plan, mongodb=SECRET)
+    assert "127.0.0.1:1/log" in stack.table(plan, mongodb=SECRET)
 
 
 def test_the_process_table_does_not_show_the_address_of_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +115,7 @@ def test_the_process_table_does_not_show_the_address_of_the_log(tmp_path: Path, 
             time.sleep(0.1)
         shown = [" ".join(one.cmdline()) for one in [process, *process.children(recursive=True)]]
         assert process.environ()["MONGODB_URI"] == SECRET
-    assert "monitoring.shipper" in shown[0]
+    assert "monitoring.spool.shipper" in shown[0]
     assert "hidden" not in str(shown)
     assert "hidden" not in log.read_text()
 
@@ -134,7 +135,7 @@ def test_a_taken_port_is_refused_before_anything_starts(tmp_path: Path, monkeypa
         port = taken.getsockname()[1]
         with pytest.raises(SettingsError, match=f"port {port} for monitor is taken"):
             LocalPorts(monitor=port).check(["monitor"])
-    assert local.main(["--stream", "nobody"]) == 2
+    assert stack.main(["--stream", "nobody"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "--stream 'nobody' is not known" in line
     assert list(tmp_path.iterdir()) == []
@@ -165,7 +166,7 @@ def test_the_local_alertmanager_calls_the_local_hook() -> None:
 
 
 def test_the_replays_requests_are_the_streams_rows_with_those_before_as_context() -> None:
-    elec, known = streams.load(), config.load()
+    elec, known = streams.load(), stream_settings.load()
     bodies = list(replay.blocks(elec, 31_718, 31_718 + 100, size=48, prefix="p", name="elec"))
     assert [len(asked["rows"]) for asked, _ in bodies] == [48, 48, 4]
     for asked, told in bodies:
@@ -190,7 +191,7 @@ def test_a_replay_that_cannot_be_is_told_in_one_line(capsys: pytest.CaptureFixtu
 def test_the_parts_commands_are_ones_that_the_programs_take(tmp_path: Path) -> None:
     import importlib
 
-    args = local.build_parser().parse_args(["--free_ports", "--folder", str(tmp_path), "--mlflow_ui"])
+    args = stack.build_parser().parse_args(["--free_ports", "--folder", str(tmp_path), "--mlflow_ui"])
     plan: Any = plans.plan_of(args)
     made = [*plans.services(plan, mongodb="mongodb://127.0.0.1:1"), plans.replay(plan, from_row=7)]
     assert [one.name for one in made] == ["monitor", "prediction_service", "retrain_hook", "shipper", "mlflow", "replay"]

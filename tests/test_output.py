@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from script_fixtures import ROOT, Workshop, data_flags
 
-from driftloop import cli
+from driftloop.cli import parsing, runner
 
 ENTRIES = (
     *("base_model", "deploy_model", "retrain_model", "lifecycle", "backtest", "prediction_service.__main__"),
@@ -47,7 +47,7 @@ def test_what_the_encoding_lacks_is_written_in_ascii(encoding: str, monkeypatch:
         print("rows 0–420, κ 0.31 ± 0.02, 熱, \udce4")
         return {"name": "Wärme 熱"}, 0
 
-    assert cli.run(work, cli.parser("t", ""), []) == 0
+    assert runner.run(work, parsing.parser("t", ""), []) == 0
     like = {
         "ascii": "rows 0-420, kappa 0.31 +- 0.02, \\u71b1",
         "latin-1": "rows 0-420, kappa 0.31 ± 0.02, \\u71b1",
@@ -55,7 +55,7 @@ def test_what_the_encoding_lacks_is_written_in_ascii(encoding: str, monkeypatch:
         "utf-8": "rows 0–420, κ 0.31 ± 0.02, 熱",
     }
     assert out.written == like[encoding] + ", \\udce4\n"
-    assert cli.run(work, cli.parser("t", ""), ["--json"]) == 0
+    assert runner.run(work, parsing.parser("t", ""), ["--json"]) == 0
     assert out.written.endswith('{"name": "W\\u00e4rme \\u71b1"}\n')
 
 

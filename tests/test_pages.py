@@ -15,11 +15,11 @@ from flask import Flask
 from pages import Page
 from prediction_fixtures import STREAMS, StandIn, some_settings
 
-from monitoring import service
-from monitoring.config import Feature
-from monitoring.monitor import Monitor
+from monitoring.online import api
+from monitoring.online.monitor import Monitor
+from monitoring.stream_settings import Feature
 from prediction_service.app import create_app
-from prediction_service.pages import front
+from prediction_service.front_page import front
 
 HOSTILE = "<script>alert(1)</script>\"'&$(id)`id`"
 PAGES = (("prediction_service", "/"), ("prediction_service", "/docs"), ("monitor", "/"))
@@ -29,7 +29,7 @@ PAGES = (("prediction_service", "/"), ("prediction_service", "/docs"), ("monitor
 def apps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Flask]]:
     model = StandIn()
     served = create_app(some_settings(model.url, spool=tmp_path_factory.mktemp("pages") / "spool"))
-    yield {"prediction_service": served, "monitor": service.build_app(Monitor(STREAMS, references=None, log=None))}
+    yield {"prediction_service": served, "monitor": api.build_app(Monitor(STREAMS, references=None, log=None))}
     served.extensions["close"]()
     model.close()
 
@@ -42,7 +42,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Flas
     settings = some_settings(model.url, spool=None)
     settings = replace(settings, streams={HOSTILE: elec}, fallbacks={HOSTILE: next(iter(settings.fallbacks.values()))})
     served = create_app(settings)
-    yield {"prediction_service": served, "monitor": service.build_app(Monitor({HOSTILE: elec}, references=None, log=None))}
+    yield {"prediction_service": served, "monitor": api.build_app(Monitor({HOSTILE: elec}, references=None, log=None))}
     served.extensions["close"]()
     model.close()
 

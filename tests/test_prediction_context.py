@@ -10,10 +10,10 @@ from flask.testing import FlaskClient
 from prediction_fixtures import ELEC, STREAMS, StandIn, free_port, logged, row, some_settings, write_references
 
 from driftloop.errors import DataError
-from monitoring import config
+from monitoring import stream_settings
 from prediction_service import __main__ as script
 from prediction_service.app import create_app
-from prediction_service.model import read_answer
+from prediction_service.served_model import read_answer
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_probabilities_that_are_not_where_the_labels_are_are_no_answer(probabili
 
 def test_a_streams_file_with_the_labels_in_another_order_is_one_line_at_the_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_references(tmp_path / "references")
-    bundled = config.BUNDLED.read_text(encoding="utf-8")
+    bundled = stream_settings.BUNDLED.read_text(encoding="utf-8")
     assert "labels: [0, 1]" in bundled
     (tmp_path / "streams.yaml").write_text(bundled.replace("labels: [0, 1]", "labels: [1, 0]"), encoding="utf-8")
     flags = ["--streams_file", str(tmp_path / "streams.yaml"), "--reference", str(tmp_path / "references"), "--port", str(free_port())]

@@ -11,9 +11,9 @@ import pytest
 from mongo_fixtures import START, Mongo, label, needs_mongodb, prediction, rejected, wait_for
 
 from driftloop.errors import LogError, SettingsError
-from monitoring import embedded, prediction_log
-from monitoring.mongo import Database, LogAwayError, LogSlowError
-from monitoring.prediction_log import PENDING, PREDICTIONS, REJECTED, PredictionLog, open_log
+from monitoring.log import embedded_mongo, prediction_log
+from monitoring.log.mongo import Database, LogAwayError, LogSlowError
+from monitoring.log.prediction_log import PENDING, PREDICTIONS, REJECTED, PredictionLog, open_log
 
 pytestmark = needs_mongodb
 
@@ -174,7 +174,7 @@ def test_a_server_that_hangs_is_told_from_one_that_is_gone(tmp_path):
 
 def test_a_server_makes_its_files_at_its_first_start_and_none_while_it_serves(tmp_path):
     # A kill in the moment in which it makes one leaves a database that it cannot open again.
-    with embedded.Embedded(tmp_path) as server:
+    with embedded_mongo.Embedded(tmp_path) as server:
         made = {path.name for path in (tmp_path / "data").glob("*.wt")}
         database = Database(server.uri)
         for number in range(60):
@@ -187,10 +187,10 @@ def test_a_first_start_that_was_cut_off_is_begun_anew(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "WiredTiger.wt").write_bytes(b"half a file")
     (tmp_path / "first-start").touch()
-    with embedded.Embedded(tmp_path):
+    with embedded_mongo.Embedded(tmp_path):
         assert not (tmp_path / "first-start").exists()
     (tmp_path / "data" / "mine").touch()
-    with embedded.Embedded(tmp_path):
+    with embedded_mongo.Embedded(tmp_path):
         assert (tmp_path / "data" / "mine").exists()
 
 
@@ -200,7 +200,7 @@ def test_two_first_starts_in_a_folder_leave_the_files_of_the_earlier_one(tmp_pat
     with (tmp_path / "first-start").open("a") as mark:
         fcntl.flock(mark, fcntl.LOCK_EX)
         with pytest.raises(SettingsError, match="another embedded MongoDB is starting"):
-            embedded.Embedded(tmp_path)
+            embedded_mongo.Embedded(tmp_path)
     assert (tmp_path / "data" / "mine").exists()
 
 
@@ -212,9 +212,9 @@ def test_without_a_uri_an_embedded_server_is_started_shared_and_ended_with_the_l
         with open_log(folder=folder) as other:
             assert [row["id"] for row in other.read("elec")] == ["p1"]
         with pytest.raises(SettingsError, match="another embedded MongoDB keeps this folder"):
-            embedded.Embedded(folder)
-        assert embedded.running(folder)
-    assert embedded.running(folder) is None
+            embedded_mongo.Embedded(folder)
+        assert embedded_mongo.running(folder)
+    assert embedded_mongo.running(folder) is None
 
 
 def test_mongodb_uri_names_the_server(mongo, monkeypatch, tmp_path):
@@ -233,7 +233,7 @@ def test_a_wrong_uri_is_said_without_showing_it(uri):
 
 
 def test_a_server_without_its_program_says_what_to_do(monkeypatch, tmp_path):
-    monkeypatch.setattr(embedded, "program", lambda: None)
+    monkeypatch.setattr(embedded_mongo, "program", lambda: None)
     monkeypatch.delenv("MONGODB_URI", raising=False)
     with pytest.raises(LogError, match="set MONGODB_URI, or install"):
         open_log(folder=tmp_path / "log")

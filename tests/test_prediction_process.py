@@ -17,15 +17,16 @@ import requests
 from prediction_fixtures import ELEC, ROOT, STREAMS, StandIn, row, running, some_reference, some_settings, wait_for
 from serving_fixtures import HANDLER
 
-from driftloop import reference, tracking
-from driftloop.archive import build_mar
 from driftloop.errors import TrackingError
-from driftloop.processes import Server
-from driftloop.registry import Registry
-from driftloop.torchserve import TorchServe
+from driftloop.serving.archive import build_mar
+from driftloop.serving.torchserve import TorchServe
+from driftloop.system.processes import Server
+from driftloop.tracking import mlflow_store
+from driftloop.tracking.registry import Registry
+from driftloop.training import reference
 from elec_model import ElecModel
-from monitoring.cursors import Reader
-from prediction_service import references
+from monitoring.spool.cursors import Reader
+from prediction_service import fallback_tables
 from prediction_service.app import create_app
 
 CLIENTS = 8
@@ -180,11 +181,11 @@ def test_the_table_of_a_registered_version_comes_from_the_run_that_trained_it(tm
     monkeypatch.chdir(tmp_path)
     elec = STREAMS["elec"]
     with pytest.raises(TrackingError, match="no champion"):
-        references.fetch(elec)
-    store = tracking.open_store("tables")
-    with tracking.run(store, "base", role="base") as run_id:
+        fallback_tables.fetch(elec)
+    store = mlflow_store.open_store("tables")
+    with mlflow_store.run(store, "base", role="base") as run_id:
         reference.log(some_reference(elec))
     registry = Registry(store.client, elec.model)
     version = registry.register(source=store.client.get_run(run_id).info.artifact_uri, run_id=run_id)
     registry.promote(version, reason="first")
-    assert references.fetch(elec) == references.table(some_reference(elec), elec, version=version)
+    assert fallback_tables.fetch(elec) == fallback_tables.table(some_reference(elec), elec, version=version)

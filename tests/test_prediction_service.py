@@ -15,13 +15,13 @@ from flask.testing import FlaskClient
 from prediction_fixtures import ELEC, FEATURES, STREAMS, StandIn, free_port, logged, row, some_settings, wait_for
 
 from driftloop.errors import DataError, TrackingError
-from monitoring.config import StreamConfig
 from monitoring.fallback import Fallback
+from monitoring.stream_settings import StreamConfig
 from prediction_service import __main__ as script
+from prediction_service.answering import ServedStream
 from prediction_service.app import create_app
-from prediction_service.model import FAILURES, ServedModel
-from prediction_service.service import ServedStream
-from prediction_service.watch import Watcher
+from prediction_service.background import Watcher
+from prediction_service.served_model import FAILURES, ServedModel
 
 ANSWER = {"id", "stream", "prediction", "probability", "model", "version", "fallback", "context_rows", "context_needed"}
 TOLD_ALONE = {"context_rows", "context_needed"}  # and not logged

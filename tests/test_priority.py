@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from driftloop import priority, processes
+from driftloop.system import priority, processes
 
 AUTOGROUP = Path("/proc/self/autogroup")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from driftloop import processes
+from driftloop.system import processes
 
 ROOT = Path(__file__).resolve().parent.parent
 FAMILY = ["/bin/sh", "-c", "sleep 300 & sleep 300 & echo ready; wait"]
@@ -97,7 +97,7 @@ def test_a_server_that_ends_by_itself_shows_its_exit_code_and_log(tmp_path):
 
 def test_a_server_ends_when_its_owner_is_killed(tmp_path):
     code = (
-        "import sys, time; from pathlib import Path; from driftloop.processes import Server\n"
+        "import sys, time; from pathlib import Path; from driftloop.system.processes import Server\n"
         f"print(Server({FAMILY!r}, log=Path(sys.argv[1])).pid, flush=True); time.sleep(300)"
     )
     owner = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "log")], stdout=subprocess.PIPE, text=True, cwd=ROOT)

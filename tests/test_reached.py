@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monitoring.reached import ROWS, STRAYS, Reached
+from monitoring.online.label_progress import ROWS, STRAYS, Reached
 
 BEGIN = np.datetime64("2020-01-13T08:00", "ms")  # a Monday
 MAY = "2020-05-01T10:00:00.000Z"

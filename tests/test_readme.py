@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from docs import readme
-from driftloop import tuning
+from driftloop.training import tuning
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = readme.README.read_text(encoding="utf-8")

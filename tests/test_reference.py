@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from script_fixtures import KNOWN, Workshop, data_flags
 
-from driftloop import models, reference, streams, tracking
+from driftloop.data import streams
 from driftloop.errors import DataError, TrackingError
-from driftloop.reference import About, Reference
+from driftloop.tracking import mlflow_store
+from driftloop.training import reference, trained_model
+from driftloop.training.reference import About, Reference
 from learner import ELEC
 
 ABOUT = About(stream="s", task="classification", features=("a", "label"), labels=("DOWN", "UP"), run_id="r", trained=(3, 6))
@@ -60,19 +62,19 @@ def base_run(workshop: Workshop, drifting_csv: Path) -> str:
 def test_the_base_models_run_holds_its_training_rows_and_what_it_says_of_them(workshop: Workshop, drifting_csv: Path, base_run: str) -> None:
     stream = streams.load(drifting_csv, time_column="time")
     with workshop.entered():
-        store = tracking.open_store("reference")
-        found, known = reference.load(store, base_run), models.restore(store, base_run, learner=ELEC, stream=stream)
+        store = mlflow_store.open_store("reference")
+        found, known = reference.load(store, base_run), trained_model.restore(store, base_run, learner=ELEC, stream=stream)
     assert found.about == About("drifting", "classification", ("x1", "x2"), (0, 1), base_run, (0, KNOWN))
     np.testing.assert_array_equal(found.rows, stream.rows[:KNOWN].astype(np.float64))
     np.testing.assert_array_equal(found.labels, stream.labels[:KNOWN])
-    np.testing.assert_array_equal(found.predictions, models.predict(known.model, stream, 0, KNOWN).argmax(axis=1))
+    np.testing.assert_array_equal(found.predictions, trained_model.predict(known.model, stream, 0, KNOWN).argmax(axis=1))
     np.testing.assert_array_equal(found.times, stream.times[:KNOWN])
 
 
 def test_a_run_without_a_reference_says_so(workshop: Workshop) -> None:
     with workshop.entered():
-        store = tracking.open_store("reference-none")
-        with tracking.run(store, "bare", role="base") as run_id:
+        store = mlflow_store.open_store("reference-none")
+        with mlflow_store.run(store, "bare", role="base") as run_id:
             pass
         with pytest.raises(TrackingError, match="holds no training reference"):
             reference.load(store, run_id)

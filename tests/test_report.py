@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from watch_sample import BASE_PARAMS, make_result, without_figures
 
-from driftloop import chart, wording
 from driftloop.errors import DriftloopError
-from driftloop.report import report_html, write_report
+from driftloop.report import chart, wording
+from driftloop.report.watch_report import report_html, write_report
 
 HOSTILE = "</script><script>alert('1')</script>\"><img src=http://evil.example/x>"
 

@@ -18,10 +18,10 @@ import requests
 from flask.testing import FlaskClient
 
 from driftloop.errors import SettingsError
-from driftloop.processes import Server
-from driftloop.torchserve import Ports
-from monitoring.retrain_hook import build_app, main, newest_labelled
-from monitoring.retrains import BusyError, Retrains
+from driftloop.serving.torchserve import Ports
+from driftloop.system.processes import Server
+from monitoring.retrain.retrains import BusyError, Retrains
+from monitoring.retrain.webhook import build_app, main, newest_labelled
 
 UNTIL = "2020-04-01T07:30:00.000Z"
 PROMOTED = {"promoted": True, "decision": "better on 48 rows", "version": "2"}
@@ -344,7 +344,7 @@ def test_a_hook_that_is_ended_leaves_no_retrain_and_its_next_start_takes_the_ale
     flags = ["--torchserve_url", url, "--monitor_url", monitor, "--state", str(tmp_path / "state"), "--command", words, "--port", str(port)]
 
     def start() -> Server:
-        server = Server([sys.executable, "-m", "monitoring.retrain_hook", *flags], log=tmp_path / "hook.log", folder=ROOT)
+        server = Server([sys.executable, "-m", "monitoring.retrain.webhook", *flags], log=tmp_path / "hook.log", folder=ROOT)
         wait(lambda: answers(f"{url}/health"))
         return server
 

@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks import detection, detection_page, error_streams, false_alarms, script
 from benchmarks.error_streams import NEVER, Noise
-from driftloop.drift import rules
-from driftloop.drift.trivial import Random
+from driftloop.drift.rules import catalogue
+from driftloop.drift.rules.trivial import Random
 
 
 def rows(table: str) -> list[str]:
@@ -61,12 +61,12 @@ def test_the_most_sensitive_value_that_keeps_the_rate_is_taken() -> None:
 def test_a_watch_is_heard_no_longer_than_the_horizon() -> None:
     sample = detection._errors(Noise(""), 20, "abrupt, to .50", 5, 0)
     late = [
-        detection.first_alarm(rules.make("every", threshold=0.8, every=int(change) + detection.HORIZON + 1), sample.watches.blocks(watch))
+        detection.first_alarm(catalogue.make("every", threshold=0.8, every=int(change) + detection.HORIZON + 1), sample.watches.blocks(watch))
         for watch, change in enumerate(sample.watches.changes)
     ]
     assert all(first == change + detection.HORIZON for first, change in zip(late, sample.watches.changes, strict=True))
     every = iter(sample.watches.changes + detection.HORIZON + 1)
-    assert (detection.first_alarms(lambda threshold: rules.make("every", threshold=threshold, every=int(next(every))), sample) == NEVER).all()
+    assert (detection.first_alarms(lambda threshold: catalogue.make("every", threshold=threshold, every=int(next(every))), sample) == NEVER).all()
 
 
 def test_the_committed_table_of_false_alarms_is_as_the_script_writes_it() -> None:

@@ -13,7 +13,7 @@ import pytest
 from mlflow.entities import Run
 from script_fixtures import FLIP, KNOWN, ROWS, Ran, Workshop, data_flags, drifting_table, own_folders, parent, processes_below, role
 
-from driftloop import streams
+from driftloop.data import streams
 
 BLOCK = 40
 WATCH = ("--block_size", BLOCK, "--threshold_accuracy", ".7", "--drift_rule", "threshold", "--max_epochs", 10)

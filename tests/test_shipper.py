@@ -18,14 +18,14 @@ from typing import Any
 import pytest
 from mongo_fixtures import START, Mongo, label, needs_mongodb, prediction, rejected, wait_for
 
-from driftloop import processes
 from driftloop.errors import SettingsError
-from monitoring import segments, shipper
-from monitoring.delivery import AwayError, ToMonitor
-from monitoring.events import time_text
-from monitoring.mongo import Database
-from monitoring.prediction_log import REJECTED, PredictionLog
-from monitoring.spool import Spool
+from driftloop.system import processes
+from monitoring.log.mongo import Database
+from monitoring.log.prediction_log import REJECTED, PredictionLog
+from monitoring.records.events import time_text
+from monitoring.spool import segments, shipper
+from monitoring.spool.delivery import AwayError, ToMonitor
+from monitoring.spool.writer import Spool
 
 pytestmark = needs_mongodb
 ROOT = Path(__file__).resolve().parent.parent
@@ -99,7 +99,7 @@ def own_mongo(tmp_path: Path) -> Iterator[Mongo]:
 
 
 def start_shipper(spool: Spool, uri: str, monitor: Monitor | None = None, *more: str) -> processes.Server:
-    command = [sys.executable, "-u", "-m", "monitoring.shipper", "--spool", str(spool.folder), "--mongodb_uri", uri, *more]
+    command = [sys.executable, "-u", "-m", "monitoring.spool.shipper", "--spool", str(spool.folder), "--mongodb_uri", uri, *more]
     return processes.Server([*command, *(["--monitor_url", monitor.url] if monitor else [])], log=spool.folder / "log", folder=ROOT)
 
 
@@ -239,7 +239,7 @@ def test_one_shipper_serves_one_spool(tmp_path, mongo):
     spool, uri = Spool(tmp_path / "spool"), mongo.fresh_uri()
     with start_shipper(spool, uri):
         wait_for(lambda: any("serving" in line for line in said(spool)))
-        command = [sys.executable, "-m", "monitoring.shipper", "--spool", str(spool.folder), "--mongodb_uri", uri]
+        command = [sys.executable, "-m", "monitoring.spool.shipper", "--spool", str(spool.folder), "--mongodb_uri", uri]
         second = processes.run(command, timeout_s=60, folder=ROOT)
     assert second.code == SettingsError.exit_code
     assert second.output.strip().endswith("another shipper serves this spool; end it first")

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from driftloop import spans
+from driftloop.drift.inputs import spans
 from driftloop.errors import DataError
 
 HOURS = np.arange("2020-01-01", "2020-07-19", dtype="datetime64[h]")  # 200 days

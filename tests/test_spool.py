@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from driftloop import processes
 from driftloop.errors import DataError, SpoolError
-from monitoring import cursors, segments
-from monitoring.cursors import Reader, sweep
-from monitoring.spool import Spool
+from driftloop.system import processes
+from monitoring.spool import cursors, segments
+from monitoring.spool.cursors import Reader, sweep
+from monitoring.spool.writer import Spool
 
 ROOT = Path(__file__).resolve().parent.parent
 WRITER = """

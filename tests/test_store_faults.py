@@ -21,9 +21,9 @@ from mlflow.tracking import MlflowClient
 from script_fixtures import ROOT, Workshop, data_flags, parent, role
 from store_fixtures import TrackingServer
 
-from driftloop import patience, runs, tracking
 from driftloop.errors import TrackingError
-from driftloop.registry import Registry
+from driftloop.tracking import mlflow_store, patience, runs
+from driftloop.tracking.registry import Registry
 
 OPEN = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from driftloop import tracking; print(tracking.open_store(sys.argv[1]).experiment_id)"
 
@@ -39,7 +39,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with the experiment "one"; to make it takes seconds."""
     made = Workshop(tmp_path_factory.mktemp("template"))
     with made.entered():
-        tracking.open_store("one")
+        mlflow_store.open_store("one")
     return made.folder / "mlflow.db"
 
 
@@ -74,14 +74,14 @@ def test_a_first_start_that_was_killed_leaves_no_half_store(place: Workshop) -> 
     first.kill()
     first.communicate()
     with place.entered():
-        tracking.open_store("one")
+        mlflow_store.open_store("one")
     assert [path.name for path in place.folder.iterdir()] == ["mlflow.db"]
 
 
 def test_an_empty_file_becomes_a_store(place: Workshop) -> None:
     (place.folder / "mlflow.db").touch()
     with place.entered():
-        assert tracking.open_store("one").experiment_name == "one"
+        assert mlflow_store.open_store("one").experiment_name == "one"
 
 
 def test_artifacts_lie_beside_the_store_whatever_the_folder(tmp_path: Path, drifting_csv: Path) -> None:
@@ -94,7 +94,7 @@ def test_artifacts_lie_beside_the_store_whatever_the_folder(tmp_path: Path, drif
         assert done.code == 0, done.err
         assert list(job.folder.iterdir()) == []
         with store.entered():
-            opened = tracking.open_store(experiment)
+            opened = mlflow_store.open_store(experiment)
             assert runs.load_network(opened, done.result["run_id"])[1]["features"] == ["x1", "x2"]
             location = opened.client.get_experiment(opened.experiment_id).artifact_location
         assert str(tmp_path / "store" / "mlruns") in location
@@ -103,9 +103,9 @@ def test_artifacts_lie_beside_the_store_whatever_the_folder(tmp_path: Path, drif
 
 def test_an_experiment_keeps_the_place_of_its_artifacts(known: Workshop, tmp_path: Path) -> None:
     with known.entered():
-        client = tracking.open_store(None).client
+        client = mlflow_store.open_store(None).client
         client.create_experiment("older", artifact_location=(tmp_path / "elsewhere").as_uri())
-        assert client.get_experiment(tracking.open_store("older").experiment_id).artifact_location == (tmp_path / "elsewhere").as_uri()
+        assert client.get_experiment(mlflow_store.open_store("older").experiment_id).artifact_location == (tmp_path / "elsewhere").as_uri()
 
 
 # Places that cannot be written
@@ -138,9 +138,9 @@ def test_a_new_store_in_a_read_only_folder_is_one_line(place: Workshop, drifting
 
 def test_a_read_only_store_is_one_line_and_can_still_be_read(known: Workshop, drifting_csv: Path) -> None:
     with known.entered():
-        run = tracking.open_store("one").client.create_run("1").info.run_id
+        run = mlflow_store.open_store("one").client.create_run("1").info.run_id
     with read_only(known.folder), known.entered():
-        assert tracking.open_reader().client.get_run(run).info.run_id == run
+        assert mlflow_store.open_reader().client.get_run(run).info.run_id == run
         done = known.run("base_model", *data_flags(drifting_csv))
     assert (done.code, "cannot be written" in done.complaint("base_model")) == (4, True)
 
@@ -149,7 +149,7 @@ def test_artifacts_that_cannot_be_written_are_found_before_the_training(known: W
     closed = tmp_path / "closed"
     closed.mkdir()
     with known.entered():
-        tracking.open_store(None).client.create_experiment("there", artifact_location=str(closed / "mlruns"))
+        mlflow_store.open_store(None).client.create_experiment("there", artifact_location=str(closed / "mlruns"))
     with read_only(closed):
         done = known.run("base_model", *data_flags(drifting_csv), "--mlflow_experiment_name", "there")
     assert (done.code, str(closed) in done.complaint("base_model"), known.runs("there")) == (4, True, [])
@@ -157,16 +157,16 @@ def test_artifacts_that_cannot_be_written_are_found_before_the_training(known: W
 
 def test_a_reader_makes_no_store(place: Workshop) -> None:
     with place.entered(), pytest.raises(TrackingError, match="there is no such file yet"):
-        tracking.open_reader()
+        mlflow_store.open_reader()
     assert list(place.folder.iterdir()) == []
 
 
 def test_what_a_database_says_is_reported_without_advice_to_programmers(known: Workshop) -> None:
     with known.entered():
-        store = tracking.open_store("one")
+        store = mlflow_store.open_store("one")
         with sqlite3.connect(known.folder / "mlflow.db") as file:
             file.execute("DROP TABLE tags")
-        with pytest.raises(TrackingError, match=r"^MLflow: no such table: tags") as told, tracking.run(store, "x", role="base"):
+        with pytest.raises(TrackingError, match=r"^MLflow: no such table: tags") as told, mlflow_store.run(store, "x", role="base"):
             pass
     assert "\n" not in str(told.value) and "autoflush" not in str(told.value)
 
@@ -194,9 +194,9 @@ def locked(file: Path, *, seconds: float, how: str = "EXCLUSIVE") -> Iterator[No
 def test_a_locked_store_is_waited_for_and_the_wait_reported(known: Workshop, capsys: pytest.CaptureFixture[str], how: str) -> None:
     patience._state["told"] = -patience.TOLD_AGAIN_S
     with known.entered():
-        store = tracking.open_store("one")
-        with tracking.run(store, "waits", role="base") as run_id, locked(known.folder / "mlflow.db", seconds=5, how=how):
-            tracking.log_metrics({"logged": 1.0})
+        store = mlflow_store.open_store("one")
+        with mlflow_store.run(store, "waits", role="base") as run_id, locked(known.folder / "mlflow.db", seconds=5, how=how):
+            mlflow_store.log_metrics({"logged": 1.0})
     assert store.client.get_run(run_id).data.metrics == {"logged": 1.0}
     assert known.statuses() == {"FINISHED"}
     told = [line for line in capsys.readouterr().err.splitlines() if "waiting for it" in line]
@@ -207,26 +207,26 @@ def test_a_lock_is_not_waited_for_without_end(known: Workshop, monkeypatch: pyte
     monkeypatch.setattr(patience, "WAIT_S", 1.0)
     monkeypatch.setattr(patience, "GIVEN_UP_S", 0.0)
     with known.entered():
-        store = tracking.open_store("one")
-        with locked(known.folder / "mlflow.db", seconds=9), pytest.raises(TrackingError, match="locked"), tracking.run(store, "waits", role="base"):
+        store = mlflow_store.open_store("one")
+        with locked(known.folder / "mlflow.db", seconds=9), pytest.raises(TrackingError, match="locked"), mlflow_store.run(store, "waits", role="base"):
             pass
-        assert tracking.open_store("one").client.search_runs(["1"], "attributes.status = 'RUNNING'") == []
+        assert mlflow_store.open_store("one").client.search_runs(["1"], "attributes.status = 'RUNNING'") == []
 
 
 @pytest.mark.slow
 def test_a_lock_that_outlasts_mlflows_own_patience_costs_nothing(known: Workshop) -> None:
     with known.entered():
-        store = tracking.open_store("one")
-        with tracking.run(store, "waits", role="base"), locked(known.folder / "mlflow.db", seconds=60):
-            tracking.log_metrics({"logged": 1.0})
+        store = mlflow_store.open_store("one")
+        with mlflow_store.run(store, "waits", role="base"), locked(known.folder / "mlflow.db", seconds=60):
+            mlflow_store.log_metrics({"logged": 1.0})
     assert known.statuses() == {"FINISHED"}
 
 
 def test_a_store_that_is_locked_at_the_start_is_waited_for(known: Workshop) -> None:
     with known.entered():
-        tracking.open_store("one")
+        mlflow_store.open_store("one")
         with locked(known.folder / "mlflow.db", seconds=3):
-            assert tracking.open_store("two").experiment_name == "two"
+            assert mlflow_store.open_store("two").experiment_name == "two"
 
 
 @contextlib.contextmanager
@@ -309,7 +309,7 @@ class Failing:
 @pytest.mark.parametrize("call", ["create_model_version", "set_registered_model_alias"])
 def test_what_is_registered_halfway_leaves_neither_version_nor_model(known: Workshop, call: str) -> None:
     with known.entered():
-        client = tracking.open_store("one").client
+        client = mlflow_store.open_store("one").client
         run_id = client.create_run("1").info.run_id
         with pytest.raises(TrackingError, match="no more"):
             Registry(Failing(client, call), "new").register(source=str(known.folder), run_id=run_id)
@@ -360,7 +360,7 @@ def _with_an_artifact(client: MlflowClient, run_id: str) -> str:
 @pytest.mark.parametrize("why", FOREIGN)
 def test_a_run_that_is_not_for_us_is_refused_and_stays_as_it_is(known: Workshop, drifting_csv: Path, why: str) -> None:
     with known.entered():
-        client = tracking.open_store(None).client
+        client = mlflow_store.open_store(None).client
         run_id = FOREIGN[why](client)
         before = {run.info.run_id: run.to_dictionary() for run in known.runs("Default")}
         done = known.run("base_model", *data_flags(drifting_csv), MLFLOW_RUN_ID=run_id)
@@ -371,7 +371,7 @@ def test_a_run_that_is_not_for_us_is_refused_and_stays_as_it_is(known: Workshop,
 
 def test_an_empty_run_that_an_orchestrator_made_for_us_is_taken(known: Workshop, drifting_csv: Path) -> None:
     with known.entered():
-        client = tracking.open_store("orchestrated").client
+        client = mlflow_store.open_store("orchestrated").client
         (experiment,) = [found for found in client.search_experiments() if found.name == "orchestrated"]
         run_id = client.create_run(experiment.experiment_id, run_name="step 1").info.run_id
     done = known.run("base_model", *data_flags(drifting_csv), "--max_epochs", 1, "--json", MLFLOW_RUN_ID=run_id)

@@ -18,9 +18,10 @@ from batch_fixtures import elec
 from script_fixtures import ROOT, data_flags, parent, role
 from store_fixtures import KINDS, StoreWorkshop, postgresql_programs, store
 
-from driftloop import experiments, reference, tracking
 from driftloop.errors import TrackingError
-from driftloop.registry import CHAMPION, Registry
+from driftloop.tracking import experiments, mlflow_store
+from driftloop.tracking.registry import CHAMPION, Registry
+from driftloop.training import reference
 from monitoring.batch import publish
 from monitoring.references import Registered
 
@@ -59,7 +60,7 @@ def test_a_model_is_deployed_watched_retrained_and_promoted(place: StoreWorkshop
     assert served["retrains"][0]["row"] > 420
     assert {role(run) for run in place.children(base.info.run_id)} >= {"deployment", "retrain"}
     with place.entered():
-        assert Registry(tracking.open_reader().client, MODEL).holder(CHAMPION) == served["served_version"]
+        assert Registry(mlflow_store.open_reader().client, MODEL).holder(CHAMPION) == served["served_version"]
         client = place.client
         files = {file.path for file in client.list_artifacts(served["run_id"])}
         assert {"blocks.json", "blocks.csv", "report.html"} <= files
@@ -107,7 +108,7 @@ def test_the_monitor_reads_the_champion_and_what_it_was_trained_on(place: StoreW
         with pytest.raises(TrackingError, match="version 99"):
             registered.find("drifting", MODEL, "99")
         with pytest.raises(TrackingError, match="training reference"):
-            reference.load(tracking.open_reader(), served["run_id"])  # a deployment has none
+            reference.load(mlflow_store.open_reader(), served["run_id"])  # a deployment has none
 
 
 def test_a_windows_report_is_kept_once_and_linked(place: StoreWorkshop, tmp_path: Path) -> None:
@@ -156,7 +157,7 @@ def both_at_once(work: Callable[[], Any]) -> list[Any]:
 
 def test_those_who_make_one_experiment_at_once_get_the_same(place: StoreWorkshop) -> None:
     with place.entered():
-        client = tracking.open_store(None).client
+        client = mlflow_store.open_store(None).client
         for name in ("raced", "raced again"):
             found = both_at_once(lambda name=name: experiments.named(client, name, uri=place.uri).experiment_id)
             assert found == [client.get_experiment_by_name(name).experiment_id] * 4
@@ -165,7 +166,7 @@ def test_those_who_make_one_experiment_at_once_get_the_same(place: StoreWorkshop
 def test_those_who_register_one_new_model_at_once_get_a_version_each(place: StoreWorkshop, served: dict[str, Any]) -> None:
     base = base_run(place)
     with place.entered():
-        registry = Registry(tracking.open_reader().client, f"{MODEL}-raced")
+        registry = Registry(mlflow_store.open_reader().client, f"{MODEL}-raced")
         found = both_at_once(lambda: registry.register(source=base.data.tags["driftloop.model_uri"], run_id=base.info.run_id))
         assert sorted(found) == ["1", "2", "3", "4"]
 
@@ -199,5 +200,5 @@ def test_a_run_of_another_experiment_whose_process_died_is_ended_by_the_next_sta
         assert died.returncode == 9, died.stderr
         dead = died.stdout.split()[-1]
         assert place.client.get_run(dead).info.status == "RUNNING"
-        tracking.open_store("here")
+        mlflow_store.open_store("here")
         assert place.client.get_run(dead).info.status == "KILLED"

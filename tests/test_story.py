@@ -14,10 +14,13 @@ from mlflow.entities import Run
 from mlflow.models import Model, validate_serving_input
 from script_fixtures import FLIP, KNOWN, ROWS, Workshop, data_flags, drifting_table, parent, role
 
-from driftloop import descriptions, models, packaging, streams, tracking
-from driftloop.comparison import Family
-from driftloop.models import KnownModel
-from driftloop.results import RetrainRecord
+from driftloop.data import streams
+from driftloop.metrics.results import RetrainRecord
+from driftloop.report import descriptions
+from driftloop.tracking import mlflow_store
+from driftloop.training import packaging, trained_model
+from driftloop.training.comparison import Family
+from driftloop.training.trained_model import KnownModel
 from learner import ELEC
 
 HISTORY = 3
@@ -101,8 +104,8 @@ def test_the_figures_are_those_of_the_models_on_these_rows(story: Story) -> None
     stream = streams.load(story.path, time_column="time")
     rows = int(story.parent.data.metrics["test_rows"])
     with story.workshop.entered():
-        base = models.restore(tracking.open_store("story"), story.parent.info.run_id, learner=ELEC, stream=stream)
-    right = models.losses(base.model, stream, ROWS - rows, ROWS) == 0
+        base = trained_model.restore(mlflow_store.open_store("story"), story.parent.info.run_id, learner=ELEC, stream=stream)
+    right = trained_model.losses(base.model, stream, ROWS - rows, ROWS) == 0
     assert story.parent.data.metrics["test_accuracy"] == pytest.approx(right.mean())
     older = story.workshop.client.get_metric_history(story.parent.info.run_id, "test_rows")
     assert [(point.step, point.value) for point in older] == [(KNOWN, ROWS - KNOWN), (ROWS - rows, rows)]
@@ -197,13 +200,13 @@ def test_the_signature_names_the_columns_and_both_faces_give_the_served_answers(
     stream = streams.load(story.path, time_column="time")
     table = pd.read_csv(story.path)
     with story.workshop.entered():
-        store = tracking.open_store("story")
-        known = models.restore(store, story.parent.info.run_id, learner=ELEC, stream=stream)
+        store = mlflow_store.open_store("story")
+        known = trained_model.restore(store, story.parent.info.run_id, learner=ELEC, stream=stream)
         table_model = mlflow.pyfunc.load_model(known.uri)
         network = mlflow.pytorch.load_model(known.uri)
     assert [column.name for column in table_model.metadata.signature.inputs] == ["x1", "x2"]
     assert [column.name for column in table_model.metadata.signature.outputs] == ["prediction", "probability_down", "probability_up"]
-    wanted = models.predict(known.model, stream, 0, ROWS)
+    wanted = trained_model.predict(known.model, stream, 0, ROWS)
     answers = table_model.predict(table[["x2", "target", "x1"]])  # by name, in any order, others left out
     np.testing.assert_allclose(answers[["probability_down", "probability_up"]], wanted, atol=1e-6)
     assert answers["prediction"].tolist() == [stream.label_names[at] for at in wanted.argmax(axis=1)]
@@ -218,7 +221,7 @@ def test_the_signature_names_the_columns_and_both_faces_give_the_served_answers(
 
 def test_the_example_of_the_model_is_a_table_that_it_answers(story: Story, tmp_path: Path) -> None:
     with story.workshop.entered():
-        tracking.open_store("story")
+        mlflow_store.open_store("story")
         path = mlflow.artifacts.download_artifacts(story.parent.data.tags["driftloop.model_uri"], dst_path=str(tmp_path))
     answer = validate_serving_input(path, Model.load(path).get_serving_input(path))
     assert list(answer.columns) == ["prediction", "probability_down", "probability_up"] and len(answer) == HISTORY + 2

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from driftloop import streams
+from driftloop.data import streams
 from driftloop.errors import DataError, SettingsError
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from watch_sample import make_result, without_figures
 
-from driftloop import wording
-from driftloop.notes import of_limits
-from driftloop.summary import COLUMNS, RETRAINS_IN_FULL, blocks_text, summary_text
+from driftloop.report import wording
+from driftloop.report.notes import of_limits
+from driftloop.report.terminal import COLUMNS, RETRAINS_IN_FULL, blocks_text, summary_text
 
 HOSTILE = "\x1b[2J\x07 <script> " + "long" * 60
 

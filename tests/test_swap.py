@@ -16,10 +16,10 @@ import pytest
 from light_model import SLOW
 from serving_fixtures import light_model, some_rows
 
-from driftloop import swap
-from driftloop.archive import run_in
 from driftloop.errors import ServingError, TrackingError
-from driftloop.golden import Golden
+from driftloop.serving import swap
+from driftloop.serving.archive import run_in
+from driftloop.serving.golden import Golden
 
 ROWS, CONTEXT = some_rows(4), some_rows(0)
 NAMES = (f"swap{number}" for number in count())

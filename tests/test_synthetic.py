@@ -5,10 +5,10 @@ import pytest
 from river.datasets import synth
 from scipy import stats
 
-from driftloop import synthetic
+from driftloop.data import synthetic
+from driftloop.data.streams import load
+from driftloop.data.synthetic import Change, make, shuffled
 from driftloop.errors import SettingsError
-from driftloop.streams import load
-from driftloop.synthetic import Change, make, shuffled
 
 every_generator = pytest.mark.parametrize("generator", synthetic.GENERATORS)
 ROWS = 6000

@@ -17,7 +17,9 @@ import pandas as pd
 import pytest
 from script_fixtures import Workshop
 
-from driftloop import cli, flagtypes, streams, texts
+from driftloop.cli import flag_types, flags, parsing
+from driftloop.data import streams
+from driftloop.data.files import texts
 from driftloop.errors import DataError, SettingsError
 
 OWN = {"target": "label", "time_column": "time"}
@@ -153,10 +155,10 @@ def test_what_cannot_separate_is_refused(given: str) -> None:
 
 def test_a_feature_whose_name_holds_a_comma_is_named_in_double_quotes(tmp_path: Path) -> None:
     content = CSV.replace("load", '"load, kW"')
-    assert flagtypes.names('"load, kW", Wärme') == ["load, kW", "Wärme"]
-    assert load(tmp_path, content, features=flagtypes.names('Wärme,"load, kW"')).features == ("Wärme", "load, kW")
+    assert flag_types.names('"load, kW", Wärme') == ["load, kW", "Wärme"]
+    assert load(tmp_path, content, features=flag_types.names('Wärme,"load, kW"')).features == ("Wärme", "load, kW")
     assert "is cut at the comma in the name of the column 'load, kW': write it in double quotes" in refusal(
-        tmp_path, content, features=flagtypes.names("load, kW")
+        tmp_path, content, features=flag_types.names("load, kW")
     )
 
 
@@ -264,9 +266,9 @@ def test_the_flags_reach_the_table(tmp_path: Path, workshop: Workshop) -> None:
 
 
 def test_the_options_of_the_flags_are_those_of_the_loader() -> None:
-    parser = cli.parser("t", "")
-    cli.add_data_flags(parser)
-    flags = {action.dest for action in parser._actions if action.option_strings} - {"help", "json"}
-    options = cli.table_options(parser.parse_args([]))
-    assert {"data_path" if name == "path" else name for name in options} == flags
+    parser = parsing.parser("t", "")
+    flags.add_data_flags(parser)
+    named = {action.dest for action in parser._actions if action.option_strings} - {"help", "json"}
+    options = flags.table_options(parser.parse_args([]))
+    assert {"data_path" if name == "path" else name for name in options} == named
     assert len(streams.load(**options)) == 45_312

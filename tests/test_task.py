@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from driftloop import blocks, evaluation, quality, streams, task
+from driftloop.data import blocks, streams
 from driftloop.errors import DataError, SettingsError
-from driftloop.task import CLASSIFICATION, REGRESSION
+from driftloop.metrics import data_quality, scoring, task
+from driftloop.metrics.task import CLASSIFICATION, REGRESSION
 
 
 @pytest.fixture
@@ -69,8 +70,8 @@ def test_without_rows_the_kpi_is_undefined(doing: task.Task) -> None:
 def test_a_clearly_nearer_challenger_is_promoted_and_an_equal_one_is_not() -> None:
     rng = np.random.default_rng(2)
     champion = rng.exponential(3.0, 1000)
-    equal = evaluation.judge(REGRESSION, champion, rng.exponential(3.0, 1000), start=0, alpha=0.05)
-    nearer = evaluation.judge(REGRESSION, champion, 0.7 * champion, start=0, alpha=0.05)
+    equal = scoring.judge(REGRESSION, champion, rng.exponential(3.0, 1000), start=0, alpha=0.05)
+    nearer = scoring.judge(REGRESSION, champion, 0.7 * champion, start=0, alpha=0.05)
     assert (equal.better, nearer.better) == (False, True)
     assert "MAE" in nearer.words and nearer.after < nearer.before
 
@@ -79,7 +80,7 @@ def test_a_few_huge_errors_of_the_champion_do_not_promote_a_worse_challenger() -
     rng = np.random.default_rng(3)
     champion, challenger = rng.exponential(2.0, 1000), rng.exponential(2.4, 1000)
     champion[:3] = 2000.0
-    found = evaluation.judge(REGRESSION, champion, challenger, start=0, alpha=0.1)
+    found = scoring.judge(REGRESSION, champion, challenger, start=0, alpha=0.1)
     assert found.after < found.before and not found.better
 
 
@@ -88,7 +89,7 @@ def test_two_equal_models_whose_lead_wanders_with_the_hours_are_told_apart_about
     wins = 0
     for _ in range(300):
         lead = np.repeat(rng.standard_normal(100), 10)  # ten neighbours lean to the same side
-        wins += evaluation.judge(REGRESSION, np.abs(3 + lead), np.full(1000, 3.0), start=0, alpha=0.1).p_value <= 0.1
+        wins += scoring.judge(REGRESSION, np.abs(3 + lead), np.full(1000, 3.0), start=0, alpha=0.1).p_value <= 0.1
     assert wins <= 0.1 * 300 + 3 * (300 * 0.1 * 0.9) ** 0.5
 
 
@@ -101,7 +102,7 @@ def test_a_regressions_labels_are_the_values_themselves_in_time_order(table: Pat
 def test_rows_set_aside_are_counted_in_the_block_where_they_stand(table: Path) -> None:
     stream = load(table)
     cut = list(blocks.cut_calendar(stream.times, 0, len(stream), by="month"))
-    found = [quality.of_block(stream, block) for block in cut]
+    found = [data_quality.of_block(stream, block) for block in cut]
     assert [block.rows for block in cut] == [16, 29, 29, 23]
     assert [one.set_aside for one in found] == [1, 0, 2, 0]
     assert [one.reasons for one in found if one.set_aside] == [(("x over 1", 1),), (("x over 1", 2),)]
@@ -109,7 +110,7 @@ def test_rows_set_aside_are_counted_in_the_block_where_they_stand(table: Path) -
 
 def test_a_mean_that_only_impossible_values_move_is_called_data_quality(table: Path) -> None:
     stream = load(table)
-    told = [quality.of_block(stream, block).message for block in blocks.cut_calendar(stream.times, 0, len(stream), by="month")]
+    told = [data_quality.of_block(stream, block).message for block in blocks.cut_calendar(stream.times, 0, len(stream), by="month")]
     assert ["data quality, not drift" in words for words in told] == [True, False, True, False]
 
 

@@ -17,9 +17,13 @@ from script_fixtures import ROOT, Workshop, parent, role
 from test_handler import FakeContext
 
 from benchmarks import taxi_months
-from driftloop import archive, blocks, models, quality, tracking, training
+from driftloop.data import blocks
+from driftloop.data.streams import Stream
 from driftloop.errors import SettingsError
-from driftloop.streams import Stream
+from driftloop.metrics import data_quality
+from driftloop.serving import archive
+from driftloop.tracking import mlflow_store
+from driftloop.training import fitting, trained_model
 from examples.nyc_taxi import cleaning, rivals, trips
 from examples.nyc_taxi.defaults import DATA, DEFAULTS
 from examples.nyc_taxi.learner import BASE_PARAMS, TAXI
@@ -45,9 +49,9 @@ def stream(sample: Path) -> Stream:
 
 
 @pytest.fixture(scope="session")
-def fitted(stream: Stream) -> training.Fitted:
+def fitted(stream: Stream) -> fitting.Fitted:
     stop = int(np.searchsorted(stream.times, FIRST_OF_2020))
-    return training.fit(TAXI, stream, BASE_PARAMS, train=(0, stop), max_epochs=2, seed=7)
+    return fitting.fit(TAXI, stream, BASE_PARAMS, train=(0, stop), max_epochs=2, seed=7)
 
 
 def november(stream: Stream) -> blocks.Block:
@@ -93,7 +97,8 @@ def test_an_implausible_trip_is_named_with_its_value(change: dict, reason: str) 
 
 def test_the_jump_of_november_is_called_data_quality_and_nothing_else_is(stream: Stream) -> None:
     told = {
-        str(stream.times[block.start])[:7]: quality.of_block(stream, block).message for block in blocks.cut_calendar(stream.times, 0, len(stream), by="month")
+        str(stream.times[block.start])[:7]: data_quality.of_block(stream, block).message
+        for block in blocks.cut_calendar(stream.times, 0, len(stream), by="month")
     }
     assert [month for month, words in told.items() if words] == ["2020-11"]
     assert re.search(r"distance_miles would be .* data quality, not drift", told["2020-11"])
@@ -106,10 +111,10 @@ def test_the_label_is_not_among_the_features() -> None:
     assert cleaning.TARGET not in cleaning.FEATURES and cleaning.TIME not in cleaning.FEATURES
 
 
-def test_the_model_beats_both_rivals_fitted_on_the_same_trips(stream: Stream, fitted: training.Fitted) -> None:
+def test_the_model_beats_both_rivals_fitted_on_the_same_trips(stream: Stream, fitted: fitting.Fitted) -> None:
     start, stop = fitted.trained[1], fitted.trained[1] + 900  # the two months after
     known = slice(*fitted.trained)
-    own = models.losses(fitted.model, stream, start, stop).mean()
+    own = trained_model.losses(fitted.model, stream, start, stop).mean()
     for rival in TAXI.rivals.values():
         guess = rival(stream.rows[known], stream.labels[known])(stream.rows[start:stop])
         assert own < np.abs(guess - stream.labels[start:stop]).mean()
@@ -123,7 +128,7 @@ def test_a_rival_answers_for_zones_that_it_never_saw() -> None:
     assert np.isfinite(rivals.linear_regression(rows, np.array([10.0, 20.0]))(asked)).all()
 
 
-def test_answers_are_minutes_over_zero_whatever_the_trip(fitted: training.Fitted) -> None:
+def test_answers_are_minutes_over_zero_whatever_the_trip(fitted: fitting.Fitted) -> None:
     wild = np.array([[0, 0, 0, 0, 0], [265, 265, 1e4, 23, 6], [1, 1, 0.1, 0, 0], [1e6, -5, 2.0, 99, -1]], np.float32)
     answers = fitted.model.values(wild)
     assert answers.shape == (4,) and (answers > 0).all() and np.isfinite(answers).all()
@@ -184,7 +189,7 @@ def months(workshop: Workshop, experiment: str, result: dict, stream: Stream) ->
     """What a lifecycle reached by month, answered again by the versions that MLflow holds."""
     table = scores(workshop, experiment)
     with workshop.entered():
-        answers = taxi_months.answered(tracking.open_store(experiment), stream, result, table)
+        answers = taxi_months.answered(mlflow_store.open_store(experiment), stream, result, table)
     return {month["month"]: month for month in taxi_months.by_month(stream, answers, table)}
 
 

@@ -12,10 +12,11 @@ import pandas as pd
 import pytest
 from script_fixtures import Workshop
 
-from driftloop import flagtypes, streams
+from driftloop.cli import flag_types
+from driftloop.data import streams
+from driftloop.data.times import formats, places, zones
+from driftloop.data.times.column import time_values
 from driftloop.errors import DataError, SettingsError
-from driftloop.times import formats, places, zones
-from driftloop.times.column import time_values
 
 
 def read(values: object, **options: str) -> list[str]:
@@ -308,7 +309,7 @@ def test_zones_of_a_declared_format_are_read() -> None:
 def test_a_flag_that_is_no_format_is_refused_with_one_that_is(text: str, words: str) -> None:
     assert words in formats.fault(text)
     with pytest.raises(Exception, match="not a time format"):
-        flagtypes.time_format(text)
+        flag_types.time_format(text)
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,10 @@ import pytest
 import requests
 from serving_fixtures import ROOT, elec_model, light_model, some_rows
 
-from driftloop import processes, torchserve_client, torchserve_log
 from driftloop.errors import JavaMissingError, ServingError
-from driftloop.torchserve import FOLDER_PREFIX, Ports, TorchServe, TorchServeClient, find_java_home, remove_left_folders
+from driftloop.serving import torchserve_client, torchserve_log
+from driftloop.serving.torchserve import FOLDER_PREFIX, Ports, TorchServe, TorchServeClient, find_java_home, remove_left_folders
+from driftloop.system import processes
 
 
 def folders() -> set[Path]:
@@ -223,7 +224,7 @@ def test_ports_we_choose_are_chosen_again_when_taken(model_store, monkeypatch):
 
 def test_a_server_that_dies_early_says_why(model_store, monkeypatch):
     before = folders()
-    monkeypatch.setattr("driftloop.torchserve._config", lambda _: "inference_address=nonsense\n")
+    monkeypatch.setattr("driftloop.serving.torchserve._config", lambda _: "inference_address=nonsense\n")
     with pytest.raises(ServingError, match=r"TorchServe ended as it started: .*nonsense"):
         TorchServe(model_store, ports=Ports.free()).start()
     assert folders() == before
@@ -286,7 +287,7 @@ def test_after_sigkill_of_java_a_busy_worker_is_ended_and_the_folder_removed(tmp
 
 def test_when_we_are_killed_the_server_ends_and_the_next_start_removes_its_folder(tmp_path):
     code = (
-        "import sys, time; from pathlib import Path; from driftloop.torchserve import TorchServe\n"
+        "import sys, time; from pathlib import Path; from driftloop.serving.torchserve import TorchServe\n"
         "print(TorchServe(Path(sys.argv[1])).start().pid, flush=True); time.sleep(300)"
     )
     owner = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=ROOT)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from driftloop import tuning
 from driftloop.errors import SettingsError, TrainingError
+from driftloop.metrics.task import CLASSIFICATION, REGRESSION
 from driftloop.settings import DEFAULT_PARAMS
-from driftloop.task import CLASSIFICATION, REGRESSION
+from driftloop.training import tuning
 
 ROWS = 336
 

@@ -15,7 +15,9 @@ import pytest
 import requests
 from script_fixtures import ENVIRONMENT, ROOT, Workshop, processes_below
 
-from driftloop import processes, tracking, ui
+from driftloop import ui
+from driftloop.system import processes
+from driftloop.tracking import mlflow_store
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +26,8 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     made = Workshop(tmp_path_factory.mktemp("shown"))
     for experiment in ("older", "newer"):
         with made.entered():
-            store = tracking.open_store(experiment)
-            with tracking.run(store, f"{experiment} lifecycle", role="base"), tracking.run(store, "trial-00", role="trial"):
+            store = mlflow_store.open_store(experiment)
+            with mlflow_store.run(store, f"{experiment} lifecycle", role="base"), mlflow_store.run(store, "trial-00", role="trial"):
                 pass
     return made
 

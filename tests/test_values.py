@@ -9,12 +9,13 @@ import pandas as pd
 import pytest
 import torch
 
-from driftloop import quality, streams
-from driftloop.blocks import Block
+from driftloop.data import streams
+from driftloop.data.blocks import Block
+from driftloop.metrics import data_quality
 from elec_datamodule import ElecDataModule
 from elec_model import ElecModel, stack_windows
 from examples.nyc_taxi.taxi_datamodule import TaxiDataModule
-from monitoring import features
+from monitoring.online import input_tests
 
 
 @pytest.mark.parametrize("data", [ElecDataModule, TaxiDataModule])
@@ -62,7 +63,7 @@ def table(folder: Path) -> Path:
 
 def test_a_missing_value_is_called_missing_and_the_others_of_its_row_are_not_called_impossible(tmp_path: Path) -> None:
     stream = streams.load(table(tmp_path), time_column="time", target="label", bad_rows="set_aside")
-    found = quality.of_block(stream, Block(0, 0, len(stream)))
+    found = data_quality.of_block(stream, Block(0, 0, len(stream)))
     assert found.reasons == (("heat is missing", 17),)
     assert "impossible" not in found.message and "data quality and no drift" not in found.message
     assert "the 17 rows set aside (heat is missing: 17) have other values of it" in found.message
@@ -78,17 +79,17 @@ def test_an_impossible_value_is_called_impossible(tmp_path: Path) -> None:
         return {int(row): f"load over 1 ({given['load'][row]})" for row in np.flatnonzero(given["load"] > 1)}
 
     stream = streams.load(path, time_column="time", target="label", bad_rows="set_aside", check=check)
-    assert "impossible values (up to 500)" in quality.of_block(stream, Block(0, 0, len(stream))).message
+    assert "impossible values (up to 500)" in data_quality.of_block(stream, Block(0, 0, len(stream))).message
 
 
 def test_a_value_equals_the_one_that_a_table_of_float32_holds_of_it() -> None:
     values = np.random.default_rng(1).choice([0.1, 0.2, 0.6], 2000)
-    (test,) = features.compare(values[:1500, None].astype(np.float32).astype(np.float64), values[1500:, None], names=("x",), alpha=0.05, rows=200)
+    (test,) = input_tests.compare(values[:1500, None].astype(np.float32).astype(np.float64), values[1500:, None], names=("x",), alpha=0.05, rows=200)
     assert not test.moved and test.distance < 0.2
 
 
 def test_a_drift_in_the_last_digits_of_a_large_number_is_found() -> None:
     rng = np.random.default_rng(2)
     old, new = 1.7e9 + rng.random((2000, 1)), 1.7e9 + 2 + rng.random((400, 1))
-    (test,) = features.compare(old, new, names=("x",), alpha=0.05, rows=100)
+    (test,) = input_tests.compare(old, new, names=("x",), alpha=0.05, rows=100)
     assert test.moved

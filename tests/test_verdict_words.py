@@ -14,19 +14,21 @@ import pytest
 from pages import Page
 from watch_sample import make_result
 
-from driftloop import figures, notes, report, summary, wording
 from driftloop.drift.answer import HEALTHS, KINDS, TOLD, Answer, Standing
 from driftloop.drift.verdict import Verdict
-from driftloop.results import BlockScore, WatchResult
-from monitoring import config, history
-from monitoring.batch import flow, index, measure, timeline, words
-from monitoring.batch import report as batch_report
-from monitoring.batch.measures import Interval, Measures
-from monitoring.known import Known
-from monitoring.scoring import Figure
+from driftloop.metrics.results import BlockScore, WatchResult
+from driftloop.report import kpi_words, notes, terminal, watch_report, wording
+from monitoring import stream_settings
+from monitoring.batch import flow, history
+from monitoring.batch.measures import measure
+from monitoring.batch.measures.window_measures import Interval, Measures
+from monitoring.batch.report import index, measure_words, timeline
+from monitoring.batch.report import window_report as batch_report
+from monitoring.online.judging import Figure
+from monitoring.online.state import Known
 
 THRESHOLD = 0.8
-STREAMS = config.load()
+STREAMS = stream_settings.load()
 ELEC, TAXI = (replace(one, blocks=one.blocks[:2]) for one in (made.elec(), made.taxi(3)))
 CALM = re.compile(r"\b[Nn]o drift\b|[Nn]othing to do|\bNothing\.|right as before|errs as before|[Nn]o action|has not drifted|KPI holds|\b[Cc]alm\b")
 INTERVALS = {  # of an accuracy: value, lower, upper
@@ -108,7 +110,7 @@ def window(state: State, *, higher: bool) -> Measures:
         base,
         threshold=standing.threshold,
         kpi=kpi,
-        verdict=replace(verdict, sentence=words.headline(replace(base, kpi=kpi, threshold=standing.threshold, verdict=verdict, features=features))),
+        verdict=replace(verdict, sentence=measure_words.headline(replace(base, kpi=kpi, threshold=standing.threshold, verdict=verdict, features=features))),
         quality=replace(base.quality, bad=state.bad_data),
         features=features,
         blocks=tuple(replace(block, drift=state.proven) for block in base.blocks),
@@ -122,9 +124,16 @@ def window(state: State, *, higher: bool) -> Measures:
 def test_no_word_of_batch_monitoring_is_calm_where_the_kpi_is_not_good(higher: bool) -> None:
     for state in states():
         one = window(state, higher=higher)
-        texts = [words.verdict(one), words.found(one), words.headline(one), words.of_all([one]), flow.line(one), flow.summary(one)]
+        texts = [
+            measure_words.verdict(one),
+            measure_words.found(one),
+            measure_words.headline(one),
+            measure_words.of_all([one]),
+            flow.line(one),
+            flow.summary(one),
+        ]
         texts += [index.table([one], {}), history.text([one]), timeline._look(one).name, timeline._told(one)]
-        assert (words.tone(one) == "calm") is state.allowed
+        assert (measure_words.tone(one) == "calm") is state.allowed
         for text in texts:
             said(text, state)
 
@@ -199,9 +208,9 @@ def test_no_word_of_a_watch_is_calm_where_the_kpi_is_not_good(regression: bool) 
         if state.moved:
             continue
         result = watch(state, regression=regression)
-        texts = [summary.summary_text(result), summary.blocks_text(result.scores), *figures.verdict(result), *result.notes]
+        texts = [terminal.summary_text(result), terminal.blocks_text(result.scores), *kpi_words.verdict(result), *result.notes]
         if state.proven:
-            texts.append(summary.advice_text(result, command="x"))
+            texts.append(terminal.advice_text(result, command="x"))
         for text in texts:
             said(text, state)
         for score in result.scores:
@@ -215,4 +224,4 @@ def test_no_word_of_a_watch_is_calm_where_the_kpi_is_not_good(regression: bool) 
 def test_no_report_of_a_watch_is_calm_where_the_kpi_is_not_good(regression: bool) -> None:
     for interval, proven in itertools.product(INTERVALS, (False, True)):
         state = State(interval, proven, "cannot tell", False, False)
-        said(Page(report.report_html(watch(state, regression=regression))).text, state)
+        said(Page(watch_report.report_html(watch(state, regression=regression))).text, state)

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from driftloop.results import BlockScore, RetrainRecord, VersionRecord, WatchResult
+from driftloop.metrics.results import BlockScore, RetrainRecord, VersionRecord, WatchResult
 
 START = datetime(1998, 2, 15)
 BLOCK_SIZE = 48

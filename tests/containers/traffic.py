@@ -6,9 +6,9 @@ import itertools
 import json
 from typing import Any
 
-from driftloop import streams
-from driftloop.base import base_span
-from monitoring.replay import blocks
+from driftloop.data import streams
+from driftloop.training.base import base_span
+from monitoring.local.replay import blocks
 from tests.containers.stack import PREDICTIONS, Stack
 
 SIZE = 48
