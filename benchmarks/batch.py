@@ -29,7 +29,7 @@ from monitoring import stream_settings
 from monitoring.batch import measure_store, window
 from monitoring.batch.measures import measure
 from monitoring.batch.measures.window_measures import Measures
-from monitoring.log import fill
+from monitoring.local import fill
 from monitoring.log.embedded_mongo import Embedded
 from monitoring.log.mongo import Database
 from monitoring.log.prediction_log import PredictionLog

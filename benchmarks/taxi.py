@@ -22,6 +22,8 @@ import pandas as pd
 
 from benchmarks import script, taxi_page
 from driftloop.cli import parsing
+from driftloop.drift.rules import for_goal
+from driftloop.metrics.goal import Goal
 
 ROOT = Path(__file__).resolve().parent.parent
 WATCHES = 400  # of each kind of errors
@@ -131,7 +133,7 @@ def _year_before() -> dict[str, Any]:
     model = fit(TAXI, stream, BASE_PARAMS, train=(first, stop), max_epochs=DEFAULTS["max_epochs"], seed=settings.SEED).model
     losses = trained_model.losses(model, stream, first, end)
     months, weeks = ([losses[block.start : block.stop] for block in blocks.cut_calendar(stream.times, stop, end, by=by)] for by in ("month", "week"))
-    rule = task.of(stream.task).rule(DEFAULTS["drift_rule"], threshold=THRESHOLD_MAE, alpha=settings.ALPHA, probation=True)
+    rule = for_goal.rule(DEFAULTS["drift_rule"], Goal(task.of(stream.task), THRESHOLD_MAE), probation=True)
     largest = max(len(week) for week in weeks)
     rule.prepare(losses[max(0, stop - settings.REFERENCE_BLOCKS * largest) : stop], block_size=largest)
     return {

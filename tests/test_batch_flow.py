@@ -31,9 +31,10 @@ from driftloop.system import processes
 from driftloop.tracking import mlflow_store
 from driftloop.tracking.registry import CHAMPION, Registry
 from monitoring import stream_settings
-from monitoring.batch import flow_command, measure_store, prefect_engine, report_links
+from monitoring.batch import flow_command, measure_store, prefect_engine
 from monitoring.batch.report import page
-from monitoring.log import fill
+from monitoring.local import fill
+from monitoring.log import report_links
 from monitoring.log.mongo import Database
 from monitoring.log.prediction_log import PREDICTIONS, PredictionLog
 

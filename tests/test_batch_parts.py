@@ -16,8 +16,9 @@ from werkzeug.serving import make_server
 
 from driftloop.errors import DataError, SettingsError
 from monitoring import stream_settings
-from monitoring.batch import measure_store, report_links, window_retrain
+from monitoring.batch import measure_store, window_retrain
 from monitoring.batch.report import evidently_report, index
+from monitoring.log import report_links
 from monitoring.log.prediction_log import PredictionLog
 from monitoring.online.api import build_app
 from monitoring.online.monitor import Monitor

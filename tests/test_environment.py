@@ -24,7 +24,7 @@ MODULES = (
         "monitoring.spool.shipper",
         "monitoring.local.replay",
     ),
-    *("monitoring.spool.label_file", "monitoring.batch.history", "monitoring.log.fill", "monitoring.log.embedded_mongo", "prediction_service"),
+    *("monitoring.spool.label_file", "monitoring.batch.history", "monitoring.local.fill", "monitoring.log.embedded_mongo", "prediction_service"),
     *("examples.nyc_taxi.deploy", "examples.nyc_taxi.lifecycle", "examples.nyc_taxi.replay"),
 )
 
@@ -50,7 +50,7 @@ def test_a_script_without_its_packages_says_so_in_one_line(bare: Path, script: s
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_service_without_its_packages_says_so_in_one_line(bare: Path, module: str) -> None:
-    needed = {"monitoring.log.fill": ["--last", "1"], "monitoring.spool.label_file": ["--stream", "elec", "--file", "x.csv", "--spool", "s"]}.get(module, [])
+    needed = {"monitoring.local.fill": ["--last", "1"], "monitoring.spool.label_file": ["--stream", "elec", "--file", "x.csv", "--spool", "s"]}.get(module, [])
     done = run(bare, "-m", module, *needed)
     assert done.code == 1 and done.output.count("\n") == 1, done.output
     assert "has no package" in done.output and "activate`" in done.output

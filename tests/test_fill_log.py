@@ -12,7 +12,7 @@ from examples.nyc_taxi import trips
 from examples.nyc_taxi.taxi_model import TaxiModel
 from monitoring import stream_settings
 from monitoring.fallback import Fallback
-from monitoring.log import fill
+from monitoring.local import fill
 from monitoring.log.prediction_log import REJECTED, PredictionLog
 
 TAXI = stream_settings.load()["taxi"]

@@ -22,7 +22,7 @@ URLS = [
     ("monitoring.local.replay", "--url"),
     ("monitoring.spool.shipper", "--monitor_url"),
 ]
-URIS = [("monitoring.online.api", "--mongodb_uri"), ("monitoring.spool.shipper", "--mongodb_uri"), ("monitoring.log.fill", "--mongodb_uri")]
+URIS = [("monitoring.online.api", "--mongodb_uri"), ("monitoring.spool.shipper", "--mongodb_uri"), ("monitoring.local.fill", "--mongodb_uri")]
 MALFORMED = [
     "foo",
     "127.0.0.1:8080",

@@ -13,9 +13,10 @@ import pytest
 from mongo_fixtures import log, mongo, needs_mongodb  # noqa: F401  # fixtures
 from pages import Page, browser, show  # noqa: F401  # likewise
 
-from monitoring.batch import history, measure_store, report_links
+from monitoring.batch import history, measure_store
 from monitoring.batch.measures.window_measures import Measures
 from monitoring.batch.report import measure_words, plots, timeline
+from monitoring.log import report_links
 from monitoring.retrain.retrains import KEPT, PROMOTED, Retrain
 
 KEPT_MAY = Retrain("k1", "BatchDrift", "taxi", "2020-06-02T00:00:00.000Z", "2020-05-01T00:00:00.000Z", KEPT, "the challenger is no better")

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from driftloop import settings
 from driftloop.data import blocks, streams
 from driftloop.errors import DataError, SettingsError
 from driftloop.metrics import data_quality, scoring, task
@@ -34,7 +35,7 @@ def load(path: Path) -> streams.Stream:
     return streams.load(path, time_column="time", bad_rows="set_aside", task_name="regression", unit="m", check=implausible)
 
 
-@pytest.mark.parametrize("name", task.NAMES)
+@pytest.mark.parametrize("name", settings.TASKS)
 def test_a_task_is_found_by_its_name(name: str) -> None:
     assert task.of(name).name == name
 

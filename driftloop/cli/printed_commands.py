@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from driftloop.cli.flag_types import mongodb_uri
+from driftloop.settings import ROOT
 
 NOT_CARRIED: Final = frozenset({"help", "json", "train_base"})
 SECRET: Final = '"$MONGODB_URI"'  # a password is not printed
@@ -78,7 +79,7 @@ def of_prog(prog: str) -> str:
     (' -m monitoring.batch.history', ' -m examples.nyc_taxi.deploy')
     """
     if prog.endswith(".py") and "/" not in prog:
-        return start(Call(Path(__file__).resolve().parent.parent / prog, "", ()), prog.removesuffix(".py"))
+        return start(Call(ROOT / prog, "", ()), prog.removesuffix(".py"))
     return f"{python()} -m {prog.removesuffix('.py').replace('/', '.')}"
 
 

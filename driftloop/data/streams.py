@@ -19,9 +19,9 @@ from driftloop.data.files import tables
 from driftloop.data.times import zones
 from driftloop.data.times.column import time_values
 from driftloop.errors import DataError, SettingsError
-from driftloop.metrics import task
+from driftloop.settings import ROOT, TASKS
 
-BUNDLED = Path(__file__).resolve().parent.parent / "data" / "elec.csv.gz"
+BUNDLED = ROOT / "data" / "elec.csv.gz"
 BAD_ROWS = ("refuse", "set_aside")
 Check = Callable[[pd.DataFrame], columns.Faults]
 
@@ -118,7 +118,9 @@ def load(
     """
     if bad_rows not in BAD_ROWS:
         raise SettingsError(f"--bad_rows is {bad_rows!r}: give one of {', '.join(BAD_ROWS)}")
-    regression = task.of(task_name) is task.REGRESSION
+    if task_name not in TASKS:
+        raise SettingsError(f"--task is {task_name!r}: give one of {', '.join(TASKS)}")
+    regression = task_name == "regression"
     if regression and path is None:
         raise SettingsError("--task regression needs a table of your own: give --data_path, --target and --time_column")
     if time_column is None and (time_format or time_zone):

@@ -1,6 +1,6 @@
 """What differs between the two tasks: what a model answers, what a row costs, what the KPI is and which way is better.
 
-Everything else (blocks, rules, retrains, swaps, reports) asks the task of its stream, so that it is written once. A *loss* is
+Everything else (rules, retrains, swaps, reports) asks the task of its stream, so that it is written once. A *loss* is
 what one row costs: 1 where the class is wrong, the absolute error of a value. The KPI is the accuracy (1 less the mean loss,
 higher is better) or the MAE (the mean loss, lower is better).
 """
@@ -15,14 +15,8 @@ from typing import Any, Final
 import numpy as np
 
 from driftloop import settings
-from driftloop.drift.rules import catalogue
-from driftloop.drift.rules import loss_rules as loss_rules
-from driftloop.drift.rules.probation import Probation
-from driftloop.drift.rules.rule import Rule
 from driftloop.errors import SettingsError, TrainingError
 from driftloop.metrics import baselines, kpi
-
-NAMES: Final = ("classification", "regression")
 
 
 @dataclass(frozen=True)
@@ -95,21 +89,6 @@ class Task(ABC):
     def constant(self, labels: np.ndarray) -> int | float:
         """The label that costs least when it is predicted for every row: the most frequent class, the median value."""
 
-    @abstractmethod
-    def rule(self, name: str, *, threshold: float, alpha: float, seed: int = settings.SEED, probation: bool = False) -> Rule:
-        """The drift rule of that name, told the losses of one block after the other.
-
-        Args:
-            name: one of `rules.NAMES`; a regression refuses those that take right and wrong only.
-            threshold: KPI that is just good enough.
-            alpha: false-alarm rate of "significant" for the whole watch of one model.
-            seed: of the rules that draw.
-            probation: from the first alarm on, put new models on probation (`drift.probation`).
-
-        Raises:
-            SettingsError: unknown name, or a setting of that rule outside its range.
-        """
-
     def better(self, value: float, other: float) -> bool:
         """Whether the first KPI is better than the second; never when one is nan."""
         return value > other if self.higher else value < other
@@ -175,11 +154,6 @@ class Classification(Task):
         """See `Task.constant`."""
         return baselines.majority_class(labels)
 
-    def rule(self, name: str, *, threshold: float, alpha: float, seed: int = settings.SEED, probation: bool = False) -> Rule:
-        """See `Task.rule`."""
-        rule = catalogue.make(name, threshold=threshold, alpha=alpha, seed=seed)
-        return Probation(rule, threshold=threshold, alpha=alpha) if probation else rule
-
 
 class Regression(Task):
     """Values; the KPI is the mean absolute error (MAE) in the label's unit, 0 and more.
@@ -236,14 +210,6 @@ class Regression(Task):
         """See `Task.constant`."""
         return float(np.median(labels))
 
-    def rule(self, name: str, *, threshold: float, alpha: float, seed: int = settings.SEED, probation: bool = False) -> Rule:
-        """See `Task.rule`."""
-        rule = loss_rules.make(name, threshold=threshold, alpha=alpha, seed=seed)
-        if not probation:
-            return rule
-        proof = loss_rules.SignificantLoss(threshold=threshold, alpha=alpha, under=True)
-        return Probation(rule, threshold=threshold, alpha=alpha, plain=loss_rules.LossThreshold(threshold), proof=proof)
-
 
 CLASSIFICATION: Final = Classification()
 REGRESSION: Final = Regression()
@@ -258,6 +224,6 @@ def of(name: str) -> Task:
     >>> of("regression").kpi
     'mae'
     """
-    if name not in NAMES:
-        raise SettingsError(f"--task is {name!r}: give one of {', '.join(NAMES)}")
+    if name not in settings.TASKS:
+        raise SettingsError(f"--task is {name!r}: give one of {', '.join(settings.TASKS)}")
     return REGRESSION if name == "regression" else CLASSIFICATION

@@ -56,7 +56,7 @@ def report_html(result: WatchResult) -> str:
     """The report of `result` as one HTML document; every name in it is escaped."""
     write = kpi_words.of(result)
     environment = Environment(
-        loader=PackageLoader("driftloop"),
+        loader=PackageLoader("driftloop.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -1,1 +1,1 @@
-"""TODO"""
+"""A trained model behind TorchServe: the archive, the server and its client, golden predictions, the swap."""

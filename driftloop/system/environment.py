@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from types import TracebackType
 
-ROOT = Path(__file__).resolve().parent.parent
+from driftloop.settings import ROOT
+
 OURS = frozenset({"driftloop", "monitoring", "prediction_service", "examples", "benchmarks"})
 CORE = ("torch", "mlflow")  # who lacks one of them has not set the environment up, or not entered it
 OTHER_NAMES = {"bson": "pymongo", "werkzeug": "flask"}  # module -> the package that brings it

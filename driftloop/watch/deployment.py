@@ -12,14 +12,16 @@ from pathlib import Path
 from tqdm import tqdm
 
 from driftloop.cli import runner
+from driftloop.drift.rules import for_goal
 from driftloop.drift.rules.rule import Rule
 from driftloop.drift.verdict import Verdict
 from driftloop.errors import DriftloopError, ServingError, SettingsError
 from driftloop.metrics import task
+from driftloop.metrics.goal import Goal
 from driftloop.metrics.results import NO_BLOCK, BlockScore, WatchResult
 from driftloop.report import terminal, watch_report, wording
-from driftloop.serving import swap, torchserve
-from driftloop.serving.site import Site, TorchServeDeployment, check_server, describe, promote
+from driftloop.serving import swap
+from driftloop.serving.site import Site, TorchServeDeployment, check_server, describe, promote, torchserve
 from driftloop.settings import ASKED_BY, REFERENCE_BLOCKS
 from driftloop.system import places
 from driftloop.tracking import mlflow_store, runs
@@ -114,7 +116,7 @@ def drift_rule(args: argparse.Namespace) -> Rule:
     if args.proactive and args.task == "regression":
         raise SettingsError("--proactive is given, but there is no forecast for a regression: leave it out")
     probation = args.after_drift == "probation" and not args.proactive and args.drift_rule not in {"threshold", "never"}
-    return task.of(args.task).rule(args.drift_rule, threshold=threshold(args), alpha=args.alpha, seed=args.seed, probation=probation)
+    return for_goal.rule(args.drift_rule, Goal(task.of(args.task), threshold(args), args.alpha), seed=args.seed, probation=probation)
 
 
 def threshold(args: argparse.Namespace) -> float:

@@ -1,4 +1,4 @@
-"""Fill the prediction log with the trips of all 36 months: the flags of monitoring/log/fill.py with the defaults of this stream.
+"""Fill the prediction log with the trips of all 36 months: the flags of monitoring/local/fill.py with the defaults of this stream.
 
 python -m examples.nyc_taxi.fill_log --mongodb_uri mongodb://127.0.0.1:27017
 """
@@ -11,11 +11,11 @@ from typing import Any
 
 from driftloop.cli import parsing, runner
 from examples.nyc_taxi.defaults import with_defaults
-from monitoring.log import fill
+from monitoring.local import fill
 
 
 def build_parser() -> parsing.Parser:
-    """The flags of monitoring/log/fill.py, with the defaults of the taxi stream."""
+    """The flags of monitoring/local/fill.py, with the defaults of the taxi stream."""
     parser = with_defaults(fill.build_parser(), prog="examples/nyc_taxi/fill_log.py", description=__doc__)
     parser.set_defaults(stream="taxi")
     return parser

@@ -24,11 +24,12 @@ from prefect.tasks import exponential_backoff
 
 from driftloop.errors import DriftloopError, SettingsError, TrackingError
 from monitoring import stream_settings
-from monitoring.batch import measure_store, report_links, window
+from monitoring.batch import measure_store, window
 from monitoring.batch.measures import measure
 from monitoring.batch.measures.window_measures import Measures, Window
 from monitoring.batch.report import measure_words, page, window_report
 from monitoring.batch.window_retrain import HookAwayError
+from monitoring.log import report_links
 from monitoring.log.mongo import Database, LogAwayError
 from monitoring.log.prediction_log import PredictionLog
 from monitoring.references import Folder, References, Registered

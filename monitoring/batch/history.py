@@ -21,10 +21,11 @@ from driftloop.cli.flag_types import mongodb_uri
 from driftloop.errors import DataError
 from driftloop.report import terminal, wording
 from driftloop.report.watch_report import check_place
-from monitoring.batch import flow_command, measure_store, report_links
+from monitoring.batch import flow_command, measure_store
 from monitoring.batch.measures.window_measures import Measures
 from monitoring.batch.report import measure_words, timeline
 from monitoring.batch.report import page as pages
+from monitoring.log import report_links
 from monitoring.log.prediction_log import FOLDER, open_log
 from monitoring.retrain.retrains import Retrain, remembered
 

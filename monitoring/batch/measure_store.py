@@ -5,13 +5,10 @@ A window that is measured again takes its own place; nothing is ever there twice
 
 from __future__ import annotations
 
-from typing import Final
-
 from monitoring.batch.measures import window_measures
 from monitoring.batch.measures.window_measures import Measures
 from monitoring.log.prediction_log import PredictionLog
-
-COLLECTION: Final = "metrics"
+from monitoring.log.report_links import COLLECTION
 
 
 def write(log: PredictionLog, found: Measures) -> None:

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from driftloop.system.files import replace_file
 from driftloop.tracking import mlflow_store
 from driftloop.tracking.mlflow_store import Store
 from monitoring.batch.measures.window_measures import Measures
 from monitoring.batch.report import index
-from monitoring.spool.segments import replace_file
 
 BATCH, REPORTS = "batch", "reports"  # roles of the runs
 WINDOW_TAG: Final = "driftloop.window"  # Measures.id

@@ -94,9 +94,9 @@ def front(made: Front) -> Response:
     return response
 
 
-def page(template: str, *, title: str, package: str = "monitoring", **values: Any) -> Response:
+def page(template: str, *, title: str, package: str = "monitoring.http", **values: Any) -> Response:
     """A template of a package, over the layout that all pages share."""
-    loader = ChoiceLoader([PackageLoader(package), PackageLoader("monitoring")])
+    loader = ChoiceLoader([PackageLoader(package), PackageLoader("monitoring.http")])
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["json"] = json.dumps
     environment.filters["number"] = "{:g}".format

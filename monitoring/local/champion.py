@@ -11,10 +11,10 @@ from pathlib import Path
 
 from driftloop.errors import DriftloopError
 from driftloop.serving.torchserve import HOST, Ports
+from driftloop.settings import ROOT
 from driftloop.system import processes
 from monitoring.stream_settings import StreamConfig
 
-ROOT = Path(__file__).resolve().parent.parent
 DEPLOY_S = 1800.0
 # The script has to score something; what the monitor says is to come from the traffic.
 SERVE_ONLY = ("--on_drift", "ignore", "--drift_rule", "never", "--test_data_rows", "1", "--block_size", "1")

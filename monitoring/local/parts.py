@@ -17,11 +17,12 @@ import yaml
 from driftloop.errors import PartError, SettingsError
 from driftloop.serving.torchserve import Ports
 from driftloop.serving.torchserve_log import tail
+from driftloop.settings import ROOT
 from driftloop.system import processes
 from driftloop.system.processes import Server
 
 HOST = "127.0.0.1"
-OPS = Path(__file__).resolve().parent.parent / "ops"
+OPS = ROOT / "ops"
 ALERTMANAGERS = ("prometheus-alertmanager", "alertmanager")  # Debian's name, and its own
 POLL_S = 0.1
 

@@ -30,13 +30,13 @@ from driftloop.cli import flags, parsing, runner
 from driftloop.cli.flag_types import experiment_name
 from driftloop.errors import LogError
 from driftloop.serving.torchserve import TorchServe
+from driftloop.system.files import replace_file
 from monitoring.local import champion, progress
 from monitoring.local.champion import ROOT
 from monitoring.local.parts import Part, Running
 from monitoring.local.plan import Plan, plan_of, replay, services, watchers
 from monitoring.log.embedded_mongo import Embedded
 from monitoring.log.mongo import Database
-from monitoring.spool.segments import replace_file
 
 READY_S = 240.0
 POLL_S = 0.5

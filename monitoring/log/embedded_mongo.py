@@ -23,8 +23,8 @@ from typing import IO, Any
 from driftloop.cli import parsing, runner
 from driftloop.errors import DataError, LogError, SettingsError
 from driftloop.system import lock, priority, processes
+from driftloop.system.files import replace_file
 from monitoring.log.mongo import Database
-from monitoring.spool.segments import replace_file
 
 PROGRAM = "secantusd-py"
 START_S = 60.0

@@ -36,10 +36,10 @@ from driftloop.cli.flag_types import mongodb_uri
 from driftloop.errors import DataError, LogError, SettingsError
 from driftloop.system import priority
 from monitoring import stream_settings
-from monitoring.batch import report_links
 from monitoring.http import pages
 from monitoring.http.answers import RequestError, answer, new_app, read_body
 from monitoring.http.gunicorn import CLOSE, Application, check_port
+from monitoring.log import report_links
 from monitoring.log.prediction_log import PredictionLog, open_log
 from monitoring.online.monitor import Monitor
 from monitoring.online.status_page import front

@@ -11,9 +11,11 @@ from typing import cast
 import numpy as np
 
 from driftloop.drift.kind import kinds
+from driftloop.drift.rules import for_goal
 from driftloop.drift.rules.probation import Probation
 from driftloop.drift.verdict import Verdict
 from driftloop.metrics import task
+from driftloop.metrics.goal import Goal
 from driftloop.watch import diagnosis
 from monitoring.online.rolling import Value
 from monitoring.stream_settings import StreamConfig
@@ -49,7 +51,7 @@ class Scoring:
 
     def rule(self) -> Probation:
         """A new drift rule: `significant` with probation, as in the lifecycle's watch."""
-        return cast(Probation, self._task.rule("significant", threshold=self._config.threshold, alpha=self._config.alpha, probation=True))
+        return cast(Probation, for_goal.rule("significant", Goal(self._task, self._config.threshold, self._config.alpha), probation=True))
 
     def told_kind(self, older: np.ndarray, older_errors: np.ndarray, newest: np.ndarray, newest_errors: np.ndarray, *, alpha: float) -> Verdict:
         """Of which kind the proven drift of the newest rows is, held against older ones. Takes seconds.

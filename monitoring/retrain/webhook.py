@@ -30,6 +30,7 @@ from flask import Flask, Response
 from driftloop.cli import parsing, runner
 from driftloop.cli.flag_types import service_address, torchserve_address
 from driftloop.errors import DataError, SettingsError
+from driftloop.settings import ROOT
 from monitoring import stream_settings
 from monitoring.http.answers import CODES, answer, error, new_app, read_body
 from monitoring.http.gunicorn import CLOSE, Application, check_port
@@ -39,7 +40,6 @@ from monitoring.retrain.alerts import MAX_BYTES, MOST_ALERTS, read_webhook
 from monitoring.retrain.retrains import BusyError, Retrains
 from monitoring.stream_settings import StreamConfig
 
-ROOT = Path(__file__).resolve().parent.parent
 RETRY_AFTER_S = 10
 MONITOR_TIMEOUT_S = 3.0
 

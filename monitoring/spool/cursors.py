@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from driftloop.errors import SpoolError
+from driftloop.system import files
 from monitoring.spool import segments
 
 BATCH_RECORDS = 1000
@@ -85,7 +86,7 @@ class Reader:
         there = {path.name for path in segments.listed(self.folder)}
         places = {name: place for name, place in (self._places | batch.places).items() if name in there}
         try:
-            segments.replace_file(cursor_file(self.folder, self.consumer), json.dumps({name: [place.offset, place.lines] for name, place in places.items()}))
+            files.replace_file(cursor_file(self.folder, self.consumer), json.dumps({name: [place.offset, place.lines] for name, place in places.items()}))
         except OSError as exc:
             raise SpoolError(f"{self.folder}: the cursor of {self.consumer} cannot be written: {exc.strerror}; free some space") from exc
         self._places = places

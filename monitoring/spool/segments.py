@@ -9,7 +9,6 @@ A segment's writer holds a lock on it (flock) as long as it may write more; the 
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import json
 import os
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from driftloop.errors import DataError, SpoolError
+from driftloop.system.files import sync_folder
 
 SUFFIX = ".jsonl"
 LONGEST_LINE = 1 << 20  # bytes; a record is a row, not a document
@@ -102,30 +102,3 @@ def has_writer(path: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Write a small file aside, make it durable, and rename it into place.
-
-    Raises:
-        OSError: it cannot be written; the old one stays.
-    """
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with aside.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)

@@ -30,10 +30,10 @@ from typing import Any
 from driftloop.cli import parsing, runner
 from driftloop.cli.flag_types import address, mongodb_uri
 from driftloop.errors import DataError, DriftloopError, SettingsError, SpoolError
-from driftloop.system import priority
+from driftloop.system import files, priority
 from monitoring.log.prediction_log import FOLDER, open_log
 from monitoring.records import events
-from monitoring.spool import cursors, segments
+from monitoring.spool import cursors
 from monitoring.spool.delivery import AwayError, Delivery, ToMongo, ToMonitor
 
 # How long records gather once the spool was read to its end. Each batch has its request, its commit and its cursor, fsynced: shipped one by
@@ -175,7 +175,7 @@ def _tend(folder: Path, lanes: Sequence[Lane], shown: dict[str, Any]) -> dict[st
     try:
         cursors.sweep(folder, [lane.delivery.name for lane in lanes])
         if state != shown:
-            segments.replace_file(folder / "shipper.json", json.dumps(state, indent=1))
+            files.replace_file(folder / "shipper.json", json.dumps(state, indent=1))
     except (SpoolError, OSError):
         return shown  # a full disk: the lanes say so, and the next time does it
     return state

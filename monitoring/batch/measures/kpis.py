@@ -213,7 +213,7 @@ def forecast(judged: Sequence[Judged], config: StreamConfig, stop: str) -> Forec
         return replace(nothing, message="no forecast: no labelled blocks")
     blocks = judged[-1].blocks
     scores = [BlockKpi(block.kpi.value, block.kpi.rows, block.first_time, block.last_time) for block in blocks]
-    before = [version_record.forecast.lifetime([block.kpi.value for block in one.blocks], threshold=config.threshold) for one in judged[:-1] if one.blocks]
+    before = [version_record.crossing.lifetime([block.kpi.value for block in one.blocks], threshold=config.threshold) for one in judged[:-1] if one.blocks]
     found = version_record.predict(scores, config, before)
     if found is None:
         return replace(nothing, message=f"no forecast: {len(blocks)} blocks are too few to tell")

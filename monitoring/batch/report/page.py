@@ -19,8 +19,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from driftloop.errors import DataError
 from driftloop.report import wording
+from driftloop.system.files import replace_file
 from monitoring.batch.report import measure_words, plots
-from monitoring.spool.segments import replace_file
 
 LIBRARY: Final = Path(__file__).with_name("assets") / "plotly-basic-2.35.2.min.js.gz"
 
@@ -67,7 +67,7 @@ def link(url: str) -> str:
 
 @functools.cache
 def _environment() -> Environment:
-    return Environment(loader=PackageLoader("monitoring.batch"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return Environment(loader=PackageLoader("monitoring.batch.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
 @functools.cache

@@ -130,7 +130,8 @@ def _cell(feature: FeatureMeasure) -> str:
 
 def _cell_told(one: Measures, feature: FeatureMeasure) -> str:
     distance = f"{measure_words.in_plot(feature.statistic.upper())} {wording.number(feature.distance, digits=3)}"
-    return f"{measure_words.in_plot(one.window.name)}, {measure_words.in_plot(feature.feature)}: {_cell(feature)}, {distance}, p {wording.p_value(feature.corrected)}"
+    which = f"{measure_words.in_plot(one.window.name)}, {measure_words.in_plot(feature.feature)}"
+    return f"{which}: {_cell(feature)}, {distance}, p {wording.p_value(feature.corrected)}"
 
 
 def _look(one: Measures) -> plots.Look:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from monitoring.batch.measure_store import COLLECTION
 from monitoring.log.prediction_log import PredictionLog
 
+COLLECTION: Final = "metrics"  # one document a stream and window, as `batch.measure_store` keeps them
 FIELD: Final = "report"
 
 
