@@ -46,14 +46,14 @@ backtest: $(VENV)/run.stamp ## ELEC under every retraining policy; which to choo
 	$(BIN)/python backtest.py --mlflow_experiment_name $(EXPERIMENT) --jobs 2 --plot backtest.png
 
 monitor: $(VENV)/monitor.stamp ## the services around the model, on a replay of ELEC; Ctrl-C ends them
-	$(BIN)/python -m monitoring.local.stack
+	$(BIN)/python -m monitoring local
 
 setup-batch: $(VENV)/batch.stamp ## the environment with what batch monitoring needs
 
 batch: $(VENV)/batch.stamp ## measure and report the last month of a stream in the prediction log: make batch STREAM=taxi
-	$(BIN)/python -m monitoring.batch.flow_command run --stream $(STREAM) --window last-month
+	$(BIN)/python -m monitoring batch run --stream $(STREAM) --window last-month
 
-prefect: $(VENV)/batch.stamp ## a Prefect server on this machine, for `monitoring.batch.flow_command serve`
+prefect: $(VENV)/batch.stamp ## a Prefect server on this machine, for `monitoring batch serve`
 	PREFECT_SERVER_ANALYTICS_ENABLED=false $(BIN)/prefect server start --host 127.0.0.1 --port 4200
 
 secrets: ## the passwords of docker-compose.yaml, in .env, made once

@@ -84,7 +84,7 @@ def measure(events_wanted: int) -> list[Look]:
         stream = streams.load(None)
         reference.write(some_reference(stream), folder / "elec")
         port = free_port()
-        command = [sys.executable, "-m", "monitoring.online.api", "--port", str(port), "--streams", "elec", "--reference", str(folder), "--mongodb_uri", ""]
+        command = [sys.executable, "-m", "monitoring", "monitor", "--port", str(port), "--streams", "elec", "--reference", str(folder), "--mongodb_uri", ""]
         with Server(command, log=folder / "monitor.log", folder=ROOT) as server:
             url = f"http://127.0.0.1:{port}"
             wait(url, server)

@@ -130,7 +130,7 @@ def shipped(folder: Path, server: Embedded, count: int) -> list[Result]:
     kept = list(predictions(count))
     spool = Spool(folder / "shipped")
     spool.append([record.as_json() for record in kept])
-    command = [sys.executable, "-m", "monitoring.spool.shipper", "--spool", str(spool.folder), "--mongodb_uri", server.uri]
+    command = [sys.executable, "-m", "monitoring", "shipper", "--spool", str(spool.folder), "--mongodb_uri", server.uri]
     log = PredictionLog(Database(server.uri))
     with log, processes.Server(command, log=folder / "shipper.log", folder=ROOT) as shipper:
         watched = [psutil.Process(shipper.pid), psutil.Process(server.pid)]

@@ -145,10 +145,10 @@ def started(torchserve_url: str, folder: Path) -> Iterator[tuple[int, int]]:
     monitor, without, logged = (_free_port() for _ in range(3))
     service = ["prediction_service", "--streams", "elec", "--torchserve_url", torchserve_url, "--reference", "references"]
     commands = {
-        "monitor": ["monitoring.online.api", "--port", str(monitor), "--reference", "references"],
+        "monitor": ["monitoring", "monitor", "--port", str(monitor), "--reference", "references"],
         "without": [*service, "--port", str(without), "--spool", ""],
         "logged": [*service, "--port", str(logged), "--spool", "spool", "--monitor_url", f"http://127.0.0.1:{monitor}"],
-        "shipper": ["monitoring.spool.shipper", "--spool", "spool", "--monitor_url", f"http://127.0.0.1:{monitor}"],
+        "shipper": ["monitoring", "shipper", "--spool", "spool", "--monitor_url", f"http://127.0.0.1:{monitor}"],
     }
     with contextlib.ExitStack() as stack:
         servers = {}

@@ -106,7 +106,7 @@ class StreamConfig:
     labels: tuple[int | str, ...] = ()  # of classification, in the order of the probabilities
     deploy: str = "deploy_model.py"  # the scripts of the stream, each with its first flags: what serves its model,
     retrain: str = "retrain_model.py"  # what retrains it,
-    replay: str = "-m monitoring.local.replay"  # and what plays its table against the prediction service
+    replay: str = "-m monitoring replay"  # and what plays its table against the prediction service
 
     @property
     def feature_names(self) -> tuple[str, ...]:

@@ -176,7 +176,7 @@ def test_many_windows_are_done_in_one_command_and_those_after_the_newest_row_lef
 def test_a_mistake_is_one_line_and_its_exit_code(place: Place, capfd: pytest.CaptureFixture[str], words: list[str], code: int, said: str) -> None:
     assert place.run(*words) == code
     (line,) = capfd.readouterr().err.strip().splitlines()
-    assert line.startswith("monitoring.batch.flow_command: error: ")
+    assert line.startswith("monitoring batch: error: ")
     assert said in line
 
 

@@ -72,7 +72,7 @@ def test_a_fallen_kpi_is_drift_and_the_next_step_is_a_retrain_on_rows_before_the
     assert [block.drift for block in found.blocks[:2]] == [False, False]
     assert found.blocks[-1].drift
     assert f"on the rows before {found.window.stop}" in found.next_step
-    assert found.next_step.endswith(f"python -m monitoring.batch.flow_command run --window {found.window.name} --stream elec --on_drift retrain")
+    assert found.next_step.endswith(f"python -m monitoring batch run --window {found.window.name} --stream elec --on_drift retrain")
 
 
 def test_moved_inputs_are_told_the_farthest_first(filled: PredictionLog) -> None:

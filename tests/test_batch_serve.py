@@ -88,9 +88,7 @@ def place(tmp_path: Path, mongo: Mongo) -> Iterator[Place]:
 
 def test_the_clock_starts_the_flow_and_ctrl_c_ends_what_waits_for_it(place: Place) -> None:
     words = ("serve", "--stream", "elec", "--window", "last-day", "--cron", "* * * * *")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "monitoring.batch.flow_command", *words], cwd=place.folder, env=os.environ | place.env, start_new_session=True
-    )
+    process = subprocess.Popen([sys.executable, "-m", "monitoring", "batch", *words], cwd=place.folder, env=os.environ | place.env, start_new_session=True)
     try:
         run = wait(lambda: next((run for run in place.runs() if run["state_type"] == "COMPLETED"), None), "a run by the clock to end")
         assert run["auto_scheduled"]

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
+from monitoring.__main__ import COMMANDS
+
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "docker-compose.yaml").read_text()
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(TEXT)["services"]
@@ -149,7 +151,7 @@ def test_no_part_shares_anothers_network() -> None:
 def test_our_programs_take_their_commands(name: str) -> None:
     _, *words = shlex.split(SERVICES[name]["command"])
     if words[0] == "-m":
-        module, flags = MODULES.get(words[1], words[1]), words[2:]
+        module, flags = (COMMANDS[words[2]][0], words[3:]) if words[1] == "monitoring" else (MODULES.get(words[1], words[1]), words[2:])
     else:
         module, flags = Path(words[0]).stem, words[1:]
     parsed = importlib.import_module(module).build_parser().parse_args(flags)

@@ -16,16 +16,8 @@ from driftloop.system.processes import Finished
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ("base_model.py", "deploy_model.py", "retrain_model.py", "lifecycle.py", "backtest.py")
 MODULES = (
-    *(
-        "monitoring.local.stack",
-        "monitoring.online.api",
-        "monitoring.batch.flow_command",
-        "monitoring.retrain.webhook",
-        "monitoring.spool.shipper",
-        "monitoring.local.replay",
-    ),
-    *("monitoring.spool.label_file", "monitoring.batch.history", "monitoring.local.fill", "monitoring.log.embedded_mongo", "prediction_service"),
-    *("examples.nyc_taxi.deploy", "examples.nyc_taxi.lifecycle", "examples.nyc_taxi.replay"),
+    *(("monitoring", name) for name in ("local", "monitor", "batch", "hook", "shipper", "replay", "labels", "history", "fill", "mongo")),
+    *((name,) for name in ("prediction_service", "examples.nyc_taxi.deploy", "examples.nyc_taxi.lifecycle", "examples.nyc_taxi.replay")),
 )
 
 
@@ -48,10 +40,10 @@ def test_a_script_without_its_packages_says_so_in_one_line(bare: Path, script: s
     assert done.output.startswith(f"{script}: error: Python 3.") and "has no package" in done.output and "activate`" in done.output
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_a_service_without_its_packages_says_so_in_one_line(bare: Path, module: str) -> None:
-    needed = {"monitoring.local.fill": ["--last", "1"], "monitoring.spool.label_file": ["--stream", "elec", "--file", "x.csv", "--spool", "s"]}.get(module, [])
-    done = run(bare, "-m", module, *needed)
+@pytest.mark.parametrize("words", MODULES, ids=" ".join)
+def test_a_service_without_its_packages_says_so_in_one_line(bare: Path, words: tuple[str, ...]) -> None:
+    needed = {"fill": ["--last", "1"], "labels": ["--stream", "elec", "--file", "x.csv", "--spool", "s"]}.get(words[-1], [])
+    done = run(bare, "-m", *words, *needed)
     assert done.code == 1 and done.output.count("\n") == 1, done.output
     assert "has no package" in done.output and "activate`" in done.output
 
@@ -81,6 +73,6 @@ def test_an_old_python_is_told_which_is_needed(version: str) -> None:
     python = shutil.which(f"python{version}")
     if python is None or processes.run([python, "--version"], timeout_s=20).code:
         pytest.skip(f"there is no python{version} here")
-    for words in (["base_model.py"], ["-m", "monitoring.local.stack"], ["-m", "prediction_service"]):
+    for words in (["base_model.py"], ["-m", "monitoring", "local"], ["-m", "prediction_service"]):
         done = processes.run([python, *words], timeout_s=60, env={"PYTHONPATH": "", "PATH": os.environ["PATH"]}, folder=ROOT)
         assert done.code == 1 and done.output.count("\n") == 1 and "needs Python 3.11, this is 3." in done.output, done.output

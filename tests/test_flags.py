@@ -9,10 +9,11 @@ import pytest
 
 from driftloop.cli import flag_types
 from driftloop.errors import SettingsError
+from monitoring.__main__ import COMMANDS
 from monitoring.log.mongo import Database
 from monitoring.spool.shipper import main as ship
 
-PROGRAMS = ("prediction_service.__main__", *(f"monitoring.{name}" for name in ("service", "retrain_hook", "replay", "shipper", "labels", "fill_log")))
+PROGRAMS = ("prediction_service.__main__", *(COMMANDS[name][0] for name in ("monitor", "hook", "replay", "shipper", "labels", "fill")))
 SCRIPTS = ("base_model", "deploy_model", "retrain_model", "lifecycle", "backtest")
 URLS = [
     ("prediction_service.__main__", "--torchserve_url"),

@@ -95,4 +95,4 @@ def test_a_file_that_is_not_there_is_said_not_to_be(tmp_path, capsys):
     path = tmp_path / "none.csv"
     (tmp_path / "spool").mkdir()
     assert label_file.main(["--stream", "elec", "--file", str(path), "--spool", str(tmp_path / "spool")]) == DataError.exit_code
-    assert capsys.readouterr().err == f"monitoring.spool.label_file: error: {path}: there is no such file: give a CSV file as --file\n"
+    assert capsys.readouterr().err == f"monitoring labels: error: {path}: there is no such file: give a CSV file as --file\n"

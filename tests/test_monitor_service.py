@@ -58,7 +58,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder, port = tmp_path_factory.mktemp("monitor"), free_port()
     (folder / "references" / "elec").mkdir(parents=True)
     reference.write(some_reference(), folder / "references" / "elec")
-    command = [sys.executable, "-m", "monitoring.online.api", "--port", str(port), "--reference", str(folder / "references"), "--mongodb_uri", ""]
+    command = [sys.executable, "-m", "monitoring", "monitor", "--port", str(port), "--reference", str(folder / "references"), "--mongodb_uri", ""]
     with Server(command, log=folder / "monitor.log", folder=ROOT) as server:
         url = f"http://127.0.0.1:{port}"
         wait_for(lambda: answers(url, server), what="the monitor")

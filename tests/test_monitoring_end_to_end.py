@@ -67,7 +67,7 @@ def wait(found: Callable[[], Any], what: str, *, patience_s: float = PATIENCE_S)
 
 @dataclass
 class System:
-    """Everything that monitoring.local.stack runs, and a way to send it traffic."""
+    """Everything that monitoring local runs, and a way to send it traffic."""
 
     folder: Path
     process: subprocess.Popen[bytes]
@@ -119,7 +119,7 @@ def launched(folder: Path, **environment: str) -> System:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "MONGODB_"))}
     env = {**clean, "PYTHONPATH": str(ROOT), "DRIFTLOOP_TEST": str(folder), **environment}
     with (folder / "local.log").open("wb") as out:
-        command = [sys.executable, "-m", "monitoring.local.stack", *FLAGS, "--streams_file", "s.yaml"]
+        command = [sys.executable, "-m", "monitoring", "local", *FLAGS, "--streams_file", "s.yaml"]
         return System(folder, subprocess.Popen(command, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out), row=int(ROWS * 0.7))
 
 
@@ -222,7 +222,7 @@ def test_a_signal_ends_every_process(system: System) -> None:
     assert len(system.left()) > 10
     system.process.send_signal(signal.SIGINT)
     assert system.process.wait(timeout=120) == 130
-    assert (system.folder / "local.log").read_text().splitlines()[-1] == "monitoring.local.stack: interrupted; runs are closed and servers ended"
+    assert (system.folder / "local.log").read_text().splitlines()[-1] == "monitoring local: interrupted; runs are closed and servers ended"
     assert system.left() == []
 
 

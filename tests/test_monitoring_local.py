@@ -115,7 +115,7 @@ def test_the_process_table_does_not_show_the_address_of_the_log(tmp_path: Path, 
             time.sleep(0.1)
         shown = [" ".join(one.cmdline()) for one in [process, *process.children(recursive=True)]]
         assert process.environ()["MONGODB_URI"] == SECRET
-    assert "monitoring.spool.shipper" in shown[0]
+    assert "monitoring shipper" in shown[0]
     assert "hidden" not in str(shown)
     assert "hidden" not in log.read_text()
 
@@ -191,6 +191,8 @@ def test_a_replay_that_cannot_be_is_told_in_one_line(capsys: pytest.CaptureFixtu
 def test_the_parts_commands_are_ones_that_the_programs_take(tmp_path: Path) -> None:
     import importlib
 
+    from monitoring.__main__ import COMMANDS
+
     args = stack.build_parser().parse_args(["--free_ports", "--folder", str(tmp_path), "--mlflow_ui"])
     plan: Any = plans.plan_of(args)
     made = [*plans.services(plan, mongodb="mongodb://127.0.0.1:1"), plans.replay(plan, from_row=7)]
@@ -199,5 +201,7 @@ def test_the_parts_commands_are_ones_that_the_programs_take(tmp_path: Path) -> N
         _, flag, module, *flags = one.command
         assert flag == "-m"
         if module != "mlflow":
-            found = "prediction_service.__main__" if module == "prediction_service" else module
+            found = "prediction_service.__main__"
+            if module == "monitoring":
+                found, flags = COMMANDS[flags[0]][0], flags[1:]
             importlib.import_module(found).build_parser().parse_args(flags)

@@ -15,13 +15,11 @@ import pytest
 from script_fixtures import ROOT, Workshop, data_flags
 
 from driftloop.cli import parsing, runner
+from monitoring.__main__ import COMMANDS
 
 ENTRIES = (
     *("base_model", "deploy_model", "retrain_model", "lifecycle", "backtest", "prediction_service.__main__"),
-    *(
-        f"monitoring.{name}"
-        for name in ("batch_flow", "embedded", "fill_log", "history", "keeper", "labels", "local", "replay", "retrain_hook", "service", "shipper")
-    ),
+    *(module for module, _ in COMMANDS.values()),
     *(f"examples.nyc_taxi.{name}" for name in ("deploy", "fill_log", "lifecycle", "prepare", "replay", "retrain")),
 )
 

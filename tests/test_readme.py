@@ -11,6 +11,7 @@ import yaml
 
 from docs import readme
 from driftloop.training import tuning
+from monitoring.__main__ import COMMANDS
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = readme.README.read_text(encoding="utf-8")
@@ -35,6 +36,8 @@ def test_a_command_of_the_readme_is_one(words: list[str]):
     program, *arguments = words
     if program == "python" and arguments != ["-"]:
         script, *flags = arguments[1:] if arguments[0] == "-m" else arguments
+        if script == "monitoring":
+            script, flags = COMMANDS[flags[0]][0], flags[1:]
         importlib.import_module(script.removesuffix(".py")).build_parser().parse_args(flags)
     elif program == "make":
         assert re.search(rf"^{arguments[0]}:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)

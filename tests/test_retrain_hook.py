@@ -344,7 +344,7 @@ def test_a_hook_that_is_ended_leaves_no_retrain_and_its_next_start_takes_the_ale
     flags = ["--torchserve_url", url, "--monitor_url", monitor, "--state", str(tmp_path / "state"), "--command", words, "--port", str(port)]
 
     def start() -> Server:
-        server = Server([sys.executable, "-m", "monitoring.retrain.webhook", *flags], log=tmp_path / "hook.log", folder=ROOT)
+        server = Server([sys.executable, "-m", "monitoring", "hook", *flags], log=tmp_path / "hook.log", folder=ROOT)
         wait(lambda: answers(f"{url}/health"))
         return server
 

@@ -99,7 +99,7 @@ def own_mongo(tmp_path: Path) -> Iterator[Mongo]:
 
 
 def start_shipper(spool: Spool, uri: str, monitor: Monitor | None = None, *more: str) -> processes.Server:
-    command = [sys.executable, "-u", "-m", "monitoring.spool.shipper", "--spool", str(spool.folder), "--mongodb_uri", uri, *more]
+    command = [sys.executable, "-u", "-m", "monitoring", "shipper", "--spool", str(spool.folder), "--mongodb_uri", uri, *more]
     return processes.Server([*command, *(["--monitor_url", monitor.url] if monitor else [])], log=spool.folder / "log", folder=ROOT)
 
 
@@ -239,7 +239,7 @@ def test_one_shipper_serves_one_spool(tmp_path, mongo):
     spool, uri = Spool(tmp_path / "spool"), mongo.fresh_uri()
     with start_shipper(spool, uri):
         wait_for(lambda: any("serving" in line for line in said(spool)))
-        command = [sys.executable, "-m", "monitoring.spool.shipper", "--spool", str(spool.folder), "--mongodb_uri", uri]
+        command = [sys.executable, "-m", "monitoring", "shipper", "--spool", str(spool.folder), "--mongodb_uri", uri]
         second = processes.run(command, timeout_s=60, folder=ROOT)
     assert second.code == SettingsError.exit_code
     assert second.output.strip().endswith("another shipper serves this spool; end it first")

@@ -75,8 +75,8 @@ def start(call: Call, module: str) -> str:
 def of_prog(prog: str) -> str:
     """How the script of that name is started.
 
-    >>> of_prog("monitoring.batch.history").removeprefix(python()), of_prog("examples/nyc_taxi/deploy.py").removeprefix(python())
-    (' -m monitoring.batch.history', ' -m examples.nyc_taxi.deploy')
+    >>> of_prog("monitoring history").removeprefix(python()), of_prog("examples/nyc_taxi/deploy.py").removeprefix(python())
+    (' -m monitoring history', ' -m examples.nyc_taxi.deploy')
     """
     if prog.endswith(".py") and "/" not in prog:
         return start(Call(ROOT / prog, "", ()), prog.removesuffix(".py"))

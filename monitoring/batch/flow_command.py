@@ -1,10 +1,10 @@
 """Batch monitoring: measure a stretch of the prediction log, report on it, and start the retrain.
 
-    python -m monitoring.batch.flow_command run --stream taxi --window 2020-04
-    python -m monitoring.batch.flow_command run --stream taxi --window last-month --on_drift retrain --report april.html
-    python -m monitoring.batch.flow_command backfill --stream taxi --first 2018-01 --last 2020-12 --by month
+    python -m monitoring batch run --stream taxi --window 2020-04
+    python -m monitoring batch run --stream taxi --window last-month --on_drift retrain --report april.html
+    python -m monitoring batch backfill --stream taxi --first 2018-01 --last 2020-12 --by month
     prefect server start     # then, in another terminal, with PREFECT_API_URL=http://127.0.0.1:4200/api
-    python -m monitoring.batch.flow_command serve --stream taxi --window last-month --cron "0 6 1 * *"
+    python -m monitoring batch serve --stream taxi --window last-month --cron "0 6 1 * *"
 
 A window is a month (2020-04), a day (2020-04-05), two times with .. between them, last-month or last-day before the newest row. What comes of
 it: a document in the database (collection `metrics`), report.html, an MLflow run batch/2020-04 below the model's, with the list of all
@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,7 +44,7 @@ STATE = Path(".driftloop/prefect")  # of a server of our own
 
 def build_parser() -> parsing.Parser:
     """The flags of this command."""
-    parser = parsing.parser("monitoring.batch.flow_command", __doc__ or "")
+    parser = parsing.parser("monitoring batch", __doc__ or "")
     parts = parser.add_subparsers(dest="command", required=True, metavar="run | backfill | serve", parser_class=parsing.Parser)
     run = parts.add_parser("run", help="one window, now")
     run.add_argument("--window", required=True, help="which rows: 2020-04, 2020-04-05, two times with .. between them, last-month, last-day")
@@ -172,7 +171,7 @@ def measuring(args: argparse.Namespace, *, stream: str, window: str, retrain: bo
     _add_flags(parser)
     more = {"on_drift": "retrain"} if retrain else {}
     given = printed_commands.flags(parser, args, leave_out={"on_drift"}, always={"stream": stream, **more})
-    return f"{printed_commands.of_prog('monitoring.batch.flow_command')} run --window {shlex.quote(window)} {given}"
+    return f"{printed_commands.of_prog('monitoring batch')} run --window {shlex.quote(window)} {given}"
 
 
 def _tell(outcomes: list[Outcome], args: argparse.Namespace) -> None:
@@ -240,7 +239,3 @@ def _connections(args: argparse.Namespace) -> Iterator[None]:
 def main(argv: list[str] | None = None) -> int:
     """Run the command; give its exit code."""
     return runner.run(work, build_parser(), argv)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

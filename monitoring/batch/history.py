@@ -1,17 +1,16 @@
 """All windows of a stream that were measured, from the database: a table on the terminal, and a page.
 
-    python -m monitoring.batch.history --stream taxi
-    python -m monitoring.batch.history --stream taxi --html history.html
+    python -m monitoring history --stream taxi
+    python -m monitoring history --stream taxi --html history.html
 
 The page shows the KPI by window with its interval, threshold and baselines, what was found in each window, which features had moved, and where
-versions and retrains began. `monitoring.batch.flow_command` measures windows.
+versions and retrains began. `monitoring batch` measures windows.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -83,7 +82,7 @@ def _cells(one: Measures) -> tuple[str, ...]:
 
 def build_parser() -> parsing.Parser:
     """The flags of this command."""
-    parser = parsing.parser("monitoring.batch.history", __doc__ or "")
+    parser = parsing.parser("monitoring history", __doc__ or "")
     parser.add_argument("--stream", default="elec", help="name of the stream")
     parser.add_argument("--mongodb_uri", type=mongodb_uri, default=os.environ.get("MONGODB_URI", ""), help="the database; empty: an embedded server")
     parser.add_argument("--log_folder", type=Path, default=FOLDER, help="of the embedded server")
@@ -111,7 +110,3 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 def main(argv: list[str] | None = None) -> int:
     """Run the command; give its exit code."""
     return runner.run(work, build_parser(), argv)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -47,8 +47,8 @@ def store(ports: Ports) -> Path:
 def script(words: str) -> list[str]:
     """The command of a script at the root, or of a module, as a stream names it.
 
-    >>> script("-m monitoring.local.replay")[1:]
-    ['-m', 'monitoring.local.replay']
+    >>> script("-m monitoring replay")[1:]
+    ['-m', 'monitoring', 'replay']
     """
     first, *flags = shlex.split(words)
     return [sys.executable, str(ROOT / first) if first.endswith(".py") else first, *flags]

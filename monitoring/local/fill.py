@@ -1,7 +1,7 @@
 """Fill the prediction log from a table, as if a registered version had answered it row by row: for trying out what reads the log.
 
-    python -m monitoring.local.fill --stream elec --mongodb_uri mongodb://127.0.0.1:27017
-    python -m monitoring.local.fill --stream elec --from_row 31718 --rows 4800 --version 2
+    python -m monitoring fill --stream elec --mongodb_uri mongodb://127.0.0.1:27017
+    python -m monitoring fill --stream elec --from_row 31718 --rows 4800 --version 2
 
 Nothing goes over HTTP. Labels come with their rows, `--label_hours` later; rows of the table that are set aside become refused rows with what
 they held. Ids are the rows' places in the table, so that filling again changes nothing.
@@ -10,7 +10,6 @@ they held. Ids are the rows' places in the table, so that filling again changes 
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
@@ -123,7 +122,7 @@ def _time(when: np.datetime64) -> str:
 
 def build_parser() -> parsing.Parser:
     """The flags of this command."""
-    parser = parsing.parser("monitoring.local.fill", __doc__ or "")
+    parser = parsing.parser("monitoring fill", __doc__ or "")
     parser.add_argument("--stream", default="elec", help="name of the stream")
     parser.add_argument("--streams_file", default="", help="YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
     parser.add_argument("--mongodb_uri", type=mongodb_uri, default="", help="the log's database; empty: MONGODB_URI, else an embedded server, ended at the end")
@@ -189,7 +188,3 @@ def _elec(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 def main(argv: list[str] | None = None) -> int:
     """Run the command; give its exit code."""
     return runner.run(_elec, build_parser(), argv)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

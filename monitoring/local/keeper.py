@@ -1,7 +1,7 @@
 """TorchServe with the registry's champion in it, and the retrain hook beside it: what a container needs to heal by itself.
 
-    python -m monitoring.local.keeper --stream elec --monitor_url http://127.0.0.1:8010
-    python -m monitoring.local.keeper --stream elec --monitor_url http://monitor:8010 --host 0.0.0.0     # what docker-compose.yaml runs
+    python -m monitoring keeper --stream elec --monitor_url http://127.0.0.1:8010
+    python -m monitoring keeper --stream elec --monitor_url http://monitor:8010 --host 0.0.0.0     # what docker-compose.yaml runs
 
 TorchServe forgets its models when it ends, and only what shares its loopback may load one: its model API can run code. So one program
 starts TorchServe, puts the champion in (a base model is trained when there is none; while MLflow is unreachable it tries again), and then starts
@@ -108,14 +108,14 @@ def say(line: str) -> None:
 
 def build_parser() -> parsing.Parser:
     """The flags of this program."""
-    parser = parsing.parser("monitoring.local.keeper", __doc__ or "", result=False)
+    parser = parsing.parser("monitoring keeper", __doc__ or "", result=False)
     parser.add_argument("--stream", required=True, help="the stream whose champion is served")
     parser.add_argument("--streams_file", default="", help="YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
     parser.add_argument("--monitor_url", type=service_address, required=True, help="the monitor, http://host:port")
     parser.add_argument("--host", default=HOST, help="address of predictions, TorchServe's metrics and the hook; never of the model API")
     parser.add_argument("--hook_port", type=parsing.whole(1, 65535), default=8020, help="the hook's port")
     parser.add_argument("--state", default=".driftloop/retrains", help="folder for what is known of retrains, and their logs")
-    parser.add_argument("--hook_flags", default="", help="more flags of monitoring.retrain.webhook, as one text")
+    parser.add_argument("--hook_flags", default="", help="more flags of monitoring hook, as one text")
     return parser
 
 
@@ -134,7 +134,7 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
         say("TorchServe runs; the champion is put in")
         put_back(known[args.stream], server)
         described = ["--streams_file", args.streams_file] if args.streams_file else []
-        hook = [sys.executable, "-m", "monitoring.retrain.webhook", "--host", args.host, "--port", str(args.hook_port), "--monitor_url", args.monitor_url]
+        hook = [sys.executable, "-m", "monitoring", "hook", "--host", args.host, "--port", str(args.hook_port), "--monitor_url", args.monitor_url]
         hook += ["--torchserve_url", server.client.inference_url, "--state", str(Path(args.state)), *described, *shlex.split(args.hook_flags)]
         watch(server, tuple(hook))
     return {}, 0
@@ -143,7 +143,3 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 def main(argv: list[str] | None = None) -> int:
     """Run the program; give its exit code."""
     return runner.run(work, build_parser(), argv)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""What `monitoring.local.stack` runs where: the ports and programs that the flags ask for, and the command of each part."""
+"""What `monitoring local` runs where: the ports and programs that the flags ask for, and the command of each part."""
 
 from __future__ import annotations
 
@@ -90,14 +90,14 @@ def services(plan: Plan, *, mongodb: str) -> Iterator[Part]:
     named = ["--streams", plan.stream.name, *described]
     monitor = ["--port", str(ports.monitor), *named]
     log = {"MONGODB_URI": mongodb}
-    yield Part("monitor", (*python, "monitoring.online.api", *monitor), f"{ports.url('monitor')}/ready", {**log, "MLFLOW_TRACKING_URI": plan.store})
+    yield Part("monitor", (*python, "monitoring", "monitor", *monitor), f"{ports.url('monitor')}/ready", {**log, "MLFLOW_TRACKING_URI": plan.store})
     front = ["--port", str(ports.prediction_service), "--torchserve_url", plan.torchserve_url, "--spool", spool, "--monitor_url", ports.url("monitor"), *named]
     yield Part("prediction_service", (*python, "prediction_service", *front), f"{ports.url('prediction_service')}/ready")
     retrain = shlex.join([*shlex.split(plan.stream.retrain), *plan.lifecycle_flags, *shlex.split(args.retrain_flags)])
     hook = ["--port", str(ports.retrain_hook), "--torchserve_url", plan.torchserve_url, "--monitor_url", ports.url("monitor"), *described]
     hook += ["--state", str(plan.folder / "retrains"), "--command", f"{plan.stream.name}={retrain}", "--cool_down_s", str(args.cool_down_s)]
-    yield Part("retrain_hook", (*python, "monitoring.retrain.webhook", *hook), f"{ports.url('retrain_hook')}/health")
-    yield Part("shipper", (*python, "monitoring.spool.shipper", "--spool", spool, "--monitor_url", ports.url("monitor")), env=log)
+    yield Part("retrain_hook", (*python, "monitoring", "hook", *hook), f"{ports.url('retrain_hook')}/health")
+    yield Part("shipper", (*python, "monitoring", "shipper", "--spool", spool, "--monitor_url", ports.url("monitor")), env=log)
     if args.mlflow_ui and not plan.store.startswith("http"):  # a tracking server has its own pages
         ui = ["mlflow", "ui", "--host", HOST, "--port", str(ports.mlflow), "--workers", "1"]
         yield Part("mlflow", (*python, *ui), f"{ports.url('mlflow')}/health", {"MLFLOW_BACKEND_STORE_URI": plan.store})

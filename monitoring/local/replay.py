@@ -1,8 +1,8 @@
 """Replay a stream against the prediction service: each block's rows to /predict, then their labels to /labels.
 
-    python -m monitoring.local.replay                                   # ELEC, the rows after those of the base model, 200 a second
-    python -m monitoring.local.replay --rate 0 --rows 4800 --from_row 31718
-    python -m monitoring.local.replay --stream mine --data_path my.csv --time_column time
+    python -m monitoring replay                                   # ELEC, the rows after those of the base model, 200 a second
+    python -m monitoring replay --rate 0 --rows 4800 --from_row 31718
+    python -m monitoring replay --stream mine --data_path my.csv --time_column time
 
 The rows have ids of their own in every replay, so that one stream can be replayed twice into one log.
 """
@@ -10,7 +10,6 @@ The rows have ids of their own in every replay, so that one stream can be replay
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -33,7 +32,7 @@ CONTEXT = 96  # rows before a block that go with it: the longest history of the 
 
 def build_parser() -> parsing.Parser:
     """The flags of this script."""
-    parser = parsing.parser("monitoring.local.replay", __doc__ or "")
+    parser = parsing.parser("monitoring replay", __doc__ or "")
     parser.add_argument("--url", type=service_address, default="http://127.0.0.1:8000", help="the prediction service, http://host:port")
     parser.add_argument("--hook_url", type=address, default="", help="a retrain hook: the replay, whose days pass in seconds, waits while it retrains")
     parser.add_argument("--stream", default="elec", help="name under which the service knows the stream")
@@ -131,7 +130,3 @@ def work(args: argparse.Namespace, check: Check | None = None) -> tuple[dict[str
 def main(argv: list[str] | None = None) -> int:
     """Run the script; give its exit code."""
     return runner.run(work, build_parser(), argv)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

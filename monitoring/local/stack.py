@@ -1,9 +1,9 @@
 """The whole system on this machine without containers: starts every part, replays a stream, and ends all on Ctrl-C.
 
-    python -m monitoring.local.stack                            # what `make monitor` runs
-    python -m monitoring.local.stack --stream taxi
-    python -m monitoring.local.stack --mlflow_experiment_name again      # from the beginning: a base model of its own, an empty log
-    python -m monitoring.local.stack --idle --free_ports        # replays nothing; addresses in .driftloop/monitor-elec/addresses.json
+    python -m monitoring local                            # what `make monitor` runs
+    python -m monitoring local --stream taxi
+    python -m monitoring local --mlflow_experiment_name again      # from the beginning: a base model of its own, an empty log
+    python -m monitoring local --idle --free_ports        # replays nothing; addresses in .driftloop/monitor-elec/addresses.json
 
 TorchServe serves the champion of the experiment (a base model is trained when there is none), and what is replayed are the rows after
 those that it was trained on: a second start goes on with the champion of the first. The days of a replay pass in seconds, so it waits
@@ -45,7 +45,7 @@ MISSING = "not installed, so nothing is alerted or retrained: apt-get install"
 
 def build_parser() -> parsing.Parser:
     """The flags of this script."""
-    parser = parsing.parser("monitoring.local.stack", __doc__ or "")
+    parser = parsing.parser("monitoring local", __doc__ or "")
     parser.add_argument("--stream", default="elec", help="the stream to serve and replay")
     parser.add_argument("--streams_file", default="", help="YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
     parser.add_argument("--folder", default="", help="keeps logs, spool and databases; empty: .driftloop/ and the experiment's name")
@@ -199,7 +199,3 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 def main(argv: list[str] | None = None) -> int:
     """Run the script; give its exit code."""
     return runner.run(work, build_parser(), argv)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

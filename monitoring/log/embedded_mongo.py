@@ -1,6 +1,6 @@
 """The embedded MongoDB: SecantusDB, which speaks MongoDB's protocol, as a process of its own on the loopback.
 
-    python -m monitoring.log.embedded_mongo --folder prediction-log --port 27017      # runs until Ctrl-C, prints its URI
+    python -m monitoring mongo --folder prediction-log --port 27017      # runs until Ctrl-C, prints its URI
 
 For trying things out and for tests; production sets MONGODB_URI. It is optional (requirements-embedded.txt) and
 under GPL-2.0-only: we start the program and talk to it over a socket, and import nothing of it.
@@ -133,7 +133,7 @@ def program() -> Path | None:
 
 def build_parser() -> parsing.Parser:
     """The flags of this command."""
-    parser = parsing.Parser(prog="monitoring.log.embedded_mongo", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parsing.Parser(prog="monitoring mongo", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=Path("prediction-log"), help="keeps the data (default: %(default)s)")
     parser.add_argument("--port", type=parsing.whole(0, 65535), default=27017, help="on 127.0.0.1; 0: a free one (default: %(default)s)")
     parser.set_defaults(json=False)
@@ -216,7 +216,3 @@ def _card(folder: Path) -> dict[str, Any]:
         return dict(json.loads((folder / _CARD).read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return {}
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,9 +1,9 @@
 """The monitor over HTTP: takes the records of the prediction services, and tells Prometheus and people what is known.
 
-    python -m monitoring.online.api                                          # nothing but what is sent from now on
-    python -m monitoring.online.api --mongodb_uri mongodb://127.0.0.1:27017  # windows are refilled from the prediction log
-    python -m monitoring.online.api --tracking_uri sqlite:///mlflow.db       # references and the champion from MLflow
-    python -m monitoring.online.api --reference references --port 8010       # the reference of stream elec in references/elec
+    python -m monitoring monitor                                          # nothing but what is sent from now on
+    python -m monitoring monitor --mongodb_uri mongodb://127.0.0.1:27017  # windows are refilled from the prediction log
+    python -m monitoring monitor --tracking_uri sqlite:///mlflow.db       # references and the champion from MLflow
+    python -m monitoring monitor --reference references --port 8010       # the reference of stream elec in references/elec
 
     POST /ingest/<stream>    {"records": [...]}: at most 1000; 200 {"taken": new ones}, all or none
     GET  /streams            the streams' names
@@ -24,7 +24,6 @@ import argparse
 import functools
 import json
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -109,7 +108,7 @@ def _add_reports(app: Flask, monitor: Monitor, newest_report: Callable[[str], st
             raise RequestError(503, "log_away", str(exc)) from exc
         if url is None or not url.startswith(("http://", "https://")):
             raise RequestError(
-                404, "no_report", f"there is no report of {stream} yet: run python -m monitoring.batch.flow_command run --stream {stream} --window last-month"
+                404, "no_report", f"there is no report of {stream} yet: run python -m monitoring batch run --stream {stream} --window last-month"
             )
         return Response(status=302, headers={"Location": url})
 
@@ -143,7 +142,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def build_parser() -> parsing.Parser:
     """The flags of the service."""
-    parser = parsing.parser("monitoring.online.api", __doc__ or "")
+    parser = parsing.parser("monitoring monitor", __doc__ or "")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=parsing.whole(1, 65535), default=8010, help="port to listen on")
     parser.add_argument("--streams", default="", help="streams to watch, separated by commas; empty: all of the file")
@@ -202,7 +201,3 @@ def main(argv: list[str] | None = None) -> int:
     # A stream is judged and the registry asked in one thread: a tracking server that is down must not hold up the judging for minutes.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     return runner.run(serve, build_parser(), argv)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,7 +1,7 @@
 """The retrain hook: Alertmanager's webhook that starts a retrain through the lifecycle's own script.
 
-    python -m monitoring.retrain.webhook --torchserve_url http://127.0.0.1:8080 --monitor_url http://127.0.0.1:8010
-    python -m monitoring.retrain.webhook --torchserve_url … --monitor_url … --command 'elec=retrain_model.py --total_trials 4'
+    python -m monitoring hook --torchserve_url http://127.0.0.1:8080 --monitor_url http://127.0.0.1:8010
+    python -m monitoring hook --torchserve_url … --monitor_url … --command 'elec=retrain_model.py --total_trials 4'
 
     POST /alerts      what Alertmanager sends; alerts labelled action="retrain" start one retrain each, however often they are sent
     GET  /retrains    the retrains and what came of them, the newest first
@@ -126,7 +126,7 @@ def retrain_command(commands: Mapping[str, str], streams: Mapping[str, StreamCon
 
 def build_parser() -> parsing.Parser:
     """The flags of this script."""
-    parser = parsing.parser("monitoring.retrain.webhook", __doc__)
+    parser = parsing.parser("monitoring hook", __doc__)
     parser.add_argument("--torchserve_url", type=torchserve_address, required=True, help="the TorchServe on this machine that serves, http://host:port")
     parser.add_argument("--monitor_url", type=service_address, required=True, help="the monitor, http://host:port")
     parser.add_argument("--state", default=".driftloop/retrains", help="folder for what is known of retrains, and their logs")
@@ -168,7 +168,3 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 def main(argv: list[str] | None = None) -> int:
     """Run the hook; give its exit code."""
     return runner.run(work, build_parser(), argv)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

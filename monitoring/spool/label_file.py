@@ -1,6 +1,6 @@
 """Bring labels from a CSV file to the predictions that they belong to.
 
-    python -m monitoring.spool.label_file --stream elec --file labels.csv --spool .driftloop/spool
+    python -m monitoring labels --stream elec --file labels.csv --spool .driftloop/spool
 
 The file has the columns id and label, and may have labelled_at (RFC 3339; else now). It may be packed as .gz or .zip. The labels go into the spool, as those of
 `POST /labels` do; the shipper joins them into the log by their id and sends them to the monitor. All lines are checked first: one that is
@@ -13,7 +13,6 @@ import argparse
 import csv
 import io
 import itertools
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -80,7 +79,7 @@ def _value(text: str | None, stream: StreamConfig) -> events.Value:
 
 def build_parser() -> parsing.Parser:
     """The flags of this command."""
-    parser = parsing.parser("monitoring.spool.label_file", __doc__ or "")
+    parser = parsing.parser("monitoring labels", __doc__ or "")
     parser.add_argument("--stream", required=True, help="name of the stream")
     parser.add_argument("--file", type=Path, required=True, help="CSV file with the columns id and label")
     flags.add_text_flags(parser)
@@ -113,7 +112,3 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 def main(argv: list[str] | None = None) -> int:
     """Run the command; give its exit code."""
     return runner.run(work, build_parser(), argv)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

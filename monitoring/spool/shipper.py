@@ -1,6 +1,6 @@
 """Bring the spool's records to MongoDB and to the monitor, each within a quarter of a second if it takes them.
 
-    python -m monitoring.spool.shipper --spool .driftloop/spool --mongodb_uri mongodb://127.0.0.1:27017/driftloop \\
+    python -m monitoring shipper --spool .driftloop/spool --mongodb_uri mongodb://127.0.0.1:27017/driftloop \\
         --monitor_url http://127.0.0.1:8010
 
 Either may be away, slow or restarted: its records wait in the spool, and the other gets its own meanwhile. Without
@@ -19,7 +19,6 @@ import fcntl
 import json
 import os
 import random
-import sys
 import threading
 import time
 from collections import Counter
@@ -183,7 +182,7 @@ def _tend(folder: Path, lanes: Sequence[Lane], shown: dict[str, Any]) -> dict[st
 
 def build_parser() -> parsing.Parser:
     """The flags of this command."""
-    parser = parsing.parser("monitoring.spool.shipper", __doc__ or "", result=False)
+    parser = parsing.parser("monitoring shipper", __doc__ or "", result=False)
     parser.add_argument("--spool", type=Path, default=Path(".driftloop/spool"), help="the spool's folder")
     parser.add_argument("--mongodb_uri", type=mongodb_uri, default="", help="mongodb://host:port/database; empty: MONGODB_URI, or an embedded server")
     parser.add_argument("--monitor_url", type=address, default="", help="the monitoring service, http://host:port; empty: none")
@@ -209,7 +208,3 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 def main(argv: list[str] | None = None) -> int:
     """Run the command; give its exit code."""
     return runner.run(work, build_parser(), argv)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -72,7 +72,7 @@ def test_a_killed_torchserve_comes_back_with_the_champion(stack: Stack, traffic:
 
 def test_a_killed_hook_is_started_again_while_the_champion_serves(stack: Stack, traffic: Traffic) -> None:
     began, before = time.monotonic(), stack.inspect("torchserve")["RestartCount"]
-    os.kill(process_of(stack, "torchserve", "python", "-m", "monitoring.retrain.webhook"), signal.SIGKILL)
+    os.kill(process_of(stack, "torchserve", "python", "-m", "monitoring", "hook"), signal.SIGKILL)
     for _ in range(5):
         assert traffic.arrives()
         time.sleep(1)

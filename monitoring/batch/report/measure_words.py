@@ -112,7 +112,7 @@ def baseline(name: str) -> str:
 
 def retraining(stream: str, window: str) -> str:
     """The command that measures a window again and retrains, as documents hold it: without what differs from machine to machine."""
-    return f"python -m monitoring.batch.flow_command run --window {window} --stream {stream} --on_drift retrain"
+    return f"python -m monitoring batch run --window {window} --stream {stream} --on_drift retrain"
 
 
 def kpi(measures: Measures) -> Figures:
