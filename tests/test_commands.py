@@ -76,8 +76,8 @@ def test_switches_lists_and_passwords_are_written_as_their_flags_take_them() -> 
 def test_a_window_that_was_never_measured_is_told_with_the_command_that_measures_it() -> None:
     args = history.build_parser().parse_args(["--stream", "taxi", "--mongodb_uri", "mongodb://127.0.0.1:1"])
     words = shlex.split(flow_command.measuring(args, stream=args.stream, window="last-month"))
-    assert words[1:4] == ["-m", "monitoring", "batch", "run"]
-    found = flow_command.build_parser().parse_args(words[3:])
+    assert words[1:5] == ["-m", "monitoring", "batch", "run"]
+    found = flow_command.build_parser().parse_args(words[4:])
     assert (found.stream, found.window, found.mongodb_uri) == ("taxi", "last-month", "mongodb://127.0.0.1:1")
 
 
