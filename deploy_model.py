@@ -4,6 +4,7 @@
         --register_model_name drift_model --mlflow_experiment_name drift
     python deploy_model.py --mlflow_experiment_name drift --on_drift retrain      # retrain, swap in what is better, go on
     python deploy_model.py --mlflow_experiment_name drift --fail_on_drift         # exit code 10 on drift, for schedulers
+    python deploy_model.py --mlflow_experiment_name drift --serve_only --torchserve_url http://127.0.0.1:8080     # after that server has started again
 
 The rows scored are those after the rows that the model was trained on, in time order. By the default rule a block has
 drifted as soon as its accuracy is under the threshold. On small blocks that happens by chance, too: it says how
@@ -26,7 +27,7 @@ def build_parser() -> parsing.Parser:
     flags.add_training_flags(parser, total_trials=4, what="sets of parameters that a retrain tries with Ax")
     flags.add_retrain_flags(parser)
     flags.add_tracking_flags(parser, registers=True, base=True)
-    flags.add_serving_flags(parser)
+    flags.add_serving_flags(parser, alone=True)
     flags.add_data_flags(parser)
     return parser
 

@@ -71,17 +71,17 @@ def _newest(uri: str, experiment: str) -> dict[str, str]:
     from driftloop.tracking import mlflow_store, runs, stores
 
     file = stores.sqlite_file(uri)
-    if file and not file.is_file():
+    if file and os.access(file.parent, os.X_OK) and not file.is_file():
         raise NoBaseRunError(f"there is no MLflow store {uri} here yet: run make run, or python lifecycle.py, in this folder first")
-    run = runs.newest_parent(mlflow_store.open_store(None), experiment)
+    run = runs.newest_parent(mlflow_store.open_reader(), experiment)
     return {run.info.run_name: links.run(run.info.experiment_id, run.info.run_id), "all runs": links.experiment(run.info.experiment_id)}
 
 
 def _show(url: str, places: dict[str, str], args: argparse.Namespace) -> None:
     for name, place in places.items():
-        print(f"{name}: {url.rstrip('/')}/{place}", flush=True)
+        print(f"{name}: {links.on_server(url, place)}", flush=True)
     if args.browser and runner.on_terminal() and (sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        webbrowser.open(f"{url.rstrip('/')}/{next(iter(places.values()))}")
+        webbrowser.open(links.on_server(url, next(iter(places.values()))))
 
 
 def _port(asked: int) -> int:
@@ -104,16 +104,18 @@ def _served(uri: str, port: int) -> Iterator[tuple[str, processes.Server]]:
     Raises:
         TrackingError: it does not answer.
     """
+    from driftloop.tracking import stores
+
     url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     with tempfile.TemporaryDirectory(prefix=f"driftloop-ui-{os.getpid()}-") as folder:
         log = Path(folder) / "mlflow.log"
-        with processes.Server(command, log=log) as server:
+        with processes.Server(command, log=log, env={"MLFLOW_BACKEND_STORE_URI": uri}) as server:  # the address may hold a password
             end = time.monotonic() + START_S
             while not _healthy(url):
                 if server.code is not None or time.monotonic() > end:
                     said = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-                    raise TrackingError(f"MLflow's UI does not start on {uri}: {said[-1] if said else 'it says nothing'}")
+                    raise TrackingError(f"MLflow's UI does not start on {stores.shown(uri)}: {said[-1] if said else 'it says nothing'}")
                 time.sleep(POLL_S)
             yield url, server
 

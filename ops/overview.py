@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ops.panels import BAD, GOOD, LOOK, NEUTRAL, OTHER, Panel, Query, State, Step, in_unit_of_stream, linked, named_tile, tile
+from ops.panels import BAD, GOOD, LOOK, NEUTRAL, OTHER, Panel, Query, State, Step, chart, in_unit_of_stream, linked, named_tile, tile
 
 STREAM: Final = '{stream=~"$stream"}'
 FIRING: Final = 'ALERTS{alertstate="firing",stream=~"$stream"}'
@@ -72,6 +72,18 @@ def _coverage() -> Panel:
         unit="percentunit",
     )
     return linked(made, "Data quality of $stream", "quality")
+
+
+def coverage_over_time() -> Panel:
+    """Label coverage as a chart, of all chosen streams."""
+    return chart(
+        "Label coverage",
+        "Share of the newest predictions whose label has arrived.",
+        Query(f"driftloop_label_coverage{STREAM}", "{{stream}}"),
+        width=8,
+        unit="percentunit",
+        high=1,
+    )
 
 
 def _version() -> Panel:

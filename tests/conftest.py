@@ -2,7 +2,8 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -13,10 +14,17 @@ quiet_environment()  # before anything imports torch
 
 from mongo_fixtures import log, mongo  # noqa: E402
 from prediction_fixtures import served_model, service  # noqa: E402
+from ran_fixtures import backtested, cycle, deployed, retrained, space  # noqa: E402
 from script_fixtures import drifting_csv, workshop  # noqa: E402
 from serving_fixtures import model_store, torchserve  # noqa: E402
+from snapshot_fixtures import UPDATE, snapshot  # noqa: E402
 
-__all__ = ["drifting_csv", "log", "model_store", "mongo", "served_model", "service", "torchserve", "workshop"]
+__all__ = ["backtested", "cycle", "deployed", "drifting_csv", "log", "model_store", "mongo", "retrained"]
+__all__ += ["served_model", "service", "snapshot", "space", "torchserve", "workshop"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(UPDATE, action="store_true", help="write tests/snapshots from the code as it stands, instead of comparing with them")
 
 
 @pytest.fixture
@@ -24,6 +32,22 @@ def left_over() -> Callable[[], list[psutil.Process]]:
     """Our child processes that have come since the test began; the session's own servers go on beside it."""
     before = set(psutil.Process().children(recursive=True))
     return lambda: [one for one in psutil.Process().children(recursive=True) if one not in before]
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Iterator[Path]:
+    """A folder that we may not enter, and its parent neither; root works as nobody meanwhile."""
+    folder = tmp_path / "locked" / "inner"
+    folder.mkdir(parents=True)
+    folder.parent.chmod(0)
+    us = os.geteuid()
+    try:
+        if us == 0:
+            os.seteuid(65534)
+        yield folder
+    finally:
+        os.seteuid(us)
+        folder.parent.chmod(0o700)
 
 
 @pytest.fixture(autouse=True)

@@ -15,11 +15,11 @@ from pathlib import Path
 import psutil
 import pytest
 from mlflow.entities import Run
+from ran_fixtures import SEA as STREAM
 from script_fixtures import ENVIRONMENT, ROOT, Ran, Workshop, parent, role
 
 from driftloop.backtest import policies
 
-STREAM = ("--synthetic", "sea:abrupt", "--rows", 1600, "--max_epochs", 2)
 NAMES = [policy.name for policy in policies.parse("all")]
 FIGURES = {"name", "accuracy", "kappa", "kappa_temporal", "worst_block", "blocks_under_threshold", "retrains", "false_alarms", "delay", "seconds"}
 SOME_NAMES = ["never", "always", "periodic-2", "random", "threshold", "probation", "eddm", "continuous"]
@@ -27,12 +27,9 @@ SOME = ("--policies", ",".join(SOME_NAMES))
 PATIENCE_S = 240  # on a busy machine
 
 
-@pytest.fixture(scope="module")
-def done(workshop: Workshop) -> Ran:
-    """Every policy, played once."""
-    ran = workshop.run("backtest", *STREAM, "--json", "--plot", "seen.png", "--mlflow_experiment_name", "whole")
-    assert ran.code == 0, ran.err
-    return ran
+@pytest.fixture
+def done(backtested: Ran) -> Ran:
+    return backtested
 
 
 def parents(workshop: Workshop, experiment: str) -> list[Run]:

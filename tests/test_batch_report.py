@@ -7,7 +7,9 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import batch_fixtures as made
 import plotly.offline
@@ -189,10 +191,21 @@ def test_a_window_without_rows_has_no_plots_and_carries_no_library():
     assert "Cannot tell in 2020-05: no row came." in Page(found).text
 
 
+def colours(value: Any, key: str = "") -> Iterator[str]:
+    """What a figure holds under a name that ends in color, colorway or colorscale, however it is written."""
+    if isinstance(value, dict | list):
+        for name, one in value.items() if isinstance(value, dict) else ((key, one) for one in value):
+            yield from colours(one, name)
+    elif re.search("color(way|scale)?$", key) and isinstance(value, str):
+        yield value
+
+
 @pytest.mark.parametrize("make", [made.taxi, made.elec])
 def test_every_colour_of_a_plot_has_one_for_the_dark_page(make):
-    found = set(re.findall(r"#[0-9a-f]{6}", json.dumps(Page(window_report.html(make())).plots)))
+    found = set(colours(Page(window_report.html(make())).plots)) - {"rgba(0,0,0,0)"}  # the page's own shows through
+    assert {plots.MODEL, plots.INTERVAL, plots.DRIFT, plots.INK, plots.SOFT, plots.RULE, plots.PALE, *plots.RIVALS[:2]} <= found
     assert found <= set(plots.DARK)
+    assert not set(plots.DARK) & set(plots.DARK.values()), "a colour stays as it is where the page is dark"
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def test_the_time_of_a_deployment_is_that_of_the_whole_run(monkeypatch: pytest.M
         monkeypatch.setattr(scripts, name, lambda *_, value=value, **__: value)
     monkeypatch.setattr(scripts, "log_outcome", lambda *given, **_: logged.append(given[-1]))
     call = Call(None, "", (), started=time.monotonic() - 44)
-    args = Namespace(on_drift="ignore", register_model_name="m", fail_on_drift=False, call=call)
+    args = Namespace(serve_only=False, on_drift="ignore", register_model_name="m", fail_on_drift=False, call=call)
     scripts.deploy(args, cast(Any, None))
     assert logged[0].seconds == pytest.approx(44, abs=5)
     assert "The whole took 44" in capsys.readouterr().out.replace("\n", " ")

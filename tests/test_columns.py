@@ -132,6 +132,12 @@ def test_the_types_of_parquet_are_read_exactly(tmp_path: Path, values: object, n
     assert load(parquet(tmp_path, values), bad_rows="set_aside").rows[:, 0].tolist() == numbers
 
 
+@pytest.mark.parametrize("digits", [400, 5000])
+def test_a_whole_number_beyond_float64_among_texts_is_not_finite(digits: int) -> None:
+    values = numerals.read(pd.Series(["9" * digits, "1", "2"])).values
+    assert values.tolist() == [float("inf"), 1, 2]
+
+
 def test_a_column_without_a_name_is_named_as_left_out(tmp_path: Path) -> None:
     assert load(written(tmp_path, [1, 2, 3, 4], name="")).notes == ("left out: Unnamed: 1 (it has no name)",)
 

@@ -66,10 +66,13 @@ def test_switches_lists_and_passwords_are_written_as_their_flags_take_them() -> 
     parser.add_argument("--empty", default="full")
     args = argparse.Namespace(on=True, off=False, many=["a", "b c"], each=["d", "-e"], empty="")
     assert vars(parser.parse_args(shlex.split(printed_commands.flags(parser, args)))) == vars(args)
-    told = argparse.Namespace(stream="elec", mongodb_uri="mongodb://me:secret@host/x", on_drift="advise", log_folder=Path("x"))
+    told = argparse.Namespace(
+        stream="elec", mongodb_uri="mongodb://me:secret@host/x", tracking_uri="http://me:secret@host", on_drift="advise", log_folder=Path("x")
+    )
     command = flow_command.measuring(told, stream="elec", window="2020-04", retrain=True)
     assert "secret" not in command
     assert '--mongodb_uri "$MONGODB_URI"' in command
+    assert '--tracking_uri "$MLFLOW_TRACKING_URI"' in command
     assert "--on_drift retrain" in command
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +28,7 @@ tries.write_text((tries.read_text() if tries.exists() else "") + "x")
 if len(tries.read_text()) < 3:
     sys.exit("deploy_model.py: error: MLflow is unreachable")
 print("version 2 takes the alias champion of drift_model from version 1", file=sys.stderr)
-print('{"versions": [{"trained_stop": 7}]}')
+print('{"trained_rows": [0, 7]}')
 """
 
 
@@ -57,18 +58,34 @@ def hooks(folder: Path, number: int) -> list[int]:
         time.sleep(0.05)
 
 
-def watched(server: TorchServe) -> tuple[threading.Thread, list[BaseException]]:
+def running(work: Callable[[], None]) -> tuple[threading.Thread, list[BaseException]]:
+    """Work in a thread, and the error that ended it."""
     ended: list[BaseException] = []
 
     def run() -> None:
         try:
-            keeper.watch(server, (sys.executable, "-c", HOOK))
+            work()
         except ServingError as exc:
             ended.append(exc)
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     return thread, ended
+
+
+def watched(server: TorchServe, hook: str = HOOK) -> tuple[threading.Thread, list[BaseException]]:
+    return running(lambda: keeper.watch(server, (sys.executable, "-c", hook)))
+
+
+@contextlib.contextmanager
+def deaf(server: TorchServe) -> Iterator[None]:
+    """Its process is there and answers nobody."""
+    java = next(one for one in psutil.Process(server.pid).children(recursive=True) if "java" in one.name())
+    java.suspend()
+    try:
+        yield
+    finally:
+        java.resume()
 
 
 def test_the_champion_is_tried_again_until_it_serves(here: Path, server: TorchServe, capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,14 +104,31 @@ def test_a_dead_hook_is_started_again_and_a_deaf_torchserve_ends_all(here: Path,
     os.kill(first, signal.SIGKILL)
     second = hooks(here, 2)[1]
     assert not ended
-    java = next(one for one in psutil.Process(server.pid).children(recursive=True) if "java" in one.name())
-    java.suspend()
-    try:
+    with deaf(server):
         thread.join(60)
-    finally:
-        java.resume()
     assert [str(one) for one in ended] == ["TorchServe has not answered for 1 s"]
     assert not psutil.pid_exists(second)
+
+
+def test_a_torchserve_that_is_deaf_before_the_champion_serves_ends_all_too(here: Path, server: TorchServe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper, "DEAF_S", 1.0)
+    stream = replace(stream_settings.load()["elec"], deploy=str(here / "deploy.py"))
+    (here / "deploy.py").write_text("import sys; sys.exit('deploy_model.py: error: no TorchServe answers there')")
+    with deaf(server):
+        thread, ended = running(lambda: keeper.put_back(stream, server))
+        thread.join(60)
+    assert [str(one) for one in ended] == ["TorchServe has not answered for 1 s"]
+
+
+def test_the_hook_has_time_to_end_its_retrain(here: Path, tmp_path: Path) -> None:
+    slow = f"import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: (time.sleep(12), open('tidy', 'w').close(), sys.exit())); {HOOK}"
+    with TorchServe(tmp_path / "store") as own:
+        thread, ended = watched(own, slow)
+        hooks(here, 1)
+        os.killpg(own.pid, signal.SIGKILL)
+        thread.join(60)
+    assert [str(one) for one in ended] == ["TorchServe ended"]
+    assert (here / "tidy").exists()
 
 
 def test_a_dead_torchserve_ends_all(here: Path, tmp_path: Path) -> None:

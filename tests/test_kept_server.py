@@ -17,7 +17,7 @@ import numpy as np
 import psutil
 import pytest
 import requests
-from script_fixtures import ROOT, Workshop, data_flags
+from script_fixtures import ROOT, Workshop, data_flags, role
 from serving_fixtures import FEATURES, elec_model, some_rows
 
 from driftloop.data.streams import Stream
@@ -380,3 +380,29 @@ def test_a_journal_of_another_store_moves_no_alias_of_ours(kept: Kept, drifting_
     assert refused.code == 6 and "by another MLflow store was cut off" in refused.complaint("deploy_model")
     assert not kept.workshop.runs() and not kept.workshop.client.search_registered_models()
     assert kept.workshop.run("deploy_model", *flags, *watch, "--take_over").code == 0
+
+
+def test_serving_alone_scores_nothing_and_serves_the_winner_of_a_swap_that_was_cut_off(kept: Kept, drifting_csv: Path) -> None:
+    flags = (*data_flags(drifting_csv), "--history", 0, "--max_epochs", 1)
+    serve = (*flags, "--json", "--serve_only", "--test_data_rows", 1_000_000)  # more rows than there are, as after a champion that was trained on the last one
+    refused = kept.workshop.run("deploy_model", *serve, "--train_base")
+    assert refused.code == 2 and "--serve_only is given without --torchserve_url" in refused.complaint("deploy_model")
+    first = kept.workshop.run("deploy_model", *serve, "--train_base", "--torchserve_url", kept.url)
+    assert first.code == 0, first.err
+    served = json.loads(first.out.splitlines()[-1])
+    assert kept.served("drift_model")["run_id"] == served["run_id"]
+    assert {role(run) for run in kept.workshop.runs()} == {"base", "trial"}
+
+    second = kept.workshop.run("base_model", *flags, "--json", "--seed", 11)
+    winner = json.loads(second.out.splitlines()[-1])["run_id"]
+    with kept.workshop.entered():
+        client = kept.workshop.client
+        client.set_tag(winner, "mlflow.parentRunId", served["run_id"])  # as a retrain's
+        assert Registry(client, "drift_model").register(source=f"runs:/{winner}/model", run_id=winner) == "2"
+    entry = {"name": "drift_model", "version": "2", "previous_version": "1", "step": swap.MOVE_ALIAS, "run_id": winner, "previous_run_id": served["run_id"]}
+    (kept.server.model_store / "swap-drift_model.json").write_text(json.dumps(entry))
+    kept.server.client.unregister(name="drift_model", version="1")  # as a server that has started again
+    again = kept.workshop.run("deploy_model", *serve, "--torchserve_url", kept.url, "--base_run_id", served["run_id"])
+    assert again.code == 0, again.err
+    assert kept.served("drift_model")["run_id"] == winner
+    assert Registry(kept.workshop.client, "drift_model").holder(CHAMPION) == "2"

@@ -94,6 +94,18 @@ def test_a_place_that_can_be_written_is_left_as_it_was(tmp_path: Path) -> None:
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("old.html", "old")]
 
 
+def test_a_place_behind_a_folder_that_may_not_be_entered_is_refused(locked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DriftloopError, match="Permission denied; give another place"):
+        check_place(locked / "report.html")
+    monkeypatch.setenv("TMPDIR", str(locked / "tmp"))
+    with pytest.raises(PlaceError, match="cannot be used"):
+        places.check_temporary()
+
+
+def test_a_place_whose_whole_path_is_too_long_is_refused() -> None:
+    assert places.unwritable(Path("/tmp", *["n" * 200] * 30)) == "File name too long"
+
+
 def test_a_folder_for_temporary_files_that_is_none_is_not_replaced_in_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path / "none"))
     with pytest.raises(PlaceError, match="it is not a folder"):

@@ -11,28 +11,10 @@ from typing import Any
 import pandas as pd
 import pytest
 from mlflow.entities import Run
+from ran_fixtures import RETRAIN, WATCH, Deployed, ended_well, retrain_until_580
 from script_fixtures import FLIP, KNOWN, ROWS, Ran, Workshop, data_flags, drifting_table, own_folders, parent, processes_below, role
 
 from driftloop.data import streams
-
-BLOCK = 40
-WATCH = ("--block_size", BLOCK, "--threshold_accuracy", ".7", "--drift_rule", "threshold", "--max_epochs", 10)
-# Few rows: the newest 30 judge, the 10 before them validate, the 40 before those are learned from.
-RETRAIN = ("--total_trials", 2, "--judge_rows", 30, "--validation_rows", 10)
-
-
-@pytest.fixture(scope="module")
-def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A search space for few rows: a small window and a quick fit."""
-    path = tmp_path_factory.mktemp("space") / "space.yaml"
-    path.write_text("window: {choices: [40]}\nlr: {range: [0.1, 0.3], log: true}\ndepth: {choices: [0]}\n")
-    return path
-
-
-def ended_well(done: Ran) -> Ran:
-    assert done.code == 0, done.err
-    assert "Traceback" not in done.err
-    return done
 
 
 def metric(workshop: Workshop, run: Run, name: str) -> list[Any]:
@@ -151,14 +133,6 @@ def test_every_run_of_the_documents_commands_has_ended_and_nothing_is_left(docum
 
 
 # A small table that drifts
-
-
-@pytest.fixture(scope="module")
-def cycle(workshop: Workshop, drifting_csv: Path, space: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Ran, Path]:
-    """A lifecycle over the small table, and where it wrote its report."""
-    place = tmp_path_factory.mktemp("report") / "new" / "report.html"
-    flags = (*data_flags(drifting_csv), *WATCH, *RETRAIN, "--search_space", space, "--register_model_name", "cycled", "--report", place, "--json")
-    return ended_well(workshop.run("lifecycle", *flags, "--mlflow_experiment_name", "cycle")), place
 
 
 def test_the_lifecycle_prints_one_json_object_with_the_promised_keys(cycle: tuple[Ran, Path]) -> None:
@@ -281,21 +255,6 @@ def test_a_proactive_watch_retrains_before_the_threshold_is_crossed(workshop: Wo
 # A deployment of the small table that the retrain continues
 
 
-class Deployed:
-    """A base model of the small table, deployed with --on_drift retrain."""
-
-    def __init__(self, workshop: Workshop, data: Path, space: Path) -> None:
-        self.flags = (*data_flags(data), "--mlflow_experiment_name", "deployed", "--register_model_name", "deployed", "--search_space", space)
-        self.base = ended_well(workshop.run("base_model", *data_flags(data), "--max_epochs", 10, "--mlflow_experiment_name", "deployed", "--json")).result
-        asked = (*WATCH, *RETRAIN, "--test_data_rows", 180, "--on_drift", "retrain", "--max_retrains", 2)
-        self.ran = workshop.run("deploy_model", *self.flags, *asked, "--fail_on_drift", "--json")
-
-
-@pytest.fixture(scope="module")
-def deployed(workshop: Workshop, drifting_csv: Path, space: Path) -> Deployed:
-    return Deployed(workshop, drifting_csv, space)
-
-
 def test_a_deployment_may_retrain_and_swap_by_itself_and_tell_schedulers_of_the_drift(deployed: Deployed, workshop: Workshop) -> None:
     assert deployed.ran.code == 10, deployed.ran.err
     result = deployed.ran.result
@@ -303,17 +262,6 @@ def test_a_deployment_may_retrain_and_swap_by_itself_and_tell_schedulers_of_the_
     assert len(result["versions"]) == 2
     assert result["versions"][-1]["accuracy"] > 0.7
     assert workshop.statuses("deployed") == {"FINISHED"}
-
-
-@pytest.fixture(scope="module")
-def retrained(deployed: Deployed, workshop: Workshop) -> dict[str, Any]:
-    """A retrain up to row 580, of the base model, in a registry of its own."""
-    return retrain_until_580(workshop, deployed, "once")
-
-
-def retrain_until_580(workshop: Workshop, deployed: Deployed, name: str, *more: object, until: tuple[str, object] = ("--until_row", 580)) -> dict[str, Any]:
-    fixed = (*until, "--max_epochs", 10, "--base_run_id", deployed.base["run_id"], *RETRAIN, "--json")
-    return ended_well(workshop.run("retrain_model", *deployed.flags, *fixed, "--register_model_name", name, *more)).result
 
 
 def test_a_challenger_that_can_only_be_the_champion_again_is_called_so(deployed: Deployed, workshop: Workshop) -> None:

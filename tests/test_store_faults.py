@@ -14,16 +14,20 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from script_fixtures import ROOT, Workshop, data_flags, parent, role
+from sqlalchemy.exc import OperationalError
 from store_fixtures import TrackingServer
 
 from driftloop.errors import TrackingError
-from driftloop.tracking import mlflow_store, patience, runs
-from driftloop.tracking.registry import Registry
+from driftloop.serving import site
+from driftloop.tracking import mlflow_store, patience, runs, stores, translate
+from driftloop.tracking.registry import CHALLENGER, CHAMPION, Registry
+from driftloop.training.trained_model import KnownModel
 
 OPEN = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from driftloop import tracking; print(tracking.open_store(sys.argv[1]).experiment_id)"
 
@@ -319,6 +323,58 @@ def test_what_is_registered_halfway_leaves_neither_version_nor_model(known: Work
         with pytest.raises(TrackingError, match="no more"):
             Registry(Failing(client, call), "known").register(source=str(known.folder), run_id=run_id)
         assert [version.version for version in client.search_model_versions("name = 'known'")] == [1]
+
+
+@pytest.mark.parametrize("call", ["set_model_version_tag", "delete_registered_model_alias", "set_registered_model_alias"])
+def test_a_promotion_that_fails_halfway_leaves_the_champion_who_it_was(known: Workshop, call: str) -> None:
+    with known.entered():
+        client = mlflow_store.open_store("one").client
+        run_id = client.create_run("1").info.run_id
+        registry = Registry(client, "known")
+        first, second = (registry.register(source=str(known.folder), run_id=run_id) for _ in range(2))
+        registry.promote(first, reason="the first")
+        with pytest.raises(TrackingError, match="no more"):
+            Registry(Failing(client, call), "known").promote(second, reason="better")
+        assert registry.holder(CHAMPION) == first
+        registry.withdraw(second, reason="not swapped in")
+        registry.withdraw(first, reason="not swapped in")
+        reasons = {version.version: version.tags["driftloop.reason"] for version in client.search_model_versions("name = 'known'")}
+        assert {str(version): reason for version, reason in reasons.items()} == {first: "the first", second: "not swapped in"}
+
+
+def test_a_model_that_cannot_be_described_is_withdrawn(known: Workshop) -> None:
+    with known.entered():
+        client = mlflow_store.open_store("one").client
+        run_id = client.create_run("1").info.run_id
+        winner = KnownModel(None, {}, (0, 1), 0, {}, run_id, str(known.folder))
+        registry, served = Registry(client, "known"), mock.Mock()
+        with mock.patch.object(site, "describe", side_effect=TrackingError("no more")), pytest.raises(TrackingError, match="no more"):
+            site.promote(registry, served, winner, reason="better", store=mock.Mock(), stream=mock.Mock())
+        served.put.assert_not_called()
+        assert registry.holder(CHALLENGER) is None
+        (version,) = client.search_model_versions("name = 'known'")
+        assert version.tags["driftloop.reason"] == "not swapped in: no more"
+
+
+# Places
+
+
+def test_a_store_behind_a_folder_that_may_not_be_entered_is_refused(locked: Path) -> None:
+    for write in (True, False):
+        with pytest.raises(TrackingError, match=r"Permission denied.*set MLFLOW_TRACKING_URI"):
+            stores.check(f"sqlite:///{locked}/mlflow.db", write=write)
+
+
+def test_a_folder_whose_name_no_address_can_hold_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "why?").mkdir()
+    monkeypatch.chdir(tmp_path / "why?")
+    with pytest.raises(TrackingError, match="cannot hold"):
+        stores.resolved("sqlite:///mlflow.db")
+
+
+@pytest.mark.parametrize("error", [ValueError(), ValueError("\n"), OperationalError("SELECT 1", {}, ValueError())])
+def test_an_error_without_words_has_a_reason_all_the_same(error: Exception) -> None:
+    assert translate.reason(error)
 
 
 # Runs of others

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 from light_model import SLOW
 from serving_fixtures import light_model, some_rows
@@ -176,6 +177,27 @@ def test_wrong_golden_predictions_change_nothing(torchserve, serving, tmp_path):
         swap_in(client, tmp_path / "journal", name=name, mar=archive("2"), alias=alias, golden=wrong)
     assert client.versions(name=name) == ["1"] and client.default_version(name=name) == "1" and alias.version == "1"
     assert client.predict(ROWS, name=name).version == "1"
+
+
+@pytest.mark.parametrize("deaths", [1, swap.ATTEMPTS])
+def test_a_worker_that_dies_while_it_is_proven_is_asked_again_but_not_for_ever(torchserve, serving, tmp_path, monkeypatch, deaths):
+    name, archive = serving
+    client, dying = torchserve.client, iter(range(deaths))
+    ask = client.predict
+
+    def predict(rows, *, version, **options):
+        if next(dying, None) is not None:
+            (worker,) = client.describe(name=name, version=version)["workers"]
+            psutil.Process(worker["pid"]).kill()
+        return ask(rows, version=version, **options)
+
+    monkeypatch.setattr(client, "predict", predict)
+    if deaths < swap.ATTEMPTS:
+        assert swap_in(client, tmp_path / "journal", name=name, mar=archive("2")).golden_gap <= 1e-6
+    else:
+        with pytest.raises(ServingError, match=r"step golden: .*; version 1 goes on serving"):
+            swap_in(client, tmp_path / "journal", name=name, mar=archive("2"))
+    assert client.default_version(name=name) == ("2" if deaths < swap.ATTEMPTS else "1")
 
 
 def test_a_first_version_that_is_undone_leaves_the_name_unknown(torchserve, model_store, tmp_path):

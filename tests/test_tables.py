@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
 import io
 import lzma
@@ -252,6 +253,23 @@ def test_a_zip_of_one_table_of_any_kind_is_read(tmp_path: Path) -> None:
 
 
 # The whole way
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_that_is_damaged_anywhere_is_refused(tmp_path: Path, method: int) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", method) as archive:
+        archive.writestr("own.csv", CSV)
+    whole = packed.getvalue()
+    for at in range(4, len(whole)):
+        with contextlib.suppress(DataError):
+            load(tmp_path, whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :], "own.zip")
+
+
+def test_a_parquet_file_whose_names_are_damaged_is_refused(tmp_path: Path) -> None:
+    packed = io.BytesIO()
+    FRAME.to_parquet(packed, index=False)
+    assert "cannot be read as Parquet" in refusal(tmp_path, packed.getvalue().replace(b"load", b"lo\xa4d"), "own.parquet")
 
 
 def test_the_flags_reach_the_table(tmp_path: Path, workshop: Workshop) -> None:

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import torch
 from script_fixtures import ROOT, Workshop, parent, role
+from snapshot_fixtures import Snapshot, shape
 from test_handler import FakeContext
 
 from benchmarks import taxi_months
@@ -193,7 +194,7 @@ def months(workshop: Workshop, experiment: str, result: dict, stream: Stream) ->
     return {month["month"]: month for month in taxi_months.by_month(stream, answers, table)}
 
 
-def test_a_small_stream_goes_through_the_whole_lifecycle(workshop: Workshop, sample: Path, stream: Stream, tmp_path: Path) -> None:
+def test_a_small_stream_goes_through_the_whole_lifecycle(workshop: Workshop, sample: Path, stream: Stream, tmp_path: Path, snapshot: Snapshot) -> None:
     report = tmp_path / "taxi.html"
     small = ("--max_epochs", 4, "--total_trials", 1, "--judge_rows", 150, "--validation_rows", 100)
     result = run(workshop, "--data_path", sample, "--mlflow_experiment_name", "small taxi", "--report", report, *small)
@@ -212,6 +213,7 @@ def test_a_small_stream_goes_through_the_whole_lifecycle(workshop: Workshop, sam
     assert list(told) == [f"2020-{month:02d}" for month in range(1, 13)]
     assert sum(month["rows"] * month["maes"]["model"] for month in told.values()) / result["rows"] == pytest.approx(result["mae"])
     assert [month for month, one in told.items() if one["quality"]] == ["2020-11"]
+    snapshot("json_lifecycle_of_a_regression", shape(result))
 
 
 def test_rules_for_rights_and_wrongs_are_refused_before_anything_is_trained(workshop: Workshop, sample: Path) -> None:

@@ -304,6 +304,8 @@ def test_zones_of_a_declared_format_are_read() -> None:
         ("%d/%m/%Q", "is a bad directive"),
         ("%d/%m/%", "stray %"),
         ("%d/%d/%Y", "twice"),
+        ("%G-%V", "a weekday"),
+        ("%Y %U", "without day and year"),
     ],
 )
 def test_a_flag_that_is_no_format_is_refused_with_one_that_is(text: str, words: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import requests
@@ -97,6 +99,22 @@ def test_without_a_store_it_says_what_to_run_and_makes_none(shown: Workshop, tmp
     place = tmp_path / "none.db"
     code, told = said(shown, capsys, MLFLOW_TRACKING_URI=f"sqlite:///{place}")
     assert (code, "there is no MLflow store" in told, place.exists()) == (5, True, False)
+
+
+@pytest.mark.usefixtures("no_server")
+def test_looking_makes_no_experiment(shown: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+    said(shown, capsys, "--mlflow_experiment_name", "nope", MLFLOW_EXPERIMENT_NAME="looked at")
+    assert "looked at" not in said(shown, capsys, "--mlflow_experiment_name", "nope")[1]
+
+
+def test_no_password_is_printed_or_stands_on_a_command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    ui._show("http://me:secret@host:5000", {"newest": "#/x"}, argparse.Namespace(browser=False))
+    assert capsys.readouterr().out == "newest: http://host:5000/#/x\n"
+    begun = mock.Mock(side_effect=OSError)
+    monkeypatch.setattr(processes, "Server", begun)
+    with pytest.raises(OSError), ui._served("postgresql://me:secret@host/mlflow", 5000):
+        pass
+    assert "secret" not in str(begun.call_args.args) and begun.call_args.kwargs["env"] == {"MLFLOW_BACKEND_STORE_URI": "postgresql://me:secret@host/mlflow"}
 
 
 @pytest.mark.usefixtures("no_server")

@@ -103,14 +103,16 @@ def add_tracking_flags(to: argparse.ArgumentParser, *, registers: bool, base: bo
         add_switch(group, "--train_base", "train a base model first when the experiment holds none")
 
 
-def add_serving_flags(to: argparse.ArgumentParser, *, starts: bool = True) -> None:
-    """Which TorchServe to use."""
+def add_serving_flags(to: argparse.ArgumentParser, *, starts: bool = True, alone: bool = False) -> None:
+    """Which TorchServe to use; `alone`: also to serve and do nothing else."""
     group = to.add_argument_group("TorchServe")
     own = "; empty: one of our own is started, and ended" if starts else "; empty: nothing is swapped in, the registry alone is updated"
     group.add_argument("--torchserve_url", default="", help=f"a running TorchServe, http://host:port{own}")
     if starts:
         group.add_argument("--port", type=whole(0, 65531), default=0, help="first of five consecutive ports for our own; 0: free ones")
     group.add_argument("--workers", type=whole(1, 64), default=1, help="worker processes for each served version")
+    if alone:
+        add_switch(group, "--serve_only", "put the champion, else the base model, into the TorchServe at --torchserve_url; nothing is scored")
     add_switch(group, "--take_over", "replace a model of another project or store that the TorchServe serves under the same name; else that is refused")
 
 

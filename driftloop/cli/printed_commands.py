@@ -18,11 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from driftloop.cli.flag_types import mongodb_uri
 from driftloop.settings import ROOT
 
 NOT_CARRIED: Final = frozenset({"help", "json", "train_base"})
-SECRET: Final = '"$MONGODB_URI"'  # a password is not printed
+SECRETS: Final = {"mongodb_uri": '"$MONGODB_URI"', "tracking_uri": '"$MLFLOW_TRACKING_URI"'}  # a password is not printed
 
 
 @dataclass(frozen=True)
@@ -140,8 +139,8 @@ def _given(always: Mapping[str, str]) -> str:
 def _flag(action: argparse.Action, value: Any, argv: Sequence[str]) -> str:
     """A flag with its value as it was typed, for its type may have turned it into something else."""
     option = action.option_strings[-1]
-    if action.type is mongodb_uri and "@" in str(value):
-        return f"{option} {SECRET}"
+    if action.dest in SECRETS and "@" in str(value):
+        return f"{option} {SECRETS[action.dest]}"
     if isinstance(value, bool):
         return option if value else f"{option} false"
     if isinstance(value, list | tuple):

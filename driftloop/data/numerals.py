@@ -92,7 +92,7 @@ def _texts(column: pd.Series) -> Numbers:
     if isinstance(reading, str):
         return _none(column, reading)
     values, note = reading
-    whole = np.array([bool(_WHOLE.fullmatch(text)) and abs(value) >= EXACT and int(text) != int(value) for text, value in zip(uniques, values, strict=True)])
+    whole = np.array([EXACT <= abs(value) < np.inf and _is_rounded(text, value) for text, value in zip(uniques, values, strict=True)])
     return Numbers(np.append(values, np.nan)[codes], np.append(whole, False)[codes], note)
 
 

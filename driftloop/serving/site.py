@@ -223,22 +223,24 @@ def promote(registry: Registry, serving: Serving, winner: KnownModel, *, reason:
     Raises:
         ServingError: another's model answers under the name, and nothing was registered; or the swap failed, the old
             version goes on serving and the new one is withdrawn.
+        TrackingError: the store failed; the new version is withdrawn.
     """
     serving.check_owner()
     version = registry.version_of(winner.run_id)
     made: list[str] = []
-    while version is None or not serving.has_room_for(winner.numbered(version)):
-        version = registry.register(source=winner.uri, run_id=winner.run_id)
-        made.append(version)
-    for taken in made[:-1]:
-        registry.forget(taken)
-    winner = winner.numbered(version)
-    if made:
-        describe(registry, winner, reason=reason, store=store, stream=stream)
     try:
-        serving.put(winner, move_alias=lambda: registry.promote(version, reason=reason))
-    except DriftloopError as exc:  # an archive that cannot be built leaves no alias behind either
-        registry.withdraw(version, reason=f"not swapped in: {exc}")
+        while version is None or not serving.has_room_for(winner.numbered(version)):
+            version = registry.register(source=winner.uri, run_id=winner.run_id)
+            made.append(version)
+        for taken in made[:-1]:
+            registry.forget(taken)
+        winner = winner.numbered(version)
+        if made:
+            describe(registry, winner, reason=reason, store=store, stream=stream)
+        serving.put(winner, move_alias=lambda: registry.promote(winner.version, reason=reason))
+    except DriftloopError as exc:  # whatever failed, the version keeps no alias
+        if version:
+            registry.withdraw(version, reason=f"not swapped in: {exc}")
         raise
     return winner
 

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from driftloop.errors import DriftloopError, ServingError
+from driftloop.errors import DriftloopError, ServingError, UnansweredError
 from driftloop.serving import archive, golden
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ FORWARD = (SET_DEFAULT, MOVE_ALIAS, DRAIN, UNREGISTER)  # cut off in one of thes
 
 # A request sent before the default changed may reach the queue after it: the queue must stay empty for so long.
 QUIET_S = 1.0
+ATTEMPTS = 3  # to have the golden rows answered, when the worker ends each time
 POLL_S = 0.05
 
 
@@ -101,7 +102,7 @@ def swap_in(
         client.register(mar, name=name, version=version)
         client.wait_ready(name=name, version=version)
         entry = _write(journal, replace(entry, step=GOLDEN))
-        gap = golden.prove(client, known, name=name, version=version, run_ids={run_id})
+        gap = _prove(client, known, entry)
         _check_default(client, entry)
         entry = _write(journal, replace(entry, step=SET_DEFAULT))
         client.set_default(name=name, version=version)
@@ -116,6 +117,16 @@ def swap_in(
         raise ServingError(f"{name} {version} was not swapped in, step {entry.step}: {exc}; {kept}") from exc
     drained = _retire_previous(client, journal, entry, drain_timeout_s=drain_timeout_s)
     return Swap(version, previous_version, gap, drained, time.monotonic() - started)
+
+
+def _prove(client: TorchServeClient, known: golden.Golden, entry: Entry) -> float:
+    """As `golden.prove`; a worker that ends meanwhile is started again by the server, and asked again."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return golden.prove(client, known, name=entry.name, version=entry.version, run_ids={entry.run_id})
+        except UnansweredError:
+            client.wait_ready(name=entry.name, version=entry.version)
+    return golden.prove(client, known, name=entry.name, version=entry.version, run_ids={entry.run_id})
 
 
 def recover(client: TorchServeClient, journal: Path, *, move_alias: Callable[[str], None], drain_timeout_s: float = 60.0) -> Entry | None:

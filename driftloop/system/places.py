@@ -25,9 +25,12 @@ def unwritable(path: Path, *, room: int = ROOM) -> str | None:
     """
     if max(len(os.fsencode(part)) for part in path.absolute().parts) > LONGEST_NAME:
         return os.strerror(errno.ENAMETOOLONG)
-    if path.is_dir():
-        return "it is a folder"
-    nearest = next(folder for folder in path.absolute().parents if folder.exists())
+    try:
+        if path.is_dir():
+            return "it is a folder"
+        nearest = next(folder for folder in path.absolute().parents if folder.exists())
+    except OSError as exc:  # a folder on the way that may not be entered
+        return exc.strerror
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         return f"{nearest} is not a folder that may be written to"
     # The name is that of the file aside which is renamed in the end, so a name that is too long is found as well.
@@ -47,7 +50,7 @@ def check_temporary() -> None:
         folder = Path(os.environ[name] if name else tempfile.gettempdir())
     except FileNotFoundError as exc:
         raise PlaceError("there is no folder for temporary files: set TMPDIR to one with room") from exc
-    why = _tried(folder / f".driftloop.{os.getpid()}", TEMPORARY_ROOM) if folder.is_dir() else "it is not a folder"
+    why = _tried(folder / f".driftloop.{os.getpid()}", TEMPORARY_ROOM) if os.access(folder, os.X_OK) else "it is not a folder that may be entered"
     if why:
         told = f"{name}={folder}" if name else str(folder)
         raise PlaceError(f"the folder for temporary files, {told}, cannot be used: {why}; make room ({TEMPORARY_ROOM >> 20} MB), or set TMPDIR to another")

@@ -7,6 +7,7 @@ import platform
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
+import mlflow
 import psutil
 from mlflow.entities import RunStatus
 from mlflow.exceptions import MlflowException
@@ -38,13 +39,7 @@ def end_all(client: MlflowClient) -> None:
 
 
 def _running(client: MlflowClient) -> Iterator[Run]:
-    experiments, token = [], None
-    while True:
-        page = client.search_experiments(page_token=token)
-        experiments += [experiment.experiment_id for experiment in page]
-        token = page.token
-        if not token:
-            break
+    experiments = [experiment.experiment_id for experiment in mlflow.search_experiments()]
     for at in range(0, len(experiments), AT_ONCE):
         yield from client.search_runs(experiments[at : at + AT_ONCE], f"attributes.status = 'RUNNING' and tags.`{OWNER}` LIKE '[%'")
 

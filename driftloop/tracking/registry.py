@@ -95,13 +95,15 @@ class Registry:
             if before and before != version:
                 self._point(PREVIOUS, before)
                 self.client.set_model_version_tag(self.name, version, "driftloop.replaced", before)
-            self._point(CHAMPION, version)
             self.client.set_model_version_tag(self.name, version, "driftloop.reason", reason)
             if self.holder(CHALLENGER) == version:
                 self.client.delete_registered_model_alias(self.name, CHALLENGER)
+            self._point(CHAMPION, version)  # last: where a step before it fails, the swap is undone and the champion is who it was
 
     def withdraw(self, version: str, *, reason: str) -> None:
         """Take the challenger's alias off a version that was not swapped in; the version stays, with the reason.
+
+        A champion that a server did not take keeps its own reason.
 
         Raises:
             TrackingError: the registry refused it.
@@ -109,7 +111,8 @@ class Registry:
         with translated(f"registered model {self.name!r}"):
             if self.holder(CHALLENGER) == version:
                 self.client.delete_registered_model_alias(self.name, CHALLENGER)
-            self.client.set_model_version_tag(self.name, version, "driftloop.reason", reason)
+            if self.holder(CHAMPION) != version:
+                self.client.set_model_version_tag(self.name, version, "driftloop.reason", reason)
 
     def forget(self, version: str) -> None:
         """Delete a version that was never served.

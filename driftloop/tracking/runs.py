@@ -40,11 +40,11 @@ def find_base(store: Store, run_id: str | None = None, *, train: str) -> Run:
     newest = _newest_base(store, [store.experiment_id])
     if newest:
         return newest
-    elsewhere = _newest_base(store, [e.experiment_id for e in store.client.search_experiments()])
-    hint = ""
+    with translated("MLflow runs"):
+        names = {found.experiment_id: found.name for found in mlflow.search_experiments()}
+    elsewhere, hint = _newest_base(store, list(names)), ""
     if elsewhere:
-        name = store.client.get_experiment(elsewhere.info.experiment_id).name
-        hint = f", or --base_run_id {elsewhere.info.run_id} for the newest one, in experiment {name!r}"
+        hint = f", or --base_run_id {elsewhere.info.run_id} for the newest one, in experiment {names[elsewhere.info.experiment_id]!r}"
     raise NoBaseRunError(f"experiment {store.experiment_name!r} holds no base model yet: run {train}{hint}")
 
 
@@ -63,7 +63,7 @@ def newest_parent(store: Store, experiment: str) -> Run:
         TrackingError: there is no such experiment.
     """
     with translated("MLflow runs"):
-        known = {found.name: found.experiment_id for found in store.client.search_experiments()}
+        known = {found.name: found.experiment_id for found in mlflow.search_experiments()}
         if experiment and experiment not in known:
             raise TrackingError(f"there is no experiment {experiment!r}: give one of {', '.join(sorted(known))}")
         places = [known[experiment]] if experiment else list(known.values())

@@ -36,10 +36,15 @@ HEADER: Final = b"SQLite format 3\x00"
 def resolved(uri: str) -> str:
     """The address with the path of a SQLite file made absolute: another working folder must not mean another store.
 
+    Raises:
+        TrackingError: an address cannot hold the path.
+
     >>> resolved("http://127.0.0.1:5000"), resolved("sqlite:////tmp/../tmp/mlflow.db")
     ('http://127.0.0.1:5000', 'sqlite:////tmp/mlflow.db')
     """
     file = sqlite_file(uri)
+    if file and "?" in str(file):
+        raise TrackingError(f"MLflow store {file}: SQLite's address cannot hold the '?' of this path: rename the folder, or {ELSEWHERE}")
     return str(make_url(uri).set(database=str(file))) if file else uri
 
 
@@ -102,9 +107,9 @@ def check(uri: str, *, write: bool) -> None:
 
 
 def _check_file(file: Path, uri: str, *, write: bool) -> None:
-    if not file.exists() and not write:
-        raise TrackingError(f"MLflow store {uri}: there is no such file yet; train a base model first, or {ELSEWHERE}")
     try:
+        if not file.exists() and not write:
+            raise TrackingError(f"MLflow store {uri}: there is no such file yet; train a base model first, or {ELSEWHERE}")
         file.parent.mkdir(parents=True, exist_ok=True)
         if file.exists():
             with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=0)) as opened:

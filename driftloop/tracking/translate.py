@@ -47,7 +47,7 @@ def translated(what: str, *, files: bool = True) -> Iterator[None]:
 
 def reason(exc: BaseException) -> str:
     """What a person can act on, in one line: the cause at the bottom and, where it is known, the remedy."""
-    said = next((found for cause in _chain(exc) if (found := _said(cause))), None) or (str(exc) or type(exc).__name__).splitlines()[0]
+    said = next((found for cause in _chain(exc) if (found := _said(cause))), None) or _first_line(exc) or type(exc).__name__
     hint = next((hint for part, hint in HINTS.items() if part in said), "")
     return f"{said}: {hint}" if hint else said
 
@@ -63,9 +63,13 @@ def _chain(exc: BaseException | None) -> Iterator[BaseException]:
         exc = exc.__cause__ or exc.__context__
 
 
+def _first_line(exc: BaseException) -> str:
+    return str(exc).strip().partition("\n")[0]
+
+
 def _said(cause: BaseException) -> str | None:
     if isinstance(cause, DBAPIError) and not isinstance(cause, IntegrityError) and cause.orig:
-        return str(cause.orig).splitlines()[0]  # SQLAlchemy's own text begins with advice to programmers
+        return _first_line(cause.orig)  # SQLAlchemy's own text begins with advice to programmers
     if isinstance(cause, Timeout) or (isinstance(cause, NoConnection) and "timed out" in str(cause)):
         return "the server does not answer in time"
     if isinstance(cause, RetryError):

@@ -43,7 +43,7 @@ def where(store: Store, run_id: str) -> str:
     """How a person sees a run: its address on a tracking server, or the command that shows it."""
     uri = mlflow.get_tracking_uri()
     if uri.startswith(("http://", "https://")):
-        return f"in MLflow: {uri.rstrip('/')}/{links.run(store.experiment_id, run_id)}"
+        return f"in MLflow: {links.on_server(uri, links.run(store.experiment_id, run_id))}"
     return "in MLflow: make ui, or python -m driftloop.ui"
 
 

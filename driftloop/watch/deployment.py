@@ -84,6 +84,8 @@ def check_places(args: argparse.Namespace) -> None:
 def check_name(work: Work, args: argparse.Namespace) -> None:
     """Refuse a kept server that serves another's model under our name, before anything is trained.
 
+    A swap that a crash cut off there is finished or undone now: which version is the champion depends on it.
+
     Raises:
         ServingError: it does, or a swap of another store was cut off there, and --take_over is not given.
     """
@@ -92,6 +94,7 @@ def check_name(work: Work, args: argparse.Namespace) -> None:
             serving = serving_on(site, work, args)
             _check_journal(serving)
             serving.check_owner()
+            _recover(serving)
 
 
 def rows_to_score(work: Work, args: argparse.Namespace, *, trained_stop: int) -> tuple[int, int]:
@@ -168,29 +171,37 @@ def watch_served(work: Work, args: argparse.Namespace, base: KnownModel, *, serv
     plan = watch_plan(work, args, trained_stop=served.trained[1], decide=decide)
     rows = max(block.rows for block in plan.cut(work.stream))
     plan.rule.prepare(trained_model.errors(served, work.stream, newest=REFERENCE_BLOCKS * rows), block_size=rows)
-    registry = Registry(work.store.client, args.register_model_name)
     with torchserve(url=args.torchserve_url or None, ports=ports(args)) as site:
         serving = served_by(work, args, site)
-        before = registry.holder(CHAMPION)
-        served = promote(registry, serving, served, reason="deployed", store=work.store, stream=work.stream)
-        if before not in (None, served.version):
-            print(f"version {served.version} takes the alias {CHAMPION} of {registry.name} from version {before}", file=sys.stderr)
-        if served.run_id == base.run_id:
-            base = served
-        print(f"serving {registry.name} version {served.version} at {site.client.inference_url}/predictions/{registry.name}", file=sys.stderr)
+        served = put(work, serving, served)
         watch = Watch(
             store=work.store,
             learner=work.learner,
             stream=work.stream,
             serving=serving,
-            registry=registry,
-            base=base,
+            registry=serving.registry,
+            base=served if served.run_id == base.run_id else base,
             champion=served,
             plan=plan,
             progress=lambda blocks: bar(blocks, desc="blocks", unit="block"),
             told=lambda record: tqdm.write(terminal.retrain_line(record), file=sys.stderr),
         )
         return watch.run()
+
+
+def put(work: Work, serving: TorchServeDeployment, known: KnownModel) -> KnownModel:
+    """Serve a model as the champion; give it with its number in the registry.
+
+    Raises:
+        ServingError: as `serving.promote`.
+    """
+    registry = serving.registry
+    before = registry.holder(CHAMPION)
+    served = promote(registry, serving, known, reason="deployed", store=work.store, stream=work.stream)
+    if before not in (None, served.version):
+        print(f"version {served.version} takes the alias {CHAMPION} of {registry.name} from version {before}", file=sys.stderr)
+    print(f"serving {registry.name} version {served.version} at {serving.client.inference_url}/predictions/{registry.name}", file=sys.stderr)
+    return served
 
 
 def log_outcome(work: Work, args: argparse.Namespace, result: WatchResult, *, deployment_run_id: str) -> None:
@@ -245,9 +256,13 @@ def served_by(work: Work, args: argparse.Namespace, site: Site) -> TorchServeDep
     """
     serving = serving_on(site, work, args)
     _check_journal(serving)
-    moved = "a swap that was cut off, finished by the next start"
-    swap.recover(site.client, serving.journal, move_alias=lambda version: serving.registry.promote(version, reason=moved))
+    _recover(serving)
     return serving
+
+
+def _recover(serving: TorchServeDeployment) -> None:
+    moved = "a swap that was cut off, finished by the next start"
+    swap.recover(serving.client, serving.journal, move_alias=lambda version: serving.registry.promote(version, reason=moved))
 
 
 def _check_journal(serving: TorchServeDeployment) -> None:

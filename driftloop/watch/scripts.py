@@ -12,16 +12,29 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from driftloop.cli import printed_commands
-from driftloop.errors import EXIT_DRIFT
+from driftloop.errors import EXIT_DRIFT, SettingsError
 from driftloop.metrics.results import WatchResult
 from driftloop.report import terminal
-from driftloop.serving.site import check_server
+from driftloop.serving.site import check_server, torchserve
 from driftloop.tracking import mlflow_store
 from driftloop.training import base, mlflow_text
 from driftloop.training.comparison import Family
 from driftloop.training.fitting import Learner
 from driftloop.training.retrain import retrain
-from driftloop.watch.deployment import OnDrift, champion, check_name, check_places, find_cause, log_outcome, promote_winner, watch_plan, watch_served
+from driftloop.training.trained_model import KnownModel
+from driftloop.watch.deployment import (
+    OnDrift,
+    champion,
+    check_name,
+    check_places,
+    find_cause,
+    log_outcome,
+    promote_winner,
+    put,
+    served_by,
+    watch_plan,
+    watch_served,
+)
 from driftloop.watch.preparation import Work, base_model, base_plan, open_work, retrain_plan, train_until, until_row
 
 Done = tuple[dict[str, Any], int]
@@ -40,14 +53,18 @@ def train(args: argparse.Namespace, learner: Learner) -> Done:
 
 
 def deploy(args: argparse.Namespace, learner: Learner) -> Done:
-    """Deploy, watch, decide."""
+    """Deploy, watch, decide; with --serve_only deploy."""
     started = printed_commands.of(args).started
+    if args.serve_only and not args.torchserve_url:
+        raise SettingsError("--serve_only is given without --torchserve_url: give the address of the TorchServe that is to serve")
     check_places(args)
     opened = open_work(args, learner)
     check_name(opened, args)
     known = base_model(opened, args)
     decide = OnDrift(args.on_drift)
     served = champion(opened, known, name=args.register_model_name)
+    if args.serve_only:
+        return _serve(opened, args, served)
     result = watch_served(opened, args, known, served=served, decide=decide)
     result = replace(result, seconds=time.monotonic() - started)
     log_outcome(opened, args, result, deployment_run_id=result.run_id)
@@ -57,6 +74,12 @@ def deploy(args: argparse.Namespace, learner: Learner) -> Done:
         print(terminal.advice_text(result, command=printed_commands.retrain(args, experiment=opened.store.experiment_name, base_run_id=known.run_id)))
     _say_where(opened, result.run_id)
     return result.as_json(), _code(result, args)
+
+
+def _serve(opened: Work, args: argparse.Namespace, served: KnownModel) -> Done:
+    with torchserve(url=args.torchserve_url, ports=None) as site:
+        served = put(opened, served_by(opened, args, site), served)
+    return {"version": served.version, "run_id": served.run_id, "trained_rows": served.trained, "experiment": opened.store.experiment_name}, 0
 
 
 def retrain_drifted(args: argparse.Namespace, learner: Learner) -> Done:

@@ -28,7 +28,7 @@ class JsonWorker(ThreadWorker):
             super().handle_error(req, client, addr, exc)
             return
         line = "431 Request Header Fields Too Large" if isinstance(exc, LimitRequestHeaders) else "400 Bad Request"
-        body = json.dumps({"error": {"code": "bad_http", "message": f"this is no request that the server takes: {type(exc).__name__}"}})
+        body = json.dumps({"error": {"code": "bad_http", "message": f"this is not a request that the server accepts: {type(exc).__name__}"}})
         head = f"HTTP/1.1 {line}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         try:
             util.write_nonblock(client, (head + body).encode())

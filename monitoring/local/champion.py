@@ -16,8 +16,6 @@ from driftloop.system import processes
 from monitoring.stream_settings import StreamConfig
 
 DEPLOY_S = 1800.0
-# The script has to score something; what the monitor says is to come from the traffic.
-SERVE_ONLY = ("--on_drift", "ignore", "--drift_rule", "never", "--test_data_rows", "1", "--block_size", "1")
 
 
 def serve(stream: StreamConfig, *, torchserve_url: str, flags: Iterable[str] = ()) -> tuple[int, list[str]]:
@@ -31,12 +29,11 @@ def serve(stream: StreamConfig, *, torchserve_url: str, flags: Iterable[str] = (
     Raises:
         DriftloopError: the script failed.
     """
-    command = [*script(stream.deploy), "--json", "--torchserve_url", torchserve_url, "--train_base", "--register_model_name", stream.model]
-    done = processes.run([*command, *SERVE_ONLY, *flags], timeout_s=DEPLOY_S)
+    command = [*script(stream.deploy), "--json", "--serve_only", "--torchserve_url", torchserve_url, "--train_base", "--register_model_name", stream.model]
+    done = processes.run([*command, *flags], timeout_s=DEPLOY_S)
     if done.code:
         raise DriftloopError(f"the champion could not be served: {done.last_line}")
-    (served,) = json.loads(done.last_line)["versions"]
-    return int(served["trained_stop"]), [line for line in done.output.splitlines() if re.match(r"version \S+ takes the alias", line)]
+    return int(json.loads(done.last_line)["trained_rows"][1]), [line for line in done.output.splitlines() if re.match(r"version \S+ takes the alias", line)]
 
 
 def store(ports: Ports) -> Path:

@@ -12,6 +12,7 @@ here ends with an error, so that whoever started it (Docker, systemd) starts it 
 from __future__ import annotations
 
 import argparse
+import math
 import shlex
 import sys
 import time
@@ -30,6 +31,7 @@ from monitoring.stream_settings import StreamConfig
 POLL_S = 1.0
 PING_S = 5.0  # between two pings of TorchServe
 DEAF_S = 60.0  # a TorchServe that answers no ping for so long has ended, whatever its process says
+HOOK_S = 25.0  # for the hook to end: a retrain that runs has 10 s to close its run in MLflow
 AGAIN_S = (5.0, 60.0)  # pause after a first failure, and the longest one
 
 
@@ -50,21 +52,59 @@ class Pause:
         return now
 
 
+class Pulse:
+    """Whether TorchServe is alive: its process runs, and pings have not gone unanswered for long."""
+
+    def __init__(self, server: TorchServe) -> None:
+        self._server, self._asked = server, -math.inf
+        self._deaf_since: float | None = None
+
+    def check(self) -> None:
+        """Ping it, unless that was done a moment ago.
+
+        Raises:
+            ServingError: it ended, or is deaf.
+        """
+        if self._server.pid is None:
+            raise ServingError("TorchServe ended")
+        began = time.monotonic()
+        if began - self._asked < PING_S:
+            return
+        self._asked = began
+        if self._server.client.healthy():
+            self._deaf_since = None
+        elif self._deaf_since is None:
+            self._deaf_since = began
+        elif began - self._deaf_since > DEAF_S:
+            raise ServingError(f"TorchServe has not answered for {DEAF_S:.0f} s")
+
+    def wait(self, pause_s: float) -> None:
+        """Let so many seconds go by.
+
+        Raises:
+            ServingError: as `check`.
+        """
+        end = time.monotonic() + pause_s
+        while time.monotonic() < end:
+            self.check()
+            time.sleep(POLL_S)
+
+
 def put_back(stream: StreamConfig, server: TorchServe) -> None:
-    """Serve the champion; try again while that fails and TorchServe runs.
+    """Serve the champion; try again while that fails and TorchServe answers.
 
     Raises:
-        ServingError: TorchServe ended.
+        ServingError: TorchServe ended, or is deaf.
     """
-    pause = Pause()
+    pause, pulse = Pause(), Pulse(server)
     while True:
         try:
             _, said = champion.serve(stream, torchserve_url=server.client.inference_url)
         except DriftloopError as exc:
-            _check(server)
+            pulse.check()
             wait_s = pause.next()
             say(f"{exc}; the next try is in {wait_s:.0f} s")
-            time.sleep(wait_s)
+            pulse.wait(wait_s)
         else:
             for line in [*said, f"{stream.name}: version {server.client.default_version(name=stream.model)} of {stream.model} is served"]:
                 say(line)
@@ -77,28 +117,20 @@ def watch(server: TorchServe, hook: tuple[str, ...]) -> None:
     Raises:
         ServingError: TorchServe ended, or is deaf.
     """
-    pause, heard, asked = Pause(), time.monotonic(), 0.0
+    pause, pulse = Pause(), Pulse(server)
     while True:
         began = time.monotonic()
-        with processes.Server(hook) as running:
+        running = processes.Server(hook)
+        try:
             while running.code is None:
-                _check(server)
-                now = time.monotonic()
-                if now - asked >= PING_S:
-                    asked, heard = now, now if server.client.healthy() else heard
-                if now - heard > DEAF_S:
-                    raise ServingError(f"TorchServe has not answered for {DEAF_S:.0f} s")
-                time.sleep(POLL_S)
+                pulse.wait(POLL_S)
+        finally:
+            running.stop(grace_s=HOOK_S)
         if time.monotonic() - began > AGAIN_S[1]:  # it had run well: a new failure, not the last one again
             pause = Pause()
         wait_s = pause.next()
         say(f"the retrain hook ended with exit code {running.code}; it is started again in {wait_s:.0f} s")
-        time.sleep(wait_s)
-
-
-def _check(server: TorchServe) -> None:
-    if server.pid is None:
-        raise ServingError("TorchServe ended")
+        pulse.wait(wait_s)
 
 
 def say(line: str) -> None:

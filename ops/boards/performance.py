@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ops.overview import CHAMPION, EVIDENCE, SERVED, STREAM, VERDICT, overview
+from ops.overview import CHAMPION, EVIDENCE, SERVED, STREAM, VERDICT, coverage_over_time, overview
 from ops.panels import BAD, GOOD, LOOK, NEUTRAL, OTHER, QUIET, Panel, Query, band, chart, coloured, dashed, in_unit_of_stream, tile, timeline
 from ops.rows import Board, Choice, Row
 
@@ -99,14 +99,7 @@ def _verdict() -> tuple[Panel, ...]:
 
 def _labels() -> tuple[Panel, ...]:
     return (
-        chart(
-            "Label coverage",
-            "Share of the newest predictions whose label has arrived.",
-            Query(f"driftloop_label_coverage{STREAM}", "{{stream}}"),
-            width=8,
-            unit="percentunit",
-            high=1,
-        ),
+        coverage_over_time(),
         chart(
             "Rows behind the KPI",
             "Labelled rows that the KPI is measured on.",

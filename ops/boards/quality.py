@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ops.overview import CHANGED, STREAM, overview
+from ops.overview import CHANGED, STREAM, coverage_over_time, overview
 from ops.panels import GOOD, LOOK, NEUTRAL, OTHER, Panel, Query, chart, coloured, stacked, tile, timeline
 from ops.rows import Board, Choice, Row
 
@@ -81,12 +81,5 @@ def _records() -> tuple[Panel, ...]:
             chart("Age of the newest record over time", "Time since the newest record of each kind.", Query(age, "{{stream}} {{kind}}"), width=8, unit="s"),
             OF_KIND,
         ),
-        chart(
-            "Label coverage",
-            "Share of the newest predictions whose label has arrived.",
-            Query(f"driftloop_label_coverage{STREAM}", "{{stream}}"),
-            width=8,
-            unit="percentunit",
-            high=1,
-        ),
+        coverage_over_time(),
     )

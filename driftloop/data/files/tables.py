@@ -98,7 +98,7 @@ def _parquet(body: bytes, path: Path, digest: str) -> Table:
         # Without pandas' metadata an index that was saved (often the time) comes back as a column.
         table = pq.read_table(pa.BufferReader(body))
         frame = table.to_pandas(ignore_metadata=True, date_as_object=False)
-    except (pa.ArrowException, OSError) as exc:
+    except (pa.ArrowException, OSError, ValueError) as exc:  # names and metadata that are cut are no UTF-8 and no JSON
         reason = str(exc).partition("\n")[0]
         raise DataError(f"{path}: cannot be read as Parquet ({reason}): it is cut short or not Parquet") from exc
     names = [str(name) for name in frame.columns]

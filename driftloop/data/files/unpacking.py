@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import gzip
 import io
+import lzma
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Final
 
 from driftloop.data.files import filekinds
 from driftloop.errors import DataError
+
+# What the unpackers of Python raise, by where a file is damaged.
+DAMAGED: Final = (OSError, EOFError, ValueError, NotImplementedError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 
 
 def contents(path: Path) -> tuple[bytes, bytes]:
@@ -41,7 +46,7 @@ def _unpack(raw: bytes, path: Path) -> bytes:
             return _only_member(raw, path)
         if kind in {".gz", ".zip"} and not filekinds.unusable(raw):
             return gzip.decompress(raw) if kind == ".gz" else _only_member(raw, path)
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError) as exc:
+    except DAMAGED as exc:
         raise DataError(f"{path}: cannot be unpacked ({exc}): it is cut short or not what its name says; fetch it again") from exc
     return raw
 

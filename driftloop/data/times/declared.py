@@ -65,7 +65,7 @@ def _variants(time_format: str) -> Iterator[str]:
         yield re.sub(r"[.,]%f", "", time_format)
     if clock := re.search(r"%[HI]", time_format):
         head, tail = re.sub(r"[\sT,:_-]+$", "", time_format[: clock.start()]), time_format[clock.start() :]
-        if "%" in head and not re.search(r"%[YymdbBj]", tail):
+        if "%" in head and not re.search(r"%[YymdbBjGUVWuw]", tail):
             yield head
 
 

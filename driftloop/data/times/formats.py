@@ -38,6 +38,12 @@ def fault(text: str) -> str:
     except ValueError as exc:
         if "does not match" not in str(exc) and "unconverted" not in str(exc):
             return f"{text!r} is not a time format ({exc}): write it as %d/%m/%Y %H:%M"
+    import pandas as pd
+
+    try:  # pandas, which reads the columns, refuses parts that do not belong together, such as %G without a weekday
+        pd.to_datetime(pd.Series(["x"]), format=text.replace("%Z", ""), errors="coerce", utc=True)
+    except ValueError as exc:
+        return f"{text!r} is not a time format ({exc}): write it as %d/%m/%Y %H:%M"
     return ""
 
 
