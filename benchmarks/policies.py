@@ -107,8 +107,8 @@ def learn_all_rows() -> dict[str, Any]:
     """
     from river import forest
 
+    from driftloop.backtest.online_learner import OnlineLearner
     from driftloop.data import streams
-    from driftloop.training.online_learner import OnlineLearner
 
     stream = streams.load()
     online = OnlineLearner(features=len(stream.features), classes=2, period=stream.period)
@@ -138,7 +138,7 @@ def lazily(stream: Stream, *, every: int, threshold: float) -> dict[str, float]:
 
     It then learns all rows so far, in steps of a day as in backtest.py.
     """
-    from driftloop.training.online_learner import OnlineLearner
+    from driftloop.backtest.online_learner import OnlineLearner
 
     learner = OnlineLearner(features=len(stream.features), classes=2, period=stream.period)
     right, updates, learned = 0, 0, 0

@@ -43,6 +43,7 @@ TASKS: Final = ("classification", "regression")
 
 DEFAULT_EXPERIMENT: Final = "Default"
 DEFAULT_STORE: Final = "sqlite:///mlflow.db"
+RETRIES: Final = 7  # of an MLflow request, in programs that inherit our environment; in our own, so many and more mean: as long as `retries` waits
 
 
 def quiet_environment() -> None:
@@ -54,8 +55,8 @@ def quiet_environment() -> None:
         "DO_NOT_TRACK": "true",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_LOGGING_LEVEL": "ERROR",
-        # A server that restarts is waited for: 0, 2, 4 … 64 s, 126 s in all. One that is down at the start is reported at once (`patience`).
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "7",
+        # A server that restarts is waited for (`retries`); one that is down at the start is reported at once (`patience`).
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": str(RETRIES),
         "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
         # A second thread gains nothing on networks this small, and makes a fit several times as slow when another process

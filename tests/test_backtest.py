@@ -13,6 +13,7 @@ import pytest
 from driftloop import settings
 from driftloop.backtest import outcome, plot, policies, run, score, text
 from driftloop.backtest.fits import Fit, Fits, Recipe, fingerprint
+from driftloop.backtest.online_learner import OnlineLearner
 from driftloop.backtest.outcome import BacktestResult, Difference, PolicyResult, difference, front, recommend
 from driftloop.backtest.play import Alarm, At, Played, Scene, at_random, evenly, play, play_continuous
 from driftloop.data import blocks, synthetic
@@ -21,7 +22,6 @@ from driftloop.data.synthetic import Change
 from driftloop.metrics import scoring
 from driftloop.metrics.task import CLASSIFICATION
 from driftloop.training import fitting, trained_model
-from driftloop.training.online_learner import OnlineLearner
 from learner import ELEC
 
 ROWS, FIRST, BLOCK, WINDOW = 1200, 900, 50, 120

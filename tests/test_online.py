@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from driftloop.backtest.online_learner import OnlineLearner
 from driftloop.data import streams
-from driftloop.training.online_learner import OnlineLearner
 
 HALF_HOUR = np.timedelta64(30, "m")
 

@@ -19,13 +19,13 @@ from unittest import mock
 import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
-from script_fixtures import ROOT, Workshop, data_flags, parent, role
+from script_fixtures import ROOT, Workshop, data_flags, drifting_table, parent, role
 from sqlalchemy.exc import OperationalError
-from store_fixtures import TrackingServer
+from store_fixtures import FaultyServer, TrackingServer
 
 from driftloop.errors import TrackingError
 from driftloop.serving import site
-from driftloop.tracking import mlflow_store, patience, runs, stores, translate
+from driftloop.tracking import mlflow_store, patience, retries, runs, stores, translate
 from driftloop.tracking.registry import CHALLENGER, CHAMPION, Registry
 from driftloop.training.trained_model import KnownModel
 
@@ -272,6 +272,75 @@ def test_a_server_that_is_killed_and_started_again_in_the_middle_costs_no_traini
         assert {run.info.status for run in client.search_runs(["0"])} == {"FINISHED"}
     finally:
         server.stop()
+
+
+class Cycle:
+    """A lifecycle of its own on a tracking server, of which a test waits for the moment when the model is served."""
+
+    def __init__(self, place: Workshop, server: TrackingServer, table: Path) -> None:
+        self.place, self.server, self.table, self.told = place, server, table, place.folder / "stderr"
+        flags = [*data_flags(table), "--history", "0", "--total_trials", "1", "--block_size", "50", "--json"]
+        with place.entered(MLFLOW_TRACKING_URI=server.uri), self.told.open("w") as err:
+            self.process = subprocess.Popen([sys.executable, ROOT / "lifecycle.py", *flags], stdout=subprocess.DEVNULL, stderr=err)
+        while "serving " not in self.told.read_text():
+            assert self.process.poll() is None, self.told.read_text()
+            time.sleep(0.05)
+
+    def code(self, *, within_s: float) -> int:
+        try:
+            return self.process.wait(timeout=within_s)
+        finally:
+            self.process.kill()
+
+    def statuses(self) -> set[str]:
+        """Of all runs of the store."""
+        client = MlflowClient(self.server.uri)
+        return {run.info.status for run in client.search_runs([one.experiment_id for one in client.search_experiments()])}
+
+
+@pytest.fixture
+def cycle(place: Workshop, tmp_path: Path) -> Iterator[Cycle]:
+    server = TrackingServer(place.folder).start()
+    table = tmp_path / "flips.csv"
+    drifting_table(rows=1400, flip=1150).to_csv(table, index=False)
+    made = Cycle(place, server, table)
+    yield made
+    made.process.kill()
+    server.stop()
+
+
+@pytest.mark.slow
+def test_a_server_that_is_down_for_a_minute_while_the_model_is_served_costs_nothing(cycle: Cycle) -> None:
+    cycle.server.kill()
+    time.sleep(60)
+    cycle.server.start()
+    back = time.monotonic()
+    assert cycle.code(within_s=300) == 0, cycle.told.read_text()
+    assert cycle.told.read_text().count("waiting for it") == 1
+    assert cycle.statuses() == {"FINISHED"}
+    assert time.monotonic() - back < 60  # the rest of a lifecycle on a small table, with a retrain
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["500", "503", "reset"])
+def test_a_server_that_stays_broken_ends_the_work_in_one_line_and_a_rerun_serves_the_fitted_model(cycle: Cycle, fault: str) -> None:
+    base = next(run for run in MlflowClient(cycle.server.uri).search_runs(["0"]) if role(run) == "base")
+    cycle.server.kill()
+    broken = FaultyServer(fault, 1_000_000, port=cycle.server.port)
+    began = time.monotonic()
+    code = cycle.code(within_s=400)
+    took_s = time.monotonic() - began
+    broken.stop()
+    lines = [line for line in cycle.told.read_text().splitlines() if "error: " in line]
+    assert (code, len(lines), lines[0] == cycle.told.read_text().splitlines()[-1]) == (4, 1, True), cycle.told.read_text()
+    assert took_s < (retries.BROKEN_S if fault == "500" else patience.WAIT_S) + 90
+    cycle.server.start()
+    flags = [*data_flags(cycle.table), "--on_drift", "ignore", "--json"]
+    advice = cycle.place.run("deploy_model", *flags, MLFLOW_TRACKING_URI=cycle.server.uri).complaint("deploy_model")
+    assert f"--base_run_id {base.info.run_id}" in advice
+    again = cycle.place.run("deploy_model", *flags, "--base_run_id", base.info.run_id, MLFLOW_TRACKING_URI=cycle.server.uri)
+    assert (again.code, again.result["versions"][0]["run_id"]) == (0, base.info.run_id), again.err
+    assert "RUNNING" not in cycle.statuses()
 
 
 # Names

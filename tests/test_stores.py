@@ -5,20 +5,28 @@ python -m pytest tests/test_stores.py -m 'slow or not slow'      # with PostgreS
 
 from __future__ import annotations
 
+import contextlib
+import json
+import shlex
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
+import yaml
 from batch_fixtures import elec
 from script_fixtures import ROOT, data_flags, parent, role
 from store_fixtures import KINDS, StoreWorkshop, postgresql_programs, store
 
 from driftloop.errors import TrackingError
+from driftloop.serving.torchserve import Ports, TorchServe
+from driftloop.system.processes import Server, free_ports, port_taken
 from driftloop.tracking import experiments, mlflow_store
 from driftloop.tracking.registry import CHAMPION, Registry
 from driftloop.training import reference
@@ -76,6 +84,79 @@ def test_a_retrain_in_a_process_of_its_own_finds_base_and_champion(place: StoreW
     (newest,) = [run for run in place.children(base_run(place).info.run_id) if run.info.run_name == "retrain"][-1:] or [None]
     assert place.statuses() == {"FINISHED"}
     assert newest is None or parent(newest) == base_run(place).info.run_id
+
+
+STREAMS = {
+    "drifting": {
+        **{"task": "classification", "kpi": "accuracy", "model": f"{MODEL}-hook", "labels": [0, 1], "block_size": 40, "threshold": 0.7, "fallback_by": ["x1"]},
+        "features": {name: {"low": 0, "high": 1} for name in ("x1", "x2")},
+    }
+}
+NEWEST = "2024-01-13T11:30:00.000Z"  # the last row of the small table
+
+
+@pytest.fixture
+def beside(place: StoreWorkshop) -> Iterator[TorchServe]:
+    """A TorchServe whose management port is the one that --torchserve_url means: the next."""
+    ports = Ports.free()
+    while port_taken(ports.inference + 1):
+        ports = Ports.free()
+    store = place.folder / ".driftloop" / f"127.0.0.1-{ports.inference}"  # where our programs put the archives for a server that they are given
+    store.mkdir(parents=True)
+    with TorchServe(store, ports=replace(ports, management=ports.inference + 1)) as server:
+        yield server
+
+
+@pytest.fixture
+def hook(place: StoreWorkshop, beside: TorchServe, drifting_csv: Path, tmp_path: Path) -> Iterator[str]:
+    """The address of a retrain hook that works on the store, beside a TorchServe that serves a base model."""
+    flags = [*data_flags(drifting_csv), "--mlflow_experiment_name", "hook", *QUICK]
+    watch = ("--train_base", "--test_data_rows", 40, "--block_size", 40, "--on_drift", "ignore")
+    deployed = place.run("deploy_model", *flags, *watch, "--register_model_name", f"{MODEL}-hook", "--torchserve_url", beside.client.inference_url, "--json")
+    assert deployed.code == 0, deployed.err
+    (tmp_path / "streams").mkdir()
+    (tmp_path / "streams" / "drifting").write_text(json.dumps({"newest_labelled_time": NEWEST}))  # what the monitor answers
+    (tmp_path / "streams.yaml").write_text(yaml.safe_dump(STREAMS))
+    ports = free_ports(2)
+    monitor, address = (f"http://127.0.0.1:{port}" for port in ports)
+    words = shlex.join(["retrain_model.py", *map(str, flags), *map(str, RETRAIN)])
+    command = [sys.executable, "-m", "monitoring.retrain.webhook", "--torchserve_url", beside.client.inference_url, "--monitor_url", monitor]
+    command += ["--streams_file", tmp_path / "streams.yaml", "--state", tmp_path / "state", "--command", f"drifting={words}", "--port", str(ports[1])]
+    answers = [sys.executable, "-m", "http.server", str(ports[0]), "--bind", "127.0.0.1", "--directory", tmp_path]
+    there: dict[str, Any] = {"env": {"PYTHONPATH": str(ROOT)}, "folder": place.folder}
+    with place.entered(), Server(answers, log=tmp_path / "monitor.log"), Server(command, log=tmp_path / "hook.log", **there):
+        for page in (f"{monitor}/streams/drifting", f"{address}/health"):
+            wait(lambda page=page: responds(page))
+        yield address
+
+
+def responds(page: str) -> bool:
+    with contextlib.suppress(requests.RequestException):
+        return requests.get(page, timeout=5).ok
+    return False
+
+
+def wait(found: Callable[[], Any], *, patience_s: float = 180) -> Any:
+    end = time.monotonic() + patience_s
+    while not (value := found()):
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.1)
+    return value
+
+
+def test_the_hooks_retrain_finds_base_and_champion_and_swaps_its_winner_in(place: StoreWorkshop, hook: str, beside: TorchServe) -> None:
+    labels = {"alertname": "KpiBelowThreshold", "stream": "drifting", "action": "retrain"}
+    alert = {"status": "firing", "labels": labels, "startsAt": "2024-01-13T12:00:00Z", "endsAt": "0001-01-01T00:00:00Z", "fingerprint": "ab12"}
+    message = {"version": "4", "status": "firing", "receiver": "hook", "alerts": [alert]}
+    assert requests.post(f"{hook}/alerts", json=message, timeout=30).status_code == 202
+    ended = wait(lambda: next((one for one in requests.get(f"{hook}/retrains", timeout=5).json()["retrains"] if one["state"] != "running"), None))
+    log = Path(ended["log"]).read_text()
+    assert (ended["state"], ended["version"]) == ("promoted", "2"), log
+    with place.entered():
+        assert Registry(mlflow_store.open_reader().client, f"{MODEL}-hook").holder(CHAMPION) == "2"
+    assert beside.client.default_version(name=f"{MODEL}-hook") == "2"
+    assert place.statuses("hook") == {"FINISHED"}
+    assert (f"in MLflow: {place.uri}/#/experiments/" in log) == place.uri.startswith("http")
 
 
 def test_the_whole_lifecycle_is_one_tree(place: StoreWorkshop, drifting_csv: Path) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from driftloop.backtest.fits import Fit, Fits
+from driftloop.backtest.online_learner import OnlineLearner
 from driftloop.data import blocks
 from driftloop.data.streams import Stream
 from driftloop.drift.rules.rule import Rule
@@ -20,7 +21,6 @@ from driftloop.drift.verdict import Verdict
 from driftloop.metrics import scoring
 from driftloop.metrics.task import CLASSIFICATION
 from driftloop.settings import REFERENCE_BLOCKS
-from driftloop.training.online_learner import OnlineLearner
 
 
 @dataclass(frozen=True, eq=False)

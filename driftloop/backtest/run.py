@@ -15,6 +15,7 @@ from driftloop.backtest import fits
 from driftloop.backtest import logged as runs
 from driftloop.backtest.fits import Fit, Fits
 from driftloop.backtest.from_flags import BacktestPlan, Means
+from driftloop.backtest.online_learner import OnlineLearner
 from driftloop.backtest.outcome import BacktestResult, Choice, PolicyResult, recommend
 from driftloop.backtest.play import Played, Scene, play, play_continuous
 from driftloop.backtest.policies import PROBATION, Policy, rule
@@ -27,7 +28,6 @@ from driftloop.metrics import baselines, scoring
 from driftloop.report import wording
 from driftloop.tracking import mlflow_store
 from driftloop.training.fitting import Learner
-from driftloop.training.online_learner import OnlineLearner
 
 
 def play_all(

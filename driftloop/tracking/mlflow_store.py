@@ -24,7 +24,7 @@ from mlflow.entities import Metric, RunStatus
 
 from driftloop.settings import DEFAULT_STORE
 from driftloop.system import signals
-from driftloop.tracking import experiments, leftovers, patience, stores
+from driftloop.tracking import experiments, leftovers, patience, retries, stores
 from driftloop.tracking.launcher import check as check_launcher
 from driftloop.tracking.translate import translated
 
@@ -80,6 +80,7 @@ def _connect(*, write: bool) -> tuple[str, MlflowClient]:
     uri = stores.resolved(os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_STORE)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it logs a traceback beside the error that it raises
     stores.check(uri, write=write)
+    retries.pace()
     if write:
         patience.begin(stores.sqlite_file(uri))
     with translated(f"MLflow store {stores.shown(uri)}"), patience.opening():

@@ -1,13 +1,13 @@
 """Wait for an MLflow store that others have locked, and for a tracking server that restarts: minutes, not for ever.
 
 Both waits are below MLflow's client, so that whatever is logged waits, autologging too: SQLite's in the events of SQLAlchemy,
-HTTP's in the retries that MLflow takes from the environment. A wait of some seconds is reported on stderr, once.
+here, and HTTP's in the retries of urllib3 (`retries`). A wait of some seconds is reported on stderr, once.
 """
 
 from __future__ import annotations
 
-import logging
 import os
+import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -19,8 +19,8 @@ from sqlalchemy import Connection, Engine, event
 
 from driftloop.tracking.translate import is_locked
 
-WAIT_S: Final = 120.0  # for a lock, statement by statement
-GIVEN_UP_S: Final = 5.0  # for a lock, after one wait was in vain: the run is closed then, if it can be
+WAIT_S: Final = 120.0  # for a lock, statement by statement; for a server, request by request
+GIVEN_UP_S: Final = 5.0  # after one wait was in vain: the run is closed then, if it can be
 ATTEMPT_MS: Final = 3000  # SQLite's own wait; Ctrl-C is heard in between
 TOLD_AGAIN_S: Final = 60.0
 OPENING: Final = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "6"}  # a server that is down is reported at once
@@ -45,14 +45,9 @@ def opening() -> Iterator[None]:
 
 
 def begin(database: Path | None) -> None:
-    """Wait from now on: for a lock on this SQLite file, for an HTTP server whatever its address."""
-    _state["budget"] = WAIT_S
-    logger = logging.getLogger("urllib3.util.retry")
-    if not any(isinstance(handler, _Retries) for handler in logger.handlers):
-        logger.addHandler(_Retries(logging.DEBUG))
-        logger.setLevel(logging.DEBUG)
-        logger.propagate = False
-        logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # a warning for each attempt
+    """Wait from now on for a lock on this SQLite file; without one, for nothing but servers."""
+    restore()
+    if not event.contains(Engine, "commit", _commit):
         event.listen(Engine, "do_execute", _execute)
         event.listen(Engine, "do_executemany", _execute_many)
         event.listen(Engine, "commit", _commit)
@@ -60,34 +55,41 @@ def begin(database: Path | None) -> None:
         _watched.add(str(database))
 
 
-def _tell(what: str) -> None:
+def left() -> float:
+    """How long to wait at most, in seconds."""
+    return _state["budget"]
+
+
+def give_up() -> None:
+    """A wait was in vain: the next ones are short."""
+    _state["budget"] = GIVEN_UP_S
+
+
+def restore() -> None:
+    """The store answers: the next wait may be long."""
+    _state["budget"] = WAIT_S
+
+
+def tell(what: str, *, limit_s: float = WAIT_S) -> None:
+    """Report a wait on stderr, once while it lasts."""
     if time.monotonic() - _state["told"] >= TOLD_AGAIN_S:
-        print(f"{what}; waiting for it, up to {WAIT_S / 60:.0f} minutes", file=sys.stderr, flush=True)
+        print(f"{what}; waiting for it, up to {limit_s:.0f} s", file=sys.stderr, flush=True)
     _state["told"] = time.monotonic()
 
 
-class _Retries(logging.Handler):
-    """Hears of each retry from urllib3; the first comes at once, and of a broken connection only."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        path, retry = record.args if isinstance(record.args, tuple) and len(record.args) == 2 else ("", None)
-        if "mlflow" in str(path) and len(getattr(retry, "history", ())) > 1:
-            _tell(f"MLflow server {os.environ.get('MLFLOW_TRACKING_URI', '').rpartition('@')[2]}: no answer")
-
-
 def _insist(attempt: Callable[[], object], database: str) -> None:
-    end = time.monotonic() + _state["budget"]
+    end = time.monotonic() + left()
     while True:
         try:
             attempt()
             return
-        except Exception as exc:
+        except sqlite3.OperationalError as exc:
             if not is_locked(exc):
                 raise
             if time.monotonic() > end:
-                _state["budget"] = GIVEN_UP_S
+                give_up()
                 raise
-        _tell(f"MLflow store {database}: locked by another process")
+        tell(f"MLflow store {database}: locked by another process")
         time.sleep(0.05)
 
 
@@ -116,6 +118,6 @@ def _commit(connection: Connection) -> None:
         driver = connection.connection.driver_connection
         try:
             _insist(driver.commit, database)  # type: ignore[union-attr]
-        except Exception as exc:
+        except sqlite3.OperationalError as exc:
             if not is_locked(exc):
                 raise

@@ -40,16 +40,18 @@ def find_base(store: Store, run_id: str | None = None, *, train: str) -> Run:
     newest = _newest_base(store, [store.experiment_id])
     if newest:
         return newest
+    cut_off = _newest_base(store, [store.experiment_id], ended="!=")
     with translated("MLflow runs"):
         names = {found.experiment_id: found.name for found in mlflow.search_experiments()}
-    elsewhere, hint = _newest_base(store, list(names)), ""
+    elsewhere = None if cut_off else _newest_base(store, list(names))
+    hint = f", or --base_run_id {cut_off.info.run_id} for the model of the run that was cut off" if cut_off else ""
     if elsewhere:
         hint = f", or --base_run_id {elsewhere.info.run_id} for the newest one, in experiment {names[elsewhere.info.experiment_id]!r}"
     raise NoBaseRunError(f"experiment {store.experiment_name!r} holds no base model yet: run {train}{hint}")
 
 
-def _newest_base(store: Store, experiments: list[str]) -> Run | None:
-    wanted = f"tags.`{ROLE}` = 'base' and attributes.status = 'FINISHED' and tags.`driftloop.has_model` = 'true'"
+def _newest_base(store: Store, experiments: list[str], *, ended: str = "=") -> Run | None:
+    wanted = f"tags.`{ROLE}` = 'base' and attributes.status {ended} 'FINISHED' and tags.`driftloop.has_model` = 'true'"
     with translated("MLflow runs"):
         found = store.client.search_runs(experiments, wanted, max_results=1)
     return found[0] if found else None

@@ -21,10 +21,13 @@ HINTS: Final = {
     "unable to open database": "make its folder and permissions right, or set MLFLOW_TRACKING_URI to another store",
     "database is locked": "another process has held it for minutes; try again when that has ended",
     "disk is full": "make room there",
+    "(HTTP 500)": "look into its log; then run this again",
+    "the server answers that it cannot": "start it again, or wait until it can; then run this again",
     "the server does not answer": "start it, or set MLFLOW_TRACKING_URI to another store",
     "error code 401": "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
 }
 _ROOT: Final = re.compile(r"\[Errno -?\d+\] ([^'\")]+)")  # what the system said, inside of what three libraries said
+_STATUS: Final = re.compile(r"too many (\d{3}) error responses")  # urllib3's words
 
 
 @contextmanager
@@ -73,7 +76,8 @@ def _said(cause: BaseException) -> str | None:
     if isinstance(cause, Timeout) or (isinstance(cause, NoConnection) and "timed out" in str(cause)):
         return "the server does not answer in time"
     if isinstance(cause, RetryError):
-        return "the server answers that it cannot serve now"
+        status = _STATUS.search(str(cause))
+        return f"the server answers that it cannot serve now{f' (HTTP {status.group(1)})' if status else ''}"
     if isinstance(cause, NoConnection):
         system = _ROOT.search(str(cause))
         return f"the server does not answer ({system.group(1) if system else type(cause).__name__})"

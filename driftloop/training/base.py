@@ -15,8 +15,8 @@ from driftloop.errors import DataError, SettingsError
 from driftloop.metrics import task
 from driftloop.report import descriptions
 from driftloop.settings import DEFAULT_PARAMS, SEED, TRAIN_SHARE, VALIDATION_SHARE
-from driftloop.tracking import datasets, mlflow_store
-from driftloop.training import comparison, mlflow_text, trained_model, tuning
+from driftloop.tracking import mlflow_store
+from driftloop.training import comparison, datasets, mlflow_text, trained_model, tuning
 from driftloop.training.fitting import Learner, Span, fit, newest
 from driftloop.training.trained_model import KnownModel
 

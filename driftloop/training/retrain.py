@@ -23,8 +23,8 @@ from driftloop.metrics import scoring, task
 from driftloop.metrics.results import NO_BLOCK, RetrainRecord
 from driftloop.report import descriptions, wording
 from driftloop.settings import JUDGE_ALPHA, JUDGE_ROWS, VALIDATION_ROWS
-from driftloop.tracking import datasets, mlflow_store
-from driftloop.training import mlflow_text, trained_model, tuning
+from driftloop.tracking import mlflow_store
+from driftloop.training import datasets, mlflow_text, trained_model, tuning
 from driftloop.training.base import TrainPlan, log_origin, search_nested
 from driftloop.training.comparison import Family
 from driftloop.training.fitting import Fitted, Learner, Span, fit

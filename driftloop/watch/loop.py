@@ -20,9 +20,9 @@ from driftloop.metrics.results import NO_BLOCK, BlockScore, RetrainRecord, Versi
 from driftloop.report import descriptions, notes, wording
 from driftloop.serving.golden import difference
 from driftloop.serving.site import Serving, promote
-from driftloop.tracking import datasets, mlflow_store
+from driftloop.tracking import mlflow_store
 from driftloop.tracking.registry import Registry
-from driftloop.training import comparison, mlflow_text, retrain, trained_model
+from driftloop.training import comparison, datasets, mlflow_text, retrain, trained_model
 from driftloop.training.fitting import Learner
 from driftloop.training.retrain import Cause, RetrainPlan
 from driftloop.training.trained_model import KnownModel
