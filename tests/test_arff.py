@@ -102,6 +102,21 @@ def test_a_missing_value_is_a_question_mark_quoted_or_not(tmp_path: Path) -> Non
     assert stream.set_aside == ((6, "load is missing"),)
 
 
+@pytest.mark.parametrize("written", ["?", "'?'", " ? "])
+def test_a_missing_class_is_no_class_unless_the_header_names_it(tmp_path: Path, written: str) -> None:
+    rows = f"'2024-01-01 00:00',1,'is high'\n'2024-01-01 01:00',2,'is low'\n'2024-01-01 02:00',2,{written}\n"
+    stream = load(tmp_path, HEAD + rows, bad_rows="set_aside")
+    assert stream.label_names == ("is high", "is low")
+    assert stream.set_aside == ((8, "the label is missing"),)
+    assert load(tmp_path, HEAD.replace("{'is high'", "{'?','is high'") + rows).label_names == ("?", "is high", "is low")
+
+
+@pytest.mark.parametrize(("java", "why"), [("yyyy-mm-dd HH:mm", "twice"), ("yyyy-dd HH:mm", "no month"), ("yyyy-MM-DD HH:mm", "%d"), ("yyyy-MM-dd hh", "%H")])
+def test_a_declared_date_that_would_be_misread_is_refused(tmp_path: Path, java: str, why: str) -> None:
+    told = refusal(tmp_path, HEAD.replace("yyyy-MM-dd HH:mm", java) + "'2024-01-01 00:00',1,'is high'\n")
+    assert told.partition(": ")[2].startswith("line 2: the date format") and why in told
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -187,13 +187,13 @@ def killed_at(place: Place, at: str, *, env: dict[str, str]) -> int:
     """The exit code of a run that is killed when the step begins."""
     program = f"""
 import os, signal, sys
-from monitoring import batch_flow
+from monitoring.batch import flow_command
 from monitoring.batch import flow
 
 def dies(*args, **kwargs):
     os.kill(os.getpid(), signal.SIGKILL)
 flow.{at}.fn = dies
-sys.exit(batch_flow.main(sys.argv[1:]))
+sys.exit(flow_command.main(sys.argv[1:]))
 """
     return processes.run([sys.executable, "-c", program, *place.flags("run", "--window", "2020-04")], timeout_s=300, env={"PYTHONPATH": str(ROOT), **env}).code
 

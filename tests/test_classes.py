@@ -94,3 +94,10 @@ def test_the_types_of_parquet_are_read_exactly(tmp_path: Path, values: object, n
 def test_bytes_that_are_no_text_are_refused() -> None:
     with pytest.raises(DataError, match="not UTF-8"):
         classes.read(pd.Series([b"\xff\xfe", b"up"], name="label"))
+
+
+@pytest.mark.parametrize("other", ["e\u0301te", "\u200b\u00e9te", "\u00e9te\ufeff"])
+def test_labels_that_look_alike_are_two_classes_and_told_apart(tmp_path: Path, other: str) -> None:
+    found = load(csv(tmp_path, ["\u00e9te", other, "b"] * 4))
+    assert len(found.label_names) == 3
+    assert found.notes == (f"labels '\\xe9te' (4 rows) and {other!a} (4 rows) look alike and are kept apart: write them alike if they are one class",)

@@ -162,3 +162,8 @@ def test_a_value_of_a_regression_is_read_as_a_feature_is() -> None:
 def test_lists_and_times_are_not_numbers() -> None:
     assert numerals.read(pd.Series([[1], [2]])).fault == "lists or the like"
     assert numerals.read(pd.Series(TIMES)).fault == "times"
+
+
+def test_truth_values_are_told_also_beside_missing_ones() -> None:
+    found = numerals.read(pd.Series([True, False, None], dtype=object))
+    assert found.values[:2].tolist() == [1, 0] and found.note == "True is read as 1, False as 0"

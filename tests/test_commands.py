@@ -142,3 +142,22 @@ def test_a_retrain_of_a_short_table_runs_as_it_is_printed(workshop: Workshop, tm
     flags = (*data_flags(tmp_path / "short.csv"), "--max_epochs", 1, "--mlflow_experiment_name", "short")
     assert workshop.run("base_model", *flags).code == 0
     assert workshop.run("retrain_model", *flags, "--total_trials", 1, "--register_model_name", "short").code == 0
+
+
+@pytest.mark.parametrize("paths", ["", "/nowhere"])
+def test_a_module_is_started_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, paths: str) -> None:
+    monkeypatch.setenv("PYTHONPATH", paths)
+    monkeypatch.chdir(ROOT)
+    assert printed_commands.ui() == f"make ui, or {printed_commands.python()} -m driftloop.ui"
+    monkeypatch.chdir(tmp_path)
+    assert "make" not in printed_commands.ui() and printed_commands.ui() == printed_commands.of_module("driftloop.ui")
+    progs = ("monitoring history", "examples/nyc_taxi/deploy.py")
+    for words in (f"{printed_commands.ui()} --help", *(f"{printed_commands.of_prog(prog)} --help" for prog in progs)):
+        done = subprocess.run(["bash", "-c", words], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0 and done.stdout.startswith("usage:"), done.stderr
+
+
+def test_a_path_to_our_modules_that_is_set_is_not_set_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.chdir(tmp_path)
+    assert printed_commands.of_module("driftloop.ui") == f"{printed_commands.python()} -m driftloop.ui"

@@ -199,7 +199,8 @@ def test_a_signal_ends_runs_and_servers_with_one_line(
 
 LOSES = """
 import os, signal, sys, threading, time, weakref
-from driftloop import cli, stopping
+from driftloop.cli import parsing, runner
+from driftloop.system import signals
 
 class Thing: pass
 
@@ -236,8 +237,8 @@ def work(args):
     time.sleep(20)
     return {}, 0
 
-stopping.AGAIN_S = 0.5
-sys.exit(cli.run(work, cli.parser("work.py", ""), []))
+signals.AGAIN_S = 0.5
+sys.exit(runner.run(work, parsing.parser("work.py", ""), []))
 """
 
 

@@ -84,3 +84,59 @@ def test_a_script_ends_well_under_a_locale_without_utf8(workshop: Workshop, drif
     assert done.returncode == 0, done.stderr
     assert done.stdout.decode("ascii").strip()
     assert b"Traceback" not in done.stderr
+
+
+PRINTS = """
+import pathlib, sys
+from driftloop.cli import parsing, runner
+def work(args):
+    for number in range(30_000):
+        print(number)
+    print("a word", file=sys.stderr)
+    pathlib.Path("done").touch()
+    return {"a": 1}, 0
+sys.exit(runner.run(work, parsing.parser("t", ""), None))
+"""
+
+
+def printed_to(folder: Path, shell: str) -> tuple[int, str, bool]:
+    """The exit code of a script of ours whose output goes where the shell's words say, the last line on stderr, and whether its work was done."""
+    (folder / "prints.py").write_text(PRINTS)
+    words = f"{sys.executable} prints.py {shell}; echo ${{PIPESTATUS[0]}} > code"
+    done = subprocess.run(
+        ["bash", "-c", words], cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "Traceback" not in done.stderr and "ignored" not in done.stderr, done.stderr
+    return int((folder / "code").read_text()), (done.stderr.strip().splitlines() or [""])[-1], (folder / "done").exists()
+
+
+@pytest.mark.parametrize("shell", ["| head -1", "2>&1 | head -1", "--json | true", ">&-", "2>&-", "<&- >&- 2>&-", "2>/dev/full"])
+def test_the_work_is_done_whoever_reads_or_leaves(tmp_path: Path, shell: str) -> None:
+    code, _, done = printed_to(tmp_path, shell)
+    assert (code, done) == (0, True)
+
+
+@pytest.mark.parametrize("shell", ["> /dev/full", "--json > /dev/full"])
+def test_a_full_disk_under_stdout_is_one_line(tmp_path: Path, shell: str) -> None:
+    code, told, _ = printed_to(tmp_path, shell)
+    assert code == 14 and told.startswith("t: error: no space is left on the disk (stdout): make room")
+
+
+@pytest.mark.parametrize("shell", ["--help | true", "--help >&-"])
+def test_help_may_be_cut_short(tmp_path: Path, shell: str) -> None:
+    assert printed_to(tmp_path, shell)[:2] == (0, "")
+
+
+def test_unbuffered_output_appears_at_once(tmp_path: Path) -> None:
+    (tmp_path / "prints.py").write_text(PRINTS.replace("range(30_000)", "range(1)").replace('print("a word", file=sys.stderr)', "import os; os._exit(3)"))
+    done = subprocess.run(
+        [sys.executable, "-u", "prints.py"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (3, b"0\n")
+
+
+def test_a_current_folder_that_is_gone_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "prints.py").write_text(PRINTS)
+    words = ["bash", "-c", f"mkdir gone; cd gone; rmdir ../gone; {sys.executable} {tmp_path / 'prints.py'}"]
+    done = subprocess.run(words, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (14, "t: error: the current folder has been removed: change to another one\n")

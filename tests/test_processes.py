@@ -118,7 +118,7 @@ def test_a_process_is_alive_until_it_ended():
 
 FORKED_LATER = """
 import os, sys
-from driftloop import processes
+from driftloop.system import processes
 
 if __name__ == "__main__":
     assert next(processes.in_parallel(str, [1, 2], jobs=2)) in ("1", "2")

@@ -29,7 +29,7 @@ from driftloop.tracking import mlflow_store, patience, retries, runs, stores, tr
 from driftloop.tracking.registry import CHALLENGER, CHAMPION, Registry
 from driftloop.training.trained_model import KnownModel
 
-OPEN = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from driftloop import tracking; print(tracking.open_store(sys.argv[1]).experiment_id)"
+OPEN = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from driftloop.tracking import mlflow_store; print(mlflow_store.open_store(sys.argv[1]).experiment_id)"
 
 
 @pytest.fixture
@@ -68,6 +68,22 @@ def test_two_first_starts_on_one_new_store_both_work_and_leave_nothing_else(plac
     assert [one.returncode for one in both] == [0, 0], ended
     assert {experiment.name for experiment in place.client.search_experiments()} == {"Default", "one", "other"}
     assert [path.name for path in place.folder.iterdir()] == ["mlflow.db"]
+
+
+def test_the_database_of_another_program_is_refused_and_stays_as_it_is(place: Workshop) -> None:
+    file = place.folder / "mlflow.db"
+    with contextlib.closing(sqlite3.connect(file)) as other:
+        other.execute("CREATE TABLE customers (name TEXT)")
+    before = file.read_bytes()
+    with place.entered(), pytest.raises(TrackingError, match=r"another program \(its tables are customers\): set MLFLOW_TRACKING_URI"):
+        mlflow_store.open_store("one")
+    assert file.read_bytes() == before
+
+
+def test_a_folder_in_the_place_of_the_store_is_named(place: Workshop) -> None:
+    (place.folder / "mlflow.db").mkdir()
+    with place.entered(), pytest.raises(TrackingError, match="is a folder: set MLFLOW_TRACKING_URI"):
+        mlflow_store.open_store("one")
 
 
 def test_a_first_start_that_was_killed_leaves_no_half_store(place: Workshop) -> None:

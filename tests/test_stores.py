@@ -268,8 +268,8 @@ def test_an_experiment_id_of_nothing_is_named(place: StoreWorkshop, drifting_csv
 LEFT_RUNNING = f"""
 import os, sys
 sys.path.insert(0, {str(ROOT)!r})
-from driftloop import tracking
-with tracking.run(tracking.open_store("elsewhere"), "killed", role="base") as run_id:
+from driftloop.tracking import mlflow_store
+with mlflow_store.run(mlflow_store.open_store("elsewhere"), "killed", role="base") as run_id:
     print(run_id, flush=True)
     os._exit(9)
 """

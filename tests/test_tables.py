@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from script_fixtures import Workshop
 
@@ -290,3 +292,47 @@ def test_the_options_of_the_flags_are_those_of_the_loader() -> None:
     options = flags.table_options(parser.parse_args([]))
     assert {"data_path" if name == "path" else name for name in options} == named
     assert len(streams.load(**options)) == 45_312
+
+
+@pytest.mark.parametrize("rows", ["2024-01-01 00:00,0.5,7,0\n2024-01-01 01:00,0.6,8,1\n", "2024-01-01 00:00,1,1,1\n2024-01-01 01:00,2,3,0\n", "5;5;1\n6;7;0\n"])
+def test_a_file_without_a_header_is_named_as_one(tmp_path: Path, rows: str) -> None:
+    (tmp_path / "own.csv").write_text(rows)
+    with pytest.raises(DataError, match="the first line seems to hold values: write a line with the names of the columns above it"):
+        streams.load(tmp_path / "own.csv", target="label", time_column="time")
+
+
+@pytest.mark.parametrize(("given", "name"), [("Target", "target"), ("TARGET", "target"), ("X", "x"), (" x ", "x"), ("targte", "target")])
+def test_a_name_in_another_case_is_suggested(tmp_path: Path, given: str, name: str) -> None:
+    (tmp_path / "own.csv").write_text("time,x,target\n2024-01-01,1,0\n2024-01-02,2,1\n")
+    with pytest.raises(DataError, match=f"is not a column; did you mean '{name}'"):
+        streams.load(tmp_path / "own.csv", target=given, time_column="time")
+
+
+def test_a_quote_that_is_not_closed_is_named_by_its_line(tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text('time,x,target\n2024-01-01,1,0\n2024-01-02,"2,1\n2024-01-03,2,1\n')
+    with pytest.raises(DataError, match=r"\(line 3: .*\): look for a quote that is not closed"):
+        streams.load(tmp_path / "own.csv", target="target", time_column="time")
+
+
+def test_the_columns_of_parquet_are_named_as_those_of_a_csv(tmp_path: Path) -> None:
+    columns = [pa.array(["2024-01-01", "2024-01-02"]), *[pa.array([1, 2])] * 2, pa.array([0, 1])]
+    pq.write_table(pa.Table.from_arrays(columns, ["time", "a\nb", "", "target"]), tmp_path / "own.parquet")
+    found = streams.load(tmp_path / "own.parquet", target="target", time_column="time")
+    assert found.features == ("a b",) and found.notes == ("left out: Unnamed: 2 (it has no name)",)
+    pq.write_table(pa.Table.from_arrays(columns, ["time", "x", "x", "target"]), tmp_path / "own.parquet")
+    with pytest.raises(DataError, match="column 'x' is there twice: rename one"):
+        streams.load(tmp_path / "own.parquet", target="target", time_column="time")
+
+
+@pytest.mark.parametrize(
+    ("path", "told"), [("https://example.org/own.csv", "download it"), ("s3://place/own.csv", "download it"), ("~/own.csv", "write \\$HOME")]
+)
+def test_what_is_no_path_is_named(path: str, told: str) -> None:
+    with pytest.raises(DataError, match=f"there is no such file: .*{told}"):
+        streams.load(path, target="target", time_column="time")
+
+
+def test_a_csv_by_the_name_of_an_arff_is_named(tmp_path: Path) -> None:
+    (tmp_path / "own.arff").write_text("time,x,target\n2024-01-01,1,0\n2024-01-02,2,1\n")
+    with pytest.raises(DataError, match=r"is not ARFF, .*it begins with 'time,x,target'.*name it \.csv"):
+        streams.load(tmp_path / "own.arff", target="target", time_column="time")

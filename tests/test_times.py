@@ -306,12 +306,50 @@ def test_zones_of_a_declared_format_are_read() -> None:
         ("%d/%d/%Y", "twice"),
         ("%G-%V", "a weekday"),
         ("%Y %U", "without day and year"),
+        ("%d/%m", "names no year"),
+        ("%H:%M", "names no year"),
+        ("%Y-%M-%d", "a day but no month: %m is the month, %M are minutes"),
+        ("%d %b %Y %H:%m", "minutes are %M"),
+        ("%Y-%m %M", "minutes but no hour"),
+        ("%Y-%m-%d %H:%S", "seconds but no minutes"),
+        ("%Y-%m-%d %I:%M", "the hour of 24 is %H"),
+        ("%Y-%m-%d %H:%M %p", "whose hour is %I"),
+        ("%Y-%m-%j", "the day of the month is %d"),
+        ("%Y-%W", "a week needs its day"),
+        ("%G-W%V", "a week needs its day"),
     ],
 )
 def test_a_flag_that_is_no_format_is_refused_with_one_that_is(text: str, words: str) -> None:
     assert words in formats.fault(text)
     with pytest.raises(Exception, match="not a time format"):
         flag_types.time_format(text)
+
+
+@pytest.mark.parametrize("given", ["%Y", "%m.%Y", "%Y%j", "%G-W%V-%u", "%Y-%W-%w", "%c", "%x %X", "%d %b %y %I%p", "%Y%m%dT%H%M%S%z", "100%% %Y"])
+def test_a_format_that_names_a_time_is_one(given: str) -> None:
+    assert formats.fault(given) == ""
+
+
+def test_the_loader_refuses_the_formats_that_the_flag_refuses() -> None:
+    with pytest.raises(SettingsError, match="%m is the month"):
+        streams.load("any.csv", time_column="when", time_format="%Y-%M-%d")
+
+
+@pytest.mark.parametrize(("join", "clock", "given"), [("/", "", "%Y/%d/%m"), ("-", " 14:30", "%Y-%d-%m %H:%M"), (".", "T02:30:00Z", "%Y.%d.%mT%H:%M:%S%z")])
+def test_a_day_between_year_and_month_is_refused_with_the_format_that_reads_it(join: str, clock: str, given: str) -> None:
+    days = [f"2024{join}{day:02}{join}03{clock}" for day in range(1, 29)]
+    assert f"holds {days[12]!r}, where the day seems to stand before the month: give --time_format {given!r}" in refusal(days)
+    assert read(days, time_format=given)[27][:10] == "2024-03-28"
+    assert list(faults([f"2024{join}03{join}{day:02}" for day in range(1, 29)] + [f"2024{join}13{join}03"])) == [28]
+
+
+@pytest.mark.parametrize(
+    ("texts", "given"),
+    [(["2024-W01-1", "2024-W02-1"], "%G-W%V-%u"), (["2024W011", "2024W021"], "%GW%V%u"), (["2024-001", "2024-008"], "%Y-%j"), (["2024001", "2024008"], "%Y%j")],
+)
+def test_weeks_and_days_of_the_year_are_refused_with_the_format_that_reads_them(texts: list[str], given: str) -> None:
+    assert given in refusal(texts)
+    assert read(texts, time_format=given) == ["2024-01-01", "2024-01-08"]
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,24 @@ def python() -> str:
     return "python" if same else shlex.quote(sys.executable)
 
 
+def of_module(name: str) -> str:
+    """How a module of ours is started from the current folder, where -m finds it in the project's own folder alone.
+
+    >>> of_module("driftloop.ui").endswith("-m driftloop.ui")
+    True
+    """
+    paths = os.environ.get("PYTHONPATH", "")
+    places = [Path.cwd(), *(Path(place or ".").resolve() for place in paths.split(os.pathsep) if paths)]
+    if ROOT in places:
+        return f"{python()} -m {name}"
+    return f"PYTHONPATH={shlex.quote(os.pathsep.join(filter(None, [str(ROOT), paths])))} {python()} -m {name}"
+
+
+def ui() -> str:
+    """How the UI is started from the current folder, on the store of the current shell."""
+    return f"make ui, or {of_module('driftloop.ui')}" if Path.cwd() == ROOT else of_module("driftloop.ui")
+
+
 def start(call: Call, module: str) -> str:
     """How a module beside a script is started from the current folder."""
     if call.package:
@@ -79,7 +97,7 @@ def of_prog(prog: str) -> str:
     """
     if prog.endswith(".py") and "/" not in prog:
         return start(Call(ROOT / prog, "", ()), prog.removesuffix(".py"))
-    return f"{python()} -m {prog.removesuffix('.py').replace('/', '.')}"
+    return of_module(prog.removesuffix(".py").replace("/", "."))
 
 
 def flags(parser: argparse.ArgumentParser, args: argparse.Namespace, *, leave_out: Collection[str] = (), always: Mapping[str, str] | None = None) -> str:

@@ -30,6 +30,7 @@ def run(main: Callable[[argparse.Namespace], tuple[dict[str, Any], int]], made: 
     output.lenient()
     called = printed_commands.Call.of(main, argv)
     try:
+        places.check_current()
         arguments = made.parse_args(argv, argparse.Namespace(call=called))
         with signals.signals_unwind(), _stdout_for_json(arguments.json) as out:
             for name in ("mlflow", "alembic", "ax", "pytorch_lightning"):
@@ -37,7 +38,8 @@ def run(main: Callable[[argparse.Namespace], tuple[dict[str, Any], int]], made: 
             logging.getLogger("ax.storage.sqa_store.with_db_settings_base").disabled = True  # it speaks while it is imported
             result, code = main(arguments)
             if arguments.json:
-                print(json.dumps(_plain(result), allow_nan=False), file=out, flush=True)
+                print(json.dumps(_plain(result), allow_nan=False), file=out)
+            out.flush()  # a full disk is told here, not when Python ends
             return code
     except DriftloopError as exc:
         print(f"{made.prog}: error: {one_line(str(exc))}", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import defaultdict
 from dataclasses import dataclass
 from decimal import Decimal
@@ -111,6 +112,12 @@ def _labels(texts: list[str], reasons: list[str]) -> tuple[list, type]:
     return [float(number) for number in numbers], np.float64
 
 
+def _looks(label: str) -> str:
+    """What a person takes for the same: any case, any spelling of a character in Unicode, blanks of any width and signs that cannot be seen."""
+    shown = "".join(sign for sign in unicodedata.normalize("NFKC", label) if unicodedata.category(sign) != "Cf")
+    return " ".join(shown.casefold().split())
+
+
 def _notes(raw: list[str], labels: list, reasons: list[str], counts: np.ndarray) -> tuple[str, ...]:
     used = [(text, label, int(count)) for text, label, reason, count in zip(raw, labels, reasons, counts, strict=False) if not reason]
     if not used or not isinstance(used[0][1], str):
@@ -118,10 +125,11 @@ def _notes(raw: list[str], labels: list, reasons: list[str], counts: np.ndarray)
     notes = [f"label {text!r} is read as {label!r}" for text, label, _ in used if text != label][:_TOLD]
     same: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for _, label, count in used:
-        same[label.casefold()][label] += count
+        same[_looks(label)][label] += count
     for rows in [rows for rows in same.values() if len(rows) > 1][:_TOLD]:
-        told = " and ".join(f"{label!r} ({count:,} rows)" for label, count in rows.items())
-        notes.append(f"labels {told} differ in case only and are kept apart: write them alike if they are one class")
+        case = len({label.casefold() for label in rows}) == 1
+        told = " and ".join(f"{label!r} ({count:,} rows)" if case else f"{label!a} ({count:,} rows)" for label, count in rows.items())
+        notes.append(f"labels {told} {'differ in case only' if case else 'look alike'} and are kept apart: write them alike if they are one class")
     numbers: dict[Decimal, list[str]] = defaultdict(list)
     for label in dict.fromkeys(label for _, label, _ in used if _NUMBER.fullmatch(label) and not _LEADING_ZERO.match(label)):
         numbers[Decimal(label)].append(label)

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from driftloop.data import numerals
+from driftloop.data.files import texts
 from driftloop.errors import DataError
 
 TARGETS = ("target", "class")
@@ -142,7 +143,10 @@ def _short(raw: object) -> str:
 def _present(frame: pd.DataFrame, name: str, flag: str) -> str:
     if name in frame:
         return name
-    near = difflib.get_close_matches(name, list(frame.columns), n=1)
+    names = list(frame.columns)
+    near = [other for other in names if other.casefold() == name.strip().casefold()] or difflib.get_close_matches(name, names, n=1)
+    if texts.is_values(names):
+        raise DataError(f"{flag} {name!r} is not a column; {texts.VALUES}")
     hint = f"did you mean {near[0]!r}?" if near else f"the columns are {_listed(frame.columns)}"
     raise DataError(f"{flag} {name!r} is not a column; {hint}")
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from driftloop.data import classes, columns
 from driftloop.data.files import tables
-from driftloop.data.times import zones
+from driftloop.data.times import formats, zones
 from driftloop.data.times.column import time_values
 from driftloop.errors import DataError, SettingsError
 from driftloop.settings import ROOT, TASKS
@@ -110,7 +110,7 @@ def load(
 
     Raises:
         DataError: the file cannot be used; the message says where and what to do.
-        SettingsError: `bad_rows` or `task_name` is none of the two.
+        SettingsError: `bad_rows` or `task_name` is none of the two, or `time_format` is no format that can be read.
 
     >>> elec = load()
     >>> elec.rows.shape, elec.label_names, elec.period, str(elec.times[0])[:16]
@@ -125,6 +125,8 @@ def load(
         raise SettingsError("--task regression needs a table of your own: give --data_path, --target and --time_column")
     if time_column is None and (time_format or time_zone):
         raise SettingsError("--time_format and --time_zone say how to read the --time_column: give that as well")
+    if time_format and (told := formats.fault(time_format)):
+        raise SettingsError(told)
     source = BUNDLED if path is None else Path(path)
     table = tables.read(source, as_text=[time_column] if time_column else [], encoding=encoding, separator=separator)
     if path is None and table.sha256 != ELEC_SHA256:

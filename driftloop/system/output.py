@@ -1,25 +1,65 @@
-"""Print on any terminal: what the encoding of stdout or stderr lacks is written in ASCII, after hours of work nothing fails for a dash."""
+"""Print on any terminal: what the encoding of stdout or stderr lacks is written in ASCII, after hours of work nothing fails for a dash.
+
+Nor for a reader that is gone (`| head -1`) or a stream that was closed (`2>&-`): the work goes on, unseen.
+"""
 
 from __future__ import annotations
 
 import codecs
+import io
+import os
 import sys
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 _LIKE: Final = {
     **{"–": "-", "—": "-", "−": "-", "…": "...", "·": "*", "•": "*", "×": "x", "±": "+-", "≤": "<=", "≥": ">=", "≈": "~", "→": "->", "─": "-"},
     **{"‘": "'", "’": "'", "“": '"', "”": '"', "α": "alpha", "κ": "kappa", "σ": "sigma", "Δ": "Delta", "χ": "chi", "µ": "u", "μ": "u", "²": "2", "\u00a0": " "},
 }
 _HANDLER: Final = "driftloop.ascii"
+_STDOUT: Final = 1
+
+
+class _Lasting(io.FileIO):
+    """The descriptor of stdout or stderr, whose reader may leave: what is written then is dropped.
+
+    A full disk fails once, on stdout: Python would try the rest again when it ends. On stderr nobody could be told.
+    """
+
+    _failed = False
+
+    def write(self, given: Any, /) -> int:
+        """Write, or drop."""
+        try:
+            return super().write(given)
+        except BrokenPipeError:
+            return len(given)
+        except OSError as exc:
+            if self.fileno() != _STDOUT or self._failed:
+                return len(given)
+            self._failed = True
+            raise OSError(exc.errno, exc.strerror, "stdout") from exc
 
 
 def lenient() -> None:
-    """Let stdout and stderr write every text, whatever their encoding."""
+    """Let stdout and stderr write every text, whatever their encoding and whoever reads them."""
     codecs.register_error(_HANDLER, _in_ascii)
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)  # a test's or a notebook's stream may have none
-        if reconfigure is not None:
-            reconfigure(errors=_HANDLER)
+    sys.stdout, sys.stderr = _lenient(sys.stdout), _lenient(sys.stderr)
+
+
+def _lenient(stream: Any) -> Any:
+    if stream is None:  # closed before Python began: its descriptor would be that of the next file
+        return Path(os.devnull).open("w", encoding="utf-8")
+    reconfigure = getattr(stream, "reconfigure", None)  # a test's or a notebook's stream may have none
+    if reconfigure is None:
+        return stream
+    reconfigure(errors=_HANDLER)
+    if stream not in {sys.__stdout__, sys.__stderr__}:
+        return stream
+    stream.flush()
+    raw = _Lasting(stream.fileno(), "w", closefd=False)
+    buffer: Any = raw if stream.write_through else io.BufferedWriter(raw)  # unbuffered under python -u
+    return io.TextIOWrapper(buffer, encoding=stream.encoding, errors=_HANDLER, line_buffering=stream.line_buffering, write_through=stream.write_through)
 
 
 def _in_ascii(exc: UnicodeError) -> tuple[str | bytes, int]:

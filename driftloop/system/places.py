@@ -56,6 +56,18 @@ def check_temporary() -> None:
         raise PlaceError(f"the folder for temporary files, {told}, cannot be used: {why}; make room ({TEMPORARY_ROOM >> 20} MB), or set TMPDIR to another")
 
 
+def check_current() -> None:
+    """Refuse a current folder that has been removed: libraries fail in it, each with words of its own.
+
+    Raises:
+        PlaceError: it is so.
+    """
+    try:
+        Path.cwd()
+    except FileNotFoundError as exc:
+        raise PlaceError("the current folder has been removed: change to another one") from exc
+
+
 def failed(exc: OSError) -> PlaceError | None:
     """A disk that ran full in the middle of the work, as an error of ours; None for what is something else."""
     if exc.errno not in FULL:

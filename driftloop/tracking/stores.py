@@ -110,16 +110,24 @@ def _check_file(file: Path, uri: str, *, write: bool) -> None:
     try:
         if not file.exists() and not write:
             raise TrackingError(f"MLflow store {uri}: there is no such file yet; train a base model first, or {ELSEWHERE}")
+        if file.is_dir():
+            raise IsADirectoryError(f"{file} is a folder")
         file.parent.mkdir(parents=True, exist_ok=True)
         if file.exists():
             with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=0)) as opened:
-                opened.execute("PRAGMA schema_version")
+                _check_whose({str(name) for (name,) in opened.execute("SELECT name FROM sqlite_master WHERE type = 'table'")})
         if write:
             _check_writable(file if file.exists() else file.parent)
             _check_writable(file.parent)  # SQLite's journal stands beside the file
     except (OSError, sqlite3.Error) as exc:
         if not is_locked(exc):  # a lock is waited for, later
             raise TrackingError(f"MLflow store {uri}: {reason(exc).partition(': make')[0]}: {ELSEWHERE}") from exc
+
+
+def _check_whose(tables: set[str]) -> None:
+    """MLflow would make its tables beside those of another program."""
+    if tables and not tables & {"alembic_version", "experiments"}:
+        raise sqlite3.DatabaseError(f"it is the database of another program (its tables are {', '.join(sorted(tables)[:3])}{', …' * (len(tables) > 3)})")
 
 
 def _check_writable(path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 
 import mlflow
 
+from driftloop.cli import printed_commands
 from driftloop.data.streams import Stream
 from driftloop.report import descriptions
 from driftloop.tracking import links
@@ -44,7 +45,7 @@ def where(store: Store, run_id: str) -> str:
     uri = mlflow.get_tracking_uri()
     if uri.startswith(("http://", "https://")):
         return f"in MLflow: {links.on_server(uri, links.run(store.experiment_id, run_id))}"
-    return "in MLflow: make ui, or python -m driftloop.ui"
+    return f"in MLflow: {printed_commands.ui()}"
 
 
 def describe_model(registry: Registry, stream: Stream) -> None:

@@ -94,8 +94,9 @@ def _date(name: str, pattern: str | None, number: int) -> dict[str, str]:
         return {}
     java = _unquoted(pattern.strip()) if pattern.strip()[0] in "'\"" else pattern.strip()
     made = formats.from_java(java)
-    if made is None or formats.fault(made):
-        raise DataError(f"line {number}: the date format {java!r} of {name!r} is not supported: leave it out, and give its like as --time_format")
+    if made is None or (told := formats.fault(made)):
+        why = "" if made is None else f" ({told})"
+        raise DataError(f"line {number}: the date format {java!r} of {name!r} is not supported{why}: leave it out, and give its like as --time_format")
     return {name: made}
 
 

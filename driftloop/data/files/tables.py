@@ -10,7 +10,7 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,9 @@ def read(path: Path, *, as_text: Iterable[str] = (), encoding: str = "", separat
     text = texts.decoded(body, path, encoding)
     if not text.strip():
         raise DataError(f"{path}: the file is empty")
+    if ".arff" in path.suffixes and "@attribute" not in text.lower():
+        first = text.strip().partition("\n")[0]
+        raise DataError(f"{path}: is not ARFF, which names its columns by @attribute (it begins with {first[:40]!r}): if it is CSV, name it .csv")
     if ".arff" in path.suffixes or arff.is_arff(text):
         return _arff(text, path, digest, as_text)
     return _csv(text, path, digest, as_text, delimiter)
@@ -96,16 +99,16 @@ def _parquet(body: bytes, path: Path, digest: str) -> Table:
 
     try:
         # Without pandas' metadata an index that was saved (often the time) comes back as a column.
-        table = pq.read_table(pa.BufferReader(body))
+        file = pq.ParquetFile(pa.BufferReader(body))
+        names = [_name(name, at) for at, name in enumerate(file.schema_arrow.names)]
+        _check_names(names, path)
+        table = file.read().rename_columns(names)
         frame = table.to_pandas(ignore_metadata=True, date_as_object=False)
     except (pa.ArrowException, OSError, ValueError) as exc:  # names and metadata that are cut are no UTF-8 and no JSON
         reason = str(exc).partition("\n")[0]
         raise DataError(f"{path}: cannot be read as Parquet ({reason}): it is cut short or not Parquet") from exc
-    names = [str(name) for name in frame.columns]
-    _check_names(names, path)
     if frame.empty:
         raise DataError(f"{path}: {_NO_ROWS}")
-    frame.columns = pd.Index(names)
     frame = frame.drop(columns=[name for name in names if name.startswith("__index_level_")])
 
     def written(name: str) -> pd.Series:
@@ -122,7 +125,7 @@ def _csv(text: str, path: Path, digest: str, as_text: Iterable[str], delimiter: 
     body, delimiter = texts.columns_apart(body, delimiter)
     dialect: dict[str, Any] = {"delimiter": delimiter, "skipinitialspace": True}
     first, header = _header(body, dialect)
-    names = [" ".join(name.split("\n")).strip() or f"Unnamed: {i}" for i, name in enumerate(header)]
+    names = [_name(name, at) for at, name in enumerate(header)]
     if (len(names) < 2 or first.startswith("#")) and (below := texts.header_below(body)):
         line = lines_before + 1
         raise DataError(f"{path}: line {line} ({first[:40]!r}) is not the header, which seems to be line {line + below}: remove what stands above that")
@@ -157,13 +160,18 @@ def _arff(text: str, path: Path, digest: str, as_text: Iterable[str]) -> Table:
         column = table.frame[name].str.strip()
         for row in np.flatnonzero(column.notna() & ~column.isin(values)):
             table.faults.setdefault(int(row), f"{name} is {column[row]!r}, which its @attribute line does not name")
-    return replace(table, time_formats=found.dates, declared=frozenset(found.nominal))
+
+    def written(name: str) -> pd.Series:
+        column = table.written(name)
+        return column.mask(column.str.strip() == _MISSING, None) if name in found.nominal and _MISSING not in found.nominal[name] else column
+
+    return replace(table, time_formats=found.dates, declared=frozenset(found.nominal), written=written)
 
 
 def _rows(rows: _Rows, path: Path, digest: str) -> Table:
     text, names, dialect = rows.text, rows.names, rows.dialect
     try:
-        lines, faults = _scan(text, len(names), dialect)
+        lines, faults = _scan(text, len(names), dialect, lines_before=rows.lines_before)
         if not lines:
             raise DataError(f"{path}: {_NO_ROWS}")
         if len(faults) == len(lines):
@@ -199,13 +207,23 @@ def _is_blank(record: list[str]) -> bool:
     return len(record) <= 1 and not "".join(record).strip()
 
 
-def _scan(text: str, width: int, dialect: dict[str, Any]) -> tuple[list[int], dict[int, str]]:
+def _records(reader: Any, lines_before: int) -> Iterator[list[str]]:
+    begun = 1
+    try:
+        for record in reader:
+            yield record
+            begun = reader.line_num + 1
+    except csv.Error as exc:
+        raise csv.Error(f"line {lines_before + begun}: {exc}") from exc
+
+
+def _scan(text: str, width: int, dialect: dict[str, Any], *, lines_before: int) -> tuple[list[int], dict[int, str]]:
     """Line on which each row begins, and the rows that do not have `width` fields."""
     lines: list[int] = []
     faults: dict[int, str] = {}
     reader = csv.reader(io.StringIO(text), strict=True, **dialect)
     ended = 0
-    for record in reader:
+    for record in _records(reader, lines_before):
         begun, ended = ended + 1, reader.line_num  # a quoted field may span lines
         if _is_blank(record):
             continue
@@ -223,8 +241,15 @@ def _blank_out(text: str, width: int, dialect: dict[str, Any]) -> str:
     return out.getvalue()
 
 
+def _name(given: str, at: int) -> str:
+    """The name of a column on one line; a name that is missing is one as pandas gives it."""
+    return " ".join(given.splitlines()).strip() or f"Unnamed: {at}"
+
+
 def _check_names(names: list[str], path: Path) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
+    if twice and texts.is_values(names):
+        raise DataError(f"{path}: {texts.VALUES}")
     if twice:
         raise DataError(f"{path}: column {twice[0]!r} is there twice: rename one")
     if len(names) < 2:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,8 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _NO_TEXT: Final = "is not text (it holds zero bytes), nor a file of another kind that is known here: give ARFF, CSV or Parquet"
+VALUES: Final = "the first line seems to hold values: write a line with the names of the columns above it"
+_VALUE: Final = re.compile(r"[+-]?[\d.,]+([eE][+-]?\d+)?|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ].*)?")
 _SNIFFED: Final = 50  # lines that tell the separator
 _SEPARATORS: Final = (",", ";", "\t", "|")
 _WIDE_GAP: Final = re.compile(r"[ ]{2,}|\t")
@@ -134,6 +137,15 @@ def header_below(text: str) -> int:
         if len(below) > 1 and lines[at].strip() and max(_agreement(below, one) for one in _SEPARATORS) > (0.99, 1):
             return at
     return 0
+
+
+def is_values(names: Sequence[str]) -> bool:
+    """Whether most names of columns are numbers or times: the file has no header, and they are its first row.
+
+    >>> is_values(["2024-01-01", "0.5", "1"]), is_values(["time", "1", "label"])
+    (True, False)
+    """
+    return sum(bool(_VALUE.fullmatch(name.strip())) for name in names) * 2 > len(names)
 
 
 def _agreement(lines: list[str], one: str) -> tuple[float, int]:

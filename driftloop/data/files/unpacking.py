@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import lzma
+import re
 import zipfile
 import zlib
 from pathlib import Path
@@ -26,7 +27,7 @@ def contents(path: Path) -> tuple[bytes, bytes]:
     try:
         raw = path.read_bytes()
     except FileNotFoundError as exc:
-        raise DataError(f"{path}: there is no such file") from exc
+        raise DataError(f"{path}: there is no such file{_why_not(path)}") from exc
     except IsADirectoryError as exc:
         raise DataError(f"{path}: is a folder: give a file") from exc
     except OSError as exc:
@@ -35,6 +36,12 @@ def contents(path: Path) -> tuple[bytes, bytes]:
     if told := filekinds.unusable(body):
         raise DataError(f"{path}: is {told}")
     return raw, body
+
+
+def _why_not(path: Path) -> str:
+    if re.match(r"\w{2,}:/", str(path)):
+        return ": files are read from the disk: download it and give its path"
+    return ": the shell leaves ~ as it is within a word: write $HOME" if str(path).startswith("~") else ""
 
 
 def _unpack(raw: bytes, path: Path) -> bytes:

@@ -6,10 +6,21 @@ import re
 from datetime import datetime
 from typing import Final
 
+import pandas as pd
+
 NUMBERS: Final = ("unix_s", "unix_ms", "unix_us", "unix_ns", "excel")
 """Formats of plain numbers: since 1970 in UTC, or Excel's serial days."""
 
 _JAVA: Final = {"d": "%d", "H": "%H", "h": "%I", "m": "%M", "s": "%S", "a": "%p", "z": "%Z", "Z": "%z", "X": "%z", "D": "%j", "u": "%u"}
+# What a format must not name, what it must name then, and what to write: `strptime` reads each of them as some other time, in silence.
+_MISREAD: Final = (
+    ("", "YyGcx", "it names no year: a time without one has no place among others"),
+    ("d", "mbBcx", "it names a day but no month: %m is the month, %M are minutes"),
+    ("M", "HIcX", "it names minutes but no hour: %M are minutes, %m is the month"),
+    ("S", "McX", "it names seconds but no minutes: those are %M"),
+    ("I", "p", "%I is the hour of a 12-hour clock and needs %p: the hour of 24 is %H"),
+    ("p", "Icx", "%p is of a 12-hour clock, whose hour is %I"),
+)
 _TOKEN: Final = re.compile(r"'(?:[^']|'')*'|([A-Za-z])\1*|.", re.DOTALL)
 
 
@@ -38,12 +49,22 @@ def fault(text: str) -> str:
     except ValueError as exc:
         if "does not match" not in str(exc) and "unconverted" not in str(exc):
             return f"{text!r} is not a time format ({exc}): write it as %d/%m/%Y %H:%M"
-    import pandas as pd
+    return _misread(text)
 
-    try:  # pandas, which reads the columns, refuses parts that do not belong together, such as %G without a weekday
-        pd.to_datetime(pd.Series(["x"]), format=text.replace("%Z", ""), errors="coerce", utc=True)
-    except ValueError as exc:
-        return f"{text!r} is not a time format ({exc}): write it as %d/%m/%Y %H:%M"
+
+def _misread(text: str) -> str:
+    named = set(re.findall(r"%([A-Za-z])", text.replace("%%", "")))
+    told = next((why for part, needed, why in _MISREAD if (not part or part in named) and not named & set(needed)), "")
+    if "j" in named and named & set("dmbB"):
+        told = "%j is the day of the year, beside which there is no month: the day of the month is %d"
+    if re.search(r"%[HI][:.h]?%m", text):
+        told = "%m after the hour is the month: minutes are %M"
+    if told:
+        return f"{text!r} is not a time format that can be read: {told}"
+    try:
+        pd.to_datetime(["-"], format=text.replace("%Z", ""), errors="coerce", utc=True)
+    except ValueError as exc:  # week numbers without a day
+        return f"{text!r} is not a time format that can be read ({exc}): a week needs its day, as in %G-W%V-%u"
     return ""
 
 

@@ -13,6 +13,8 @@ from driftloop.data.times.reading import Column, Reading, in_nanoseconds
 from driftloop.errors import DataError
 
 _SEPARATORS: Final = ("-", "/", ".")
+# Formats that are not inferred, for a message.
+_HINTS: Final = ((r"\d{4}-W\d\d-\d", "%G-W%V-%u"), (r"\d{4}W\d{3}", "%GW%V%u"), (r"\d{4}-\d{3}", "%Y-%j"), (r"\d{4}_\d\d_\d\d", "%Y_%m_%d"))
 _MANY: Final = 12  # steps that are not even by chance
 _EVEN: Final = 1.25  # months have 28 to 31 days
 
@@ -36,6 +38,8 @@ def reading(column: Column, *, zone: str = "") -> Reading:
     for row in np.flatnonzero(~rows & (parts.form != forms.NONE)):
         reasons[int(row)] = f"not written as most rows are ({column.shown(int(np.flatnonzero(rows)[0]))})"
     rows &= _one_clock(parts, rows, reasons)
+    if form == forms.YEAR_FIRST:
+        _check_month_second(column, parts, rows)
     month, day = (parts.second, parts.first) if form in _SEPARATORS and _day_first(column, parts, rows) else (parts.first, parts.second)
     found = forms.days(parts.year, month, day).astype("datetime64[us]")
     found[~rows] = np.datetime64("NaT")
@@ -48,9 +52,10 @@ def _form(column: Column, parts: Parts) -> str:
     """The form of most rows; of several the one that comes first."""
     found, first, counts = np.unique(parts.form[parts.form != forms.NONE].astype(str), return_index=True, return_counts=True)
     if not len(found):
+        like = next((like for pattern, like in _HINTS if re.fullmatch(pattern, column.example.strip("'"))), "%d/%m/%Y %H:%M")
         raise DataError(
             f"--time_column {column.name!r} holds no dates (the first value is {column.example}): write them as 2024-05-31T14:30, "
-            "or give --time_format, such as '%d/%m/%Y %H:%M'"
+            f"or give --time_format, such as {like!r}"
         )
     form = str(found[np.lexsort((first, -counts))[0]])
     example = column.shown(int(np.flatnonzero(parts.form == form)[0]))
@@ -97,6 +102,17 @@ def _day_first(column: Column, parts: Parts, rows: np.ndarray) -> bool:
     )
 
 
+def _check_month_second(column: Column, parts: Parts, rows: np.ndarray) -> None:
+    """Refuse year, day, month: rows that fit both would be read as year, month, day."""
+    day_second = np.flatnonzero(rows & (parts.first > 12) & (parts.first <= 31) & (parts.second <= 12))
+    text = str(column.texts[int(day_second[0])].as_py()) if len(day_second) > 1 else ""  # a single one may be a slip
+    if text and not text[4].isdigit() and not (rows & (parts.second > 12) & (parts.second <= 31) & (parts.first <= 12)).any():
+        raise DataError(
+            f"--time_column {column.name!r} holds {text!r}, where the day seems to stand before the month: "
+            f"give --time_format {_format(text, '%d', '%m')!r} or {_format(text, '%m', '%d')!r}"
+        )
+
+
 def _is_sorted(days: np.ndarray) -> bool:
     return bool((np.diff(days) >= np.timedelta64(0)).all())
 
@@ -110,10 +126,11 @@ def _is_regular(days: np.ndarray) -> bool:
 def _format(text: str, first: str, second: str) -> str:
     """How a text is written, for --time_format.
 
-    >>> _format("5/3/2024 2:30:05.25 PM", "%d", "%m")
-    '%d/%m/%Y %I:%M:%S.%f %p'
+    >>> _format("5/3/2024 2:30:05.25 PM", "%d", "%m"), _format("2024/13/03 14:30", "%d", "%m")
+    ('%d/%m/%Y %I:%M:%S.%f %p', '%Y/%d/%m %H:%M')
     """
-    date, clock = re.match(r"(\S*\d{4})(.*)", text).groups()  # type: ignore[union-attr]
+    date, clock = re.match(r"(\d{4}\D\d+\D\d+|\S*\d{4})(.*)", text).groups()  # type: ignore[union-attr]
+    date = re.sub(r"^\d{4}(\D)\d+(\D)\d+$", rf"%Y\1{first}\2{second}", date)
     date = re.sub(r"^\d+(\D+)\d+(\D+)\d+$", rf"{first}\1{second}\2%Y", date)
     hour = "%I" if re.search(r"[AaPp]\.?[Mm]", clock) else "%H"
     for pattern, directive in ((r"[AaPp]\.?[Mm]\.?", "%p"), (r"(?:UTC|GMT)?[+-]\d\d?:?\d{0,2}$|(?<=\d)Z$", "%z"), (r"[A-Z]{3,5}$", "%Z")):

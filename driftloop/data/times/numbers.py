@@ -128,4 +128,6 @@ def _meant(whole: np.ndarray) -> str:
         return "months: %Y%m; else "
     if 10_101 <= middle <= 991_231 and (whole % 100 <= 31).all() and (whole // 100 % 100 <= 12).all():
         return "days such as 240131: %y%m%d; else "
+    if 1_678_001 <= middle <= 2_261_366 and ((whole % 1000 >= 1) & (whole % 1000 <= 366)).all():
+        return "days of the year such as 2024060: %Y%j; else "
     return "Excel's days: excel; else " if 20_000 <= middle <= 80_000 else ""
