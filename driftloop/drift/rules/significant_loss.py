@@ -11,7 +11,7 @@ one independent row. For rows that depend on fewer than v neighbours this keeps 
 sequences of independent ones, and Hoelder's inequality takes the mean of the product of their powers apart. v is estimated as the
 variance of sums of errors relative to independent rows, over runs of several lengths up to the whole block, from rows before the watch
 (a batch-means estimate) and from the blocks of the watch itself; the largest is taken, times `UNSURE` over few runs.
-benchmarks/taxi.md and tests/test_losses.py show how often it alarms without drift.
+benchmarks/taxi.md and tests/unit/test_losses.py show how often it alarms without drift.
 """
 
 from __future__ import annotations
