@@ -46,24 +46,24 @@ backtest: $(VENV)/run.stamp ## ELEC under every retraining policy; which to choo
 	$(BIN)/python backtest.py --mlflow_experiment_name $(EXPERIMENT) --jobs 2 --plot backtest.png
 
 monitor: $(VENV)/monitor.stamp ## the services around the model, on a replay of ELEC; Ctrl-C ends them
-	$(BIN)/python -m monitoring.local
+	$(BIN)/python -m monitoring local
 
 setup-batch: $(VENV)/batch.stamp ## the environment with what batch monitoring needs
 
 batch: $(VENV)/batch.stamp ## measure and report the last month of a stream in the prediction log: make batch STREAM=taxi
-	$(BIN)/python -m monitoring.batch_flow run --stream $(STREAM) --window last-month
+	$(BIN)/python -m monitoring batch run --stream $(STREAM) --window last-month
 
-prefect: $(VENV)/batch.stamp ## a Prefect server on this machine, for `monitoring.batch_flow serve`
+prefect: $(VENV)/batch.stamp ## a Prefect server on this machine, for `monitoring batch serve`
 	PREFECT_SERVER_ANALYTICS_ENABLED=false $(BIN)/prefect server start --host 127.0.0.1 --port 4200
 
 secrets: ## the passwords of docker-compose.yaml, in .env, made once
 	@if [ -e .env ]; then echo ".env is there already: its passwords stay"; else umask 077 && sh ops/docker/secrets.sh > .env.new && mv .env.new .env && echo "wrote .env"; fi
 
 stores-test: $(VENV)/dev.stamp ## the main paths on PostgreSQL and with a login, and a store that is unreachable for a minute; needs Debian's postgresql
-	$(BIN)/python -m pytest -m slow tests/test_stores.py tests/test_store_faults.py
+	$(BIN)/python -m pytest -m slow tests/end_to_end/test_stores.py tests/end_to_end/test_store_faults.py
 
 containers-test: $(VENV)/dev.stamp ## docker-compose.yaml run for real, as root on Debian: start, drift, restart, kill; about 25 minutes
-	DRIFTLOOP_CONTAINERS=1 $(BIN)/python -m pytest -v -x --tb=short -p no:cacheprovider -o log_cli=true -o log_cli_level=INFO -o log_cli_format='%(asctime)s %(message)s' --log-file=containers-test.log --log-file-level=INFO --log-file-format='%(asctime)s %(message)s' tests/containers
+	DRIFTLOOP_CONTAINERS=1 $(BIN)/python -m pytest -v -x --tb=short -p no:cacheprovider -o log_cli=true -o log_cli_level=INFO -o log_cli_format='%(asctime)s %(message)s' --log-file=containers-test.log --log-file-level=INFO --log-file-format='%(asctime)s %(message)s' tests/end_to_end/containers
 
 policies: $(VENV)/run.stamp ## the policies compared, as benchmarks/policies.md shows them
 	$(BIN)/python -m benchmarks.policies

@@ -16,13 +16,14 @@ import argparse
 import sys
 from typing import Any
 
-from driftloop import cli, settings
-from driftloop.flagtypes import rate, share
+from driftloop import settings
+from driftloop.cli import flags, parsing, runner
+from driftloop.cli.flag_types import rate, share
 
 
-def build_parser() -> cli.Parser:
+def build_parser() -> parsing.Parser:
     """The flags of this script."""
-    parser = cli.parser("backtest.py", __doc__)
+    parser = parsing.parser("backtest.py", __doc__)
     group = parser.add_argument_group("back-test")
     group.add_argument(
         "--policies",
@@ -40,29 +41,29 @@ def build_parser() -> cli.Parser:
     )
     group.add_argument(
         "--lead_blocks",
-        type=cli.whole(0, 10_000),
+        type=parsing.whole(0, 10_000),
         default=settings.LEAD_BLOCKS,
         help="`proactive` retrains when the forecast's lower bound is at most this many blocks away",
     )
     group.add_argument("--train_share", type=share, default=settings.TRAIN_SHARE, help="share of the rows, the oldest, that the base model learns")
-    group.add_argument("--first_rows", type=cli.whole(0), default=0, help="rows, the oldest, that the base model learns; 0: --train_share decides")
-    group.add_argument("--random_seeds", type=cli.whole(1, 1000), default=20, help="times that random is played beside each triggered policy")
-    group.add_argument("--judge_rows", type=cli.whole(0), default=0, help="newest rows on which a retrain must beat the model in service; 0: no judge")
+    group.add_argument("--first_rows", type=parsing.whole(0), default=0, help="rows, the oldest, that the base model learns; 0: --train_share decides")
+    group.add_argument("--random_seeds", type=parsing.whole(1, 1000), default=20, help="times that random is played beside each triggered policy")
+    group.add_argument("--judge_rows", type=parsing.whole(0), default=0, help="newest rows on which a retrain must beat the model in service; 0: no judge")
     group.add_argument("--judge_alpha", type=share, default=settings.JUDGE_ALPHA, help="largest p-value at which the retrain counts as better")
-    group.add_argument("--jobs", type=cli.whole(1, 256), default=1, help="processes that fit; the figures do not depend on it")
+    group.add_argument("--jobs", type=parsing.whole(1, 256), default=1, help="processes that fit; the figures do not depend on it")
     group.add_argument("--cache", default=".driftloop/fits", help="folder that keeps the fits")
-    cli.add_switch(group, "--resume", "continue the newest unfinished back-test of the same stream and settings")
+    parsing.add_switch(group, "--resume", "continue the newest unfinished back-test of the same stream and settings")
     group.add_argument("--plot", default="", help="write the picture to this PNG file, too; it is always logged to MLflow")
     group = parser.add_argument_group("training")
-    group.add_argument("--max_epochs", type=cli.whole(1, 10_000), default=3, help="passes over the training rows in each fit")
-    group.add_argument("--window", type=cli.whole(0), default=settings.RETRAIN_PARAMS["window"], help="newest rows that a retrain learns; 0: all")
-    group.add_argument("--history", type=cli.whole(0, 10_000), default=0, help="rows before each row that the model sees; `continuous` sees none")
-    group.add_argument("--seed", type=cli.whole(0, 2**31 - 1), default=settings.SEED, help="fixes the weights, the batches, and what is drawn")
+    group.add_argument("--max_epochs", type=parsing.whole(1, 10_000), default=3, help="passes over the training rows in each fit")
+    group.add_argument("--window", type=parsing.whole(0), default=settings.RETRAIN_PARAMS["window"], help="newest rows that a retrain learns; 0: all")
+    group.add_argument("--history", type=parsing.whole(0, 10_000), default=0, help="rows before each row that the model sees; `continuous` sees none")
+    group.add_argument("--seed", type=parsing.whole(0, 2**31 - 1), default=settings.SEED, help="fixes the weights, the batches, and what is drawn")
     group = parser.add_argument_group("stream with known drift, instead of a table")
     group.add_argument("--synthetic", default="", help="generator:drift, such as sea:abrupt or hyperplane:gradual; empty: the table")
-    group.add_argument("--rows", type=cli.whole(1), default=20_000, help="rows of it")
-    cli.add_tracking_flags(parser, registers=False, base=False)
-    cli.add_data_flags(parser)
+    group.add_argument("--rows", type=parsing.whole(1), default=20_000, help="rows of it")
+    flags.add_tracking_flags(parser, registers=False, base=False)
+    flags.add_data_flags(parser)
     return parser
 
 
@@ -70,17 +71,17 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """Play, compare, recommend; give the result."""
     from pathlib import Path
 
-    from driftloop import tracking
-    from driftloop.backtest import plan, policies, run, text
-    from driftloop.work import Work, bar, open_work
+    from driftloop.backtest import from_flags, policies, run, text
+    from driftloop.tracking import mlflow_store
+    from driftloop.watch.preparation import Work, bar, open_work
     from learner import ELEC
 
     chosen = policies.parse(args.policies)
-    means = plan.Means(args.jobs, Path(args.cache), args.resume, Path(args.plot) if args.plot else None, bar)
+    means = from_flags.Means(args.jobs, Path(args.cache), args.resume, Path(args.plot) if args.plot else None, bar)
     means.check()
-    true = plan.known_stream(args) if args.synthetic else None
-    opened = Work(tracking.open_store(args.mlflow_experiment_name or None), true.stream, ELEC) if true else open_work(args, ELEC)
-    wanted = plan.make(args, chosen, rows=len(opened.stream))
+    true = from_flags.known_stream(args) if args.synthetic else None
+    opened = Work(mlflow_store.open_store(args.mlflow_experiment_name or None), true.stream, ELEC) if true else open_work(args, ELEC)
+    wanted = from_flags.make(args, chosen, rows=len(opened.stream))
     result = run.play_all(opened.store, ELEC, opened.stream, wanted, changes=true.changes if true else None, means=means)
     print(text.backtest_text(result))
     return {**result.as_json(), "experiment": opened.store.experiment_name}, 0
@@ -88,7 +89,7 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the script; give its exit code."""
-    return cli.run(work, build_parser(), argv)
+    return runner.run(work, build_parser(), argv)
 
 
 if __name__ == "__main__":

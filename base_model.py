@@ -13,21 +13,21 @@ import argparse
 import sys
 from typing import Any
 
-from driftloop import cli
+from driftloop.cli import flags, parsing, runner
 
 
-def build_parser() -> cli.Parser:
+def build_parser() -> parsing.Parser:
     """The flags of this script."""
-    parser = cli.parser("base_model.py", __doc__)
-    cli.add_training_flags(parser, total_trials=0, what="sets of parameters to try with Ax; 0: the documented defaults")
-    cli.add_tracking_flags(parser, registers=False, base=False)
-    cli.add_data_flags(parser)
+    parser = parsing.parser("base_model.py", __doc__)
+    flags.add_training_flags(parser, total_trials=0, what="sets of parameters to try with Ax; 0: the documented defaults")
+    flags.add_tracking_flags(parser, registers=False, base=False)
+    flags.add_data_flags(parser)
     return parser
 
 
 def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """Train and log; give the figures."""
-    from driftloop.jobs import train
+    from driftloop.watch.scripts import train
     from learner import ELEC
 
     return train(args, ELEC)
@@ -35,7 +35,7 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the script; give its exit code."""
-    return cli.run(work, build_parser(), argv)
+    return runner.run(work, build_parser(), argv)
 
 
 if __name__ == "__main__":

@@ -17,24 +17,24 @@ import argparse
 import sys
 from typing import Any
 
-from driftloop import cli
+from driftloop.cli import flags, parsing, runner
 
 
-def build_parser() -> cli.Parser:
+def build_parser() -> parsing.Parser:
     """The flags of this script."""
-    parser = cli.parser("deploy_model.py", __doc__)
-    cli.add_watch_flags(parser, test_data_rows=100, block_size=20, threshold=0.55, rule="threshold", on_drift="prompt", max_retrains=5)
-    cli.add_training_flags(parser, total_trials=4, what="sets of parameters that a retrain tries with Ax")
-    cli.add_retrain_flags(parser)
-    cli.add_tracking_flags(parser, registers=True, base=True)
-    cli.add_serving_flags(parser, alone=True)
-    cli.add_data_flags(parser)
+    parser = parsing.parser("deploy_model.py", __doc__)
+    flags.add_watch_flags(parser, test_data_rows=100, block_size=20, threshold=0.55, rule="threshold", on_drift="prompt", max_retrains=5)
+    flags.add_training_flags(parser, total_trials=4, what="sets of parameters that a retrain tries with Ax")
+    flags.add_retrain_flags(parser)
+    flags.add_tracking_flags(parser, registers=True, base=True)
+    flags.add_serving_flags(parser, alone=True)
+    flags.add_data_flags(parser)
     return parser
 
 
 def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """Deploy, watch, decide; give the result."""
-    from driftloop.jobs import deploy
+    from driftloop.watch.scripts import deploy
     from learner import ELEC
 
     return deploy(args, ELEC)
@@ -42,7 +42,7 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the script; give its exit code."""
-    return cli.run(work, build_parser(), argv)
+    return runner.run(work, build_parser(), argv)
 
 
 if __name__ == "__main__":

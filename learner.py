@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from driftloop.training import Learner
+from driftloop.training.fitting import Learner
 from elec_datamodule import ElecDataModule
 from elec_model import ElecModel
 

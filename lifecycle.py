@@ -16,25 +16,27 @@ import argparse
 import sys
 from typing import Any
 
-from driftloop import cli
+from driftloop.cli import flags, parsing, runner
 
 
-def build_parser() -> cli.Parser:
+def build_parser() -> parsing.Parser:
     """The flags of this script."""
-    parser = cli.parser("lifecycle.py", __doc__)
-    cli.add_watch_flags(parser, test_data_rows=0, block_size=48, threshold=0.8, rule="significant", on_drift="retrain", max_retrains=1000)
-    cli.add_training_flags(parser, total_trials=12, what="sets of parameters that each retrain tries with Ax, the documented defaults first")
-    parser.add_argument("--base_trials", type=cli.whole(0, 10_000), default=0, help="sets of parameters to try for the base model; 0: the documented defaults")
-    cli.add_retrain_flags(parser)
-    cli.add_tracking_flags(parser, registers=True, base=False)
-    cli.add_serving_flags(parser)
-    cli.add_data_flags(parser)
+    parser = parsing.parser("lifecycle.py", __doc__)
+    flags.add_watch_flags(parser, test_data_rows=0, block_size=48, threshold=0.8, rule="significant", on_drift="retrain", max_retrains=1000)
+    flags.add_training_flags(parser, total_trials=12, what="sets of parameters that each retrain tries with Ax, the documented defaults first")
+    parser.add_argument(
+        "--base_trials", type=parsing.whole(0, 10_000), default=0, help="sets of parameters to try for the base model; 0: the documented defaults"
+    )
+    flags.add_retrain_flags(parser)
+    flags.add_tracking_flags(parser, registers=True, base=False)
+    flags.add_serving_flags(parser)
+    flags.add_data_flags(parser)
     return parser
 
 
 def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """Run the lifecycle; give its result."""
-    from driftloop.jobs import run_lifecycle
+    from driftloop.watch.scripts import run_lifecycle
     from learner import ELEC
 
     return run_lifecycle(args, ELEC)
@@ -42,7 +44,7 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the script; give its exit code."""
-    return cli.run(work, build_parser(), argv)
+    return runner.run(work, build_parser(), argv)
 
 
 if __name__ == "__main__":

@@ -14,25 +14,25 @@ import argparse
 import sys
 from typing import Any
 
-from driftloop import cli
+from driftloop.cli import flags, parsing, runner
 
 
-def build_parser() -> cli.Parser:
+def build_parser() -> parsing.Parser:
     """The flags of this script."""
-    parser = cli.parser("retrain_model.py", __doc__)
-    cli.add_training_flags(parser, total_trials=8, what="sets of parameters to try with Ax, the documented defaults first; at least 1")
-    cli.add_retrain_flags(parser)
-    parser.add_argument("--until_row", type=cli.whole(0), default=0, help="first row that must not be seen; 0: the row after the drifted block")
+    parser = parsing.parser("retrain_model.py", __doc__)
+    flags.add_training_flags(parser, total_trials=8, what="sets of parameters to try with Ax, the documented defaults first; at least 1")
+    flags.add_retrain_flags(parser)
+    parser.add_argument("--until_row", type=parsing.whole(0), default=0, help="first row that must not be seen; 0: the row after the drifted block")
     parser.add_argument("--until_time", default="", help="the same as a time, 2020-04-01T07:30:00Z: no row from then on is seen; empty: --until_row says it")
-    cli.add_tracking_flags(parser, registers=True, base=True)
-    cli.add_serving_flags(parser, starts=False)
-    cli.add_data_flags(parser)
+    flags.add_tracking_flags(parser, registers=True, base=True)
+    flags.add_serving_flags(parser, starts=False)
+    flags.add_data_flags(parser)
     return parser
 
 
 def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """Retrain, judge, promote; give the record."""
-    from driftloop.jobs import retrain_drifted
+    from driftloop.watch.scripts import retrain_drifted
     from learner import ELEC
 
     return retrain_drifted(args, ELEC)
@@ -40,7 +40,7 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the script; give its exit code."""
-    return cli.run(work, build_parser(), argv)
+    return runner.run(work, build_parser(), argv)
 
 
 if __name__ == "__main__":

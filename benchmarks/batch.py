@@ -23,14 +23,17 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks import batch_page, script
-from driftloop import cli, processes
-from monitoring import config, fill_log
-from monitoring.batch import measure, store, window
-from monitoring.batch.measures import Measures
-from monitoring.embedded import Embedded
-from monitoring.events import Label, Prediction
-from monitoring.mongo import Database
-from monitoring.prediction_log import PredictionLog
+from driftloop.cli import parsing
+from driftloop.system import processes
+from monitoring import stream_settings
+from monitoring.batch import measure_store, window
+from monitoring.batch.measures import measure
+from monitoring.batch.measures.window_measures import Measures
+from monitoring.local import fill
+from monitoring.log.embedded_mongo import Embedded
+from monitoring.log.mongo import Database
+from monitoring.log.prediction_log import PredictionLog
+from monitoring.records.events import Label, Prediction
 from monitoring.references import Folder, Registered
 
 UNTIL: Final = "2019-01-01"
@@ -40,12 +43,12 @@ START: Final = np.datetime64("2000-01-01T00:00", "ms")
 STEP: Final = np.timedelta64(1, "m")  # between the million events
 
 
-def build_parser() -> cli.Parser:
+def build_parser() -> parsing.Parser:
     """The flags of the tool."""
     parser = script.parser(__file__, __doc__)
     parser.add_argument("--folder", type=Path, help="folder for the store, the logs and what was measured; default: a temporary one")
     parser.add_argument("--reuse", action="store_true", help="take what was filled in --folder before")
-    parser.add_argument("--events", type=cli.whole(1, MILLION), default=MILLION, help="events of the large window")
+    parser.add_argument("--events", type=parsing.whole(1, MILLION), default=MILLION, help="events of the large window")
     return parser
 
 
@@ -84,21 +87,21 @@ def fill_taxi(place: Path, *, reuse: bool) -> dict[str, Any]:
     kept = place / "filled.json"
     if not (reuse and kept.exists()):
         known, opened_work = _trained()
-        of = config.load()["taxi"]
-        from driftloop import reference
+        of = stream_settings.load()["taxi"]
+        from driftloop.training import reference
 
-        fallback = fill_log.table(reference.load(opened_work.store, known.run_id), of, version=known.version)
+        fallback = fill.table(reference.load(opened_work.store, known.run_id), of, version=known.version)
         began = time.monotonic()
         with opened(place / "taxi-log") as log:
-            added = fill_log.fill(log, opened_work.stream, known, of, fallback=fallback, rows=(0, len(opened_work.stream)))
+            added = fill.fill(log, opened_work.stream, known, of, fallback=fallback, rows=(0, len(opened_work.stream)))
         kept.write_text(json.dumps({"records": added.new + added.already, "seconds": time.monotonic() - began}), encoding="utf-8")
     found: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
     return found
 
 
 def _trained() -> tuple[Any, Any]:
-    from driftloop.registry import Registry
-    from driftloop.work import base_model, open_work
+    from driftloop.tracking.registry import Registry
+    from driftloop.watch.preparation import base_model, open_work
     from examples.nyc_taxi import deploy
     from examples.nyc_taxi.learner import TAXI
 
@@ -114,12 +117,12 @@ def _trained() -> tuple[Any, Any]:
 def measure_months(place: Path) -> tuple[list[Measures], list[float]]:
     """The measures of each month, and the seconds that each took from the log to its document in the database."""
     found, seconds, references = [], [], Registered()
-    of = config.load()["taxi"]
+    of = stream_settings.load()["taxi"]
     with opened(place / "taxi-log") as log:
         for month in window.between(FIRST, LAST):
             began = time.monotonic()
             measures = measure.measure(log, of, month, references=references)
-            store.write(log, measures)
+            measure_store.write(log, measures)
             seconds.append(time.monotonic() - began)
             found.append(measures)
             print(month.name, f"{seconds[-1]:.1f} s", measures.verdict.sentence, file=sys.stderr, flush=True)
@@ -133,15 +136,15 @@ def measure_large(place: Path, *, events: int, reuse: bool) -> dict[str, float]:
         began = time.monotonic()
         _write_reference(place / "references" / "elec")
         with opened(folder) as log:
-            for first in range(0, events, fill_log.CHUNK):
-                log.add_labelled(_synthetic(range(first, min(first + fill_log.CHUNK, events))))
+            for first in range(0, events, fill.CHUNK):
+                log.add_labelled(_synthetic(range(first, min(first + fill.CHUNK, events))))
         (place / "large.json").write_text(json.dumps({"events": events, "fill_seconds": time.monotonic() - began}), encoding="utf-8")
     filled: dict[str, float] = json.loads((place / "large.json").read_text(encoding="utf-8"))
     return filled | next(processes.in_parallel(_measure_large, [place], jobs=1))
 
 
 def _measure_large(place: Path) -> dict[str, float]:
-    of = config.load()["elec"]
+    of = stream_settings.load()["elec"]
     with opened(place / "large-log") as log:
         newest = log.newest_time("elec")
         whole = window.parse("2000-01-01T00:00:00Z..2010-01-01T00:00:00Z", newest=newest)
@@ -151,7 +154,7 @@ def _measure_large(place: Path) -> dict[str, float]:
         reading = time.monotonic() - began
         began = time.monotonic()
         found = measure.measure(log, of, whole, references=Folder(place / "references"))
-        store.write(log, found)
+        measure_store.write(log, found)
         seconds = time.monotonic() - began
     return {"rows": found.labels.rows, "seconds": seconds, "reading_s": reading, "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
@@ -167,7 +170,7 @@ def _values(rows: range) -> np.ndarray:
 
 def _synthetic(rows: range) -> list[tuple[Prediction, Label]]:
     rng = np.random.default_rng((rows.start, 1))
-    names, values = config.load()["elec"].feature_names, _values(rows)
+    names, values = stream_settings.load()["elec"].feature_names, _values(rows)
     label, right = rng.integers(0, 2, len(rows)), rng.random(len(rows)) < 0.85
     found = []
     for at, row in enumerate(rows):
@@ -180,15 +183,16 @@ def _synthetic(rows: range) -> list[tuple[Prediction, Label]]:
 
 
 def _write_reference(folder: Path) -> None:
-    from driftloop import reference, spans
-    from driftloop.reference import About, Reference
+    from driftloop.drift.inputs import spans
+    from driftloop.training import reference
+    from driftloop.training.reference import About, Reference
 
     folder.mkdir(parents=True, exist_ok=True)
     rows = range(0, reference.MOST_ROWS)
-    parts = [_values(range(first, first + fill_log.CHUNK)) for first in range(rows.start, rows.stop, fill_log.CHUNK)]
+    parts = [_values(range(first, first + fill.CHUNK)) for first in range(rows.start, rows.stop, fill.CHUNK)]
     values, times = np.concatenate(parts), (START - len(rows) * STEP + np.arange(len(rows)) * STEP).astype("datetime64[ns]")
     labels = np.random.default_rng(0).integers(0, 2, len(rows))
-    about = About("elec", "classification", config.load()["elec"].feature_names, (0, 1), "benchmark", (0, len(rows)))
+    about = About("elec", "classification", stream_settings.load()["elec"].feature_names, (0, 1), "benchmark", (0, len(rows)))
     made = Reference(about, values.astype(np.float64), labels, labels, np.full(len(rows), 0.8), times)
     reference.write(replace(made, spans=spans.of_rows(times, values)), folder)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from monitoring.batch.measures import Measures
+from monitoring.batch.measures.window_measures import Measures
 
 MONTH_S, LARGE_S, LARGE_MIB = 15.0, 90.0, 1536.0
 APRIL, NOVEMBER = "2020-04", "2020-11"

@@ -23,10 +23,12 @@ import numpy as np
 from benchmarks import error_streams, script
 from benchmarks.detection_page import page
 from benchmarks.error_streams import NEVER, Noise, Watches
-from driftloop import cli, settings, synthetic
-from driftloop.drift.detectors import Detector
-from driftloop.drift.rule import Rule
-from driftloop.drift.significant import Significant
+from driftloop import settings
+from driftloop.cli import parsing
+from driftloop.data import synthetic
+from driftloop.drift.rules.detectors import Detector
+from driftloop.drift.rules.rule import Rule
+from driftloop.drift.rules.significant import Significant
 
 HORIZON = 30  # blocks from the change within which an alarm is right
 ALLOWED = 0.05  # of the watches without drift that a rule is tuned on
@@ -125,11 +127,11 @@ CHANGES = {"abrupt, to .70": (0.7, False), "abrupt, to .60": (0.6, False), "abru
 NOISES = ((Noise("independent"), (20, 48)), (Noise("Markov chain, .5", correlation=0.5), (20, 48)))
 
 
-def build_parser() -> cli.Parser:
+def build_parser() -> parsing.Parser:
     """The flags of the benchmark."""
     parser = script.parser(__file__, __doc__)
     parser.add_argument("--same_rate", action="store_true", help="tune to the false alarms of `significant` as it ships, not to 5 %%")
-    parser.add_argument("--watches", type=cli.whole(2), default=200, help="watches with each change, without drift, and to tune on (default: %(default)s)")
+    parser.add_argument("--watches", type=parsing.whole(2), default=200, help="watches with each change, without drift, and to tune on (default: %(default)s)")
     return parser
 
 

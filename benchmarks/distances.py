@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import script
-from driftloop import cli
+from driftloop.cli import parsing
 
 THEIRS = Path(__file__).with_name("evidently_preset.py")  # each way is measured in a process of its own
 PINS = ("evidently==0.7.23", "numpy==2.4.6", "pandas==2.3.3", "scipy==1.17.1", "scikit-learn==1.9.1", "plotly==5.24.1")
@@ -56,11 +56,11 @@ class Alarms:
     methods: str
 
 
-def build_parser() -> cli.Parser:
+def build_parser() -> parsing.Parser:
     """The flags of the benchmark."""
     parser = script.parser(__file__, __doc__)
-    parser.add_argument("--seeds", type=cli.whole(1), default=400, help="tables of each size for ours (default: %(default)s)")
-    parser.add_argument("--evidently_seeds", type=cli.whole(1), default=200, help="tables of each size for Evidently (default: %(default)s)")
+    parser.add_argument("--seeds", type=parsing.whole(1), default=400, help="tables of each size for ours (default: %(default)s)")
+    parser.add_argument("--evidently_seeds", type=parsing.whole(1), default=200, help="tables of each size for Evidently (default: %(default)s)")
     parser.add_argument("--folder", type=Path, help="where Evidently's environment is built, or stands already; default: a temporary one")
     return parser
 
@@ -128,7 +128,7 @@ def ours_alarms(seeds: int) -> list[Alarms]:
     """How often ours alarms on tables without drift."""
     import math
 
-    from driftloop.drift.distribution import compare
+    from driftloop.drift.inputs.distribution import compare
 
     found = []
     for correlation in CORRELATIONS:
@@ -216,7 +216,7 @@ def page(speeds: list[Speed], alarms: list[Alarms], *, command: str) -> str:
 
 
 def _row(one: Alarms) -> str:
-    from driftloop import kpi
+    from driftloop.metrics import kpi
 
     lower, upper = kpi.wilson_interval(one.tables, one.seeds)
     columns = one.seeds * COLUMNS

@@ -19,9 +19,12 @@ import numpy as np
 
 from benchmarks import error_streams, script
 from benchmarks.error_streams import BLOCKS, Noise, Watches
-from driftloop import cli, kpi, settings, streams
-from driftloop.drift import detectors, rules
-from driftloop.drift.rule import Rule
+from driftloop import settings
+from driftloop.cli import parsing
+from driftloop.data import streams
+from driftloop.drift.rules import catalogue, detectors
+from driftloop.drift.rules.rule import Rule
+from driftloop.metrics import kpi
 
 NAMES = ("significant", "threshold", *detectors.NAMES)
 LONGEST = {"kswin": 20, "hddm_w": 48}  # blocks on which a slow detector is run
@@ -66,10 +69,12 @@ class Rate:
         return kpi.wilson_interval(self.alarmed, self.watches)[1]
 
 
-def build_parser() -> cli.Parser:
+def build_parser() -> parsing.Parser:
     """The flags of the benchmark."""
     parser = script.parser(__file__, __doc__)
-    parser.add_argument("--watches", type=cli.whole(2), default=400, help="watches of each kind (default: %(default)s; river's detectors see the first half)")
+    parser.add_argument(
+        "--watches", type=parsing.whole(2), default=400, help="watches of each kind (default: %(default)s; river's detectors see the first half)"
+    )
     return parser
 
 
@@ -131,7 +136,7 @@ def measure(setting: Setting, *, watches: int) -> dict[str, Rate]:
         if setting.block > LONGEST.get(name, setting.block) or (name == "kswin" and any(word in setting.name for word in NO_KSWIN)):
             continue
         seen = watches if name in {"significant", "threshold"} else watches // 2
-        alarmed = sum(alarms(rules.make(name, threshold=setting.threshold), drawn.blocks(watch)) for watch in range(seen))
+        alarmed = sum(alarms(catalogue.make(name, threshold=setting.threshold), drawn.blocks(watch)) for watch in range(seen))
         made[name] = Rate(alarmed, seen)
     print(f"{setting.name}, blocks of {setting.block}: {made['significant'].share:.3f}", file=sys.stderr, flush=True)
     return made

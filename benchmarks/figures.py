@@ -20,17 +20,20 @@ from pathlib import Path
 from typing import Any
 
 from docs.readme import README, with_block
-from driftloop import cli, kpi, settings, wording
+from driftloop import settings
+from driftloop.cli import parsing
 from driftloop.errors import DriftloopError
+from driftloop.metrics import kpi
+from driftloop.report import wording
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "benchmarks" / "figures.md"
 LIFECYCLES = {"default": [], "history-48": ["--history", "48"], "history-0": ["--history", "0"]}
 
 
-def build_parser() -> cli.Parser:
+def build_parser() -> parsing.Parser:
     """The flags of the tool."""
-    parser = cli.Parser(prog="benchmarks.figures", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parsing.Parser(prog="benchmarks.figures", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, help="folder for stores, reports and results; default: a temporary one")
     parser.add_argument("--reuse", action="store_true", help="do not run what has a result in --folder already")
     return parser
@@ -78,9 +81,10 @@ def run_lifecycle(flags: list[str], folder: Path, *, reuse: bool) -> dict[str, A
 def refit_every_block(kept: Path, *, reuse: bool) -> float:
     """Accuracy at history 0 of what needs no loop: refit on the newest week after every block, nothing detected, searched or judged."""
     if not (reuse and kept.exists()):
-        from driftloop import blocks, models, streams
-        from driftloop.base import base_span
-        from driftloop.training import fit
+        from driftloop.data import blocks, streams
+        from driftloop.training import trained_model
+        from driftloop.training.base import base_span
+        from driftloop.training.fitting import fit
         from learner import ELEC
 
         print("refitting after every block", file=sys.stderr)
@@ -88,7 +92,7 @@ def refit_every_block(kept: Path, *, reuse: bool) -> float:
         right = 0
         for block in blocks.cut(base_span(stream)[1], len(stream), block_size=48):
             model = fit(ELEC, stream, settings.RETRAIN_PARAMS, train=(0, block.start), max_epochs=3, seed=settings.SEED).model
-            predicted = models.predict(model, stream, block.start, block.stop).argmax(axis=1)
+            predicted = trained_model.predict(model, stream, block.start, block.stop).argmax(axis=1)
             right += int((predicted == stream.labels[block.start : block.stop]).sum())
         kept.write_text(json.dumps(right / (len(stream) - base_span(stream)[1])), encoding="utf-8")
     return float(json.loads(kept.read_text(encoding="utf-8")))

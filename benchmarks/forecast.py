@@ -19,8 +19,9 @@ import numpy as np
 from benchmarks import forecast_policies as policies
 from benchmarks import script
 from benchmarks.forecast_policies import BLOCK, Table
-from driftloop import cli, kpi
-from driftloop.drift import forecast
+from driftloop.cli import parsing
+from driftloop.drift.forecast import crossing
+from driftloop.metrics import kpi
 
 SHAPES = ("straight", "accelerating", "wandering")
 OUTSIDE = ("sudden at the end", "slowing")  # declines that the model does not hold
@@ -45,11 +46,11 @@ class Case:
         return self.early <= self.blocks <= self.late
 
 
-def build_parser() -> cli.Parser:
+def build_parser() -> parsing.Parser:
     """The flags of the benchmark."""
     parser = script.parser(__file__, __doc__)
-    parser.add_argument("--declines", type=cli.whole(1), default=600, help="simulated declines; seeds 0 and up (default: %(default)s)")
-    parser.add_argument("--streams", type=cli.whole(1), default=12, help="seasonal streams; seeds 0 and up (default: %(default)s)")
+    parser.add_argument("--declines", type=parsing.whole(1), default=600, help="simulated declines; seeds 0 and up (default: %(default)s)")
+    parser.add_argument("--streams", type=parsing.whole(1), default=12, help="seasonal streams; seeds 0 and up (default: %(default)s)")
     parser.add_argument("--fits", type=int, default=3, help="seeds of the fits on ELEC, 0 leaves ELEC out (default: %(default)s)")
     return parser
 
@@ -80,8 +81,8 @@ def decline(seed: int, shapes: tuple[str, ...]) -> tuple[str, np.ndarray, int, f
                 level[at] += wander
         level = np.clip(level, 0.01, 0.99)
         under = np.flatnonzero(level < start - fall)
-        if len(under) and under[0] > forecast.MIN_BLOCKS:
-            now = int(rng.integers(forecast.MIN_BLOCKS, under[0] + 1))
+        if len(under) and under[0] > crossing.MIN_BLOCKS:
+            now = int(rng.integers(crossing.MIN_BLOCKS, under[0] + 1))
             return shape, rng.binomial(rows, level[:now]) / rows, rows, start - fall, int(under[0]) + 1 - now
 
 
@@ -90,7 +91,7 @@ def simulated(count: int, shapes: tuple[str, ...]) -> list[Case]:
     cases = []
     for seed in range(count):
         shape, accuracies, rows, threshold, blocks = decline(seed, shapes)
-        told = forecast.crossing(accuracies.tolist(), [rows] * len(accuracies), threshold=threshold)
+        told = crossing.crossing(accuracies.tolist(), [rows] * len(accuracies), threshold=threshold)
         cases.append(Case(shape, rows, blocks, told.early, told.late, told.source))
     return cases
 
@@ -101,9 +102,9 @@ def backtest(table: Table, threshold: float) -> list[Case]:
     cases = []
     for at, (accuracies, rows) in enumerate(versions[:-1]):  # the last one has not crossed
         for age in range(len(accuracies)):
-            told = forecast.crossing(accuracies[:age], rows[:age], threshold=threshold, earlier=versions[:at], measured=True)
+            told = crossing.crossing(accuracies[:age], rows[:age], threshold=threshold, earlier=versions[:at], measured=True)
             if told.source == "none":
-                told = forecast.from_survival(policies.lifetimes(versions[:at], threshold), age=age)
+                told = crossing.from_survival(policies.lifetimes(versions[:at], threshold), age=age)
             cases.append(Case("ELEC", BLOCK, len(accuracies) - age, told.early, told.late, told.source))
     return cases
 
@@ -146,7 +147,7 @@ def page(declines: int, seasonal: int, fits: int, command: str) -> list[str]:
         "",
         "Mean a stream. Proactive retrains when the early end of the forecast of the measured crossing is the next block, and not because the last",
         "block was under the threshold; each version's blocks enter the forecasts of the later ones. A lower confidence has a later early end.",
-        f"`--proactive` ships with confidence {forecast.AHEAD:g}.",
+        f"`--proactive` ships with confidence {crossing.AHEAD:g}.",
         "The reactive rules stand beside it with their own threshold moved (0.5 to 0.92) until they retrain as often, interpolated between two",
         f"thresholds; – is out of their reach. ELEC: {fits} seeds of the fits; that the policy goes by the measured crossing alone was chosen",
         "on other seeds, but ELEC has only these rows.",

@@ -8,11 +8,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from driftloop import settings, streams, synthetic
-from driftloop.blocks import cut
-from driftloop.drift import forecast
-from driftloop.drift.forecast import Lifetime
-from driftloop.drift.significant import Significant
+from driftloop import settings
+from driftloop.data import streams, synthetic
+from driftloop.data.blocks import cut
+from driftloop.drift.forecast import crossing
+from driftloop.drift.forecast.crossing import Lifetime
+from driftloop.drift.rules.significant import Significant
 
 TURN, SEASONAL_ROWS, SEASONAL_WINDOW = 16_000, 12_000, 480  # rows of a turn, of a stream, of a fit
 BLOCK = 48
@@ -26,7 +27,7 @@ Rule = Callable[[list[float], list[int], list[Version]], bool]  # accuracies and
 
 def elec_table(seed: int) -> Table:
     """Right answers of each fit (row 0: the base model, row 1 + b: on the newest week before block b) on each block, and rows a block."""
-    from driftloop.training import fit
+    from driftloop.training.fitting import fit
     from learner import ELEC
 
     stream, first = streams.load(), 31_718
@@ -93,15 +94,15 @@ def proactive(threshold: float, confidence: float) -> Rule:
     """Retrain when the forecast has the KPI of the next block under the threshold; while nothing can be told, the plain rule."""
 
     def alarm(accuracies: list[float], rows: list[int], earlier: list[Version]) -> bool:
-        told = forecast.ahead(accuracies, rows, threshold=threshold, earlier=earlier, lead_blocks=LEAD, confidence=confidence)
-        return accuracies[-1] < threshold if told.source == "none" else forecast.due(told, LEAD)
+        told = crossing.ahead(accuracies, rows, threshold=threshold, earlier=earlier, lead_blocks=LEAD, confidence=confidence)
+        return accuracies[-1] < threshold if told.source == "none" else crossing.due(told, LEAD)
 
     return alarm
 
 
 def lifetimes(earlier: list[Version], threshold: float) -> list[Lifetime]:
     """Of earlier versions."""
-    return [forecast.lifetime(accuracies, threshold=threshold) for accuracies, _ in earlier]
+    return [crossing.lifetime(accuracies, threshold=threshold) for accuracies, _ in earlier]
 
 
 def counts(tables: list[Table], rule: Callable[[], Rule], threshold: float) -> tuple[float, float]:

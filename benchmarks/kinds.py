@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmarks import script
-from driftloop import cli
+from driftloop.cli import parsing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,11 +60,11 @@ class Case:
         return self.kinds[{"data": "concept", "abrupt": "data"}.get(self.drift, "")]
 
 
-def build_parser() -> cli.Parser:
+def build_parser() -> parsing.Parser:
     """The flags of the benchmark."""
     parser = script.parser(__file__, __doc__)
-    parser.add_argument("--seeds", type=cli.whole(1), default=200, help="streams of each kind in the first window, seeds 0 up (default: %(default)s)")
-    parser.add_argument("--more_seeds", type=cli.whole(1), default=100, help="and in each other window (default: %(default)s)")
+    parser.add_argument("--seeds", type=parsing.whole(1), default=200, help="streams of each kind in the first window, seeds 0 up (default: %(default)s)")
+    parser.add_argument("--more_seeds", type=parsing.whole(1), default=100, help="and in each other window (default: %(default)s)")
     return parser
 
 
@@ -75,7 +75,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def measured(args: argparse.Namespace, given: str) -> str:
     """The page of every generator in every window."""
-    from driftloop.synthetic import GENERATORS
+    from driftloop.data.synthetic import GENERATORS
 
     cases = []
     for rows, correlation in WINDOWS:
@@ -90,8 +90,8 @@ def run(generator: str, *, rows: int, correlation: float, seeds: range) -> list[
     """Draw the streams, fit the models, ask for the verdicts; a case for each of `TRUTHS`."""
     import numpy as np
 
-    from driftloop import synthetic
-    from driftloop.drift.kinds import tell
+    from driftloop.data import synthetic
+    from driftloop.drift.kind.kinds import tell
 
     edge = FITTED + rows
     kinds: dict[str, list[str]] = {drift: [] for drift in TRUTHS}
@@ -169,7 +169,7 @@ def _pick(cases: list[Case], rows: int, correlation: float, drift: str) -> list[
 
 
 def _share(count: int, seeds: int) -> str:
-    from driftloop import kpi
+    from driftloop.metrics import kpi
 
     lower, upper = kpi.wilson_interval(count, seeds)
     return f"{100 * count / seeds:.1f} ({100 * lower:.1f} to {100 * upper:.1f})"

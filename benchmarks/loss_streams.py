@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from driftloop.drift.significant_loss import SignificantLoss
+from driftloop.drift.rules.significant_loss import SignificantLoss
 
 ROWS: Final = 400  # a block
 REFERENCE: Final = 20  # blocks before the watch

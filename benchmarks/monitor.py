@@ -27,12 +27,16 @@ import psutil
 import requests
 
 from benchmarks import script
-from driftloop import cli, reference, settings, streams
+from driftloop import settings
+from driftloop.cli import parsing
+from driftloop.data import streams
+from driftloop.data.streams import Stream
 from driftloop.errors import ServingError
-from driftloop.processes import Server
-from driftloop.reference import About, Reference
-from driftloop.streams import Stream
-from monitoring import config, events
+from driftloop.system.processes import Server
+from driftloop.training import reference
+from driftloop.training.reference import About, Reference
+from monitoring import stream_settings
+from monitoring.records import events
 
 ROOT = Path(__file__).resolve().parent.parent
 STEP = 100_000  # events between two looks at the memory
@@ -56,10 +60,10 @@ class Look:
     rss_mb: float
 
 
-def build_parser() -> cli.Parser:
+def build_parser() -> parsing.Parser:
     """The flags of the benchmark."""
     parser = script.parser(__file__, __doc__)
-    parser.add_argument("--events", type=cli.whole(STEP), default=1_000_000, help="events to send (default: %(default)s)")
+    parser.add_argument("--events", type=parsing.whole(STEP), default=1_000_000, help="events to send (default: %(default)s)")
     return parser
 
 
@@ -80,7 +84,7 @@ def measure(events_wanted: int) -> list[Look]:
         stream = streams.load(None)
         reference.write(some_reference(stream), folder / "elec")
         port = free_port()
-        command = [sys.executable, "-m", "monitoring.service", "--port", str(port), "--streams", "elec", "--reference", str(folder), "--mongodb_uri", ""]
+        command = [sys.executable, "-m", "monitoring", "monitor", "--port", str(port), "--streams", "elec", "--reference", str(folder), "--mongodb_uri", ""]
         with Server(command, log=folder / "monitor.log", folder=ROOT) as server:
             url = f"http://127.0.0.1:{port}"
             wait(url, server)
@@ -104,7 +108,7 @@ def some_reference(stream: Stream) -> Reference:
 
 def records(stream: Stream) -> Iterator[dict[str, Any]]:
     """Predictions of ELEC's rows without end, every one followed by the label of the row a day before; one in ten is wrong."""
-    names = config.load()["elec"].feature_names
+    names = stream_settings.load()["elec"].feature_names
     rng = np.random.default_rng(settings.SEED)
     for number in itertools.count():
         row = number % len(stream)

@@ -19,7 +19,7 @@ def main(statistic: str, reference_path: str, current_path: str) -> None:
     """Load, run, print."""
     import numpy as np
 
-    from driftloop.drift.distribution import compare
+    from driftloop.drift.inputs.distribution import compare
 
     reference, current = np.load(reference_path), np.load(current_path)
     names = [f"x{i}" for i in range(reference.shape[1])]

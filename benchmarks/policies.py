@@ -24,10 +24,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks import policies_page, script
-from driftloop import cli, settings
+from driftloop import settings
+from driftloop.cli import parsing
 
 if TYPE_CHECKING:
-    from driftloop.streams import Stream
+    from driftloop.data.streams import Stream
 
 ROOT = Path(__file__).resolve().parent.parent
 SEEDS = (0, 1, 2)  # of the fits, beside the default one: that one saw the choice of the retrain's parameters
@@ -52,12 +53,12 @@ LAZY = (
 )
 
 
-def build_parser() -> cli.Parser:
+def build_parser() -> parsing.Parser:
     """The flags of the benchmark."""
     parser = script.parser(__file__, __doc__)
     parser.add_argument("--folder", type=Path, help="folder for stores, fits and results; default: a temporary one")
     parser.add_argument("--reuse", action="store_true", help="do not run what has a result in --folder already")
-    parser.add_argument("--jobs", type=cli.whole(1, 64), default=1, help="processes that fit")
+    parser.add_argument("--jobs", type=parsing.whole(1, 64), default=1, help="processes that fit")
     return parser
 
 
@@ -106,8 +107,8 @@ def learn_all_rows() -> dict[str, Any]:
     """
     from river import forest
 
-    from driftloop import streams
-    from driftloop.online import OnlineLearner
+    from driftloop.backtest.online_learner import OnlineLearner
+    from driftloop.data import streams
 
     stream = streams.load()
     online = OnlineLearner(features=len(stream.features), classes=2, period=stream.period)
@@ -137,7 +138,7 @@ def lazily(stream: Stream, *, every: int, threshold: float) -> dict[str, float]:
 
     It then learns all rows so far, in steps of a day as in backtest.py.
     """
-    from driftloop.online import OnlineLearner
+    from driftloop.backtest.online_learner import OnlineLearner
 
     learner = OnlineLearner(features=len(stream.features), classes=2, period=stream.period)
     right, updates, learned = 0, 0, 0

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from driftloop import kpi, wording
+from driftloop.metrics import kpi
+from driftloop.report import wording
 
 Result = Mapping[str, Any]
 
@@ -14,7 +15,7 @@ PUBLISHED = 0.781  # its best
 FASTER, RIGHT = 50, 0.81  # targets of the continuous learner against the forest
 PROTOCOL_RIGHT = 0.79
 NTH = {1: "", 2: "second ", 3: "third "}
-OURS, FOREST = "continuous (`driftloop/online.py`)", "river `ARFClassifier(n_models=10, seed=7)`"
+OURS, FOREST = "continuous (`driftloop/backtest/online_learner.py`)", "river `ARFClassifier(n_models=10, seed=7)`"
 
 
 def page(results: Mapping[str, Result], *, runs: Mapping[str, Sequence[str]], seeds: Sequence[int]) -> str:

@@ -24,13 +24,15 @@ from pathlib import Path
 import psutil
 
 from benchmarks import script
-from driftloop import cli, processes
+from driftloop.cli import parsing
 from driftloop.errors import DataError
-from monitoring import cursors, events
-from monitoring.embedded import Embedded
-from monitoring.mongo import Database
-from monitoring.prediction_log import PredictionLog
-from monitoring.spool import Spool
+from driftloop.system import processes
+from monitoring.log.embedded_mongo import Embedded
+from monitoring.log.mongo import Database
+from monitoring.log.prediction_log import PredictionLog
+from monitoring.records import events
+from monitoring.spool import cursors
+from monitoring.spool.writer import Spool
 
 ROOT = Path(__file__).resolve().parent.parent
 START = datetime(2020, 1, 1, tzinfo=UTC)
@@ -50,12 +52,12 @@ class Result:
     note: str = ""
 
 
-def build_parser() -> cli.Parser:
+def build_parser() -> parsing.Parser:
     """The flags of the benchmark."""
     parser = script.parser(__file__, __doc__)
-    parser.add_argument("--events", type=cli.whole(1000), default=50_000, help="events put into the spool (default: %(default)s)")
-    parser.add_argument("--shipped", type=cli.whole(1000), default=20_000, help="events shipped to the embedded server (default: %(default)s)")
-    parser.add_argument("--memory_events", type=cli.whole(1000), default=1_000_000, help="events over which memory is measured (default: %(default)s)")
+    parser.add_argument("--events", type=parsing.whole(1000), default=50_000, help="events put into the spool (default: %(default)s)")
+    parser.add_argument("--shipped", type=parsing.whole(1000), default=20_000, help="events shipped to the embedded server (default: %(default)s)")
+    parser.add_argument("--memory_events", type=parsing.whole(1000), default=1_000_000, help="events over which memory is measured (default: %(default)s)")
     return parser
 
 
@@ -128,7 +130,7 @@ def shipped(folder: Path, server: Embedded, count: int) -> list[Result]:
     kept = list(predictions(count))
     spool = Spool(folder / "shipped")
     spool.append([record.as_json() for record in kept])
-    command = [sys.executable, "-m", "monitoring.shipper", "--spool", str(spool.folder), "--mongodb_uri", server.uri]
+    command = [sys.executable, "-m", "monitoring", "shipper", "--spool", str(spool.folder), "--mongodb_uri", server.uri]
     log = PredictionLog(Database(server.uri))
     with log, processes.Server(command, log=folder / "shipper.log", folder=ROOT) as shipper:
         watched = [psutil.Process(shipper.pid), psutil.Process(server.pid)]

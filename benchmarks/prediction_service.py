@@ -25,15 +25,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import script
-from driftloop import cli, settings, wording
+from driftloop import settings
+from driftloop.cli import parsing
 from driftloop.errors import ServingError
+from driftloop.report import wording
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from driftloop.processes import Server
-    from driftloop.streams import Stream
-    from driftloop.torchserve import TorchServe
+    from driftloop.data.streams import Stream
+    from driftloop.serving.torchserve import TorchServe
+    from driftloop.system.processes import Server
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET_MS = 1.0
@@ -64,11 +66,11 @@ class Timing:
         return difference(slice(None)), float(low), float(high)
 
 
-def build_parser() -> cli.Parser:
+def build_parser() -> parsing.Parser:
     """The flags of the benchmark."""
     parser = script.parser(__file__, __doc__)
-    parser.add_argument("--requests", type=cli.whole(2 * BLOCK), default=3000, help="requests to each service (default: %(default)s)")
-    parser.add_argument("--rate", type=cli.whole(1, 1000), default=60, help="requests a second (default: %(default)s)")
+    parser.add_argument("--requests", type=parsing.whole(2 * BLOCK), default=3000, help="requests to each service (default: %(default)s)")
+    parser.add_argument("--rate", type=parsing.whole(1, 1000), default=60, help="requests a second (default: %(default)s)")
     return parser
 
 
@@ -88,8 +90,8 @@ def measure(*, requests: int, rate: int) -> list[Timing]:
     Raises:
         ServingError: something did not start, or an answer was not the model's.
     """
-    from driftloop import streams
-    from driftloop.torchserve import TorchServe
+    from driftloop.data import streams
+    from driftloop.serving.torchserve import TorchServe
 
     stream = streams.load(None)
     with tempfile.TemporaryDirectory(prefix="driftloop-bench-") as name, TorchServe(Path(name) / "store") as torchserve:
@@ -101,16 +103,16 @@ def measure(*, requests: int, rate: int) -> list[Timing]:
 
 def deploy(torchserve: TorchServe, stream: Stream, folder: Path) -> None:
     """Serve a model of the documented defaults, and leave its training reference in folder/references/elec."""
-    from driftloop import models, reference
-    from driftloop.archive import build_mar
-    from driftloop.base import base_span
-    from driftloop.training import fit
+    from driftloop.serving.archive import build_mar
+    from driftloop.training import reference, trained_model
+    from driftloop.training.base import base_span
+    from driftloop.training.fitting import fit
     from learner import ELEC
-    from monitoring import config
+    from monitoring import stream_settings
 
     span = base_span(stream)
     fitted = fit(ELEC, stream, settings.DEFAULT_PARAMS, train=span, max_epochs=3, seed=settings.SEED)
-    name = config.load()["elec"].model
+    name = stream_settings.load()["elec"].model
     card = {
         "class": ELEC.model.__name__,
         "module": ELEC.model_file.name,
@@ -130,7 +132,7 @@ def deploy(torchserve: TorchServe, stream: Stream, folder: Path) -> None:
     )
     torchserve.client.register(mar, name=name, version="1")
     torchserve.client.wait_ready(name=name, version="1")
-    newest = models.predict(fitted.model, stream, reference.first_row(fitted.trained), fitted.trained[1])
+    newest = trained_model.predict(fitted.model, stream, reference.first_row(fitted.trained), fitted.trained[1])
     (folder / "references" / "elec").mkdir(parents=True)
     reference.write(reference.of_model(stream, fitted.trained, newest, run_id="benchmark"), folder / "references" / "elec")
 
@@ -138,15 +140,15 @@ def deploy(torchserve: TorchServe, stream: Stream, folder: Path) -> None:
 @contextlib.contextmanager
 def started(torchserve_url: str, folder: Path) -> Iterator[tuple[int, int]]:
     """Both services, and what stands behind the one's spool; gives their ports."""
-    from driftloop.processes import Server
+    from driftloop.system.processes import Server
 
     monitor, without, logged = (_free_port() for _ in range(3))
     service = ["prediction_service", "--streams", "elec", "--torchserve_url", torchserve_url, "--reference", "references"]
     commands = {
-        "monitor": ["monitoring.service", "--port", str(monitor), "--reference", "references"],
+        "monitor": ["monitoring", "monitor", "--port", str(monitor), "--reference", "references"],
         "without": [*service, "--port", str(without), "--spool", ""],
         "logged": [*service, "--port", str(logged), "--spool", "spool", "--monitor_url", f"http://127.0.0.1:{monitor}"],
-        "shipper": ["monitoring.shipper", "--spool", "spool", "--monitor_url", f"http://127.0.0.1:{monitor}"],
+        "shipper": ["monitoring", "shipper", "--spool", "spool", "--monitor_url", f"http://127.0.0.1:{monitor}"],
     }
     with contextlib.ExitStack() as stack:
         servers = {}

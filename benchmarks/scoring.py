@@ -20,16 +20,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import script
-from driftloop import cli, settings
+from driftloop import settings
+from driftloop.cli import parsing
 from driftloop.errors import ServingError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from driftloop.blocks import Block
-    from driftloop.streams import Stream
-    from driftloop.torchserve import TorchServe, TorchServeClient
-    from driftloop.training import Fitted
+    from driftloop.data.blocks import Block
+    from driftloop.data.streams import Stream
+    from driftloop.serving.torchserve import TorchServe, TorchServeClient
+    from driftloop.training.fitting import Fitted
 
 NAME = "bench"
 HISTORIES = (0, 48)
@@ -57,12 +58,12 @@ class Timing:
         return requests + self.deploy_seconds / self.rowwise_blocks * self.blocks
 
 
-def build_parser() -> cli.Parser:
+def build_parser() -> parsing.Parser:
     """The flags of the benchmark."""
     parser = script.parser(__file__, __doc__)
-    parser.add_argument("--rows", type=cli.whole(1), default=0, help="rows after the training rows to score; default: all")
-    parser.add_argument("--block_size", type=cli.whole(1), default=48, help="rows a block and request (default: %(default)s, a day)")
-    parser.add_argument("--rowwise_blocks", type=cli.whole(1), default=5, help="blocks on which the original's way is timed (default: %(default)s)")
+    parser.add_argument("--rows", type=parsing.whole(1), default=0, help="rows after the training rows to score; default: all")
+    parser.add_argument("--block_size", type=parsing.whole(1), default=48, help="rows a block and request (default: %(default)s, a day)")
+    parser.add_argument("--rowwise_blocks", type=parsing.whole(1), default=5, help="blocks on which the original's way is timed (default: %(default)s)")
     return parser
 
 
@@ -83,11 +84,11 @@ def measure(*, rows: int, block_size: int, rowwise_blocks: int) -> list[Timing]:
     Raises:
         ServingError: TorchServe failed, or an answer is not the local model's.
     """
-    from driftloop import streams
-    from driftloop.base import base_span
-    from driftloop.blocks import cut
-    from driftloop.torchserve import TorchServe
-    from driftloop.training import fit
+    from driftloop.data import streams
+    from driftloop.data.blocks import cut
+    from driftloop.serving.torchserve import TorchServe
+    from driftloop.training.base import base_span
+    from driftloop.training.fitting import fit
     from learner import ELEC
 
     stream = streams.load(None)
@@ -107,7 +108,7 @@ def time_both(server: TorchServe, stream: Stream, fitted: Fitted, blocks: list[B
     """Deploy a model and score the blocks, a request each; then a few of them the original's way."""
     import numpy as np
 
-    from driftloop import models
+    from driftloop.training import trained_model
 
     history = fitted.params["history"]
     version = str(history)
@@ -115,7 +116,7 @@ def time_both(server: TorchServe, stream: Stream, fitted: Fitted, blocks: list[B
     client = server.client
     deploy(client, mar, version=version)
     served, seconds = score(client, stream, ((block.start, block.stop) for block in blocks), history=history)
-    difference = float(np.abs(served - models.predict(fitted.model, stream, blocks[0].start, blocks[-1].stop)).max())
+    difference = float(np.abs(served - trained_model.predict(fitted.model, stream, blocks[0].start, blocks[-1].stop)).max())
     deploying = asking = 0.0
     for block in rowwise:
         started = time.perf_counter()
@@ -123,7 +124,7 @@ def time_both(server: TorchServe, stream: Stream, fitted: Fitted, blocks: list[B
         deploy(client, mar, version=version)
         deploying += time.perf_counter() - started
         singly, took = score(client, stream, ((row, row + 1) for row in range(block.start, block.stop)), history=history)
-        difference = max(difference, float(np.abs(singly - models.predict(fitted.model, stream, block.start, block.stop)).max()))
+        difference = max(difference, float(np.abs(singly - trained_model.predict(fitted.model, stream, block.start, block.stop)).max()))
         asking += took
     client.unregister(name=NAME, version=version)
     if difference > SAME:
@@ -143,7 +144,7 @@ def time_both(server: TorchServe, stream: Stream, fitted: Fitted, blocks: list[B
 
 def archive_of(fitted: Fitted, stream: Stream, *, version: str, store: Path) -> Path:
     """The .mar of a fitted model."""
-    from driftloop.archive import build_mar
+    from driftloop.serving.archive import build_mar
     from learner import ELEC
 
     card = {

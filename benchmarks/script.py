@@ -8,8 +8,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from driftloop import cli, output, settings
+from driftloop import settings
+from driftloop.cli import parsing
 from driftloop.errors import DriftloopError
+from driftloop.system import output
 
 
 def page_of(file: str | None) -> Path:
@@ -21,14 +23,14 @@ def page_of(file: str | None) -> Path:
     return Path(file or "").with_suffix(".md")
 
 
-def parser(file: str, description: str | None) -> cli.Parser:
+def parser(file: str, description: str | None) -> parsing.Parser:
     """A parser with `--out`: the page that stands beside the script, unless told otherwise."""
-    made = cli.Parser(prog=f"benchmarks.{Path(file).stem}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made = parsing.Parser(prog=f"benchmarks.{Path(file).stem}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--out", type=Path, default=page_of(file), help="Markdown file to write")
     return made
 
 
-def run(flags: cli.Parser, measured: Callable[[argparse.Namespace, str], str], argv: list[str] | None) -> int:
+def run(flags: parsing.Parser, measured: Callable[[argparse.Namespace, str], str], argv: list[str] | None) -> int:
     """Measure, write the page and print it.
 
     Args:

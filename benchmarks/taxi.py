@@ -21,7 +21,9 @@ from typing import Any, Final
 import pandas as pd
 
 from benchmarks import script, taxi_page
-from driftloop import cli
+from driftloop.cli import parsing
+from driftloop.drift.rules import for_goal
+from driftloop.metrics.goal import Goal
 
 ROOT = Path(__file__).resolve().parent.parent
 WATCHES = 400  # of each kind of errors
@@ -34,7 +36,7 @@ WAYS: Final[dict[str, list[str]]] = {  # of watching the same year; the first is
 }
 
 
-def build_parser() -> cli.Parser:
+def build_parser() -> parsing.Parser:
     """The flags of the tool."""
     parser = script.parser(__file__, __doc__)
     parser.add_argument("--folder", type=Path, help="folder for the stores, the reports and the results; default: a temporary one")
@@ -85,12 +87,12 @@ def _lifecycle(folder: Path, flags: list[str]) -> dict[str, Any]:
 def _months(folder: Path, result: dict[str, Any]) -> list[dict[str, Any]]:
     """The months of a lifecycle that logged to a folder's store."""
     from benchmarks.taxi_months import answered, by_month
-    from driftloop import tracking
+    from driftloop.tracking import mlflow_store
     from examples.nyc_taxi import trips
 
     with _inside(folder):
-        store = tracking.open_store("taxi")
-        (run,) = store.client.search_runs([store.experiment_id], f"tags.`{tracking.ROLE}` = 'deployment'", max_results=1)
+        store = mlflow_store.open_store("taxi")
+        (run,) = store.client.search_runs([store.experiment_id], f"tags.`{mlflow_store.ROLE}` = 'deployment'", max_results=1)
         frame = pd.read_csv(store.client.download_artifacts(run.info.run_id, "blocks.csv"), keep_default_na=False)
         table, stream = frame.to_dict(orient="records"), trips.load()
         return by_month(stream, answered(store, stream, result, table), table)
@@ -115,9 +117,12 @@ def _year_before() -> dict[str, Any]:
     """2019 by the model fitted on 2018, what the threshold was chosen by: MAE by month, the weeks over the threshold, and the rule's alarms."""
     import numpy as np
 
-    from driftloop import blocks, models, settings, task
-    from driftloop.base import base_span
-    from driftloop.training import fit
+    from driftloop import settings
+    from driftloop.data import blocks
+    from driftloop.metrics import task
+    from driftloop.training import trained_model
+    from driftloop.training.base import base_span
+    from driftloop.training.fitting import fit
     from examples.nyc_taxi import trips
     from examples.nyc_taxi.defaults import DEFAULTS, THRESHOLD_MAE
     from examples.nyc_taxi.learner import BASE_PARAMS, TAXI
@@ -126,9 +131,9 @@ def _year_before() -> dict[str, Any]:
     first, stop = base_span(stream, until=np.datetime64("2019-01-01"))
     end = int(np.searchsorted(stream.times, np.datetime64("2020-01-01")))
     model = fit(TAXI, stream, BASE_PARAMS, train=(first, stop), max_epochs=DEFAULTS["max_epochs"], seed=settings.SEED).model
-    losses = models.losses(model, stream, first, end)
+    losses = trained_model.losses(model, stream, first, end)
     months, weeks = ([losses[block.start : block.stop] for block in blocks.cut_calendar(stream.times, stop, end, by=by)] for by in ("month", "week"))
-    rule = task.of(stream.task).rule(DEFAULTS["drift_rule"], threshold=THRESHOLD_MAE, alpha=settings.ALPHA, probation=True)
+    rule = for_goal.rule(DEFAULTS["drift_rule"], Goal(task.of(stream.task), THRESHOLD_MAE), probation=True)
     largest = max(len(week) for week in weeks)
     rule.prepare(losses[max(0, stop - settings.REFERENCE_BLOCKS * largest) : stop], block_size=largest)
     return {

@@ -8,8 +8,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from driftloop import blocks, models, quality, tracking
-from driftloop.streams import Stream
+from driftloop.data import blocks
+from driftloop.data.streams import Stream
+from driftloop.metrics import data_quality
+from driftloop.tracking import mlflow_store
+from driftloop.training import trained_model
 from examples.nyc_taxi.learner import TAXI
 
 CLOSE: Final = 1e-3  # minutes by which a block's MAE may be off that of the watch, which scored what TorchServe answered
@@ -30,7 +33,7 @@ class Answers:
     errors: dict[str | tuple[str, str], np.ndarray]
 
 
-def answered(store: tracking.Store, stream: Stream, result: Mapping[str, Any], table: Table) -> Answers:
+def answered(store: mlflow_store.Store, stream: Stream, result: Mapping[str, Any], table: Table) -> Answers:
     """Answer a watch's rows again, each by the version that did.
 
     Args:
@@ -42,7 +45,7 @@ def answered(store: tracking.Store, stream: Stream, result: Mapping[str, Any], t
     Raises:
         ValueError: a version does not answer as it did in the watch.
     """
-    known = {record["version"]: models.restore(store, record["run_id"], learner=TAXI, stream=stream) for record in result["versions"]}
+    known = {record["version"]: trained_model.restore(store, record["run_id"], learner=TAXI, stream=stream) for record in result["versions"]}
     base = next(iter(known.values()))
     start = base.trained[1]
     rivals = {version: _fitted(stream, one.trained) for version, one in known.items()}
@@ -51,7 +54,7 @@ def answered(store: tracking.Store, stream: Stream, result: Mapping[str, Any], t
     parts: dict[Any, list[np.ndarray]] = {}
     for block, (first, stop) in zip(table, _spans(table, start), strict=True):
         version, rows, labels = str(block["version"]), stream.rows[first:stop], stream.labels[first:stop]
-        leaning = models.predictions(known[version].model, stream, first, stop) - labels
+        leaning = trained_model.predictions(known[version].model, stream, first, stop) - labels
         if abs(np.abs(leaning).mean() - float(block["mae"])) > CLOSE:
             raise ValueError(f"version {version} does not answer block {block['block']} as it did in the watch")
         parts.setdefault("leaning", []).append(leaning)
@@ -60,7 +63,7 @@ def answered(store: tracking.Store, stream: Stream, result: Mapping[str, Any], t
             parts.setdefault((name, "fixed"), []).append(np.abs(fixed[name](rows) - labels))
     whole = {name: np.concatenate(part) for name, part in parts.items()}
     leaning = whole.pop("leaning")
-    whole |= {"model": np.abs(leaning), "never retrained": models.losses(base.model, stream, start, len(stream))}
+    whole |= {"model": np.abs(leaning), "never retrained": trained_model.losses(base.model, stream, start, len(stream))}
     return Answers(start, versions, leaning, whole)
 
 
@@ -89,7 +92,7 @@ def by_month(stream: Stream, answers: Answers, table: Table) -> list[dict[str, A
                 "half": mean_by_days(errors["model"], days[inside])[1],
                 "bias": float(answers.leaning[inside].mean()),
                 "behind": mean_by_days(errors["model"] - nearest, days[inside]),
-                "set_aside": quality.of_block(stream, block).set_aside,
+                "set_aside": data_quality.of_block(stream, block).set_aside,
                 "drift": {week["timestamp"][:10]: week["kind"] for week in began if week["drift"] in (True, "True")},
                 "quality": [week["quality"] for week in began if week["quality"]],
             }

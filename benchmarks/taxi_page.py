@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from driftloop import wording
+from driftloop.report import wording
 
 APRIL, NOVEMBER = "2020-04", "2020-11"
 OWN: Final = ("model", "never retrained")  # what answered and is no baseline

@@ -3,7 +3,7 @@
     apt-get install chromium chromium-driver
     python -m docs.take_screenshots                          # runs the default lifecycle first
     python -m docs.take_screenshots --folder /tmp/figures    # of the run that `benchmarks.figures --folder` left there
-    python -m docs.take_screenshots --batch april.html       # batch-report.png alone, of a report of monitoring.batch_flow
+    python -m docs.take_screenshots --batch april.html       # batch-report.png alone, of a report of monitoring batch
     python -m docs.take_screenshots --taxi taxi.html         # taxi-report.png alone, of the report of examples.nyc_taxi.lifecycle
 
 It writes report.png (the report down to its plot), mlflow-run.png (the run that `make ui` opens), mlflow-runs.png (the runs list, parents
@@ -41,7 +41,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
 from benchmarks.figures import run_lifecycle
-from driftloop import links
+from driftloop.tracking import links
 
 IMAGES = Path(__file__).parent / "images"
 WIDTH, TALL = 1280, 2400  # CSS pixels; MLflow only draws the rows that fit the window
@@ -70,7 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The flags of the script."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, help="where `benchmarks.figures --folder` left its runs; default: run the lifecycle now")
-    parser.add_argument("--batch", type=Path, help="a report of monitoring.batch_flow: take its picture and no other")
+    parser.add_argument("--batch", type=Path, help="a report of monitoring batch: take its picture and no other")
     parser.add_argument("--taxi", type=Path, help="a report of examples.nyc_taxi.lifecycle: take its picture and no other")
     parser.add_argument("--columns", nargs="*", default=["test_accuracy", "watch_accuracy"], help="of the runs list, instead of the data set")
     parser.add_argument("--out", type=Path, default=IMAGES, help="folder of the pictures")

@@ -1,12 +1,15 @@
 """Living with model drift: train, serve, score block by block, retrain, judge, swap.
 
-Layers, each importing only what stands below it (a test proves it):
+Each folder is a layer and imports only those below it (`.importlinter` holds them to it):
 
-    lifecycle, report                           compose
-    training, tuning, evaluation, swap          do one job, collaborators come as arguments
-    streams, tracking, registry, archive, torchserve      the outside world, one library each
-    results, blocks, kpi, baselines, drift      pure values and arithmetic, no I/O
-    settings, errors
+    watch, backtest            the loop over a served model; a stream under every policy
+    serving                    a trained model behind TorchServe, and the swap
+    training                   fits, searches, retrains, and their record
+    tracking, report, cli      MLflow; what people read; command lines
+    drift                      has the model drifted, and how?
+    metrics                    tasks, goals, KPIs, baselines, scores
+    data, system               tables and streams; processes, signals, files
+    errors, settings
 """
 
 import sys

@@ -12,7 +12,7 @@
     ├── ArchiveError          9   the .mar could not be built or is not sound
     ├── SpoolError           11   the spool of records cannot be written or read
     ├── LogError             12   the prediction log's MongoDB cannot be used
-    ├── PartError            13   a part of `monitoring.local` did not start, or ended
+    ├── PartError            13   a part of `monitoring local` did not start, or ended
     └── PlaceError           14   a disk is full, or temporary files cannot be written
 
 Exit code 10 is no error: drift was found and `--fail_on_drift` was given.
@@ -99,7 +99,7 @@ class LogError(DriftloopError):
 
 
 class PartError(DriftloopError):
-    """A part that `monitoring.local` runs did not start, is not ready, or has ended."""
+    """A part that `monitoring local` runs did not start, is not ready, or has ended."""
 
     exit_code = 13
 

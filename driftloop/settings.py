@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any, Final
+
+ROOT: Final = Path(__file__).resolve().parent.parent  # of the repository: the scripts, and data/
 
 SEED: Final = 7
 
@@ -35,6 +38,8 @@ REFERENCE_BLOCKS: Final = 100  # newest of the rows a model was trained on: how 
 LEAD_BLOCKS: Final = 1  # a proactive retrain comes so many blocks before the early end of the forecast: 1 is the next block
 
 ASKED_BY: Final = "DRIFTLOOP_ASKED_BY"  # environment: who asks for a retrain, in words; a stream's own script need not know it
+
+TASKS: Final = ("classification", "regression")
 
 DEFAULT_EXPERIMENT: Final = "Default"
 DEFAULT_STORE: Final = "sqlite:///mlflow.db"

@@ -22,28 +22,30 @@ from typing import Any, Final
 
 import requests
 
-from driftloop import cli, links, processes
+from driftloop.cli import parsing, runner
 from driftloop.errors import NoBaseRunError, SettingsError, TrackingError
 from driftloop.settings import DEFAULT_STORE
+from driftloop.system import processes
+from driftloop.tracking import links
 
 PORT: Final = 5000  # taken when it is free
 START_S: Final = 120.0
 POLL_S: Final = 0.2
 
 
-def build_parser() -> cli.Parser:
+def build_parser() -> parsing.Parser:
     """The flags of this module."""
-    parser = cli.parser("driftloop.ui", __doc__, result=False)
+    parser = parsing.parser("driftloop.ui", __doc__, result=False)
     parser.add_argument("--mlflow_experiment_name", default="", help="the newest run of this experiment; empty: of the store")
-    parser.add_argument("--port", type=cli.whole(0, 65535), default=0, help=f"port of 127.0.0.1; 0: {PORT}, or a free one where that is taken")
-    cli.add_switch(parser, "--browser", "open the address in a browser, where there is a terminal and a desktop")
+    parser.add_argument("--port", type=parsing.whole(0, 65535), default=0, help=f"port of 127.0.0.1; 0: {PORT}, or a free one where that is taken")
+    parsing.add_switch(parser, "--browser", "open the address in a browser, where there is a terminal and a desktop")
     parser.set_defaults(browser=True)
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Serve until Ctrl-C; give the exit code."""
-    return cli.run(work, build_parser(), argv)
+    return runner.run(work, build_parser(), argv)
 
 
 def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
@@ -66,19 +68,19 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 def _newest(uri: str, experiment: str) -> dict[str, str]:
     """The places in the UI of the newest parent run, and of all runs beside it."""
-    from driftloop import runs, stores, tracking
+    from driftloop.tracking import mlflow_store, runs, stores
 
     file = stores.sqlite_file(uri)
     if file and os.access(file.parent, os.X_OK) and not file.is_file():
         raise NoBaseRunError(f"there is no MLflow store {uri} here yet: run make run, or python lifecycle.py, in this folder first")
-    run = runs.newest_parent(tracking.open_reader(), experiment)
+    run = runs.newest_parent(mlflow_store.open_reader(), experiment)
     return {run.info.run_name: links.run(run.info.experiment_id, run.info.run_id), "all runs": links.experiment(run.info.experiment_id)}
 
 
 def _show(url: str, places: dict[str, str], args: argparse.Namespace) -> None:
     for name, place in places.items():
         print(f"{name}: {links.on_server(url, place)}", flush=True)
-    if args.browser and cli.on_terminal() and (sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+    if args.browser and runner.on_terminal() and (sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         webbrowser.open(links.on_server(url, next(iter(places.values()))))
 
 
@@ -102,7 +104,7 @@ def _served(uri: str, port: int) -> Iterator[tuple[str, processes.Server]]:
     Raises:
         TrackingError: it does not answer.
     """
-    from driftloop import stores
+    from driftloop.tracking import stores
 
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]

@@ -1,5 +1,5 @@
 """Examples of the lifecycle on other streams."""
 
-from driftloop import environment
+from driftloop.system import environment
 
 environment.explain_missing()

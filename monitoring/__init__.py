@@ -1,5 +1,5 @@
 """Long-running services around the lifecycle: the prediction log, the monitor, and what starts a retrain."""
 
-from driftloop import environment
+from driftloop.system import environment
 
 environment.explain_missing()

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from driftloop.errors import DataError
-from monitoring.config import StreamConfig
+from monitoring.stream_settings import StreamConfig
 
 if TYPE_CHECKING:
-    from driftloop.reference import Reference
+    from driftloop.training.reference import Reference
 
 # A cell counts as its own rows and so many more that look like all rows: with 20 rows of its own it has half the say.
 PRIOR_ROWS = 20.0

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from driftloop import reference
 from driftloop.errors import DataError
-from driftloop.reference import Reference
-from monitoring.config import StreamConfig
+from driftloop.training import reference
+from driftloop.training.reference import Reference
+from monitoring.stream_settings import StreamConfig
 
 if TYPE_CHECKING:
-    from driftloop import tracking
+    from driftloop.tracking import mlflow_store
 
 
 class Folder:
@@ -46,15 +46,15 @@ class Registered:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._store: tracking.Store | None = None
+        self._store: mlflow_store.Store | None = None
         self._remembered = functools.lru_cache(maxsize=4)(self._loaded)  # what a version was trained on does not change
 
-    def _opened(self) -> tracking.Store:
-        from driftloop import tracking
+    def _opened(self) -> mlflow_store.Store:
+        from driftloop.tracking import mlflow_store
 
         with self._lock:
             if self._store is None:
-                self._store = tracking.open_reader()
+                self._store = mlflow_store.open_reader()
             return self._store
 
     def find(self, stream: str, model: str, version: str) -> Reference:
@@ -67,7 +67,7 @@ class Registered:
         return self._remembered(model, version)
 
     def _loaded(self, model: str, version: str) -> Reference:
-        from driftloop.registry import Registry
+        from driftloop.tracking.registry import Registry
 
         store = self._opened()
         return reference.load(store, Registry(store.client, model).run_of(version))
@@ -78,7 +78,7 @@ class Registered:
         Raises:
             TrackingError: the store does not answer.
         """
-        from driftloop.registry import CHAMPION, Registry
+        from driftloop.tracking.registry import CHAMPION, Registry
 
         return Registry(self._opened().client, model).holder(CHAMPION) or ""
 

@@ -3,6 +3,6 @@
 python -m prediction_service --streams elec --torchserve_url http://127.0.0.1:8080 --spool .driftloop/spool
 """
 
-from driftloop import environment
+from driftloop.system import environment
 
 environment.explain_missing()

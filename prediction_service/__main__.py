@@ -16,14 +16,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from driftloop import cli
+from driftloop.cli import parsing, runner
+from driftloop.cli.flag_types import address, torchserve_address
 from driftloop.errors import SettingsError
-from driftloop.flagtypes import address, torchserve_address
 
 
-def build_parser() -> cli.Parser:
+def build_parser() -> parsing.Parser:
     """The flags of the service."""
-    parser = cli.parser("prediction_service", __doc__)
+    parser = parsing.parser("prediction_service", __doc__)
     parser.add_argument("--streams", default="elec", help="streams to serve, separated by commas")
     parser.add_argument("--streams_file", default="", help="YAML file that describes them; empty: the bundled monitoring/streams.yaml")
     parser.add_argument("--torchserve_url", type=torchserve_address, default="http://127.0.0.1:8080", help="where the models are served")
@@ -31,22 +31,22 @@ def build_parser() -> cli.Parser:
     parser.add_argument("--monitor_url", type=address, default="", help="the monitor, whose verdict can bring the fallback in; empty: nobody's")
     parser.add_argument("--reference", default="", help="folder with each stream's training reference; empty: the champion's, from MLflow")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=cli.whole(1, 65535), default=8000, help="port to listen on")
-    parser.add_argument("--threads", type=cli.whole(2, 256), default=16, help="requests that are answered at the same time")
-    parser.add_argument("--model_timeout_ms", type=cli.whole(10, 60_000), default=2000, help="longest wait for TorchServe, until the fallback answers")
-    parser.add_argument("--look_every_ms", type=cli.whole(50, 600_000), default=2000, help="pause between two looks at models and monitor")
+    parser.add_argument("--port", type=parsing.whole(1, 65535), default=8000, help="port to listen on")
+    parser.add_argument("--threads", type=parsing.whole(2, 256), default=16, help="requests that are answered at the same time")
+    parser.add_argument("--model_timeout_ms", type=parsing.whole(10, 60_000), default=2000, help="longest wait for TorchServe, until the fallback answers")
+    parser.add_argument("--look_every_ms", type=parsing.whole(50, 600_000), default=2000, help="pause between two looks at models and monitor")
     return parser
 
 
 def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """Serve until SIGTERM or Ctrl-C."""
-    from monitoring import config
-    from monitoring.web import Application, check_port
-    from prediction_service import references
+    from monitoring import stream_settings
+    from monitoring.http.gunicorn import Application, check_port
+    from prediction_service import fallback_tables
     from prediction_service.app import create_app
     from prediction_service.settings import Settings
 
-    known = config.load(args.streams_file or None)
+    known = stream_settings.load(args.streams_file or None)
     names = [name.strip() for name in args.streams.split(",") if name.strip()]
     unknown = [name for name in names if name not in known]
     if unknown or not names:
@@ -56,7 +56,7 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     folder = Path(args.reference) if args.reference else None
     settings = Settings(
         streams=streams,
-        fallbacks={name: references.read(stream, folder) if folder else references.fetch(stream) for name, stream in streams.items()},
+        fallbacks={name: fallback_tables.read(stream, folder) if folder else fallback_tables.fetch(stream) for name, stream in streams.items()},
         torchserve_url=args.torchserve_url,
         spool=Path(args.spool) if args.spool else None,
         monitor_url=args.monitor_url,
@@ -70,7 +70,7 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the service; give its exit code."""
-    return cli.run(work, build_parser(), argv)
+    return runner.run(work, build_parser(), argv)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The Flask app of the prediction service: routes, strict bodies, JSON errors, metrics. `monitoring.web` runs it under gunicorn.
+"""The Flask app of the prediction service: routes, strict bodies, JSON errors, metrics. `monitoring.http.gunicorn` runs it under gunicorn.
 
     POST /predict       answers to one row or a list          GET /health        the process is alive; what the log says
     POST /labels        labels of earlier predictions, by id  GET /ready         who answers for each stream
@@ -16,19 +16,19 @@ from typing import Any
 
 from flask import Flask, Response, g, request
 
-from monitoring import pages
-from monitoring.answers import answer, error, new_app, read_body
-from monitoring.metrics import CONTENT_TYPE, ServiceMetrics
-from monitoring.spool import Spool
-from monitoring.web import CLOSE
-from prediction_service import body, openapi
-from prediction_service.model import ServedModel
-from prediction_service.pages import TITLE, front
-from prediction_service.references import fetch
-from prediction_service.rows import RowsError, read_labels, read_predict
-from prediction_service.service import PredictionService, ServedStream
+from monitoring.http import pages, strict_json
+from monitoring.http.answers import answer, error, new_app, read_body
+from monitoring.http.gunicorn import CLOSE
+from monitoring.prometheus import CONTENT_TYPE, ServiceMetrics
+from monitoring.spool.writer import Spool
+from prediction_service import openapi
+from prediction_service.answering import PredictionService, ServedStream
+from prediction_service.background import Watcher
+from prediction_service.fallback_tables import fetch
+from prediction_service.front_page import TITLE, front
+from prediction_service.requests import RowsError, read_labels, read_predict
+from prediction_service.served_model import ServedModel
 from prediction_service.settings import MAX_BODY_BYTES, Settings
-from prediction_service.watch import Watcher
 
 CONSUMERS = ("mongodb", "monitor")  # of the spool
 
@@ -129,8 +129,8 @@ def _readiness(stream: ServedStream) -> dict[str, Any]:
 
 
 def _body() -> Any:
-    body.check_headers(request.headers.get("Content-Type"), request.headers.get("Content-Encoding"))
-    return body.read_json(read_body())
+    strict_json.check_headers(request.headers.get("Content-Type"), request.headers.get("Content-Encoding"))
+    return strict_json.read_json(read_body())
 
 
 def _add_counting(app: Flask, metrics: ServiceMetrics) -> None:

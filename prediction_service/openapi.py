@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from monitoring.config import Feature, StreamConfig
-from prediction_service.rows import LARGEST_NUMBER
-from prediction_service.service import FALLBACKS
+from monitoring.stream_settings import Feature, StreamConfig
+from prediction_service.answering import FALLBACKS
+from prediction_service.requests import LARGEST_NUMBER
 
 ID = {"type": "string", "pattern": r"^[A-Za-z0-9._:\-]{1,100}$", "description": "unique within its stream; the service makes one up for a row without"}
 TIME = {"type": "string", "format": "date-time", "description": "of the row, with its offset, 1970 to 2199"}

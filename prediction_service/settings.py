@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from monitoring.config import StreamConfig
 from monitoring.fallback import Fallback
+from monitoring.stream_settings import StreamConfig
 
 MAX_BODY_BYTES = 1_000_000
 MAX_ROWS = 1000

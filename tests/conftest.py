@@ -12,19 +12,13 @@ from driftloop.settings import quiet_environment
 
 quiet_environment()  # before anything imports torch
 
-from mongo_fixtures import log, mongo  # noqa: E402
-from prediction_fixtures import served_model, service  # noqa: E402
-from ran_fixtures import backtested, cycle, deployed, retrained, space  # noqa: E402
-from script_fixtures import drifting_csv, workshop  # noqa: E402
-from serving_fixtures import model_store, torchserve  # noqa: E402
 from snapshot_fixtures import UPDATE, snapshot  # noqa: E402
 
-__all__ = ["backtested", "cycle", "deployed", "drifting_csv", "log", "model_store", "mongo", "retrained"]
-__all__ += ["served_model", "service", "snapshot", "space", "torchserve", "workshop"]
+__all__ = ["snapshot"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(UPDATE, action="store_true", help="write tests/snapshots from the code as it stands, instead of comparing with them")
+    parser.addoption(UPDATE, action="store_true", help="write tests/support/snapshots from the code as it stands, instead of comparing with them")
 
 
 @pytest.fixture

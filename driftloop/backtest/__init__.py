@@ -3,8 +3,8 @@
 Each module imports only those that stand after it:
 
     run                     fit, play, compare, recommend, log
-    store, text             MLflow; the terminal
+    logged, text            MLflow; the terminal
     plot, score             the picture; the figures of a policy, and the same number of retrains without a trigger
-    plan, play              what the flags ask for; one policy, block by block
-    fits, policies, result  every model fitted once; what each policy is; values and arithmetic
+    from_flags, play        what the flags ask for; one policy, block by block
+    fits, policies, outcome every model fitted once; what each policy is; values and arithmetic
 """

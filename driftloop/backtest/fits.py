@@ -22,10 +22,11 @@ from typing import Any
 
 import numpy as np
 
-from driftloop import models, processes, training
+from driftloop.data.streams import Stream
 from driftloop.errors import SettingsError, TrainingError
-from driftloop.streams import Stream
-from driftloop.training import Learner
+from driftloop.system import processes
+from driftloop.training import fitting, trained_model
+from driftloop.training.fitting import Learner
 
 IN_MEMORY = 512  # entries; ELEC in day blocks has 285
 CHUNK = 8  # fits at the most that a worker is given at a time: each chunk carries the stream with it
@@ -116,13 +117,13 @@ class Fits:
         return found
 
     def _fit(self, stop: int) -> Fit:
-        start = training.newest((0, stop), self.recipe.params["window"])[0]
+        start = fitting.newest((0, stop), self.recipe.params["window"])[0]
         none = np.empty(0, np.int8)
         try:
-            fitted = training.fit(self.learner, self.stream, self.recipe.params, train=(0, stop), max_epochs=self.recipe.max_epochs, seed=self.recipe.seed)
+            fitted = fitting.fit(self.learner, self.stream, self.recipe.params, train=(0, stop), max_epochs=self.recipe.max_epochs, seed=self.recipe.seed)
         except TrainingError as exc:
             return Fit(start, stop, none, 0.0, str(exc))
-        predicted = models.predict(fitted.model, self.stream, start, len(self.stream)).argmax(axis=1)
+        predicted = trained_model.predict(fitted.model, self.stream, start, len(self.stream)).argmax(axis=1)
         return Fit(start, stop, predicted.astype(np.int8), fitted.seconds)  # at most 50 classes
 
     def _path(self, stop: int) -> Path:
@@ -158,13 +159,13 @@ def _fit_chunk(chunk: tuple[Learner, Stream, Recipe, Path, list[int]]) -> int:
 
 def fingerprint(learner: Learner, stream: Stream, recipe: Recipe) -> str:
     """What a fit depends on but the row it ends at, as 64 hexadecimal digits."""
-    sources = [learner.model_file, Path(inspect.getfile(learner.data)), Path(training.__file__)]
+    sources = [learner.model_file, Path(inspect.getfile(learner.data)), Path(fitting.__file__)]
     parts = {
         "format": 2,
-        "rows": models.rows_sha256(stream, len(stream)),
+        "rows": trained_model.rows_sha256(stream, len(stream)),
         "shape": [*stream.rows.shape, len(stream.label_names)],
         "recipe": [dict(recipe.params), recipe.max_epochs, recipe.seed],
         "code": [hashlib.sha256(path.read_bytes()).hexdigest() for path in sources],
-        "versions": [installed(name) for name in models.NEEDED],
+        "versions": [installed(name) for name in trained_model.NEEDED],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -12,14 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from driftloop import blocks, evaluation
 from driftloop.backtest.fits import Fit, Fits
-from driftloop.drift.rule import Rule
+from driftloop.backtest.online_learner import OnlineLearner
+from driftloop.data import blocks
+from driftloop.data.streams import Stream
+from driftloop.drift.rules.rule import Rule
 from driftloop.drift.verdict import Verdict
-from driftloop.online import OnlineLearner
+from driftloop.metrics import scoring
+from driftloop.metrics.task import CLASSIFICATION
 from driftloop.settings import REFERENCE_BLOCKS
-from driftloop.streams import Stream
-from driftloop.task import CLASSIFICATION
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +124,7 @@ def _retrain(scene: Scene, model: Fit, stop: int) -> tuple[Fit | None, float]:
     if challenger.failure:
         return None, challenger.seconds
     labels = scene.stream.labels[judged_from:stop]
-    verdict = evaluation.judge(
+    verdict = scoring.judge(
         CLASSIFICATION, model.on(judged_from, stop) != labels, challenger.on(judged_from, stop) != labels, start=judged_from, alpha=scene.judge_alpha
     )
     if not verdict.better:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from driftloop import wording
-from driftloop.backtest.result import BacktestResult, PolicyResult, front
+from driftloop.backtest.outcome import BacktestResult, PolicyResult, front
 from driftloop.errors import SettingsError
+from driftloop.report import wording
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,10 +9,11 @@ from typing import Literal
 
 import numpy as np
 
-from driftloop.drift import detectors, forecast, rules
-from driftloop.drift.forecast import Blocks
-from driftloop.drift.probation import Probation
-from driftloop.drift.rule import Rule
+from driftloop.drift.forecast import crossing
+from driftloop.drift.forecast.crossing import Blocks
+from driftloop.drift.rules import catalogue, detectors
+from driftloop.drift.rules.probation import Probation
+from driftloop.drift.rules.rule import Rule
 from driftloop.drift.verdict import Verdict
 from driftloop.errors import SettingsError
 
@@ -112,11 +113,11 @@ def rule(policy: Policy, watching: Watching, *, rate: float) -> Rule:
     if policy.name == PROBATION:
         return _probation(watching)
     name = ("every" if policy.every else NEVER) if policy.kind == "fixed" else policy.name
-    return rules.make(name, threshold=watching.threshold, alpha=watching.alpha, seed=watching.seed, every=policy.every or 1, rate=rate)
+    return catalogue.make(name, threshold=watching.threshold, alpha=watching.alpha, seed=watching.seed, every=policy.every or 1, rate=rate)
 
 
 def _probation(watching: Watching) -> Probation:
-    return Probation(rules.make(SIGNIFICANT, threshold=watching.threshold, alpha=watching.alpha), threshold=watching.threshold, alpha=watching.alpha)
+    return Probation(catalogue.make(SIGNIFICANT, threshold=watching.threshold, alpha=watching.alpha), threshold=watching.threshold, alpha=watching.alpha)
 
 
 class Proactive(Rule):
@@ -129,7 +130,7 @@ class Proactive(Rule):
 
     def __init__(self, watching: Watching) -> None:
         self.watching = watching
-        self.reactive = rules.make(SIGNIFICANT, threshold=watching.threshold, alpha=watching.alpha)
+        self.reactive = catalogue.make(SIGNIFICANT, threshold=watching.threshold, alpha=watching.alpha)
         self.accuracies: list[float] = []
         self.rows: list[int] = []
         self.earlier: list[Blocks] = []  # of the versions before
@@ -146,8 +147,8 @@ class Proactive(Rule):
         if verdict.drift:
             return verdict
         lead = self.watching.lead_blocks
-        ahead = forecast.ahead(self.accuracies, self.rows, threshold=self.watching.threshold, earlier=self.earlier, lead_blocks=lead)
-        if not forecast.due(ahead, lead):
+        ahead = crossing.ahead(self.accuracies, self.rows, threshold=self.watching.threshold, earlier=self.earlier, lead_blocks=lead)
+        if not crossing.due(ahead, lead):
             return verdict
         return Verdict(drift=True, kind="performance", rule=self.name, message=ahead.message, statistic=ahead.early, threshold=lead)
 

@@ -11,23 +11,28 @@ from pathlib import Path
 
 import numpy as np
 
-from driftloop import baselines, blocks, evaluation, tracking, wording
 from driftloop.backtest import fits
-from driftloop.backtest import store as runs
+from driftloop.backtest import logged as runs
 from driftloop.backtest.fits import Fit, Fits
-from driftloop.backtest.plan import BacktestPlan, Means
+from driftloop.backtest.from_flags import BacktestPlan, Means
+from driftloop.backtest.online_learner import OnlineLearner
+from driftloop.backtest.outcome import BacktestResult, Choice, PolicyResult, recommend
 from driftloop.backtest.play import Played, Scene, play, play_continuous
 from driftloop.backtest.policies import PROBATION, Policy, rule
-from driftloop.backtest.result import BacktestResult, Choice, PolicyResult, recommend
 from driftloop.backtest.score import compare, measure, rows_by_block
+from driftloop.data import blocks
+from driftloop.data.streams import Stream
+from driftloop.data.synthetic import Change
 from driftloop.errors import SettingsError
-from driftloop.online import OnlineLearner
-from driftloop.streams import Stream
-from driftloop.synthetic import Change
-from driftloop.training import Learner
+from driftloop.metrics import baselines, scoring
+from driftloop.report import wording
+from driftloop.tracking import mlflow_store
+from driftloop.training.fitting import Learner
 
 
-def play_all(store: tracking.Store, learner: Learner, stream: Stream, plan: BacktestPlan, *, changes: Sequence[Change] | None, means: Means) -> BacktestResult:
+def play_all(
+    store: mlflow_store.Store, learner: Learner, stream: Stream, plan: BacktestPlan, *, changes: Sequence[Change] | None, means: Means
+) -> BacktestResult:
     """Play all policies and log them: a parent run, a child for each.
 
     Args:
@@ -86,7 +91,7 @@ def _prepare(scene: Scene, plan: BacktestPlan, means: Means) -> None:
 
 
 def _baselines(stream: Stream, plan: BacktestPlan) -> dict[str, float]:
-    return evaluation.baseline_accuracies(stream, plan.first_row, len(stream), majority=_majority(stream, plan))
+    return scoring.baseline_accuracies(stream, plan.first_row, len(stream), majority=_majority(stream, plan))
 
 
 def fingerprint(learner: Learner, stream: Stream, plan: BacktestPlan) -> str:
@@ -99,7 +104,7 @@ def _log_plan(stream: Stream, plan: BacktestPlan) -> None:
     watching = {name: value for name, value in asdict(plan.watching).items() if name != "seed"}
     fitted = {**plan.retrain.params, "max_epochs": plan.retrain.max_epochs, "seed": plan.retrain.seed}
     shown = {name: getattr(plan, name) for name in ("first_row", "block_size", "judge_rows", "judge_alpha", "random_seeds")}
-    tracking.log_params({"data": Path(stream.source).name, "data_sha256": stream.sha256, "rows": len(stream), **shown, **watching, **fitted})
+    mlflow_store.log_params({"data": Path(stream.source).name, "data_sha256": stream.sha256, "rows": len(stream), **shown, **watching, **fitted})
 
 
 def _needed(policies: Sequence[Policy], scene: Scene) -> set[int]:
@@ -115,7 +120,7 @@ def _majority(stream: Stream, plan: BacktestPlan) -> int:
 
 
 def _each(
-    store: tracking.Store, plan: BacktestPlan, scene: Scene, *, changes: Sequence[Change] | None, finished: dict[str, PolicyResult]
+    store: mlflow_store.Store, plan: BacktestPlan, scene: Scene, *, changes: Sequence[Change] | None, finished: dict[str, PolicyResult]
 ) -> tuple[PolicyResult, ...]:
     """The results in the order of the plan; random comes last, as its rate is that of a triggered policy."""
     done = dict(finished)
@@ -123,7 +128,7 @@ def _each(
     for policy in sorted(plan.policies, key=lambda one: one.kind == "control"):
         if policy.name in done:
             continue
-        with tracking.run(store, policy.name, role="policy") as run_id:
+        with mlflow_store.run(store, policy.name, role="policy") as run_id:
             played = _play(policy, plan, scene, rate=_budget(list(done.values()), scene))
             result = measure(policy, played, scene, threshold=plan.watching.threshold, majority=_majority(scene.stream, plan), changes=changes)
             runs.log_policy(store, run_id, result, rows=rows_by_block(scene).tolist(), times_ms=times_ms)

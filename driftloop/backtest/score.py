@@ -9,12 +9,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from driftloop import evaluation, kpi
+from driftloop.backtest.outcome import Comparison, PolicyResult, difference
 from driftloop.backtest.play import Alarm, At, Played, Scene, at_random, evenly, play
 from driftloop.backtest.policies import Policy
-from driftloop.backtest.result import Comparison, PolicyResult, difference
-from driftloop.blocks import Block
-from driftloop.synthetic import Change
+from driftloop.data.blocks import Block
+from driftloop.data.synthetic import Change
+from driftloop.metrics import kpi, scoring
 
 PHASES = 8  # in which periodic is played: which one a calendar has is luck
 
@@ -35,7 +35,7 @@ def detection(alarms: Sequence[Alarm], cut: Sequence[Block], changes: Sequence[C
     model knows the present. A change is detected by the first alarm after its first row and before the next change; changes before the
     first block are left out.
 
-    >>> from driftloop.blocks import cut
+    >>> from driftloop.data.blocks import cut
     >>> blocks, change = list(cut(100, 200, block_size=10)), Change(135, 135, "concept")
     >>> detection([Alarm(1, 0), Alarm(5, 0), Alarm(9, 150)], blocks, [change])
     Detection(false_alarms=2, delays=(2,), missed=0)
@@ -70,7 +70,7 @@ def measure(policy: Policy, played: Played, scene: Scene, *, threshold: float, m
         changes: all changes of the stream, or None when they are not known.
     """
     correct, rows = correct_by_block(played, scene), rows_by_block(scene)
-    whole = evaluation.summary(scene.stream, scene.cut[0].start, played.predicted, majority=majority)
+    whole = scoring.summary(scene.stream, scene.cut[0].start, played.predicted, majority=majority)
     lower, upper = kpi.wilson_interval(int(correct.sum()), int(rows.sum()))
     shares = correct / rows
     full = shares[[not block.short for block in scene.cut]]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from driftloop import wording
-from driftloop.backtest.result import BacktestResult, Comparison, Difference, PolicyResult, front
+from driftloop.backtest.outcome import BacktestResult, Comparison, Difference, PolicyResult, front
 from driftloop.backtest.score import PHASES
-from driftloop.summary import paragraph, table
+from driftloop.report import wording
+from driftloop.report.terminal import paragraph, table
 
 BASELINES = {"no_change": "no change*", "same_time_yesterday": "yesterday", "majority": "majority"}
 

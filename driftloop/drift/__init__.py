@@ -1,1 +1,1 @@
-"""Rules that say whether a model has drifted, and how; each answers with a `Verdict`."""
+"""Has the model drifted, and how? Pure functions of losses and features that answer with frozen values; nothing is read, written or started here."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from driftloop import cli
+from driftloop.cli import parsing
 from examples.nyc_taxi.cleaning import FEATURES, TARGET, TIME
 
 DATA: Final = Path(__file__).resolve().parents[2] / "data" / "nyc_taxi.parquet"
@@ -34,7 +34,7 @@ DEFAULTS: Final[dict[str, Any]] = {
 }
 
 
-def with_defaults(parser: cli.Parser, *, prog: str, description: str | None) -> cli.Parser:
+def with_defaults(parser: parsing.Parser, *, prog: str, description: str | None) -> parsing.Parser:
     """A script's parser under another name, with the taxi stream's defaults for the flags that it has."""
     parser.prog, parser.description = prog, description
     known = {action.dest for action in parser._actions}

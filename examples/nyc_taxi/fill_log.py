@@ -1,4 +1,4 @@
-"""Fill the prediction log with the trips of all 36 months: the flags of monitoring/fill_log.py with the defaults of this stream.
+"""Fill the prediction log with the trips of all 36 months: the flags of monitoring/local/fill.py with the defaults of this stream.
 
 python -m examples.nyc_taxi.fill_log --mongodb_uri mongodb://127.0.0.1:27017
 """
@@ -9,14 +9,14 @@ import argparse
 import sys
 from typing import Any
 
-from driftloop import cli
+from driftloop.cli import parsing, runner
 from examples.nyc_taxi.defaults import with_defaults
-from monitoring import fill_log
+from monitoring.local import fill
 
 
-def build_parser() -> cli.Parser:
-    """The flags of monitoring/fill_log.py, with the defaults of the taxi stream."""
-    parser = with_defaults(fill_log.build_parser(), prog="examples/nyc_taxi/fill_log.py", description=__doc__)
+def build_parser() -> parsing.Parser:
+    """The flags of monitoring/local/fill.py, with the defaults of the taxi stream."""
+    parser = with_defaults(fill.build_parser(), prog="examples/nyc_taxi/fill_log.py", description=__doc__)
     parser.set_defaults(stream="taxi")
     return parser
 
@@ -25,12 +25,12 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """Fill; give what came of it."""
     from examples.nyc_taxi.learner import TAXI
 
-    return fill_log.work(args, TAXI)
+    return fill.work(args, TAXI)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the script; give its exit code."""
-    return cli.run(work, build_parser(), argv)
+    return runner.run(work, build_parser(), argv)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from driftloop.training import Learner
+from driftloop.training.fitting import Learner
 from examples.nyc_taxi import cleaning, rivals
 from examples.nyc_taxi.taxi_datamodule import TaxiDataModule
 from examples.nyc_taxi.taxi_model import TaxiModel

@@ -14,11 +14,11 @@ import sys
 from typing import Any
 
 import lifecycle
-from driftloop import cli
+from driftloop.cli import parsing, runner
 from examples.nyc_taxi.defaults import with_defaults
 
 
-def build_parser() -> cli.Parser:
+def build_parser() -> parsing.Parser:
     """The flags of lifecycle.py, with the defaults of the taxi stream."""
     parser = with_defaults(lifecycle.build_parser(), prog="examples/nyc_taxi/lifecycle.py", description=__doc__)
     parser.set_defaults(total_trials=4)
@@ -27,7 +27,7 @@ def build_parser() -> cli.Parser:
 
 def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """Run the lifecycle; give its result."""
-    from driftloop.jobs import run_lifecycle
+    from driftloop.watch.scripts import run_lifecycle
     from examples.nyc_taxi.learner import TAXI
 
     return run_lifecycle(args, TAXI)
@@ -35,7 +35,7 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the script; give its exit code."""
-    return cli.run(work, build_parser(), argv)
+    return runner.run(work, build_parser(), argv)
 
 
 if __name__ == "__main__":

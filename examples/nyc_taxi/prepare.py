@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from driftloop import cli
+from driftloop.cli import parsing, runner
 from driftloop.errors import DataError
 
 OUT = Path(__file__).resolve().parents[2] / "data" / "nyc_taxi.parquet"
@@ -49,9 +49,9 @@ def compact(trips: pd.DataFrame) -> pd.DataFrame:
     return made.sort_values(["file_month", "pickup_time"], kind="stable", ignore_index=True)
 
 
-def build_parser() -> cli.Parser:
+def build_parser() -> parsing.Parser:
     """The flags of this script."""
-    parser = cli.parser("examples/nyc_taxi/prepare.py", __doc__)
+    parser = parsing.parser("examples/nyc_taxi/prepare.py", __doc__)
     parser.add_argument("trips", type=Path, help="the table of trips, Parquet")
     parser.add_argument("--out", type=Path, default=OUT, help="where to")
     return parser
@@ -72,7 +72,7 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the script; give its exit code."""
-    return cli.run(work, build_parser(), argv)
+    return runner.run(work, build_parser(), argv)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Replay the trips of 2020 against the prediction service: the flags of monitoring/replay.py with the defaults of this stream.
+"""Replay the trips of 2020 against the prediction service: the flags of monitoring/local/replay.py with the defaults of this stream.
 
 python -m examples.nyc_taxi.replay --url http://127.0.0.1:8000 --rate 500
 """
@@ -9,14 +9,14 @@ import argparse
 import sys
 from typing import Any
 
-from driftloop import cli
+from driftloop.cli import parsing, runner
 from examples.nyc_taxi.cleaning import faults
 from examples.nyc_taxi.defaults import with_defaults
-from monitoring import replay
+from monitoring.local import replay
 
 
-def build_parser() -> cli.Parser:
-    """The flags of monitoring/replay.py, with the defaults of the taxi stream."""
+def build_parser() -> parsing.Parser:
+    """The flags of monitoring/local/replay.py, with the defaults of the taxi stream."""
     parser = with_defaults(replay.build_parser(), prog="examples/nyc_taxi/replay.py", description=__doc__)
     parser.set_defaults(stream="taxi", block_size=100)
     return parser
@@ -29,7 +29,7 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the script; give its exit code."""
-    return cli.run(work, build_parser(), argv)
+    return runner.run(work, build_parser(), argv)
 
 
 if __name__ == "__main__":

@@ -10,18 +10,18 @@ import sys
 from typing import Any
 
 import retrain_model
-from driftloop import cli
+from driftloop.cli import parsing, runner
 from examples.nyc_taxi.defaults import with_defaults
 
 
-def build_parser() -> cli.Parser:
+def build_parser() -> parsing.Parser:
     """The flags of retrain_model.py, with the defaults of the taxi stream."""
     return with_defaults(retrain_model.build_parser(), prog="examples/nyc_taxi/retrain.py", description=__doc__)
 
 
 def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """Retrain, judge, promote; give the record."""
-    from driftloop.jobs import retrain_drifted
+    from driftloop.watch.scripts import retrain_drifted
     from examples.nyc_taxi.learner import TAXI
 
     return retrain_drifted(args, TAXI)
@@ -29,7 +29,7 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the script; give its exit code."""
-    return cli.run(work, build_parser(), argv)
+    return runner.run(work, build_parser(), argv)
 
 
 if __name__ == "__main__":

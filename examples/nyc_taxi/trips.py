@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from os import PathLike
 
-from driftloop import streams
-from driftloop.streams import Stream
+from driftloop.data import streams
+from driftloop.data.streams import Stream
 from examples.nyc_taxi import cleaning
 from examples.nyc_taxi.defaults import DATA
 

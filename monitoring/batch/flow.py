@@ -23,15 +23,18 @@ from prefect.cache_policies import NO_CACHE
 from prefect.tasks import exponential_backoff
 
 from driftloop.errors import DriftloopError, SettingsError, TrackingError
-from monitoring import config
-from monitoring.batch import links, measure, page, report, store, window, words
-from monitoring.batch.measures import Measures, Window
-from monitoring.batch.retrain import HookAwayError
-from monitoring.config import StreamConfig
-from monitoring.mongo import Database, LogAwayError
-from monitoring.prediction_log import PredictionLog
+from monitoring import stream_settings
+from monitoring.batch import measure_store, window
+from monitoring.batch.measures import measure
+from monitoring.batch.measures.window_measures import Measures, Window
+from monitoring.batch.report import measure_words, page, window_report
+from monitoring.batch.window_retrain import HookAwayError
+from monitoring.log import report_links
+from monitoring.log.mongo import Database, LogAwayError
+from monitoring.log.prediction_log import PredictionLog
 from monitoring.references import Folder, References, Registered
-from monitoring.retrains import FAILED
+from monitoring.retrain.retrains import FAILED
+from monitoring.stream_settings import StreamConfig
 
 PASSING: Final = (LogAwayError, TrackingError, HookAwayError)
 STEP_S: Final = 900  # a step that takes longer is ended
@@ -113,7 +116,7 @@ def measure_window(stream: StreamConfig, meant: Window, options: Options) -> Mea
 def keep(measures: Measures) -> None:
     """Write the document, in the place of an earlier one of the same window."""
     with _log() as log:
-        store.write(log, measures)
+        measure_store.write(log, measures)
 
 
 @step
@@ -123,14 +126,14 @@ def draw(measures: Measures, options: Options) -> Path:
 
     url = publish.list_place(measures.stream, measures=measures, experiment=options.experiment).url("index.html")
     path = Path(options.folder) / measures.stream / measures.window.name / publish.REPORT
-    page.write(path, report.html(measures, index_url=url))
+    page.write(path, window_report.html(measures, index_url=url))
     return path
 
 
 @step
 def draw_evidently(stream: StreamConfig, measures: Measures, options: Options) -> Path:
     """Make Evidently's own report beside ours."""
-    from monitoring.batch import evidently_report
+    from monitoring.batch.report import evidently_report
 
     path = Path(options.folder) / stream.name / measures.window.name / evidently_report.NAME
     references = _references(options.reference, os.environ.get("MLFLOW_TRACKING_URI", ""))
@@ -146,7 +149,7 @@ def publish_window(measures: Measures, files: Sequence[Path], options: Options) 
 
     url = publish.keep(measures, files, experiment=options.experiment).url(publish.REPORT)
     with _log() as log:
-        links.write(log, measures.id, url)
+        report_links.write(log, measures.id, url)
     return url
 
 
@@ -156,7 +159,7 @@ def publish_list(measures: Measures, options: Options) -> str:
     from monitoring.batch import publish
 
     with _log() as log:
-        known, addresses = store.read(log, measures.stream), links.read(log, measures.stream)
+        known, addresses = measure_store.read(log, measures.stream), report_links.read(log, measures.stream)
     place = publish.list_place(measures.stream, measures=measures, experiment=options.experiment)
     publish.keep_list(place, measures.stream, known, addresses)
     return place.url("index.html")
@@ -173,10 +176,10 @@ def show(measures: Measures, url: str) -> None:
 @functools.partial(step, limit_s=RETRAIN_S + 60)
 def retrain(stream: StreamConfig, measures: Measures, options: Options) -> str:
     """Start the retrain when one is wanted; gives what became of it."""
-    from monitoring.batch import retrain as starter
+    from monitoring.batch import window_retrain as starter
 
     with _log() as log:
-        why_not = starter.wanted(measures, store.read(log, stream.name))
+        why_not = starter.wanted(measures, measure_store.read(log, stream.name))
     if why_not:
         return f"no retrain: {why_not}"
     if options.hook_url:
@@ -200,7 +203,7 @@ def batch(stream: str, window: str, last: str = "", by: str = "month", options: 
         DriftloopError: a step failed; the windows before it are done, and running again changes nothing in them.
     """
     given = options_of(options or {})
-    known = config.load(given.streams_file or None)
+    known = stream_settings.load(given.streams_file or None)
     if stream not in known:
         raise SettingsError(f"there is no stream {stream!a:.50}: the streams are {', '.join(known)}")
     meant = _tried(find_windows, given)(known[stream], window, last, by)
@@ -240,9 +243,9 @@ def _tried(done: Any, options: Options, meant: Window | None = None) -> Any:
 
 def line(measures: Measures) -> str:
     """A window in one line, for the terminal."""
-    kpi, labels = words.kpi(measures), measures.labels
-    value = f"{measures.kpi_name} {kpi.value(measures.kpi.value, digits=2)} ({words.bounds(kpi, measures.kpi)})"
-    told = f"{words.health(measures)}, {words.found(measures)}"
+    kpi, labels = measure_words.kpi(measures), measures.labels
+    value = f"{measures.kpi_name} {kpi.value(measures.kpi.value, digits=2)} ({measure_words.bounds(kpi, measures.kpi)})"
+    told = f"{measure_words.health(measures)}, {measure_words.found(measures)}"
     return f"{measures.stream} {measures.window.name}: {told}; {value}; {labels.rows:,} rows, {labels.labelled:,} labelled"
 
 
@@ -251,8 +254,8 @@ def summary(measures: Measures) -> str:
     rows = [
         ("rows", measures.labels.rows),
         ("labelled", measures.labels.labelled),
-        ("is it good?", words.health(measures)),
-        ("found", words.found(measures)),
+        ("is it good?", measure_words.health(measures)),
+        ("found", measure_words.found(measures)),
         ("next", measures.next_step),
     ]
     cells = "\n".join(f"| {name} | {_cell(str(value))} |" for name, value in rows)

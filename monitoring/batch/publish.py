@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from driftloop import tracking
-from driftloop.tracking import Store
-from monitoring.batch import index
-from monitoring.batch.measures import Measures
-from monitoring.segments import replace_file
+from driftloop.system.files import replace_file
+from driftloop.tracking import mlflow_store
+from driftloop.tracking.mlflow_store import Store
+from monitoring.batch.measures.window_measures import Measures
+from monitoring.batch.report import index
 
 BATCH, REPORTS = "batch", "reports"  # roles of the runs
 WINDOW_TAG: Final = "driftloop.window"  # Measures.id
@@ -67,16 +67,16 @@ def keep(measures: Measures, files: Sequence[Path], *, experiment: str) -> Place
     parent = model_run(measures)
     store = _store(parent, experiment)
     there = _found(store, WINDOW_TAG, measures.id)
-    with tracking.run(store, f"batch/{measures.window.name}", role=BATCH, parent_run_id=parent or None, resumed=there) as run_id:
-        tracking.set_tags({WINDOW_TAG: measures.id, **_tags(measures)})
+    with mlflow_store.run(store, f"batch/{measures.window.name}", role=BATCH, parent_run_id=parent or None, resumed=there) as run_id:
+        mlflow_store.set_tags({WINDOW_TAG: measures.id, **_tags(measures)})
         known = store.client.get_run(run_id).data.metrics
         now = figures(measures)
-        tracking.log_metrics({name: value for name, value in now.items() if known.get(name) != value})
-        tracking.forget_metrics(name for name, value in known.items() if name not in now and not math.isnan(value))
+        mlflow_store.log_metrics({name: value for name, value in now.items() if known.get(name) != value})
+        mlflow_store.forget_metrics(name for name, value in known.items() if name not in now and not math.isnan(value))
         with tempfile.TemporaryDirectory() as folder:
             document = Path(folder) / DOCUMENT
             document.write_text(json.dumps(measures.as_json(), indent=1, allow_nan=False), encoding="utf-8")
-            tracking.log_outcome(store, run_id, {}, files=[*files, document])
+            mlflow_store.log_outcome(store, run_id, {}, files=[*files, document])
     return Place(store.experiment_id, run_id)
 
 
@@ -90,8 +90,8 @@ def list_place(stream: str, *, measures: Measures, experiment: str) -> Place:
     there = _found(store, STREAM_TAG, stream)
     if there:
         return Place(store.experiment_id, there)
-    with tracking.run(store, f"reports/{stream}", role=REPORTS) as run_id:
-        tracking.set_tags({STREAM_TAG: stream})
+    with mlflow_store.run(store, f"reports/{stream}", role=REPORTS) as run_id:
+        mlflow_store.set_tags({STREAM_TAG: stream})
     return Place(store.experiment_id, run_id)
 
 
@@ -105,7 +105,7 @@ def keep_list(place: Place, stream: str, measures: Sequence[Measures], links: Ma
         page, table = Path(folder) / "index.html", Path(folder) / "reports.csv"
         replace_file(page, index.html(stream, measures, links))
         replace_file(table, index.table(measures, links))
-        tracking.log_outcome(tracking.open_store(None), place.run_id, {}, files=[page, table])
+        mlflow_store.log_outcome(mlflow_store.open_store(None), place.run_id, {}, files=[page, table])
 
 
 def figures(measures: Measures) -> dict[str, float]:
@@ -144,20 +144,20 @@ def _tags(measures: Measures) -> dict[str, str]:
 
 def _store(run_id: str, experiment: str) -> Store:
     """The store, open in the experiment of a run: a child shows below its parent only there."""
-    store = tracking.open_store(experiment or None)
+    store = mlflow_store.open_store(experiment or None)
     if not run_id:
         return store
-    with tracking.translated(f"run {run_id} of the model"):
+    with mlflow_store.translated(f"run {run_id} of the model"):
         home = store.client.get_run(run_id).info.experiment_id
         if home == store.experiment_id:
             return store
         name = store.client.get_experiment(home).name
-    return tracking.open_store(name)
+    return mlflow_store.open_store(name)
 
 
 def _found(store: Store, tag: str, value: str) -> str | None:
     """The oldest run of the experiment with this tag: two that were made at the same time are one from then on."""
-    with tracking.translated("MLflow runs"):
+    with mlflow_store.translated("MLflow runs"):
         found = store.client.search_runs(
             [store.experiment_id], f"tags.`{tag}` = '{value.replace(chr(39), '')}'", order_by=["attributes.start_time ASC"], max_results=1
         )

@@ -13,7 +13,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.flows import EntrypointType
 
 from driftloop.errors import DriftloopError, SettingsError
-from monitoring.batch import engine
+from monitoring.batch import prefect_engine
 from monitoring.batch.flow import Options, batch
 
 
@@ -30,10 +30,10 @@ def serve(stream: str, window: str, *, cron: str, options: Options) -> None:
         CronSchedule(cron=cron)
     except ValueError as exc:
         raise SettingsError(f"--cron {cron!a:.60}: give five fields as cron has them, such as '0 6 1 * *'") from exc
-    url = engine.known_url()
+    url = prefect_engine.known_url()
     if not url:
         raise SettingsError("serve needs a Prefect server: run prefect server start, and set PREFECT_API_URL=http://127.0.0.1:4200/api")
-    if not engine.answers(url):
+    if not prefect_engine.answers(url):
         raise DriftloopError(f"no Prefect server answers at {url}: start it (prefect server start), or correct PREFECT_API_URL")
     # Prefect ends its runner in a way that Python warns of, at each Ctrl-C and SIGTERM.
     warnings.filterwarnings("ignore", message="coroutine 'Runner.* was never awaited")

@@ -15,9 +15,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 from driftloop.errors import DataError, SettingsError
-from monitoring.batch.measures import Window
-from monitoring.events import parse_time, time_text
-from monitoring.fields import YEARS
+from monitoring.batch.measures.window_measures import Window
+from monitoring.records.checks import YEARS
+from monitoring.records.events import parse_time, time_text
 
 Step = Literal["month", "week", "day"]
 STEPS: Final = ("month", "week", "day")

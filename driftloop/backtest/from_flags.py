@@ -1,0 +1,124 @@
+"""What a back-test is to play, from its flags: policies, rows, recipes, and streams whose drift is known."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from driftloop.backtest.fits import Recipe
+from driftloop.backtest.policies import Policy, Watching
+from driftloop.data import synthetic
+from driftloop.data.synthetic import TrueStream
+from driftloop.errors import SettingsError
+from driftloop.settings import DEFAULT_PARAMS, RETRAIN_PARAMS
+from driftloop.system import places
+
+MIN_TRAINED = 20  # rows before the first block
+
+
+@dataclass(frozen=True)
+class BacktestPlan:
+    """What to play, and how.
+
+    The base model learns the rows before `first_row` by the recipe `base`; the rest is scored in blocks. `judge_rows` 0: every
+    retrain goes into service. `random_seeds` is how often random is played beside each triggered policy.
+    """
+
+    policies: tuple[Policy, ...]
+    watching: Watching
+    first_row: int
+    block_size: int
+    base: Recipe
+    retrain: Recipe
+    judge_rows: int
+    judge_alpha: float
+    random_seeds: int
+
+
+@dataclass(frozen=True)
+class Means:
+    """What does not touch the figures: processes, the folder of the fits, whether to resume, a place for the picture, a progress bar."""
+
+    jobs: int
+    cache: Path
+    resume: bool
+    plot: Path | None
+    progress: Callable[..., AbstractContextManager[Any]]
+
+    def check(self) -> None:
+        """Refuse a place for the picture that does not exist, before anything is fitted.
+
+        Raises:
+            SettingsError: it is a folder, lies in none, or cannot be written.
+        """
+        if self.plot and (self.plot.is_dir() or not self.plot.parent.is_dir()):
+            raise SettingsError(f"--plot {self.plot}: give a file in a folder that exists")
+        if self.plot and (why := places.unwritable(self.plot)):
+            raise SettingsError(f"--plot {self.plot}: cannot be written: {why}; give another place")
+
+
+def make(args: argparse.Namespace, policies: tuple[Policy, ...], *, rows: int) -> BacktestPlan:
+    """The plan that the flags ask for, on a stream of so many rows.
+
+    Raises:
+        SettingsError: see `first_row`.
+    """
+    history = {"history": args.history}
+    return BacktestPlan(
+        policies=policies,
+        watching=Watching(args.threshold_accuracy, args.alpha, args.seed, args.lead_blocks),
+        first_row=first_row(rows, train_share=args.train_share, wanted=args.first_rows),
+        block_size=args.block_size,
+        base=Recipe(DEFAULT_PARAMS | history, args.max_epochs, args.seed),
+        retrain=Recipe(RETRAIN_PARAMS | history | {"window": args.window}, args.max_epochs, args.seed),
+        judge_rows=args.judge_rows,
+        judge_alpha=args.judge_alpha,
+        random_seeds=args.random_seeds,
+    )
+
+
+def first_row(rows: int, *, train_share: float, wanted: int) -> int:
+    """The first row to score: `wanted`, or the end of the oldest `train_share` of the rows when that is 0.
+
+    >>> first_row(1000, train_share=0.7, wanted=0), first_row(1000, train_share=0.7, wanted=100)
+    (700, 100)
+
+    Raises:
+        SettingsError: too few rows are left to learn from, or to score.
+    """
+    first = wanted or int(train_share * rows)
+    if not MIN_TRAINED <= first < rows:
+        flag = f"--first_rows {wanted}" if wanted else f"--train_share {train_share:g}"
+        raise SettingsError(f"{flag} of {rows} rows leaves {first} to learn from and {max(rows - first, 0)} to score: at least {MIN_TRAINED} and 1 are needed")
+    return first
+
+
+def known_stream(args: argparse.Namespace) -> TrueStream:
+    """The synthetic stream that the flags ask for; all changes but those of "seasonal" fall among the rows that are scored.
+
+    A change comes after a third of those rows, recurring ones after each quarter, a gradual one takes a fifth of them. A season is half
+    of all rows.
+
+    Raises:
+        SettingsError: --data_path is given, too, or `synthetic.make` does not know the generator or the drift.
+    """
+    if args.data_path:
+        raise SettingsError("--synthetic and --data_path: give one of the two")
+    generator, _, drift = args.synthetic.partition(":")
+    first = first_row(args.rows, train_share=args.train_share, wanted=args.first_rows)
+    scored = args.rows - first
+    places: dict[str, Any] = {
+        "recurring": {"at": [first + scored * quarter // 4 for quarter in (1, 2, 3)]},
+        "gradual": {"at": first + scored // 3, "width": max(1, scored // 5)},
+        "seasonal": {"width": max(1, args.rows // 2)},
+        "abrupt": {"at": first + scored // 3},
+        "data": {"at": first + scored // 3},
+    }
+    try:
+        return synthetic.make(generator, rows=args.rows, seed=args.seed, drift=drift or "none", **places.get(drift, {}))
+    except SettingsError as exc:
+        raise SettingsError(f"--synthetic {args.synthetic}: {exc}") from exc

@@ -1,0 +1,103 @@
+"""A back-test in MLflow: a parent run with a child per policy, and how a killed one is found and gone on with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import mlflow
+import numpy as np
+
+from driftloop.backtest.outcome import BacktestResult, PolicyResult
+from driftloop.backtest.plot import copy_picture, draw_picture
+from driftloop.errors import TrackingError
+from driftloop.tracking import mlflow_store
+from driftloop.tracking.mlflow_store import Store, translated
+
+FINGERPRINT: Final = "driftloop.fingerprint"  # of the stream and all settings; only parent runs of back-tests have it
+POLICY: Final = "driftloop.policy"
+RESULT: Final = "result.json"
+NAME: Final = "backtest"
+
+
+@contextmanager
+def parent_run(store: Store, *, fingerprint: str, resume: bool) -> Iterator[tuple[str, dict[str, PolicyResult]]]:
+    """Work inside the parent run of a back-test; gives its id and the results that it holds already.
+
+    With `resume` the newest unfinished back-test with the same fingerprint is gone on with, if there is one.
+    """
+    unfinished = _unfinished(store, fingerprint) if resume else None
+    with mlflow_store.run(store, NAME, role=NAME, resumed=unfinished) as run_id:
+        mlflow_store.set_tags({FINGERPRINT: fingerprint})
+        yield run_id, _finished_policies(store, run_id) if unfinished else {}
+
+
+def _unfinished(store: Store, fingerprint: str) -> str | None:
+    # A run that is RUNNING belongs to a living process: those of dead ones were ended when the store was opened.
+    wanted = f"tags.`{FINGERPRINT}` = '{fingerprint}' and attributes.status != 'FINISHED' and attributes.status != 'RUNNING'"
+    with translated("MLflow"):
+        found = store.client.search_runs([store.experiment_id], wanted, max_results=1)
+    return str(found[0].info.run_id) if found else None
+
+
+def _finished_policies(store: Store, run_id: str) -> dict[str, PolicyResult]:
+    wanted = f"tags.`mlflow.parentRunId` = '{run_id}' and tags.`{mlflow_store.ROLE}` = 'policy' and attributes.status = 'FINISHED'"
+    with translated("MLflow"):
+        return {run.data.tags[POLICY]: read_result(run.info.run_id) for run in store.client.search_runs([store.experiment_id], wanted)}
+
+
+def read_result(run_id: str) -> PolicyResult:
+    """The result that a policy's run holds.
+
+    Raises:
+        TrackingError: it holds none that can be read.
+    """
+    with translated(f"run {run_id} holds no {RESULT}"), TemporaryDirectory() as folder:
+        path = Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=RESULT, dst_path=folder))
+        try:
+            return PolicyResult.from_json(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as exc:
+            raise TrackingError(f"the result in run {run_id} cannot be read ({type(exc).__name__}): run without --resume") from exc
+
+
+def log_policy(store: Store, run_id: str, result: PolicyResult, *, rows: Sequence[int], times_ms: Sequence[int]) -> None:
+    """Log a policy's figures, its accuracy and retrains by block, and the result itself to the active run `run_id`."""
+    figures = result.figures()
+    mlflow_store.log_params({name: figures.pop(name) for name in ("name", "kind")})
+    mlflow_store.log_metrics(figures)
+    retrained = np.isin(np.arange(len(rows)), result.retrained_after)
+    series = [{"block_accuracy": correct / size, "retrained": float(after)} for correct, size, after in zip(result.correct, rows, retrained, strict=True)]
+    mlflow_store.log_series(store, run_id, series, times_ms=times_ms)
+    mlflow_store.set_tags({POLICY: result.name})
+    with translated("MLflow artifact"):
+        mlflow.log_text(json.dumps(asdict(result)), RESULT)  # not log_dict: it writes nan as null
+
+
+def log_result(result: BacktestResult, *, plot: Path | None) -> None:
+    """Log the tables, the plot, the recommendation to the active run; `plot` is a further place for the picture.
+
+    Raises:
+        SettingsError: `plot` cannot be written.
+    """
+    mlflow_store.log_table([policy.figures() for policy in result.policies], "policies")
+    if result.comparisons:
+        mlflow_store.log_table([_flat(asdict(one)) for one in result.comparisons], "equal_retrains")
+    chosen = next(policy for policy in result.policies if policy.name == result.recommended)
+    mlflow_store.log_metrics({**result.baselines, "recommended_accuracy": chosen.accuracy, "recommended_retrains": chosen.retrains})
+    mlflow_store.set_tags({"driftloop.recommended": result.recommended, "mlflow.note.content": result.reason})
+    with translated("MLflow artifact"), TemporaryDirectory() as folder:
+        picture = Path(folder) / "backtest.png"
+        draw_picture(result, picture)
+        mlflow.log_artifact(str(picture))
+        if plot:
+            copy_picture(picture, plot)
+
+
+def _flat(body: dict) -> dict:
+    nested = {name: value for name, value in body.items() if isinstance(value, dict)}
+    return {name: value for name, value in body.items() if name not in nested} | {f"{name}_{key}": one[key] for name, one in nested.items() for key in one}

@@ -1,0 +1,136 @@
+"""Types of flags that hold an amount, a share, a time, how a table is written, or an address."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import math
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from driftloop.data.times import formats, places
+from driftloop.system.names import experiment_fault, model_fault
+
+
+def amount(text: str) -> float:
+    """A flag's type: a finite number of at least 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a finite number of at least 0")
+    return value
+
+
+def share(text: str) -> float:
+    """A flag's type: a number in 0..1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number in 0..1")
+    return value
+
+
+def rate(text: str) -> float:
+    """A flag's type: a number between 0 and 1, neither of them."""
+    value = share(text)
+    if value in {0, 1}:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def moment(text: str) -> str:
+    """A flag's type: a time such as 2020-01-01, or nothing."""
+    if text:
+        try:
+            datetime.fromisoformat(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a time: write it as 2020-01-01 or 2020-01-01T12:30") from None
+    return text
+
+
+def time_format(text: str) -> str:
+    """A flag's type: a format of `strptime` or one of `times.formats.NUMBERS`, or nothing."""
+    if text and (told := formats.fault(text)):
+        raise argparse.ArgumentTypeError(told)
+    return text
+
+
+def time_zone(text: str) -> str:
+    """A flag's type: the IANA name of a zone, or nothing."""
+    if text and (told := places.fault(text)):
+        raise argparse.ArgumentTypeError(told)
+    return text
+
+
+def names(text: str) -> list[str]:
+    """The names of a list: a name that holds a comma stands in double quotes.
+
+    >>> names('"load, kW", heat'), names("")
+    (['load, kW', 'heat'], [])
+    """
+    (found,) = csv.reader([" ".join(text.split())], skipinitialspace=True) if text.strip() else ([],)
+    return [name.strip() for name in found if name.strip()]
+
+
+def model_name(text: str) -> str:
+    """A flag's type: the name of a registered model, under which it is served, too."""
+    if fault := model_fault(text):
+        raise argparse.ArgumentTypeError(f"{text!a:.80} is no name of a model: {fault}")
+    return text
+
+
+def experiment_name(text: str) -> str:
+    """A flag's type: the name of an experiment, or nothing."""
+    if text and (fault := experiment_fault(text)):
+        raise argparse.ArgumentTypeError(f"{text!a:.80} is no name of an experiment: {fault}")
+    return text
+
+
+def service_address(text: str) -> str:
+    """A flag's type: a service's http://host:port; a last / is left out.
+
+    >>> service_address("http://127.0.0.1:8000/")
+    'http://127.0.0.1:8000'
+    """
+    return _checked(text, schemes=("http", "https"), form="http://127.0.0.1:8000")
+
+
+def address(text: str) -> str:
+    """A flag's type: as `service_address`, or nothing."""
+    return service_address(text) if text else text
+
+
+def torchserve_address(text: str) -> str:
+    """A flag's type: http://host:port, the port in any case: that of the model API is one above."""
+    found = _checked(text, schemes=("http",), form="http://127.0.0.1:8080")
+    if urlsplit(found).port is None:
+        raise argparse.ArgumentTypeError(f"{text!r} has no port: write it as http://127.0.0.1:8080")
+    return found
+
+
+def swap_address(text: str) -> str:
+    """A flag's type: as `torchserve_address`, or nothing."""
+    return torchserve_address(text) if text else text
+
+
+def mongodb_uri(text: str) -> str:
+    """A flag's type: mongodb://host:port/database, or nothing; it may hold a password and is not shown."""
+    parts = text.partition("://")
+    if text and (parts[0] not in {"mongodb", "mongodb+srv"} or not parts[2].strip("/")):
+        raise argparse.ArgumentTypeError("invalid MongoDB URI (hidden); expected mongodb://127.0.0.1:27017/driftloop")
+    return text
+
+
+def _checked(text: str, *, schemes: tuple[str, ...], form: str) -> str:
+    try:
+        parts = urlsplit(text)
+        sound = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0 and not (parts.path.strip("/") or parts.query or parts.fragment)
+    except ValueError:  # a port that is no number, half an IPv6 address
+        sound = False
+    if not sound or any(character.isspace() for character in text):
+        raise argparse.ArgumentTypeError(f"{text!a:.80} is not the address of a service; expected {form}")
+    return text.rstrip("/")

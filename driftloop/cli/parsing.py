@@ -1,0 +1,78 @@
+"""Parsers whose complaints are one line, and the types of flags that are counts and switches."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import NoReturn
+
+from driftloop.cli import printed_commands
+from driftloop.cli.flag_types import mongodb_uri
+from driftloop.errors import SettingsError
+
+AUTO = "auto"
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are one line, as all our errors."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the flags."""
+        raise SettingsError(f"{message}; see {printed_commands.of_prog(self.prog)} --help")
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Shows the default of each flag that has one: what an empty flag means stands in its help, and a MongoDB's address may hold a password."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if not action.option_strings or action.required or action.default in (None, "", argparse.SUPPRESS) or action.type is mongodb_uri:
+            return action.help
+        return f"{action.help} (default: {str(action.default).lower() if isinstance(action.default, bool) else '%(default)s'})"
+
+
+def parser(prog: str, description: str, *, result: bool = True) -> Parser:
+    """A parser that shows each flag's default.
+
+    Args:
+        prog: the script's name.
+        description: its docstring.
+        result: whether it ends with a result, and so has --json.
+    """
+    made = Parser(prog=prog, description=description, formatter_class=_Formatter, allow_abbrev=False)
+    if result:
+        add_switch(made, "--json", "print the result as one JSON object on the last line of stdout, all else on stderr")
+    else:
+        made.set_defaults(json=False)
+    return made
+
+
+def whole(low: int, high: int = 10_000_000) -> Callable[[str], int]:
+    """A flag's type: a whole number in low..high."""
+
+    def convert(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{value} is not in {low}..{high}")
+        return value
+
+    return convert
+
+
+def history(text: str) -> int | str:
+    """A flag's type: rows of history, or "auto"."""
+    return AUTO if text == AUTO else whole(0, 10_000)(text)
+
+
+def switch(text: str) -> bool:
+    """A flag's type: true or false, as MLproject passes it on."""
+    if text.lower() not in {"true", "false"}:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    return text.lower() == "true"
+
+
+def add_switch(group: argparse._ArgumentGroup | argparse.ArgumentParser, name: str, text: str) -> None:
+    """A flag that is on when named alone, and takes true or false from MLproject."""
+    group.add_argument(name, type=switch, nargs="?", const=True, default=False, metavar="true|false", help=text)

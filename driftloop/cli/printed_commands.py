@@ -1,0 +1,185 @@
+"""Commands to paste: what a person may run next, with the flags of the call that prints them.
+
+A printed command runs as it is, in the same shell and folder: it names the Python that runs now where `python` would be another, and carries
+each flag that the other script has too and whose value is not its default, so that a flag added to both is carried without being named here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from driftloop.settings import ROOT
+
+NOT_CARRIED: Final = frozenset({"help", "json", "train_base"})
+SECRETS: Final = {"mongodb_uri": '"$MONGODB_URI"', "tracking_uri": '"$MLFLOW_TRACKING_URI"'}  # a password is not printed
+
+
+@dataclass(frozen=True)
+class Call:
+    """A script as it was started: its file, the package it was started from with -m ("" by its path), and its words."""
+
+    file: Path | None
+    package: str
+    argv: tuple[str, ...]
+    started: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    def of(cls, main: Callable[..., Any], argv: Sequence[str] | None) -> Call:
+        """The call whose work `main` does; its module tells which script it is."""
+        names: Mapping[str, Any] = getattr(main, "__globals__", {})
+        path = names.get("__file__")
+        return cls(Path(path).absolute() if path else None, names.get("__package__") or "", tuple(sys.argv[1:] if argv is None else argv))
+
+    def beside(self, *names: str) -> str | None:
+        """The first of these modules that lies beside the script, as it is imported; None when none does."""
+        found = next((name for name in names if self.file and (self.file.parent / f"{name}.py").is_file()), None)
+        return found and f"{self.package}.{found}".lstrip(".")
+
+
+def of(args: argparse.Namespace) -> Call:
+    """The call that these flags are from; of flags that no script has parsed, one that is nowhere."""
+    return getattr(args, "call", None) or Call(None, "", ())
+
+
+def python() -> str:
+    """The Python that runs now, as a shell finds it: "python" where that is the same.
+
+    >>> python().split("/")[-1].startswith("python")
+    True
+    """
+    found = shutil.which("python")
+    here = Path(sys.executable)
+    same = found is not None and Path(found).absolute().parent == here.absolute().parent and os.path.realpath(found) == os.path.realpath(here)
+    return "python" if same else shlex.quote(sys.executable)
+
+
+def of_module(name: str) -> str:
+    """How a module of ours is started from the current folder, where -m finds it in the project's own folder alone.
+
+    >>> of_module("driftloop.ui").endswith("-m driftloop.ui")
+    True
+    """
+    paths = os.environ.get("PYTHONPATH", "")
+    places = [Path.cwd(), *(Path(place or ".").resolve() for place in paths.split(os.pathsep) if paths)]
+    if ROOT in places:
+        return f"{python()} -m {name}"
+    return f"PYTHONPATH={shlex.quote(os.pathsep.join(filter(None, [str(ROOT), paths])))} {python()} -m {name}"
+
+
+def ui() -> str:
+    """How the UI is started from the current folder, on the store of the current shell."""
+    return f"make ui, or {of_module('driftloop.ui')}" if Path.cwd() == ROOT else of_module("driftloop.ui")
+
+
+def start(call: Call, module: str) -> str:
+    """How a module beside a script is started from the current folder."""
+    if call.package:
+        return f"{python()} -m {module}"
+    path = (call.file.parent if call.file else Path.cwd()) / f"{module}.py"
+    return f"{python()} {shlex.quote(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))}"
+
+
+def of_prog(prog: str) -> str:
+    """How the script of that name is started.
+
+    >>> of_prog("monitoring history").removeprefix(python()), of_prog("examples/nyc_taxi/deploy.py").removeprefix(python())
+    (' -m monitoring history', ' -m examples.nyc_taxi.deploy')
+    """
+    if prog.endswith(".py") and "/" not in prog:
+        return start(Call(ROOT / prog, "", ()), prog.removesuffix(".py"))
+    return of_module(prog.removesuffix(".py").replace("/", "."))
+
+
+def flags(parser: argparse.ArgumentParser, args: argparse.Namespace, *, leave_out: Collection[str] = (), always: Mapping[str, str] | None = None) -> str:
+    """The flags of a call that a script with this parser has too, but for those that have its default.
+
+    Args:
+        parser: of the script to be run.
+        args: of the call.
+        leave_out: flags that mean something else there.
+        always: values that are given whatever the call's were.
+    """
+    always, words = always or {}, []
+    for action in parser._actions:
+        name = action.dest
+        if not action.option_strings or name in NOT_CARRIED or (name in leave_out and name not in always):
+            continue
+        if name in always:
+            words.append(_word(action.option_strings[-1], always[name]))
+        elif hasattr(args, name) and getattr(args, name) != parser.get_default(name):
+            words.append(_flag(action, getattr(args, name), of(args).argv))
+    return " ".join(words)
+
+
+def retrain(args: argparse.Namespace, *, experiment: str, base_run_id: str) -> str:
+    """The retrain of the base model that a deployment has watched."""
+    always = {"mlflow_experiment_name": experiment, "base_run_id": base_run_id}
+    return _beside(args, "retrain_model", "retrain", always=always) or f"{of_prog('retrain_model.py')} {_given(always)}"
+
+
+def train_base(args: argparse.Namespace, *, experiment: str) -> str:
+    """What trains the base model that a call found missing: the script for it, or the call itself with --train_base."""
+    always = {"mlflow_experiment_name": experiment}
+    # The trials of a deployment are those of its retrains.
+    found = _beside(args, "base_model", "base", leave_out={"total_trials"}, always=always)
+    if found:
+        return f"{found}, or add --train_base"
+    call = of(args)
+    if call.file is None:
+        return f"{of_prog('base_model.py')} {_given(always)}, or add --train_base"
+    own = start(call, f"{call.package}.{call.file.stem}".lstrip("."))
+    return f"{own} {shlex.join([*call.argv, '--train_base'])}"
+
+
+def _beside(args: argparse.Namespace, *names: str, leave_out: Collection[str] = (), always: Mapping[str, str]) -> str | None:
+    call = of(args)
+    module = call.beside(*names)
+    if module is None:
+        return None
+    parser = importlib.import_module(module).build_parser()
+    return f"{start(call, module)} {flags(parser, args, leave_out=leave_out, always=always)}"
+
+
+def _given(always: Mapping[str, str]) -> str:
+    return " ".join(_word(f"--{name}", value) for name, value in always.items())
+
+
+def _flag(action: argparse.Action, value: Any, argv: Sequence[str]) -> str:
+    """A flag with its value as it was typed, for its type may have turned it into something else."""
+    option = action.option_strings[-1]
+    if action.dest in SECRETS and "@" in str(value):
+        return f"{option} {SECRETS[action.dest]}"
+    if isinstance(value, bool):
+        return option if value else f"{option} false"
+    if isinstance(value, list | tuple):
+        return " ".join(_word(option, str(one)) for one in value) if isinstance(action, argparse._AppendAction) else f"{option} {shlex.join(map(str, value))}"
+    return _word(option, _typed(argv, option) or str(value))
+
+
+def _typed(argv: Sequence[str], option: str) -> str | None:
+    typed = None
+    for at, word in enumerate(argv):
+        if word == option and at + 1 < len(argv):
+            typed = argv[at + 1]
+        elif word.startswith(f"{option}="):
+            typed = word.partition("=")[2]
+    return typed
+
+
+def _word(option: str, value: str) -> str:
+    """One flag, quoted for a shell; a value that begins like a flag is joined to it.
+
+    >>> _word("--target", "it's"), _word("--data_path", "-x y.csv")
+    ('--target \\'it\\'"\\'"\\'s\\'', "'--data_path=-x y.csv'")
+    """
+    return shlex.quote(f"{option}={value}") if value.startswith("-") else f"{option} {shlex.quote(value)}"

@@ -1,0 +1,297 @@
+"""A stream: rows in time order with named features, a label (a class, or a value for a regression) and a time each.
+
+The bundled ELEC (Elec2, Harries 1999) is the default; its official ARFF loads to the same stream. Any other ARFF,
+CSV or Parquet file needs a label column and a time column. Bad rows are never dropped in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from driftloop.data import classes, columns
+from driftloop.data.files import tables
+from driftloop.data.times import formats, zones
+from driftloop.data.times.column import time_values
+from driftloop.errors import DataError, SettingsError
+from driftloop.settings import ROOT, TASKS
+
+BUNDLED = ROOT / "data" / "elec.csv.gz"
+BAD_ROWS = ("refuse", "set_aside")
+Check = Callable[[pd.DataFrame], columns.Faults]
+
+ELEC_SHA256 = "a912ce85fbdf510b7faed50c59c1b1070482a0e7500ccfdf1217c5032158a190"
+ELEC_FEATURES = ("period", "nswprice", "nswdemand", "vicprice", "vicdemand", "transfer")
+_ELEC_RENAMED = {f"feat_{i}": name for i, name in enumerate(ELEC_FEATURES, start=1)}
+_ELEC_LABELS = {"DOWN": 0, "UP": 1}
+_ELEC_START = np.datetime64("1996-05-07T00:00", "ns")  # a Tuesday
+_ELEC_STEP = np.timedelta64(30, "m")
+_ELEC_PERIOD = 48  # half-hours a day
+_DAY = np.timedelta64(1, "D")
+
+
+@dataclass(frozen=True, eq=False)
+class SetAside:
+    """The bad rows as they stand in the file, so that they can be counted by block; entry i of every array belongs to the same row."""
+
+    times: np.ndarray  # (M,) datetime64[ns], NaT where the time is what is wrong
+    values: np.ndarray  # (M, F) float64, nan where a value is no number
+    before: np.ndarray  # (M,) rows of the stream that stand before it in the file
+
+
+NOTHING = SetAside(np.empty(0, "datetime64[ns]"), np.empty((0, 0)), np.empty(0, np.int64))
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """Rows in time order; entry i of every array belongs to the same row.
+
+    `set_aside` lists the bad rows that were left out, as (line of the file, reason); `aside` holds their values in the same order.
+    `period` is the number of rows a day when nearly all steps between rows are equal and divide a day, else None.
+    """
+
+    name: str
+    rows: np.ndarray  # (N, F) float64, C-contiguous, finite
+    labels: np.ndarray  # (N,) int64 class indices into label_names; of a regression float64 values
+    label_names: tuple[object, ...]  # the label values, such as (0, 1) or ("DOWN", "UP"); of a regression ()
+    features: tuple[str, ...]  # (F,) column names
+    times: np.ndarray  # (N,) datetime64[ns], never stepping back
+    period: int | None  # rows a day
+    source: str  # the file
+    sha256: str  # of the file as it is on disk
+    set_aside: tuple[tuple[int, str], ...] = ()
+    aside: SetAside = field(default=NOTHING)
+    task: str = "classification"
+    unit: str = ""  # of a regression's label, such as "minutes"
+    notes: tuple[str, ...] = ()  # columns that were left out, and values that are read otherwise than they are written
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def load(
+    path: str | PathLike[str] | None = None,
+    *,
+    target: str | None = None,
+    time_column: str | None = None,
+    time_format: str = "",
+    time_zone: str = "",
+    features: Sequence[str] | None = None,
+    bad_rows: str = "refuse",
+    encoding: str = "",
+    separator: str = "",
+    task_name: str = "classification",
+    unit: str = "",
+    check: Check | None = None,
+) -> Stream:
+    """Load a stream from a file, or the bundled ELEC without one.
+
+    Args:
+        path: ARFF, CSV or Parquet, plain or as .gz or .zip.
+        target: the label's column; "target" or "class" when one of them is there.
+        time_column: the column with each row's time; times without a zone are taken as they are, others turned to UTC. Only
+            a file with ELEC's columns and rows does without: its rows are the half-hours from 1996-05-07.
+        time_format: how the times are written, for `strptime`, or one of `times.formats.NUMBERS`; empty: what an ARFF declares, else
+            what all rows together say.
+        time_zone: the IANA name of the zone that times without one are local to.
+        features: the feature columns, in the order wanted; by default ELEC's six, or every other numeric column that has a name.
+            ELEC has "day" (1 = Monday .. 7) besides.
+        bad_rows: "refuse" or "set_aside" rows with a missing, unparsable or infinite value, or that `check` names.
+        encoding: of a file of text; empty: UTF-8, or what its byte order mark says.
+        separator: of the columns of a CSV; empty: the character that cuts its lines alike.
+        task_name: "classification" or "regression".
+        unit: of a regression's label.
+        check: rules of plausible values for this table: takes it as it stands in the file, says which rows are bad and why.
+
+    Raises:
+        DataError: the file cannot be used; the message says where and what to do.
+        SettingsError: `bad_rows` or `task_name` is none of the two, or `time_format` is no format that can be read.
+
+    >>> elec = load()
+    >>> elec.rows.shape, elec.label_names, elec.period, str(elec.times[0])[:16]
+    ((45312, 6), (0, 1), 48, '1996-05-07T00:00')
+    """
+    if bad_rows not in BAD_ROWS:
+        raise SettingsError(f"--bad_rows is {bad_rows!r}: give one of {', '.join(BAD_ROWS)}")
+    if task_name not in TASKS:
+        raise SettingsError(f"--task is {task_name!r}: give one of {', '.join(TASKS)}")
+    regression = task_name == "regression"
+    if regression and path is None:
+        raise SettingsError("--task regression needs a table of your own: give --data_path, --target and --time_column")
+    if time_column is None and (time_format or time_zone):
+        raise SettingsError("--time_format and --time_zone say how to read the --time_column: give that as well")
+    if time_format and (told := formats.fault(time_format)):
+        raise SettingsError(told)
+    source = BUNDLED if path is None else Path(path)
+    table = tables.read(source, as_text=[time_column] if time_column else [], encoding=encoding, separator=separator)
+    if path is None and table.sha256 != ELEC_SHA256:
+        raise DataError(f"{source}: is not the bundled ELEC (its sha256 begins with {table.sha256[:12]}): restore it with git checkout")
+    try:
+        stream = _stream(
+            table,
+            source,
+            target=target,
+            time_column=time_column,
+            times=_Times(time_format, time_zone),
+            features=features,
+            bad_rows=bad_rows,
+            regression=regression,
+            check=check,
+        )
+        return replace(stream, unit=unit)
+    except DataError as exc:
+        raise DataError(f"{source}: {exc}") from exc
+
+
+def row_at(stream: Stream, time: str, *, time_zone: str = "") -> int:
+    """The first row of a stream whose time is not before an ISO time; the number of rows when there is none.
+
+    A time with a zone is turned to UTC, as the stream's own times are; one without is local to `time_zone`, as theirs are.
+
+    >>> row_at(load(), "1996-05-07T12:15:00.000Z"), row_at(load(), "1996-05-07"), row_at(load(), "2100-01-01T00:00Z")
+    (25, 0, 45312)
+
+    Raises:
+        SettingsError: the text is no time of the years 1678 to 2261, which are all that nanoseconds reach.
+    """
+    found = zones.moment(time, zone=time_zone)
+    return int(np.searchsorted(stream.times, found, side="left"))
+
+
+@dataclass(frozen=True)
+class _Times:
+    """How the times are written, and where the clock stands that they show; empty: not said."""
+
+    format: str
+    zone: str
+
+
+def _stream(
+    table: tables.Table,
+    source: Path,
+    *,
+    target: str | None,
+    time_column: str | None,
+    times: _Times,
+    features: Sequence[str] | None,
+    bad_rows: str,
+    regression: bool,
+    check: Check | None,
+) -> Stream:
+    elec = _elec(table) if time_column is None and target in (None, *columns.TARGETS) and not regression else None
+    if elec is None:
+        name, frame = source.name.partition(".")[0], table.frame
+        column = columns.time_column(frame, time_column)
+        when, time_faults = time_values(column, time_format=times.format or table.time_formats.get(str(column.name), ""), time_zone=times.zone)
+    else:
+        name, frame = "ELEC", elec
+        when, time_faults = _ELEC_START + np.arange(len(frame)) * _ELEC_STEP, {}
+        features = ELEC_FEATURES if features is None else features
+    label = columns.target_name(frame, target, time_column=time_column)
+    _check_commas(features or (), list(frame.columns))
+    found = columns.features(frame, features, target=label, time_column=time_column, written=table.written if elec is None else None)
+    values = found.values if elec is None else found.values.astype(np.float32).astype(np.float64)  # ELEC's files differ in the 16th digit
+    labels, label_faults, label_notes = _labels(table, frame, label, regression=regression, elec=elec is not None)
+    # Of several faults of a row the later one here is told: a row with too few fields misses values as well.
+    implausible = check(frame) if check else {}
+    set_aside, good = _good_rows(table, {**implausible, **found.faults, **label_faults, **time_faults, **table.faults}, bad_rows)
+    _check_order(when[good], table.lines[good], table.unit, time_column)
+    label_names, codes = np.unique(labels[good], return_inverse=True)
+    if len(label_names) < 2:
+        raise DataError(f"the label {label!r} is {label_names.tolist()[0]!r} in every row: two {'values' if regression else 'classes'} at least are needed")
+    return Stream(
+        name=name,
+        rows=np.ascontiguousarray(values[good]),
+        labels=labels[good] if regression else codes.astype(np.int64),
+        label_names=() if regression else tuple(label_names.tolist()),
+        features=found.names,
+        times=when[good],
+        period=_period(when[good]),
+        source=str(source),
+        sha256=table.sha256,
+        set_aside=set_aside,
+        aside=SetAside(when[~good], values[~good], np.cumsum(good)[~good]),
+        task="regression" if regression else "classification",
+        notes=(*found.notes, *label_notes),
+    )
+
+
+def _check_commas(features: Sequence[str], names: list[str]) -> None:
+    cut = [name for name in names if "," in name and name not in features and {part.strip() for part in name.split(",")} <= set(features)]
+    if cut:
+        raise DataError(f"--features is cut at the comma in the name of the column {cut[0]!r}: write it in double quotes, --features '\"{cut[0]}\",…'")
+
+
+def _labels(table: tables.Table, frame: pd.DataFrame, name: str, *, regression: bool, elec: bool) -> tuple[np.ndarray, columns.Faults, tuple[str, ...]]:
+    """The labels, which rows have none and why, and what to tell of them."""
+    if regression:
+        values = columns.target_values(frame[name])
+        return values.values[:, 0], values.faults, values.notes
+    if elec:
+        labels = classes.read(frame[name], missing=f"the label is missing or none of {', '.join(_ELEC_LABELS)}")
+    else:
+        labels = classes.read(table.written(name), declared=name in table.declared)
+    return labels.values, labels.faults, labels.notes
+
+
+def _elec(table: tables.Table) -> pd.DataFrame | None:
+    """The table with ELEC's column names, "day" and 0/1 labels, or None when its columns are not ELEC's.
+
+    Raises:
+        DataError: the columns are ELEC's but the rows are not in its order, so their times are not known.
+    """
+    frame = table.frame
+    for label in columns.TARGETS:
+        if set(frame.columns) == {*_ELEC_RENAMED, label}:
+            frame = frame.rename(columns=_ELEC_RENAMED)
+    if not set(ELEC_FEATURES) <= set(frame.columns):
+        return None
+    row = np.arange(len(frame))
+    expected = {"period": row % _ELEC_PERIOD / (_ELEC_PERIOD - 1), "day": (row // _ELEC_PERIOD + 1) % 7 + 1}
+    for name in [name for name in expected if name in frame]:
+        found = pd.to_numeric(frame[name], errors="coerce").to_numpy(np.float64)
+        wrong = np.flatnonzero(np.isfinite(found) & (np.abs(found - expected[name]) > 1e-3))  # a value that is no number is a bad row, told later
+        if len(wrong):
+            where = f"{table.unit} {table.lines[wrong[0]]}"
+            raise DataError(f"has ELEC's columns but not its rows in time order ({where}: {name} is {found[wrong[0]]:g}): give --time_column")
+    label = columns.target_name(frame, None)
+    classes = pd.to_numeric(frame[label].map(lambda value: _ELEC_LABELS.get(value, value)), errors="coerce")
+    return frame.assign(**{"day": expected["day"], label: classes.where(classes.isin(_ELEC_LABELS.values()))})
+
+
+def _good_rows(table: tables.Table, faults: columns.Faults, bad_rows: str) -> tuple[tuple[tuple[int, str], ...], np.ndarray]:
+    """The bad rows as (line, reason), and a mask of the others, shape (N,)."""
+    bad = tuple((int(table.lines[row]), faults[row]) for row in sorted(faults))
+    if bad and bad_rows == "refuse":
+        first = "; ".join(f"{table.unit} {line}: {reason}" for line, reason in bad[:3])
+        raise DataError(f"{len(bad)} bad row{'s' * (len(bad) > 1)} ({first}{'; …' * (len(bad) > 3)}): fix them, or --bad_rows set_aside drops and reports them")
+    good = np.ones(len(table.frame), bool)
+    good[list(faults)] = False
+    if not good.any():
+        raise DataError("there is no usable row")
+    return bad, good
+
+
+def _check_order(times: np.ndarray, lines: np.ndarray, unit: str, time_column: str | None) -> None:
+    back = np.flatnonzero(times[1:] < times[:-1])
+    if not len(back):
+        return
+    row = back[0] + 1
+    before, after = times[row - 1], times[row]
+    where = f"{time_column} steps back at {unit} {lines[row]} ({after.astype('datetime64[s]')} after {before.astype('datetime64[s]')})"
+    if zone := zones.ends_summer_time(before, after):
+        raise DataError(f"{where}, as local hours do when summer time ends: give their zone, such as --time_zone {zone}, or write offsets such as +01:00")
+    raise DataError(f"{where}: sort the rows by time")
+
+
+def _period(times: np.ndarray) -> int | None:
+    steps = np.diff(times)
+    step = np.median(steps.astype(np.int64)).astype("timedelta64[ns]") if len(steps) else _DAY * 0
+    if step <= np.timedelta64(0) or step > _DAY or np.mean(steps == step) < 0.9 or _DAY % step:
+        return None
+    return int(_DAY // step)

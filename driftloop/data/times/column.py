@@ -1,0 +1,103 @@
+"""The times of a table's column, whatever it holds: dates, texts or numbers; with a zone they become UTC."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from driftloop.data.times import declared, infer, numbers, zones
+from driftloop.data.times.reading import Column, Reading, in_nanoseconds
+from driftloop.errors import DataError
+
+_BLANKS: Final = r"[\x{00A0}\x{2007}\x{2009}\x{202F}]"  # non-breaking and narrow ones, as before a.m. and p.m.
+
+
+def time_values(column: pd.Series, *, time_format: str = "", time_zone: str = "") -> tuple[np.ndarray, dict[int, str]]:
+    """The time of each row as datetime64[ns], shape (N,), and the rows whose time is missing or cannot be read.
+
+    One way of writing holds for the whole column: `time_format`, else what all rows together say. Times with a zone are turned
+    to UTC, others taken as they are, or as local to `time_zone`.
+
+    Args:
+        column: as the file has it, texts best as such: 05 and 5 differ.
+        time_format: of `strptime`, or one of `formats.NUMBERS`.
+        time_zone: an IANA name.
+
+    Raises:
+        DataError: the column holds no times, or several ways to read it are left; the message names the flag that decides.
+
+    >>> times, faults = time_values(pd.Series(["13/05/2019", "06/06/2019", "soon"], name="when"))
+    >>> times.astype("datetime64[D]").tolist(), faults
+    ([datetime.date(2019, 5, 13), datetime.date(2019, 6, 6), None], {2: "when is 'soon', not a time"})
+    """
+    name = str(column.name)
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(column.cat.categories.dtype)
+    if pd.api.types.is_timedelta64_dtype(column):
+        raise DataError(f"--time_column {name!r} holds durations, no dates: add the time at which they begin")
+    texts = Column(name, _texts(column))
+    if pd.api.types.is_datetime64_any_dtype(column):
+        found = _dates(column)
+    elif time_format:
+        found = declared.reading(texts, time_format, zone=time_zone)
+    elif numbers.are_numbers(texts.texts):
+        found = numbers.reading(texts)
+    else:
+        found = infer.reading(texts, zone=time_zone)
+    times, reasons = _utc(texts, found, time_zone)
+    faults = {}
+    for row in map(int, np.flatnonzero(np.isnat(times))):
+        faults[row] = f"{name} is {texts.shown(row)}, {reasons.get(row, 'not a time')}" if texts.texts[row].is_valid else f"{name} is missing"
+    return times, faults
+
+
+def _dates(column: pd.Series) -> Reading:
+    reasons: dict[int, str] = {}
+    zoned = isinstance(column.dtype, pd.DatetimeTZDtype)
+    naive = column.dt.tz_convert("UTC").dt.tz_localize(None) if zoned else column
+    return Reading(in_nanoseconds(naive.to_numpy(), reasons), np.full(len(column), zoned), reasons)
+
+
+def _texts(column: pd.Series) -> pa.Array:
+    """A column as texts without blanks around; null where it holds nothing."""
+    if pd.api.types.is_float_dtype(column):
+        values = [f"{value:.6f}".rstrip("0").rstrip(".") if np.isfinite(value) else None for value in column.to_numpy(np.float64, na_value=np.nan)]
+        return pa.array(values, pa.string())
+    if not pd.api.types.is_object_dtype(column) and not pd.api.types.is_string_dtype(column):
+        return pa.array([None if pd.isna(value) else str(value) for value in column], pa.string())
+    try:
+        texts = pa.array(column, pa.string(), from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):  # no texts: dates, bytes, decimals
+        texts = pa.array([_text(value) for value in column], pa.string())
+    if not pc.all(pc.string_is_ascii(texts)).as_py():
+        texts = pc.replace_substring_regex(texts, _BLANKS, " ")
+    texts = pc.utf8_trim_whitespace(texts)
+    return pc.if_else(pc.equal(texts, ""), None, texts)
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return None if pd.api.types.is_scalar(value) and pd.isna(value) else str(value)
+
+
+def _utc(column: Column, found: Reading, zone: str) -> tuple[np.ndarray, dict[int, str]]:
+    """Times in UTC, or as they are where nothing says a zone, and the reasons of those that are none."""
+    read = ~np.isnat(found.times)
+    local = read & ~found.zoned
+    if zone and local.any():
+        rows = np.flatnonzero(local)
+        times = found.times.copy()
+        times[rows], faults = zones.to_utc(found.times[rows], zone)
+        return times, found.reasons | {int(rows[place]): f"which {reason}" for place, reason in faults.items()}
+    if local.any() and (read & found.zoned).any():
+        with_zone, without = (column.shown(int(np.flatnonzero(rows)[0])) for rows in (read & found.zoned, local))
+        raise DataError(
+            f"--time_column {column.name!r} holds times with a zone ({with_zone}) and times without one ({without}): write it everywhere, "
+            "or give --time_zone for those without"
+        )
+    return found.times, found.reasons

@@ -1,0 +1,133 @@
+"""Times that are numbers: seconds and finer since 1970, told by their size over the whole column, and Excel's serial days."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from driftloop.data.times import forms, infer
+from driftloop.data.times.formats import NUMBERS
+from driftloop.data.times.reading import Column, Reading, in_nanoseconds
+from driftloop.errors import DataError
+
+_NUMBER: Final = r"^[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d{1,2})?$"
+_DIGITS: Final = r"^(?P<sign>[+-]?)(?P<whole>\d{1,18}|[1-8]\d{18})(?:\.(?P<part>\d*))?$"
+_EXPONENT: Final = r"^[+-]?\d(?:\.(?P<part>\d*))?[eE]\+?(?P<power>\d{1,2})$"
+_ROUND_S: Final = 100  # whole hours and days end in two zeros, which are not written beside an exponent
+_UNITS: Final = {"unix_s": 10**9, "unix_ms": 10**6, "unix_us": 10**3, "unix_ns": 1}  # in nanoseconds
+_NAMES: Final = {"unix_s": "Unix seconds", "unix_ms": "Unix milliseconds", "unix_us": "Unix microseconds", "unix_ns": "Unix nanoseconds"}
+_LAST_S: Final = 9_200_000_000  # in 2261
+_OLDEST_S: Final = 100_000_000  # in 1973: numbers under it may be counters
+_CALENDAR_YEARS: Final = (1900, 2100)  # of 20240131 and its like
+_EXCEL: Final = np.datetime64("1899-12-30", "ms")
+_DAY_MS: Final = 86_400_000
+_CONCLUSIVE: Final = (8, 14)  # digits that no count of Unix time has in our years
+
+
+def are_numbers(texts: pa.Array) -> bool:
+    """Whether more than half of the texts are numbers."""
+    found = pc.match_substring_regex(texts, _NUMBER)
+    return (pc.sum(found).as_py() or 0) * 2 > len(texts) - texts.null_count > 0
+
+
+def reading(column: Column) -> Reading:
+    """The times of a column of numbers: dates such as 20240131, or the Unix unit that the size of most of them tells.
+
+    Raises:
+        DataError: they may be anything.
+    """
+    if _is_calendar(column.texts):
+        return infer.reading(column)
+    whole = np.abs(_split(column.texts)[0].astype(np.float64))
+    fits = {name: (whole >= _OLDEST_S * (10**9 // size)) & (whole <= _LAST_S * (10**9 // size)) for name, size in _UNITS.items()}
+    best = max(fits, key=lambda name: int(fits[name].sum()))
+    if fits[best].sum() * 2 <= column.given.sum():
+        raise DataError(
+            f"--time_column {column.name!r} holds no dates (the first value is {column.example}): write them as 2024-05-31T14:30, "
+            f"or say with --time_format what the numbers are ({_meant(whole)}{', '.join(NUMBERS)})"
+        )
+    coarse = _rounded(column.texts, _UNITS[best])
+    if coarse is not None:
+        raise DataError(
+            f"--time_column {column.name!r} holds {coarse!r}, a time of which a spreadsheet has left out the last digits: write the numbers out, "
+            "or write dates as 2024-05-31T14:30"
+        )
+    found = declared(column, best)
+    others = np.flatnonzero(column.given & ~fits[best])
+    found.times[others] = np.datetime64("NaT")
+    return Reading(found.times, found.zoned, {int(row): f"not in {_NAMES[best]} as most rows are" for row in others})
+
+
+def declared(column: Column, name: str) -> Reading:
+    """The times of a column of numbers of which is known what they are: one of `formats.NUMBERS`."""
+    whole, fraction, given = _split(column.texts)
+    reasons: dict[int, str] = {}
+    if name == "excel":
+        days = np.clip((whole + fraction) * _DAY_MS, -(10.0**15), 10.0**15)  # far outside, and no overflow
+        times = in_nanoseconds(_EXCEL + np.round(days).astype("timedelta64[ms]"), reasons)
+    else:
+        size = _UNITS[name]
+        outside = np.abs(whole.astype(np.float64)) > _LAST_S * (10**9 // size)
+        whole = np.where(outside, np.iinfo(np.int64).min, whole * size + np.round(fraction * size).astype(np.int64))
+        times = whole.astype("datetime64[ns]")
+    times[~given] = np.datetime64("NaT")
+    return Reading(times, np.full(len(times), name != "excel"), {row: reason for row, reason in reasons.items() if given[row]})
+
+
+def _is_calendar(texts: pa.Array) -> bool:
+    """Whether the numbers are dates without separators, as 20240131 or 202401311430."""
+    lengths = np.unique(pc.utf8_length(texts).drop_null().to_numpy(zero_copy_only=False))
+    if not set(lengths) & {8, 10, 12, 14}:
+        return False
+    parts = forms.taken_apart(texts)
+    right = ~np.isnat(forms.days(parts.year, parts.first, parts.second)) & ~np.isnat(parts.clock) & (parts.form == forms.YEAR_FIRST)
+    right &= (parts.year >= _CALENDAR_YEARS[0]) & (parts.year <= _CALENDAR_YEARS[1])
+    share = right.sum() / max(1, len(texts) - texts.null_count)
+    return bool(share == 1 or (share > 0.5 and set(lengths) & set(_CONCLUSIVE)))
+
+
+def _split(texts: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The whole part of each number, int64, its fraction, and whether it is one; 0 where not."""
+    if pc.any(pc.match_substring_regex(texts, "[eE]")).as_py():
+        texts = pa.array([None if text is None or not np.isfinite(value) else f"{value:.6f}" for text, value in _floats(texts)], pa.string())
+    found = pc.extract_regex(texts, _DIGITS)
+    given = np.asarray(found.is_valid().to_numpy(zero_copy_only=False), bool)
+    sign = np.where(pc.equal(pc.struct_field(found, "sign"), "-").fill_null(False).to_numpy(zero_copy_only=False), -1, 1)
+    whole = pc.cast(pc.struct_field(found, "whole"), pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+    part = pc.binary_join_element_wise("0.", pc.struct_field(found, "part"), "0", "")
+    fraction = pc.cast(part, pa.float64()).fill_null(0).to_numpy(zero_copy_only=False)
+    return sign * whole, sign * fraction, given
+
+
+def _rounded(texts: pa.Array, size: int) -> str | None:
+    """A number of a column whose exponents hide the minutes, as 1.5463E+09 does; None where one at least is written to them."""
+    found = pc.extract_regex(texts, _EXPONENT).drop_null()
+    if len(found) * 2 <= len(texts) - texts.null_count:
+        return None
+    digits = pc.utf8_length(pc.struct_field(found, "part")).to_numpy(zero_copy_only=False)
+    powers = pc.cast(pc.struct_field(found, "power"), pa.int64()).to_numpy(zero_copy_only=False)
+    step_s = 10.0 ** (powers.max() - digits.max()) * size / 10**9
+    return None if step_s <= _ROUND_S else str(next(text for text in texts.to_pylist() if text and "e" in text.lower()))
+
+
+def _floats(texts: pa.Array) -> list[tuple[str | None, float]]:
+    values = pd.to_numeric(texts.to_pandas(), errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    return list(zip(texts.to_pylist(), values, strict=True))
+
+
+def _meant(whole: np.ndarray) -> str:
+    """What numbers of this size often are."""
+    middle = float(np.median(whole[whole > 0])) if (whole > 0).any() else 0.0
+    if 1678 <= middle <= 2261:
+        return "years: %Y; else "
+    if 167_801 <= middle <= 226_112 and ((whole % 100 >= 1) & (whole % 100 <= 12)).all():
+        return "months: %Y%m; else "
+    if 10_101 <= middle <= 991_231 and (whole % 100 <= 31).all() and (whole // 100 % 100 <= 12).all():
+        return "days such as 240131: %y%m%d; else "
+    if 1_678_001 <= middle <= 2_261_366 and ((whole % 1000 >= 1) & (whole % 1000 <= 366)).all():
+        return "days of the year such as 2024060: %Y%j; else "
+    return "Excel's days: excel; else " if 20_000 <= middle <= 80_000 else ""

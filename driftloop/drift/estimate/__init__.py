@@ -1,0 +1,1 @@
+"""The KPI before the labels come, with its own measured error beside it."""

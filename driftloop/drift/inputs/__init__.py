@@ -1,0 +1,1 @@
+"""Have the inputs moved? Distances by feature, the joint distribution, and the nulls they are held against."""

@@ -1,0 +1,191 @@
+"""How far the training rows of a stretch of days lie from the rest: what seasons, weeks and chance always move.
+
+A window of later rows differs from the training rows by more than sampling noise, always: it is another season, another week. So its distance
+is held against those of stretches of the training rows that are as long, each against the training rows outside of it. Histograms by
+day are enough for any length; they are logged with the model.
+
+The p-value is that of a prediction: would one more stretch of the same kind lie so far? From the ranks where there are stretches enough, else
+from Student's t of the logarithms of the distances (Whitmore: Prediction limits for a univariate normal observation. American Statistician 40, 1986).
+"""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from scipy import special
+
+from driftloop.drift.inputs import distances
+from driftloop.errors import DataError
+
+FILE: Final = "spans.npz"
+LEAST: Final = 6  # stretches: of fewer nobody can say how far the next one lies
+MOST_VALUES: Final = 300  # a feature with no more distinct values has a bin for each
+QUANTILES: Final = 50  # else so many bins of equal counts, cut once more at the bounds for drawing
+DRAWN: Final = 24  # bins of equal width for drawing, between the quantiles _ENDS
+_ENDS: Final = (0.005, 0.995)
+_DAY: Final = np.timedelta64(1, "D")
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """One feature. Bin b holds what lies above tops[b - 1] and at most at tops[b]; bin B the rest."""
+
+    tops: np.ndarray  # (B,) rising; float32 where every training value is one, so that a value with fewer digits (0.6) is equal to its float32
+    drawn: np.ndarray  # (D,) inner bounds for drawing, each one of tops; empty where each value has its own bin
+    counts: np.ndarray  # (days, B + 1) rows
+
+    def counted(self, values: np.ndarray) -> np.ndarray:
+        """Rows in each bin, (B + 1,); values that are not finite are left out."""
+        known = values[np.isfinite(values)]
+        with np.errstate(over="ignore"):  # what float32 cannot hold lies above or under every bin
+            known = known.astype(self.tops.dtype)
+        return np.bincount(np.searchsorted(self.tops, known, side="left"), minlength=len(self.tops) + 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Spans:
+    """Training rows by day: entry i of `bad` and of each column's counts belongs to `first` + i."""
+
+    first: np.datetime64  # day
+    bad: np.ndarray  # (days,) rows that were set aside
+    columns: tuple[Column, ...]
+
+    @property
+    def days(self) -> int:
+        """Days from the first to the last, those without rows counted."""
+        return len(self.bad)
+
+    def outside(self, start: np.datetime64, stop: np.datetime64) -> np.ndarray:
+        """Which days do not touch start <= time < stop, (days,) boolean."""
+        day = self.first + np.arange(self.days) * _DAY
+        return (day + _DAY <= start) | (day >= stop)
+
+    def stretches(self, days: int, allowed: np.ndarray) -> list[slice]:
+        """Stretches of so many days in a row that are all allowed, from the newest back, none over another.
+
+        >>> spans = of_rows(np.arange("2020-01-01", "2020-01-08", dtype="datetime64[D]"), np.ones((7, 1)))
+        >>> spans.stretches(2, spans.outside(np.datetime64("2020-01-04"), np.datetime64("2020-01-05")))
+        [slice(5, 7, None), slice(1, 3, None)]
+        """
+        found, stop = [], self.days
+        while stop >= days:
+            banned = np.flatnonzero(~allowed[stop - days : stop])
+            if len(banned):
+                stop = stop - days + int(banned[0])
+            else:
+                found.append(slice(stop - days, stop))
+                stop -= days
+        return found
+
+
+def of_rows(times: np.ndarray, rows: np.ndarray, *, bad_times: np.ndarray | None = None) -> Spans:
+    """The spans of a model's training rows.
+
+    Args:
+        times: (N,) datetime64, N >= 1.
+        rows: (N, F); values that are not finite are left out.
+        bad_times: (M,) of the rows that were set aside; NaT and times outside are left out.
+    """
+    day = times.astype("datetime64[D]")
+    first, days = day.min(), int((day.max() - day.min()) / _DAY) + 1
+    at = (day - first).astype(np.int64)
+    bad = (np.empty(0, "datetime64[D]") if bad_times is None else bad_times[~np.isnat(bad_times)].astype("datetime64[D]") - first).astype(np.int64)
+    columns = tuple(_column(rows[:, number].astype(np.float64), at, days) for number in range(rows.shape[1]))
+    return Spans(first, np.bincount(bad[(bad >= 0) & (bad < days)], minlength=days), columns)
+
+
+def _column(values: np.ndarray, at: np.ndarray, days: int) -> Column:
+    known = np.isfinite(values)
+    values, at = values[known], at[known]
+    if is_float32(values):
+        values = values.astype(np.float32)
+    tops, drawn = np.unique(values), np.empty(0, values.dtype)
+    if len(tops) > MOST_VALUES:
+        low, high = np.quantile(values, _ENDS)
+        drawn = np.unique(np.linspace(low, high, DRAWN + 1, dtype=values.dtype)[1:-1])
+        shares = np.linspace(0, 1, QUANTILES + 1)[1:]
+        tops = np.unique(np.concatenate([np.quantile(values, shares, method="inverted_cdf").astype(values.dtype), drawn]))
+    codes = np.searchsorted(tops, values, side="left")
+    counts = np.bincount(at * (len(tops) + 1) + codes, minlength=days * (len(tops) + 1)).reshape(days, -1)
+    return Column(tops, drawn, counts.astype(np.int32))
+
+
+def is_float32(values: np.ndarray) -> bool:
+    """Whether finite numbers are all float32, as those of a table of that type.
+
+    >>> is_float32(np.array([1, 0.5, np.float32(0.6)])), is_float32(np.array([0.6])), is_float32(np.array([20_000_001.0]))
+    (True, False, False)
+    """
+    with np.errstate(over="ignore"):
+        return bool((values == values.astype(np.float32)).all())
+
+
+def apart(one: np.ndarray, other: np.ndarray) -> float:
+    """The Kolmogorov-Smirnov distance of counts on the same bins, 0..1; nan when a side has no rows.
+
+    >>> apart(np.array([1, 0]), np.array([1, 1]))
+    0.5
+    """
+    if not one.sum() or not other.sum():
+        return math.nan
+    return float(distances.distance("ks", one.astype(np.float64), other.astype(np.float64), np.empty(0)))
+
+
+def usual(column: Column, stretches: Sequence[slice], allowed: np.ndarray) -> np.ndarray:
+    """The distance of each stretch from all other allowed days, (at most S,): stretches with less than half the usual rows are left out."""
+    total = column.counts[allowed].sum(axis=0)
+    inside = [column.counts[stretch].sum(axis=0) for stretch in stretches]
+    rows = np.array([counts.sum() for counts in inside])
+    found = [apart(counts, total - counts) for counts, many in zip(inside, rows, strict=True) if many and 2 * many >= np.median(rows)]
+    return np.array([distance for distance in found if not math.isnan(distance)])
+
+
+def chance(distance: float, others: np.ndarray, *, rows: int, level: float) -> float:
+    """The chance that one more stretch lies so far as `distance`, given those of others; nan with fewer than `LEAST` of them.
+
+    Args:
+        distance: in 0..1.
+        others: (S,) likewise.
+        rows: of the stretch: half a row is the smallest distance that is told from none.
+        level: smallest p-value that matters; ranks are taken where they reach half of it.
+
+    >>> round(chance(0.3, np.array([0.1, 0.12, 0.09, 0.11, 0.1, 0.13]), rows=1000, level=0.01), 4)
+    0.0004
+    """
+    if len(others) < LEAST or math.isnan(distance):
+        return math.nan
+    if 2 / (len(others) + 1) <= level:
+        return float((1 + np.count_nonzero(others >= distance)) / (1 + len(others)))
+    floor = 0.5 / max(rows, 1)
+    logs = np.log(np.maximum(others, floor))
+    spread = max(float(logs.std(ddof=1)), 1e-9) * math.sqrt(1 + 1 / len(logs))
+    return float(special.stdtr(len(logs) - 1, -(math.log(max(distance, floor)) - float(logs.mean())) / spread))
+
+
+def write(spans: Spans, folder: Path) -> None:
+    """Write the file into a folder that exists."""
+    arrays = {f"{name}_{i}": getattr(column, name) for i, column in enumerate(spans.columns) for name in ("tops", "drawn", "counts")}
+    np.savez_compressed(folder / FILE, first=spans.first.astype(np.int64), bad=spans.bad, columns=len(spans.columns), **arrays)
+
+
+def read(folder: Path) -> Spans | None:
+    """Read what `write` wrote; None when the file is not there: the model was logged by an earlier version.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return None
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as found:  # np.load leaves a broken file of its own open
+            columns = tuple(Column(found[f"tops_{i}"], found[f"drawn_{i}"], found[f"counts_{i}"]) for i in range(int(found["columns"])))
+            return Spans(found["first"].astype("datetime64[D]")[()], found["bad"], columns)
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as exc:
+        raise DataError(f"{path}: {type(exc).__name__}: {str(exc).splitlines()[0] if str(exc) else 'empty'}: log it again with the model") from exc

@@ -1,0 +1,1 @@
+"""Why has the KPI changed: the inputs, the relation of the labels to them, both, or neither?"""

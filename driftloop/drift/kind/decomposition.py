@@ -1,0 +1,169 @@
+"""A change of the KPI in two parts: what the inputs explain (P(X) moved) and the rest (P(Y|X) moved).
+
+The first is what the model would do on the current inputs if right and wrong still depended on them as before: the reference
+KPI with the density ratio as weights, with a regression of right on the inputs to take out what the weights miss (doubly robust:
+it holds when either the weights or the regression are right). The second is what is left to the current KPI.
+
+Whether the rest is more than noise is a test of its own (`conditional`), on the inputs that both periods have: it also finds a
+change that is up here, down there, and it does not lean on a few rows of great weight.
+
+Shimodaira: Improving predictive inference under covariate shift. J. Statistical Planning and Inference 90, 2000 (weights).
+Cai, Namkoong, Yadlowsky: Diagnosing model performance under distribution shift. 2023 (the two parts).
+Zhang, Singh, Ghassemi, Joshi: "Why did the model fail?" ICML 2023. Robins, Rotnitzky, Zhao: JASA 89, 1994 (doubly robust).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from driftloop.drift.inputs import dependence
+from driftloop.drift.inputs.domain import Domain, classify
+from driftloop.drift.kind import conditional
+
+LEAST_ROWS: Final = 30  # rows of each side, and effective rows, under which the two parts are not told apart
+LEAST_REACHED: Final = 0.5  # share of the current inputs that reference rows must reach
+_BOOTSTRAPS: Final = 999
+_MOST_BLOCKS: Final = 400  # in the bootstrap
+
+
+@dataclass(frozen=True)
+class Part:
+    """A change of the KPI, in -1..1, with the bounds of its interval."""
+
+    change: float
+    lower: float
+    upper: float
+
+
+UNKNOWN: Final = Part(math.nan, math.nan, math.nan)
+
+
+@dataclass(frozen=True)
+class Decomposition:
+    """total = data + concept; nan where it cannot be told."""
+
+    reference_kpi: float
+    current_kpi: float
+    total: Part
+    data: Part  # explained by P(X)
+    concept: Part  # the rest
+    p_value: float  # that right and wrong depend on the inputs as before
+    effective_rows: float  # what the weighted reference rows are worth
+    message: str
+
+
+def decompose(
+    reference_rows: np.ndarray,
+    reference_correct: np.ndarray,
+    current_rows: np.ndarray,
+    current_correct: np.ndarray,
+    *,
+    domain: Domain | None = None,
+    alpha: float = 0.05,
+    seed: int = 7,
+    losses: bool = False,
+) -> Decomposition:
+    """Split the change of the share of right rows, or of the mean loss.
+
+    Args:
+        reference_rows: (N, F) finite numbers in time order, rows that the model was not fitted on.
+        reference_correct: (N,) 1 or True where the model was right.
+        current_rows: (M, F) likewise.
+        current_correct: (M,) likewise.
+        domain: the domain classifier of these rows, if there is one already.
+        alpha: the intervals hold with 1 - alpha, in (0, 1).
+        seed: of the resampling.
+        losses: what each row costs is given in the place of right and wrong: any finite numbers, cut so that none decides alone.
+
+    Returns:
+        the parts. They are nan when there are too few rows or blocks, or so little overlap that the weighted reference rows are
+        worth fewer than `LEAST_ROWS` or reach less than `LEAST_REACHED` of the current inputs.
+
+    Raises:
+        ValueError: shapes that do not fit, values that are not finite or not 0 and 1, or alpha outside (0, 1).
+
+    >>> rng = np.random.default_rng(0)
+    >>> old, new = rng.standard_normal((1000, 2)), rng.standard_normal((1000, 2)) + [0.8, 0]
+    >>> right = [rng.random(1000) < np.where(rows[:, 0] > 0.5, 0.6, 0.9) for rows in (old, new)]
+    >>> found = decompose(old, right[0], new, right[1])  # the same on equal inputs, but the inputs moved
+    >>> found.data.upper < 0, found.concept.lower < 0 < found.concept.upper, found.p_value > 0.05
+    (True, True, True)
+    """
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha is {alpha:g}: it must lie in (0, 1)")
+    before, now = (
+        _told_values(told, rows, side, losses=losses)
+        for told, rows, side in ((reference_correct, reference_rows, "reference"), (current_correct, current_rows, "current"))
+    )
+    domain = domain or classify(reference_rows, current_rows, seed=seed)
+    was, is_now = (float(one.mean()) if len(one) else math.nan for one in (before, now))
+    why = _too_little(len(before), len(now), domain)
+    if why:
+        total = Part(is_now - was, math.nan, math.nan)
+        return Decomposition(was, is_now, total, UNKNOWN, UNKNOWN, math.nan, domain.effective_rows, f"cannot tell the parts: {why}")
+    rows, correct = np.concatenate([reference_rows, current_rows]), np.concatenate([before, now])
+    as_before = conditional.expected(rows, correct, domain, of=np.arange(len(rows)) < len(before))
+    total, data, concept = _parts(before, now, as_before, domain, alpha=alpha, seed=seed)
+    p = conditional.p_value(rows, correct, domain)
+    what = "errors" if losses else "right and wrong"
+    message = (
+        f"KPI {was:.3f} to {is_now:.3f}: inputs explain {_told(data)}, the rest is {_told(concept)}; {what} depend on the inputs "
+        f"as before with {dependence.told(p)}; the {len(before)} reference rows are worth {domain.effective_rows:.0f} under the current inputs"
+    )
+    return Decomposition(was, is_now, total, data, concept, p, domain.effective_rows, message)
+
+
+def _told(part: Part) -> str:
+    return f"{part.change:+.3f} ({part.lower:+.3f} to {part.upper:+.3f})"
+
+
+def _told_values(correct: np.ndarray, rows: np.ndarray, side: str, *, losses: bool) -> np.ndarray:
+    values = np.asarray(correct)
+    if values.shape != np.shape(rows)[:1]:
+        raise ValueError(f"{side}_correct has shape {values.shape}: one value is needed for each of the {np.shape(rows)[0]} rows")
+    if losses:
+        if values.dtype.kind not in "biuf" or not np.isfinite(values).all():
+            raise ValueError(f"{side}_correct must hold finite losses")
+        return values.astype(np.float64)
+    if values.dtype.kind not in "biuf" or not np.isin(values, (0, 1)).all():
+        raise ValueError(f"{side}_correct must hold 0 and 1 only")
+    return values.astype(np.float64)
+
+
+def _too_little(before: int, now: int, domain: Domain) -> str:
+    """Why the parts cannot be told, or nothing."""
+    if min(before, now) < LEAST_ROWS:
+        return f"{before} reference and {now} current rows; {LEAST_ROWS} rows of each are the least"
+    if math.isnan(domain.p_value):
+        return domain.message
+    if domain.effective_rows < LEAST_ROWS or domain.reached < LEAST_REACHED:
+        return (
+            f"old and new inputs hardly overlap (the {before} reference rows are worth {math.floor(domain.effective_rows)} under the current inputs "
+            f"and reach {domain.reached:.0%} of them; {LEAST_ROWS} and {LEAST_REACHED:.0%} are the least)"
+        )
+    return ""
+
+
+def _parts(before: np.ndarray, now: np.ndarray, as_before: np.ndarray, domain: Domain, *, alpha: float, seed: int) -> tuple[Part, Part, Part]:
+    """Total, data and concept with block-bootstrap intervals; the fits stay as they are."""
+    rng, reference = np.random.default_rng(seed), len(before)
+    length = max(domain.folds.block_rows, dependence.memory([before, now]).length, len(as_before) // _MOST_BLOCKS)
+    old = _resampled(rng, np.stack([np.ones(reference), before, domain.weights, domain.weights * (before - as_before[:reference])], 1), length)
+    new = _resampled(rng, np.stack([np.ones(len(now)), now, as_before[reference:]], 1), length)
+    was, is_now = old[:, 1] / old[:, 0], new[:, 1] / new[:, 0]
+    would = new[:, 2] / new[:, 0] + old[:, 3] / old[:, 2]
+    changes = is_now - was, would - was, is_now - would
+    bounds = [np.quantile(change[1:], [alpha / 2, 1 - alpha / 2]) for change in changes]
+    total, data, concept = (Part(float(change[0]), float(low), float(high)) for change, (low, high) in zip(changes, bounds, strict=True))
+    return total, data, concept
+
+
+def _resampled(rng: np.random.Generator, values: np.ndarray, length: int) -> np.ndarray:
+    """Sums of the columns: as they are, then with blocks drawn anew with replacement, shape (1 + _BOOTSTRAPS, columns)."""
+    sums = np.add.reduceat(values, dependence.cuts(len(values), length)[:-1], axis=0)
+    times = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), _BOOTSTRAPS)
+    return np.vstack([sums.sum(axis=0), times @ sums])

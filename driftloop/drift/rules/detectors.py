@@ -1,0 +1,120 @@
+"""river's detectors of a change in a stream of errors, as rules.
+
+A detector is fed the errors of a block in order; the block has drifted when the detector flags a rise of the error rate
+at any of its rows. ADWIN and KSWIN flag a change of either direction: a flag counts as a rise when the mean error of
+the detector's window is higher after the flag than before it, and otherwise the verdict says that the model got better.
+Page-Hinkley is used for rises only. After a flag each detector begins anew by itself, at its next row.
+
+None of them states how often it alarms without drift.
+
+Bifet, Gavalda: Learning from time-changing data with adaptive windowing. SDM 2007 (ADWIN).
+Gama, Medas, Castillo, Rodrigues: Learning with drift detection. SBIA 2004 (DDM).
+Baena-Garcia et al.: Early drift detection method. ECML PKDD workshop 2006 (EDDM).
+Frias-Blanco et al.: Online and non-parametric drift detection methods based on Hoeffding's bounds. IEEE TKDE 27, 2015 (HDDM).
+Raab, Heusinger, Schleif: Reactive soft prototype computing for concept drift streams. Neurocomputing 416, 2020 (KSWIN).
+Page: Continuous inspection schemes. Biometrika 41, 1954 (Page-Hinkley).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+from river import drift
+from river.drift import binary
+
+from driftloop.drift.rules.error_checks import wrong_rows
+from driftloop.drift.rules.rule import Rule
+from driftloop.drift.verdict import Verdict
+from driftloop.metrics import kpi
+
+_MAKE: Final[dict[str, Callable[..., Any]]] = {
+    "adwin": drift.ADWIN,
+    "ddm": binary.DDM,
+    "eddm": binary.EDDM,
+    "hddm_a": binary.HDDMA,
+    "hddm_w": binary.HDDMW,
+    "kswin": drift.KSWIN,
+    "page_hinkley": drift.PageHinkley,
+}
+NAMES: Final = tuple(_MAKE)
+EITHER: Final = ("adwin", "kswin")  # flag a fall of the error rate too
+
+
+class Detector(Rule):
+    """One of river's detectors.
+
+    Args:
+        name: one of `NAMES`.
+        seed: of KSWIN, which draws at random; the others do not.
+        settings: of river's class, such as `delta=0.01` of ADWIN; river's defaults without.
+
+    Raises:
+        ValueError: unknown `name`.
+        TypeError: a setting that river's class does not have.
+
+    >>> rule = Detector("adwin", seed=7)
+    >>> rule.update(np.zeros(200)).drift, rule.update(np.ones(200)).drift
+    (False, True)
+    """
+
+    def __init__(self, name: str, *, seed: int, **settings: Any) -> None:
+        if name not in _MAKE:
+            raise ValueError(f"detector {name!r}: give one of {', '.join(NAMES)}")
+        self.name = name
+        fixed: dict[str, dict[str, Any]] = {"kswin": {"seed": seed}, "page_hinkley": {"mode": "up"}}
+        self._settings = fixed.get(name, {}) | settings
+        self.reset()
+
+    def update(self, errors: np.ndarray) -> Verdict:
+        """See `Rule.update`. `statistic` is the block's accuracy; what river does not state is nan."""
+        wrong = wrong_rows(errors)
+        if not len(wrong):
+            return Verdict(drift=False, kind="cannot tell", rule=self.name, message="no rows to judge")
+        said, risen = self.said(wrong)
+        right, rows = int(np.count_nonzero(~wrong)), len(wrong)
+        lower, upper = kpi.wilson_interval(right, rows)
+        return Verdict(
+            drift=risen,
+            kind="performance" if risen else "none",
+            rule=self.name,
+            message=f"accuracy {right / rows:.3f} on {rows} rows; {said}; it states no false-alarm rate",
+            statistic=right / rows,
+            lower=lower,
+            upper=upper,
+        )
+
+    def said(self, errors: np.ndarray) -> tuple[str, bool]:
+        """Feed the rows of a block, each 0..1; what the detector flags, in words, and whether that is a rise."""
+        risen, fallen = self._flags(errors)
+        if risen:
+            return f"{self.name} flags a rise of the error rate at row {risen[0] + 1} of {len(errors)}", True
+        if fallen:
+            return f"{self.name} flags a change for the better at row {fallen[0] + 1} of {len(errors)}, which is no alarm", False
+        return f"{self.name} flags no change", False
+
+    def reset(self) -> None:
+        """See `Rule.reset`."""
+        self._detector = _MAKE[self.name](**self._settings)
+
+    def _flags(self, wrong: np.ndarray) -> tuple[list[int], list[int]]:
+        """Rows at which the detector flags a rise, and a fall, of the error rate."""
+        risen: list[int] = []
+        fallen: list[int] = []
+        detector, either = self._detector, self.name in EITHER
+        level = self._level() if either else 0.0
+        for row, error in enumerate(wrong.tolist()):
+            before = level
+            detector.update(error)
+            if either:
+                level = self._level()
+            if detector.drift_detected:
+                (fallen if level < before else risen).append(row)
+        return risen, fallen
+
+    def _level(self) -> float:
+        """Mean error in the window of a detector that flags a change of either direction."""
+        if self.name == "adwin":
+            return self._detector.estimation
+        return sum(self._detector.window) / max(len(self._detector.window), 1)

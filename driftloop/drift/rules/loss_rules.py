@@ -1,0 +1,157 @@
+"""The drift rules for a regression: they are told each row's absolute error, not right or wrong.
+
+`threshold` and `significant` hold the mean absolute error against the largest that is good enough. Of river's detectors those that take real
+values are offered; they get the errors cut at a cap and divided by it, because ADWIN's bound and Page-Hinkley's default
+threshold are meant for 0..1.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+from scipy import stats
+
+from driftloop.drift.rules import trivial
+from driftloop.drift.rules.catalogue import EVERY, NAMES, RATE
+from driftloop.drift.rules.detectors import NAMES as DETECTORS
+from driftloop.drift.rules.detectors import Detector
+from driftloop.drift.rules.error_checks import loss_rows
+from driftloop.drift.rules.rule import Rule
+from driftloop.drift.rules.significant_loss import CAP_THRESHOLDS, SignificantLoss, profile, rows_in_one
+from driftloop.drift.verdict import Verdict
+from driftloop.errors import SettingsError
+from driftloop.metrics import kpi
+
+REAL: Final = ("adwin", "kswin", "page_hinkley")  # river's detectors that take real values
+
+
+def make(name: str, *, threshold: float, alpha: float, seed: int) -> Rule:
+    """The rule of that name for one served regression model; arguments as in `task.Task.rule`.
+
+    Raises:
+        SettingsError: unknown name, a detector that takes right and wrong only, or a setting outside its range.
+
+    >>> make("threshold", threshold=3.5, alpha=0.05, seed=7).update(np.array([2.0, 6.0])).drift
+    True
+    """
+    if name == "threshold":
+        return LossThreshold(threshold)
+    if name == "significant":
+        return SignificantLoss(threshold=threshold, alpha=alpha)
+    if name in REAL:
+        return LossDetector(name, seed=seed, cap=CAP_THRESHOLDS * threshold)
+    if name in DETECTORS:
+        offered = ", ".join(("threshold", "significant", *REAL))
+        raise SettingsError(f"--drift_rule {name} takes right and wrong only, a regression has errors of any size: give one of {offered}")
+    if name in NAMES:
+        return _Trivial({"never": trivial.Never(), "every": trivial.Every(EVERY), "random": trivial.Random(RATE, seed=seed)}[name])
+    raise SettingsError(f"--drift_rule is {name!r}: give one of {', '.join(NAMES)}")
+
+
+class LossThreshold(Rule):
+    """The plain rule: a block has drifted as soon as its mean loss is over the threshold, noise or not.
+
+    The verdict says how often chance alone would alarm, from the mean and the spread of the blocks that did not drift.
+
+    Args:
+        threshold: largest mean loss that is good enough, over 0.
+
+    Raises:
+        SettingsError: it is not over 0.
+    """
+
+    name = "threshold"
+
+    def __init__(self, threshold: float) -> None:
+        if not (threshold > 0 and math.isfinite(threshold)):
+            raise SettingsError(f"--threshold_mae is {threshold}: give the largest mean absolute error that is good enough, over 0")
+        self._threshold, self._together = threshold, 1.0
+        self._sum, self._rows = 0.0, 0
+
+    def prepare(self, errors: np.ndarray, *, block_size: int) -> None:
+        """See `Rule.prepare`: how far errors come together."""
+        losses = loss_rows(errors)
+        if len(losses) >= block_size:
+            self._together = rows_in_one(profile(losses[start : start + block_size]) for start in range(0, len(losses) - block_size + 1, block_size))
+
+    def update(self, errors: np.ndarray) -> Verdict:
+        """See `Rule.update`; the statistic is the block's mean loss."""
+        losses = loss_rows(errors)
+        rows = len(losses)
+        if not rows:
+            return Verdict(drift=False, kind="cannot tell", rule=self.name, message="no rows to judge", threshold=self._threshold)
+        mean = float(losses.mean())
+        drift = mean > self._threshold
+        steady = min(self._threshold, self._sum / self._rows) if self._rows else self._threshold
+        noise = float(losses.std()) * math.sqrt(self._together / rows)
+        chance = float(stats.norm.sf((self._threshold - steady) / noise)) if noise > 0 else math.nan
+        if not drift:
+            self._sum, self._rows = self._sum + float(losses.sum()), self._rows + rows
+        lower, upper = kpi.mean_interval(losses)
+        message = (
+            f"mean absolute error {mean:.3f} on {rows} rows is {'over' if drift else 'not over'} the threshold {self._threshold:g}; "
+            f"by chance alone a model with {steady:.3f} is over it in about {100 * chance:.1f} % of such blocks"
+        )
+        return Verdict(
+            drift=drift,
+            kind="performance" if drift else "none",
+            rule=self.name,
+            message=message,
+            statistic=mean,
+            threshold=self._threshold,
+            lower=lower,
+            upper=upper,
+            false_alarm_rate=chance,
+        )
+
+    def reset(self) -> None:
+        """See `Rule.reset`."""
+        self._sum, self._rows = 0.0, 0
+
+
+class LossDetector(Detector):
+    """One of river's detectors of a change in real values; only a rise counts.
+
+    Args:
+        name: one of `REAL`.
+        seed: of KSWIN.
+        cap: losses are cut there and divided by it.
+    """
+
+    def __init__(self, name: str, *, seed: int, cap: float) -> None:
+        super().__init__(name, seed=seed)
+        self._cap = cap
+
+    def update(self, errors: np.ndarray) -> Verdict:
+        """See `Rule.update`. `statistic` is the block's mean loss; what river does not state is nan."""
+        losses = loss_rows(errors)
+        if not len(losses):
+            return Verdict(drift=False, kind="cannot tell", rule=self.name, message="no rows to judge")
+        said, risen = self.said(np.minimum(losses, self._cap) / self._cap)
+        lower, upper = kpi.mean_interval(losses)
+        return Verdict(
+            drift=risen,
+            kind="performance" if risen else "none",
+            rule=self.name,
+            message=f"mean absolute error {losses.mean():.3f} on {len(losses)} rows; {said}; it states no false-alarm rate",
+            statistic=float(losses.mean()),
+            lower=lower,
+            upper=upper,
+        )
+
+
+class _Trivial(Rule):
+    """A rule that does not look at the errors."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule, self.name = rule, rule.name
+
+    def update(self, errors: np.ndarray) -> Verdict:
+        """See `Rule.update`."""
+        return self.rule.update(np.zeros(len(loss_rows(errors))))
+
+    def reset(self) -> None:
+        """See `Rule.reset`."""
+        self.rule.reset()

@@ -1,0 +1,84 @@
+"""After a proven drift the burden of proof turns round.
+
+A rule with a small false-alarm rate is slow: on ELEC it takes two weeks of day blocks to be sure. That is right for a
+model of which nothing bad is known. Once drift has been proven, the next model comes from the same stream a moment
+later, and to trust it for another two weeks costs more than a needless retrain, whose challenger has to win anyway.
+So a new model is on probation: every block under the threshold counts as drift, noise or not, until the model has
+shown, at the same rate of error, that it is right more often than the threshold.
+
+A watch in which nothing drifts is not touched: its first alarm comes from the rule itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from driftloop.drift.rules.rule import Rule
+from driftloop.drift.rules.significant import Significant
+from driftloop.drift.rules.threshold import ThresholdRule
+from driftloop.drift.verdict import Verdict
+
+
+class Probation(Rule):
+    """A rule, followed by the plain threshold from its first alarm until a model has proven that it is good enough.
+
+    Args:
+        rule: the rule in calm times.
+        threshold: lowest accuracy that is good enough, between 0 and 1.
+        alpha: chance at most that a model that is not good enough passes the probation.
+        plain: the plain threshold; that of the accuracy unless given.
+        proof: alarms when the same errors prove the model good enough; that of the accuracy unless given.
+    """
+
+    def __init__(self, rule: Rule, *, threshold: float, alpha: float, plain: Rule | None = None, proof: Rule | None = None) -> None:
+        self.rule, self.plain, self.threshold = rule, plain or ThresholdRule(threshold), threshold
+        self.name = rule.name
+        # "Right at least threshold of the time" is proven by refuting "wrong at least 1 - threshold of the time".
+        self.proof = proof or _Right(threshold=1 - threshold, alpha=alpha)
+        self.passed = "the model has shown that it is right more often" if proof is None else "the model has shown that its errors are smaller"
+        self.blocks = 0  # of probation; 0 in calm times
+
+    def prepare(self, errors: np.ndarray, *, block_size: int) -> None:
+        """See `Rule.prepare`."""
+        self.rule.prepare(errors, block_size=block_size)
+        self.plain.prepare(errors, block_size=block_size)
+        self.proof.prepare(errors, block_size=block_size)
+
+    def update(self, errors: np.ndarray) -> Verdict:
+        """Judge the next block. Arguments as in `Rule.update`."""
+        if not self.blocks:
+            verdict = self.rule.update(errors)
+            self.blocks = int(verdict.drift)
+            return verdict
+        if not len(errors):
+            return self.rule.update(errors)
+        self.blocks += 1
+        plain = self.plain.update(errors)
+        if self.proof.update(errors).drift:
+            self._begin(blocks=0)
+            passed = f"{self.passed} than the threshold {self.threshold:g}: its probation is over"
+            return replace(plain, drift=False, kind="none", rule=self.name, message=passed)
+        return replace(plain, rule=self.name, message=f"on probation after a drift: {plain.message}")
+
+    def reset(self) -> None:
+        """Begin anew: another model is in service; if drift was proven before, on probation."""
+        self._begin(blocks=min(self.blocks, 1))
+
+    def _begin(self, *, blocks: int) -> None:
+        self.blocks = blocks
+        for rule in (self.rule, self.plain, self.proof):
+            rule.reset()
+
+
+class _Right(Significant):
+    """Told errors, it tests how often the model is right, not wrong."""
+
+    def prepare(self, errors: np.ndarray, *, block_size: int) -> None:
+        """See `Rule.prepare`."""
+        super().prepare(1 - np.asarray(errors, dtype=float), block_size=block_size)
+
+    def update(self, errors: np.ndarray) -> Verdict:
+        """See `Rule.update`."""
+        return super().update(1 - np.asarray(errors, dtype=float))

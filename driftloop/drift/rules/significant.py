@@ -1,0 +1,167 @@
+"""The threshold rule with statistics: alarm when the accuracy lies under the threshold by more than noise.
+
+After every block the hypothesis "the model in service is right at least `threshold` of the time" is tested by betting
+against it. While it is true the bets gain nothing on average, so the capital, 1 at the start, ever reaches 1 / alpha with a
+chance of at most alpha, however long the watch is (Ville 1939; Ramdas, Grünwald, Vovk, Shafer: Game-theoretic
+statistics and safe anytime-valid inference, Statistical Science 38, 2023).
+
+Each block opens new bets with a share of the stake, because the accuracy may begin to fall at any block (a mixture over start
+times; Shin, Ramdas, Rinaldo: E-detectors, New England Journal of Statistics in Data Science 2, 2023). The shares of all blocks to come add up to 1,
+half of it in the first `HALF`. Each bet is on one size of fall. It is an exponential tilt of the block's errors,
+exp(tilt * errors - rows * cumulant(tilt)): with independent rows the likelihood ratio; with rows that err together
+the cumulant is that of a Markov chain of errors (the logarithm of the largest eigenvalue of its tilted transition matrix; Dembo, Zeitouni:
+Large Deviations Techniques and Applications, 1998, section 3.1) and of an accuracy that wanders from block to block, see `driftloop.drift.rules.variance`.
+
+A bet that passes 1 / alpha does so by a jump, so the bound is not reached: with a normal jump of standard deviation s (in the logarithm) the chance is
+exp(-0.583 s) of it (Siegmund: Sequential Analysis, 1985, chapter X). Each bet begins with so much more of the stake.
+
+The bound would hold exactly, without that correction, for independent rows. How far the errors depend on each other is estimated from earlier
+blocks. benchmarks/false_alarms.md shows what is kept of it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+
+from driftloop.drift.rules.error_checks import wrong_rows
+from driftloop.drift.rules.rule import Rule
+from driftloop.drift.rules.variance import Dependence, DependenceEstimate
+from driftloop.drift.verdict import Verdict, told_evidence
+from driftloop.errors import SettingsError
+from driftloop.metrics import kpi
+
+HALF: Final = 150  # blocks over which half of the stake is spent
+FALLS: Final = np.geomspace(0.15, 2.5, 8)  # of the log odds of a right answer, under the threshold's
+NARROWEST: Final = 1e-5  # distance of the threshold from 0 and 1; closer, the arithmetic is no longer exact
+OVERSHOOT: Final = 0.583  # of a sum at the first passage of a level, in standard deviations of a step
+WIDEST_STEP: Final = 2.0  # up to which that holds
+SHARE: Final = 1 / 400  # of the stake, roughly what a bet begins with
+MOST: Final = 50_000  # times what an alarm takes: a bet that has so much stays there, so that a model that got better recovers
+
+
+class Significant(Rule):
+    """Alarms when the evidence against "right at least `threshold` of the time" passes 1 / alpha.
+
+    Args:
+        threshold: lowest accuracy that is good enough, 0.00001 to 0.99999 (nothing can be under 0, and under 1 one error is proof).
+        alpha: the chance, between 0 and 1, that a model which is good enough is ever alarmed about, for the whole watch of one model.
+
+    Raises:
+        SettingsError: `threshold` or `alpha` is outside its range.
+
+    >>> rule = Significant(threshold=0.7)
+    >>> rng = np.random.default_rng(7)
+    >>> any(rule.update(rng.random(48) < 0.3).drift for _ in range(100))
+    False
+    >>> [rule.update(rng.random(48) < 0.6).drift for _ in range(4)]
+    [False, False, True, True]
+    """
+
+    name = "significant"
+
+    def __init__(self, *, threshold: float, alpha: float = 0.05) -> None:
+        if not NARROWEST <= threshold <= 1 - NARROWEST:
+            raise SettingsError(f"--threshold_accuracy is {threshold}: the rule {self.name} needs an accuracy of {NARROWEST:g} to {1 - NARROWEST:g}")
+        if not 0 < alpha < 1:
+            raise SettingsError(f"--alpha is {alpha}: give a false-alarm rate between 0 and 1, such as 0.05")
+        self._threshold, self._alpha = threshold, alpha
+        odds = (1 - threshold) / threshold * np.exp(FALLS)
+        self._fallen = odds / (1 + odds)  # error rates that are bet on
+        self._dependence = DependenceEstimate(capital=-math.log(alpha * SHARE))
+        self._begin()
+
+    def _begin(self) -> None:
+        self._capitals = np.zeros(len(FALLS))  # of the bets on each fall, all blocks together
+        self._blocks, self._highest = 0, 0.0
+
+    def reset(self) -> None:
+        """See `Rule.reset`. How the errors depend on each other is kept: a new version is taken to be like the last in this."""
+        self._dependence.reset()
+        self._begin()
+
+    def prepare(self, errors: np.ndarray, *, block_size: int) -> None:
+        """Learn how errors depend on each other before the watch; how many they are is not learned.
+
+        Without it the first blocks count for little, because errors are expected to come together until rows show otherwise.
+
+        Args:
+            errors: (rows,) in time order, 1 where the model was wrong; rows that it was trained on will do, for the errors
+                are fewer there but come together alike.
+            block_size: rows a block of the watch.
+        """
+        wrong = wrong_rows(errors)
+        for start in range(0, len(wrong) - block_size + 1, block_size):
+            self._dependence.add(wrong[start : start + block_size])
+        self._dependence.reset()
+
+    def update(self, errors: np.ndarray) -> Verdict:
+        """See `Rule.update`.
+
+        The verdict's `statistic` is the capital, held against `threshold` 1 / alpha; `p_value` is valid at any block; `lower` and `upper` bound the
+        block's accuracy (Wilson, rows taken as independent); `false_alarm_rate` is alpha, per watch of one model.
+        """
+        wrong = wrong_rows(errors)
+        if not len(wrong):
+            return Verdict(
+                drift=False,
+                kind="cannot tell",
+                rule=self.name,
+                message="no rows to judge",
+                threshold=1 / self._alpha,
+                false_alarm_rate=self._alpha,
+            )
+        known = self._dependence.known(len(wrong))
+        tilts = self._tilts(known)
+        gains = tilts * np.count_nonzero(wrong) - len(wrong) * self._cumulants(tilts, known)
+        step = tilts * math.sqrt(len(wrong) * self._threshold * (1 - self._threshold) * known.inflation)
+        share = HALF / ((self._blocks + HALF) * (self._blocks + HALF + 1)) * np.exp(OVERSHOOT * np.minimum(step, WIDEST_STEP))
+        self._capitals = np.minimum(np.exp(np.minimum(gains, 50.0)) * (self._capitals + share), MOST / self._alpha)
+        self._blocks += 1
+        self._highest = max(self._highest, float(self._capitals.mean()))
+        self._dependence.add(wrong)
+        return self._verdict(wrong, known)
+
+    def _tilts(self, known: Dependence) -> np.ndarray:
+        """Of each bet: what an error multiplies it by, as a logarithm."""
+        right, error, rho = self._threshold, 1 - self._threshold, known.correlation
+        stay_right, stay_wrong = rho + (1 - rho) * right, rho + (1 - rho) * error
+        # The tilt under which the chain errs as often as after the fall: the larger root of a quadratic in the eigenvalue.
+        middle = rho + stay_right * stay_wrong - 2 * rho * self._fallen
+        side = (1 - self._fallen) * stay_wrong
+        eigenvalue = (middle + np.sqrt(np.maximum(middle**2 - 4 * (1 - self._fallen) * side * stay_right * rho, 0))) / (2 * side)
+        return np.log(eigenvalue * (eigenvalue - stay_right) / (stay_wrong * eigenvalue - rho)) / known.wander
+
+    def _cumulants(self, tilts: np.ndarray, known: Dependence) -> np.ndarray:
+        """What a row divides each bet by, as a logarithm, so that it gains nothing on average at the threshold."""
+        right, error, rho = self._threshold, 1 - self._threshold, known.correlation
+        odds = np.exp(tilts)
+        trace = rho + (1 - rho) * right + (rho + (1 - rho) * error) * odds
+        eigenvalue = (trace + np.sqrt(np.maximum(trace**2 - 4 * rho * odds, 0))) / 2
+        wandering = right * error * (1 + rho) / (1 - rho) * (known.wander - 1)  # variance a row that the chain does not have
+        return np.log(eigenvalue) + tilts**2 * wandering / 2
+
+    def _verdict(self, wrong: np.ndarray, known: Dependence) -> Verdict:
+        capital, limit = float(self._capitals.mean()), 1 / self._alpha
+        drift = capital >= limit
+        rows = len(wrong)
+        right = rows - int(np.count_nonzero(wrong))
+        lower, upper = kpi.wilson_interval(right, rows)
+        evidence = told_evidence(capital, limit, alpha=self._alpha, against=f"right at least {self._threshold:.4g} of the time")
+        message = f"accuracy {right / rows:.3f} on {rows} rows; {evidence}"
+        if known.inflation > 1.5:
+            message += f"; errors are autocorrelated: effective sample size is rows / {known.inflation:.1f}"
+        return Verdict(
+            drift=drift,
+            kind="performance" if drift else "none",
+            rule=self.name,
+            message=message,
+            statistic=capital,
+            threshold=limit,
+            lower=lower,
+            upper=upper,
+            p_value=min(1.0, 1 / self._highest) if self._highest > 0 else math.nan,
+            false_alarm_rate=self._alpha,
+        )

@@ -1,0 +1,192 @@
+"""The rule `significant` for losses that are no rights and wrongs, such as absolute errors: is their mean over the threshold by more than noise?
+
+After every block the hypothesis "the mean loss is at most `threshold`" is tested by betting against it, as in `drift.significant`: while
+it is true the capital, 1 at the start, ever reaches 1 / alpha with a chance of at most alpha (Ville 1939). A loss is cut at a cap
+and divided by it, so that it lies in 0..1; cutting lowers the mean, which keeps the hypothesis true. A bet of size b multiplies its capital by
+1 + b (loss - threshold) with every row (Waudby-Smith, Ramdas: Estimating means of bounded random variables by betting, JRSS-B 86,
+2023), for bets of several sizes, and each block opens new ones with a share of the stake (see `drift.significant`).
+
+Errors come together: by hour, by day, by season. So a bet's product over a block is taken to the power 1 / v, where v rows tell as much as
+one independent row. For rows that depend on fewer than v neighbours this keeps the bound exactly: the rows are v interleaved
+sequences of independent ones, and Hoelder's inequality takes the mean of the product of their powers apart. v is estimated as the
+variance of sums of errors relative to independent rows, over runs of several lengths up to the whole block, from rows before the watch
+(a batch-means estimate) and from the blocks of the watch itself; the largest is taken, times `UNSURE` over few runs.
+benchmarks/taxi.md and tests/unit/test_losses.py show how often it alarms without drift.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from scipy import special
+
+from driftloop.drift.rules.error_checks import loss_rows
+from driftloop.drift.rules.rule import Rule
+from driftloop.drift.rules.significant import HALF, MOST
+from driftloop.drift.verdict import Verdict, told_evidence
+from driftloop.errors import SettingsError
+from driftloop.metrics import kpi
+
+BETS: Final = np.geomspace(0.02, 0.9, 8)  # of the largest bet that cannot lose more than it has
+CAP_QUANTILE: Final = 0.995  # of the losses before the watch; larger ones are cut there
+CAP_THRESHOLDS: Final = 4.0  # the cap is at least so many thresholds, and just that where no rows before the watch are known
+RUNS: Final = (1, 2, 4, 8, 16, 32, 64)  # a block is cut into so many runs to see how far errors come together
+UNSURE: Final = 0.2  # quantile of chi-square: the variance of few runs may be that much larger than it was seen
+LEAST_RUNS: Final = 4  # runs that a variance is estimated from
+NO_REFERENCE: Final = 20.0  # rows that tell as much as one, where nothing is known of them
+SEEN: Final = 100  # blocks of the watch that v is learned from
+DELAY: Final = 3  # newest blocks that v is not learned from, so that a rise is not taken for dependence
+
+
+class SignificantLoss(Rule):
+    """Alarms when the evidence against "the mean loss is at most `threshold`" passes 1 / alpha.
+
+    Args:
+        threshold: largest mean loss that is good enough, over 0, in the loss's unit.
+        alpha: the chance, between 0 and 1, that a model which is good enough is ever alarmed about, for the whole watch of one model.
+        under: test the other side: alarm when the mean loss is proven to be *under* the threshold (losses over the cap count as the cap).
+
+    Raises:
+        SettingsError: `threshold` or `alpha` is outside its range.
+
+    >>> rule, rng = SignificantLoss(threshold=3.0), np.random.default_rng(7)
+    >>> rule.prepare(rng.exponential(2.8, 20_000), block_size=500)
+    >>> any(rule.update(rng.exponential(3.0, 500)).drift for _ in range(50))
+    False
+    >>> rule.update(rng.exponential(4.5, 500)).drift
+    True
+    """
+
+    name = "significant"
+
+    def __init__(self, *, threshold: float, alpha: float = 0.05, under: bool = False) -> None:
+        if not (threshold > 0 and math.isfinite(threshold)):
+            raise SettingsError(f"--threshold_mae is {threshold}: give the largest mean absolute error that is good enough, over 0")
+        if not 0 < alpha < 1:
+            raise SettingsError(f"--alpha is {alpha}: give a false-alarm rate between 0 and 1, such as 0.05")
+        self._threshold, self._alpha, self._under = threshold, alpha, under
+        self.cap = CAP_THRESHOLDS * threshold
+        self._known = NO_REFERENCE
+        self._begin()
+
+    def _begin(self) -> None:
+        self._capitals = np.zeros(len(BETS))
+        self._blocks, self._highest = 0, 0.0
+        self._seen: deque[Profile] = deque(maxlen=SEEN + DELAY)
+
+    def reset(self) -> None:
+        """See `Rule.reset`. How the errors come together is kept: a new version is taken to be like the last in this."""
+        self._begin()
+
+    def prepare(self, errors: np.ndarray, *, block_size: int) -> None:
+        """Learn the cap and how losses come together from rows before the watch; how large they are on average is not learned.
+
+        Args:
+            errors: (rows,) losses in time order.
+            block_size: rows a block of the watch.
+        """
+        losses = loss_rows(errors)
+        if len(losses) < 2 * LEAST_RUNS:
+            return
+        self.cap = max(self.cap, float(np.quantile(losses, CAP_QUANTILE)))
+        whole = [losses[start : start + block_size] for start in range(0, len(losses) - block_size + 1, block_size)] or [losses]
+        self._known = rows_in_one(profile(np.minimum(block, self.cap)) for block in whole)
+
+    def update(self, errors: np.ndarray) -> Verdict:
+        """Judge the next block.
+
+        The verdict's `statistic` is the capital, held against `threshold` 1 / alpha; `p_value` is valid at any block; `lower` and `upper` bound
+        the block's mean loss (rows taken as independent); `false_alarm_rate` is alpha, per watch of one model.
+        """
+        losses = loss_rows(errors)
+        if not len(losses):
+            limit = 1 / self._alpha
+            return Verdict(drift=False, kind="cannot tell", rule=self.name, message="no rows to judge", threshold=limit, false_alarm_rate=self._alpha)
+        rows_in_one_now = self._inflation()
+        excess = (np.minimum(losses, self.cap) - self._threshold) / self.cap  # its mean is at most 0 while the model is good enough
+        worst = self._threshold / self.cap
+        if self._under:
+            excess, worst = -excess, 1 - worst
+        gains = np.log1p(np.outer(BETS / worst, excess)).sum(axis=1) / rows_in_one_now
+        share = HALF / ((self._blocks + HALF) * (self._blocks + HALF + 1))
+        self._capitals = np.minimum(np.exp(np.minimum(gains, 50.0)) * (self._capitals + share), MOST / self._alpha)
+        self._blocks += 1
+        self._highest = max(self._highest, float(self._capitals.mean()))
+        self._seen.append(profile(np.minimum(losses, self.cap)))
+        return self._verdict(losses, rows_in_one_now)
+
+    def _inflation(self) -> float:
+        """v: from before the watch, or from its older blocks when errors come together more than they did."""
+        older = list(self._seen)[:-DELAY]
+        return max(self._known, rows_in_one(older)) if len(older) >= LEAST_RUNS else self._known
+
+    def _verdict(self, losses: np.ndarray, rows_in_one_now: float) -> Verdict:
+        capital, limit, rows = float(self._capitals.mean()), 1 / self._alpha, len(losses)
+        drift = capital >= limit
+        lower, upper = kpi.mean_interval(losses)
+        against = f"{'at least' if self._under else 'at most'} {self._threshold:.4g}"
+        evidence = told_evidence(capital, limit, alpha=self._alpha, against=against)
+        message = f"mean absolute error {losses.mean():.3f} on {rows} rows; {evidence}; errors are capped at {self.cap:.3g}"
+        if rows_in_one_now > 1.5:
+            message += f" and autocorrelated: effective sample size is rows / {rows_in_one_now:.1f}"
+        return Verdict(
+            drift=drift,
+            kind="performance" if drift else "none",
+            rule=self.name,
+            message=message,
+            statistic=capital,
+            threshold=limit,
+            lower=lower,
+            upper=upper,
+            p_value=min(1.0, 1 / self._highest) if self._highest > 0 else math.nan,
+            false_alarm_rate=self._alpha,
+        )
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a block's losses tell of how they come together: rows, their sum and sum of squares, and for each number of runs the runs' means and rows."""
+
+    rows: int
+    total: float
+    squares: float
+    runs: dict[int, tuple[np.ndarray, np.ndarray]]
+
+
+def profile(losses: np.ndarray) -> Profile:
+    """The profile of one block, (rows,) in time order."""
+    runs = {}
+    for count in RUNS:
+        if len(losses) >= 2 * count:
+            edges = np.arange(count) * len(losses) // count
+            sizes = np.diff(np.append(edges, len(losses)))
+            runs[count] = np.add.reduceat(losses, edges) / sizes, sizes
+    return Profile(len(losses), float(losses.sum()), float(np.square(losses).sum()), runs)
+
+
+def rows_in_one(profiles: Iterable[Profile]) -> float:
+    """How many rows tell as much as one independent row, at least 1: the largest ratio over runs of several lengths.
+
+    >>> rng = np.random.default_rng(7)
+    >>> independent, together = rng.random(20_000), np.repeat(rng.random(2_000), 10)
+    >>> rows_in_one(map(profile, np.split(independent, 40))) < 2, 8 < rows_in_one(map(profile, np.split(together, 40))) < 16
+    (True, True)
+    """
+    given = list(profiles)
+    rows = sum(block.rows for block in given)
+    mean = sum(block.total for block in given) / rows
+    variance = sum(block.squares for block in given) / rows - mean**2
+    found = 1.0
+    for count in RUNS if variance > 0 else ():
+        runs = [block.runs[count] for block in given if count in block.runs]
+        if sum(len(means) for means, _ in runs) < LEAST_RUNS:
+            continue
+        means, sizes = (np.concatenate(part) for part in zip(*runs, strict=True))
+        ratio = float((sizes * (means - mean) ** 2).sum() / variance)
+        found = max(found, ratio / float(special.chdtri(len(means) - 1, 1 - UNSURE)))
+    return found

@@ -1,0 +1,99 @@
+"""Rules that do not look at the errors: what any other rule has to beat at the same number of alarms.
+
+Their alarms say nothing about the model, so the kind of such an alarm is "cannot tell".
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from driftloop.drift.rules.error_checks import wrong_rows
+from driftloop.drift.rules.rule import Rule
+from driftloop.drift.verdict import Verdict
+from driftloop.errors import SettingsError
+
+
+class Never(Rule):
+    """Never alarms.
+
+    >>> Never().update(np.ones(20)).drift
+    False
+    """
+
+    name = "never"
+
+    def update(self, errors: np.ndarray) -> Verdict:
+        """See `Rule.update`."""
+        return _verdict(self.name, errors, alarm=False, chance=0.0, why="this rule never alarms")
+
+    def reset(self) -> None:
+        """See `Rule.reset`; there is nothing to forget."""
+
+
+class Every(Rule):
+    """Alarms at every n-th block since the model came into service.
+
+    Args:
+        blocks: n, at least 1.
+
+    Raises:
+        SettingsError: `blocks` is under 1.
+
+    >>> rule = Every(2)
+    >>> [rule.update(np.zeros(20)).drift for _ in range(4)]
+    [False, True, False, True]
+    """
+
+    name = "every"
+
+    def __init__(self, blocks: int) -> None:
+        if blocks < 1:
+            raise SettingsError(f"--every is {blocks}: give a number of blocks of at least 1")
+        self._every, self._seen = blocks, 0
+
+    def update(self, errors: np.ndarray) -> Verdict:
+        """See `Rule.update`."""
+        self._seen += len(errors) > 0
+        alarm = self._seen % self._every == 0
+        return _verdict(self.name, errors, alarm=alarm, chance=1 / self._every, why=f"this rule alarms at every {self._every}. block, drift or not")
+
+    def reset(self) -> None:
+        """See `Rule.reset`: the blocks are counted anew."""
+        self._seen = 0
+
+
+class Random(Rule):
+    """Alarms at each block with a fixed chance.
+
+    Args:
+        rate: the chance, in 0..1.
+        seed: of the alarms.
+
+    Raises:
+        SettingsError: `rate` is outside 0..1.
+
+    >>> rule = Random(0.25, seed=7)
+    >>> sum(rule.update(np.zeros(20)).drift for _ in range(400))
+    107
+    """
+
+    name = "random"
+
+    def __init__(self, rate: float, *, seed: int) -> None:
+        if not 0 <= rate <= 1:
+            raise SettingsError(f"--rate is {rate}: give the chance of an alarm at a block, in 0..1")
+        self._rate, self._rng = rate, np.random.default_rng(seed)
+
+    def update(self, errors: np.ndarray) -> Verdict:
+        """See `Rule.update`."""
+        alarm = len(errors) > 0 and bool(self._rng.random() < self._rate)
+        return _verdict(self.name, errors, alarm=alarm, chance=self._rate, why=f"this rule alarms at {100 * self._rate:.1f} % of the blocks, drift or not")
+
+    def reset(self) -> None:
+        """See `Rule.reset`; the draws go on, or every version would be served equally long."""
+
+
+def _verdict(rule: str, errors: np.ndarray, *, alarm: bool, chance: float, why: str) -> Verdict:
+    if not len(wrong_rows(errors)):
+        return Verdict(drift=False, kind="cannot tell", rule=rule, message="no rows to judge", false_alarm_rate=chance)
+    return Verdict(drift=alarm, kind="cannot tell" if alarm else "none", rule=rule, message=why, false_alarm_rate=chance)

@@ -1,0 +1,65 @@
+"""Predictions that cost nothing, so that a model's figure is never shown alone.
+
+Each function answers with class indices for rows `start` (inclusive) to `stop` (exclusive), shape
+(stop - start,), and `kpi.NO_PREDICTION` where it has nothing to say; `kpi.accuracy` leaves those rows out.
+
+They do not play the same game as a model whose labels come when the block ends:
+
+    no_change              needs each previous row's label at once          (per row; flattering in a blockwise table)
+    same_time_yesterday    needs labels `period` rows old                   (blockwise when the block is at most a day long)
+    majority               needs the labels of the training rows            (known before the stream starts)
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from driftloop.metrics.kpi import NO_PREDICTION
+
+
+def no_change(labels: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """Predict for each row the label of the row before it.
+
+    Row i needs label i - 1, known one row earlier; inside a block that is before the model's own labels come.
+    Row 0 of the stream has no prediction.
+
+    >>> no_change(np.array([0, 0, 1, 1]), 1, 4)
+    array([0, 0, 1])
+    """
+    return _shifted(labels, start, stop, by=1)
+
+
+def same_time_yesterday(labels: np.ndarray, start: int, stop: int, *, period: int | None, times: np.ndarray) -> np.ndarray:
+    """Predict for each row the label `period` rows before it, such as the same half-hour of the day before.
+
+    Row i needs label i - period: known when row i comes, and known when the block starts if i - period < start.
+    The first `period` rows of the stream have no prediction, nor has a row whose older row is not one day older
+    (`times`, datetime64: rows may be missing), and no row has one when `period` is None (no regular day).
+
+    >>> times = np.datetime64("2024-01-01") + 12 * np.arange(4) * np.timedelta64(1, "h")
+    >>> same_time_yesterday(np.array([0, 1, 1, 0]), 1, 4, period=2, times=times)
+    array([-1,  0,  1])
+    """
+    if period is None:
+        return np.full(stop - start, NO_PREDICTION)
+    predicted = _shifted(labels, start, stop, by=period)
+    rows = np.arange(max(start, period), stop)
+    other = times[rows] - times[rows - period] != np.timedelta64(1, "D")
+    predicted[rows[other] - start] = NO_PREDICTION
+    return predicted
+
+
+def majority_class(training_labels: np.ndarray) -> int:
+    """The class most frequent in the training labels, the lower index on a tie: what `majority` predicts for every row.
+
+    >>> majority_class(np.array([2, 1, 1, 2]))
+    1
+    """
+    return int(np.bincount(training_labels).argmax())
+
+
+def _shifted(labels: np.ndarray, start: int, stop: int, *, by: int) -> np.ndarray:
+    predicted = np.full(stop - start, NO_PREDICTION)
+    first = min(max(start, by), stop)  # first row whose older label exists
+    predicted[first - start :] = labels[first - by : stop - by]
+    return predicted

@@ -1,0 +1,134 @@
+"""Data quality of a block: which rows were set aside and why, and what these would have done to its means.
+
+A mean that jumps because of a few impossible values is no drift: with the rows set aside it stands where it stood. So both means
+are compared, and a jump that the set-aside rows alone make is called data quality. Where a row was set aside for another
+reason, such as a value of another feature that is missing, its own value is a possible one: then the usable rows are a selection.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+
+from driftloop.data.blocks import Block
+from driftloop.data.streams import Stream
+from driftloop.metrics.results import BlockScore
+
+JUMP: Final = 0.25  # of the usable rows' standard deviation: by so much set-aside rows must move a mean to be told
+REASONS: Final = 6  # told of a block
+_WRONG: Final = re.compile(r"(.+?) is .+, (not a number|not a time|not finite|whose last digits float64 loses)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Jump:
+    """A feature whose mean set-aside rows move: over so many rows with a number, over the usable ones, and the farthest value set aside.
+
+    `reasons` says why the rows were set aside where not for this feature's values; "" where these are impossible.
+    """
+
+    feature: str
+    rows: int
+    with_all: float
+    usable: float
+    farthest: float
+    reasons: str = ""
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Rows of a block's stretch of the file that could not be used, by reason, the most frequent first."""
+
+    rows: int  # usable
+    reasons: tuple[tuple[str, int], ...]
+    jumps: tuple[Jump, ...]
+
+    @property
+    def set_aside(self) -> int:
+        """Rows that could not be used."""
+        return sum(count for _, count in self.reasons)
+
+    @property
+    def message(self) -> str:
+        """What the rows that were set aside do to the means, in words; empty when none jumps."""
+        return "; ".join(self._told(jump) for jump in self.jumps)
+
+    def _told(self, jump: Jump) -> str:
+        means = f"the mean of {jump.feature} would be {jump.with_all:.4g} over {jump.rows:,} rows, it is {jump.usable:.4g} over the {self.rows:,} usable ones"
+        if jump.reasons:
+            return f"{means}: the {jump.rows - self.rows:,} rows set aside ({jump.reasons}) have other values of it, so the usable ones do not stand for all"
+        return f"{means}: impossible values (up to {jump.farthest:,.6g}), which is data quality, not drift"
+
+    def figures(self) -> dict[str, Any]:
+        """The fields of a `BlockScore` that tell of it."""
+        why = ", ".join(f"{reason}: {count}" for reason, count in self.reasons[:REASONS])
+        return {"set_aside": self.set_aside, "set_aside_why": why, "quality": self.message}
+
+
+def of_block(stream: Stream, block: Block) -> Quality:
+    """The quality of one block; a row that was set aside belongs to the block in whose stretch of the file it stands."""
+    before = stream.aside.before
+    inside = (before >= block.start) & (before < block.stop)
+    if block.stop == len(stream):
+        inside |= before == block.stop
+    at = np.flatnonzero(inside)
+    why = [stream.set_aside[row][1] for row in at]
+    reasons = Counter(map(kind_of, why))
+    jumps = _jumps(stream.features, stream.rows[block.start : block.stop], stream.aside.values[at], why) if len(at) else ()
+    return Quality(block.rows, tuple(reasons.most_common()), jumps)
+
+
+def findings(scores: Sequence[BlockScore]) -> tuple[str, ...]:
+    """What there is to say of the data quality of a watch, in sentences; nothing when no row was set aside."""
+    aside, rows = sum(score.set_aside for score in scores), sum(score.rows for score in scores)
+    if not aside:
+        return ()
+    worst = max(scores, key=lambda score: score.set_aside / (score.set_aside + score.rows))
+    told = [
+        f"Data quality: {aside:,} of {aside + rows:,} rows were set aside ({100 * aside / (aside + rows):.1f} %), most in block {worst.block} "
+        f"({100 * worst.set_aside / (worst.set_aside + worst.rows):.1f} %: {worst.set_aside_why})."
+    ]
+    told += [f"Data quality, block {score.block} ({score.timestamp[:10]}): {score.quality}." for score in scores if score.quality]
+    return tuple(told)
+
+
+def kind_of(reason: str) -> str:
+    """A reason without the row's own value, which stands in brackets, in quotes, or before what is wrong with it.
+
+    >>> kind_of("distance_miles over 100 (46826.2)"), kind_of("x is 'abc', not a number"), kind_of("x is missing")
+    ('distance_miles over 100', 'x is no number', 'x is missing')
+    >>> kind_of("x is 1e400, not finite"), kind_of("time is 'soon', not a time")
+    ('x is not finite', 'time is no time')
+    """
+    found = _WRONG.fullmatch(reason)
+    return f"{found[1]} is {found[2].replace('not a ', 'no ')}" if found else reason.partition(" (")[0]
+
+
+def _jumps(features: tuple[str, ...], rows: np.ndarray, aside: np.ndarray, why: Sequence[str]) -> tuple[Jump, ...]:
+    found = []
+    blamed = np.array([max((name for name in features if reason.startswith(f"{name} ")), key=len, default="") for reason in why], object)
+    for at, feature in enumerate(features):
+        given = np.isfinite(aside[:, at])
+        own = given & (blamed == feature)
+        others = given & ~own
+        jump = _jump(feature, rows[:, at], aside[own, at])
+        if jump is None and (jump := _jump(feature, rows[:, at], aside[others, at])):
+            reasons = Counter(kind_of(why[int(row)]) for row in np.flatnonzero(others))
+            jump = replace(jump, reasons=", ".join(f"{reason}: {count:,}" for reason, count in reasons.most_common(REASONS)))
+        found += [jump] if jump else []
+    return tuple(found)
+
+
+def _jump(feature: str, usable: np.ndarray, aside: np.ndarray) -> Jump | None:
+    if not len(aside):
+        return None
+    with np.errstate(over="ignore", invalid="ignore"):  # the sums of values near the ends of float64 overflow: inf is told then
+        mean, spread = float(usable.mean()), float(usable.std())
+        with_all = float(np.concatenate([usable, aside]).mean())
+        if not abs(with_all - mean) > JUMP * spread > 0:
+            return None
+        return Jump(feature, len(usable) + len(aside), with_all, mean, float(aside[np.abs(aside - mean).argmax()]))

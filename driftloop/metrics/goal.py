@@ -1,0 +1,33 @@
+"""What a model has to reach: one value, from the flag or the stream's file to the rule, the watch, the report and the monitor."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from driftloop import settings
+from driftloop.metrics.task import Task
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A KPI's threshold, and how often a model that reaches it may be called bad all the same.
+
+    >>> from driftloop.metrics.task import REGRESSION
+    >>> Goal(REGRESSION, threshold=3.5, unit="minutes").met(3.2)
+    True
+    """
+
+    task: Task  # says which KPI it is, and which way is better
+    threshold: float = math.nan  # KPI that is just good enough; nan: none is set
+    alpha: float = settings.ALPHA  # false-alarm rate of the rule "significant" for the whole watch of one model
+    unit: str = ""  # of the label, as a person writes it; "" for classes
+
+    @property
+    def kpi(self) -> str:
+        """The KPI's name: "accuracy" or "mae"."""
+        return self.task.kpi
+
+    def met(self, value: float) -> bool:
+        """Whether a KPI is good enough; never when it is nan."""
+        return not self.task.better(self.threshold, value) and not math.isnan(value)

@@ -1,0 +1,229 @@
+"""What differs between the two tasks: what a model answers, what a row costs, what the KPI is and which way is better.
+
+Everything else (rules, retrains, swaps, reports) asks the task of its stream, so that it is written once. A *loss* is
+what one row costs: 1 where the class is wrong, the absolute error of a value. The KPI is the accuracy (1 less the mean loss,
+higher is better) or the MAE (the mean loss, lower is better).
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from driftloop import settings
+from driftloop.errors import SettingsError, TrainingError
+from driftloop.metrics import baselines, kpi
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Champion against challenger on the same rows: their KPIs, the one-sided p-value, and what was seen, in words."""
+
+    before: float
+    after: float
+    p_value: float
+    seen: str
+
+
+class Task(ABC):
+    """A task; `kpi` is the KPI's name and `higher` whether more of it is better.
+
+    Labels are class indices (N,) int64 or values (N,) float64. A model's outputs are class probabilities (N, K) or values (N,).
+    """
+
+    name: str
+    kpi: str
+    higher: bool
+    gap: float  # the largest relative difference between a served output and the local model's, where probabilities count as they are
+
+    @property
+    def objective(self) -> str:
+        """Name of the search's objective among the metrics of a trial."""
+        return f"val_{self.kpi}"
+
+    @abstractmethod
+    def arguments(self, classes: int) -> dict[str, Any]:
+        """What the constructor of a model takes beside `features`."""
+
+    @abstractmethod
+    def learn_scale(self, model: Any, rows: np.ndarray, labels: np.ndarray) -> None:
+        """Let a model set its normalisation from its training rows.
+
+        Raises:
+            TrainingError: the labels do not allow a fit.
+        """
+
+    @abstractmethod
+    def outputs(self, model: Any, rows: np.ndarray, *, first: int) -> np.ndarray:
+        """What a model answers for rows `first`.. of `rows`; those before are context."""
+
+    @abstractmethod
+    def predictions(self, outputs: np.ndarray) -> np.ndarray:
+        """Class indices or values, (N,)."""
+
+    @abstractmethod
+    def losses(self, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+        """What each row costs, (N,): True where the class is wrong, or the absolute error; nan where nothing was predicted."""
+
+    @abstractmethod
+    def value(self, losses: np.ndarray) -> float:
+        """The KPI of rows with these losses; nan without any. Rows with a nan are left out."""
+
+    @abstractmethod
+    def interval(self, losses: np.ndarray) -> tuple[float, float]:
+        """95 % bounds of the KPI, rows taken as independent; nan without rows."""
+
+    @abstractmethod
+    def p_value(self, champion: np.ndarray, challenger: np.ndarray) -> float:
+        """One-sided, from the losses of the same rows in time order: the chance of such a lead if the challenger is no better."""
+
+    @abstractmethod
+    def judge(self, champion: np.ndarray, challenger: np.ndarray) -> Judged:
+        """Compare two models by their losses on the same rows in time order."""
+
+    @abstractmethod
+    def constant(self, labels: np.ndarray) -> int | float:
+        """The label that costs least when it is predicted for every row: the most frequent class, the median value."""
+
+    def better(self, value: float, other: float) -> bool:
+        """Whether the first KPI is better than the second; never when one is nan."""
+        return value > other if self.higher else value < other
+
+    def ahead(self, value: float, other: float) -> float:
+        """How far the first KPI is ahead of the second; negative when it is behind."""
+        return value - other if self.higher else other - value
+
+
+class Classification(Task):
+    """Classes; the KPI is the accuracy, 0..1.
+
+    >>> CLASSIFICATION.value(CLASSIFICATION.losses(np.array([0, 1, 1]), np.array([0, 1, 0])))
+    0.6666666666666666
+    """
+
+    name, kpi, higher, gap = "classification", "accuracy", True, 1e-6
+
+    def arguments(self, classes: int) -> dict[str, Any]:
+        """See `Task.arguments`."""
+        return {"classes": classes}
+
+    def learn_scale(self, model: Any, rows: np.ndarray, labels: np.ndarray) -> None:
+        """See `Task.learn_scale`."""
+        if len(np.unique(labels)) < 2:
+            raise TrainingError("hold one label only: train on more rows (a larger window)")
+        model.learn_scale(rows)
+
+    def outputs(self, model: Any, rows: np.ndarray, *, first: int) -> np.ndarray:
+        """See `Task.outputs`: probabilities (N, K)."""
+        return model.probabilities(rows, first=first)
+
+    def predictions(self, outputs: np.ndarray) -> np.ndarray:
+        """See `Task.predictions`."""
+        return outputs.argmax(axis=1)
+
+    def losses(self, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+        """See `Task.losses`."""
+        return predicted != labels
+
+    def value(self, losses: np.ndarray) -> float:
+        """See `Task.value`."""
+        known = np.asarray(losses, float)
+        known = known[~np.isnan(known)]
+        return float((1 - known).mean()) if len(known) else math.nan
+
+    def interval(self, losses: np.ndarray) -> tuple[float, float]:
+        """See `Task.interval` (Wilson 1927)."""
+        return kpi.wilson_interval(len(losses) - int(np.count_nonzero(losses)), len(losses))
+
+    def p_value(self, champion: np.ndarray, challenger: np.ndarray) -> float:
+        """See `Task.p_value`: exact McNemar."""
+        return kpi.paired_p_value(champion == 0, challenger == 0)
+
+    def judge(self, champion: np.ndarray, challenger: np.ndarray) -> Judged:
+        """See `Task.judge`."""
+        gained, lost = int((champion & ~challenger).sum()), int((~champion & challenger).sum())
+        before, after = (float((~wrong).mean()) if len(wrong) else math.nan for wrong in (champion, challenger))
+        seen = f"the challenger fixed {gained} of the champion's errors and introduced {lost} ({before:.3f} to {after:.3f}"
+        return Judged(before, after, self.p_value(champion, challenger), seen)
+
+    def constant(self, labels: np.ndarray) -> int:
+        """See `Task.constant`."""
+        return baselines.majority_class(labels)
+
+
+class Regression(Task):
+    """Values; the KPI is the mean absolute error (MAE) in the label's unit, 0 and more.
+
+    >>> REGRESSION.value(REGRESSION.losses(np.array([10.0, 20.0]), np.array([11.0, 18.0])))
+    1.5
+    """
+
+    name, kpi, higher, gap = "regression", "mae", False, 1e-5
+
+    def arguments(self, classes: int) -> dict[str, Any]:
+        """See `Task.arguments`."""
+        return {}
+
+    def learn_scale(self, model: Any, rows: np.ndarray, labels: np.ndarray) -> None:
+        """See `Task.learn_scale`: the model sees the labels as well, for their scale."""
+        if float(np.ptp(labels)) == 0:
+            raise TrainingError("hold one label only: train on more rows (a larger window)")
+        model.learn_scale(rows, labels)
+
+    def outputs(self, model: Any, rows: np.ndarray, *, first: int) -> np.ndarray:
+        """See `Task.outputs`: values (N,)."""
+        return model.values(rows, first=first)
+
+    def predictions(self, outputs: np.ndarray) -> np.ndarray:
+        """See `Task.predictions`."""
+        return outputs.astype(np.float64)
+
+    def losses(self, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+        """See `Task.losses`."""
+        return np.abs(predicted - labels)
+
+    def value(self, losses: np.ndarray) -> float:
+        """See `Task.value`."""
+        known = losses[~np.isnan(losses)]
+        return float(known.mean()) if len(known) else math.nan
+
+    def interval(self, losses: np.ndarray) -> tuple[float, float]:
+        """See `Task.interval`: Student's, which the many rows of a block make good enough for skewed losses."""
+        return kpi.mean_interval(losses[~np.isnan(losses)])
+
+    def p_value(self, champion: np.ndarray, challenger: np.ndarray) -> float:
+        """See `Task.p_value`: signed ranks of the means of runs of rows."""
+        return kpi.paired_loss_p_value(champion, challenger)
+
+    def judge(self, champion: np.ndarray, challenger: np.ndarray) -> Judged:
+        """See `Task.judge`."""
+        before, after = self.value(champion), self.value(challenger)
+        won = int(np.count_nonzero(challenger < champion))
+        seen = f"the challenger was nearer on {won} of them (MAE {before:.3f} to {after:.3f}"
+        return Judged(before, after, self.p_value(champion, challenger), seen)
+
+    def constant(self, labels: np.ndarray) -> float:
+        """See `Task.constant`."""
+        return float(np.median(labels))
+
+
+CLASSIFICATION: Final = Classification()
+REGRESSION: Final = Regression()
+
+
+def of(name: str) -> Task:
+    """The task of that name.
+
+    Raises:
+        SettingsError: there is none.
+
+    >>> of("regression").kpi
+    'mae'
+    """
+    if name not in settings.TASKS:
+        raise SettingsError(f"--task is {name!r}: give one of {', '.join(settings.TASKS)}")
+    return REGRESSION if name == "regression" else CLASSIFICATION

@@ -1,0 +1,192 @@
+"""What MLflow says of an experiment, a run, a model and a version: Markdown for a reader who knows nothing else.
+
+Lists instead of tables: MLflow draws a table without lines. A description begins with plain words, for lists show its source.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from driftloop.report import wording
+from driftloop.report.kpi_words import Figures, of, verdict
+
+if TYPE_CHECKING:
+    from driftloop.metrics.results import RetrainRecord, WatchResult
+
+LONGEST: Final = 4900  # characters; the registry takes 5,000
+MOST_RETRAINS: Final = 12  # in a description; the child runs have them all
+COMPARED: Final = "### Compared on the same rows"
+WATCHED: Final = "### Watch"
+WHY: Final = "### Why this version"
+MADE: Final = "### Training"
+ORDER: Final = (WHY, WATCHED, COMPARED, MADE)
+
+EXPERIMENT: Final = """Models that were trained, served, watched for drift and retrained by driftloop.
+
+- A run at the top is a base model, or a whole lifecycle. Unfold it to see its children: the trials of its search, each deployment (a watch, block by block), \
+each retrain with its trials and its challenger.
+- `test_…`: the model on rows that neither it nor the models it is compared with were fitted on, with the baselines of the same rows. Models are \
+comparable where `test_rows` is the same.
+- `watch_…`: what was served, over a whole watch. `block/…`: the same block by block; the step is the block.
+- `val_…`: the rows that chose between trials. They flatter: the best of many.
+- `judge_…`: champion and challenger on the newest rows before a retrain.
+"""
+
+
+def code(name: object) -> str:
+    """A name that Markdown leaves alone.
+
+    >>> code("my_file*.csv"), code("a`b")
+    ('`my_file*.csv`', "`a'b`")
+    """
+    return "`" + " ".join(str(name).split()).replace("`", "'") + "`"
+
+
+def short(text: str, *, longest: int = LONGEST) -> str:
+    """A text that fits."""
+    return text if len(text) <= longest else f"{text[: longest - 2]} …"
+
+
+def with_section(text: str, title: str, words: str) -> str:
+    """A description with one section written, or written again; the rest stays, our own sections first and in `ORDER`.
+
+    >>> with_section("It is.\\n\\n### Mine\\nkept\\n\\n### Watch\\nold", WATCHED, "new")
+    'It is.\\n\\n### Watch\\nnew\\n\\n### Mine\\nkept'
+    """
+    head, *parts = f"\n{text}".split("\n### ")
+    sections = {f"### {part.partition(chr(10))[0].strip()}": part.partition("\n")[2].strip() for part in parts} | {title: words}
+    ordered = sorted(sections, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
+    return "\n\n".join(part for part in (head.strip(), *(f"{name}\n{sections[name]}" for name in ordered)) if part)
+
+
+def rows(first: int, stop: int, times: Any = None) -> str:
+    """A span of rows, with its times.
+
+    >>> rows(0, 31718)
+    'rows 0 to 31,717 (31,718 rows)'
+    """
+    when = f", {wording.moment(str(times[first]))} to {wording.moment(str(times[stop - 1]))}" if times is not None and stop > first else ""
+    return f"rows {first:,} to {stop - 1:,} ({wording.count(stop - first, 'row')}{when})"
+
+
+def settings(params: Mapping[str, Any]) -> str:
+    """Parameters in a line.
+
+    >>> settings({"history": 0, "lr": 0.05})
+    'history 0, lr 0.05'
+    """
+    return ", ".join(f"{name} {wording.value(value)}" for name, value in params.items())
+
+
+def kpis(write: Figures, figures: Mapping[str, Any], *, model: str, others: Mapping[str, float]) -> list[str]:
+    """A model's KPI with other models and the baselines on the same rows, as lines of a list.
+
+    Args:
+        write: how the KPI is written.
+        figures: as `evaluation.summary` gives them.
+        model: what the model is called.
+        others: the KPI of other models by their names.
+    """
+    reached = figures["mae" if write.regression else "accuracy"]
+    lines = [f"- **{model}: {write.name} {write.with_unit(reached)}**" + ("" if write.regression else f" (κ {wording.number(figures['kappa'])})")]
+    free = {wording.BASELINE_NAMES.get(key, key): kpi for key, kpi in figures["baselines"].items()}
+    return lines + [
+        f"- {name}: {write.with_unit(kpi)} ({write.gain(reached, kpi)} {write.step})" for name, kpi in {**others, **free}.items() if math.isfinite(kpi)
+    ]
+
+
+def base(*, stream: str, source: str, features: int, labels: Iterable[object]) -> str:
+    """What a base model is; the rest are sections. MLflow shows four lines before a reader asks for more: the figures come first."""
+    classes = ", ".join(code(label) for label in labels)
+    target = f"the label ({classes})" if classes else "a value"
+    return f"Base model of {code(stream)}, from {code(source)}: predicts {target} from {wording.count(features, 'column')}."
+
+
+def made(*, features: Iterable[str], params: Mapping[str, Any], trained: str, trials: int) -> str:
+    """The section on what a base model was made of."""
+    search = f"the best of {wording.count(trials, 'trial')}" if trials > 1 else "the documented defaults"
+    history = f"It reads the {params['history']} rows before each row: not to be compared with models that see one row." if params.get("history") else ""
+    lines = [
+        f"Columns: {', '.join(code(name) for name in features)}.",
+        f"Trained on {trained}.",
+        f"Parameters ({search}): {settings(params)}.",
+        history,
+    ]
+    return "\n".join(f"- {line}" for line in lines if line)
+
+
+def compared(lines: Iterable[str], *, where: str, unseen: str) -> str:
+    """The section on how a model does on rows that it shares with others."""
+    return "\n".join([f"On {where}, {unseen}; in brackets how far the model is ahead:", "", *lines])
+
+
+def watched(result: WatchResult, *, report: str = "") -> str:
+    """The section on a watch: its verdict, the baselines, what was done, where the report is."""
+    write = of(result)
+    first, done = verdict(result)
+    free = [f"- {name}: {write.with_unit(kpi)}" for name, kpi in write.baselines(result).items() if math.isfinite(kpi)]
+    shown = result.retrains[:MOST_RETRAINS]
+    made = [f"- {'after block ' + str(one.block) if one.block >= 0 else 'on request'}: {one.decision}" for one in shown]
+    if len(result.retrains) > len(shown):
+        made.append(f"- and {len(result.retrains) - len(shown)} more: see the child runs")
+    times = f", {wording.moment(result.scores[0].timestamp)} to {wording.moment(result.scores[-1].until)}" if result.scores else ""
+    parts = [
+        f"{first} {done} Watched in {wording.blocks_of(result)}{times}.",
+        "\n".join(["Baselines on the same rows:", "", *free]) if free else "",
+        "\n".join(["Retrains:", "", *made]) if made else "",
+        f"[The report]({report}) shows every block." if report else "",
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def retrained(record: RetrainRecord, *, unit: str, trained: str, judged: str) -> str:
+    """A retrain: why it was made, how it was judged, what changed."""
+    write = Figures(record.task, unit)
+    changes = wording.changed(record.champion_params, record.params)
+    return "\n".join(
+        [
+            f"{wording.sentence(record.decision)}",
+            "",
+            f"- Why it was made: {record.reason}.",
+            f"- Judged on {judged}, on which neither model was fitted: {write.name} of the champion {write.with_unit(record.before)}, "
+            f"of the challenger {write.with_unit(record.after)} (p {wording.p_value(record.p_value)}).",
+            f"- {'The model of this run was then trained' if record.promoted else 'The challenger was trained'} on {trained}.",
+            f"- Against the champion's parameters ({wording.count(record.trials, 'trial')}): "
+            + (", ".join(f"{name} {old} → {new}" for name, old, new in changes) if changes else "none changed")
+            + ".",
+        ]
+    )
+
+
+def deployment(*, model: str, rows: str) -> str:
+    """A deployment, before its watch has ended."""
+    return f"Deployment of {code(model)}: its answers to {rows}, scored block by block."
+
+
+def challenger(*, trained: str) -> str:
+    """A challenger: the model that a retrain judges."""
+    return f"The challenger of the retrain above it: the best of its trials, fitted again on {trained}, without the rows that judge it."
+
+
+def model(*, stream: str, task: str, features: Iterable[str], labels: Iterable[object]) -> str:
+    """A registered model."""
+    classes = ", ".join(code(label) for label in labels)
+    return "\n".join(
+        [
+            f"Model of {code(stream)} ({task}{': ' + classes if classes else ''}), served and kept up to date by driftloop.",
+            "",
+            f"- It takes {', '.join(code(name) for name in features)}, rows in time order; `mlflow.pyfunc.load_model` answers a table with these columns.",
+            "- `champion` is the version in service, `previous` the one before it, `challenger` one that is being put into service.",
+            "- Each version says why it was promoted, with its figures beside the baselines.",
+        ]
+    )
+
+
+def why(reason: str, *, run: str, said: str) -> str:
+    """The section on why a version was put into service; `said` is the description so far, which may have told."""
+    if reason == "deployed":
+        reason = "put into service by a deployment, without a comparison with another version"
+    told = "By the judgement above." if wording.sentence(reason) in said else wording.sentence(reason)
+    return f"{told} [The run that trained it]({run}) has its parameters, files and figures."

@@ -1,0 +1,50 @@
+"""What the reader of a watch has to be told beside its figures."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from driftloop.data.streams import ELEC_FEATURES, Stream
+from driftloop.metrics import task
+from driftloop.metrics.results import WatchResult
+
+PRICE_HISTORY: Final = 0.92  # above this, no published figure for ELEC does without price history
+
+
+def of_limits(result: WatchResult, max_retrains: int) -> tuple[str, ...]:
+    """Say so where drift was found that could not be answered any more, and where a KPI under the threshold is no proven drift."""
+    notes = []
+    if 0 < max_retrains <= len(result.retrains):
+        late = sum(score.drift and score.block > result.retrains[-1].block for score in result.scores)
+        if late:
+            notes.append(f"--max_retrains {max_retrains} was reached: {late} drifted blocks after the last retrain were scored and not answered.")
+    kpi = task.of(result.task)
+    if result.rule != "never" and not result.drift and kpi.better(result.threshold, result.kpi):
+        notes.append(
+            f"Over the whole watch the {'MAE' if kpi.kpi == 'mae' else kpi.kpi} is worse than the threshold {result.threshold:g}, and yet drift is not proven: "
+            f"{_why_not_proven(result.rule)}"
+        )
+    return tuple(notes)
+
+
+def _why_not_proven(rule: str) -> str:
+    if rule == "significant":
+        return "autocorrelated errors are little evidence, and few large blocks do not show how far they reach. Smaller blocks, or more rows, may prove it."
+    return f"the rule {rule} watches for a rise of the errors, not for the threshold. --drift_rule significant tests the threshold."
+
+
+def of_history(result: WatchResult, stream: Stream) -> tuple[str, ...]:
+    """Say so where a figure uses history, and why it is as high as it is."""
+    seeing = [record for record in result.versions if record.params["history"] > 0 and record.rows]
+    notes = [
+        f"Version {record.version} reads the {record.params['history']} rows before each row it predicts (features only, never labels); "
+        f"its {record.accuracy:.4f} is not to be compared with figures of models that see one row."
+        for record in seeing
+    ]
+    if stream.features == ELEC_FEATURES and any(record.accuracy > PRICE_HISTORY for record in seeing):
+        notes.append(
+            "ELEC's label is defined by its own past: UP means that the price is above its mean over the 48 half-hours before (data/README.md). "
+            "A model that sees a day of prices can work the label out, so it is near 100 % right and needs no further retraining; "
+            "a model that sees one row drifts because that mean moves."
+        )
+    return tuple(notes)

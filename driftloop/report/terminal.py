@@ -1,0 +1,219 @@
+"""The result of a watch as plain text for a terminal of 100 columns."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from driftloop.metrics.results import NO_BLOCK, REGRESSION, BlockScore, RetrainRecord, WatchResult
+from driftloop.report import kpi_words, wording
+
+COLUMNS = 100
+RETRAINS_IN_FULL = 12  # more would push the verdict off the screen; the report has them all
+CELL = 24  # widest cell of a table; longer text is cut
+
+
+def summary_text(result: WatchResult) -> str:
+    """The whole result: verdict, baselines, versions, retrains, notes; no line over 100 columns.
+
+    The text ends without a newline. Characters that could steer a terminal are replaced.
+    """
+    parts = [
+        paragraph(f"{result.stream}: {wording.count(result.rows, 'row')} in {wording.blocks_of(result)}"),
+        paragraph(" ".join(kpi_words.verdict(result))),
+        _kpis(result),
+        _versions(result),
+        _retrains(result.retrains, unit=result.unit),
+        "\n".join(paragraph(words, first="- ") for words in (*result.findings, *result.notes)),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def blocks_text(scores: Iterable[BlockScore]) -> str:
+    """One line a block under a header; accuracies in percent, MAEs in the label's unit, in brackets the 95 % interval."""
+    scores = list(scores)
+    if scores and scores[0].task == REGRESSION:
+        return _values_text(scores)
+    header = ("block", "time", "rows", "accuracy %", "κ", "κ-\ntemp.", "no\nchange", "yester-\nday", "thresh-\nold", "drift")
+    told = table(header, [_block_cells(score) for score in scores], left={1})
+    return f"{told}\n* short block" if any(score.short for score in scores) else told
+
+
+def base_text(params: Mapping[str, Any], found: Mapping[str, Any], *, trained: tuple[int, int], run_id: str, experiment: str, unit: str = "") -> str:
+    """A base model: what it was trained on, and its KPI on the rows to come beside the baselines."""
+    write = kpi_words.Figures("classification" if "accuracy" in found else REGRESSION, unit)
+    reached = found["mae" if write.regression else "accuracy"]
+    rows = [("base model", write.value(reached, digits=2), "")]
+    for key, kpi in found["baselines"].items():
+        rows.append((wording.BASELINE_NAMES.get(key, key), write.value(kpi, digits=2), write.gain(reached, kpi)))
+    beyond = "" if write.regression else f" (κ {wording.number(found['kappa'])}, κ-temporal {wording.number(found['kappa_temporal'])})"
+    lines = [
+        f"base model: run {run_id} in experiment {experiment!r}",
+        f"trained on rows {trained[0]:,}–{trained[1]:,}: " + ", ".join(f"{name} {wording.value(value)}" for name, value in params.items()),
+        f"measured on the {found['rows']:,} rows after them{beyond}",
+    ]
+    if params["history"]:
+        lines.append(f"It reads the {params['history']} rows before each row it predicts: not to be compared with models that see one row.")
+    text = "\n".join(paragraph(line) for line in lines)
+    return f"{text}\n\n{table(('on the same rows', write.title, write.lead_title), rows, left={0}, widest=44)}"
+
+
+def advice_text(result: WatchResult, *, command: str) -> str:
+    """What to run after drift was found and nothing was done about it; the command stands on one line, to be pasted."""
+    drifted = next(score for score in result.scores if score.drift)
+    drifts = sum(score.drift for score in result.scores)
+    write = kpi_words.of(result)
+    percent = "" if write.regression else " %"
+    words = (
+        f"Block {drifted.block} has drifted by the rule {result.rule}: its {write.name} is {write.value(drifted.kpi)}{percent}, "
+        f"the threshold {write.value(drifted.threshold)}{percent}. {wording.count(drifts, 'block')} of {len(result.scores)} drifted."
+    )
+    if not write.regression:
+        words += _by_chance(result)
+    if result.rule == "threshold":
+        words += " --drift_rule significant alarms only on more than noise."
+    return f"{paragraph(words)}\nTo retrain: {command}"
+
+
+def _by_chance(result: WatchResult) -> str:
+    chance, any_chance = wording.low_blocks_by_chance(result.scores)
+    return (
+        f" Were the model always as right as on the average of these rows, chance alone would put {wording.number(chance, digits=1)} blocks "
+        f"under the threshold, at least one in {wording.with_sign(any_chance, digits=0)} of such watches."
+    )
+
+
+def judged_text(record: RetrainRecord) -> str:
+    """One retrain in full."""
+    return _retrains([record])
+
+
+def _block_cells(score: BlockScore) -> tuple[str, ...]:
+    return (
+        str(score.block),
+        wording.moment(score.timestamp),
+        f"{score.rows}*" if score.short else str(score.rows),
+        f"{wording.percent(score.accuracy)} [{wording.percent(score.lower)}, {wording.percent(score.upper)}]",
+        wording.number(score.kappa),
+        wording.number(score.kappa_temporal),
+        wording.percent(score.no_change),
+        wording.percent(score.same_time_yesterday),
+        wording.percent(score.threshold),
+        wording.drifted(score),
+    )
+
+
+def _values_text(scores: Sequence[BlockScore]) -> str:
+    rivals = list(scores[0].rivals)
+    header = ("block", "time", "rows", "MAE", "bias", "unre-\ntrained", *(f"[{at}]" for at in range(1, len(rivals) + 1)), "thresh-\nold", "set\naside", "drift")
+    rows = [
+        (
+            str(score.block),
+            wording.moment(score.timestamp),
+            f"{score.rows}*" if score.short else str(score.rows),
+            f"{wording.number(score.mae)} [{wording.number(score.lower)}, {wording.number(score.upper)}]",
+            wording.signed(score.bias),
+            wording.number(score.mae_unretrained),
+            *(wording.number(score.rivals[name]) for name in rivals),
+            wording.number(score.threshold),
+            str(score.set_aside),
+            wording.drifted(score),
+        )
+        for score in scores
+    ]
+    told = [table(header, rows, left={1}), *(f"[{at}] {name}" for at, name in enumerate(rivals, start=1))]
+    return "\n".join([*told, *["* short block"] * any(score.short for score in scores)])
+
+
+def _kpis(result: WatchResult) -> str:
+    write = kpi_words.of(result)
+    compared = {"base model, unretrained": result.kpi_without_retraining} | write.baselines(result)
+    rows = [("served model", write.value(result.kpi, digits=2), "")]
+    rows += [(name, write.value(kpi, digits=2), write.gain(result.kpi, kpi)) for name, kpi in compared.items()]
+    return table(("on the same rows", write.title, write.lead_title), rows, left={0}, widest=44)
+
+
+def _versions(result: WatchResult) -> str:
+    write = kpi_words.of(result)
+    rows = [
+        (
+            record.version + (" (served)" if record.version == result.served_version else ""),
+            wording.served_blocks(record),
+            f"{record.rows:,}",
+            f"{record.trained_start:,}–{record.trained_stop:,}",
+            write.value(record.kpi, digits=2),
+            write.value(record.kpi_unretrained, digits=2),
+            write.gain(record.kpi, record.kpi_unretrained),
+        )
+        for record in result.versions
+    ]
+    titles = ("MAE\n", "unretrained\n") if write.regression else ("accuracy\n%", "unretrained\n%")
+    return table(("version", "blocks", "rows", "trained on rows", *titles, f"gain\n{write.step}"), rows, left={0}) if rows else ""
+
+
+def _retrains(retrains: Sequence[RetrainRecord], *, unit: str = "") -> str:
+    if not retrains:
+        return "No retrains."
+    write = kpi_words.Figures(retrains[0].task, unit)
+    rows = [
+        (
+            _block(record),
+            wording.moment(record.timestamp),
+            f"{write.value(record.before)} → {write.value(record.after)}",
+            f"{record.judge_rows:,}",
+            wording.p_value(record.p_value),
+            str(record.trials),
+            wording.duration(record.seconds),
+            f"version {record.version}" if record.promoted else "no",
+        )
+        for record in retrains
+    ]
+    told = table(("after\nblock", "time", f"{write.title}\nbefore → after", "judge\nrows", "\np", "\ntrials", "\ntook", "\npromoted"), rows, left={1, 7})
+    if len(retrains) > RETRAINS_IN_FULL:
+        return told
+    return "\n".join([told, *(_retrain_words(record) for record in retrains)])
+
+
+def _block(record: RetrainRecord) -> str:
+    return wording.UNDEFINED if record.block == NO_BLOCK else str(record.block)
+
+
+def retrain_line(record: RetrainRecord) -> str:
+    """One retrain as one line, told when it is done."""
+    came = f"version {record.version} promoted" if record.promoted else "not promoted"
+    write = kpi_words.Figures(record.task)
+    change = f"{write.value(record.before)} → {write.value(record.after)} {'MAE' if write.regression else '%'}"
+    what = "" if record.block == NO_BLOCK else " is a follow-up" if record.follow_up else " drifted"
+    return f"{wording.begun_at(record)}{what}: retrained in {wording.duration(record.seconds)}, {change} on {record.judge_rows} judge rows, {came}"
+
+
+def _retrain_words(record: RetrainRecord) -> str:
+    moved = ", ".join(f"{name} {old} → {new}" for name, old, new in wording.changed(record.champion_params, record.params))
+    words = f"{wording.begun_at(record)}: {wording.sentence(record.reason)} {wording.sentence(record.decision)} Changed: {moved or 'no parameter'}."
+    return paragraph(words, first="  ")
+
+
+def paragraph(text: str, *, first: str = "") -> str:
+    """Text wrapped for the terminal; the lines after the first are indented as far as `first` is long."""
+    return textwrap.fill(_printable(text), COLUMNS, initial_indent=first, subsequent_indent=" " * len(first))
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def _cut(cell: str, widest: int) -> str:
+    return cell if len(cell) <= widest else cell[: widest - 1] + "…"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: set[int], widest: int = CELL) -> str:
+    """Aligned columns, right but for those in `left`; a header cell may hold several lines, other cells are cut at `widest`."""
+    depth = max(cell.count("\n") for cell in header)
+    titles = [[""] * (depth - cell.count("\n")) + cell.split("\n") for cell in header]
+    body = [[_cut(_printable(cell), widest) for cell in row] for row in rows]
+    lines = [*(list(line) for line in zip(*titles, strict=True)), *body]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    lines.insert(depth + 1, ["─" * width for width in widths])
+    aligned = ([cell.ljust(width) if at in left else cell.rjust(width) for at, (cell, width) in enumerate(zip(line, widths, strict=True))] for line in lines)
+    return "\n".join("  ".join(line).rstrip() for line in aligned)

@@ -1,0 +1,292 @@
+"""Put trained models behind TorchServe: archive, register, prove, swap."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from driftloop.data.streams import Stream
+from driftloop.errors import DriftloopError, ServingError, UnansweredError
+from driftloop.serving import archive, golden, swap
+from driftloop.serving.golden import Golden
+from driftloop.serving.torchserve import Ports, TorchServe, TorchServeClient, find_java_home
+from driftloop.tracking.mlflow_store import Store
+from driftloop.tracking.registry import Registry
+from driftloop.training import mlflow_text, trained_model
+from driftloop.training.fitting import Learner
+from driftloop.training.trained_model import KnownModel
+
+GOLDEN_ROWS = 8  # predictions that a new version must get right before it takes traffic
+ATTEMPTS = 3  # to have a block answered, when the worker or the server ends each time
+COME_BACK_S = 60.0  # for a server that ended
+POLL_S = 0.2
+
+
+class Serving(Protocol):
+    """What answers requests: a server with one default version of the model."""
+
+    def predict(self, rows: np.ndarray, context: np.ndarray) -> tuple[np.ndarray, str]:
+        """Class probabilities (rows, K) or values (rows,), and the version that gave them."""
+
+    def check_owner(self) -> None:
+        """Refuse to replace another's model that answers under our name."""
+
+    def has_room_for(self, model: KnownModel) -> bool:
+        """Whether the model can be served under its version's number, or is already."""
+
+    def put(self, model: KnownModel, *, move_alias: Callable[[], None]) -> None:
+        """Serve a version in the place of the one served now, without losing a request."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A TorchServe to serve on: its client, and the folder for archives and the journal of the swap under way.
+
+    `revive` starts a server of our own again after it has ended, and gives its client; None for a server that others keep.
+    """
+
+    client: TorchServeClient
+    folder: Path
+    revive: Callable[[], TorchServeClient] | None = None
+
+
+class TorchServeDeployment:
+    """One model name on one TorchServe; its default version answers.
+
+    Args:
+        site: the TorchServe.
+        name: what the model is served under, and called in the registry.
+        learner: how models are built and packed.
+        stream: the rows that a version is proven on.
+        registry: whose runs and versions are ours.
+        restore: gives the registry's model of a version, None when there is none that fits the stream.
+        take_over: whether another's model under the name may be replaced.
+        workers: processes for each version.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        name: str,
+        learner: Learner,
+        stream: Stream,
+        registry: Registry,
+        restore: Callable[[str], KnownModel | None],
+        take_over: bool = False,
+        workers: int = 1,
+    ) -> None:
+        self.site, self.client, self.name, self.learner, self.stream = site, site.client, name, learner, stream
+        self.registry, self.restore, self.take_over, self.workers = registry, restore, take_over, workers
+        self.served: KnownModel | None = None  # what we have put there
+
+    @property
+    def journal(self) -> Path:
+        """The file that tells the next start of a swap that was cut off."""
+        return self.site.folder / f"swap-{self.name}.json"
+
+    def predict(self, rows: np.ndarray, context: np.ndarray) -> tuple[np.ndarray, str]:
+        """Class probabilities (rows, K) or values (rows,) from the default version, and which version that was.
+
+        A worker or server that ends meanwhile is waited for, and asked again: a prediction changes nothing.
+
+        Raises:
+            ServingError: it ended each time, does not come back, or another's model answered.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                answer = self.client.predict(rows, name=self.name, context=context)
+                break
+            except UnansweredError as exc:
+                if attempt == ATTEMPTS:
+                    raise ServingError(f"asked {ATTEMPTS} times and never answered ({exc}): look at these rows, and at TorchServe's log") from exc
+                self._wait_until_served(exc)
+        if self.served and not answer.run_ids <= {self.served.run_id, ""}:
+            raise ServingError(
+                f"version {answer.version} of run {', '.join(answer.run_ids)} answered, not of run {self.served.run_id}: another store deployed there"
+            )
+        return answer.probabilities, answer.version
+
+    def _wait_until_served(self, error: UnansweredError) -> None:
+        """Wait for the server and its worker; one that has started again knows no model, and is given ours."""
+        end = time.monotonic() + COME_BACK_S
+        while not self.client.healthy():
+            if time.monotonic() > end:
+                raise ServingError(f"TorchServe ended and did not come back within {COME_BACK_S:.0f} s: {error}") from error
+            if self.site.revive:
+                self.client = self.site.revive()
+            time.sleep(POLL_S)
+        default = self.client.default_version(name=self.name)
+        if default is not None:
+            self.client.wait_ready(name=self.name, version=default)
+        elif self.served is not None:
+            self._swap_in(self.served, before=None, move_alias=lambda: None)
+        else:
+            raise error
+
+    def check_owner(self) -> None:
+        """Refuse to replace another's model that answers under our name, unless we may take it over.
+
+        Raises:
+            ServingError: the default version is not of a run in our store.
+        """
+        default = self.client.default_version(name=self.name)
+        if default is None or self.take_over or self._is_ours(default):
+            return
+        raise ServingError(
+            f"{self.name} version {default} at {self.client.inference_url} is not of this MLflow store, but of another project or an earlier store: "
+            "give another --register_model_name, or --take_over to replace it"
+        )
+
+    def _is_ours(self, version: str) -> bool:
+        run_id = swap.run_of(self.client, name=self.name, version=version)
+        if run_id:
+            return self.registry.knows(run_id)
+        known = self.restore(version)  # an archive of an early driftloop does not say whose it is, but its answers do
+        return known is not None and self._answers_as(known)
+
+    def _answers_as(self, model: KnownModel) -> bool:
+        """Whether the served version of the model's number answers as the model does."""
+        try:
+            golden.prove(self.client, self._golden(model), name=self.name, version=model.version, run_ids={"", model.run_id})
+        except ServingError:
+            return False
+        return True
+
+    def has_room_for(self, model: KnownModel) -> bool:
+        """Whether the model can be served under its version's number, or is already."""
+        if model.version not in self.client.versions(name=self.name):
+            return True
+        if self.client.default_version(name=self.name) != model.version:
+            return False
+        return swap.run_of(self.client, name=self.name, version=model.version) in {model.run_id, ""} and self._answers_as(model)
+
+    def put(self, model: KnownModel, *, move_alias: Callable[[], None]) -> None:
+        """Archive a version, load it, prove it by golden predictions, make it the default; drain and remove the old one.
+
+        Raises:
+            ArchiveError, ServingError: it could not be; what was served before is served still.
+        """
+        before = self.client.default_version(name=self.name)
+        if before == model.version and self.has_room_for(model):
+            move_alias()
+        else:
+            self._swap_in(model, before=before, move_alias=move_alias)
+        self.served = model
+
+    def _swap_in(self, model: KnownModel, *, before: str | None, move_alias: Callable[[], None]) -> None:
+        known = {key: model.card[key] for key in (archive.CARD_KEYS | {"task"}) & model.card.keys() - {"version"}}
+        mar = archive.build_mar(
+            name=self.name,
+            version=model.version,
+            card=known | {"version": model.version, "run_id": model.run_id},
+            state_dict=model.model.state_dict(),
+            model_file=self.learner.model_file,
+            handler_file=self.learner.handler_file,
+            store=self.site.folder,
+            workers=self.workers,
+        )
+        swap.swap_in(
+            self.client,
+            mar=mar,
+            name=self.name,
+            version=model.version,
+            run_id=model.run_id,
+            previous_version=before,
+            known=self._golden(model),
+            journal=self.journal,
+            move_alias=move_alias,
+        )
+        mar.unlink(missing_ok=True)  # unpacked by the server; the run in MLflow holds what it was made of
+
+    def _golden(self, model: KnownModel) -> Golden:
+        """The newest rows that the model was trained on, and what it answers to them here."""
+        stop = model.trained[1]
+        first = max(0, stop - GOLDEN_ROWS)
+        context = self.stream.rows[max(0, first - model.params["history"]) : first]
+        return Golden(self.stream.rows[first:stop], context, trained_model.predict(model.model, self.stream, first, stop))
+
+
+def promote(registry: Registry, serving: Serving, winner: KnownModel, *, reason: str, store: Store, stream: Stream) -> KnownModel:
+    """Register a model unless it is, describe it, swap it in, and move the aliases as part of the swap.
+
+    Where the server has another model under the version's number, the model is registered under a number that is free there.
+
+    Raises:
+        ServingError: another's model answers under the name, and nothing was registered; or the swap failed, the old
+            version goes on serving and the new one is withdrawn.
+        TrackingError: the store failed; the new version is withdrawn.
+    """
+    serving.check_owner()
+    version = registry.version_of(winner.run_id)
+    made: list[str] = []
+    try:
+        while version is None or not serving.has_room_for(winner.numbered(version)):
+            version = registry.register(source=winner.uri, run_id=winner.run_id)
+            made.append(version)
+        for taken in made[:-1]:
+            registry.forget(taken)
+        winner = winner.numbered(version)
+        if made:
+            describe(registry, winner, reason=reason, store=store, stream=stream)
+        serving.put(winner, move_alias=lambda: registry.promote(winner.version, reason=reason))
+    except DriftloopError as exc:  # whatever failed, the version keeps no alias
+        if version:
+            registry.withdraw(version, reason=f"not swapped in: {exc}")
+        raise
+    return winner
+
+
+def describe(registry: Registry, known: KnownModel, *, reason: str, store: Store, stream: Stream) -> None:
+    """Say in the registry what a version is and why it is there, and of the registered model what it is."""
+    mlflow_text.describe_model(registry, stream)
+    mlflow_text.describe_version(store, registry, known.version, run_id=known.run_id, reason=reason)
+
+
+def check_server(*, url: str | None, ports: Ports | None) -> None:
+    """Refuse what `torchserve` could not serve on, before the work that leads there.
+
+    Raises:
+        ServingError: none answers at `url`, or a port for ours is taken.
+        JavaMissingError: there is no Java for ours.
+    """
+    if url:
+        _running(url)
+        return
+    find_java_home()
+    if ports:
+        ports.check()
+
+
+def _running(url: str) -> TorchServeClient:
+    client = TorchServeClient.from_url(url)
+    if not client.healthy():
+        raise ServingError(f"--torchserve_url {url}: no TorchServe answers there; start it, or leave the flag out to have one started")
+    return client
+
+
+@contextmanager
+def torchserve(*, url: str | None, ports: Ports | None) -> Iterator[Site]:
+    """The running TorchServe at `url`, else one of our own that ends with us.
+
+    Raises:
+        ServingError: none answers at `url`, or ours did not start.
+        JavaMissingError: there is no Java for ours.
+    """
+    if url:
+        client = _running(url)
+        # The journal outlives us, as that server does.
+        folder = Path(".driftloop") / url.split("//")[-1].strip("/").replace(":", "-")
+        folder.mkdir(parents=True, exist_ok=True)
+        yield Site(client, folder)
+        return
+    with tempfile.TemporaryDirectory(prefix=f"driftloop-mar-{os.getpid()}-") as made, TorchServe(Path(made), ports=ports) as server:
+        yield Site(server.client, Path(made), server.revive)

@@ -1,0 +1,285 @@
+"""Talk to a TorchServe: predictions over its inference port, models over its management port.
+
+Every call has a time limit, and whatever goes wrong comes out as one `ServingError`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import requests
+
+from driftloop.errors import ServingError, UnansweredError
+from driftloop.serving.torchserve_log import worker_error
+from driftloop.serving.torchserve_responses import error_type, parsed, reason
+
+# TorchServe refuses requests and answers over 6.5 MB. A value takes 25 characters at most.
+MAX_REQUEST_BYTES = 5_500_000
+MAX_VALUE_BYTES = 25
+MAX_ROWS = 16_000  # so that the answer stays small too
+# A request after the first of a split block carries so many rows of context, or as many as were
+# given if those are more: models with a longer history need their blocks sent whole.
+SPLIT_CONTEXT = 1024
+POLL_S = 0.1
+LOAD_TIMEOUT_S = 180.0
+# TorchServe's own word for a worker that died, or for a model that the server has forgotten in a restart. The handler's
+# errors have another form.
+UNANSWERED = {"InternalServerException", "ServiceUnavailableException", "ModelNotFoundException", "ModelVersionNotFoundException"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was served: class probabilities (N, K) float32, of a regression values (N,), and for each row the version that gave them.
+
+    `run_ids` are the runs that trained what answered, "" for an archive that does not say.
+    """
+
+    probabilities: np.ndarray
+    versions: tuple[str, ...]
+    run_ids: frozenset[str] = frozenset()
+
+    @property
+    def version(self) -> str:
+        """The version that answered; several, joined by "+", where a swap fell within a split block."""
+        return "+".join(dict.fromkeys(self.versions))
+
+
+class TorchServeClient:
+    """One TorchServe, from any number of threads.
+
+    Args:
+        inference_url: for example http://127.0.0.1:8080.
+        management_url: the model API's; calls on it are refused unless it is on this machine, since
+            whoever reaches that port can run code.
+        timeout_s: limit of a single call that does not load a model.
+        log: the server's log when it is ours: failures then quote the worker's own error.
+    """
+
+    def __init__(self, *, inference_url: str, management_url: str, timeout_s: float = 60.0, log: Path | None = None) -> None:
+        self.inference_url = inference_url.rstrip("/")
+        self.management_url = management_url.rstrip("/")
+        self.timeout_s = timeout_s
+        self.log = log
+        self._local = threading.local()
+
+    @classmethod
+    def from_url(cls, url: str, *, management_url: str | None = None, timeout_s: float = 60.0) -> TorchServeClient:
+        """A client of a server that already runs; its management port is the inference port + 1 unless given.
+
+        >>> TorchServeClient.from_url("http://127.0.0.1:8080").management_url
+        'http://127.0.0.1:8081'
+
+        Raises:
+            ServingError: the URL is not http://host:port.
+        """
+        parts = urlsplit(url)
+        try:
+            port = parts.port
+        except ValueError:
+            port = None
+        if parts.scheme != "http" or not parts.hostname or port is None or parts.path.strip("/"):
+            raise ServingError(f"the TorchServe URL is {url!r}: give one like http://127.0.0.1:8080")
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        return cls(inference_url=url, management_url=management_url or f"http://{host}:{port + 1}", timeout_s=timeout_s)
+
+    def healthy(self) -> bool:
+        """True when the server answers at all; it says nothing about any model."""
+        try:
+            return self._session.get(f"{self.inference_url}/ping", timeout=5).ok
+        except requests.RequestException:
+            return False
+
+    def register(self, mar: Path, *, name: str, version: str, timeout_s: float = LOAD_TIMEOUT_S) -> None:
+        """Register an archive and start the workers that its own configuration asks for.
+
+        Args:
+            mar: the archive, in the server's model store or where the server may fetch it as a file.
+            name: model name; that of the archive.
+            version: its version; that of the archive.
+            timeout_s: limit for loading it.
+
+        Raises:
+            ServingError: the archive is refused, or a worker cannot load it; then it is unregistered again.
+        """
+        if version in self.versions(name=name):
+            raise ServingError(f"{name} {version} is registered already: give the new model a new version")
+        query = {"url": str(mar.resolve()), "initial_workers": "1", "synchronous": "true"}
+        response = self._manage("POST", "/models", params=query, timeout=timeout_s)
+        if response.status_code == requests.codes.not_found and mar.is_file():
+            # A server that is not ours has another store and copies the file from here.
+            response = self._manage("POST", "/models", params={**query, "url": mar.resolve().as_uri()}, timeout=timeout_s)
+        if response.status_code == requests.codes.conflict:  # of another, who came first: it stays
+            raise ServingError(f"{name} {version} was registered by someone else in the meantime: give the new model a new version")
+        if not response.ok:
+            why = worker_error(self.log, name=name, version=version) or reason(response)
+            self.unregister(name=name, version=version)
+            raise ServingError(f"{name} {version} was not loaded from {mar.name}: {why}")
+
+    def wait_ready(self, *, name: str, version: str, timeout_s: float = LOAD_TIMEOUT_S) -> None:
+        """Wait until every worker of a version is READY.
+
+        Raises:
+            ServingError: not within `timeout_s`, or its workers keep dying (known from the third on).
+        """
+        end = time.monotonic() + timeout_s
+        pids: set[int] = set()
+        while True:
+            model = self.describe(name=name, version=version)
+            workers = model["workers"]
+            if workers and len(workers) >= model["minWorkers"] and all(worker["status"] == "READY" for worker in workers):
+                return
+            pids |= {worker["pid"] for worker in workers if worker["pid"] > 0}
+            dying = len(pids) > 2 * max(len(workers), 1) or not (workers or model["minWorkers"])
+            if dying or time.monotonic() > end:
+                why = worker_error(self.log, name=name, version=version) or "see the server's log"
+                raise ServingError(f"{name} {version}: {'its workers keep dying' if dying else f'not ready within {timeout_s:.0f} s'}: {why}")
+            time.sleep(POLL_S)
+
+    def describe(self, *, name: str, version: str | None = None) -> dict[str, Any]:
+        """What the server says about a version (the default one when None): workers, limits, queue.
+
+        Raises:
+            ServingError: it is not registered.
+        """
+        path = f"/models/{name}/{version}" if version else f"/models/{name}"
+        return dict(parsed(self._manage("GET", path))[0])
+
+    def versions(self, *, name: str) -> list[str]:
+        """The versions registered under a name; none when the name is unknown."""
+        response = self._manage("GET", f"/models/{name}/all")
+        if response.status_code == requests.codes.not_found:
+            return []
+        return [model["modelVersion"] for model in parsed(response)]
+
+    def default_version(self, *, name: str) -> str | None:
+        """The version that answers requests which name none; None when the name is unknown."""
+        response = self._manage("GET", f"/models/{name}")
+        return None if response.status_code == requests.codes.not_found else str(parsed(response)[0]["modelVersion"])
+
+    def set_default(self, *, name: str, version: str) -> None:
+        """Let a version answer requests which name none."""
+        parsed(self._manage("PUT", f"/models/{name}/{version}/set-default"))
+
+    def pending_requests(self, *, name: str, version: str) -> int:
+        """Requests that wait for a worker of a version; those that a worker has taken are not counted."""
+        return int(self.describe(name=name, version=version)["jobQueueStatus"]["pendingRequests"])
+
+    def knock(self, *, name: str, version: str) -> None:
+        """Send a version an empty request, which it refuses at once, and wait for that answer.
+
+        A version with one worker has then answered all that came before; with more, one of them has come free.
+
+        Raises:
+            ServingError: no answer came within the client's `timeout_s`.
+        """
+        self._call("POST", f"{self.inference_url}/predictions/{name}/{version}", data=b"")
+
+    def unregister(self, *, name: str, version: str) -> None:
+        """Take a version away; its unanswered requests fail, so drain it first. Nothing happens when it is unknown.
+
+        Raises:
+            ServingError: it is the default one and others are registered.
+        """
+        response = self._manage("DELETE", f"/models/{name}/{version}")
+        if response.status_code != requests.codes.not_found:
+            parsed(response)
+
+    def predict(self, rows: np.ndarray, *, name: str, context: np.ndarray | None = None, version: str | None = None) -> Answer:
+        """Ask for the class probabilities of `rows` (N, F), N at least 1.
+
+        Args:
+            rows: raw values in the model's column order, in time order.
+            name: model name.
+            context: (C, F) rows that came just before, oldest first; the model uses those its history reaches.
+            version: the version to ask; the default one when None.
+
+        Raises:
+            UnansweredError: the server, or its worker, ended or has forgotten the model; ask again when it is back.
+            ServingError: there are no rows or one is not finite, or the server did not answer rightly.
+        """
+        url = "/".join(filter(None, (f"{self.inference_url}/predictions", name, version)))
+        before = rows[:0] if context is None else context
+        if rows.ndim != 2 or before.shape[1:] != rows.shape[1:] or not len(rows):
+            raise ServingError(f"rows {rows.shape} and context {before.shape}: give (N, F) with N of 1 or more, and (C, F)")
+        if not (np.isfinite(rows).all() and np.isfinite(before).all()):
+            raise ServingError(f"a value to predict for {name} is not finite: JSON cannot carry it; correct the row or set it aside")
+        parts: list[np.ndarray] = []
+        versions: list[str] = []
+        runs: set[str] = set()
+        for chunk, chunk_context in _requests(rows, before):
+            predictions, run_id = self._predictions(url, chunk, chunk_context)
+            parts.append(np.array([one.get("probabilities", one.get("value")) for one in predictions], dtype=np.float32))
+            versions += [one["version"] for one in predictions]
+            runs.add(run_id)
+        return Answer(np.concatenate(parts), tuple(versions), frozenset(runs))
+
+    def _predictions(self, url: str, rows: np.ndarray, context: np.ndarray) -> tuple[list[dict[str, Any]], str]:
+        """The predictions, and the run that trained the model."""
+        body = json.dumps({"instances": rows.tolist(), "context": context.tolist()}, separators=(",", ":"))
+        response = self._call("POST", url, data=body, headers={"Content-Type": "application/json"})
+        if not response.ok and error_type(response) in UNANSWERED:
+            raise UnansweredError(f"{url}: HTTP {response.status_code}: {reason(response)}")
+        try:
+            answered = parsed(response)
+            predictions: list[dict[str, Any]] = answered["predictions"]
+            complete = len(predictions) == len(rows) and all("version" in one and one.keys() & {"probabilities", "value"} for one in predictions)
+        except (KeyError, TypeError, AttributeError) as exc:
+            raise ServingError(f"{url} answered without predictions: is it this project's handler that serves there?") from exc
+        if not complete:
+            raise ServingError(f"{url} answered {len(predictions)} predictions for {len(rows)} rows, or without version and probabilities or value")
+        return predictions, str(answered.get("run_id", ""))
+
+    def _manage(self, method: str, path: str, **options: Any) -> requests.Response:
+        host = urlsplit(self.management_url).hostname or ""
+        if not _is_loopback(host):
+            raise ServingError(f"the model API on {host} is not on this machine and has no token: run this beside the server, or tunnel its port")
+        return self._call(method, self.management_url + path, **options)
+
+    def _call(self, method: str, url: str, **options: Any) -> requests.Response:
+        options.setdefault("timeout", self.timeout_s)
+        try:
+            return self._session.request(method, url, **options)
+        except requests.Timeout as exc:
+            raise UnansweredError(f"{method} {url}: no answer within {options['timeout']:.0f} s; is the server overloaded?") from exc
+        except requests.ConnectionError as exc:
+            raise UnansweredError(f"{method} {url}: the connection failed or was cut; is TorchServe running there?") from exc
+        except requests.RequestException as exc:
+            raise ServingError(f"{method} {url}: {exc}") from exc
+
+    @property
+    def _session(self) -> requests.Session:
+        """One session, and so one kept connection, a thread: sessions are not meant to be shared."""
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = requests.Session()
+            session.trust_env = False  # no proxy stands between us and a port on this machine
+        return session
+
+
+def _requests(rows: np.ndarray, context: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Split a block so that each request stays under the server's limit, each with the rows before it."""
+    room = MAX_REQUEST_BYTES // (MAX_VALUE_BYTES * rows.shape[1])  # rows, context included
+    if len(context) + len(rows) <= room and len(rows) <= MAX_ROWS:
+        yield rows, context
+        return
+    known = np.concatenate([context, rows])
+    reach = max(len(context), SPLIT_CONTEXT)
+    size = max(1, min(MAX_ROWS, room - reach))
+    for at in range(len(context), len(known), size):
+        yield known[at : at + size], known[max(0, at - reach) : at]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,55 @@
+"""Say in one line that the environment is missing: the wrong Python, or one without a package. The standard library alone."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+from types import TracebackType
+
+from driftloop.settings import ROOT
+
+OURS = frozenset({"driftloop", "monitoring", "prediction_service", "examples", "benchmarks"})
+CORE = ("torch", "mlflow")  # who lacks one of them has not set the environment up, or not entered it
+OTHER_NAMES = {"bson": "pymongo", "werkzeug": "flask"}  # module -> the package that brings it
+
+
+def missing(error: ModuleNotFoundError) -> str:
+    """What to do about a package that is not installed, in one line; "" when the module is one of ours: that is no matter of the environment."""
+    module = (error.name or "").partition(".")[0]
+    if not module or module in OURS or (ROOT / f"{module}.py").is_file():
+        return ""
+    return f"Python {sys.version.split()[0]} ({sys.executable}) has no package {module}: {_advice(module)}"
+
+
+def _advice(module: str) -> str:
+    if not all(importlib.util.find_spec(name) for name in CORE):
+        made = ROOT / ".venv"
+        entered = Path(sys.prefix).resolve() == made.resolve()
+        return "run `source .venv/bin/activate` first" if made.is_dir() and not entered else "run `make setup`, then `source .venv/bin/activate`"
+    package = OTHER_NAMES.get(module, module.replace("_", "-"))
+    extra = next((path.name for path in sorted(ROOT.glob("requirements-*.txt")) if _names(path, package)), "requirements.txt")
+    return f"run `pip install -r {extra} -c requirements.lock`"
+
+
+def _names(path: Path, package: str) -> bool:
+    return re.search(rf"^{re.escape(package)}==", path.read_text(encoding="utf-8"), re.MULTILINE | re.IGNORECASE) is not None
+
+
+def explain_missing() -> None:
+    """Have `python -m` of the package that calls this end with one line, not a traceback, when a package is not installed.
+
+    Its modules import what they need at their top, before any code of theirs runs. An import by anything but
+    `python -m` (argv[0] is "-m" while that looks for the module) changes nothing.
+    """
+    if sys.argv[:1] == ["-m"]:
+        sys.excepthook = _hook
+
+
+def _hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    line = missing(error) if isinstance(error, ModuleNotFoundError) else ""
+    if line:
+        print(f"{Path(sys.argv[0]).name}: error: {line}", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)

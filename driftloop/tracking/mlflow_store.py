@@ -1,0 +1,230 @@
+"""MLflow: the store, experiments, runs and what is logged to them. The only module that uses MLflow's client.
+
+Runs form a tree: one parent run per base model; its trials, deployments and retrains are children.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import math
+import os
+import tempfile
+import time
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.entities import Metric, RunStatus
+
+from driftloop.settings import DEFAULT_STORE
+from driftloop.system import signals
+from driftloop.tracking import experiments, leftovers, patience, retries, stores
+from driftloop.tracking.launcher import check as check_launcher
+from driftloop.tracking.translate import translated
+
+NETWORK: Final = "network"  # artifact folder: weights.pt and card.json, what a .mar is made of
+ROLE: Final = "driftloop.role"  # base | deployment | retrain | challenger | trial
+
+
+@dataclass(frozen=True)
+class Store:
+    """An open tracking store and the experiment that this process works in."""
+
+    client: MlflowClient
+    experiment_id: str
+    experiment_name: str
+    attached_run_id: str | None  # the run that `mlflow run` made for us, if it is in this experiment
+    launcher_run_id: str | None  # that run when it lies in another experiment
+
+
+def open_store(experiment_name: str | None) -> Store:
+    """Open the tracking store: MLFLOW_TRACKING_URI if set, else SQLite in the current folder.
+
+    Under `mlflow run` the experiment is that of the run which MLflow made, unless a name says
+    otherwise; then the work goes to the named experiment and the launcher's run points there.
+
+    Raises:
+        SettingsError: no experiment can have the name that the environment gives.
+        TrackingError: the store cannot be reached or written, the experiment is deleted, or MLFLOW_RUN_ID names a run that is not for us.
+    """
+    launcher = os.environ.pop("MLFLOW_RUN_ID", None)  # popped: a later start_run must not attach by surprise
+    uri, client = _connect(write=True)
+    with translated(f"MLflow store {stores.shown(uri)}"):
+        made_in = check_launcher(client, launcher).info.experiment_id if launcher else None
+        experiment = experiments.choose(client, name=experiment_name, made_in=made_in, uri=uri)
+        os.environ.pop("MLFLOW_EXPERIMENT_NAME", None)
+        os.environ["MLFLOW_EXPERIMENT_ID"] = experiment.experiment_id
+        mlflow.set_experiment(experiment_id=experiment.experiment_id)
+        same = made_in == experiment.experiment_id
+        leftovers.end_all(client)
+    return Store(client, experiment.experiment_id, experiment.name, launcher if same else None, None if same else launcher)
+
+
+def open_reader() -> Store:
+    """Open the tracking store to read runs and the registry, in no experiment; nothing is made or changed there.
+
+    Raises:
+        TrackingError: the store cannot be reached, or is not there.
+    """
+    return Store(_connect(write=False)[1], "", "", None, None)
+
+
+def _connect(*, write: bool) -> tuple[str, MlflowClient]:
+    """The address of the store and its client, after an answer from there; who writes waits for the store from then on."""
+    uri = stores.resolved(os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_STORE)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it logs a traceback beside the error that it raises
+    stores.check(uri, write=write)
+    retries.pace()
+    if write:
+        patience.begin(stores.sqlite_file(uri))
+    with translated(f"MLflow store {stores.shown(uri)}"), patience.opening():
+        mlflow.set_tracking_uri(uri)
+        client = MlflowClient()
+        client.search_experiments(max_results=1)
+    return uri, client
+
+
+@contextmanager
+def run(store: Store, name: str, *, role: str, parent_run_id: str | None = None, resumed: str | None = None) -> Iterator[str]:
+    """Work inside one MLflow run; gives its id.
+
+    A top-level run goes on with the ended run `resumed`, or attaches to the run that `mlflow run` made. It is the child
+    of `parent_run_id`, or else of the active run. However the body ends, so does the run: FINISHED, FAILED on an
+    error, KILLED on Ctrl-C or SIGTERM.
+    """
+    active = mlflow.active_run()
+    parent = parent_run_id or (active.info.run_id if active else None)
+    all_tags = {ROLE: role, leftovers.OWNER: leftovers.process_mark(os.getpid())}
+    status = RunStatus.FAILED
+    try:
+        with translated("MLflow", files=False):  # the body's calls, too: the store may go away at any of them
+            taken_up = resumed or _made_for_us(store) if active is None else None
+            if taken_up:
+                mlflow.start_run(run_id=taken_up)
+                all_tags["mlflow.runName"] = name
+            else:
+                mlflow.start_run(run_name=name, nested=active is not None, tags=all_tags)
+            # Set afterwards: start_run refuses a parent that is not the innermost active run.
+            mlflow.set_tags(all_tags | ({"mlflow.parentRunId": parent} if parent else {}))
+            run_id = _active_run_id()
+            launcher = store.launcher_run_id or (store.attached_run_id if resumed else None)
+            if active is None and launcher:
+                note = f"The work is in experiment {store.experiment_name!r}, run {run_id}."
+                store.client.set_tag(launcher, "mlflow.note.content", note)
+            yield run_id
+            status = RunStatus.FINISHED
+    except (KeyboardInterrupt, SystemExit) as exc:
+        status = RunStatus.KILLED
+        _let_go(exc)
+        raise
+    except Exception:
+        status = RunStatus.KILLED if signals.came() else RunStatus.FAILED
+        raise
+    finally:
+        now = mlflow.active_run()
+        if now and (active is None or now.info.run_id != active.info.run_id):
+            with translated("MLflow"):
+                mlflow.end_run(RunStatus.to_string(status))
+
+
+def _let_go(exc: BaseException) -> None:
+    """Drop what the interrupted frames hold: a transaction that Ctrl-C cut off would keep SQLite locked."""
+    cause: BaseException | None = exc
+    while cause is not None:
+        traceback.clear_frames(cause.__traceback__)
+        cause = cause.__context__
+    gc.collect()
+
+
+def _made_for_us(store: Store) -> str | None:
+    """The run that `mlflow run` made, while no work of ours is in it."""
+    made = store.attached_run_id
+    return made if made and ROLE not in store.client.get_run(made).data.tags else None
+
+
+def _active_run_id() -> str:
+    active = mlflow.active_run()
+    if active is None:
+        raise RuntimeError("no MLflow run is active here")
+    return str(active.info.run_id)
+
+
+def autolog() -> None:
+    """Turn on MLflow's autologging of Lightning fits: parameters of the optimizer, metrics of each epoch.
+
+    Models are not logged by it: that costs about 11 s a fit, and only a winner is worth it.
+    """
+    mlflow.pytorch.autolog(log_models=False, log_datasets=False, checkpoint=False, silent=True)
+
+
+def log_params(params: Mapping[str, Any]) -> None:
+    """Log parameters to the active run, those that it has not yet.
+
+    `mlflow run` and autologging write theirs first, and MLflow refuses a second value.
+    """
+    with translated("MLflow parameters"):
+        there = mlflow.get_run(_active_run_id()).data.params
+        mlflow.log_params({name: value for name, value in params.items() if name not in there})
+
+
+def log_metrics(metrics: Mapping[str, float], *, step: int | None = None) -> None:
+    """Log metrics to the active run; nan is left out, for the UI would draw it as 0."""
+    with translated("MLflow metrics"):
+        mlflow.log_metrics({name: value for name, value in metrics.items() if not math.isnan(value)}, step=step)
+
+
+def forget_metrics(names: Iterable[str]) -> None:
+    """Metrics of the active run that are undefined from now on: nan, for MLflow cannot delete one."""
+    with translated("MLflow metrics"):
+        mlflow.log_metrics(dict.fromkeys(names, math.nan))
+
+
+def log_series(store: Store, run_id: str, rows: Sequence[Mapping[str, float]], *, times_ms: Sequence[int]) -> None:
+    """Log one row of metrics per block, with `step` = block and the block's own time (ms since 1970); nan and inf are left out."""
+    metrics = [
+        Metric(name, float(value), time_ms, step)
+        for step, (row, time_ms) in enumerate(zip(rows, times_ms, strict=True))
+        for name, value in row.items()
+        if math.isfinite(value)
+    ]
+    with translated("MLflow metrics"):
+        _log_batches(store.client, run_id, metrics)
+
+
+def _log_batches(client: MlflowClient, run_id: str, metrics: Sequence[Metric]) -> None:
+    for at in range(0, len(metrics), 1000):  # the largest batch MLflow takes
+        client.log_batch(run_id, metrics=metrics[at : at + 1000])
+
+
+def set_tags(tags: Mapping[str, str]) -> None:
+    """Set tags on the active run."""
+    mlflow.set_tags(dict(tags))
+
+
+def log_table(rows: Sequence[Mapping[str, Any]], name: str) -> None:
+    """Log rows as an MLflow table (`name`.json, seen in the UI) and as CSV."""
+    import pandas as pd
+
+    frame = pd.DataFrame(list(rows))
+    with translated(f"MLflow table {name}"), tempfile.TemporaryDirectory() as folder:
+        mlflow.log_table(frame, f"{name}.json")
+        path = Path(folder) / f"{name}.csv"
+        frame.to_csv(path, index=False)
+        mlflow.log_artifact(str(path))
+
+
+def log_outcome(store: Store, run_id: str, metrics: Mapping[str, float], *, files: Sequence[Path] = (), step: int = 0, model_id: str | None = None) -> None:
+    """Log final figures, to a logged model as well where one is given, and files to a run, also one that has ended."""
+    now_ms = int(time.time() * 1000)
+    with translated("MLflow metrics"):
+        _log_batches(
+            store.client, run_id, [Metric(name, float(value), now_ms, step, model_id=model_id) for name, value in metrics.items() if not math.isnan(value)]
+        )
+        for path in files:
+            store.client.log_artifact(run_id, str(path))

@@ -1,0 +1,123 @@
+"""Wait for an MLflow store that others have locked, and for a tracking server that restarts: minutes, not for ever.
+
+Both waits are below MLflow's client, so that whatever is logged waits, autologging too: SQLite's in the events of SQLAlchemy,
+here, and HTTP's in the retries of urllib3 (`retries`). A wait of some seconds is reported on stderr, once.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, event
+
+from driftloop.tracking.translate import is_locked
+
+WAIT_S: Final = 120.0  # for a lock, statement by statement; for a server, request by request
+GIVEN_UP_S: Final = 5.0  # after one wait was in vain: the run is closed then, if it can be
+ATTEMPT_MS: Final = 3000  # SQLite's own wait; Ctrl-C is heard in between
+TOLD_AGAIN_S: Final = 60.0
+OPENING: Final = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "6"}  # a server that is down is reported at once
+
+_watched: set[str] = set()  # database files whose locks are waited for
+_state = {"told": -TOLD_AGAIN_S, "budget": WAIT_S}
+
+
+@contextmanager
+def opening() -> Iterator[None]:
+    """Inside, a tracking server gets one attempt and some seconds to answer."""
+    before = {name: os.environ.get(name) for name in OPENING}
+    os.environ.update(OPENING)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def begin(database: Path | None) -> None:
+    """Wait from now on for a lock on this SQLite file; without one, for nothing but servers."""
+    restore()
+    if not event.contains(Engine, "commit", _commit):
+        event.listen(Engine, "do_execute", _execute)
+        event.listen(Engine, "do_executemany", _execute_many)
+        event.listen(Engine, "commit", _commit)
+    if database:
+        _watched.add(str(database))
+
+
+def left() -> float:
+    """How long to wait at most, in seconds."""
+    return _state["budget"]
+
+
+def give_up() -> None:
+    """A wait was in vain: the next ones are short."""
+    _state["budget"] = GIVEN_UP_S
+
+
+def restore() -> None:
+    """The store answers: the next wait may be long."""
+    _state["budget"] = WAIT_S
+
+
+def tell(what: str, *, limit_s: float = WAIT_S) -> None:
+    """Report a wait on stderr, once while it lasts."""
+    if time.monotonic() - _state["told"] >= TOLD_AGAIN_S:
+        print(f"{what}; waiting for it, up to {limit_s:.0f} s", file=sys.stderr, flush=True)
+    _state["told"] = time.monotonic()
+
+
+def _insist(attempt: Callable[[], object], database: str) -> None:
+    end = time.monotonic() + left()
+    while True:
+        try:
+            attempt()
+            return
+        except sqlite3.OperationalError as exc:
+            if not is_locked(exc):
+                raise
+            if time.monotonic() > end:
+                give_up()
+                raise
+        tell(f"MLflow store {database}: locked by another process")
+        time.sleep(0.05)
+
+
+def _execute(cursor: Any, statement: str, parameters: Any, context: Any) -> bool | None:
+    database = context.engine.url.database
+    if database not in _watched:
+        return None
+    if statement.startswith("PRAGMA busy_timeout"):  # MLflow's 20 s
+        statement, parameters = f"PRAGMA busy_timeout = {ATTEMPT_MS}", ()
+    _insist(lambda: cursor.execute(statement, parameters), database)
+    return True
+
+
+def _execute_many(cursor: Any, statement: str, parameters: Any, context: Any) -> bool | None:
+    database = context.engine.url.database
+    if database not in _watched:
+        return None
+    _insist(lambda: cursor.executemany(statement, parameters), database)
+    return True
+
+
+def _commit(connection: Connection) -> None:
+    """A reader holds up a commit; SQLAlchemy's own, which follows, has nothing left to do or says what is wrong."""
+    database = connection.engine.url.database
+    if database in _watched:
+        driver = connection.connection.driver_connection
+        try:
+            _insist(driver.commit, database)  # type: ignore[union-attr]
+        except sqlite3.OperationalError as exc:
+            if not is_locked(exc):
+                raise

@@ -1,0 +1,189 @@
+"""MLflow's model registry: versions, and the aliases champion, challenger and previous.
+
+The client comes as an argument; only `tracking` makes one.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from mlflow.exceptions import MlflowException
+
+from driftloop.tracking.translate import translated
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+CHAMPION: Final = "champion"  # the version that is served
+CHALLENGER: Final = "challenger"  # the version that is being swapped in
+PREVIOUS: Final = "previous"  # the version that was served before, to go back to
+
+
+@dataclass(frozen=True)
+class Registry:
+    """One registered model and the client to reach it."""
+
+    client: MlflowClient
+    name: str
+
+    def register(self, *, source: str, run_id: str) -> str:
+        """Register a logged model as a new version, marked as challenger; give the version's number.
+
+        Where that ends halfway nothing is left of it: no version without an alias, no model without a version.
+
+        Raises:
+            TrackingError: the registry refused it.
+        """
+        # A tracking server wants the id of the model that the source names; a SQLite store takes it without.
+        model_id = source.removeprefix("models:/") if source.startswith("models:/m-") else None
+        with translated(f"registered model {self.name!r}"):
+            new = self._make()
+            version = ""
+            try:
+                version = str(self.client.create_model_version(self.name, source=source, run_id=run_id, model_id=model_id).version)
+                self._point(CHALLENGER, version)
+            except BaseException:
+                self._take_back(version, new=new)
+                raise
+        return version
+
+    def _make(self) -> bool:
+        """Make the registered model where it is not there; False when it is."""
+        try:
+            self.client.get_registered_model(self.name)
+            return False
+        except MlflowException as exc:
+            if exc.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+        try:
+            self.client.create_registered_model(self.name)
+            return True
+        except MlflowException as exc:
+            if exc.error_code != "RESOURCE_ALREADY_EXISTS":  # another process has made it just now
+                raise
+            return False
+
+    def _point(self, alias: str, version: str) -> None:
+        for _ in range(3):
+            try:
+                self.client.set_registered_model_alias(self.name, alias, version)
+                return
+            except MlflowException as exc:
+                if exc.error_code != "BAD_REQUEST":  # two that set a new alias at once: the database takes one of them
+                    raise
+        self.client.set_registered_model_alias(self.name, alias, version)
+
+    def _take_back(self, version: str, *, new: bool) -> None:
+        with suppress(MlflowException):  # what stopped the registering may stop this, too; that error is the one to report
+            if version:
+                self.client.delete_model_version(self.name, version)
+            if new and not self.client.search_model_versions(f"name = '{self.name}'"):
+                self.client.delete_registered_model(self.name)
+
+    def promote(self, version: str, *, reason: str) -> None:
+        """Make a version the champion and the old champion the previous one; keep the reason on the version.
+
+        Called again with the same version it changes nothing, so that an interrupted promotion can be repeated.
+
+        Raises:
+            TrackingError: the registry refused it.
+        """
+        with translated(f"registered model {self.name!r}"):
+            before = self.holder(CHAMPION)
+            if before and before != version:
+                self._point(PREVIOUS, before)
+                self.client.set_model_version_tag(self.name, version, "driftloop.replaced", before)
+            self.client.set_model_version_tag(self.name, version, "driftloop.reason", reason)
+            if self.holder(CHALLENGER) == version:
+                self.client.delete_registered_model_alias(self.name, CHALLENGER)
+            self._point(CHAMPION, version)  # last: where a step before it fails, the swap is undone and the champion is who it was
+
+    def withdraw(self, version: str, *, reason: str) -> None:
+        """Take the challenger's alias off a version that was not swapped in; the version stays, with the reason.
+
+        A champion that a server did not take keeps its own reason.
+
+        Raises:
+            TrackingError: the registry refused it.
+        """
+        with translated(f"registered model {self.name!r}"):
+            if self.holder(CHALLENGER) == version:
+                self.client.delete_registered_model_alias(self.name, CHALLENGER)
+            if self.holder(CHAMPION) != version:
+                self.client.set_model_version_tag(self.name, version, "driftloop.reason", reason)
+
+    def forget(self, version: str) -> None:
+        """Delete a version that was never served.
+
+        Raises:
+            TrackingError: the registry refused it.
+        """
+        with translated(f"registered model {self.name!r}"):
+            if self.holder(CHALLENGER) == version:
+                self.client.delete_registered_model_alias(self.name, CHALLENGER)
+            self.client.delete_model_version(self.name, version)
+
+    def knows(self, run_id: str) -> bool:
+        """Whether a run is one of this store.
+
+        Raises:
+            TrackingError: the store did not answer.
+        """
+        with translated(f"run {run_id}"):
+            try:
+                self.client.get_run(run_id)
+            except MlflowException as exc:
+                if exc.error_code == "RESOURCE_DOES_NOT_EXIST":
+                    return False
+                raise
+        return True
+
+    def describe(self, version: str, text: str) -> None:
+        """Give a version its description.
+
+        Raises:
+            TrackingError: the registry refused it.
+        """
+        with translated(f"registered model {self.name!r}"):
+            self.client.update_model_version(self.name, version, text)
+
+    def describe_model(self, text: str) -> None:
+        """Give the registered model a description when it has none.
+
+        Raises:
+            TrackingError: the registry refused it.
+        """
+        with translated(f"registered model {self.name!r}"):
+            if not self.client.get_registered_model(self.name).description:
+                self.client.update_registered_model(self.name, text)
+
+    def holder(self, alias: str) -> str | None:
+        """The version that holds an alias; None when there is no such model or alias.
+
+        Raises:
+            TrackingError: the registry did not answer.
+        """
+        with translated(f"registered model {self.name!r}"):
+            try:
+                return str(self.client.get_model_version_by_alias(self.name, alias).version)
+            except MlflowException as exc:
+                if exc.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:  # no such model, no such alias
+                    return None
+                raise
+
+    def run_of(self, version: str) -> str:
+        """The run that trained a version.
+
+        Raises:
+            TrackingError: there is no such version, or the registry did not answer.
+        """
+        with translated(f"registered model {self.name!r}, version {version}"):
+            return str(self.client.get_model_version(self.name, version).run_id)
+
+    def version_of(self, run_id: str) -> str | None:
+        """The newest version that this run trained, or None."""
+        with translated(f"registered model {self.name!r}"):
+            found = self.client.search_model_versions(f"name = '{self.name}' and run_id = '{run_id}'")
+        return str(max(int(version.version) for version in found)) if found else None

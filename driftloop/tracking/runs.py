@@ -1,0 +1,122 @@
+"""Find runs in the MLflow store, and read back what they hold."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import TYPE_CHECKING, Any
+
+import mlflow
+from mlflow.exceptions import MlflowException
+
+from driftloop.errors import NoBaseRunError, TrackingError
+from driftloop.metrics.results import NO_BLOCK
+from driftloop.tracking.mlflow_store import NETWORK, ROLE, Store, translated
+
+PARENTS = ("base", "backtest")  # roles of runs that stand at the top
+
+if TYPE_CHECKING:
+    import torch
+    from mlflow.entities import Run
+
+
+def find_base(store: Store, run_id: str | None = None, *, train: str) -> Run:
+    """The base run to work on: the one named, else the newest finished one of the experiment.
+
+    Args:
+        store: where to look.
+        run_id: the run that is named.
+        train: the command that trains one.
+
+    Raises:
+        NoBaseRunError: there is none; the message says what to run.
+        TrackingError: `run_id` is unknown.
+    """
+    if run_id:
+        with translated(f"--base_run_id {run_id}"):
+            return store.client.get_run(run_id)
+    newest = _newest_base(store, [store.experiment_id])
+    if newest:
+        return newest
+    cut_off = _newest_base(store, [store.experiment_id], ended="!=")
+    with translated("MLflow runs"):
+        names = {found.experiment_id: found.name for found in mlflow.search_experiments()}
+    elsewhere = None if cut_off else _newest_base(store, list(names))
+    hint = f", or --base_run_id {cut_off.info.run_id} for the model of the run that was cut off" if cut_off else ""
+    if elsewhere:
+        hint = f", or --base_run_id {elsewhere.info.run_id} for the newest one, in experiment {names[elsewhere.info.experiment_id]!r}"
+    raise NoBaseRunError(f"experiment {store.experiment_name!r} holds no base model yet: run {train}{hint}")
+
+
+def _newest_base(store: Store, experiments: list[str], *, ended: str = "=") -> Run | None:
+    wanted = f"tags.`{ROLE}` = 'base' and attributes.status {ended} 'FINISHED' and tags.`driftloop.has_model` = 'true'"
+    with translated("MLflow runs"):
+        found = store.client.search_runs(experiments, wanted, max_results=1)
+    return found[0] if found else None
+
+
+def newest_parent(store: Store, experiment: str) -> Run:
+    """The newest lifecycle, base model or back-test of an experiment, or of the whole store where `experiment` is "".
+
+    Raises:
+        NoBaseRunError: there is none.
+        TrackingError: there is no such experiment.
+    """
+    with translated("MLflow runs"):
+        known = {found.name: found.experiment_id for found in mlflow.search_experiments()}
+        if experiment and experiment not in known:
+            raise TrackingError(f"there is no experiment {experiment!r}: give one of {', '.join(sorted(known))}")
+        places = [known[experiment]] if experiment else list(known.values())
+        newest = [run for role in PARENTS for run in store.client.search_runs(places, f"tags.`{ROLE}` = '{role}'", max_results=1)]
+    if not newest:
+        raise NoBaseRunError(f"{f'experiment {experiment!r}' if experiment else 'the MLflow store'} holds no run of ours yet: run python lifecycle.py first")
+    return max(newest, key=lambda run: run.info.start_time)
+
+
+def load_network(store: Store, run_id: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Read back the weights and card of a run.
+
+    Raises:
+        TrackingError: the run has none, or they cannot be read.
+    """
+    import torch
+
+    with translated(f"run {run_id} holds no trained model"), tempfile.TemporaryDirectory() as folder:
+        path = Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=NETWORK, dst_path=folder))
+        try:
+            card = json.loads((path / "card.json").read_text(encoding="utf-8"))
+            return torch.load(path / "weights.pt", weights_only=True), card
+        except (OSError, ValueError, RuntimeError, EOFError, UnpicklingError) as exc:
+            raise TrackingError(f"the model of run {run_id} cannot be read ({type(exc).__name__}): train a new base model") from exc
+
+
+def newest_child(store: Store, parent_run_id: str, *, role: str) -> Run | None:
+    """The newest child run of that role, or None."""
+    wanted = f"tags.`mlflow.parentRunId` = '{parent_run_id}' and tags.`{ROLE}` = '{role}'"
+    with translated("MLflow runs"):
+        found = store.client.search_runs([store.experiment_id], wanted, max_results=1)
+    return found[0] if found else None
+
+
+def parent_of(store: Store, run_id: str) -> str | None:
+    """The parent of a run, or None when it has none or is gone.
+
+    Raises:
+        TrackingError: the store did not answer.
+    """
+    with translated(f"run {run_id}"):
+        try:
+            return store.client.get_run(run_id).data.tags.get("mlflow.parentRunId")
+        except MlflowException as exc:
+            if exc.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
+
+
+def drift_of(store: Store, base_run_id: str) -> tuple[int, int]:
+    """The drifted block of a base run's newest deployment, and the row after it; (NO_BLOCK, 0) when it found none."""
+    found = newest_child(store, base_run_id, role="deployment")
+    tags = found.data.tags if found else {}
+    return int(tags.get("driftloop.drift_block", NO_BLOCK)), int(tags.get("driftloop.drift_row", 0))

@@ -1,0 +1,200 @@
+"""The places where MLflow keeps things: which they are, whether they can be used now, and a new SQLite store made whole.
+
+Everything is found out before the work begins, in seconds and without a trace where it fails.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import glob
+import os
+import re
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import sqlalchemy
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from driftloop.errors import TrackingError
+from driftloop.tracking.translate import is_locked, reason, translated
+
+CONNECT_S: Final = 6  # MLflow tries for 100 s before it says that a database is unreachable
+CONNECT: Final = {"postgresql": "connect_timeout", "mysql": "connect_timeout", "mssql": "login_timeout"}  # what their drivers call it
+ELSEWHERE: Final = "set MLFLOW_TRACKING_URI to another place"
+HEADER: Final = b"SQLite format 3\x00"
+
+
+def resolved(uri: str) -> str:
+    """The address with the path of a SQLite file made absolute: another working folder must not mean another store.
+
+    Raises:
+        TrackingError: an address cannot hold the path.
+
+    >>> resolved("http://127.0.0.1:5000"), resolved("sqlite:////tmp/../tmp/mlflow.db")
+    ('http://127.0.0.1:5000', 'sqlite:////tmp/mlflow.db')
+    """
+    file = sqlite_file(uri)
+    if file and "?" in str(file):
+        raise TrackingError(f"MLflow store {file}: SQLite's address cannot hold the '?' of this path: rename the folder, or {ELSEWHERE}")
+    return str(make_url(uri).set(database=str(file))) if file else uri
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The file of a SQLite store, absolute; None for every other store."""
+    url = _database(uri)
+    if url is None or url.get_backend_name() != "sqlite" or url.database in {None, "", ":memory:"}:
+        return None
+    return Path(str(url.database)).resolve()
+
+
+def shown(uri: str) -> str:
+    """The address without a password.
+
+    >>> shown("http://me:secret@host:5000"), shown("postgresql://me:secret@host/mlflow")
+    ('http://***@host:5000', 'postgresql://me:***@host/mlflow')
+    """
+    url = _database(uri)
+    if url is not None:
+        return url.render_as_string(hide_password=True) if url.password else uri
+    parts = urlsplit(uri)
+    return parts._replace(netloc="***@" + parts.netloc.rpartition("@")[2]).geturl() if "@" in parts.netloc else uri
+
+
+def _database(uri: str) -> URL | None:
+    try:
+        return make_url(uri) if not uri.startswith(("http:", "https:")) and "://" in uri else None
+    except ArgumentError:
+        return None
+
+
+def artifact_root(uri: str) -> Path | None:
+    """Where the artifacts of new experiments go: beside a SQLite file; None where a server decides."""
+    file = sqlite_file(uri)
+    return file.parent / "mlruns" if file else None
+
+
+def artifact_folder(root: Path, experiment: str) -> Path:
+    """The folder of an experiment, named for it as far as a file name can be.
+
+    >>> artifact_folder(Path("/store/mlruns"), "it's / ours").name
+    'it-s-ours-7a82fe82'
+    """
+    return root / f"{re.sub('[^A-Za-z0-9._]+', '-', experiment)[:40].strip('-.')}-{sha256(experiment.encode()).hexdigest()[:8]}"
+
+
+def check(uri: str, *, write: bool) -> None:
+    """Refuse a database that cannot be used now; a new SQLite store is made. A server at an HTTP address is not asked here.
+
+    Raises:
+        TrackingError: it cannot be reached, opened or, with `write`, written.
+    """
+    file = sqlite_file(uri)
+    if file:
+        _check_file(file, uri, write=write)
+        if write:
+            _make(file, uri)
+    elif _database(uri) is not None and make_url(uri).get_backend_name() in CONNECT:
+        _check_connection(make_url(uri))
+
+
+def _check_file(file: Path, uri: str, *, write: bool) -> None:
+    try:
+        if not file.exists() and not write:
+            raise TrackingError(f"MLflow store {uri}: there is no such file yet; train a base model first, or {ELSEWHERE}")
+        if file.is_dir():
+            raise IsADirectoryError(f"{file} is a folder")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if file.exists():
+            with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=0)) as opened:
+                _check_whose({str(name) for (name,) in opened.execute("SELECT name FROM sqlite_master WHERE type = 'table'")})
+        if write:
+            _check_writable(file if file.exists() else file.parent)
+            _check_writable(file.parent)  # SQLite's journal stands beside the file
+    except (OSError, sqlite3.Error) as exc:
+        if not is_locked(exc):  # a lock is waited for, later
+            raise TrackingError(f"MLflow store {uri}: {reason(exc).partition(': make')[0]}: {ELSEWHERE}") from exc
+
+
+def _check_whose(tables: set[str]) -> None:
+    """MLflow would make its tables beside those of another program."""
+    if tables and not tables & {"alembic_version", "experiments"}:
+        raise sqlite3.DatabaseError(f"it is the database of another program (its tables are {', '.join(sorted(tables)[:3])}{', …' * (len(tables) > 3)})")
+
+
+def _check_writable(path: Path) -> None:
+    if not os.access(path, os.W_OK):
+        raise PermissionError(f"{path} cannot be written")
+
+
+def _check_connection(url: URL) -> None:
+    shown_url = url.render_as_string(hide_password=True)
+    try:
+        engine = sqlalchemy.create_engine(url, connect_args={CONNECT[url.get_backend_name()]: CONNECT_S})
+    except (ImportError, NoSuchModuleError) as exc:
+        raise TrackingError(f"MLflow store {shown_url}: {exc}: install the database's driver (for PostgreSQL pip install psycopg2-binary)") from exc
+    with translated(f"MLflow store {shown_url}"), engine.connect():
+        engine.dispose()
+
+
+def _make(file: Path, uri: str) -> None:
+    """Make a new store aside and let it appear whole: two first starts do not meet in its migration, and a killed one leaves no half."""
+    if _complete(file):
+        return
+    with translated(f"MLflow store {uri}"), _alone_in(file.parent) as alone:
+        if _complete(file):
+            return
+        for killed in file.parent.glob(f".{glob.escape(file.name)}-*") if alone else ():
+            shutil.rmtree(killed, ignore_errors=True)
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+        with tempfile.TemporaryDirectory(prefix=f".{file.name}-", dir=file.parent) as folder:
+            made = Path(folder) / file.name
+            SqlAlchemyStore(f"sqlite:///{made}", str(file.parent / "mlruns")).engine.dispose()
+            made.replace(file)
+
+
+def _complete(file: Path) -> bool:
+    """Whether there is a store, not an empty file."""
+    return file.exists() and file.stat().st_size >= len(HEADER)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[bool]:
+    """Of the processes that make a store in a folder one at a time; the lock leaves no file and ends with its process.
+
+    False where there is no such lock, as on some network file systems.
+    """
+    held, alone = os.open(folder, os.O_RDONLY), False
+    try:
+        with suppress(OSError):
+            fcntl.flock(held, fcntl.LOCK_EX)
+            alone = True
+        yield alone
+    finally:
+        os.close(held)
+
+
+def check_artifacts(location: str, experiment: str) -> None:
+    """Refuse an experiment whose artifacts cannot be written, where they are files of this machine.
+
+    Raises:
+        TrackingError: they cannot; the message says where they would be.
+    """
+    parts = urlsplit(location)
+    if parts.scheme not in {"", "file"}:
+        return
+    folder = Path(url2pathname(parts.path) if parts.scheme else location)
+    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise TrackingError(
+            f"experiment {experiment!r} keeps its artifacts in {folder}, and {nearest} cannot be written: make it writable, or use a new experiment"
+        )

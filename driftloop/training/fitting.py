@@ -1,0 +1,170 @@
+"""Fit one model on one stretch of a stream, with Lightning.
+
+The model and the data module come as arguments (a `Learner`), so that ELEC and any other
+stream share every line of this.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+
+from driftloop.data.streams import Check, Stream
+from driftloop.errors import TrainingError
+from driftloop.metrics import task
+from driftloop.settings import DEFAULT_PARAMS, RETRAIN_PARAMS
+from driftloop.system import signals
+
+Span = tuple[int, int]
+DATA_PARAMS = frozenset({"window"})  # parameters of the fit that the network does not take
+
+
+# What costs little: fitted on rows (N, F) and labels (N,), it gives a function from rows to predictions.
+Rival = Callable[[np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Learner:
+    """The classes that learn a stream, the files of theirs that travel inside the .mar, and where their searches start.
+
+    `rivals` are baselines of the stream by name, in words: each is fitted on the rows that the served model was fitted on and scored beside it.
+    """
+
+    model: type[Any]  # a pl.LightningModule with `learn_scale`, and `probabilities` or, of a regression, `values`
+    data: type[pl.LightningDataModule]
+    model_file: Path
+    handler_file: Path
+    base_params: Mapping[str, Any] = field(default_factory=lambda: DEFAULT_PARAMS)
+    retrain_params: Mapping[str, Any] = field(default_factory=lambda: RETRAIN_PARAMS)
+    space: Mapping[str, Any] | None = None  # the search space; None: the documented one
+    rivals: Mapping[str, Rival] = field(default_factory=dict)
+    task: str = "classification"
+    unit: str = ""  # of a regression's label
+    check: Check | None = None  # which rows of the table hold implausible values, as in `streams.load`
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model with what it was trained on.
+
+    `metrics` holds the Lightning metrics of its validation and test rows, where there were any;
+    `trained` is the span of training rows; nothing outside it was fitted on.
+    """
+
+    model: Any  # as in `Learner`
+    params: dict[str, Any]
+    trained: Span
+    metrics: dict[str, float]
+    seconds: float
+
+
+class _PlainOptimizer(pl.Callback):
+    """Hides the switches of torch's implementation while MLflow's autologging reads what the optimizer's parameters are."""
+
+    SWITCHES: Final = ("foreach", "fused", "maximize", "capturable", "differentiable")
+
+    def __init__(self) -> None:
+        self._hidden: list[tuple[dict[str, Any], dict[str, Any]]] = []
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Comes before MLflow's own callback, which autologging adds last."""
+        for optimizer in trainer.optimizers:
+            known = optimizer.defaults
+            self._hidden.append((known, {name: known.pop(name) for name in self.SWITCHES if name in known}))
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Put them back before the first step."""
+        for known, switches in self._hidden:
+            known.update(switches)
+        self._hidden.clear()
+
+
+def newest(span: Span, window: int) -> Span:
+    """The newest `window` rows of a span; 0 means all of it.
+
+    >>> newest((0, 1000), 336), newest((0, 100), 336), newest((0, 100), 0)
+    ((664, 1000), (0, 100), (0, 100))
+    """
+    first, stop = span
+    return (max(first, stop - window), stop) if window else span
+
+
+def quiet_lightning() -> None:
+    """Keep Lightning's notes on devices and workers off the terminal; errors still come through."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="pytorch_lightning")
+    warnings.filterwarnings("ignore", module="lightning")
+
+
+def fit(
+    learner: Learner,
+    stream: Stream,
+    params: Mapping[str, Any],
+    *,
+    train: Span,
+    validation: Span | None = None,
+    test: Span | None = None,
+    max_epochs: int,
+    seed: int,
+) -> Fitted:
+    """Train a model on the newest `params["window"]` rows of `train`; measure it on later rows.
+
+    Raises:
+        TrainingError: the weights are not finite at the end, or the training rows hold one label only.
+    """
+    started = time.monotonic()
+    quiet_lightning()
+    trained = newest(train, params["window"])
+    pl.seed_everything(seed, verbose=False)
+    arguments = {name: value for name, value in params.items() if name not in DATA_PARAMS}
+    doing, labels = task.of(stream.task), stream.labels[slice(*trained)]
+    model = learner.model(features=len(stream.features), **doing.arguments(len(stream.label_names)), **arguments)
+    try:
+        doing.learn_scale(model, stream.rows[slice(*trained)], labels)
+    except TrainingError as exc:
+        raise TrainingError(f"rows {trained[0]} to {trained[1]} {exc}") from exc
+    data = learner.data(stream.rows, stream.labels, train=trained, validation=validation, test=test, history=params["history"])
+    trainer = pl.Trainer(
+        callbacks=[_PlainOptimizer()],
+        max_epochs=max_epochs,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=False,
+        num_sanity_val_steps=0,
+        limit_val_batches=1.0 if validation else 0,
+        deterministic=True,
+    )
+    _fit(trainer, model, data)
+    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    if test:
+        metrics |= trainer.test(model, datamodule=data, verbose=False)[0]
+    if not all(torch.isfinite(weight).all() for weight in model.state_dict().values()):
+        raise TrainingError(f"the fit diverged (lr {params['lr']}): its weights are not finite; lower the learning rate")
+    return Fitted(model, dict(params), trained, metrics, time.monotonic() - started)
+
+
+def _fit(trainer: pl.Trainer, model: pl.LightningModule, data: pl.LightningDataModule) -> None:
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(model, datamodule=data)
+    except BaseException as exc:
+        # Lightning turns Ctrl-C into exit code 1 and, when the fit had just begun, leaves SIGINT ignored.
+        if signal.getsignal(signal.SIGINT) is not handler:
+            signal.signal(signal.SIGINT, handler)
+        signals.raise_again(exc)
+        if isinstance(exc, SystemExit) and isinstance(exc.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from exc
+        raise

@@ -1,0 +1,157 @@
+"""The training reference: the newest rows that a model was trained on, with what it says of them, kept with its run.
+
+A monitor holds the rows that come later against it. Three files in the artifact folder `reference`:
+
+    reference.parquet   a row each: the features, label, prediction, probability (of the predicted class), time
+    reference.json      stream, task, features, labels, run_id, trained: what the columns are and whose they are
+    spans.npz           histograms by day of all the model's training rows; see `driftloop.drift.inputs.spans`
+
+The model's errors here are those of rows that it was fitted on: fewer than on new rows. They tell how errors come together, not
+how many there are.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+
+from driftloop.drift.inputs import spans
+from driftloop.drift.inputs.spans import Spans
+from driftloop.errors import DataError, TrackingError
+
+if TYPE_CHECKING:
+    from driftloop.data.streams import Stream
+    from driftloop.tracking import mlflow_store
+
+FOLDER: Final = "reference"  # of the run's artifacts
+MOST_ROWS: Final = 20_000
+_EXTRA: Final = ("label", "prediction", "probability", "time")
+
+
+@dataclass(frozen=True)
+class About:
+    """What a reference is of."""
+
+    stream: str
+    task: str  # classification or regression
+    features: tuple[str, ...]
+    labels: tuple[object, ...]  # the label values; () for regression
+    run_id: str
+    trained: tuple[int, int]  # the model's training rows, of which these are the newest
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """The rows, in time order; entry i of every array belongs to the same row."""
+
+    about: About
+    rows: np.ndarray  # (N, F) float64
+    labels: np.ndarray  # (N,) label values, or numbers
+    predictions: np.ndarray  # (N,) likewise
+    probabilities: np.ndarray  # (N,) of the predicted class; nan for regression
+    times: np.ndarray  # (N,) datetime64[ns]
+    spans: Spans | None = None  # of all training rows; None where an earlier version logged the model
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def of_model(stream: Stream, trained: tuple[int, int], outputs: np.ndarray, *, run_id: str) -> Reference:
+    """The reference of a model.
+
+    Args:
+        stream: what it was trained on.
+        trained: its training rows.
+        outputs: what it says of the newest N of them: class probabilities (N, K), or values (N,).
+        run_id: of the run that trained it.
+    """
+    newest = slice(trained[1] - len(outputs), trained[1])
+    labels, predictions, probabilities = stream.labels[newest], outputs, np.full(len(outputs), np.nan)
+    if stream.task == "classification":
+        names = np.array(stream.label_names)
+        labels, predictions, probabilities = names[labels], names[outputs.argmax(axis=1)], outputs.max(axis=1).astype(np.float64)
+    return Reference(
+        About(stream.name, stream.task, tuple(stream.features), tuple(stream.label_names), run_id, trained),
+        rows=stream.rows[newest].astype(np.float64),
+        labels=labels,
+        predictions=predictions,
+        probabilities=probabilities,
+        times=stream.times[newest],
+        spans=spans.of_rows(stream.times[slice(*trained)], stream.rows[slice(*trained)], bad_times=stream.aside.times),
+    )
+
+
+def first_row(trained: tuple[int, int]) -> int:
+    """The oldest of a model's training rows that a reference holds.
+
+    >>> first_row((0, 31718)), first_row((100, 200))
+    (11718, 100)
+    """
+    return max(trained[0], trained[1] - MOST_ROWS)
+
+
+def write(reference: Reference, folder: Path) -> None:
+    """Write the files into a folder that exists."""
+    columns = dict(zip(_columns(reference.about), reference.rows.T, strict=True))
+    extra = (reference.labels, reference.predictions, reference.probabilities, reference.times)
+    pd.DataFrame({**columns, **dict(zip(_EXTRA, extra, strict=True))}).to_parquet(folder / "reference.parquet", index=False)
+    (folder / "reference.json").write_text(json.dumps(asdict(reference.about), indent=1), encoding="utf-8")
+    if reference.spans is not None:
+        spans.write(reference.spans, folder)
+
+
+def _columns(about: About) -> list[str]:
+    """The features' columns: their names, marked where they are those of the other columns."""
+    return [f"feature {name}" if name in _EXTRA else name for name in about.features]
+
+
+def read(folder: Path) -> Reference:
+    """Read what `write` wrote.
+
+    Raises:
+        DataError: a file is missing, cannot be read, or does not hold what it must; the message says which.
+    """
+    try:
+        found = json.loads((folder / "reference.json").read_text(encoding="utf-8"))
+        about = About(str(found["stream"]), str(found["task"]), tuple(found["features"]), tuple(found["labels"]), str(found["run_id"]), tuple(found["trained"]))
+        table = pd.read_parquet(folder / "reference.parquet", columns=[*_columns(about), *_EXTRA])
+        values = table[_columns(about)].to_numpy(np.float64)
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise DataError(f"reference {folder}: {type(exc).__name__}: {str(exc).splitlines()[0]}: log it again with the model") from exc
+    label, prediction, probability, time = (table[name].to_numpy() for name in _EXTRA)
+    found_spans = spans.read(folder)
+    if found_spans is not None and len(found_spans.columns) != len(about.features):
+        raise DataError(f"reference {folder}: its spans are of {len(found_spans.columns)} features, not {len(about.features)}: log it again with the model")
+    return Reference(about, values, label, prediction, probability.astype(np.float64), time.astype("datetime64[ns]"), found_spans)
+
+
+def log(reference: Reference) -> None:
+    """Log a reference to the active run."""
+    import mlflow
+
+    from driftloop.tracking import mlflow_store
+
+    with mlflow_store.translated("MLflow training reference"), tempfile.TemporaryDirectory() as folder:
+        write(reference, Path(folder))
+        mlflow.log_artifacts(folder, FOLDER)
+
+
+def load(store: mlflow_store.Store, run_id: str) -> Reference:
+    """Read the reference of the run that trained a model.
+
+    Raises:
+        TrackingError: the run has none, or the store does not answer.
+        DataError: it cannot be read.
+    """
+    from driftloop.tracking import mlflow_store  # here, because a service that reads a folder has no use for torch and MLflow
+
+    with tempfile.TemporaryDirectory() as folder, mlflow_store.translated(f"training reference of run {run_id}"):
+        if not store.client.list_artifacts(run_id, FOLDER):
+            raise TrackingError(f"run {run_id} holds no training reference: train the model again with this version")
+        return read(Path(store.client.download_artifacts(run_id, FOLDER, folder)))

@@ -1,0 +1,219 @@
+"""Retrain after drift: tune again as nested child runs, judge on rows neither model saw, refit the winner.
+
+How the rows up to the drift are used, oldest first:
+
+    training rows | validation rows        | judge rows
+    fit trials    | choose between trials  | champion against challenger, neither was fitted on them
+
+The challenger that is judged was fitted on the training and validation rows. Only when it wins, the
+same parameters are fitted once more on all the rows, judge rows included, and that model is served:
+on a stream that drifts the newest rows are the ones worth most.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+from driftloop.data.streams import Stream
+from driftloop.errors import SettingsError, TrainingError
+from driftloop.metrics import scoring, task
+from driftloop.metrics.results import NO_BLOCK, RetrainRecord
+from driftloop.report import descriptions, wording
+from driftloop.settings import JUDGE_ALPHA, JUDGE_ROWS, VALIDATION_ROWS
+from driftloop.tracking import mlflow_store
+from driftloop.training import datasets, mlflow_text, trained_model, tuning
+from driftloop.training.base import TrainPlan, log_origin, search_nested
+from driftloop.training.comparison import Family
+from driftloop.training.fitting import Fitted, Learner, Span, fit
+from driftloop.training.trained_model import KnownModel
+
+
+@dataclass(frozen=True)
+class RetrainPlan:
+    """How to retrain and how to judge.
+
+    `alpha` is the largest p-value at which the challenger counts as better.
+    """
+
+    train: TrainPlan
+    judge_rows: int = JUDGE_ROWS
+    validation_rows: int = VALIDATION_ROWS
+    alpha: float = JUDGE_ALPHA
+
+    def validated(self, rows: int) -> int:
+        """How many of the rows before the judge's choose between trials: of a short table a quarter, unless another number than the default is asked for.
+
+        >>> [RetrainPlan(TrainPlan({}), validation_rows=asked).validated(40) for asked in (VALIDATION_ROWS, 8, 335)]
+        [10, 8, 335]
+        """
+        return max(1, rows // 4) if self.validation_rows == VALIDATION_ROWS > rows - 2 else self.validation_rows
+
+    def check(self) -> None:
+        """Refuse a plan without trials, before anything is started.
+
+        Raises:
+            SettingsError: there are none.
+        """
+        if self.train.total_trials < 1:
+            raise SettingsError(f"--total_trials is {self.train.total_trials}: a retrain needs at least 1")
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why a retrain starts: the block after which, and the first row it must not see; a follow-up is asked for by no verdict.
+
+    `asked` is True where someone chose the row, whatever the block.
+    """
+
+    block: int
+    stop: int
+    reason: str
+    follow_up: bool = False
+    asked: bool = False
+
+    def run_name(self, stream: Stream) -> str:
+        """Of the retrain's run: by the block whose verdict started it, else by the time of the newest row it may see."""
+        if self.block != NO_BLOCK and not self.asked:
+            return f"retrain at block {self.block}"
+        return f"retrain at {wording.moment(str(stream.times[self.stop - 1]))}"
+
+
+def retrain(
+    store: mlflow_store.Store,
+    learner: Learner,
+    stream: Stream,
+    champion: KnownModel,
+    *,
+    cause: Cause,
+    plan: RetrainPlan,
+    parent_run_id: str,
+    family: Family,
+) -> tuple[RetrainRecord, KnownModel | None]:
+    """Search, judge and, if better, refit and log a challenger; all under one child run of the base run.
+
+    The models that come of it join `family`, whose `log` compares them on rows that are new to all.
+
+    Returns:
+        The record, and the model to swap in when the challenger won, else None.
+
+    Raises:
+        SettingsError: too few rows lie before the drift.
+    """
+    started = time.monotonic()
+    # Rows that the champion was fitted on cannot judge it.
+    judged_from = max(cause.stop - plan.judge_rows, champion.trained[1])
+    if judged_from >= cause.stop:
+        raise SettingsError(
+            f"a retrain at row {cause.stop} has no row to be judged on: the model in service was fitted on the rows up to {champion.trained[1]}"
+        )
+    validated_from = judged_from - plan.validated(judged_from)
+    if validated_from < 2:
+        raise SettingsError(
+            f"a retrain at row {cause.stop} has too few rows before it: lower --validation_rows ({plan.validation_rows}), to {max(1, judged_from // 4)} perhaps"
+        )
+    with mlflow_store.run(store, cause.run_name(stream), role="retrain", parent_run_id=parent_run_id) as run_id:
+        mlflow_store.set_tags({"driftloop.reason": cause.reason})
+        study = search_nested(store, learner, stream, plan.train, train=(0, validated_from), validation=(validated_from, judged_from))
+        challenger = _challenger(store, learner, stream, study, plan, train=(0, judged_from), judge=(judged_from, cause.stop), family=family)
+        verdict = _judge(stream, champion, challenger, cause, plan, judged_from=judged_from)
+        log_origin(stream, plan.train, study)
+        mlflow_store.set_tags({"driftloop.decision": verdict.words})
+        kpi = task.of(stream.task).kpi
+        figures = {f"{kpi}_before": verdict.before, f"{kpi}_after": verdict.after, "p_value": verdict.p_value}
+        mlflow_store.log_metrics({f"judge_{name}": value for name, value in figures.items()})
+        winner = None
+        if verdict.better:
+            mlflow_store.autolog()
+            fitted = fit(learner, stream, study.best.params, train=(0, cause.stop), max_epochs=plan.train.max_epochs, seed=plan.train.seed)
+            winner = trained_model.record(fitted, learner=learner, stream=stream, run_id=run_id)
+        else:
+            trained_model.log_fit(challenger)
+        seconds = time.monotonic() - started
+        record = _record(stream, champion, cause, verdict, study.best.params, trials=len(study.trials), seconds=seconds, run_id=run_id)
+        _describe(store, stream, record, trained=winner.trained if winner else challenger.trained, judge=(judged_from, cause.stop))
+    _join_best(family, run_id, stream, winner, challenger, judge=(judged_from, cause.stop))
+    return record, winner
+
+
+def _challenger(
+    store: mlflow_store.Store, learner: Learner, stream: Stream, study: tuning.Study, plan: RetrainPlan, *, train: Span, judge: Span, family: Family
+) -> Fitted:
+    """Fit the model that is judged, under a run of its own."""
+    with mlflow_store.run(store, "challenger", role="challenger") as run_id:
+        mlflow_store.autolog()
+        fitted = fit(learner, stream, study.best.params, train=train, max_epochs=plan.train.max_epochs, seed=plan.train.seed)
+        trained_model.log_fit(fitted)
+        log_origin(stream, plan.train, study)
+        datasets.log(stream, {"training": fitted.trained, "judge": judge})
+        mlflow_text.describe_run(store, run_id, descriptions.challenger(trained=descriptions.rows(*fitted.trained, stream.times)))
+    _join(family, run_id, fitted, stream, unseen_from=judge[0], name="the challenger")
+    return fitted
+
+
+def _join(family: Family, run_id: str, fitted: Fitted, stream: Stream, *, unseen_from: int, name: str) -> None:
+    majority = task.of(stream.task).constant(stream.labels[slice(*fitted.trained)])
+    family.add_model(run_id, fitted.model, name=name, majority=majority, unseen_from=unseen_from)
+
+
+def _join_best(family: Family, run_id: str, stream: Stream, winner: KnownModel | None, challenger: Fitted, *, judge: Span) -> None:
+    """Let the retrain's run have the winner's figures, or those of the challenger.
+
+    Where fewer rows have come after the retrain than judged it, the challenger stands for the winner: the same parameters, fitted without the
+    judge rows, on which it can be compared.
+    """
+    if winner and len(stream) - judge[1] >= judge[1] - judge[0]:
+        family.add(winner, name="this model")
+    else:
+        name = "this model, fitted without these rows" if winner else "the challenger"
+        _join(family, run_id, challenger, stream, unseen_from=judge[0], name=name)
+
+
+def _judge(stream: Stream, champion: KnownModel, challenger: Fitted, cause: Cause, plan: RetrainPlan, *, judged_from: int) -> scoring.Judgement:
+    """Champion against challenger on the judge rows."""
+    old, new = (trained_model.losses(model, stream, judged_from, cause.stop) for model in (champion.model, challenger.model))
+    verdict = scoring.judge(task.of(stream.task), old, new, start=judged_from, alpha=plan.alpha)
+    if judged_from == champion.trained[1] and challenger.params == champion.params:
+        again = "not promoted: all rows that are new to the champion judge, and the search chose its parameters again, so it is the same model"
+        return replace(verdict, better=False, words=again)
+    return verdict
+
+
+def _describe(store: mlflow_store.Store, stream: Stream, record: RetrainRecord, *, trained: Span, judge: Span) -> None:
+    """Log what a retrain used, and say what came of it."""
+    datasets.log(stream, {"training": trained, "judge": judge})
+    spans = {name: descriptions.rows(*span, stream.times) for name, span in {"trained": trained, "judged": judge}.items()}
+    mlflow_text.describe_run(store, record.run_id, descriptions.retrained(record, unit=stream.unit, **spans))
+
+
+def failed(stream: Stream, champion: KnownModel, cause: Cause, error: TrainingError) -> RetrainRecord:
+    """The record of a retrain that gave no challenger; its figures are undefined."""
+    verdict = scoring.Judgement(cause.stop, cause.stop, math.nan, math.nan, math.nan, better=False, words=f"not promoted: {error}")
+    return _record(stream, champion, cause, verdict, champion.params, trials=0, seconds=math.nan, run_id="")
+
+
+def _record(
+    stream: Stream, champion: KnownModel, cause: Cause, verdict: scoring.Judgement, params: dict, *, trials: int, seconds: float, run_id: str
+) -> RetrainRecord:
+    kpi = task.of(stream.task).kpi
+    kpis: dict[str, Any] = {f"{kpi}_before": verdict.before, f"{kpi}_after": verdict.after}
+    return RetrainRecord(
+        block=cause.block,
+        row=cause.stop,
+        timestamp=str(stream.times[cause.stop - 1].astype("datetime64[s]")),
+        reason=cause.reason,
+        promoted=verdict.better,
+        decision=verdict.words,
+        params=dict(params),
+        champion_params=dict(champion.params),
+        judge_rows=verdict.stop - verdict.start,
+        **kpis,
+        task=stream.task,
+        p_value=verdict.p_value,
+        trials=trials,
+        seconds=seconds,
+        run_id=run_id,
+        follow_up=cause.follow_up,
+    )

@@ -1,0 +1,161 @@
+"""A trained model and its record in MLflow: written once by the winner, read back by whoever serves it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import version as installed
+from typing import Any
+
+import numpy as np
+
+from driftloop.data.streams import Stream
+from driftloop.errors import DataError, TrackingError
+from driftloop.metrics import task
+from driftloop.tracking import mlflow_store, runs
+from driftloop.training import packaging, reference
+from driftloop.training.fitting import Fitted, Learner, Span
+
+CARD_KEYS = frozenset({"arguments", "features", "labels", "params", "trained", "majority"})  # what `restore` builds a model from
+NEEDED = ("torch", "pytorch-lightning", "torchmetrics", "numpy")  # what the logged model needs to be loaded again
+
+
+@dataclass(frozen=True)
+class KnownModel:
+    """A model with its record: what it was fitted on, by which run, and its registered version.
+
+    `trained` is the span of rows that it was fitted on or chosen by: nothing before `trained[1]` may
+    measure it. `version` is "" until it is registered.
+    """
+
+    model: Any  # a LightningModule as in `Learner`
+    params: dict[str, Any]
+    trained: Span
+    majority: int | float  # what a constant predicts: the most frequent class index of the training rows, or their median value
+    card: dict[str, Any]
+    run_id: str
+    uri: str
+    version: str = ""
+
+    @property
+    def model_id(self) -> str | None:
+        """MLflow's id of the logged model; None of models that an early version logged without one."""
+        return self.uri.removeprefix("models:/") if self.uri.startswith("models:/m-") else None
+
+    def numbered(self, version: str) -> KnownModel:
+        """The same model under a registered version."""
+        return replace(self, version=version)
+
+
+def log_fit(fitted: Fitted) -> None:
+    """Log to the active run the parameters of a fit and the rows that it was fitted on."""
+    log_plan(fitted.params, fitted.trained)
+
+
+def log_plan(params: Mapping[str, Any], trained: Span) -> None:
+    """Log to the active run what is to be fitted on which rows: also a fit that fails leaves it."""
+    mlflow_store.log_params({**params, "train_start": trained[0], "train_stop": trained[1]})
+
+
+def record(fitted: Fitted, *, learner: Learner, stream: Stream, run_id: str) -> KnownModel:
+    """Log a winner to the active run: parameters, network, MLflow model and training reference."""
+    log_fit(fitted)
+    majority = task.of(stream.task).constant(stream.labels[slice(*fitted.trained)])
+    card = {
+        "class": learner.model.__name__,
+        "module": learner.model_file.name,
+        "arguments": dict(fitted.model.hparams),
+        "features": list(stream.features),
+        "labels": list(stream.label_names),
+        "task": stream.task,
+        "params": fitted.params,
+        "trained": list(fitted.trained),
+        "majority": majority,
+        "rows_sha256": rows_sha256(stream, fitted.trained[1]),
+    }
+    history = fitted.params["history"]
+    uri = packaging.log_network(
+        fitted.model,
+        card,
+        rows=stream.rows[: fitted.trained[1]][-(history + 2) :],
+        history=history,
+        requirements=[f"{name}=={installed(name).split('+')[0]}" for name in NEEDED],
+        code=learner.model_file,
+    )
+    newest = predict(fitted.model, stream, reference.first_row(fitted.trained), fitted.trained[1])
+    reference.log(reference.of_model(stream, fitted.trained, newest, run_id=run_id))
+    mlflow_store.set_tags({"driftloop.has_model": "true", "driftloop.model_uri": uri})
+    return KnownModel(fitted.model, fitted.params, fitted.trained, majority, card, run_id, uri)
+
+
+def rows_sha256(stream: Stream, stop: int) -> str:
+    """Fingerprint of the rows and labels before `stop`: a model must not be scored on rows it was trained on."""
+    return _sha256(stream.rows[:stop], stream.labels[:stop])
+
+
+def _sha256(rows: np.ndarray, labels: np.ndarray) -> str:
+    digest = hashlib.sha256(rows.tobytes())
+    digest.update(labels.tobytes())
+    return digest.hexdigest()
+
+
+def _trained_on(card: dict[str, Any], stream: Stream) -> bool:
+    """Whether a stream begins with the rows that a model was trained up to; models of earlier versions were trained on rows cut to float32."""
+    rows, labels = stream.rows[: card["trained"][1]], stream.labels[: card["trained"][1]]
+    with np.errstate(over="ignore"):
+        return card["rows_sha256"] in {_sha256(rows, labels), _sha256(rows.astype(np.float32), labels)}
+
+
+def restore(store: mlflow_store.Store, run_id: str, *, learner: Learner, stream: Stream) -> KnownModel:
+    """Read a model back from the run that trained it.
+
+    Raises:
+        TrackingError: the run holds none, or it does not fit this model class.
+        DataError: it was trained on other columns or labels than the stream has, or on rows that do not begin it.
+    """
+    weights, card = runs.load_network(store, run_id)
+    missing = CARD_KEYS - card.keys()
+    if missing:
+        raise TrackingError(f"the model of run {run_id} cannot be read (its card lacks {', '.join(sorted(missing))}): train a new base model")
+    if tuple(card["features"]) != tuple(stream.features) or list(card["labels"]) != list(stream.label_names):
+        raise DataError(
+            f"run {run_id} was trained on features {', '.join(card['features'])} and labels {card['labels']}, "
+            f"the stream has {', '.join(stream.features)} and {list(stream.label_names)}: give the same --data_path, --features and --target"
+        )
+    if card.get("task", "classification") != stream.task:
+        raise DataError(f"run {run_id} was trained for a {card.get('task', 'classification')}, the stream is a {stream.task}: give the same --task")
+    if not _trained_on(card, stream):
+        raise DataError(
+            f"the first {card['trained'][1]} rows of {stream.source} are not those that run {run_id} was trained up to: "
+            "give the same table (rows may be added at its end), or train a new base model"
+        )
+    try:
+        model = learner.model(**card["arguments"])
+        model.load_state_dict(weights)
+    except (RuntimeError, TypeError) as exc:
+        raise TrackingError(f"the model of run {run_id} does not fit {learner.model_file.name}: {str(exc).splitlines()[0]}; train a new base model") from exc
+    model.eval()
+    uri = store.client.get_run(run_id).data.tags.get("driftloop.model_uri", "")
+    return KnownModel(model, dict(card["params"]), tuple(card["trained"]), card["majority"], card, run_id, uri)
+
+
+def predict(model: Any, stream: Stream, start: int, stop: int) -> np.ndarray:
+    """What the local model answers for rows start..stop, with the history it needs: class probabilities (rows, K), or values (rows,)."""
+    context = min(model.hparams["history"], start)
+    return task.of(stream.task).outputs(model, stream.rows[start - context : stop], first=context)
+
+
+def predictions(model: Any, stream: Stream, start: int, stop: int) -> np.ndarray:
+    """Class indices or values that the local model predicts for rows start..stop, (rows,)."""
+    return task.of(stream.task).predictions(predict(model, stream, start, stop))
+
+
+def losses(model: Any, stream: Stream, start: int, stop: int) -> np.ndarray:
+    """What rows start..stop cost by the local model, (rows,): True where it is wrong, or its absolute error."""
+    return task.of(stream.task).losses(stream.labels[start:stop], predictions(model, stream, start, stop))
+
+
+def errors(known: KnownModel, stream: Stream, *, newest: int) -> np.ndarray:
+    """What the newest of the rows that a model was trained on cost by it: (at most `newest`,), as in `losses`."""
+    return losses(known.model, stream, max(known.trained[0], known.trained[1] - newest), known.trained[1])

@@ -1,0 +1,300 @@
+"""Serve a model behind TorchServe and watch it, as the scripts ask: the same for one deployment and for a whole lifecycle."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from driftloop.cli import runner
+from driftloop.drift.rules import for_goal
+from driftloop.drift.rules.rule import Rule
+from driftloop.drift.verdict import Verdict
+from driftloop.errors import DriftloopError, ServingError, SettingsError
+from driftloop.metrics import task
+from driftloop.metrics.goal import Goal
+from driftloop.metrics.results import NO_BLOCK, BlockScore, WatchResult
+from driftloop.report import terminal, watch_report, wording
+from driftloop.serving import swap
+from driftloop.serving.site import Site, TorchServeDeployment, check_server, describe, promote, torchserve
+from driftloop.settings import ASKED_BY, REFERENCE_BLOCKS
+from driftloop.system import places
+from driftloop.tracking import mlflow_store, runs
+from driftloop.tracking.registry import CHAMPION, Registry
+from driftloop.training import trained_model
+from driftloop.training.retrain import Cause
+from driftloop.training.trained_model import KnownModel
+from driftloop.watch import mlflow_log
+from driftloop.watch.loop import Watch, WatchPlan
+from driftloop.watch.preparation import Work, bar, ports, retrain_plan
+
+
+@dataclass
+class OnDrift:
+    """The answer to "retrain now?": of the flag, or of a person, who is asked once."""
+
+    policy: str  # prompt | retrain | advise | ignore
+    asked: bool = False
+    retrain: bool = False
+
+    def __call__(self, score: BlockScore, verdict: Verdict) -> bool:
+        """True when the block's drift is to be answered by a retrain now."""
+        if self.policy == "prompt" and not self.asked and runner.on_terminal():
+            self.asked = True
+            self.retrain = runner.confirm(f"Block {score.block} has drifted: {verdict.message}. Retrain now?")
+        return self.retrain or self.policy == "retrain"
+
+    @property
+    def advises(self) -> bool:
+        """True when the person is to be told what to run."""
+        return self.policy in {"prompt", "advise"} and not self.retrain
+
+
+def champion(work: Work, base: KnownModel, *, name: str) -> KnownModel:
+    """The version in service, when the registry's champion stems from this base model; else the base model."""
+    registry = Registry(work.store.client, name)
+    version = registry.holder(CHAMPION)
+    if version is None:
+        return base
+    run_id = registry.run_of(version)
+    if run_id == base.run_id:
+        return base.numbered(version)
+    if runs.parent_of(work.store, run_id) != base.run_id:
+        return base
+    return trained_model.restore(work.store, run_id, learner=work.learner, stream=work.stream).numbered(version)
+
+
+def check_places(args: argparse.Namespace) -> None:
+    """Refuse a server that cannot be had and files that cannot be written, before anything is trained.
+
+    Raises:
+        DriftloopError, PlaceError, ServingError: as `report.check_place`, `places.check_temporary` and `serving.check_server`.
+    """
+    places.check_temporary()
+    check_server(url=args.torchserve_url or None, ports=ports(args))
+    if args.report:
+        watch_report.check_place(Path(args.report))
+
+
+def check_name(work: Work, args: argparse.Namespace) -> None:
+    """Refuse a kept server that serves another's model under our name, before anything is trained.
+
+    A swap that a crash cut off there is finished or undone now: which version is the champion depends on it.
+
+    Raises:
+        ServingError: it does, or a swap of another store was cut off there, and --take_over is not given.
+    """
+    if args.torchserve_url:
+        with torchserve(url=args.torchserve_url, ports=None) as site:
+            serving = serving_on(site, work, args)
+            _check_journal(serving)
+            serving.check_owner()
+            _recover(serving)
+
+
+def rows_to_score(work: Work, args: argparse.Namespace, *, trained_stop: int) -> tuple[int, int]:
+    """The rows from `trained_stop` on: those after the rows that the model was trained on.
+
+    Raises:
+        SettingsError: more rows are asked for than there are.
+    """
+    start, there = trained_stop, len(work.stream.rows)
+    stop = start + args.test_data_rows if args.test_data_rows else there
+    if stop > there or start >= there:
+        raise SettingsError(f"--test_data_rows is {args.test_data_rows}, but only {there - start} rows come after the {start} that the model was trained on")
+    return start, stop
+
+
+def drift_rule(args: argparse.Namespace) -> Rule:
+    """The rule that the flags ask for; the plain threshold and `never` know no probation, and a proactive watch has the forecast in its place.
+
+    Raises:
+        SettingsError: the rule cannot work with the threshold or alpha.
+    """
+    if args.proactive and args.task == "regression":
+        raise SettingsError("--proactive is given, but there is no forecast for a regression: leave it out")
+    probation = args.after_drift == "probation" and not args.proactive and args.drift_rule not in {"threshold", "never"}
+    return for_goal.rule(args.drift_rule, Goal(task.of(args.task), threshold(args), args.alpha), seed=args.seed, probation=probation)
+
+
+def threshold(args: argparse.Namespace) -> float:
+    """The KPI that is just good enough: an accuracy, or of a regression an MAE.
+
+    Raises:
+        SettingsError: a regression has none.
+    """
+    if args.task == "classification":
+        return args.threshold_accuracy
+    if not args.threshold_mae:
+        raise SettingsError("--threshold_mae is needed with --task regression: give the largest mean absolute error that is good enough")
+    return args.threshold_mae
+
+
+def watch_plan(work: Work, args: argparse.Namespace, *, trained_stop: int, decide: OnDrift) -> WatchPlan:
+    """What the flags want watched after the rows up to `trained_stop`.
+
+    Raises:
+        SettingsError: the rows or blocks asked for do not exist, or a retrain has no trials.
+    """
+    start, stop = rows_to_score(work, args, trained_stop=trained_stop)
+    plan = WatchPlan(
+        start=start,
+        stop=stop,
+        block_size=args.block_size,
+        block_by=args.block_by,
+        threshold=threshold(args),
+        rule=drift_rule(args),
+        alpha=args.alpha,
+        proactive=args.proactive,
+        follow_up=args.follow_up,
+        lead_blocks=args.lead_blocks,
+        on_drift=decide,
+        max_retrains=args.max_retrains,
+        retrain=retrain_plan(args, work.learner),
+    )
+    plan.check(work.stream)
+    return plan
+
+
+def watch_served(work: Work, args: argparse.Namespace, base: KnownModel, *, served: KnownModel, decide: OnDrift) -> WatchResult:
+    """Put `served` behind TorchServe and watch it over the rows that the flags ask for.
+
+    Raises:
+        SettingsError: as `watch_plan`.
+        ServingError: TorchServe did not start, load or answer rightly.
+    """
+    plan = watch_plan(work, args, trained_stop=served.trained[1], decide=decide)
+    rows = max(block.rows for block in plan.cut(work.stream))
+    plan.rule.prepare(trained_model.errors(served, work.stream, newest=REFERENCE_BLOCKS * rows), block_size=rows)
+    with torchserve(url=args.torchserve_url or None, ports=ports(args)) as site:
+        serving = served_by(work, args, site)
+        served = put(work, serving, served)
+        watch = Watch(
+            store=work.store,
+            learner=work.learner,
+            stream=work.stream,
+            serving=serving,
+            registry=serving.registry,
+            base=served if served.run_id == base.run_id else base,
+            champion=served,
+            plan=plan,
+            progress=lambda blocks: bar(blocks, desc="blocks", unit="block"),
+            told=lambda record: tqdm.write(terminal.retrain_line(record), file=sys.stderr),
+        )
+        return watch.run()
+
+
+def put(work: Work, serving: TorchServeDeployment, known: KnownModel) -> KnownModel:
+    """Serve a model as the champion; give it with its number in the registry.
+
+    Raises:
+        ServingError: as `serving.promote`.
+    """
+    registry = serving.registry
+    before = registry.holder(CHAMPION)
+    served = promote(registry, serving, known, reason="deployed", store=work.store, stream=work.stream)
+    if before not in (None, served.version):
+        print(f"version {served.version} takes the alias {CHAMPION} of {registry.name} from version {before}", file=sys.stderr)
+    print(f"serving {registry.name} version {served.version} at {serving.client.inference_url}/predictions/{registry.name}", file=sys.stderr)
+    return served
+
+
+def log_outcome(work: Work, args: argparse.Namespace, result: WatchResult, *, deployment_run_id: str) -> None:
+    """Log the figures and report.html to the result's run, the figures to its deployment's, too, and write the report where --report says."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = watch_report.write_report(result, Path(folder) / "report.html")
+        mlflow_store.log_outcome(work.store, result.run_id, {}, files=[path])
+    for run_id in dict.fromkeys((result.run_id, deployment_run_id)):
+        mlflow_log.log_whole(work.store, run_id, result, report_run_id=result.run_id)
+    if args.report:
+        print(f"report: {watch_report.write_report(result, Path(args.report))}", file=sys.stderr)
+
+
+def find_cause(work: Work, base: KnownModel, served: KnownModel, *, until_row: int) -> Cause:
+    """Why and up to which row to retrain: whoever asks for it up to a row, else the drift that the base model's newest deployment found.
+
+    Who asks stands in the environment, as `ASKED_BY`; without it, it is the person who runs the script.
+
+    Raises:
+        SettingsError: `until_row` lies outside the rows that are new to the served model.
+    """
+    there, known = len(work.stream.rows), served.trained[1]
+    if until_row and not known < until_row <= there:
+        raise SettingsError(f"--until_row is {until_row}: give {known + 1}..{there}, after the rows the model in service was trained on")
+    block, row = runs.drift_of(work.store, base.run_id)
+    if until_row:
+        newest = wording.moment(str(work.stream.times[until_row - 1].astype("datetime64[s]")))
+        reason = f"asked for by {os.environ.get(ASKED_BY) or 'hand'}, on the rows up to row {until_row} ({newest})"
+        return Cause(block if known < row <= until_row else NO_BLOCK, until_row, reason, asked=True)
+    if row > known:
+        return Cause(block, row, f"the newest deployment found drift in block {block}, which ends before row {row}")
+    return Cause(NO_BLOCK, there, f"asked for by hand, on the newest rows, up to row {there}: no deployment has recorded a drift of the model in service")
+
+
+def promote_winner(work: Work, args: argparse.Namespace, winner: KnownModel, *, reason: str) -> KnownModel:
+    """Register a winner and move the aliases; with --torchserve_url swap it in there, too."""
+    registry = Registry(work.store.client, args.register_model_name)
+    if not args.torchserve_url:
+        winner = winner.numbered(registry.register(source=winner.uri, run_id=winner.run_id))
+        registry.promote(winner.version, reason=reason)
+        describe(registry, winner, reason=reason, store=work.store, stream=work.stream)
+        return winner
+    with torchserve(url=args.torchserve_url, ports=None) as site:
+        return promote(registry, served_by(work, args, site), winner, reason=reason, store=work.store, stream=work.stream)
+
+
+def served_by(work: Work, args: argparse.Namespace, site: Site) -> TorchServeDeployment:
+    """The deployment on a TorchServe, after a swap that a crash cut off was finished or undone.
+
+    Raises:
+        ServingError: that swap was another store's, and --take_over is not given.
+    """
+    serving = serving_on(site, work, args)
+    _check_journal(serving)
+    _recover(serving)
+    return serving
+
+
+def _recover(serving: TorchServeDeployment) -> None:
+    moved = "a swap that was cut off, finished by the next start"
+    swap.recover(serving.client, serving.journal, move_alias=lambda version: serving.registry.promote(version, reason=moved))
+
+
+def _check_journal(serving: TorchServeDeployment) -> None:
+    """Refuse to finish, or with --take_over drop, a swap that another store began: its version numbers are not ours."""
+    entry = swap.read_journal(serving.journal)
+    if not entry or entry.step in (swap.DONE, swap.UNDONE) or not entry.run_id or serving.registry.knows(entry.run_id):
+        return
+    if not serving.take_over:
+        raise ServingError(
+            f"a swap to version {entry.version} of {entry.name} by another MLflow store was cut off ({serving.journal}): "
+            "run deploy_model.py with that store, or give --take_over to drop it"
+        )
+    serving.journal.unlink()
+
+
+def serving_on(site: Site, work: Work, args: argparse.Namespace) -> TorchServeDeployment:
+    """The model of our name on a TorchServe; nothing is changed there."""
+    registry = Registry(work.store.client, args.register_model_name)
+
+    def restore(version: str) -> KnownModel | None:
+        try:
+            return trained_model.restore(work.store, registry.run_of(version), learner=work.learner, stream=work.stream).numbered(version)
+        except DriftloopError:  # there is no such version, or it does not fit this table
+            return None
+
+    return TorchServeDeployment(
+        site,
+        name=args.register_model_name,
+        learner=work.learner,
+        stream=work.stream,
+        registry=registry,
+        restore=restore,
+        take_over=args.take_over,
+        workers=args.workers,
+    )

@@ -1,0 +1,236 @@
+"""What is known of the model in service beyond its accuracy: the estimate without labels, the kind of drift, the forecast."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from driftloop.data.blocks import Block
+from driftloop.data.streams import Stream
+from driftloop.drift import answer
+from driftloop.drift.estimate.confidence import Estimate, LabelFree
+from driftloop.drift.forecast import crossing
+from driftloop.drift.forecast.crossing import Forecast
+from driftloop.drift.inputs import domain
+from driftloop.drift.kind import decomposition, kinds
+from driftloop.drift.verdict import Verdict
+from driftloop.metrics.results import NO_BLOCK, BlockScore
+from driftloop.metrics.task import CLASSIFICATION, Task, of
+
+SHARES = (1 / 2, 1 / 4, 1 / 4)  # of alpha: for the first look into a kind, the one at the change of the KPI, and the one at the end of the watch
+MOST_EDGES = 8  # places that the change of the KPI is looked for at
+LEAST_AFTER = 2  # blocks after the alarm without which the end of the watch is not looked into
+CURRENT_ROWS = 336  # newest rows that are held against the rows before them to tell the kind of drift, in whole blocks; more where so few tell nothing
+
+
+MOST_ROWS = 20_000  # of each side of that comparison; of more, rows at equal distances are taken
+CUT = 4.0  # thresholds; larger errors of a regression count as so much there
+
+
+def thinned(start: int, stop: int) -> np.ndarray:
+    """At most `MOST_ROWS` rows of start..stop at equal distances.
+
+    >>> thinned(3, 6).tolist(), len(thinned(0, 50_000))
+    ([3, 4, 5], 16667)
+    """
+    return np.arange(start, stop, math.ceil((stop - start) / MOST_ROWS) or 1)
+
+
+@dataclass
+class _Service:
+    """The blocks that one version has answered so far, and its estimate without labels."""
+
+    blocks: list[Block] = field(default_factory=list)
+    losses: list[np.ndarray] = field(default_factory=list)
+    label_free: LabelFree = field(default_factory=LabelFree)
+    kind: Verdict | None = None  # of its first drift
+    alarm: int = NO_BLOCK  # the block of it
+
+    @property
+    def accuracies(self) -> list[float]:
+        return [float((1 - np.asarray(wrong, float)).mean()) for wrong in self.losses]
+
+    @property
+    def rows(self) -> list[int]:
+        return [block.rows for block in self.blocks]
+
+
+class Diagnosis:
+    """Follows one watch, version by version.
+
+    Args:
+        stream: the rows that are watched.
+        threshold: KPI that is just good enough.
+        alpha: rate of false alarms of the tests that tell the kind of drift.
+    """
+
+    def __init__(self, stream: Stream, *, threshold: float, alpha: float) -> None:
+        self.stream, self.threshold, self.alpha, self.task = stream, threshold, alpha, of(stream.task)
+        self.now = _Service()
+        self.past: list[_Service] = []
+        self.newest: Estimate | None = None
+
+    def estimate(self, outputs: np.ndarray) -> Estimate:
+        """The accuracy of a block before its labels come, with the error of such estimates so far; a regression has none."""
+        if self.task is not CLASSIFICATION:
+            return Estimate(math.nan, math.nan, False, "cannot tell: a regression gives no confidence")
+        self.newest = self.now.label_free.estimate(outputs)
+        return self.newest
+
+    def learn(self, block: Block, outputs: np.ndarray) -> None:
+        """Take a block whose labels have come, and what the model answered."""
+        labels = self.stream.labels[block.start : block.stop]
+        self.now.blocks.append(block)
+        self.now.losses.append(self.task.losses(labels, self.task.predictions(outputs)))
+        if self.task is CLASSIFICATION:
+            self.now.label_free.learn(outputs, labels)
+
+    def forecast(self) -> Forecast:
+        """When the version in service will cross the threshold, in blocks from now.
+
+        By its own trend; while it is too fresh for one, by how long the versions before it lasted.
+        """
+        if self.task is not CLASSIFICATION:
+            return Forecast(math.nan, math.nan, math.nan, math.nan, "none", "no forecast: it is made for accuracies")
+        if not 0 < self.threshold < 1:
+            return Forecast(math.nan, math.nan, math.nan, math.nan, "none", f"no forecast for the threshold {self.threshold:g}")
+        lifetimes = [crossing.lifetime(service.accuracies, threshold=self.threshold) for service in self.past if service.blocks]
+        return crossing.predict(self.now.accuracies, self.now.rows, threshold=self.threshold, lifetimes=lifetimes)
+
+    def ahead(self, lead_blocks: float) -> Forecast:
+        """What a proactive retrain goes by: when the block KPI of the version in service will be under the threshold."""
+        if self.task is not CLASSIFICATION or not 0 < self.threshold < 1:
+            return self.forecast()
+        earlier = [(service.accuracies, service.rows) for service in self.past if service.blocks]
+        return crossing.ahead(self.now.accuracies, self.now.rows, threshold=self.threshold, earlier=earlier, lead_blocks=lead_blocks)
+
+    def kind(self) -> Verdict:
+        """Of which kind is the drift of the version in service: its newest rows against those that it answered before.
+
+        Looked into at its first alarm only, for the tests take a second: at half of the rows, and where that tells nothing, where the KPI
+        changed. "Cannot tell" is the kind where none is proven, for an alarm is never nothing.
+        """
+        if self.now.kind is None:
+            first, half, last = self.now.blocks[0].start, self._edge(), self.now.blocks[-1].stop
+            told = self._told(thinned(first, half), thinned(half, last), share=SHARES[0])
+            edges = self._edges(half)
+            if told.kind not in answer.TOLD and edges:
+                edge = max(edges, key=self._change)
+                again = self._told(thinned(first, edge), thinned(edge, last), share=SHARES[1], edges=len(edges))
+                told = again if again.kind in answer.TOLD else told
+            self.now.alarm = self.now.blocks[-1].index
+            self.now.kind = kinds.settled(told)
+        return self.now.kind
+
+    def _told(self, before: np.ndarray, now: np.ndarray, *, share: float, edges: int = 1) -> Verdict:
+        """One look, at a share of alpha; rows as indices into the stream."""
+        first, losses = self.now.blocks[0].start, np.concatenate(self.now.losses)
+        return kinds.tell(
+            self.stream.rows[before],
+            comparable(self.task, losses[before - first], threshold=self.threshold),
+            self.stream.rows[now],
+            comparable(self.task, losses[now - first], threshold=self.threshold),
+            names=self.stream.features,
+            alpha=share * self.alpha,
+            losses=self.task is not CLASSIFICATION,
+            fallen=True,
+            edges=edges,
+        )
+
+    def _at_the_end(self) -> Verdict | None:
+        """The kind of the version in service once more, when its alarm told none and it went on: what it answered after the alarm against as much before.
+
+        The blocks that the alarm was found in are left out: which of them are of the drift is not known.
+        """
+        kind, blocks = self.now.kind, self.now.blocks
+        after = [block for block in blocks if block.index > self.now.alarm]
+        if kind is None or kind.kind in answer.TOLD or len(after) < LEAST_AFTER:
+            return kind
+        told = self._told(thinned(blocks[0].start, self._edge_at_alarm()), thinned(after[0].start, after[-1].stop), share=SHARES[2])
+        return told if told.kind in answer.TOLD else kind
+
+    def _edge_at_alarm(self) -> int:
+        """The middle of the rows up to the alarm."""
+        starts = [block.start for block in self.now.blocks if block.index <= self.now.alarm]
+        return starts[len(starts) // 2]
+
+    def _edges(self, half: int) -> list[int]:
+        """Starts of the newest rows, beside `half`, that leave enough rows to tell, in steps of the same ratio."""
+        blocks, last = self.now.blocks, self.now.blocks[-1].stop
+        within = [block.start for block in blocks if 2 * block.start >= blocks[0].start + last and block.start != half]
+        needed = max(decomposition.LEAST_ROWS, domain.least_rows(self.stream.rows[thinned(blocks[0].start, last)], self.stream.rows[:0]))
+        within = [start for start in within if last - start >= needed]
+        sizes = np.unique(np.geomspace(1, max(len(within), 1), MOST_EDGES).round().astype(int))
+        return [within[-size] for size in sizes if size <= len(within)]
+
+    def _change(self, edge: int) -> float:
+        """How far the mean losses before and after a row differ, in standard errors but for a factor."""
+        first, losses = self.now.blocks[0].start, np.concatenate(self.now.losses).astype(float)
+        before, now = losses[: edge - first], losses[edge - first :]
+        return abs(float(now.mean() - before.mean())) * math.sqrt(len(before) * len(now) / len(losses))
+
+    def _edge(self) -> int:
+        """The first of the newest rows: as few whole blocks as can tell, by how long the inputs remember, and at most half of all rows."""
+        starts, last = [block.start for block in self.now.blocks], self.now.blocks[-1].stop
+        within = [start for start in starts if 2 * start >= starts[0] + last] or starts[-1:]
+        wanted = CURRENT_ROWS
+        while True:
+            edge = max((start for start in within if last - start >= wanted), default=within[0])
+            needed = domain.least_rows(self.stream.rows[thinned(starts[0], edge)], self.stream.rows[thinned(edge, last)])
+            if edge == within[0] or last - edge >= needed:
+                return edge
+            wanted = needed
+
+    def replaced(self) -> None:
+        """Another version is in service from the next block on."""
+        self.past.append(self.now)
+        self.now = _Service()
+
+    def _bias(self, alarm: int, scores: Sequence[BlockScore]) -> str:
+        """Of a regression: to which side the errors lean in the block of the alarm, beside the block before."""
+        at = next((at for at, score in enumerate(scores) if score.block == alarm), None)
+        if self.task is CLASSIFICATION or at is None:
+            return ""
+        before = f", {scores[at - 1].bias:+.2f} in the block before" if at else ""
+        unit = f" {self.stream.unit}" * bool(self.stream.unit)
+        return f" Predictions less labels are {scores[at].bias:+.2f}{unit} on average in block {alarm}{before}"
+
+    def findings(self, rule: str, verdict: Verdict | None, scores: Sequence[BlockScore]) -> tuple[str, ...]:
+        """What the statistics say at the end of the watch, in sentences.
+
+        Args:
+            rule: the drift rule's name.
+            verdict: its newest.
+            scores: of all blocks so far.
+        """
+        told = [f"Drift rule {rule}, newest block: {verdict.message}"] if verdict else []
+        self.now.kind = self._at_the_end()
+        looked_into = [(service, service.kind) for service in (*self.past, self.now) if service.kind]
+        if looked_into:
+            told_apart = [found for found in looked_into if found[1].kind in answer.TOLD]
+            # A regression has few versions and each drift its own lean, so all are told.
+            for service, kind in (told_apart or looked_into)[-1 if self.task is CLASSIFICATION else 0 :]:
+                told.append(f"Kind of the drift that was first found in block {service.alarm}: {kind.message}{self._bias(service.alarm, scores)}")
+        ahead = self.forecast()
+        told.append(f"Forecast: {ahead.message}{_dates(ahead, scores)}")
+        if self.newest:
+            told.append(f"Without labels, newest block: {self.newest.message}")
+        return tuple(sentence.removesuffix(".") + "." for sentence in told)
+
+
+def comparable(of_task: Task, losses: np.ndarray, *, threshold: float) -> np.ndarray:
+    """What the test of the kind is told of each row: right or wrong, or the error cut at `CUT` thresholds, which keeps it from hanging on a few rows."""
+    return np.asarray(losses) == 0 if of_task is CLASSIFICATION else np.minimum(losses, CUT * threshold)
+
+
+def _dates(ahead: Forecast, scores: Sequence[BlockScore]) -> str:
+    """The interval of a forecast as days, counted on at the pace of the blocks so far."""
+    if len(scores) < 2 or not math.isfinite(ahead.early):
+        return ""
+    first, last = (np.datetime64(score.timestamp, "s") for score in (scores[0], scores[-1]))
+    pace = (last - first) / (len(scores) - 1)
+    early, late = (str((last + pace * blocks).astype("datetime64[D]")) if math.isfinite(blocks) else "" for blocks in (ahead.early, ahead.late))
+    return f": {early} to {late}" if late else f": from {early} on"

@@ -1,0 +1,308 @@
+"""Watch a served model block by block: predict, score when the labels come, judge, retrain, swap, go on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from driftloop.data import blocks
+from driftloop.data.streams import Stream
+from driftloop.drift.answer import Answer
+from driftloop.drift.forecast import crossing
+from driftloop.drift.rules.rule import Rule
+from driftloop.drift.verdict import Verdict
+from driftloop.errors import ServingError, TrainingError
+from driftloop.metrics import data_quality, scoring, task
+from driftloop.metrics.results import NO_BLOCK, BlockScore, RetrainRecord, VersionRecord, WatchResult
+from driftloop.report import descriptions, notes, wording
+from driftloop.serving.golden import difference
+from driftloop.serving.site import Serving, promote
+from driftloop.tracking import mlflow_store
+from driftloop.tracking.registry import Registry
+from driftloop.training import comparison, datasets, mlflow_text, retrain, trained_model
+from driftloop.training.fitting import Learner
+from driftloop.training.retrain import Cause, RetrainPlan
+from driftloop.training.trained_model import KnownModel
+from driftloop.watch import mlflow_log
+from driftloop.watch.diagnosis import Diagnosis
+from driftloop.watch.follow_up import FollowUp
+
+LOGGED = ("threshold", "alpha", "proactive", "lead_blocks", "follow_up", "block_size", "block_by", "start", "stop", "max_retrains")
+
+
+@dataclass(frozen=True)
+class WatchPlan:
+    """What to watch and what to do.
+
+    `rule` says which blocks have drifted; `alpha` is the rate of its false alarms, where it has one. `on_drift` is asked
+    once per drifted block and says whether to retrain now; with `proactive` it is asked, too, when the early end of
+    its forecast is at most `lead_blocks` away; with `follow_up` such a retrain is followed by others. `max_retrains`
+    bounds the retrains; after it the watch only scores.
+    """
+
+    start: int
+    stop: int
+    block_size: int
+    threshold: float
+    rule: Rule
+    alpha: float
+    proactive: bool
+    lead_blocks: int
+    on_drift: Callable[[BlockScore, Verdict], bool]
+    max_retrains: int
+    retrain: RetrainPlan
+    block_by: str = "rows"  # or one of blocks.CALENDAR: a block is a day, week or month, whatever its rows
+    follow_up: bool = False
+
+    def cut(self, stream: Stream) -> list[blocks.Block]:
+        """The blocks of the watch.
+
+        Raises:
+            SettingsError: see `blocks.cut`.
+        """
+        if self.block_by == "rows":
+            return list(blocks.cut(self.start, self.stop, block_size=self.block_size))
+        return list(blocks.cut_calendar(stream.times, self.start, self.stop, by=self.block_by))
+
+    def name(self, stream: Stream) -> str:
+        """What the deployment's run is called."""
+        first, last = (wording.moment(str(stream.times[row]))[:10] for row in (self.start, self.stop - 1))
+        return f"deployment {first}" if first == last else f"deployment {first} to {last}"
+
+    def check(self, stream: Stream) -> None:
+        """Refuse blocks that cannot be cut and retrains that cannot be made, before anything is started.
+
+        Raises:
+            SettingsError: see `cut` and `RetrainPlan.check`.
+        """
+        self.cut(stream)
+        if self.max_retrains:
+            self.retrain.check()
+
+
+class Watch:
+    """One watch over rows `plan.start`..`plan.stop`, as children of the base model's run.
+
+    `progress` wraps the blocks in a progress bar; `told` is called with every retrain when it is done.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: mlflow_store.Store,
+        learner: Learner,
+        stream: Stream,
+        serving: Serving,
+        registry: Registry,
+        base: KnownModel,
+        plan: WatchPlan,
+        champion: KnownModel | None = None,
+        progress: Callable[[Iterable], Iterable] = iter,
+        told: Callable[[RetrainRecord], None] = lambda _: None,
+    ) -> None:
+        self.store, self.learner, self.stream, self.serving, self.registry = store, learner, stream, serving, registry
+        self.base, self.plan, self.progress, self.told = base, plan, progress, told
+        self.champion, self.task = champion or base, task.of(stream.task)
+        self.rivals: dict[str, Callable[[np.ndarray], np.ndarray]] = {}  # fitted on the rows of the version in service
+        self.guessed: dict[str, list[np.ndarray]] = {}
+        self.served = {self.champion.version: self.champion}
+        self.predicted: list[np.ndarray] = []
+        self.scores: list[BlockScore] = []
+        self.retrains: list[RetrainRecord] = []
+        self.diagnosis = Diagnosis(stream, threshold=plan.threshold, alpha=plan.alpha)
+        self.verdict: Verdict | None = None  # the newest
+        self.follow_up = FollowUp()
+        self.largest_difference = 0.0
+        self.family = comparison.Family(store, stream)
+        self.family.add_served(base, self.champion)
+        self.reasons: dict[str, str] = {}  # why each version was promoted in this watch
+
+    def run(self) -> WatchResult:
+        """Score every block, retrain where it is due, and log all of it.
+
+        Raises:
+            ServingError: the served answers are not the local model's, or TorchServe failed.
+        """
+        started = time.monotonic()
+        plan = self.plan
+        cut = plan.cut(self.stream)
+        self._fit_rivals()
+        with mlflow_store.run(self.store, plan.name(self.stream), role="deployment", parent_run_id=self.base.run_id) as run_id:
+            datasets.log(self.stream, {"watch": (plan.start, plan.stop)})
+            words = descriptions.deployment(model=self.registry.name, rows=descriptions.rows(plan.start, plan.stop, self.stream.times))
+            mlflow_text.describe_run(self.store, run_id, words)
+            mlflow_store.log_params({name: getattr(plan, name) for name in LOGGED} | {"drift_rule": plan.rule.name})
+            unretrained = trained_model.predictions(self.base.model, self.stream, plan.start, plan.stop)
+            try:
+                for block in self.progress(cut):
+                    self._step(block, unretrained[block.start - plan.start : block.stop - plan.start])
+            finally:
+                self._log_scores(run_id)
+            self._compare()
+        return self._result(unretrained, run_id=run_id, seconds=time.monotonic() - started)
+
+    def _step(self, block: blocks.Block, unretrained: np.ndarray) -> None:
+        outputs, version = self._ask(block)
+        predicted = self.task.predictions(outputs)
+        estimate = self.diagnosis.estimate(outputs)  # before the labels are looked at
+        guesses = {name: guess(self.stream.rows[block.start : block.stop]) for name, guess in self.rivals.items()}
+        verdict = self.verdict = self.plan.rule.update(self.task.losses(self.stream.labels[block.start : block.stop], predicted))
+        self.diagnosis.learn(block, outputs)
+        ahead = self.diagnosis.forecast()
+        score = scoring.score_block(
+            self.stream,
+            block,
+            predicted,
+            version=version,
+            unretrained=unretrained,
+            majority=self.base.majority,
+            threshold=self.plan.threshold,
+            drift=verdict.drift,
+            rivals=guesses,
+        )
+        self.predicted.append(predicted)
+        for name, guess in guesses.items():
+            self.guessed.setdefault(name, []).append(guess)
+        told = self.diagnosis.kind().kind if verdict.drift else verdict.kind
+        self.scores.append(
+            replace(
+                score,
+                kind=Answer.of(wording.standing(score), told=told, bad_data=bool(score.quality)).kind,
+                evidence=verdict.statistic,
+                p_value=verdict.p_value,
+                estimated=estimate.accuracy,
+                forecast_early=ahead.early,
+                forecast_middle=ahead.middle,
+                forecast_late=ahead.late,
+            )
+        )
+        self._answer(block, verdict)
+
+    def _answer(self, block: blocks.Block, verdict: Verdict) -> None:
+        """Retrain when it is due."""
+        if len(self.retrains) >= self.plan.max_retrains:
+            return
+        found = verdict if verdict.drift else self._foreseen(verdict)
+        if found is not None:
+            if self.plan.on_drift(self.scores[-1], found):
+                self.follow_up.begin(block)
+                self._retrain(Cause(block.index, block.stop, found.message))
+        elif self.plan.follow_up and (reason := self.follow_up.due(block)):
+            self._retrain(Cause(block.index, block.stop, reason, follow_up=True))
+
+    def _foreseen(self, verdict: Verdict) -> Verdict | None:
+        """The verdict on a drift that is forecast and near, of a proactive watch."""
+        ahead = self.diagnosis.ahead(self.plan.lead_blocks) if self.plan.proactive else None
+        if ahead is None or not crossing.due(ahead, self.plan.lead_blocks):
+            return None
+        return replace(verdict, rule="proactive", message=ahead.message)
+
+    def _ask(self, block: blocks.Block) -> tuple[np.ndarray, str]:
+        """What was served for a block, probabilities or values, proven equal to the local model's."""
+        context = self.stream.rows[max(0, block.start - self.champion.params["history"]) : block.start]
+        try:
+            served, version = self.serving.predict(self.stream.rows[block.start : block.stop], context)
+        except ServingError as exc:
+            raise ServingError(f"block {block.index}, rows {block.start} to {block.stop - 1}: {exc}") from exc
+        local = trained_model.predict(self.champion.model, self.stream, block.start, block.stop)
+        off = difference(served, local)
+        self.largest_difference = max(self.largest_difference, off)
+        if version != self.champion.version or off > self.task.gap:
+            raise ServingError(
+                f"block {block.index}: version {version} answered {off:.2g} off the local model of version {self.champion.version}: "
+                "the server holds another model; stop it and deploy again"
+            )
+        return served, version
+
+    def _retrain(self, cause: Cause) -> None:
+        try:
+            record, winner = retrain.retrain(
+                self.store, self.learner, self.stream, self.champion, cause=cause, plan=self.plan.retrain, parent_run_id=self.base.run_id, family=self.family
+            )
+        except TrainingError as exc:  # a challenger that cannot be trained must not end the service of the champion
+            record, winner = retrain.failed(self.stream, self.champion, cause, exc), None
+        if winner is not None:
+            winner = promote(self.registry, self.serving, winner, reason=record.decision, store=self.store, stream=self.stream)
+            self.reasons[winner.version] = record.decision
+            record = replace(record, version=winner.version)
+            self.champion = winner
+            self.served[winner.version] = winner
+            self.plan.rule.reset()
+            self.diagnosis.replaced()
+            self._fit_rivals()
+        self.retrains.append(record)
+        self.told(record)
+
+    def _fit_rivals(self) -> None:
+        """The learner's baselines, fitted on the rows that the version in service was fitted on."""
+        known = slice(*self.champion.trained)
+        self.rivals = {name: rival(self.stream.rows[known], self.stream.labels[known]) for name, rival in self.learner.rivals.items()}
+
+    def _compare(self) -> None:
+        """Compare the models on the rows that are new to all, and let the versions say it, too."""
+        if not self.retrains:
+            return
+        self.family.log()
+        for version, reason in self.reasons.items():
+            mlflow_text.describe_version(self.store, self.registry, version, run_id=self.served[version].run_id, reason=reason)
+
+    def _log_scores(self, run_id: str) -> None:
+        """Log what was scored, also after a failure or Ctrl-C."""
+        if not self.scores:
+            return
+        mlflow_log.log_blocks(self.store, run_id, self.scores)
+        drifted = [score for score in self.scores if score.drift]
+        tags = {"driftloop.served_version": self.champion.version}
+        if drifted:
+            tags |= {"driftloop.drift_block": str(drifted[0].block), "driftloop.drift_row": str(drifted[0].stop)}
+        mlflow_store.set_tags(tags)
+        mlflow_store.log_metrics({"served_minus_local": self.largest_difference})
+
+    def _result(self, unretrained: np.ndarray, *, run_id: str, seconds: float) -> WatchResult:
+        plan = self.plan
+        rivals = {name: np.concatenate(guesses) for name, guesses in self.guessed.items()}
+        whole = scoring.summary(self.stream, plan.start, np.concatenate(self.predicted), majority=self.base.majority, rivals=rivals)
+        losses = self.task.losses(self.stream.labels[plan.start : plan.stop], unretrained)
+        result = WatchResult(
+            stream=self.stream.name,
+            rows=plan.stop - plan.start,
+            block_size=plan.block_size if plan.block_by == "rows" else max(score.rows for score in self.scores),
+            block_by=plan.block_by,
+            threshold=plan.threshold,
+            task=self.stream.task,
+            unit=self.stream.unit,
+            scores=tuple(self.scores),
+            retrains=tuple(self.retrains),
+            versions=tuple(self._version(version) for version in self.served),
+            served_version=self.champion.version,
+            seconds=seconds,
+            run_id=run_id,
+            rule=plan.rule.name,
+            **whole | {f"{self.task.kpi}_without_retraining": self.task.value(losses)},
+        )
+        findings = (*self.diagnosis.findings(self.plan.rule.name, self.verdict, self.scores), *data_quality.findings(self.scores))
+        return replace(result, notes=(*notes.of_limits(result, plan.max_retrains), *notes.of_history(result, self.stream)), findings=findings)
+
+    def _version(self, version: str) -> VersionRecord:
+        known = self.served[version]
+        scores = [score for score in self.scores if score.version == version]
+        rows = sum(score.rows for score in scores)
+
+        def mean(name: str) -> float:
+            return sum(getattr(score, name) * score.rows for score in scores) / rows if rows else float("nan")
+
+        return VersionRecord(
+            version=version,
+            run_id=known.run_id,
+            params=dict(known.params),
+            trained_start=known.trained[0],
+            trained_stop=known.trained[1],
+            first_block=scores[0].block if scores else NO_BLOCK,
+            last_block=scores[-1].block if scores else NO_BLOCK,
+            rows=rows,
+            task=self.stream.task,
+            **{self.task.kpi: mean("kpi"), f"{self.task.kpi}_unretrained": mean("kpi_unretrained")},
+        )

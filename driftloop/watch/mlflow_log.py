@@ -1,0 +1,61 @@
+"""What a watch leaves in MLflow: each block under `block/…`, the whole under `watch_…`, so that a list of runs shows the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from driftloop.metrics import task
+from driftloop.metrics.results import BlockScore, WatchResult
+from driftloop.report import descriptions
+from driftloop.tracking import links, mlflow_store
+from driftloop.tracking.mlflow_store import Store
+from driftloop.training import mlflow_text
+
+SERIES: Final = (
+    *("accuracy", "lower", "upper", "kappa", "kappa_temporal", "no_change", "same_time_yesterday", "majority", "accuracy_unretrained", "threshold"),
+    *("evidence", "p_value", "estimated", "forecast_early", "forecast_middle", "forecast_late"),
+    *("mae", "mae_unretrained", "bias", "set_aside"),
+)
+
+
+def log_blocks(store: Store, run_id: str, scores: Sequence[BlockScore]) -> None:
+    """Log what was scored to the active run: series with `step` = block, and the table."""
+    series = [{name: getattr(score, name) for name in SERIES} | score.rivals | {"drift": float(score.drift)} for score in scores]
+    times = [int(np.datetime64(score.timestamp, "ms").astype(int)) for score in scores]
+    mlflow_store.log_series(store, run_id, [{f"block/{name}": value for name, value in row.items()} for row in series], times_ms=times)
+    mlflow_store.log_table([{name: value for name, value in vars(score).items() if name != "rivals"} | score.rivals for score in scores], "blocks")
+
+
+def log_whole(store: Store, run_id: str, result: WatchResult, *, report_run_id: str) -> None:
+    """Log the figures of a whole watch to a run, also one that has ended, and write its verdict into the description.
+
+    Args:
+        store: the open store.
+        run_id: the deployment's, or that of the lifecycle it is part of.
+        result: of the watch.
+        report_run_id: the run that holds report.html.
+    """
+    mlflow_store.log_outcome(store, run_id, {f"watch_{name}": value for name, value in figures(result).items()})
+    report = links.artifact(store.experiment_id, report_run_id, "report.html")
+    mlflow_text.add_section(store, run_id, title=descriptions.WATCHED, words=descriptions.watched(result, report=report))
+
+
+def figures(result: WatchResult) -> dict[str, float]:
+    """The figures of a whole watch by name."""
+    kpi = task.of(result.task)
+    return {
+        kpi.kpi: result.kpi,
+        f"{kpi.kpi}_without_retraining": result.kpi_without_retraining,
+        "gain": kpi.ahead(result.kpi, result.kpi_without_retraining),
+        "kappa": result.kappa,
+        "kappa_temporal": result.kappa_temporal,
+        **result.baselines,
+        "rows": result.rows,
+        "drifted_blocks": sum(score.drift for score in result.scores),
+        "retrains": len(result.retrains),
+        "promotions": sum(record.promoted for record in result.retrains),
+        "seconds": result.seconds,
+    }

@@ -1,0 +1,143 @@
+"""What the scripts do with their flags before the real work: open the store, load the stream, find or train the base."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from driftloop.cli import flags, parsing, printed_commands, runner
+from driftloop.data import streams
+from driftloop.data.streams import Stream
+from driftloop.data.times import zones
+from driftloop.errors import NoBaseRunError, SettingsError
+from driftloop.serving.torchserve import Ports
+from driftloop.system import places
+from driftloop.tracking import mlflow_store, runs
+from driftloop.training import base, trained_model, tuning
+from driftloop.training.fitting import Learner
+from driftloop.training.retrain import RetrainPlan
+from driftloop.training.trained_model import KnownModel
+
+
+@dataclass(frozen=True)
+class Work:
+    """The open store, the loaded stream and the learner that a script works with."""
+
+    store: mlflow_store.Store
+    stream: Stream
+    learner: Learner
+
+
+def open_work(args: argparse.Namespace, learner: Learner) -> Work:
+    """Load the data first, then open the store: a bad file must leave no trace in MLflow.
+
+    What the learner knows of its data (unit, implausible values) goes into the stream.
+
+    Raises:
+        SettingsError: the learner is for another task.
+        PlaceError: temporary files cannot be written.
+        DataError, TrackingError: as `streams.load` and `tracking.open_store`.
+    """
+    places.check_temporary()
+    asked = getattr(args, "task", learner.task)  # backtest.py has no such flag
+    if asked != learner.task:
+        raise SettingsError(
+            f"--task {asked}: {learner.model.__name__} is a model for {learner.task}; give a learner of your own (examples/nyc_taxi/learner.py)"
+        )
+    stream = streams.load(**flags.table_options(args), task_name=learner.task, unit=learner.unit, check=learner.check)
+    tell_reading(stream)
+    return Work(mlflow_store.open_store(args.mlflow_experiment_name or None), stream, learner)
+
+
+def tell_reading(stream: Stream) -> None:
+    """Say on stderr what of the table is not in the stream as it is written: columns left out, values read otherwise, rows set aside."""
+    for note in stream.notes:
+        print(note, file=sys.stderr)
+    for line, reason in stream.set_aside[:5]:
+        print(f"set aside line {line}: {reason}", file=sys.stderr)
+    if stream.set_aside:
+        print(f"set aside {len(stream.set_aside)} bad rows in all", file=sys.stderr)
+
+
+def space(args: argparse.Namespace, own: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The search space that the flags ask for; without one `own`, the learner's, or the documented one."""
+    found = dict(own if own is not None and not args.search_space else tuning.read_space(Path(args.search_space) if args.search_space else None))
+    return found if args.history == parsing.AUTO else found | {"history": {"choices": [args.history]}}
+
+
+def train_plan(args: argparse.Namespace, learner: Learner, *, total_trials: int, start: Mapping[str, Any]) -> base.TrainPlan:
+    """A search from `start` as the flags want it."""
+    return base.TrainPlan(
+        space=space(args, learner.space),
+        total_trials=total_trials,
+        max_epochs=args.max_epochs,
+        seed=args.seed,
+        start={**start, "optimizer": args.optimizer},
+        progress=bar,
+    )
+
+
+def train_until(args: argparse.Namespace) -> np.datetime64 | None:
+    """The time before which the rows of the base model lie, as the stream's times are, or None."""
+    return zones.moment(args.train_until, zone=args.time_zone) if args.train_until else None
+
+
+def base_plan(args: argparse.Namespace, learner: Learner, *, total_trials: int) -> base.TrainPlan:
+    """How the flags want the base model trained."""
+    return replace(train_plan(args, learner, total_trials=total_trials, start=learner.base_params), until=train_until(args))
+
+
+def retrain_plan(args: argparse.Namespace, learner: Learner) -> RetrainPlan:
+    """How the flags want a challenger found and judged."""
+    train = train_plan(args, learner, total_trials=args.total_trials, start=learner.retrain_params)
+    return RetrainPlan(train, judge_rows=args.judge_rows, validation_rows=args.validation_rows, alpha=args.judge_alpha)
+
+
+def until_row(stream: Stream, args: argparse.Namespace) -> int:
+    """The first row that a retrain must not see, of --until_row or --until_time; 0: no flag says.
+
+    Raises:
+        SettingsError: both flags are given, or the time is none or lies before the stream's first rows.
+    """
+    if not args.until_time:
+        return int(args.until_row)
+    if args.until_row:
+        raise SettingsError(f"--until_row {args.until_row} and --until_time {args.until_time} are given: give one of them")
+    row = streams.row_at(stream, args.until_time, time_zone=args.time_zone)
+    if not row:
+        raise SettingsError(f"--until_time is {args.until_time}: the stream has no row before it; it begins at {str(stream.times[0])[:19]}")
+    return row
+
+
+def ports(args: argparse.Namespace) -> Ports | None:
+    """The ports that the flags ask for; None for free ones."""
+    return Ports(*range(args.port, args.port + 5)) if args.port else None
+
+
+def bar(iterable: Any = None, **options: Any) -> tqdm:
+    """A progress bar on a terminal, nothing elsewhere."""
+    return tqdm(iterable, leave=False, disable=None, file=sys.stderr, dynamic_ncols=True, **options)
+
+
+def base_model(work: Work, args: argparse.Namespace) -> KnownModel:
+    """The base model of the experiment, or one trained now with --train_base (or on a person's yes).
+
+    Raises:
+        NoBaseRunError: there is none and none was asked for.
+    """
+    try:
+        found = runs.find_base(work.store, args.base_run_id or None, train=printed_commands.train_base(args, experiment=work.store.experiment_name))
+    except NoBaseRunError:
+        question = f"Experiment {work.store.experiment_name!r} holds no base model yet. Train one now?"
+        if not args.train_base and not (runner.on_terminal() and runner.confirm(question)):
+            raise
+        with mlflow_store.run(work.store, base.run_name(work.stream), role="base") as run_id:
+            return base.train_base(work.store, work.learner, work.stream, base_plan(args, work.learner, total_trials=0), run_id=run_id)
+    return trained_model.restore(work.store, found.info.run_id, learner=work.learner, stream=work.stream)

@@ -1,0 +1,133 @@
+"""What each script does with its flags, for any learner: train, deploy, retrain, or the whole lifecycle.
+
+Each job gives the result as JSON values and the exit code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import asdict, replace
+from typing import Any
+
+from driftloop.cli import printed_commands
+from driftloop.errors import EXIT_DRIFT, SettingsError
+from driftloop.metrics.results import WatchResult
+from driftloop.report import terminal
+from driftloop.serving.site import check_server, torchserve
+from driftloop.tracking import mlflow_store
+from driftloop.training import base, mlflow_text
+from driftloop.training.comparison import Family
+from driftloop.training.fitting import Learner
+from driftloop.training.retrain import retrain
+from driftloop.training.trained_model import KnownModel
+from driftloop.watch.deployment import (
+    OnDrift,
+    champion,
+    check_name,
+    check_places,
+    find_cause,
+    log_outcome,
+    promote_winner,
+    put,
+    served_by,
+    watch_plan,
+    watch_served,
+)
+from driftloop.watch.preparation import Work, base_model, base_plan, open_work, retrain_plan, train_until, until_row
+
+Done = tuple[dict[str, Any], int]
+
+
+def train(args: argparse.Namespace, learner: Learner) -> Done:
+    """Train the base model and log it."""
+    opened = open_work(args, learner)
+    plan = base_plan(args, learner, total_trials=args.total_trials)
+    with mlflow_store.run(opened.store, base.run_name(opened.stream), role="base") as run_id:
+        known = base.train_base(opened.store, learner, opened.stream, plan, run_id=run_id)
+    figures = base.test_figures(opened.stream, known)
+    print(terminal.base_text(known.params, figures, trained=known.trained, run_id=run_id, experiment=opened.store.experiment_name, unit=opened.stream.unit))
+    _say_where(opened, run_id)
+    return {"run_id": run_id, "experiment": opened.store.experiment_name, "params": known.params, "trained_rows": known.trained, **figures}, 0
+
+
+def deploy(args: argparse.Namespace, learner: Learner) -> Done:
+    """Deploy, watch, decide; with --serve_only deploy."""
+    started = printed_commands.of(args).started
+    if args.serve_only and not args.torchserve_url:
+        raise SettingsError("--serve_only is given without --torchserve_url: give the address of the TorchServe that is to serve")
+    check_places(args)
+    opened = open_work(args, learner)
+    check_name(opened, args)
+    known = base_model(opened, args)
+    decide = OnDrift(args.on_drift)
+    served = champion(opened, known, name=args.register_model_name)
+    if args.serve_only:
+        return _serve(opened, args, served)
+    result = watch_served(opened, args, known, served=served, decide=decide)
+    result = replace(result, seconds=time.monotonic() - started)
+    log_outcome(opened, args, result, deployment_run_id=result.run_id)
+    print(terminal.blocks_text(result.scores))
+    print(terminal.summary_text(result))
+    if result.drift and decide.advises:
+        print(terminal.advice_text(result, command=printed_commands.retrain(args, experiment=opened.store.experiment_name, base_run_id=known.run_id)))
+    _say_where(opened, result.run_id)
+    return result.as_json(), _code(result, args)
+
+
+def _serve(opened: Work, args: argparse.Namespace, served: KnownModel) -> Done:
+    with torchserve(url=args.torchserve_url, ports=None) as site:
+        served = put(opened, served_by(opened, args, site), served)
+    return {"version": served.version, "run_id": served.run_id, "trained_rows": served.trained, "experiment": opened.store.experiment_name}, 0
+
+
+def retrain_drifted(args: argparse.Namespace, learner: Learner) -> Done:
+    """Retrain, judge, promote."""
+    plan = retrain_plan(args, learner)
+    plan.check()
+    if args.torchserve_url:
+        check_server(url=args.torchserve_url, ports=None)
+    opened = open_work(args, learner)
+    check_name(opened, args)
+    until = until_row(opened.stream, args)
+    known = base_model(opened, args)
+    served = champion(opened, known, name=args.register_model_name)
+    cause = find_cause(opened, known, served, until_row=until)
+    family = Family(opened.store, opened.stream)
+    family.add_served(known, served)
+    record, winner = retrain(opened.store, learner, opened.stream, served, cause=cause, plan=plan, parent_run_id=known.run_id, family=family)
+    family.log()
+    if winner is not None:
+        record = replace(record, version=promote_winner(opened, args, winner, reason=record.decision).version)
+    print(terminal.judged_text(record))
+    _say_where(opened, record.run_id)
+    return {**asdict(record), "base_run_id": known.run_id, "experiment": opened.store.experiment_name}, 0
+
+
+def run_lifecycle(args: argparse.Namespace, learner: Learner) -> Done:
+    """Train, serve, watch to the end."""
+    started = printed_commands.of(args).started
+    check_places(args)
+    opened = open_work(args, learner)
+    check_name(opened, args)
+    decide = OnDrift(args.on_drift)
+    trained_stop = base.base_span(opened.stream, until=train_until(args))[1]
+    watch_plan(opened, args, trained_stop=trained_stop, decide=decide)  # refuse before the training what cannot be watched after it
+    with mlflow_store.run(opened.store, f"{opened.stream.name} lifecycle", role="base") as run_id:
+        print("training the base model", file=sys.stderr)
+        known = base.train_base(opened.store, learner, opened.stream, base_plan(args, learner, total_trials=args.base_trials), run_id=run_id)
+        result = watch_served(opened, args, known, served=known, decide=decide)
+        whole = replace(result, run_id=run_id, seconds=time.monotonic() - started)
+        log_outcome(opened, args, whole, deployment_run_id=result.run_id)
+    print(terminal.summary_text(whole))
+    _say_where(opened, run_id)
+    return whole.as_json(), _code(whole, args)
+
+
+def _say_where(opened: Work, run_id: str) -> None:
+    print(mlflow_text.where(opened.store, run_id), file=sys.stderr)
+
+
+def _code(result: WatchResult, args: argparse.Namespace) -> int:
+    return EXIT_DRIFT if result.drift and args.fail_on_drift else 0

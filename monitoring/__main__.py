@@ -1,0 +1,43 @@
+"""Every command of the services around the model: python -m monitoring COMMAND, and --help for its flags.
+
+python -m monitoring local --stream taxi
+python -m monitoring batch run --stream taxi --window 2020-04
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Final
+
+COMMANDS: Final = {
+    "local": ("monitoring.local.stack", "the whole system on this machine, with a replay of a stream; Ctrl-C ends it"),
+    "replay": ("monitoring.local.replay", "send a stream's rows to the prediction service, then their labels"),
+    "monitor": ("monitoring.online.api", "KPI, drift and coverage of each stream, for Prometheus and for people"),
+    "shipper": ("monitoring.spool.shipper", "bring the records of a spool to MongoDB and to the monitor"),
+    "hook": ("monitoring.retrain.webhook", "Alertmanager's webhook: an alert starts a retrain"),
+    "keeper": ("monitoring.local.keeper", "TorchServe with the registry's champion in it, and the hook beside it"),
+    "mongo": ("monitoring.log.embedded_mongo", "an embedded MongoDB for the prediction log"),
+    "labels": ("monitoring.spool.label_file", "bring labels from a CSV file to their predictions"),
+    "fill": ("monitoring.local.fill", "fill the prediction log from a table, as if a model had answered it"),
+    "batch": ("monitoring.batch.flow_command", "measure a window of the prediction log, report on it, retrain"),
+    "history": ("monitoring.batch.history", "all windows of a stream that were measured"),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command that the first word names; its exit code, or 2 when there is none of that name."""
+    words = sys.argv[1:] if argv is None else argv
+    if not words or words[0] in {"-h", "--help"}:
+        listed = "\n".join(f"  {name:10}{what}" for name, (_, what) in COMMANDS.items())
+        print(f"usage: python -m monitoring COMMAND [flags]\n\n{listed}\n\npython -m monitoring COMMAND --help lists a command's flags")
+        return 0
+    if words[0] not in COMMANDS:
+        print(f"monitoring: error: there is no command {words[0]!a:.50}: give one of {', '.join(COMMANDS)}", file=sys.stderr)
+        return 2
+    code: int = importlib.import_module(COMMANDS[words[0]][0]).main(words[1:])
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

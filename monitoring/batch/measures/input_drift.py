@@ -1,0 +1,167 @@
+"""Have the inputs of a window moved? More than the sample explains, and more than stretches of the training rows have always moved.
+
+Two nulls, and a feature has moved only where its distance passes both, so that the chance of a false alarm is at most that of either:
+
+    noise    the same rows in other blocks (`monitoring.online.input_tests`): is it more than the sample, autocorrelation counted?
+    wobble   stretches of the training rows as long as the window, each against the rest (`driftloop.drift.inputs.spans`): is it more than seasons and weeks?
+
+A window within the training rows is held against the training rows outside of it, as the stretches are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from driftloop.drift.inputs import spans
+from driftloop.drift.inputs.dependence import told
+from driftloop.drift.inputs.distribution import FeatureTest, holm
+from driftloop.drift.inputs.spans import Column, Spans
+from driftloop.training.reference import Reference
+from monitoring.batch.measures.window_measures import FeatureMeasure, Window
+from monitoring.batch.measures.window_rows import Rows, thinned
+from monitoring.online import input_tests
+from monitoring.stream_settings import Feature, StreamConfig
+
+STATISTIC: Final = "ks"
+MOST_VALUES: Final = 24  # of a feature that are drawn one by one
+_DAY: Final = np.timedelta64(1, "D")
+
+
+@dataclass(frozen=True, eq=False)
+class _Stretches:
+    """What the window is held against: training days outside of it, and the stretches of them that are as long as it."""
+
+    spans: Spans
+    allowed: np.ndarray  # (days,)
+    slices: Sequence[slice]
+
+
+def compare(rows: Rows, config: StreamConfig, window: Window, reference: Reference, *, alpha: float) -> tuple[FeatureMeasure, ...]:
+    """Every feature against the training reference, those that moved most first.
+
+    Args:
+        reference: fitting the stream; see `monitoring.references.fitting`.
+        alpha: chance that any feature is said to have moved when none has.
+    """
+    possible = rows.possible
+    chosen = thinned(len(possible), input_tests.MOST_ROWS)
+    noise = input_tests.compare(reference.rows, possible[chosen], names=config.feature_names, alpha=alpha, rows=max(1, len(chosen)))
+    stretches = _stretches(reference, window)
+    level = alpha / len(config.features)
+    found = [_Found.of(stretches, at, possible[:, at], noise[at], level) for at in range(len(config.features))]
+    corrected = holm([one.p for one in found])
+    made = [_measure(*given, alpha=alpha) for given in zip(config.features, found, corrected, possible.T, rows.features.T, strict=True)]
+    return tuple(sorted(made, key=lambda one: (not one.moved, -one.distance if not math.isnan(one.distance) else 1, one.feature)))
+
+
+def without_reference(rows: Rows, config: StreamConfig) -> tuple[FeatureMeasure, ...]:
+    """The features of a window that nothing is known to hold against: counts of missing values only."""
+    missing = np.isnan(rows.features).sum(axis=0)
+    why = "no training reference: not compared"
+    nan = math.nan
+    return tuple(
+        FeatureMeasure(one.name, STATISTIC, nan, nan, nan, nan, nan, False, int(many), one.categorical, (), (), (), f"{one.name}: {why}")
+        for one, many in zip(config.features, missing, strict=True)
+    )
+
+
+def message(tests: Sequence[FeatureMeasure], *, alpha: float) -> str:
+    """What the tests say together, in one or two sentences."""
+    moved = [test for test in tests if test.moved]
+    untold = [test for test in tests if math.isnan(test.corrected)]
+    usual = (
+        "" if any(not math.isnan(test.p_wobble) for test in tests) else " How far such stretches usually lie from the rest is not known: noise alone decides."
+    )
+    if moved:
+        farthest = ", ".join(f"{test.feature} (KS {test.distance:.3f}{_most(test)})" for test in moved[:3])
+        more = f" and {len(moved) - 3} more" if len(moved) > 3 else ""
+        return f"The inputs moved: {farthest}{more}; at most {100 * alpha:g} % of windows without drift are said to have moved.{usual}"
+    if len(untold) == len(tests):
+        return "Whether the inputs moved cannot be told: no reference, or too few rows."
+    rest = f"; of {', '.join(test.feature for test in untold)} it cannot be told" if untold else ""
+    return f"The inputs did not move beyond noise and what such stretches usually do{rest}." if not usual else f"The inputs did not move beyond noise{rest}."
+
+
+def _most(test: FeatureMeasure) -> str:
+    return "" if math.isnan(test.usual) else f", stretches of the training rows as long reach {test.usual:.3f}"
+
+
+def _stretches(reference: Reference, window: Window) -> _Stretches:
+    known = reference.spans or spans.of_rows(reference.times, reference.rows)
+    start, stop = (np.datetime64(time.removesuffix("Z"), "ms") for time in (window.start, window.stop))
+    allowed = known.outside(start, stop)
+    days = round((stop - start) / _DAY)
+    # Parts of a day differ from each other by the hour: days say nothing of how far they usually lie apart.
+    return _Stretches(known, allowed, known.stretches(days, allowed) if stop - start >= _DAY else ())
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """One feature: its distance, what is usual, both p-values, and its bins with the counts of both sides."""
+
+    distance: float
+    usual: float
+    p_noise: float
+    p_wobble: float
+    column: Column
+    before: np.ndarray  # (B + 1,)
+    now: np.ndarray  # (B + 1,)
+
+    @property
+    def p(self) -> float:
+        return self.p_noise if math.isnan(self.p_wobble) else max(self.p_noise, self.p_wobble)
+
+    @staticmethod
+    def of(stretches: _Stretches, at: int, values: np.ndarray, noise: FeatureTest, level: float) -> _Found:
+        column = stretches.spans.columns[at]
+        before, now = column.counts[stretches.allowed].sum(axis=0), column.counted(values)
+        distance = spans.apart(now, before)
+        others = spans.usual(column, stretches.slices, stretches.allowed)
+        chance = spans.chance(distance, others, rows=int(now.sum()), level=level)
+        return _Found(distance, float(others.max()) if len(others) else math.nan, noise.p_value, chance, column, before, now)
+
+
+def _measure(feature: Feature, found: _Found, corrected: float, possible: np.ndarray, given: np.ndarray, *, alpha: float) -> FeatureMeasure:
+    edges, before, now = _drawn(feature, found)
+    moved = bool(corrected <= alpha)
+    noise, wobble = ("cannot tell" if math.isnan(p) else told(p) for p in (found.p_noise, found.p_wobble))
+    why = f"by the sample alone {noise}, among stretches as long {wobble}"
+    return FeatureMeasure(
+        feature=feature.name,
+        statistic=STATISTIC,
+        distance=found.distance,
+        usual=found.usual,
+        p_noise=found.p_noise,
+        p_wobble=found.p_wobble,
+        corrected=corrected,
+        moved=moved,
+        missing=int(np.isnan(given).sum()),
+        categorical=feature.categorical,
+        edges=edges,
+        reference=before,
+        current=now,
+        message=f"{feature.name}: {'no values' if math.isnan(found.distance) else f'KS {found.distance:.3f}, {why}'}{'; it moved' if moved else ''}",
+    )
+
+
+def _drawn(feature: Feature, found: _Found) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
+    """Bounds of bins, or categories, that are drawn, and the share of both sides in each."""
+    tops = found.column.tops.astype(np.float64)
+    before, now = (counts / max(counts.sum(), 1) for counts in (found.before, found.now))
+    if feature.categorical and len(tops):
+        most = np.sort(np.argsort(-(before + now)[: len(tops)], kind="stable")[:MOST_VALUES])
+        return tuple(tops[most].tolist()), tuple(before[most].tolist()), tuple(now[most].tolist())
+    if not len(tops):
+        return (), (), ()
+    inner = found.column.drawn.astype(np.float64) if len(found.column.drawn) else tops[:: math.ceil(len(tops) / MOST_VALUES)][:-1]
+    ends = np.searchsorted(tops, inner, side="right")  # bins up to each inner bound
+    parts = [np.add.reduceat(side, np.concatenate([[0], ends])) if len(inner) else np.array([side.sum()]) for side in (before, now)]
+    low, high = min(feature.low, tops[0]), max(feature.high, tops[-1])
+    if len(found.column.drawn) > 1:  # the outermost bins are drawn as wide as the others; all that lies beyond is in them
+        low, high = 2 * inner[0] - inner[1], 2 * inner[-1] - inner[-2]
+    return (float(low), *inner.tolist(), float(high)), tuple(parts[0].tolist()), tuple(parts[1].tolist())

@@ -1,0 +1,226 @@
+"""The KPI of a window: blocks judged by the online rule, which begins anew with each version, baselines on the same rows, versions, lateness."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from driftloop.drift.estimate.confidence import LabelFree
+from driftloop.drift.verdict import Verdict
+from driftloop.metrics import kpi, task
+from driftloop.settings import REFERENCE_BLOCKS
+from driftloop.training.reference import Reference
+from monitoring.batch.measures.window_measures import BlockMeasure, ForecastMeasure, Interval, LabelMeasure, VersionMeasure
+from monitoring.batch.measures.window_rows import Rows
+from monitoring.online import version_record
+from monitoring.online.judging import Scoring
+from monitoring.online.version_record import BlockKpi
+from monitoring.records.events import parse_time, time_text
+from monitoring.stream_settings import StreamConfig
+
+DRAWN: Final = 120  # blocks that are told of, at most; neighbours are joined where there are more
+JUDGED: Final = 2000  # blocks that the rule is told of, at most, likewise
+_DAY: Final = np.timedelta64(1, "D")
+Baselines = Mapping[str, np.ndarray]  # what each predicts for every row, (N,); nan where it says nothing
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """One version's answered and labelled rows, as the rule saw them."""
+
+    version: str
+    rows: np.ndarray  # (M,) places in the window's rows, in the order of time
+    blocks: tuple[BlockMeasure, ...]
+    verdict: Verdict | None  # of the newest block; the alarm's once the rule has alarmed
+    drift: bool
+    in_sample: bool  # whether all of them lie within the training rows
+
+
+def errors(rows: Rows, config: StreamConfig, answers: np.ndarray | None = None) -> np.ndarray:
+    """What each row costs by its prediction, or by other answers, (N,); nan without a label or an answer."""
+    given = rows.predictions if answers is None else answers
+    known = ~np.isnan(rows.labels) & ~np.isnan(given)
+    return np.where(known, task.of(config.task).losses(rows.labels, given).astype(np.float64), np.nan)
+
+
+def interval(costs: np.ndarray, config: StreamConfig) -> Interval:
+    """The KPI of rows with these costs; those that are nan are left out."""
+    known, of_task = costs[~np.isnan(costs)], task.of(config.task)
+    return Interval(of_task.value(known), *of_task.interval(known), len(known))
+
+
+def baselines(rows: Rows, day_before: Rows, config: StreamConfig, reference: Reference | None) -> Baselines:
+    """What each baseline says of every row.
+
+    Args:
+        day_before: rows of the 24 hours before the window.
+        reference: whose labels say what a constant would be; without it there is no such baseline.
+    """
+    found = {"fallback": rows.baselines}
+    if config.task == "classification":
+        times, labels = (np.concatenate([getattr(side, name) for side in (day_before, rows)]) for name in ("times", "labels"))
+        found["no_change"] = np.concatenate([[np.nan], labels[:-1]])[len(day_before) :] if len(labels) else labels
+        found["same_time_yesterday"] = _yesterday(times, labels)[len(day_before) :]
+    if reference is not None and len(reference):
+        name = "majority" if config.task == "classification" else "median"
+        found[name] = np.full(len(rows), _constant(reference, config))
+    return found
+
+
+def _yesterday(times: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The label of the row whose time is a day earlier, (N,); nan where there is no such row."""
+    at = np.searchsorted(times, times - _DAY)
+    same = times[np.minimum(at, len(times) - 1)] == times - _DAY if len(times) else np.zeros(0, bool)
+    return np.where(same, labels[np.minimum(at, len(labels) - 1)], np.nan) if len(times) else labels
+
+
+def _constant(reference: Reference, config: StreamConfig) -> float:
+    labels = reference.labels.tolist()
+    if config.task == "regression":
+        return task.of(config.task).constant(np.array(labels, np.float64))
+    places = [config.labels.index(label) for label in labels if label in config.labels]
+    return task.of(config.task).constant(np.array(places)) if places else math.nan
+
+
+def kappa_temporal(costs: np.ndarray, no_change: np.ndarray | None) -> float:
+    """On the rows that both have a cost on; nan for a regression."""
+    if no_change is None:
+        return math.nan
+    both = ~np.isnan(costs) & ~np.isnan(no_change)
+    shares = (1 - costs[both].mean(), 1 - no_change[both].mean()) if both.any() else (math.nan, math.nan)
+    return kpi.kappa_temporal(accuracy=float(shares[0]), no_change=float(shares[1]))
+
+
+def in_sample(rows: Rows, reference: Reference | None) -> np.ndarray:
+    """Which rows are not after the model's training rows, (N,)."""
+    if reference is None or not len(reference):
+        return np.zeros(len(rows), bool)
+    return rows.times <= reference.times[-1].astype("datetime64[ms]")
+
+
+def judge(rows: Rows, version: str, config: StreamConfig, reference: Reference | None, told: Baselines, *, alpha: float) -> Judged:
+    """Let the rule judge the rows that a version answered; those after its training rows, where there are any.
+
+    Args:
+        told: what the baselines cost, (N,) each.
+        alpha: false-alarm rate of the rule.
+    """
+    costs = errors(rows, config)
+    mine = rows.by_model & (rows.versions == version) & ~np.isnan(costs)
+    old = in_sample(rows, reference)
+    fresh = mine & ~old
+    at = np.flatnonzero(fresh if fresh.any() else mine)
+    whole = not fresh.any() and len(at) > 0
+    rule = Scoring(replace(config, alpha=alpha)).rule().rule  # no probation: a window begins anew
+    if reference is not None and len(reference):
+        known = Scoring(config).errors(reference.predictions, reference.labels)
+        rule.prepare(known[-REFERENCE_BLOCKS * config.block_size :], block_size=config.block_size)
+    verdict: Verdict | None = None
+    seen: list[_Seen] = []
+    for part in cut(at, config.block_size, most=JUDGED):
+        newest = rule.update(costs[part])
+        verdict = verdict if verdict and verdict.drift else newest
+        seen.append(_Seen(part, verdict.drift, newest.statistic / newest.threshold))
+    blocks = tuple(_drawn(rows, [seen[number] for number in group], costs, told, config) for group in cut(np.arange(len(seen)), 1, most=DRAWN))
+    return Judged(version, at, blocks, verdict, bool(verdict and verdict.drift), whole)
+
+
+def cut(at: np.ndarray, size: int, *, most: int) -> list[np.ndarray]:
+    """Runs of `size` or more neighbours, at most `most` of them, nothing left over; of fewer than `size` one run.
+
+    >>> [len(part) for part in cut(np.arange(10), 3, most=100)], len(cut(np.arange(10), 1, most=4)), cut(np.arange(0), 3, most=4)
+    ([3, 3, 4], 4, [])
+    """
+    parts = max(1, min(len(at) // size, most))
+    return np.array_split(at, np.arange(1, parts) * len(at) // parts) if len(at) else []
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """A block that was judged: places of its rows, whether the rule has alarmed by then, and its evidence."""
+
+    rows: np.ndarray
+    drift: bool
+    evidence: float
+
+
+def _drawn(rows: Rows, group: Sequence[_Seen], costs: np.ndarray, told: Baselines, config: StreamConfig) -> BlockMeasure:
+    at, last = np.concatenate([block.rows for block in group]), group[-1]
+    compared = {name: interval(costs_of[at], config).value for name, costs_of in told.items()}
+    first_time, last_time = (_text(rows.times[place]) for place in (at[0], at[-1]))
+    return BlockMeasure(first_time, last_time, rows.versions[at[0]], interval(costs[at], config), compared, last.drift, float(last.evidence))
+
+
+def versions(rows: Rows, config: StreamConfig, references: Mapping[str, Reference]) -> tuple[VersionMeasure, ...]:
+    """The model versions that answered, in the order of their first row."""
+    costs, found = errors(rows, config), []
+    for version in names(rows):
+        at = np.flatnonzero(rows.by_model & (rows.versions == version))
+        reference = references.get(version)
+        old = int(in_sample(rows[at], reference).sum())
+        run_id = reference.about.run_id if reference else ""
+        labelled = int(rows.labelled[at].sum())
+        found.append(VersionMeasure(version, run_id, len(at), labelled, old, _text(rows.times[at[0]]), _text(rows.times[at[-1]]), interval(costs[at], config)))
+    return tuple(found)
+
+
+def names(rows: Rows) -> list[str]:
+    """The model versions that answered, in the order of their first row."""
+    return list(dict.fromkeys(rows.versions[rows.by_model].tolist()))
+
+
+def labels(rows: Rows) -> LabelMeasure:
+    """How many labels came, and how late."""
+    late = ((rows.labelled_at - rows.times) / _DAY)[rows.labelled]
+    late = late[~np.isnan(late)]
+    days = {"median": float(np.median(late)), "p95": float(np.quantile(late, 0.95)), "most": float(late.max())} if len(late) else {}
+    return LabelMeasure(len(rows), int(rows.labelled.sum()), days)
+
+
+def latency(rows: Rows) -> dict[str, float]:
+    """Milliseconds of an answer; {} where none was measured: rows that were filled in took no time."""
+    known = rows.latency_ms[rows.latency_ms > 0]
+    return {name: float(np.quantile(known, share)) for name, share in (("median", 0.5), ("p95", 0.95), ("p99", 0.99))} if len(known) else {}
+
+
+def estimate(rows: Rows, config: StreamConfig, judged: Judged | None) -> str:
+    """What the probabilities say of the rows without labels, with the error of such estimates on the window itself; "" where there are none."""
+    if config.task != "classification" or not len(rows):
+        return ""
+    sure = ~np.isnan(rows.probabilities).any(axis=1)
+    mine = sure & rows.by_model & (rows.versions == (judged.version if judged else ""))
+    label_free = LabelFree()
+    places = judged.rows[sure[judged.rows]] if judged else np.empty(0, np.int64)
+    parts = cut(places, config.block_size, most=DRAWN)
+    for part in parts:
+        label_free.learn(rows.probabilities[part], rows.labels[part])
+    open_rows = mine & ~rows.labelled
+    asked = np.flatnonzero(open_rows) if open_rows.any() else parts[-1] if parts else np.empty(0, np.int64)
+    told = label_free.estimate(rows.probabilities[asked]).message
+    return f"{f'{len(asked):,} rows without labels' if open_rows.any() else 'Every row has its label; of the newest block'}: {told}."
+
+
+def forecast(judged: Sequence[Judged], config: StreamConfig, stop: str) -> ForecastMeasure:
+    """When the newest version's KPI crosses the threshold, counted on from the window's end."""
+    nothing = ForecastMeasure(math.nan, math.nan, math.nan, "", "", "")
+    if config.task != "classification":
+        return replace(nothing, message="no forecast: it is made for accuracies")
+    if not judged or not judged[-1].blocks:
+        return replace(nothing, message="no forecast: no labelled blocks")
+    blocks = judged[-1].blocks
+    scores = [BlockKpi(block.kpi.value, block.kpi.rows, block.first_time, block.last_time) for block in blocks]
+    before = [version_record.crossing.lifetime([block.kpi.value for block in one.blocks], threshold=config.threshold) for one in judged[:-1] if one.blocks]
+    found = version_record.predict(scores, config, before)
+    if found is None:
+        return replace(nothing, message=f"no forecast: {len(blocks)} blocks are too few to tell")
+    pace = (parse_time(blocks[-1].last_time) - parse_time(blocks[0].first_time)) / len(blocks)
+    early, late = (time_text(parse_time(stop) + pace * ahead)[:10] if math.isfinite(ahead) else "" for ahead in (found.early, found.late))
+    return ForecastMeasure(found.early, found.middle, found.late, early, late, found.message)
+
+
+def _text(when: np.datetime64) -> str:
+    return f"{when.astype('datetime64[ms]')}Z"

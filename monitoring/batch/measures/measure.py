@@ -1,0 +1,179 @@
+"""Measure a window of the prediction log: everything that is known of it, as one document.
+
+Stateless and deterministic: the same log and references give the same document.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
+
+import numpy as np
+
+from driftloop.errors import DriftloopError
+from driftloop.training.reference import Reference
+from monitoring.batch.measures import input_drift, kpis, row_quality, window_verdict
+from monitoring.batch.measures import window_rows as reading
+from monitoring.batch.measures.kpis import Baselines, Judged
+from monitoring.batch.measures.window_measures import DriftMeasure, FeatureMeasure, LabelMeasure, Measures, QualityMeasure, VersionMeasure, Window
+from monitoring.batch.measures.window_rows import Rows
+from monitoring.batch.report import measure_words
+from monitoring.log.prediction_log import PredictionLog
+from monitoring.records.events import parse_time, time_text
+from monitoring.references import References, fitting
+from monitoring.stream_settings import StreamConfig
+
+MOST_LABELLED: Final = 0.9  # share of the rows from which on nobody waits for the other labels
+
+
+def measure(log: PredictionLog, config: StreamConfig, window: Window, *, references: References | None, alpha: float | None = None) -> Measures:
+    """The measures of a window.
+
+    Args:
+        log: where the rows are read from.
+        config: the stream.
+        window: which rows.
+        references: where training references are had from; None, or one that has none for a version: a note says what is not known without.
+        alpha: false-alarm rate of each verdict; None: the stream's.
+
+    Raises:
+        LogAwayError: MongoDB is away.
+    """
+    config = config if alpha is None else replace(config, alpha=alpha)
+    rows = reading.read(log, config, window)
+    known, notes = _references(rows, config, references)
+    main = _main(rows)
+    reference = known.get(main)
+    tests = input_drift.compare(rows, config, window, reference, alpha=config.alpha) if reference else input_drift.without_reference(rows, config)
+    bad = row_quality.measure(rows, reading.read_refused(log, config, window), config, window, reference)
+    costs, told = _costs(log, config, window, rows, reference)
+    judged = [kpis.judge(rows, one, config, known.get(one), told, alpha=config.alpha / len(kpis.names(rows))) for one in kpis.names(rows)]
+    looked = window_verdict.tell(log, config, window, rows, judged=judged, tests=tests, quality=bad, references=known)
+    seen = _Seen(config, window, rows, kpis.labels(rows), tests, bad, judged, looked)
+    return _document(seen, costs, told, versions=kpis.versions(rows, config, known), notes=notes)
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What the advice and the notes are made from."""
+
+    config: StreamConfig
+    window: Window
+    rows: Rows
+    labels: LabelMeasure
+    tests: Sequence[FeatureMeasure]
+    quality: QualityMeasure
+    judged: Sequence[Judged]
+    verdict: DriftMeasure
+
+
+def _document(seen: _Seen, costs: np.ndarray, told: Baselines, *, versions: tuple[VersionMeasure, ...], notes: Sequence[str]) -> Measures:
+    config, rows, judged = seen.config, seen.rows, seen.judged
+    mine = rows.by_model & ~np.isnan(costs)
+    made = Measures(
+        stream=config.name,
+        window=seen.window,
+        task=config.task,
+        kpi_name=config.kpi,
+        unit=config.unit,
+        higher_is_better=config.higher_is_better,
+        threshold=config.threshold,
+        alpha=config.alpha,
+        block_size=config.block_size,
+        model=config.model,
+        labels=seen.labels,
+        kpi=kpis.interval(costs[mine], config),
+        baselines={name: kpis.interval(by[mine], config) for name, by in told.items()},
+        kappa_temporal=kpis.kappa_temporal(costs[mine], told["no_change"][mine] if "no_change" in told else None),
+        by_fallback=int((~rows.by_model).sum()),
+        latency_ms=kpis.latency(rows),
+        versions=versions,
+        blocks=tuple(block for one in judged for block in one.blocks),
+        verdict=seen.verdict,
+        features=tuple(seen.tests),
+        quality=seen.quality,
+        estimate=kpis.estimate(rows, config, judged[-1] if judged else None),
+        forecast=kpis.forecast(judged, config, seen.window.stop),
+        next_step="",
+        notes=(*notes, *_notes(seen)),
+    )
+    return replace(made, verdict=replace(made.verdict, sentence=measure_words.headline(made)), next_step=_next_step(seen, made))
+
+
+def _references(rows: Rows, config: StreamConfig, references: References | None) -> tuple[dict[str, Reference], list[str]]:
+    """The reference of each version that answered, and why others are not known."""
+    found, notes = {}, []
+    for version in kpis.names(rows):
+        try:
+            if references is None:
+                raise DriftloopError("no registry or folder of references was given")
+            found[version] = fitting(references.find(config.name, config.model, version), config)
+        except DriftloopError as exc:
+            notes.append(f"No training reference of version {version}: {exc}. Its inputs are not compared, and rows within its training are not told apart.")
+    return found, notes
+
+
+def _main(rows: Rows) -> str:
+    """The version that answered most rows, of two the later; "" when no model answered."""
+    names = kpis.names(rows)
+    return max(reversed(names), key=lambda name: int(np.count_nonzero(rows.by_model & (rows.versions == name)))) if names else ""
+
+
+def _costs(log: PredictionLog, config: StreamConfig, window: Window, rows: Rows, reference: Reference | None) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """What each row costs by its answer, and by each baseline, (N,)."""
+    day_before = rows[:0]
+    if config.task == "classification" and len(rows):  # a baseline looks a day back
+        start = parse_time(window.start)
+        day_before = reading.read(log, config, Window("", time_text(start - timedelta(days=1)), window.start))
+    guesses = kpis.baselines(rows, day_before, config, reference)
+    return kpis.errors(rows, config), {name: kpis.errors(rows, config, guess) for name, guess in guesses.items()}
+
+
+def _next_step(seen: _Seen, made: Measures) -> str:
+    config, found = seen.config, seen.verdict
+    newest = seen.judged[-1] if seen.judged else None
+    moved = ", ".join(test.feature for test in seen.tests if test.moved)
+    calm = made.answer.calm
+    if found.kpi_drift:
+        if newest and not newest.drift:
+            return f"Measure the next window: the drift is not proven of version {newest.version}, which answers now."
+        first = "Look at the source of the data first. " if seen.quality.bad else ""
+        command = measure_words.retraining(config.name, seen.window.name)
+        return f"{first}Retrain on the rows before {seen.window.stop}, by measuring this window again: {command}"
+    if not len(seen.rows) and not seen.quality.refused:
+        step = "No predictions were logged in this window: check the caller and the log."
+    elif not seen.judged and len(seen.rows):
+        step = "See why no model answers: the fallback alone did."
+    elif seen.quality.bad:
+        step = f"Look at the source of the data: {seen.quality.message}"
+    elif not seen.labels.labelled:
+        step = "Wait for labels, and measure again: without them nobody can say whether the model is still good enough."
+    elif moved:
+        step = f"Look at the source of the data: {moved} moved, but that the KPI fell under its threshold is not proven, so a retrain is not due."
+    elif seen.labels.coverage < MOST_LABELLED:
+        step = f"Measure again when more labels have come: {len(seen.rows) - seen.labels.labelled:,} of {len(seen.rows):,} are missing."
+    elif not calm:
+        step = f"Measure again when more rows have labels: that the KPI is good enough is not proven{measure_words.enough(made)}."
+    else:
+        step = "Nothing."
+    return step
+
+
+def _notes(seen: _Seen) -> list[str]:
+    notes, old = [], sum(int(one.in_sample) for one in seen.judged)
+    newest = seen.rows.times[-1] if len(seen.rows) else None
+    if old:
+        notes.append("In-sample: the model was trained on these rows, so their KPI says nothing of how good it is on new ones.")
+    if len(seen.judged) > 1:
+        notes.append(f"{len(seen.judged)} versions answered: each has its own rule, at its share of alpha.")
+    if seen.rows.foreign_labels:
+        notes.append(f"{seen.rows.foreign_labels:,} labels are none of the stream's and count as missing.")
+    untold = [test.feature for test in seen.tests if math.isnan(test.p_wobble) and not math.isnan(test.p_noise)]
+    if untold:
+        notes.append(f"How far stretches as long as the window usually lie from the rest is not known for {', '.join(untold)}: sampling noise alone decides.")
+    if newest is not None and seen.labels.labelled < len(seen.rows):
+        notes.append(f"{len(seen.rows) - seen.labels.labelled:,} of {len(seen.rows):,} rows have no label yet.")
+    return notes

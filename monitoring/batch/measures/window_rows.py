@@ -1,0 +1,231 @@
+"""The rows of a window as columns, read from the log page by page: a million rows take some hundred megabytes."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, fields
+from typing import Any, Final
+
+import numpy as np
+
+from driftloop.drift.estimate.confidence import SUM_OFF
+from monitoring.batch.measures.window_measures import Window
+from monitoring.log.prediction_log import REJECTED, PredictionLog
+from monitoring.records.checks import REASONS
+from monitoring.stream_settings import Feature, StreamConfig
+
+FAULTS: Final = ("", *REASONS)  # a fault's code is its place
+MOST_LOOKED: Final = 10  # times as many rows are looked through for earlier ones, at most
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows in the order of time, and within one time of id; entry i of every array belongs to the same row.
+
+    Labels, predictions and baselines are numbers, or places in the stream's labels; nan where there is none. A prediction that is none of the
+    stream's labels is the number of labels, so that it is never right.
+    """
+
+    features: np.ndarray  # (N, F) float64 as given; nan for null and for what is no number
+    faults: np.ndarray  # (N, F) uint8 places in FAULTS: what is wrong with a value
+    times: np.ndarray  # (N,) datetime64[ms]
+    predictions: np.ndarray  # (N,)
+    labels: np.ndarray  # (N,)
+    baselines: np.ndarray  # (N,)
+    probabilities: np.ndarray  # (N, K) of the classes; nan where there are none
+    versions: np.ndarray  # (N,) of objects: texts
+    by_model: np.ndarray  # (N,) False where the fallback answered
+    latency_ms: np.ndarray  # (N,)
+    labelled_at: np.ndarray  # (N,) datetime64[ms], NaT without a label
+    unknown: Counter[str] = field(default_factory=Counter)  # columns that rows have and the stream has not
+    foreign_labels: int = 0  # rows whose label is none of the stream's: they count as not labelled
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    @property
+    def possible(self) -> np.ndarray:
+        """The features, impossible values nan, (N, F)."""
+        return np.where(self.faults > 0, np.nan, self.features)
+
+    @property
+    def labelled(self) -> np.ndarray:
+        """Which rows have a label, (N,)."""
+        return ~np.isnan(self.labels)
+
+    def __getitem__(self, which: np.ndarray | slice) -> Rows:
+        return Rows(**{name: getattr(self, name)[which] for name in _ARRAYS})
+
+
+_ARRAYS: Final = tuple(one.name for one in fields(Rows) if one.name not in {"unknown", "foreign_labels"})
+
+
+@dataclass(frozen=True, eq=False)
+class Refused:
+    """Rows of the window that were not answered."""
+
+    rows: int
+    reasons: Counter[str]  # with the feature where one is to blame: "distance_miles out_of_range"
+    features: np.ndarray  # (M, F) what they held, nan where nothing is known
+
+
+def read(log: PredictionLog, config: StreamConfig, window: Window) -> Rows:
+    """The rows of a window.
+
+    Raises:
+        LogAwayError: MongoDB is away.
+    """
+    return joined([_chunk(page, config) for page in _ahead(log.pages(config.name, window.start, window.stop)) if page], config)
+
+
+def read_refused(log: PredictionLog, config: StreamConfig, window: Window) -> Refused:
+    """The refused rows of a window.
+
+    Raises:
+        LogAwayError: MongoDB is away.
+    """
+    reasons: Counter[str] = Counter()
+    values: list[np.ndarray] = []
+    for page in log.pages(config.name, window.start, window.stop, collection=REJECTED):
+        given = [document.get("features") or {} for document in page]
+        found, faults = _features(given, config.features)
+        for row, document in enumerate(page):
+            blamed = (name for at, name in enumerate(config.feature_names) if _blamed(document, given[row], config.features[at], faults[row, at]))
+            reasons[" ".join([*itertools.islice(blamed, 1), str(document["reason"])])] += 1
+        values.append(found)
+    rows = np.concatenate(values) if values else np.empty((0, len(config.features)))
+    return Refused(len(rows), reasons, rows)
+
+
+def before(log: PredictionLog, config: StreamConfig, window: Window, *, most: int, since: str | None, wanted: Callable[[Rows], np.ndarray]) -> Rows:
+    """The newest rows before a window that are wanted, at most `most`, looked for in ten times as many.
+
+    Args:
+        since: none before this time.
+        wanted: says which of some rows are, (N,) boolean.
+
+    Raises:
+        LogAwayError: MongoDB is away.
+    """
+    found: list[Rows] = []
+    had = looked = 0
+    for page in log.pages(config.name, since, window.start, backward=True):
+        if page:
+            chunk = _chunk(page, config)
+            kept = chunk[wanted(chunk)]
+            found.append(kept)
+            had, looked = had + len(kept), looked + len(page)
+        if had >= most or looked >= MOST_LOOKED * most:
+            break
+    rows = joined(found[::-1], config)
+    return rows[max(0, len(rows) - most) :] if len(rows) > most else rows
+
+
+def joined(parts: Sequence[Rows], config: StreamConfig) -> Rows:
+    """The rows of all parts, one after the other."""
+    parts = [*parts] or [_chunk([], config)]
+    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS}
+    return Rows(**arrays, unknown=sum((part.unknown for part in parts), Counter()), foreign_labels=sum(part.foreign_labels for part in parts))
+
+
+def thinned(rows: int, most: int) -> np.ndarray:
+    """Places of at most `most` rows at equal distances, so that they stand for all.
+
+    >>> thinned(3, 5).tolist(), thinned(10, 4).tolist()
+    ([0, 1, 2], [0, 2, 5, 7])
+    """
+    return np.arange(rows) if rows <= most else np.arange(most) * rows // most
+
+
+def _ahead(pages: Iterator[list[dict[str, Any]]]) -> Iterator[list[dict[str, Any]]]:
+    """The same pages, the next one asked for while one is worked on: the database is another process."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, pages, None)
+        while (page := coming.result()) is not None:
+            coming = pool.submit(next, pages, None)
+            yield page
+
+
+def _chunk(page: Sequence[Document], config: StreamConfig) -> Rows:
+    given = [document.get("features") or {} for document in page]
+    features, faults = _features(given, config.features)
+    known = set(config.feature_names)
+    unknown = Counter(name for row in given if not row.keys() <= known for name in row.keys() - known)
+    raw = [document.get("label") for document in page]
+    labels = _answers(raw, config, foreign=math.nan)
+    return Rows(
+        features=features,
+        faults=faults,
+        times=_times(page, "time"),
+        predictions=_answers([document["prediction"] for document in page], config, foreign=len(config.labels)),
+        labels=labels,
+        baselines=_answers([document.get("baseline") for document in page], config, foreign=len(config.labels)),
+        probabilities=_probabilities(page, len(config.labels)),
+        versions=np.array([sys.intern(document["version"]) for document in page], object),
+        by_model=np.array([not document["fallback"] for document in page], bool),
+        latency_ms=np.array([document["latency_ms"] for document in page], np.float64),
+        labelled_at=np.where(np.isnan(labels), np.datetime64("NaT", "ms"), _times(page, "labelled_at")),
+        unknown=unknown,
+        foreign_labels=sum(value is not None for value in raw) - int(np.count_nonzero(~np.isnan(labels))),
+    )
+
+
+def _features(given: Sequence[Mapping[str, Any]], features: Sequence[Feature]) -> tuple[np.ndarray, np.ndarray]:
+    values, faults = np.full((len(given), len(features)), np.nan), np.zeros((len(given), len(features)), np.uint8)
+    for at, feature in enumerate(features):
+        column = [row.get(feature.name) for row in given]
+        numbers = _numbers(column)
+        null = np.array([value is None for value in column], bool)
+        with np.errstate(invalid="ignore"):
+            lowest, highest = feature.limits
+            inside = (numbers >= lowest) & (numbers <= highest)
+            whole = ~inside | (numbers == np.floor(numbers)) if feature.categorical else True
+        wrong = "unknown_category" if feature.categorical else "out_of_range"
+        values[:, at] = numbers
+        faults[~(inside & whole), at] = FAULTS.index(wrong)
+        faults[np.isnan(numbers), at] = FAULTS.index("not_a_number")
+        faults[null, at] = FAULTS.index("missing") if feature.required else 0
+    return values, faults
+
+
+def _blamed(document: Document, given: Mapping[str, Any], feature: Feature, fault: int) -> bool:
+    """Whether a refused row was refused for this feature; what was missing or no number was not logged."""
+    if document["reason"] in {"missing", "not_a_number"}:
+        return bool(given) and feature.required and feature.name not in given
+    return FAULTS[fault] == document["reason"]
+
+
+def _numbers(values: Sequence[Any]) -> np.ndarray:
+    """Finite numbers, nan for all else, (N,); a bool is none."""
+    if not all(issubclass(kind, int | float) and kind is not bool for kind in set(map(type, values)) - {type(None)}):
+        values = [value if isinstance(value, int | float) and not isinstance(value, bool) else None for value in values]
+    numbers = np.array(values, np.float64).reshape(-1)
+    numbers[np.isinf(numbers)] = np.nan
+    return numbers
+
+
+def _answers(values: Sequence[Any], config: StreamConfig, *, foreign: float) -> np.ndarray:
+    if config.task == "regression":
+        return _numbers(values)
+    places: dict[Any, float] = {label: place for place, label in enumerate(config.labels)} | {None: math.nan}
+    return np.array([places.get(value, foreign) for value in values], np.float64)
+
+
+def _probabilities(page: Sequence[Document], classes: int) -> np.ndarray:
+    found = np.full((len(page), classes), np.nan)
+    for row, document in enumerate(page):
+        shares = document.get("probabilities")
+        if shares and len(shares) == classes and abs(math.fsum(shares) - 1) <= SUM_OFF:
+            found[row] = shares
+    return found
+
+
+def _times(page: Iterable[Document], name: str) -> np.ndarray:
+    found = [document.get(name) for document in page]
+    return np.array([np.iinfo(np.int64).min if when is None else round(when.timestamp() * 1000) for when in found], np.int64).astype("datetime64[ms]")

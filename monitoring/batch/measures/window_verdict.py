@@ -1,0 +1,133 @@
+"""The verdict on a window with its evidence: is the model bad, and why?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Final
+
+import numpy as np
+
+from driftloop.drift.answer import Answer, Standing
+from driftloop.drift.verdict import Verdict
+from driftloop.metrics import task
+from driftloop.training.reference import Reference
+from driftloop.watch import diagnosis
+from monitoring.batch.measures import input_drift, kpis
+from monitoring.batch.measures import window_rows as reading
+from monitoring.batch.measures.kpis import Judged
+from monitoring.batch.measures.window_measures import DriftMeasure, FeatureMeasure, QualityMeasure, Window
+from monitoring.batch.measures.window_rows import Rows
+from monitoring.log.prediction_log import PredictionLog
+from monitoring.online.judging import Scoring
+from monitoring.records.events import time_text
+from monitoring.stream_settings import StreamConfig
+
+MOST_OLDER: Final = 20_000  # rows before the window that the kind is told from
+MOST_TOLD: Final = 5000  # of each side, at equal distances: as many as online, and more take minutes
+LEAST_ROWS: Final = 30  # with fewer nothing is said to have held
+
+
+@dataclass(frozen=True)
+class _Kind:
+    kind: str
+    message: str
+    explained: float
+    rest: float
+
+
+def tell(
+    log: PredictionLog,
+    config: StreamConfig,
+    window: Window,
+    rows: Rows,
+    *,
+    judged: Sequence[Judged],
+    tests: Sequence[FeatureMeasure],
+    quality: QualityMeasure,
+    references: Mapping[str, Reference],
+) -> DriftMeasure:
+    """The verdict.
+
+    Raises:
+        LogAwayError: MongoDB is away.
+    """
+    alarmed = next((one for one in judged if one.drift), None)
+    moved = any(test.moved for test in tests)
+    data_message = input_drift.message(tests, alpha=config.alpha)
+    if alarmed:
+        told = _kind(log, config, window, rows, alarmed=alarmed, reference=references.get(alarmed.version))
+    else:
+        told = _Kind("cannot tell" if _too_few(judged, tests, rows=len(rows)) else "none", "", math.nan, math.nan)
+    costs = kpis.errors(rows, config)
+    found = kpis.interval(costs[rows.by_model & ~np.isnan(costs)], config)
+    standing = Standing(
+        found.value, found.lower, found.upper, threshold=config.threshold, higher_is_better=config.higher_is_better, drifted=alarmed is not None
+    )
+    return DriftMeasure(
+        drift=alarmed is not None or moved,
+        kind=Answer.of(standing, told=told.kind, moved=moved, bad_data=quality.bad).kind,
+        sentence="",  # it is put into words when all the figures are there
+        kpi_drift=alarmed is not None,
+        data_drift=moved,
+        kpi_message=_kpi_message(judged, alarmed, rows),
+        data_message=data_message,
+        kind_message=told.message,
+        explained=told.explained,
+        rest=told.rest,
+    )
+
+
+def _too_few(judged: Sequence[Judged], tests: Sequence[FeatureMeasure], *, rows: int) -> bool:
+    """Whether there are too few rows to say that anything has held. Inputs that hold say nothing of a KPI that nobody knows."""
+    if not any(len(one.rows) for one in judged):
+        return True
+    labelled = max((len(one.rows) for one in judged if not one.in_sample), default=0)
+    compared = rows if any(not math.isnan(test.corrected) for test in tests) else 0
+    return max(labelled, compared) < LEAST_ROWS
+
+
+def _kpi_message(judged: Sequence[Judged], alarmed: Judged | None, rows: Rows) -> str:
+    if not any(one.blocks for one in judged):
+        return "The KPI cannot be judged: " + ("no rows came." if not len(rows) else "no row that a model answered has a label.")
+    one = alarmed or max(judged, key=lambda each: len(each.rows))
+    assert one.verdict is not None
+    of = f" (version {one.version})" if len(judged) > 1 else ""
+    text = f"{'At the alarm' if one.drift else 'Newest judged block'}{of}: {one.verdict.message}."
+    return f"{text} In-sample: the model was trained on these rows, which says nothing of how good it is on new ones." if one.in_sample else text
+
+
+def _kind(log: PredictionLog, config: StreamConfig, window: Window, rows: Rows, *, alarmed: Judged, reference: Reference | None) -> _Kind:
+    """Of which kind the alarm of one version is: its rows against its own before the window that it was not trained on either."""
+    since = None if reference is None or not len(reference) else time_text(reference.times[-1].astype("datetime64[ms]").item().replace(tzinfo=UTC))
+
+    def wanted(some: Rows) -> np.ndarray:
+        return some.by_model & (some.versions == alarmed.version) & some.labelled & ~kpis.in_sample(some, reference)
+
+    before = reading.before(log, config, window, most=MOST_OLDER, since=since, wanted=wanted)
+    before = before[reading.thinned(len(before), MOST_TOLD)]
+    newest = rows[alarmed.rows[reading.thinned(len(alarmed.rows), MOST_TOLD)]]
+    (older, older_costs), (now, now_costs) = (_whole(side, config) for side in (before, newest))
+    if not len(older):
+        why = f"the log has no labelled rows that version {alarmed.version} answered before the window, after its training rows"
+        return _Kind("cannot tell", f"What the inputs explain cannot be told: {why}.", math.nan, math.nan)
+    told: Verdict = Scoring(config).told_kind(older, older_costs, now, now_costs, alpha=config.alpha)
+    change = _mean(now_costs, config) - _mean(older_costs, config)
+    sides = f"{len(now):,} rows of the window against the {len(older):,} that the version answered just before it"
+    return _Kind(told.kind, f"{told.message} ({sides}.)", change - told.statistic, told.statistic)
+
+
+def _whole(rows: Rows, config: StreamConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Rows without a missing value, and what they cost."""
+    possible = rows.possible
+    whole = ~np.isnan(possible).any(axis=1)
+    costs = kpis.errors(rows, config)[whole]
+    return possible[whole], costs if config.task == "regression" else costs.astype(bool)
+
+
+def _mean(costs: np.ndarray, config: StreamConfig) -> float:
+    """In the unit in which the kind is told: see `diagnosis.comparable`."""
+    found = diagnosis.comparable(task.of(config.task), costs, threshold=config.threshold)
+    return float(found.mean()) if len(found) else math.nan

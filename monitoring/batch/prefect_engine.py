@@ -1,0 +1,116 @@
+"""What Prefect needs around a flow: its settings, and a server.
+
+Prefect keeps the states of runs in a server, so there must be one. Where PREFECT_API_URL (or Prefect's profile) names one, it is used. Else
+one of our own runs on the loopback for as long as we do: it ends with us, however we end, which the one that Prefect starts by itself does not.
+Nothing leaves the machine: the analytics of client and server are off.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import requests
+
+from driftloop.errors import DriftloopError, SettingsError
+from driftloop.serving.torchserve_log import tail
+from driftloop.system import processes
+
+START_S: Final = 180.0  # the first start makes the tables of its database
+POLL_S: Final = 0.1
+APP: Final = "prefect.server.api.server:create_app"
+
+
+def check() -> None:
+    """Return when Prefect is installed.
+
+    Raises:
+        SettingsError: it is not.
+    """
+    if importlib.util.find_spec("prefect") is None:
+        raise SettingsError("Prefect is not installed: pip install -r requirements-batch.txt")
+
+
+def settle(folder: Path) -> None:
+    """Set what must be set before Prefect is imported; a variable that the user has set stays as it is.
+
+    Args:
+        folder: what Prefect keeps goes there, when neither PREFECT_API_URL nor PREFECT_HOME nor a profile of the user says more.
+    """
+    for name, value in {
+        "DO_NOT_TRACK": "true",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",  # `server` starts one that ends with us
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # our errors are one line; Prefect's log goes to its server
+        "PREFECT_CLIENT_MAX_RETRIES": "2",
+    }.items():
+        os.environ.setdefault(name, value)
+    if "PREFECT_API_URL" not in os.environ and not (Path.home() / ".prefect" / "profiles.toml").exists():
+        os.environ.setdefault("PREFECT_HOME", str(folder.absolute()))
+
+
+def known_url() -> str:
+    """The server that Prefect's settings name; "" for none."""
+    from prefect.settings import get_current_settings
+
+    return str(get_current_settings().api.url or "")
+
+
+@contextmanager
+def server(folder: Path, *, meanwhile: Callable[[], None]) -> Iterator[str]:
+    """A server for the flows: the one that is named, else one of our own that ends with the `with`. Gives its address.
+
+    Args:
+        folder: keeps the database of our own, and its log.
+        meanwhile: done while the server starts.
+
+    Raises:
+        DriftloopError: the named one does not answer, or ours does not start.
+    """
+    from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
+
+    named = known_url()
+    if named:
+        if not answers(named):
+            raise DriftloopError(f"no Prefect server answers at {named}: start it (prefect server start), or unset PREFECT_API_URL to run without one")
+        meanwhile()
+        yield named
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    port = processes.free_ports(1)[0]
+    url = f"http://127.0.0.1:{port}/api"
+    log = folder / "server.log"
+    log.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "uvicorn", "--factory", APP, "--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
+    env = {"PREFECT_HOME": str(folder.absolute()), "PREFECT_UI_ENABLED": "false", "PREFECT_SERVER_LOGGING_LEVEL": "WARNING"}
+    # Nobody reads this server's log of the run, and what is sent last would find it ended.
+    settings = {PREFECT_API_URL: url, PREFECT_LOGGING_TO_API_ENABLED: False}
+    with processes.Server(command, log=log, env=env) as started, temporary_settings(settings):
+        meanwhile()
+        _wait(started, url)
+        yield url
+
+
+def _wait(started: processes.Server, url: str) -> None:
+    end = time.monotonic() + START_S
+    while not answers(url):
+        if started.code is not None or time.monotonic() > end:
+            said = [line for line in tail(started.log) if line.strip()]
+            raise DriftloopError(f"Prefect's server did not start; {started.log} ends with: {said[-1][:300] if said else 'nothing'}")
+        time.sleep(POLL_S)
+
+
+def answers(url: str) -> bool:
+    """True when a server is there and well."""
+    try:
+        with requests.Session() as session:
+            session.trust_env = False
+            return session.get(f"{url.rstrip('/')}/health", timeout=5).ok
+    except requests.RequestException:
+        return False

@@ -1,0 +1,1 @@
+"""The pages that batch monitoring writes: one window, the history of a stream, the list of reports."""

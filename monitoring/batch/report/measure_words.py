@@ -1,0 +1,232 @@
+"""How the measures of a window are put into words and digits, once for the report, the history page and the terminal."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+from driftloop.drift.answer import KINDS
+from driftloop.report import wording
+from driftloop.report.kpi_words import Figures
+from monitoring.batch.measures.window_measures import BlockMeasure, FeatureMeasure, Interval, Measures
+
+TONES: Final = {"good": "calm", "not proven": "unproven", "drifted": "drift", "no labels": "open"}  # colours of the question "is the model bad?"
+
+
+def verdict(measures: Measures) -> str:
+    """Why, in a word or two: the kind of what was found; "no drift" only where the KPI is known to be good."""
+    answer = measures.answer
+    if answer.kind == "none":
+        return KINDS["none"] if answer.calm else "drift not proven"
+    return "drift of unknown kind" if (answer.health, answer.kind) == ("drifted", "cannot tell") else KINDS[answer.kind]
+
+
+def found(measures: Measures) -> str:
+    """All that was found, in a few words: the kind, and bad data beside it."""
+    told = verdict(measures)
+    return f"{told}, {KINDS['quality']}" if measures.quality.bad and measures.answer.kind != "quality" else told
+
+
+def headline(measures: Measures) -> str:
+    """The verdict in one sentence with its evidence: the KPI against its threshold, the features, and bad data."""
+    parts = [_kpi_told(measures), _features_told(measures), "the data quality is bad" if measures.quality.bad else ""]
+    name = verdict(measures)
+    return f"{name[:1].upper()}{name[1:]} in {measures.window.name}: {'; '.join(part for part in parts if part)}."
+
+
+def _kpi_told(measures: Measures) -> str:
+    figures, value = kpi(measures), measures.kpi.value
+    if not math.isfinite(value):
+        return "no row that a model answered has a label" if measures.labels.rows else "no row came"
+    told = f"the {figures.name} was {figures.with_unit(value)} ({bounds(figures, measures.kpi)}) on {wording.count(measures.kpi.rows, 'labelled row')}"
+    limit, worse = figures.with_unit(measures.threshold), (value < measures.threshold) is measures.higher_is_better
+    against = f"{'worse' if worse else 'better'} than the threshold of {limit}"
+    if measures.verdict.kpi_drift:
+        against = f"worse than the threshold of {limit} by more than noise{'' if worse else ' for a part of them'}"
+    elif worse and (measures.kpi.lower <= measures.threshold <= measures.kpi.upper):
+        against += f", but not by more than noise{enough(measures)}"
+    elif worse:
+        against += ", which is no proof yet: autocorrelated errors are worth fewer rows than the interval takes them for"
+    elif measures.answer.health == "not proven":
+        against += f", but not by more than noise{enough(measures)}"
+    if not math.isfinite(measures.kpi.lower) or not math.isfinite(measures.kpi.upper):
+        against = f"too few to hold against the threshold of {limit}"
+    old = in_sample(measures)
+    seen = ", rows that the model was trained on" if old >= measures.labels.rows else f", {old:,} of which the model was trained on" if old else ""
+    return f"{told}{seen}, {against}"
+
+
+def enough(measures: Measures) -> str:
+    """How many rows would settle it, in brackets; "" where no number would."""
+    needed = measures.standing.rows_needed(measures.kpi.rows)
+    return f" (about {needed:,} rows at this level would do)" if needed else ""
+
+
+def _features_told(measures: Measures) -> str:
+    some = [one.feature for one in measures.features if one.moved]
+    if some:
+        named = ", ".join(some[:3]) + (", …" if len(some) > 3 else "")
+        return f"{len(some)} of {wording.count(len(measures.features), 'feature')} {'has' if len(some) == 1 else 'have'} moved ({named})"
+    if any(math.isfinite(one.corrected) for one in measures.features):
+        return "no feature has moved beyond noise and what is usual"
+    return "whether features have moved cannot be told" if measures.labels.rows else ""
+
+
+def of_all(measures: Sequence[Measures]) -> str:
+    """Both questions over all windows, in two sentences.
+
+    >>> of_all([])
+    'No window has been measured.'
+    """
+    if not measures:
+        return "No window has been measured."
+    healths, kinds = Counter(map(health, measures)), Counter(map(verdict, measures))
+    first = ", ".join(f"{name} in {healths[name]:,}" for name in ("drifted", "not proven", "good", "no labels") if healths[name])
+    second = ", ".join(f"{name} {number:,}" for name, number in kinds.most_common())
+    bad = sum(one.quality.bad for one in measures)
+    second += f"; bad data quality in {bad:,}" if bad else ""
+    return f"The KPI of {wording.count(len(measures), 'window')}: {first}. Found: {second}."
+
+
+def health(measures: Measures) -> str:
+    """Whether the model is bad: "good", "not proven", "drifted", or "no labels"."""
+    return measures.answer.health
+
+
+def tone(measures: Measures) -> str:
+    """Colour of `health`; the kind has none, it is a word or a symbol."""
+    return TONES[health(measures)]
+
+
+def baseline(name: str) -> str:
+    """A baseline's name.
+
+    >>> baseline("no_change"), baseline("reference_median")
+    ('no change, row by row', 'reference median')
+    """
+    return wording.BASELINE_NAMES.get(name, name.replace("_", " "))
+
+
+def retraining(stream: str, window: str) -> str:
+    """The command that measures a window again and retrains, as documents hold it: without what differs from machine to machine."""
+    return f"python -m monitoring batch run --window {window} --stream {stream} --on_drift retrain"
+
+
+def kpi(measures: Measures) -> Figures:
+    """How the stream's KPI is written."""
+    return Figures(measures.task, measures.unit)
+
+
+def bounds(figures: Figures, interval: Interval) -> str:
+    """The interval without its middle.
+
+    >>> bounds(Figures("regression"), Interval(3.1, 3.04, 3.16, 100))
+    '3.04 to 3.16'
+    """
+    if not math.isfinite(interval.lower) or not math.isfinite(interval.upper):
+        return wording.UNDEFINED
+    return f"{figures.value(interval.lower, digits=2)} to {figures.value(interval.upper, digits=2)}"
+
+
+def change(figures: Figures, value: float) -> str:
+    """A change of the KPI with its sign and unit.
+
+    >>> change(Figures("classification"), -0.031), change(Figures("regression", "minutes"), 0.31)
+    ('−3.10 points', '+0.31 minutes')
+    """
+    if not math.isfinite(value):
+        return wording.UNDEFINED
+    return f"{wording.signed(value) if figures.regression else wording.points(value)} {figures.step}"
+
+
+def in_sample(measures: Measures) -> int:
+    """Rows that lie before the end of the training rows of the version that answered them."""
+    return sum(version.in_sample for version in measures.versions)
+
+
+def bins(feature: FeatureMeasure) -> tuple[str, ...]:
+    """A name for each bin: of a categorical feature the category, else both bounds.
+
+    >>> bins(FeatureMeasure("x", "ks", 0, 0, 0, 0, 0, False, 0, False, (0.0, 0.5, 2.0, math.inf), (), (), ""))
+    ('0 to 0.5', '0.5 to 2', 'over 2')
+    """
+    if feature.categorical:
+        return tuple(f"{category:g}" for category in feature.edges)
+    return tuple(_between(low, high) for low, high in itertools.pairwise(feature.edges))
+
+
+def _between(low: float, high: float) -> str:
+    if math.isinf(low):
+        return f"under {high:g}"
+    return f"over {low:g}" if math.isinf(high) else f"{low:g} to {high:g}"
+
+
+def shares(feature: FeatureMeasure) -> list[tuple[str, float, float]]:
+    """Each bin with its share of the training rows and of the window; of a categorical feature "all others" last."""
+    found = list(itertools.zip_longest(bins(feature), feature.reference, feature.current, fillvalue=math.nan))
+    if feature.categorical:
+        found.append(("all others", max(0.0, 1 - sum(feature.reference)), max(0.0, 1 - sum(feature.current))))
+    return [(str(name), before, now) for name, before, now in found]
+
+
+def others(feature: FeatureMeasure) -> str:
+    """What the categories have together that are not drawn; "" where all are."""
+    if not feature.categorical or not feature.reference:
+        return ""
+    name, before, now = shares(feature)[-1]
+    return (
+        f"{name}: {wording.with_sign(before, digits=1)} of the reference, {wording.with_sign(now, digits=1)} of the window" if max(before, now) > 0.0005 else ""
+    )
+
+
+def days(value: float) -> str:
+    """Days in the unit a person would use.
+
+    >>> days(0.02), days(0.3), days(3.5), days(float("nan"))
+    ('29 min', '7.2 h', '3.5 days', '–')
+    """
+    if not math.isfinite(value):
+        return wording.UNDEFINED
+    if abs(value) >= 1:
+        return f"{value:.1f} days"
+    return f"{24 * value:.1f} h" if abs(24 * value) >= 1 else f"{24 * 60 * value:.0f} min"
+
+
+def blocks_until(value: float) -> str:
+    """Blocks of a forecast.
+
+    >>> blocks_until(3.0), blocks_until(float("inf")), blocks_until(float("nan"))
+    ('3', 'not within the horizon', '–')
+    """
+    if math.isinf(value):
+        return "not within the horizon"
+    return f"{value:.0f}" if math.isfinite(value) else wording.UNDEFINED
+
+
+def in_plot(name: str, *, most: int = 60) -> str:
+    """A name as plain text in a plot, cut after so many characters: plotly.js reads some tags and entities, and a long name takes the plot's place.
+
+    >>> in_plot("<b>a & b</b>")
+    '&lt;b&gt;a &amp; b&lt;/b&gt;'
+    """
+    short = name if len(name) <= most else f"{name[:most]}…"
+    return short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def block(figures: Figures, one: BlockMeasure) -> str:
+    """What is told of a block when it is pointed at."""
+    told = f"{figures.value(one.kpi.value, digits=2)} ({bounds(figures, one.kpi)}), {wording.count(one.kpi.rows, 'row')}, version {in_plot(one.version)}"
+    return f"{told}, drift" if one.drift else told
+
+
+def moved(measures: Measures) -> str:
+    """Names of the features that have moved; "–" for none."""
+    return ", ".join(one.feature for one in measures.features if one.moved) or wording.UNDEFINED
+
+
+def by_name(measures: Measures) -> dict[str, FeatureMeasure]:
+    """The features by their names."""
+    return {one.feature: one for one in measures.features}

@@ -1,0 +1,162 @@
+"""The plot of many windows: KPI over time, by colour whether it was bad and by symbol why, and under it which features had moved."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+import plotly.graph_objects as go
+
+from driftloop.errors import DataError
+from driftloop.report import wording
+from monitoring.batch.measures.window_measures import FeatureMeasure, Measures
+from monitoring.batch.report import measure_words, plots
+from monitoring.records.events import parse_time
+from monitoring.retrain.retrains import PROMOTED, Retrain
+
+KPI_PIXELS: Final = 330
+FEATURE_PIXELS: Final = 24  # a row of the heat map
+MOST_FEATURES: Final = 40  # rows of the heat map; the tables have all
+COLOURS: Final = {  # is the model bad? Of the mark and of its interval
+    "good": (plots.MODEL, plots.INTERVAL),
+    "not proven": (plots.QUALITY, plots.QUALITY),
+    "drifted": (plots.DRIFT, plots.DRIFT),
+    "no labels": (plots.RIVALS[0], plots.PALE),
+}
+SYMBOLS: Final = {"none": "circle", "data": "triangle-up", "concept": "triangle-down", "both": "hexagram", "quality": "square", "cannot tell": "x"}  # why?
+SPANS: Final = {"months": r"\d{4}-\d\d", "days": r"\d{4}-\d\d-\d\d", "other windows": ".*"}
+CELLS: Final = {"moved": plots.DRIFT, "not moved": plots.MODEL, "cannot tell": plots.PALE}
+
+
+def spans(measures: Sequence[Measures]) -> dict[str, list[Measures]]:
+    """The windows in time order, parted into months, days and others: windows of different length overlap."""
+    found: dict[str, list[Measures]] = {name: [] for name in SPANS}
+    for one in sorted(measures, key=lambda one: (one.window.start, one.window.stop)):
+        found[next(name for name, form in SPANS.items() if re.fullmatch(form, one.window.name, re.DOTALL))].append(one)
+    return {name: some for name, some in found.items() if some}
+
+
+def switches(measures: Sequence[Measures]) -> list[tuple[str, str]]:
+    """Time and version at which each version first answered, but for the first version."""
+    first: dict[str, str] = {}
+    for one in measures:
+        for version in one.versions:
+            first[version.version] = min(version.first_time, first.get(version.version, version.first_time))
+    return sorted((time, version) for version, time in first.items())[1:]
+
+
+def features(measures: Sequence[Measures]) -> tuple[str, ...]:
+    """Names of all features, those that moved in most windows first, then those that were farthest at any time."""
+    far: dict[str, tuple[int, float]] = {}
+    for one in measures:
+        for feature in one.features:
+            moved, distance = far.get(feature.feature, (0, 0.0))
+            far[feature.feature] = (moved + feature.moved, max(distance, feature.distance if math.isfinite(feature.distance) else 0.0))
+    return tuple(sorted(far, key=lambda name: far[name], reverse=True))
+
+
+def draw(measures: Sequence[Measures], retrains: Sequence[Retrain] = ()) -> go.Figure:
+    """The plot of windows that do not overlap, in time order; at least one."""
+    newest, named = measures[-1], features(measures)[:MOST_FEATURES]
+    write = measure_words.kpi(newest)
+    points = [plots.Point(_middle(one), one.kpi, one.threshold, _baselines(one), _look(one), _told(one)) for one in measures]
+    heat = FEATURE_PIXELS * len(named)
+    span = (measures[0].window.start, max(one.window.stop for one in measures))
+    figure = plots.kpi_over_time(points, write, span=span, height=KPI_PIXELS + heat)
+    if heat:
+        _add_heat(figure, measures, named, share=heat / (heat + KPI_PIXELS - 54))
+    plots.mark(figure, [(time, f"version {version}") for time, version in switches(measures)])
+    _add_retrains(figure, [one for one in retrains if plots.is_time(one.until_time) and span[0] <= one.until_time <= span[1]])
+    return figure
+
+
+def _add_heat(figure: go.Figure, measures: Sequence[Measures], named: Sequence[str], *, share: float) -> None:
+    """A row a feature, a cell a window: the hue says whether it has moved, the strength how far."""
+    figure.update_yaxes(domain=[share, 1])
+    row = {name: number for number, name in enumerate(reversed(named))}
+    cells = [(one, feature) for one in measures for feature in one.features if feature.feature in row]
+    farthest = max((feature.distance for _, feature in cells if math.isfinite(feature.distance)), default=0.0) or 1.0
+    for kind, colour in CELLS.items():
+        some = [(one, feature) for one, feature in cells if _cell(feature) == kind]
+        if some:
+            strengths = [0.12 + 0.88 * feature.distance / farthest if math.isfinite(feature.distance) else 1.0 for _, feature in some]
+            figure.add_bar(
+                x=[_middle(one) for one, _ in some],
+                width=[_milliseconds(one) for one, _ in some],
+                base=[row[feature.feature] + 0.06 for _, feature in some],
+                y=[0.88] * len(some),
+                marker={"color": colour, "opacity": strengths},
+                name=f"feature: {kind}",
+                hovertext=[_cell_told(one, feature) for one, feature in some],
+                hoverinfo="text",
+                yaxis="y2",
+            )
+    figure.update_layout(
+        barmode="overlay",
+        yaxis2={
+            "domain": [0, share - 0.06],
+            "range": [0, len(named)],
+            "tickvals": [number + 0.5 for number in row.values()],
+            "ticktext": [measure_words.in_plot(name, most=16) for name in row],
+            "tickfont": {"size": 11},
+            "fixedrange": True,
+            "showgrid": False,
+            "zeroline": False,
+            "automargin": True,
+        },
+    )
+    figure.update_xaxes(anchor="y2")
+
+
+def _add_retrains(figure: go.Figure, retrains: Sequence[Retrain]) -> None:
+    """Marks at the lower edge of the KPI's plot, at the time up to which each had seen the rows."""
+    for name, symbol, some in (
+        ("retrain, promoted", "triangle-up", [one for one in retrains if one.state == PROMOTED]),
+        ("retrain, not promoted", "triangle-up-open", [one for one in retrains if one.state != PROMOTED]),
+    ):
+        if some:
+            told = [f"retrain on rows before {one.until_time}: {measure_words.in_plot(one.state)}" for one in some]
+            times, marker = [one.until_time for one in some], {"color": plots.INK, "symbol": symbol, "size": 9}
+            figure.add_scatter(x=times, y=[0.04] * len(some), name=name, mode="markers", marker=marker, hovertext=told, hoverinfo="text", yaxis="y3")
+    figure.update_layout(yaxis3={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True})
+
+
+def _cell(feature: FeatureMeasure) -> str:
+    return "moved" if feature.moved else "cannot tell" if math.isnan(feature.corrected) else "not moved"
+
+
+def _cell_told(one: Measures, feature: FeatureMeasure) -> str:
+    distance = f"{measure_words.in_plot(feature.statistic.upper())} {wording.number(feature.distance, digits=3)}"
+    which = f"{measure_words.in_plot(one.window.name)}, {measure_words.in_plot(feature.feature)}"
+    return f"{which}: {_cell(feature)}, {distance}, p {wording.p_value(feature.corrected)}"
+
+
+def _look(one: Measures) -> plots.Look:
+    answer, (colour, bars) = one.answer, COLOURS[one.answer.health]
+    in_sample = bool(answer.calm and measure_words.in_sample(one))
+    return plots.Look(f"{answer.words}{', in-sample' * in_sample}", colour, "circle-open" if in_sample else SYMBOLS[answer.kind], bars)
+
+
+def _told(one: Measures) -> str:
+    write = measure_words.kpi(one)
+    figures = f"{write.value(one.kpi.value, digits=2)} ({measure_words.bounds(write, one.kpi)})"
+    return f"{measure_words.in_plot(one.window.name)}: {figures}, {wording.count(one.kpi.rows, 'row')}, {measure_words.in_plot(one.answer.words)}"
+
+
+def _baselines(one: Measures) -> dict[str, float]:
+    return {name: interval.value for name, interval in one.baselines.items()}
+
+
+def _middle(one: Measures) -> str:
+    return plots.middle(one.window.start, one.window.stop)
+
+
+def _milliseconds(one: Measures) -> float:
+    """Length of a window, as plotly wants it on a date axis; 0 when its times are none."""
+    try:
+        return (parse_time(one.window.stop) - parse_time(one.window.start)) / timedelta(milliseconds=1)
+    except DataError:
+        return 0.0

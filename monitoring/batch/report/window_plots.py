@@ -1,0 +1,64 @@
+"""The plots of a window's report: its KPI by block, and the distribution of each feature."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any, Final
+
+import plotly.graph_objects as go
+
+from driftloop.report import wording
+from monitoring.batch.measures.window_measures import FeatureMeasure, Measures
+from monitoring.batch.report import measure_words, plots
+
+LOOKS: Final = {
+    False: plots.Look("model, 95 % interval"),
+    True: plots.Look("drift proven", plots.DRIFT, "diamond", plots.DRIFT),
+}
+
+
+def kpi_by_block(measures: Measures) -> go.Figure:
+    """KPI of each block with its interval, the threshold, and each baseline on the same rows; a line marks each switch of version."""
+    write, blocks = measure_words.kpi(measures), measures.blocks
+    points = [
+        plots.Point(
+            plots.middle(block.first_time, block.last_time),
+            block.kpi,
+            measures.threshold,
+            block.baselines,
+            LOOKS[block.drift],
+            measure_words.block(write, block),
+        )
+        for block in blocks
+    ]
+    figure = plots.kpi_over_time(points, write, span=(measures.window.start, measures.window.stop))
+    plots.mark(figure, [(after.first_time, f"version {after.version}") for before, after in itertools.pairwise(blocks) if before.version != after.version])
+    return figure
+
+
+def feature(measure: FeatureMeasure) -> go.Figure:
+    """Shares of the bins: wide and pale the training reference, narrow and strong the window. All bins are drawn equally wide."""
+    bins = measure_words.shares(measure)[:-1] if measure.categorical else measure_words.shares(measure)  # "all others" would dwarf the rest
+    names, places = [name for name, _, _ in bins], [number + 0.5 for number in range(len(bins))]
+    figure = plots.figure(height=230, barmode="overlay", showlegend=False, bargap=0)
+    strong = plots.DRIFT if measure.moved else plots.MODEL
+    for number, width, colour, whose in ((1, 0.94, plots.PALE, "reference"), (2, 0.5, strong, "window")):
+        values = [float(one[number]) for one in bins]
+        told = [f"{name}: {whose} {wording.with_sign(share, digits=1)}" for name, share in zip(names, values, strict=True)]
+        figure.add_bar(x=places, y=[100 * share for share in values], width=width, marker={"color": colour}, hovertext=told, hoverinfo="text")
+    figure.update_xaxes(**_bin_axis(measure, names))
+    figure.update_yaxes(ticksuffix=" %", rangemode="tozero", nticks=5)
+    return figure
+
+
+def _bin_axis(measure: FeatureMeasure, names: Sequence[str]) -> dict[str, Any]:
+    """Names under the categories; between the bins of numbers their bounds, not more than can be read."""
+    axis: dict[str, Any] = {"range": [0, max(1, len(names))], "tickangle": 0}
+    if measure.categorical:
+        every = max(1, math.ceil(len(names) / 12))
+        return axis | {"tickvals": [number + 0.5 for number in range(0, len(names), every)], "ticktext": list(names[::every])}
+    every = max(1, math.ceil(len(names) / 6))
+    edges = measure.edges[::every]
+    return axis | {"tickvals": list(range(0, len(measure.edges), every)), "ticktext": [f"{edge:.3g}" if math.isfinite(edge) else "" for edge in edges]}

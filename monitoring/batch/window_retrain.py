@@ -1,0 +1,106 @@
+"""The retrain that a window asks for: once for a window and its verdict, and only for the newest window.
+
+It goes the way that an alert's does (`monitoring.retrain.retrains`): the stream's own script, tuned, judged and swapped. Where a retrain hook runs,
+the window asks it as Alertmanager would, and the hook waits for nobody; else the retrain runs here, to its end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import requests
+
+from driftloop.errors import DriftloopError
+from monitoring.batch.measures.window_measures import Measures
+from monitoring.retrain.alerts import Alert
+from monitoring.retrain.retrains import BATCH, RUNNING, BusyError, Retrain, Retrains
+from monitoring.retrain.webhook import retrain_command
+from monitoring.stream_settings import StreamConfig
+
+POLL_S: Final = 0.2
+HOOK_TIMEOUT_S: Final = 10.0
+
+
+class HookAwayError(DriftloopError):
+    """The retrain hook does not answer, or cannot start a retrain now; the same may work later."""
+
+
+def wanted(measures: Measures, others: Sequence[Measures]) -> str:
+    """Why no retrain is to be started; "" when one is.
+
+    Args:
+        measures: of the window.
+        others: of all windows of the stream that have been measured.
+    """
+    if not measures.verdict.kpi_drift:
+        return "that the KPI is worse than its threshold is not proven"
+    newest = max((one.window.stop for one in others), default="")
+    if newest > measures.window.stop:
+        return f"there are measures of newer rows (up to {newest}): a retrain is for the newest window"
+    return ""
+
+
+def alert_of(measures: Measures) -> Alert:
+    """The window as an alert: the same window with the same verdict is the same alert."""
+    known = "\n".join((measures.id, measures.verdict.kind, *(version.version for version in measures.versions)))
+    print_ = hashlib.sha256(known.encode("utf-8", "backslashreplace")).hexdigest()[:16]
+    return Alert(BATCH, measures.stream, "retrain", firing=True, fingerprint=print_, starts_at=measures.window.stop)
+
+
+def run_here(measures: Measures, config: StreamConfig, *, folder: Path, torchserve_url: str, timeout_s: float) -> Retrain:
+    """Run the stream's retrain on the rows before the window's end, or give the one that this window has had.
+
+    Args:
+        folder: keeps what is known of retrains, and their logs.
+        torchserve_url: where a winner is swapped in; "": only the registry learns of it.
+        timeout_s: a retrain that takes longer is ended.
+
+    Raises:
+        SettingsError: a retrain hook works in the folder: ask it instead.
+        DataError: what is known of earlier retrains cannot be read.
+        HookAwayError: another retrain of the stream has just ended.
+    """
+    command = retrain_command({config.name: config.retrain}, {config.name: config}, torchserve_url=torchserve_url)
+    retrains = Retrains(folder, command=command, until=lambda _: measures.window.stop, cool_down_s=0, timeout_s=timeout_s)
+    try:
+        one = retrains.ask(alert_of(measures))
+        while one.state == RUNNING:
+            time.sleep(POLL_S)
+            one = next(known for known in retrains.known if known.key == one.key)
+    except BusyError as exc:
+        raise HookAwayError(str(exc)) from exc
+    finally:
+        retrains.close()
+    return one
+
+
+def ask_hook(measures: Measures, url: str) -> dict[str, Any]:
+    """Ask a retrain hook; what it says of the retrain.
+
+    Raises:
+        HookAwayError: it does not answer, or is busy.
+        DriftloopError: it refuses.
+    """
+    alert = alert_of(measures)
+    labels = {"alertname": alert.name, "stream": alert.stream, "action": alert.action}
+    body = {"status": "firing", "labels": labels, "startsAt": alert.starts_at, "fingerprint": alert.fingerprint}
+    try:
+        with requests.Session() as session:
+            session.trust_env = False
+            answer = session.post(f"{url.rstrip('/')}/alerts", data=json.dumps({"version": "4", "status": "firing", "alerts": [body]}), timeout=HOOK_TIMEOUT_S)
+            told = answer.json()
+            if answer.status_code == 503:
+                raise HookAwayError(f"the retrain hook at {url} cannot start one now: {told['error']['message']}")
+            if not answer.ok:
+                raise DriftloopError(f"the retrain hook at {url} refuses: {told['error']['message']}")
+            found: dict[str, Any] = told["retrains"][0]
+    except requests.RequestException as exc:
+        raise HookAwayError(f"no retrain hook answers at {url} ({type(exc).__name__}): start it, or leave --hook_url out") from exc
+    except (ValueError, KeyError, TypeError, IndexError) as exc:
+        raise DriftloopError(f"what answers at {url} is no retrain hook: {type(exc).__name__}") from exc
+    return found

@@ -1,0 +1,51 @@
+"""Put the registry's champion behind a TorchServe that runs: what a start needs, and a restart, for TorchServe forgets its models."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from driftloop.errors import DriftloopError
+from driftloop.serving.torchserve import HOST, Ports
+from driftloop.settings import ROOT
+from driftloop.system import processes
+from monitoring.stream_settings import StreamConfig
+
+DEPLOY_S = 1800.0
+
+
+def serve(stream: StreamConfig, *, torchserve_url: str, flags: Iterable[str] = ()) -> tuple[int, list[str]]:
+    """Serve the stream's champion, by the lifecycle's own script; a base model is trained when there is none.
+
+    A swap that a crash has cut off is finished or undone first.
+
+    Returns:
+        The first row that the champion was not trained on, and what was said about a champion of another experiment.
+
+    Raises:
+        DriftloopError: the script failed.
+    """
+    command = [*script(stream.deploy), "--json", "--serve_only", "--torchserve_url", torchserve_url, "--train_base", "--register_model_name", stream.model]
+    done = processes.run([*command, *flags], timeout_s=DEPLOY_S)
+    if done.code:
+        raise DriftloopError(f"the champion could not be served: {done.last_line}")
+    return int(json.loads(done.last_line)["trained_rows"][1]), [line for line in done.output.splitlines() if re.match(r"version \S+ takes the alias", line)]
+
+
+def store(ports: Ports) -> Path:
+    """Where the scripts write archives for the TorchServe on these ports of this machine."""
+    return Path(".driftloop") / f"{HOST}-{ports.inference}"
+
+
+def script(words: str) -> list[str]:
+    """The command of a script at the root, or of a module, as a stream names it.
+
+    >>> script("-m monitoring replay")[1:]
+    ['-m', 'monitoring', 'replay']
+    """
+    first, *flags = shlex.split(words)
+    return [sys.executable, str(ROOT / first) if first.endswith(".py") else first, *flags]

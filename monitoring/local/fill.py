@@ -1,0 +1,190 @@
+"""Fill the prediction log from a table, as if a registered version had answered it row by row: for trying out what reads the log.
+
+    python -m monitoring fill --stream elec --mongodb_uri mongodb://127.0.0.1:27017
+    python -m monitoring fill --stream elec --from_row 31718 --rows 4800 --version 2
+
+Nothing goes over HTTP. Labels come with their rows, `--label_hours` later; rows of the table that are set aside become refused rows with what
+they held. Ids are the rows' places in the table, so that filling again changes nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from driftloop.cli import flags, parsing, runner
+from driftloop.cli.flag_types import mongodb_uri
+from driftloop.errors import DataError, SettingsError, TrackingError
+from monitoring import stream_settings
+from monitoring.fallback import Fallback, table
+from monitoring.log.prediction_log import Added, PredictionLog, open_log
+from monitoring.records import checks
+from monitoring.records.events import Label, Prediction, Rejected
+from monitoring.stream_settings import StreamConfig
+
+if TYPE_CHECKING:
+    from driftloop.data.streams import Stream
+    from driftloop.tracking import mlflow_store
+    from driftloop.training.fitting import Learner
+    from driftloop.training.trained_model import KnownModel
+
+CHUNK: Final = 2000  # rows a write
+ANSWERED: Final = 20_000  # rows that the model answers at once
+
+
+def fill(
+    log: PredictionLog, stream: Stream, known: KnownModel, of: StreamConfig, *, fallback: Fallback, rows: tuple[int, int], label_hours: float = 24.0
+) -> Added:
+    """Write rows `rows[0]`..`rows[1]` of a stream as the model answers them, and the rows set aside between them; what was new and what was there.
+
+    Raises:
+        DataError: the stream has other features than the stream's description.
+        LogAwayError: MongoDB is away; filling again goes on.
+    """
+    if set(of.feature_names) != set(stream.features):
+        raise DataError(f"{stream.source}: has features {', '.join(stream.features)}, stream {of.name} has {', '.join(of.feature_names)}")
+    log.ready()
+    added = Added()
+    later = np.timedelta64(round(label_hours * 3_600_000), "ms")
+    for first in range(rows[0], rows[1], CHUNK):
+        if (first - rows[0]) % ANSWERED == 0:
+            outputs = _outputs(known, stream, first, min(first + ANSWERED, rows[1]))
+        offset = (first - rows[0]) % ANSWERED
+        some = range(first, min(first + CHUNK, rows[1]))
+        added += log.add_labelled(list(_answered(stream, known, of, fallback, rows=some, outputs=outputs[offset:], later=later)))
+    refused = list(_refused(stream, of, *rows))
+    for first in range(0, len(refused), CHUNK):
+        added += log.add(refused[first : first + CHUNK])
+    return added
+
+
+def _outputs(known: KnownModel, stream: Stream, start: int, stop: int) -> np.ndarray:
+    from driftloop.training import trained_model
+
+    return trained_model.predict(known.model, stream, start, stop)
+
+
+def _answered(
+    stream: Stream, known: KnownModel, of: StreamConfig, fallback: Fallback, *, rows: range, outputs: np.ndarray, later: np.timedelta64
+) -> Iterator[tuple[Prediction, Label]]:
+    places = [stream.features.index(name) for name in of.feature_names]
+    for row, output in zip(rows, outputs, strict=False):
+        features = dict(zip(of.feature_names, map(float, stream.rows[row, places]), strict=True))
+        shares = [min(max(float(share), 0.0), 1.0) for share in output] if stream.label_names else None
+        answer = stream.label_names[int(np.argmax(output))] if shares else float(output)
+        when = _time(stream.times[row])
+        yield (
+            Prediction(
+                id=f"row-{row}",
+                stream=of.name,
+                time=when,
+                served_at=when,
+                model=of.model,
+                version=known.version,
+                features={**features},
+                prediction=answer,  # type: ignore[arg-type]
+                probability=max(shares) if shares else None,
+                probabilities=shares,
+                baseline=fallback.predict(features),
+                fallback="",
+                latency_ms=0.0,
+            ),
+            Label(
+                id=f"row-{row}",
+                stream=of.name,
+                label=stream.label_names[stream.labels[row]] if stream.label_names else float(stream.labels[row]),
+                labelled_at=_time(stream.times[row] + later),
+            ),
+        )
+
+
+def _refused(stream: Stream, of: StreamConfig, start: int, stop: int) -> Iterator[Rejected]:
+    """The rows set aside, each at its place in the table: a time that is itself wrong is that of the row before."""
+    for (line, _), when, before, values in zip(stream.set_aside, stream.aside.times, stream.aside.before, stream.aside.values, strict=True):
+        if not (start <= before < stop or before == stop == len(stream)):
+            continue
+        low, high = (stream.times[min(max(place, 0), len(stream) - 1)] for place in (before - 1, before))
+        given = dict(zip(stream.features, map(float, values), strict=True))
+        features = {name: value for name, value in given.items() if checks.is_number(value)}
+        faults = (feature.fault(features.get(feature.name)) for feature in of.features)
+        reason = next((fault for fault in faults if fault), "schema")  # what is wrong with its label, or of several values together
+        time_text = _time(low if np.isnat(when) else min(max(when, low), high))
+        yield Rejected(id=f"bad-{line}", stream=of.name, served_at=time_text, reason=reason, time=time_text, features=features)  # type: ignore[arg-type]
+
+
+def _time(when: np.datetime64) -> str:
+    return f"{when.astype('datetime64[ms]')}Z"
+
+
+def build_parser() -> parsing.Parser:
+    """The flags of this command."""
+    parser = parsing.parser("monitoring fill", __doc__ or "")
+    parser.add_argument("--stream", default="elec", help="name of the stream")
+    parser.add_argument("--streams_file", default="", help="YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
+    parser.add_argument("--mongodb_uri", type=mongodb_uri, default="", help="the log's database; empty: MONGODB_URI, else an embedded server, ended at the end")
+    parser.add_argument("--version", default="", help="registered version that answers; empty: the champion")
+    parser.add_argument("--from_row", type=parsing.whole(0), default=0, help="first row")
+    parser.add_argument("--rows", type=parsing.whole(0), default=0, help="rows to fill; 0: all that are left")
+    parser.add_argument("--label_hours", type=float, default=24.0, help="hours from a row's time to its label's")
+    flags.add_tracking_flags(parser, registers=False, base=False)
+    flags.add_data_flags(parser)
+    flags.add_task_flags(parser)
+    return parser
+
+
+def work(args: argparse.Namespace, learner: Learner) -> tuple[dict[str, Any], int]:
+    """Fill; give how many rows there were and how fast."""
+    from driftloop.training import reference
+    from driftloop.watch.preparation import open_work
+
+    streams = stream_settings.load(args.streams_file or None)
+    if args.stream not in streams:
+        raise SettingsError(f"there is no stream {args.stream!a:.50}: the streams are {', '.join(streams)}")
+    of = streams[args.stream]
+    opened = open_work(args, learner)
+    stop = min(args.from_row + args.rows, len(opened.stream)) if args.rows else len(opened.stream)
+    if args.from_row >= stop:
+        raise SettingsError(f"--from_row {args.from_row}: the table has {len(opened.stream)} rows")
+    known = registered(opened.store, learner, opened.stream, of, version=args.version)
+    fallback = table(reference.load(opened.store, known.run_id), of, version=known.version)
+    with open_log(args.mongodb_uri or None) as log:
+        began = time.monotonic()
+        added = fill(log, opened.stream, known, of, fallback=fallback, rows=(args.from_row, stop), label_hours=args.label_hours)
+        seconds = time.monotonic() - began
+    whole = added.new + added.already
+    print(f"{added.new:,} of {whole:,} records of {of.name} were new, answered by version {known.version}: {whole / max(seconds, 1e-9):,.0f} a second")
+    return {"stream": of.name, "version": known.version, "new": added.new, "already": added.already, "seconds": seconds}, 0
+
+
+def registered(store: mlflow_store.Store, learner: Learner, stream: Stream, of: StreamConfig, *, version: str = "") -> KnownModel:
+    """The model of a registered version of a stream; the champion's without one.
+
+    Raises:
+        TrackingError: the registry has no such version, or no champion.
+    """
+    from driftloop.tracking import mlflow_store
+    from driftloop.tracking.registry import CHAMPION, Registry
+    from driftloop.training import trained_model
+
+    registry = Registry(store.client, of.model)
+    wanted = version or registry.holder(CHAMPION)
+    if not wanted:
+        raise TrackingError(f"registered model {of.model!r} has no champion: train and deploy one first, or give --version")
+    with mlflow_store.translated(f"registered model {of.model!r}, version {wanted}"):
+        run_id = registry.run_of(wanted)
+    return trained_model.restore(store, run_id, learner=learner, stream=stream).numbered(wanted)
+
+
+def _elec(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    from learner import ELEC
+
+    return work(args, ELEC)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; give its exit code."""
+    return runner.run(_elec, build_parser(), argv)

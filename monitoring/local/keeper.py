@@ -1,0 +1,177 @@
+"""TorchServe with the registry's champion in it, and the retrain hook beside it: what a container needs to heal by itself.
+
+    python -m monitoring keeper --stream elec --monitor_url http://127.0.0.1:8010
+    python -m monitoring keeper --stream elec --monitor_url http://monitor:8010 --host 0.0.0.0     # what docker-compose.yaml runs
+
+TorchServe forgets its models when it ends, and only what shares its loopback may load one: its model API can run code. So one program
+starts TorchServe, puts the champion in (a base model is trained when there is none; while MLflow is unreachable it tries again), and then starts
+the hook. A hook that dies is started again, and TorchServe goes on serving meanwhile. When TorchServe dies or no longer answers, everything
+here ends with an error, so that whoever started it (Docker, systemd) starts it again, from the champion on. It listens on TorchServe's usual ports and 8020.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from driftloop.cli import parsing, runner
+from driftloop.cli.flag_types import service_address
+from driftloop.errors import DriftloopError, ServingError, SettingsError
+from driftloop.serving.torchserve import HOST, Ports, TorchServe
+from driftloop.system import processes
+from monitoring import stream_settings
+from monitoring.local import champion
+from monitoring.stream_settings import StreamConfig
+
+POLL_S = 1.0
+PING_S = 5.0  # between two pings of TorchServe
+DEAF_S = 60.0  # a TorchServe that answers no ping for so long has ended, whatever its process says
+HOOK_S = 25.0  # for the hook to end: a retrain that runs has 10 s to close its run in MLflow
+AGAIN_S = (5.0, 60.0)  # pause after a first failure, and the longest one
+
+
+class Pause:
+    """A pause that doubles from failure to failure, in seconds.
+
+    >>> pause = Pause()
+    >>> [pause.next() for _ in range(5)]
+    [5.0, 10.0, 20.0, 40.0, 60.0]
+    """
+
+    def __init__(self) -> None:
+        self._next = AGAIN_S[0]
+
+    def next(self) -> float:
+        """The pause before the next try."""
+        now, self._next = self._next, min(2 * self._next, AGAIN_S[1])
+        return now
+
+
+class Pulse:
+    """Whether TorchServe is alive: its process runs, and pings have not gone unanswered for long."""
+
+    def __init__(self, server: TorchServe) -> None:
+        self._server, self._asked = server, -math.inf
+        self._deaf_since: float | None = None
+
+    def check(self) -> None:
+        """Ping it, unless that was done a moment ago.
+
+        Raises:
+            ServingError: it ended, or is deaf.
+        """
+        if self._server.pid is None:
+            raise ServingError("TorchServe ended")
+        began = time.monotonic()
+        if began - self._asked < PING_S:
+            return
+        self._asked = began
+        if self._server.client.healthy():
+            self._deaf_since = None
+        elif self._deaf_since is None:
+            self._deaf_since = began
+        elif began - self._deaf_since > DEAF_S:
+            raise ServingError(f"TorchServe has not answered for {DEAF_S:.0f} s")
+
+    def wait(self, pause_s: float) -> None:
+        """Let so many seconds go by.
+
+        Raises:
+            ServingError: as `check`.
+        """
+        end = time.monotonic() + pause_s
+        while time.monotonic() < end:
+            self.check()
+            time.sleep(POLL_S)
+
+
+def put_back(stream: StreamConfig, server: TorchServe) -> None:
+    """Serve the champion; try again while that fails and TorchServe answers.
+
+    Raises:
+        ServingError: TorchServe ended, or is deaf.
+    """
+    pause, pulse = Pause(), Pulse(server)
+    while True:
+        try:
+            _, said = champion.serve(stream, torchserve_url=server.client.inference_url)
+        except DriftloopError as exc:
+            pulse.check()
+            wait_s = pause.next()
+            say(f"{exc}; the next try is in {wait_s:.0f} s")
+            pulse.wait(wait_s)
+        else:
+            for line in [*said, f"{stream.name}: version {server.client.default_version(name=stream.model)} of {stream.model} is served"]:
+                say(line)
+            return
+
+
+def watch(server: TorchServe, hook: tuple[str, ...]) -> None:
+    """Run the hook, again after it died, as long as TorchServe answers.
+
+    Raises:
+        ServingError: TorchServe ended, or is deaf.
+    """
+    pause, pulse = Pause(), Pulse(server)
+    while True:
+        began = time.monotonic()
+        running = processes.Server(hook)
+        try:
+            while running.code is None:
+                pulse.wait(POLL_S)
+        finally:
+            running.stop(grace_s=HOOK_S)
+        if time.monotonic() - began > AGAIN_S[1]:  # it had run well: a new failure, not the last one again
+            pause = Pause()
+        wait_s = pause.next()
+        say(f"the retrain hook ended with exit code {running.code}; it is started again in {wait_s:.0f} s")
+        pulse.wait(wait_s)
+
+
+def say(line: str) -> None:
+    """Tell whoever reads the log."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def build_parser() -> parsing.Parser:
+    """The flags of this program."""
+    parser = parsing.parser("monitoring keeper", __doc__ or "", result=False)
+    parser.add_argument("--stream", required=True, help="the stream whose champion is served")
+    parser.add_argument("--streams_file", default="", help="YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
+    parser.add_argument("--monitor_url", type=service_address, required=True, help="the monitor, http://host:port")
+    parser.add_argument("--host", default=HOST, help="address of predictions, TorchServe's metrics and the hook; never of the model API")
+    parser.add_argument("--hook_port", type=parsing.whole(1, 65535), default=8020, help="the hook's port")
+    parser.add_argument("--state", default=".driftloop/retrains", help="folder for what is known of retrains, and their logs")
+    parser.add_argument("--hook_flags", default="", help="more flags of monitoring hook, as one text")
+    return parser
+
+
+def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    """Serve until a signal, or until TorchServe ends.
+
+    Raises:
+        SettingsError: there is no such stream.
+        ServingError: TorchServe did not start, or ended.
+    """
+    known = stream_settings.load(args.streams_file or None)
+    if args.stream not in known:
+        raise SettingsError(f"--stream {args.stream!r} is not known; known are {', '.join(known)}")
+    ports = Ports()
+    with TorchServe(champion.store(ports), ports=ports, host=args.host) as server:
+        say("TorchServe runs; the champion is put in")
+        put_back(known[args.stream], server)
+        described = ["--streams_file", args.streams_file] if args.streams_file else []
+        hook = [sys.executable, "-m", "monitoring", "hook", "--host", args.host, "--port", str(args.hook_port), "--monitor_url", args.monitor_url]
+        hook += ["--torchserve_url", server.client.inference_url, "--state", str(Path(args.state)), *described, *shlex.split(args.hook_flags)]
+        watch(server, tuple(hook))
+    return {}, 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the program; give its exit code."""
+    return runner.run(work, build_parser(), argv)

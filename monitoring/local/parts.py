@@ -1,0 +1,208 @@
+"""The parts that `monitoring local` runs as processes: their ports, commands, configuration, and how one knows that each is ready."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import requests
+import yaml
+
+from driftloop.errors import PartError, SettingsError
+from driftloop.serving.torchserve import Ports
+from driftloop.serving.torchserve_log import tail
+from driftloop.settings import ROOT
+from driftloop.system import processes
+from driftloop.system.processes import Server
+
+HOST = "127.0.0.1"
+OPS = ROOT / "ops"
+ALERTMANAGERS = ("prometheus-alertmanager", "alertmanager")  # Debian's name, and its own
+POLL_S = 0.1
+
+
+@dataclass(frozen=True)
+class LocalPorts:
+    """A port on 127.0.0.1 for each part but TorchServe, which has five."""
+
+    mongodb: int = 27017
+    prediction_service: int = 8000
+    monitor: int = 8010
+    retrain_hook: int = 8020
+    prometheus: int = 9090
+    alertmanager: int = 9093
+    mlflow: int = 5000
+
+    @classmethod
+    def free(cls) -> LocalPorts:
+        """Ports that nobody listens on now."""
+        return cls(*processes.free_ports(len(fields(cls))))
+
+    def check(self, names: Sequence[str]) -> None:
+        """Refuse ports that another program listens on.
+
+        Raises:
+            SettingsError: one of them is taken.
+        """
+        for name in names:
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind((HOST, getattr(self, name)))
+                except OSError as exc:
+                    raise SettingsError(f"port {getattr(self, name)} for {name} is taken: end what listens there, or give --free_ports") from exc
+
+    def url(self, name: str) -> str:
+        """The address of a part.
+
+        >>> LocalPorts().url("prometheus")
+        'http://127.0.0.1:9090'
+        """
+        return f"http://{HOST}:{getattr(self, name)}"
+
+
+def free_torchserve_ports() -> Ports:
+    """Five neighbouring ports that nobody listens on: the scripts expect the model API one above the predictions.
+
+    Raises:
+        SettingsError: there are none.
+    """
+    for _ in range(100):
+        first = Ports.free().inference
+        found = Ports(*range(first, first + 5))
+        if first + 5 < 65536 and not found.taken():
+            return found
+    raise SettingsError("there are no five neighbouring free ports for TorchServe: give up --free_ports")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A program to run; `asks` is the URL that answers 200 when it is ready, "" when it serves nobody.
+
+    `env` is set for this part alone: every user of the machine can read a command line, so what may hold a password stands here.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    asks: str = ""
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class Running:
+    """Programs that run, each with a log in `folder`; leaving the `with` ends them all, at the same time."""
+
+    def __init__(self, folder: Path, *, env: Mapping[str, str]) -> None:
+        self._folder, self._env = folder, dict(env)
+        self._servers: dict[str, Server] = {}
+
+    def __enter__(self) -> Running:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with ThreadPoolExecutor(max(1, len(self._servers))) as pool:
+            list(pool.map(Server.stop, self._servers.values()))
+
+    def start(self, part: Part) -> None:
+        """Start a part.
+
+        Raises:
+            PartError: its program cannot be started.
+        """
+        log = self._log(part.name)
+        if log.exists():  # that of the last time, which may tell why it died
+            log.replace(log.with_suffix(".log.before"))
+        try:
+            self._servers[part.name] = Server(part.command, log=log, env={**self._env, **part.env})
+        except OSError as exc:
+            raise PartError(f"{part.name} could not be started: {exc}") from exc
+
+    def wait(self, part: Part, *, timeout_s: float) -> None:
+        """Wait until a part is ready.
+
+        Raises:
+            PartError: it, or another part, ended; or it is not ready within `timeout_s`.
+        """
+        end = time.monotonic() + timeout_s
+        while not answers(part.asks):
+            self.check()
+            if time.monotonic() > end:
+                raise PartError(f"{part.name} is not ready after {timeout_s:.0f} s: {self._last_words(part.name)}")
+            time.sleep(POLL_S)
+
+    def check(self, *, may_end: str = "") -> bool:
+        """Whether the part `may_end` has ended, and well.
+
+        Raises:
+            PartError: another part has ended, or that one with an error.
+        """
+        for name, server in self._servers.items():
+            if server.code is not None and not (name == may_end and server.code == 0):
+                raise PartError(f"{name} {self._end(name, server.code)}")
+        return bool(may_end) and self._servers[may_end].code == 0
+
+    def pids(self) -> dict[str, int]:
+        """Process id of each part."""
+        return {name: server.pid for name, server in self._servers.items()}
+
+    def _end(self, name: str, code: int) -> str:
+        if code < 0:  # what it said before has nothing to do with it
+            return f"was killed by signal {-code} (its log is {self._log(name)})"
+        return f"ended by itself with exit code {code}: {self._last_words(name)}"
+
+    def _log(self, name: str) -> Path:
+        return self._folder / f"{name}.log"
+
+    def _last_words(self, name: str) -> str:
+        said = [line.strip() for line in tail(self._log(name)) if line.strip()]
+        return f"{said[-1][:300] if said else 'it said nothing'} (all of it in {self._log(name)})"
+
+
+def answers(url: str) -> bool:
+    """True when a URL answers 200; "" is always answered."""
+    if not url:
+        return True
+    try:
+        with requests.Session() as session:
+            session.trust_env = False
+            return session.get(url, timeout=2).ok
+    except requests.RequestException:
+        return False
+
+
+def find_alertmanager() -> str | None:
+    """Alertmanager's program, or None when it is not installed."""
+    return next(filter(None, map(shutil.which, ALERTMANAGERS)), None)
+
+
+def prometheus_config(targets: Mapping[str, str], *, alertmanager: str, scrape_s: int) -> dict[str, Any]:
+    """ops/prometheus/prometheus.yml with targets of this machine; jobs without one are left out.
+
+    Args:
+        targets: host:port by job.
+        alertmanager: host:port; "" when there is none.
+        scrape_s: seconds between two scrapes, and two evaluations of the rules.
+    """
+    config: dict[str, Any] = yaml.safe_load((OPS / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))
+    config["global"] = {"scrape_interval": f"{scrape_s}s", "evaluation_interval": f"{scrape_s}s"}
+    config["rule_files"] = [str(OPS / "prometheus" / rules) for rules in config["rule_files"]]
+    config["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}] if alertmanager else []}
+    jobs = [job for job in config["scrape_configs"] if job["job_name"] in targets]
+    config["scrape_configs"] = [{**job, "static_configs": [{"targets": [targets[job["job_name"]]]}]} for job in jobs]
+    return config
+
+
+def alertmanager_config(hook_url: str, *, repeat_s: int) -> dict[str, Any]:
+    """ops/alertmanager/alertmanager.yml with the retrain hook of this machine, told again after `repeat_s` seconds while an alert fires."""
+    config: dict[str, Any] = yaml.safe_load((OPS / "alertmanager" / "alertmanager.yml").read_text(encoding="utf-8"))
+    (to_hook,) = (route for route in config["route"]["routes"] if route["receiver"] == "retrain-hook")
+    to_hook |= {"group_interval": f"{min(repeat_s, 60)}s", "repeat_interval": f"{repeat_s}s"}
+    for receiver in config["receivers"]:
+        for webhook in receiver.get("webhook_configs", []):
+            webhook["url"] = f"{hook_url}/alerts"
+    return config

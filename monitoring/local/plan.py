@@ -1,0 +1,134 @@
+"""What `monitoring local` runs where: the ports and programs that the flags ask for, and the command of each part."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from driftloop.errors import SettingsError
+from driftloop.serving.torchserve import Ports
+from driftloop.settings import DEFAULT_STORE
+from monitoring import stream_settings
+from monitoring.local.champion import script
+from monitoring.local.parts import HOST, LocalPorts, Part, alertmanager_config, find_alertmanager, free_torchserve_ports, prometheus_config
+from monitoring.stream_settings import StreamConfig
+
+SOONEST_AGAIN_S = 5  # an alert that goes on firing is not told to the hook again any sooner
+DATA_FLAGS = ("data_path", "target", "time_column", "time_format", "time_zone", "features", "bad_rows", "encoding", "separator")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run where."""
+
+    args: argparse.Namespace
+    stream: StreamConfig
+    folder: Path
+    ports: LocalPorts
+    torchserve: Ports
+    store: str  # MLflow's
+    prometheus: str | None  # programs; None when not installed
+    alertmanager: str | None
+
+    @property
+    def torchserve_url(self) -> str:
+        """Where predictions are made."""
+        return f"http://{HOST}:{self.torchserve.inference}"
+
+    @property
+    def data_flags(self) -> list[str]:
+        """The flags that read the stream's table, for the scripts."""
+        return [word for name in DATA_FLAGS if getattr(self.args, name) not in ("", "refuse") for word in (f"--{name}", getattr(self.args, name))]
+
+    @property
+    def lifecycle_flags(self) -> list[str]:
+        """Those and the experiment."""
+        return ["--mlflow_experiment_name", self.args.mlflow_experiment_name, *self.data_flags]
+
+
+def plan_of(args: argparse.Namespace) -> Plan:
+    """What the flags ask for.
+
+    Raises:
+        SettingsError: the stream is not known, or a port is taken.
+    """
+    streams = stream_settings.load(args.streams_file or None)
+    if args.stream not in streams:
+        raise SettingsError(f"--stream {args.stream!r} is not known; known are {', '.join(streams)}")
+    args.mlflow_experiment_name = args.mlflow_experiment_name or f"monitor-{args.stream}"
+    ports, torchserve = (LocalPorts.free(), free_torchserve_ports()) if args.free_ports else (LocalPorts(), Ports())
+    plan = Plan(
+        args=args,
+        stream=streams[args.stream],
+        folder=Path(args.folder or Path(".driftloop") / args.mlflow_experiment_name).resolve(),
+        ports=ports,
+        torchserve=torchserve,
+        store=os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_STORE),
+        prometheus=shutil.which("prometheus"),
+        alertmanager=find_alertmanager(),
+    )
+    ports.check(
+        ["prediction_service", "monitor", "retrain_hook", *(["prometheus"] if plan.prometheus else []), *(["alertmanager"] if plan.alertmanager else [])]
+    )
+    torchserve.check()
+    return plan
+
+
+def services(plan: Plan, *, mongodb: str) -> Iterator[Part]:
+    """Our own services; `mongodb` and MLflow's store may hold a password and reach them in the environment."""
+    args, ports, python = plan.args, plan.ports, (sys.executable, "-m")
+    spool = str(plan.folder / "spool")
+    described = ["--streams_file", args.streams_file] if args.streams_file else []
+    named = ["--streams", plan.stream.name, *described]
+    monitor = ["--port", str(ports.monitor), *named]
+    log = {"MONGODB_URI": mongodb}
+    yield Part("monitor", (*python, "monitoring", "monitor", *monitor), f"{ports.url('monitor')}/ready", {**log, "MLFLOW_TRACKING_URI": plan.store})
+    front = ["--port", str(ports.prediction_service), "--torchserve_url", plan.torchserve_url, "--spool", spool, "--monitor_url", ports.url("monitor"), *named]
+    yield Part("prediction_service", (*python, "prediction_service", *front), f"{ports.url('prediction_service')}/ready")
+    retrain = shlex.join([*shlex.split(plan.stream.retrain), *plan.lifecycle_flags, *shlex.split(args.retrain_flags)])
+    hook = ["--port", str(ports.retrain_hook), "--torchserve_url", plan.torchserve_url, "--monitor_url", ports.url("monitor"), *described]
+    hook += ["--state", str(plan.folder / "retrains"), "--command", f"{plan.stream.name}={retrain}", "--cool_down_s", str(args.cool_down_s)]
+    yield Part("retrain_hook", (*python, "monitoring", "hook", *hook), f"{ports.url('retrain_hook')}/health")
+    yield Part("shipper", (*python, "monitoring", "shipper", "--spool", spool, "--monitor_url", ports.url("monitor")), env=log)
+    if args.mlflow_ui and not plan.store.startswith("http"):  # a tracking server has its own pages
+        ui = ["mlflow", "ui", "--host", HOST, "--port", str(ports.mlflow), "--workers", "1"]
+        yield Part("mlflow", (*python, *ui), f"{ports.url('mlflow')}/health", {"MLFLOW_BACKEND_STORE_URI": plan.store})
+
+
+def watchers(plan: Plan) -> Iterator[Part]:
+    """Alertmanager and Prometheus, where they are installed, with their configuration written."""
+    ports, folder = plan.ports, plan.folder
+    if plan.alertmanager:
+        path = folder / "alertmanager.yml"
+        told = alertmanager_config(ports.url("retrain_hook"), repeat_s=max(plan.args.cool_down_s, SOONEST_AGAIN_S))
+        path.write_text(yaml.safe_dump(told), encoding="utf-8")
+        flags = [f"--config.file={path}", f"--storage.path={folder / 'alertmanager'}", "--cluster.listen-address=", "--log.level=warn"]
+        listen = f"--web.listen-address={HOST}:{ports.alertmanager}"
+        yield Part("alertmanager", (plan.alertmanager, *flags, listen), f"{ports.url('alertmanager')}/-/ready")
+    if plan.prometheus:
+        path = folder / "prometheus.yml"
+        jobs = {name: f"{HOST}:{getattr(ports, name)}" for name in ("prediction_service", "monitor", "retrain_hook", "prometheus")} | {
+            "torchserve": f"{HOST}:{plan.torchserve.metrics}"
+        }
+        alertmanager = f"{HOST}:{ports.alertmanager}" if plan.alertmanager else ""
+        path.write_text(yaml.safe_dump(prometheus_config(jobs, alertmanager=alertmanager, scrape_s=plan.args.scrape_s)), encoding="utf-8")
+        flags = [f"--config.file={path}", f"--storage.tsdb.path={folder / 'prometheus'}", "--log.level=warn"]
+        listen = f"--web.listen-address={HOST}:{ports.prometheus}"
+        yield Part("prometheus", (plan.prometheus, *flags, listen), f"{ports.url('prometheus')}/-/ready")
+
+
+def replay(plan: Plan, *, from_row: int) -> Part:
+    """The replay of the stream."""
+    args = plan.args
+    flags = ["--url", plan.ports.url("prediction_service"), "--stream", plan.stream.name, "--block_size", str(plan.stream.block_size)]
+    flags += ["--from_row", str(args.from_row or from_row), "--rate", str(args.rate), "--rows", str(args.rows)]
+    flags += [] if args.no_wait else ["--hook_url", plan.ports.url("retrain_hook")]
+    return Part("replay", (*script(plan.stream.replay), *flags, *plan.data_flags))

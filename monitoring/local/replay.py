@@ -1,0 +1,132 @@
+"""Replay a stream against the prediction service: each block's rows to /predict, then their labels to /labels.
+
+    python -m monitoring replay                                   # ELEC, the rows after those of the base model, 200 a second
+    python -m monitoring replay --rate 0 --rows 4800 --from_row 31718
+    python -m monitoring replay --stream mine --data_path my.csv --time_column time
+
+The rows have ids of their own in every replay, so that one stream can be replayed twice into one log.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+import uuid
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from driftloop.cli import flags, parsing, runner
+from driftloop.cli.flag_types import address, service_address
+from driftloop.errors import PartError, SettingsError
+from monitoring.local import progress
+
+if TYPE_CHECKING:
+    from driftloop.data.streams import Check, Stream
+
+TIMEOUT_S = 30.0
+POLL_S = 0.5
+CONTEXT = 96  # rows before a block that go with it: the longest history of the documented search space
+
+
+def build_parser() -> parsing.Parser:
+    """The flags of this script."""
+    parser = parsing.parser("monitoring replay", __doc__ or "")
+    parser.add_argument("--url", type=service_address, default="http://127.0.0.1:8000", help="the prediction service, http://host:port")
+    parser.add_argument("--hook_url", type=address, default="", help="a retrain hook: the replay, whose days pass in seconds, waits while it retrains")
+    parser.add_argument("--stream", default="elec", help="name under which the service knows the stream")
+    parser.add_argument("--rate", type=parsing.whole(0), default=200, help="rows a second; 0: as fast as they are answered")
+    parser.add_argument("--block_size", type=parsing.whole(1, 1000), default=48, help="rows a request; their labels follow at once")
+    parser.add_argument("--from_row", type=parsing.whole(0), default=0, help="first row; 0: that after the rows a base model is trained on")
+    parser.add_argument("--rows", type=parsing.whole(0), default=0, help="rows to replay; 0: all that are left")
+    flags.add_data_flags(parser)
+    flags.add_task_flags(parser)
+    return parser
+
+
+def blocks(stream: Stream, start: int, stop: int, *, size: int, prefix: str, name: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """The bodies of /predict and /labels for each block of the rows `start`..`stop`, in time order."""
+    for first in range(start, stop, size):
+        last = min(first + size, stop)
+        ids = [f"{prefix}-{row}" for row in range(first, last)]
+        features = [dict(zip(stream.features, map(float, values), strict=True)) for values in stream.rows[max(0, first - CONTEXT) : last]]
+        times = [f"{time}Z" for time in stream.times[first:last].astype("datetime64[ms]")]
+        before = len(features) - len(ids)
+        rows = [{"id": id, "time": time, "features": values} for id, time, values in zip(ids, times, features[before:], strict=True)]
+        told = [stream.label_names[label] if stream.label_names else float(label) for label in stream.labels[first:last]]
+        labels = [{"id": id, "label": label} for id, label in zip(ids, told, strict=True)]
+        yield {"stream": name, "rows": rows, "context": features[:before]}, {"stream": name, "labels": labels}
+
+
+def post(session: requests.Session, url: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The service's answer.
+
+    Raises:
+        PartError: it does not answer, or refuses.
+    """
+    try:
+        response = session.post(url, json=body, timeout=TIMEOUT_S)
+    except requests.RequestException as exc:
+        raise PartError(f"{url}: {type(exc).__name__}: is the prediction service running there?") from exc
+    if not response.ok:
+        raise PartError(f"{url}: HTTP {response.status_code}: {response.text[:300]}")
+    return dict(response.json())
+
+
+def replay(stream: Stream, start: int, stop: int, *, url: str, name: str, size: int, rate: int, hook_url: str = "") -> dict[str, Any]:
+    """Post the rows `start`..`stop` and their labels, `rate` rows a second; how many there were, who answered, and the KPI of the answers.
+
+    While the hook at `hook_url` retrains, nothing is posted.
+
+    Raises:
+        PartError: the service does not answer, or refuses a block.
+    """
+    import numpy as np
+
+    from driftloop.metrics import task
+
+    began, rows, fallback = time.monotonic(), 0, 0
+    told, answered = [], []
+    versions: dict[str, int] = {}
+    with requests.Session() as session:
+        session.trust_env = False
+        for asked, labelled in blocks(stream, start, stop, size=size, prefix=f"{name}-{uuid.uuid4().hex[:8]}", name=name):
+            answers = post(session, f"{url}/predict", asked)["predictions"]
+            post(session, f"{url}/labels", labelled)
+            rows += len(answers)
+            fallback += sum(bool(answer["fallback"]) for answer in answers)
+            told += [label["label"] for label in labelled["labels"]]
+            answered += [answer["prediction"] for answer in answers]
+            for answer in answers:
+                versions[answer["version"]] = versions.get(answer["version"], 0) + 1
+            if rate:
+                time.sleep(max(0.0, began + rows / rate - time.monotonic()))
+            while hook_url and progress.running(f"{hook_url}/retrains"):
+                time.sleep(POLL_S)
+                began += POLL_S
+    scored = task.of(stream.task)
+    kpi = {scored.kpi: scored.value(scored.losses(np.array(told), np.array(answered)))}
+    return {"stream": name, "rows": rows, **kpi, "by_fallback": fallback, "by_version": versions, "seconds": time.monotonic() - began}
+
+
+def work(args: argparse.Namespace, check: Check | None = None) -> tuple[dict[str, Any], int]:
+    """Replay; give what came of it. `check` tells the rows that cannot be, as in `streams.load`."""
+    from driftloop.data import streams
+    from driftloop.training.base import base_span
+    from driftloop.watch.preparation import tell_reading, train_until
+
+    stream = streams.load(**flags.table_options(args), task_name=args.task, check=check)
+    tell_reading(stream)
+    start = args.from_row or base_span(stream, until=train_until(args))[1]
+    stop = start + args.rows if args.rows else len(stream)
+    if not start < stop <= len(stream):
+        raise SettingsError(f"--from_row {args.from_row} --rows {args.rows}: the stream has {len(stream)} rows")
+    result = replay(stream, start, stop, url=args.url, name=args.stream, size=args.block_size, rate=args.rate, hook_url=args.hook_url)
+    print(f"{result['rows']} rows of {args.stream} replayed, {result['by_fallback']} of them answered by the fallback")
+    return result, 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the script; give its exit code."""
+    return runner.run(work, build_parser(), argv)

@@ -1,0 +1,218 @@
+"""The embedded MongoDB: SecantusDB, which speaks MongoDB's protocol, as a process of its own on the loopback.
+
+    python -m monitoring mongo --folder prediction-log --port 27017      # runs until Ctrl-C, prints its URI
+
+For trying things out and for tests; production sets MONGODB_URI. It is optional (requirements-embedded.txt) and
+under GPL-2.0-only: we start the program and talk to it over a socket, and import nothing of it.
+It is started so that a write is on the disk before it is acknowledged: kill -9 loses none. It makes the files that documents go to
+when a collection first needs one, and a kill in that moment leaves a database that it cannot open again; so all are made at its first start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import shutil
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import IO, Any
+
+from driftloop.cli import parsing, runner
+from driftloop.errors import DataError, LogError, SettingsError
+from driftloop.system import lock, priority, processes
+from driftloop.system.files import replace_file
+from monitoring.log.mongo import Database
+
+PROGRAM = "secantusd-py"
+START_S = 60.0
+POLL_S = 0.1
+CACHE = "256M"
+FILES = 16  # that documents are spread over, by a hash of their database and collection
+_CARD = "server.json"  # in the folder: where the server that keeps it listens
+_BEGUN = "first-start"  # in the folder until its files are made: what lies there is nobody's data yet
+
+
+class Embedded:
+    """A server that keeps its data in a folder; ends with `stop`, and with us.
+
+    Args:
+        folder: made when it is not there.
+        port: 0 takes a free one.
+
+    Raises:
+        SettingsError: another server keeps the folder, or the port is taken.
+        LogError: the program is not installed, or does not start.
+    """
+
+    def __init__(self, folder: Path, *, port: int = 0) -> None:
+        if running(folder):
+            raise SettingsError(f"{folder}: another embedded MongoDB keeps this folder; use its address, or end it")
+        self.folder = folder
+        self.port = _free_port(port)
+        self.uri = f"mongodb://127.0.0.1:{self.port}/driftloop"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            settings = folder / "secantusd.toml"  # an own one, else it takes one from the working folder or the home
+            settings.write_text("", encoding="utf-8")
+            first = _first_start(folder)
+            self._server = processes.Server(_command(folder, settings, self.port), log=folder / "server.log", env={"PYTHONWARNINGS": "ignore"})
+            priority.step_back(self._server.pid)
+        except OSError as exc:
+            raise DataError(f"{folder}: the embedded MongoDB cannot keep its data here: {exc.strerror}") from exc
+        try:
+            self._wait()
+            if first:
+                _make_files(self.uri)
+                (folder / _BEGUN).unlink()
+                first.close()
+            replace_file(folder / _CARD, json.dumps({"uri": self.uri, "pid": self._server.pid}))
+        except BaseException:
+            self.stop()
+            raise
+
+    @property
+    def pid(self) -> int:
+        """Process id of the server."""
+        return self._server.pid
+
+    def alive(self) -> bool:
+        """True while the server runs."""
+        return self._server.code is None
+
+    def stop(self) -> None:
+        """End the server; calling it again does nothing."""
+        self._server.stop()
+        if _card(self.folder).get("pid") == self._server.pid:
+            (self.folder / _CARD).unlink(missing_ok=True)
+
+    def __enter__(self) -> Embedded:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _wait(self) -> None:
+        database = Database(self.uri, select_s=1.0)
+        end = time.monotonic() + START_S
+        try:
+            while self.alive() and time.monotonic() < end:
+                try:
+                    return database.ping()
+                except LogError:
+                    time.sleep(POLL_S)
+        finally:
+            database.close()
+        words = (self.folder / "server.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        raise LogError(f"the embedded MongoDB did not start; {self.folder / 'server.log'} ends with: {words[-1][:200] if words else 'nothing'}")
+
+
+def running(folder: Path) -> str | None:
+    """The URI of the server that keeps the folder, or None."""
+    card = _card(folder)
+    if not card or not processes.process_alive(card["pid"]):
+        return None
+    database = Database(card["uri"])
+    try:
+        database.ping()
+    except LogError:
+        return None
+    finally:
+        database.close()
+    return str(card["uri"])
+
+
+def program() -> Path | None:
+    """Where the server's program lies: beside this Python, or on the path; None when it is not installed."""
+    beside = Path(sys.executable).with_name(PROGRAM)
+    found = str(beside) if beside.exists() else shutil.which(PROGRAM)
+    return Path(found) if found else None
+
+
+def build_parser() -> parsing.Parser:
+    """The flags of this command."""
+    parser = parsing.Parser(prog="monitoring mongo", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, default=Path("prediction-log"), help="keeps the data (default: %(default)s)")
+    parser.add_argument("--port", type=parsing.whole(0, 65535), default=27017, help="on 127.0.0.1; 0: a free one (default: %(default)s)")
+    parser.set_defaults(json=False)
+    return parser
+
+
+def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    """Run the server until it or we end."""
+    with Embedded(args.folder, port=args.port) as server:
+        print(server.uri, flush=True)
+        while server.alive():
+            time.sleep(POLL_S)
+    raise LogError(f"the embedded MongoDB ended by itself; see {args.folder / 'server.log'}")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; give its exit code."""
+    return runner.run(work, build_parser(), argv)
+
+
+def _command(folder: Path, settings: Path, port: int) -> list[str]:
+    found = program()
+    if found is None:
+        raise LogError("there is no MongoDB: set MONGODB_URI, or install the embedded one with pip install -r requirements-embedded.txt")
+    command = [str(found), "--config", str(settings), "--host", "127.0.0.1", "--port", str(port), "--storage-path", str(folder / "data")]
+    return [*command, "--sync-on-commit", "--cache-size", CACHE, "--log-level", "WARNING"]
+
+
+def _first_start(folder: Path) -> IO[str] | None:
+    """The mark of a first start, locked while it is open, and None for a later one; the files of one that was cut off are removed.
+
+    Raises:
+        SettingsError: another server has its first start in the folder now: its files must stay.
+    """
+    data, begun = folder / "data", folder / _BEGUN
+    if data.exists() and not begun.exists():
+        return None
+    mark = lock.hold(begun, taken=f"{folder}: another embedded MongoDB is starting in this folder; wait, and use its address")
+    shutil.rmtree(data, ignore_errors=True)
+    return mark
+
+
+def _make_files(uri: str) -> None:
+    """Write to a collection for each file, in a database that is dropped again; the files stay."""
+    name = "driftloop-first-start"
+    database = Database(f"{uri.rsplit('/', 1)[0]}/{name}")
+    try:
+        found: dict[int, str] = {}
+        for number in itertools.count():
+            found.setdefault(_file_of(name, f"c{number}"), f"c{number}")
+            if len(found) == FILES:
+                break
+        for collection in found.values():
+            database.insert(collection, [{"_id": 0}])
+        database.drop()
+    finally:
+        database.close()
+
+
+def _file_of(database: str, collection: str) -> int:
+    """The server's choice: FNV-1a of 64 bits (Fowler, Noll, Vo)."""
+    found = 0xCBF29CE484222325
+    for byte in f"{database}\0{collection}".encode():
+        found = ((found ^ byte) * 0x100000001B3) % 2**64
+    return found % FILES
+
+
+def _free_port(wanted: int) -> int:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError as exc:
+            raise SettingsError(f"port {wanted} on 127.0.0.1 is taken; choose another --port") from exc
+        return int(probe.getsockname()[1])
+
+
+def _card(folder: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((folder / _CARD).read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}

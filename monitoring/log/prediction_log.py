@@ -1,0 +1,299 @@
+"""The prediction log in MongoDB: every prediction with its label, to be read in the order of time.
+
+    log = open_log("mongodb://127.0.0.1:27017")        # None: MONGODB_URI, or an embedded server of our own
+    for row in log.read("elec", "2020-04-01T00:00:00Z", "2020-05-01T00:00:00Z"):
+        ...                                            # a record as JSON values; `label` and `labelled_at` if it has one
+
+Collections: `predictions` and `rejected`, indexed by stream and time; `pending_labels`, those whose prediction has
+not arrived yet; `streams`, the first and last time of each stream. A document's `_id` is "<stream>/<id>", so
+whatever is written twice is there once. Times are stored as dates.
+
+Reading goes in windows of time that adapt to how dense the rows are: neither we nor the server hold more than some
+thousands of rows, and a server that restarts in between costs at most an error, after which one can go on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from monitoring.log.documents import to_document, to_json
+from monitoring.log.mongo import Database, Document
+from monitoring.records.events import Label, Prediction, Record, Rejected, Value, parse_time, time_text
+
+FOLDER = Path("prediction-log")  # of the embedded server
+PREDICTIONS, REJECTED, PENDING, STREAMS = "predictions", "rejected", "pending_labels", "streams"
+MOST_IDS = 50  # in one query; the embedded server compares each id with each
+PAGE_ROWS = 2000
+_WIDEST = timedelta(days=40_000)
+_NARROWEST = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True)
+class Added:
+    """What became of records."""
+
+    new: int = 0
+    already: int = 0  # were there before, by their id
+    joined: int = 0  # labels that found their prediction
+    pending: int = 0  # labels that wait for theirs
+    replaced: int = 0  # labels that took the place of an earlier, different one
+    refused: list[tuple[Record, str]] = field(default_factory=list)  # never to be taken, with the reason
+
+    def __add__(self, other: Added) -> Added:
+        return Added(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
+
+
+class PredictionLog:
+    """The log in one database; see the module."""
+
+    def __init__(self, database: Database, *, ends: Any = None) -> None:
+        self._database = database
+        self._ends = ends  # an embedded server that ends with us
+
+    def ready(self, *, keep_days: int = 0) -> None:
+        """Make the indexes; `keep_days` adds one that retention needs.
+
+        Raises:
+            LogAwayError: MongoDB is away.
+        """
+        for collection in (PREDICTIONS, REJECTED):
+            self._database.index(collection, "stream", "time")
+            if keep_days:
+                self._database.index(collection, "served_at")
+
+    def add(self, records: Sequence[Record]) -> Added:
+        """Write records of any kind; giving the same again changes nothing.
+
+        Raises:
+            LogAwayError: not all have arrived; adding all of them again is right.
+        """
+        predictions = [record for record in records if isinstance(record, Prediction)]
+        rejected = [record for record in records if isinstance(record, Rejected)]
+        labels = [record for record in records if isinstance(record, Label)]
+        added = self._insert(PREDICTIONS, predictions) + self._insert(REJECTED, rejected)
+        if predictions:
+            added += self._join_pending([record.key for record in predictions])
+        return added + self.join_labels(labels) if labels else added
+
+    def add_labelled(self, rows: Sequence[tuple[Prediction, Label]]) -> Added:
+        """Write predictions with their labels in one go, ten times as fast as one after the other; those that are there stay as they are.
+
+        Raises:
+            LogAwayError: not all have arrived; adding all of them again is right.
+        """
+        return self._insert(PREDICTIONS, [prediction for prediction, _ in rows], labels={label.key: label for _, label in rows})
+
+    def join_labels(self, labels: Sequence[Label]) -> Added:
+        """Write labels into their predictions' documents; those without one wait in `pending_labels`.
+
+        Of two labels for one prediction the one with the later `labelled_at` counts, and of two at the same time the last given.
+
+        Raises:
+            LogAwayError: not all were joined; joining all of them again is right.
+        """
+        latest: dict[str, Label] = {}
+        replaced = 0
+        for label in labels:
+            before = latest.get(label.key)
+            if before is None or before.labelled_at <= label.labelled_at:
+                replaced += before is not None and before.label != label.label
+                latest[label.key] = label
+        there = self._find_ids(PREDICTIONS, list(latest))
+        added = Added(replaced=replaced) + self._join(
+            {key: (label.label, parse_time(label.labelled_at)) for key, label in latest.items() if key in there}, there
+        )
+        missing = [label for key, label in latest.items() if key not in there]
+        self._note_pending(missing)
+        # A prediction may have come between the look and the note; one that comes from now on finds the note.
+        late = self._join_pending([label.key for label in missing])
+        return added + late + Added(pending=len(missing) - late.joined)
+
+    def read(self, stream: str, start: str | None = None, stop: str | None = None, *, collection: str = PREDICTIONS) -> Iterator[dict[str, Any]]:
+        """Rows of a stream with start <= time < stop, in the order of time and, within one time, of id.
+
+        Raises:
+            DataError: a time is none.
+            LogAwayError: MongoDB is away.
+        """
+        for page in self.pages(stream, start, stop, collection=collection):
+            yield from map(to_json, page)
+
+    @property
+    def database(self) -> Database:
+        """The database, for other collections than the log's own."""
+        return self._database
+
+    def newest_time(self, stream: str) -> str | None:
+        """Time of the newest row of a stream; None without rows."""
+        span = self._span(PREDICTIONS, stream)
+        return time_text(span[1] - _NARROWEST) if span else None
+
+    def pages(
+        self, stream: str, start: str | None, stop: str | None, *, collection: str = PREDICTIONS, backward: bool = False
+    ) -> Iterator[list[dict[str, Any]]]:
+        """The rows of `read` as documents, some thousands at once: times are dates, `_id` is there. From the end if `backward`.
+
+        Raises:
+            DataError: a time is none.
+            LogAwayError: MongoDB is away.
+        """
+        span = self._span(collection, stream)
+        if span:
+            low = max(span[0], parse_time(start)) if start else span[0]
+            high = min(span[1], parse_time(stop)) if stop else span[1]
+            yield from self._pages(collection, stream, low, high, backward=backward)
+
+    def newest(self, stream: str, rows: int, *, collection: str = PREDICTIONS) -> list[dict[str, Any]]:
+        """The newest rows of a stream, in the order of time.
+
+        Raises:
+            LogAwayError: MongoDB is away.
+        """
+        span = self._span(collection, stream)
+        found: list[Document] = []
+        if span and rows > 0:
+            for page in self._pages(collection, stream, *span, backward=True):
+                found = page + found
+                if len(found) >= rows:
+                    break
+        return [to_json(document) for document in found[-rows:]]
+
+    def get(self, stream: str, id: str) -> dict[str, Any] | None:
+        """One prediction, or None."""
+        found = self._database.find(PREDICTIONS, {"_id": f"{stream}/{id}"})
+        return to_json(found[0]) if found else None
+
+    def streams(self) -> list[str]:
+        """Streams that have predictions."""
+        return sorted({document["stream"] for document in self._database.find(STREAMS, {})})
+
+    def expire(self, *, keep_days: int) -> int:
+        """Delete what was served, and pending labels that were given, more than so many days ago; how many."""
+        before = {"$lt": datetime.now(UTC) - timedelta(days=keep_days)}
+        gone = sum(self._database.delete(collection, {"served_at": before}) for collection in (PREDICTIONS, REJECTED))
+        return gone + self._database.delete(PENDING, {"labelled_at": before})
+
+    def keeps_server(self) -> bool:
+        """True while an embedded server of our own runs."""
+        return self._ends is not None and self._ends.alive()
+
+    def close(self) -> None:
+        """Close the connections, and end the embedded server if it is ours."""
+        self._database.close()
+        if self._ends is not None:
+            self._ends.stop()
+
+    def __enter__(self) -> PredictionLog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _insert(self, collection: str, records: Sequence[Prediction | Rejected], *, labels: Mapping[str, Label] | None = None) -> Added:
+        if not records:
+            return Added()
+        documents = [to_document(record) for record in records]
+        for document in documents:
+            if labels and (label := labels.get(document["_id"])):
+                document.update(label=label.label, labelled_at=parse_time(label.labelled_at))
+        written = self._database.insert(collection, documents)
+        times: dict[str, list[datetime]] = {}
+        for document in documents:
+            times.setdefault(document["stream"], []).append(document["time"])
+        self._database.update(
+            STREAMS,
+            [
+                ({"_id": f"{collection}/{stream}"}, {"$min": {"first": min(each)}, "$max": {"last": max(each)}, "$set": {"stream": stream}})
+                for stream, each in times.items()
+            ],
+            upsert=True,
+        )
+        return Added(new=written.new, already=written.already, refused=[(records[number], reason) for number, reason in written.refused.items()])
+
+    def _note_pending(self, labels: Sequence[Label]) -> None:
+        noted = self._find_ids(PENDING, [label.key for label in labels])
+        changes: list[tuple[Document, Document]] = []
+        for label in labels:
+            when = parse_time(label.labelled_at)
+            if label.key not in noted or noted[label.key]["labelled_at"] <= when:
+                changes.append(({"_id": label.key}, {"$set": {"label": label.label, "labelled_at": when}}))
+        self._database.update(PENDING, changes, upsert=True)
+
+    def _join_pending(self, keys: Sequence[str]) -> Added:
+        """Join the labels that wait for these predictions."""
+        if not keys or not self._database.find(PENDING, {}, most=1):
+            return Added()
+        waiting = self._find_ids(PENDING, keys)
+        there = self._find_ids(PREDICTIONS, list(waiting))
+        added = self._join({key: (waiting[key]["label"], waiting[key]["labelled_at"]) for key in there}, there)
+        for key in there:
+            self._database.delete(PENDING, {"_id": key, "labelled_at": waiting[key]["labelled_at"]})
+        return added
+
+    def _join(self, labels: dict[str, tuple[Value, datetime]], there: dict[str, Document]) -> Added:
+        changes: list[tuple[Document, Document]] = []
+        replaced = 0
+        for key, (label, when) in labels.items():
+            before = there[key]
+            if "label" in before and (before["labelled_at"] > when or (before["label"], before["labelled_at"]) == (label, when)):
+                continue
+            replaced += "label" in before and before["label"] != label
+            # Not later, or absent. The same as an $or makes the embedded server read the whole collection: a hundred times as slow.
+            not_later = {"$not": {"$gt": when}}
+            changes.append(({"_id": key, "labelled_at": not_later}, {"$set": {"label": label, "labelled_at": when}}))
+        self._database.update(PREDICTIONS, changes)
+        return Added(joined=len(labels), replaced=replaced)
+
+    def _find_ids(self, collection: str, keys: Sequence[str]) -> dict[str, Document]:
+        """Label and its time of those documents that are there, by `_id`."""
+        found: dict[str, Document] = {}
+        for first in range(0, len(keys), MOST_IDS):
+            some = self._database.find(collection, {"_id": {"$in": list(keys[first : first + MOST_IDS])}}, fields=("label", "labelled_at"))
+            found.update({document["_id"]: document for document in some})
+        return found
+
+    def _span(self, collection: str, stream: str) -> tuple[datetime, datetime] | None:
+        """First time of a stream, and the first that is after its last."""
+        found = self._database.find(STREAMS, {"_id": f"{collection}/{stream}"})
+        return (found[0]["first"], found[0]["last"] + _NARROWEST) if found else None
+
+    def _pages(self, collection: str, stream: str, low: datetime, high: datetime, *, backward: bool = False) -> Iterator[list[Document]]:
+        """Rows of low <= time < high in windows, each sorted; the windows come from the end if `backward`."""
+        width = timedelta(hours=1)
+        while low < high:
+            start, stop = (max(low, high - width), high) if backward else (low, min(high, low + width))
+            most = 4 * PAGE_ROWS if stop - start > _NARROWEST else 0  # rows of one millisecond cannot be parted
+            page = self._database.find(collection, {"stream": stream, "time": {"$gte": start, "$lt": stop}}, most=most)
+            if most and len(page) >= most:
+                width = max(_NARROWEST, (stop - start) / 8)
+                continue
+            yield sorted(page, key=lambda document: (document["time"], document["_id"]))
+            low, high = (low, start) if backward else (stop, high)
+            if len(page) < PAGE_ROWS:
+                width = min(2 * width, _WIDEST)
+
+
+def open_log(uri: str | None = None, *, folder: Path = FOLDER) -> PredictionLog:
+    """The log of the MongoDB that `uri` names, else MONGODB_URI, else of an embedded server.
+
+    The embedded server that keeps `folder` is used if one runs; else one is started, and it ends with the log.
+
+    Raises:
+        SettingsError: the URI is wrong.
+        LogError: the embedded server is not installed or does not start.
+    """
+    uri = uri or os.environ.get("MONGODB_URI")
+    if uri:
+        return PredictionLog(Database(uri))
+    from monitoring.log.embedded_mongo import Embedded, running
+
+    found = running(folder)
+    if found:
+        return PredictionLog(Database(found))
+    server = Embedded(folder)
+    return PredictionLog(Database(server.uri), ends=server)

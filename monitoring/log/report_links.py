@@ -1,0 +1,40 @@
+"""Where the report of each window lies: kept in the window's document of measures, beside the measures themselves."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from monitoring.log.prediction_log import PredictionLog
+
+COLLECTION: Final = "metrics"  # one document a stream and window, as `batch.measure_store` keeps them
+FIELD: Final = "report"
+
+
+def write(log: PredictionLog, id: str, url: str) -> None:
+    """Note the address of the report of the measures `id`; it stays when the window is measured again.
+
+    Raises:
+        LogAwayError: MongoDB is away.
+    """
+    log.database.update(COLLECTION, [({"_id": id}, {"$set": {FIELD: url}})])
+
+
+def read(log: PredictionLog, stream: str) -> dict[str, str]:
+    """The addresses that are known, by `Measures.id`.
+
+    Raises:
+        LogAwayError: MongoDB is away.
+    """
+    found = log.database.find(COLLECTION, {"stream": stream, FIELD: {"$exists": True}}, fields=(FIELD,))
+    return {document["_id"]: str(document[FIELD]) for document in found}
+
+
+def newest(log: PredictionLog, stream: str) -> str | None:
+    """The address of the report on the newest rows of a stream; None when there is none yet.
+
+    Raises:
+        LogAwayError: MongoDB is away.
+    """
+    found = log.database.find(COLLECTION, {"stream": stream, FIELD: {"$exists": True}}, fields=(FIELD, "window"))
+    last = max(found, key=lambda document: (document["window"]["stop"], document["window"]["start"]), default=None)
+    return str(last[FIELD]) if last else None

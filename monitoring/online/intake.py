@@ -1,0 +1,156 @@
+"""Where the records of one stream arrive: labels joined by id, windows filled, blocks judged as they become complete.
+
+Rows that the fallback answered tell of the inputs, not of the model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+from typing import Final
+
+from driftloop.drift.estimate.confidence import SUM_OFF
+from driftloop.errors import DataError
+from monitoring.online import input_tests
+from monitoring.online.judging import Scoring
+from monitoring.online.label_progress import Reached
+from monitoring.online.rolling import Join, Newest, Row, Share, Value
+from monitoring.online.version_record import KPI_BLOCKS, Served
+from monitoring.records.events import Label, Prediction, Record, Rejected
+from monitoring.stream_settings import StreamConfig
+
+MOST_VERSIONS: Final = 4  # newest versions that are remembered
+QUALITY_ROWS: Final = 1000  # newest rows, refused ones counted, whose quality is told
+
+
+class Intake:
+    """One stream's records. Not safe for threads: the caller holds a lock.
+
+    Args:
+        config: the stream.
+        waits: whether versions wait for `Served.prepare` before their blocks are judged.
+    """
+
+    def __init__(self, config: StreamConfig, *, waits: bool) -> None:
+        self.config = config
+        self.rows: deque[Row] = deque(maxlen=KPI_BLOCKS * config.block_size)  # newest, answered by whatever
+        self.values = Newest(input_tests.MOST_ROWS, features=len(config.features))
+        self.invalid = Share(QUALITY_ROWS)
+        self.versions: OrderedDict[str, Served] = OrderedDict()  # in the order in which they were first seen
+        self.in_use = ""  # the version that gave the newest answer; "" before the first
+        self.last: dict[str, str] = {}  # kind of record: when the newest of it came
+        self._given, self._any = Reached(), Reached()  # by rows with a time of their own, and by all
+        self._in_use_at = ""
+        self._waits = waits
+        self.scoring = Scoring(config)
+        self._join = Join()
+        self._rejected = Join()  # for its ids
+
+    def check(self, record: Record) -> None:
+        """Refuse a record that does not fit this stream.
+
+        Raises:
+            DataError: it is another stream's, or its label or prediction is not of this stream's kind.
+        """
+        if record.stream != self.config.name:
+            raise DataError(f"record {record.id!r} is of stream {record.stream!r}, not of {self.config.name!r}: send it there")
+        if isinstance(record, Label) and self.config.labels and record.label not in self.config.labels:
+            raise DataError(f"record {record.id!r}: label must be one of {', '.join(map(str, self.config.labels))}")
+        if self.config.task == "regression" and any(isinstance(answer, str) for answer in _answers(record)):
+            raise DataError(f"record {record.id!r}: stream {self.config.name!r} takes numbers as predictions and labels")
+
+    def take(self, records: Iterable[Record]) -> tuple[list[Record], int]:
+        """Take checked records; those whose ids were new, and how many blocks they completed."""
+        new = [record for record in records if self._take(record)]
+        return new, sum(version.advance() for version in self.versions.values())
+
+    def _take(self, record: Record) -> bool:
+        if isinstance(record, Prediction):
+            return self._prediction(record)
+        if isinstance(record, Label):
+            return self._label(record)
+        if self._rejected.knows_label(record.id):
+            return False
+        self._rejected.label(record.id, record.reason)
+        self.invalid.add(True)
+        self._seen(record.kind, record.served_at)
+        return True
+
+    def _prediction(self, record: Prediction) -> bool:
+        row, valid = self._row(record)
+        if not self._join.prediction(row):
+            return False
+        self._seen(record.kind, record.served_at)
+        self.rows.append(row)
+        self.values.add(row.features)
+        self.invalid.add(not valid)
+        if not row.fallback:
+            version = self._served(row.version)
+            if row.served_at >= self._in_use_at:
+                self.in_use, self._in_use_at = row.version, row.served_at
+            if row.label is not None:
+                version.add(row)
+        if row.label is not None:
+            self._labelled(row)
+        return True
+
+    def _labelled(self, row: Row) -> None:
+        """Note how far labels have come; where rows come with times, one that was given the time of its answer says nothing of it."""
+        if row.time != row.served_at:
+            self._given.add(row.time)
+        self._any.add(row.time)
+
+    @property
+    def newest_labelled(self) -> str:
+        """The newest time of a row with a label, as `Reached` has it; "" without one."""
+        return self._given.newest or self._any.newest
+
+    def _label(self, record: Label) -> bool:
+        if self._join.knows_label(record.id):
+            return False
+        self._seen(record.kind, record.labelled_at)
+        row = self._join.label(record.id, record.label)
+        if row is not None:
+            self._labelled(row)
+            if not row.fallback and row.version in self.versions:
+                self.versions[row.version].add(row)
+        return True
+
+    def _row(self, record: Prediction) -> tuple[Row, bool]:
+        """The row, impossible values as nan, and whether it has none of these."""
+        given = [record.features.get(feature.name) for feature in self.config.features]
+        faults = [feature.fault(value) for feature, value in zip(self.config.features, given, strict=True)]
+        shares = record.probabilities or []
+        row = Row(
+            id=record.id,
+            time=record.time,
+            served_at=record.served_at,
+            version=record.version,
+            fallback=record.fallback,
+            features=tuple(math.nan if fault or value is None else float(value) for value, fault in zip(given, faults, strict=True)),
+            prediction=record.prediction,
+            probabilities=tuple(shares) if len(shares) == len(self.config.labels) and abs(sum(shares) - 1) <= SUM_OFF else None,
+            baseline=record.baseline,
+        )
+        return row, not any(faults)
+
+    def _seen(self, kind: str, when: str) -> None:
+        self.last[kind] = max(when, self.last.get(kind, ""))
+
+    def _served(self, version: str) -> Served:
+        found = self.versions.get(version)
+        if found is None:
+            newest = next(reversed(self.versions.values()), None)
+            found = self.versions[version] = Served(version, self.config, self.scoring, before=newest)
+            if not self._waits:
+                found.prepare(None)
+            if len(self.versions) > MOST_VERSIONS:
+                self.versions.popitem(last=False)
+        return found
+
+
+def _answers(record: Record) -> tuple[Value | None, ...]:
+    if isinstance(record, Rejected):
+        return ()
+    return (record.label,) if isinstance(record, Label) else (record.prediction, record.baseline)

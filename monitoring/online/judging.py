@@ -1,0 +1,66 @@
+"""How a stream's answers are scored: an error a row, the KPI of many, and the rule that says when it is drift.
+
+All of it is asked of the stream's task, so that the monitor and the lifecycle judge alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+
+from driftloop.drift.kind import kinds
+from driftloop.drift.rules import for_goal
+from driftloop.drift.rules.probation import Probation
+from driftloop.drift.verdict import Verdict
+from driftloop.metrics import task
+from driftloop.metrics.goal import Goal
+from driftloop.watch import diagnosis
+from monitoring.online.rolling import Value
+from monitoring.stream_settings import StreamConfig
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A KPI with its 95 % interval, rows taken as independent; nan without rows."""
+
+    value: float
+    lower: float
+    upper: float
+    rows: int
+
+
+class Scoring:
+    """Of one stream; answers and labels are label values, or numbers."""
+
+    def __init__(self, config: StreamConfig) -> None:
+        self._config, self._task = config, task.of(config.task)
+
+    def error(self, answer: Value, label: Value) -> float:
+        """What one row costs: 0 is right, more is worse."""
+        return abs(float(answer) - float(label)) if self._config.task == "regression" else float(answer != label)
+
+    def kpi(self, errors: np.ndarray) -> Figure:
+        """The KPI of rows with these errors, (rows,)."""
+        return Figure(self._task.value(errors), *self._task.interval(errors), len(errors))
+
+    def errors(self, answers: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """What each row costs, (rows,)."""
+        return self._task.losses(labels, answers)
+
+    def rule(self) -> Probation:
+        """A new drift rule: `significant` with probation, as in the lifecycle's watch."""
+        return cast(Probation, for_goal.rule("significant", Goal(self._task, self._config.threshold, self._config.alpha), probation=True))
+
+    def told_kind(self, older: np.ndarray, older_errors: np.ndarray, newest: np.ndarray, newest_errors: np.ndarray, *, alpha: float) -> Verdict:
+        """Of which kind the proven drift of the newest rows is, held against older ones. Takes seconds.
+
+        Args:
+            older, newest: (N, F) and (M, F) in time order, without missing values.
+            older_errors, newest_errors: (N,) and (M,) of the same rows.
+            alpha: false-alarm rate of the tests.
+        """
+        told, now = (diagnosis.comparable(self._task, errors, threshold=self._config.threshold) for errors in (older_errors, newest_errors))
+        found = kinds.tell(older, told, newest, now, names=self._config.feature_names, alpha=alpha, losses=self._config.task == "regression", fallen=True)
+        return kinds.settled(found)

@@ -1,0 +1,165 @@
+"""The monitor without HTTP: a watcher for each stream, a thread for each that thinks, the metrics, and the refill after a start."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
+from typing import Any, Final, Protocol
+
+from driftloop.errors import DataError, DriftloopError
+from monitoring.online.intake import QUALITY_ROWS
+from monitoring.online.watcher import Watcher
+from monitoring.prometheus import MonitorMetrics, Sample
+from monitoring.records import events
+from monitoring.records.events import Label, Prediction, Record, Rejected
+from monitoring.references import References
+from monitoring.stream_settings import StreamConfig
+
+LOG: Final = logging.getLogger("monitoring")
+REFILL_ROWS: Final = 20_000  # newest predictions of each stream that a start reads from the log
+CHUNK: Final = 1000  # records of the log that are taken at a time
+THINK_SECONDS: Final = 1.0
+RETRY_SECONDS: Final = 10.0  # a log that is away is tried again
+CHAMPION_SECONDS: Final = 15.0
+
+
+class Log(Protocol):
+    """The prediction log, as `monitoring.log.prediction_log` gives it."""
+
+    def newest(self, stream: str, rows: int, *, collection: str = ...) -> list[dict[str, Any]]:
+        """The newest rows of a stream, predictions with their labels; raises DriftloopError when the log is away."""
+
+
+class Monitor:
+    """All streams.
+
+    Args:
+        streams: by name.
+        references: where training references are; None: features are not compared.
+        log: the windows are refilled from it; None: a start begins with nothing.
+    """
+
+    def __init__(self, streams: Mapping[str, StreamConfig], *, references: References | None = None, log: Log | None = None) -> None:
+        self._references, self._log = references, log
+        self.watchers = {name: self._watcher(config) for name, config in streams.items()}
+        self.metrics = MonitorMetrics(self._samples)
+        self.ready = log is None  # whether the log has been read, or tried once
+        self.refilled = log is None
+        self._end = threading.Event()
+        self._threads = [threading.Thread(target=self._think, args=(watcher,), name=f"think-{name}", daemon=True) for name, watcher in self.watchers.items()]
+        if log is not None:
+            self._threads.append(threading.Thread(target=self._refill_until_done, name="refill", daemon=True))
+
+    def _watcher(self, config: StreamConfig) -> Watcher:
+        found = self._references
+        return Watcher(config, find_reference=None if found is None else functools.partial(found.find, config.name, config.model))
+
+    def start(self) -> None:
+        """Start thinking, and reading the log."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Think no further; threads end with what they are at."""
+        self._end.set()
+        for thread in self._threads:
+            thread.join(timeout=2)
+
+    def ingest(self, stream: str, records: Iterable[Any]) -> int:
+        """Take JSON records of a stream; how many were new. All are refused when one is wrong.
+
+        Raises:
+            KeyError: there is no such stream.
+            DataError: a record is no record, or does not fit the stream.
+        """
+        watcher = self.watchers[stream]
+        read = [events.from_json(record) for record in records]
+        for record in read:
+            watcher.check(record)
+        new, blocks = watcher.take(read)
+        self._count(stream, new, blocks)
+        return len(new)
+
+    def _count(self, stream: str, new: Iterable[Record], blocks: int) -> None:
+        kinds: dict[str, int] = {}
+        latency = self.metrics.latency_seconds.labels(stream)
+        for record in new:
+            kinds[record.kind] = kinds.get(record.kind, 0) + 1
+            if isinstance(record, Prediction):
+                latency.observe(record.latency_ms / 1000)
+        for kind, number in kinds.items():
+            self.metrics.records.labels(stream, kind).inc(number)
+        if blocks:
+            self.metrics.blocks.labels(stream).inc(blocks)
+
+    def refill(self) -> None:
+        """Take the newest rows of the log; what was taken before is not taken twice. Counters do not count them.
+
+        Raises:
+            DriftloopError: the log does not answer.
+        """
+        if self._log is None:
+            return
+        from monitoring.log.prediction_log import REJECTED
+
+        for name, watcher in self.watchers.items():
+            found = self._log.newest(name, REFILL_ROWS) + self._log.newest(name, QUALITY_ROWS, collection=REJECTED)
+            found.sort(key=lambda document: document["served_at"])  # as they came: row times may have been replayed
+            records = _from_log(found, watcher)
+            while chunk := list(itertools.islice(records, CHUNK)):  # requests get their turn in between
+                watcher.take(chunk)
+        self.refilled = True
+
+    def _refill_until_done(self) -> None:
+        while not self._end.is_set():
+            try:
+                self.refill()
+                return
+            except DriftloopError as exc:
+                LOG.warning("windows are not refilled yet: %s", exc)
+            finally:
+                self.ready = True
+            self._end.wait(RETRY_SECONDS)
+
+    def _think(self, watcher: Watcher) -> None:
+        ask_at = 0.0
+        while not self._end.wait(THINK_SECONDS):
+            try:
+                blocks = watcher.think()
+                if blocks:
+                    self.metrics.blocks.labels(watcher.config.name).inc(blocks)
+                if self._references is not None and time.monotonic() >= ask_at:
+                    ask_at = time.monotonic() + CHAMPION_SECONDS
+                    watcher.champion = self._references.champion(watcher.config.model)
+            except DriftloopError as exc:
+                LOG.warning("stream %s: %s", watcher.config.name, exc)
+            except Exception:  # a stream must not go unwatched for a fault of ours: told, and tried again
+                LOG.exception("stream %s: thinking failed", watcher.config.name)
+
+    def _samples(self) -> Iterator[Sample]:
+        for watcher in self.watchers.values():
+            yield from watcher.known().samples()
+
+
+def _from_log(documents: Iterable[Mapping[str, Any]], watcher: Watcher) -> Iterator[Record]:
+    """The records of the log, each prediction followed by its label; what the stream does not take is left out."""
+    for document in documents:
+        try:
+            record = events.from_json(_as_record(document, Prediction if "prediction" in document else Rejected))
+            watcher.check(record)
+            yield record
+            if "label" in document:
+                label = events.from_json(_as_record(document, Label))
+                watcher.check(label)
+                yield label
+        except DataError as exc:
+            LOG.warning("a record of the log is left out: %s", exc)
+
+
+def _as_record(document: Mapping[str, Any], kind: type[Record]) -> dict[str, Any]:
+    return {"kind": kind.kind, **{field.name: document[field.name] for field in fields(kind) if field.name in document}}

@@ -1,0 +1,166 @@
+"""Everything that is known of one stream at a moment, as one value; as JSON, and as Prometheus samples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from driftloop.drift.answer import Answer, Standing
+from driftloop.drift.estimate.confidence import Estimate
+from driftloop.drift.forecast.crossing import Forecast
+from driftloop.drift.inputs.distribution import FeatureTest
+from driftloop.drift.verdict import Verdict
+from monitoring.online.judging import Figure
+from monitoring.prometheus import Sample
+from monitoring.records.events import parse_time
+from monitoring.stream_settings import StreamConfig
+
+_REASONS = {
+    "good": "the KPI is good enough",
+    "not proven": "it is not proven that the KPI is worse than its threshold",
+    "no labels": "no label has come yet, so the KPI is not known",
+}
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of one stream; None, nan or an empty tuple where nothing is."""
+
+    config: StreamConfig
+    version: str  # that answers now; "" before the first prediction of a model
+    champion: str  # that the registry calls so; "" when it was not asked or has none
+    drift: dict[str, bool]  # of the KPI ("performance") and of each kind, where it can be told by now: whether the verdict holds
+    verdict: Verdict | None  # of the drift rule on the newest block
+    told: Verdict | None  # of which kind the proven drift is
+    evidence: float | None
+    note: str  # why something is not known
+    kpi: Figure
+    baselines: dict[str, Figure]
+    blocks: int  # judged, of the version that answers now
+    newest_labelled: str  # newest time of a labelled row, whoever answered it; "" before there is one
+    coverage: float  # nan without predictions
+    estimate: Estimate | None
+    forecast: Forecast | None
+    features: tuple[FeatureTest, ...]
+    invalid: Figure  # share of the newest rows
+    last: dict[str, str]  # kind of record: when the newest of it came
+
+    @property
+    def answer(self) -> Answer:
+        """Is the version bad, and why?"""
+        kpi, config = self.kpi, self.config
+        standing = Standing(
+            kpi.value,
+            kpi.lower,
+            kpi.upper,
+            threshold=config.threshold,
+            higher_is_better=config.higher_is_better,
+            drifted=self.drift.get("performance", False),
+        )
+        told = self.told.kind if self.told else "none"
+        return Answer.of(standing, told=told, moved=self.drift.get("data", False), bad_data=self.drift.get("quality", False))
+
+    @property
+    def acceptable(self) -> tuple[bool, str]:
+        """Whether the version may answer, and why; it may not while it drifts and the fallback does better on the same rows."""
+        fallback = self.baselines.get("fallback")
+        if not self.drift.get("performance"):
+            return True, _REASONS[self.answer.health]
+        if fallback is None:
+            return True, "the KPI has drifted, but what the fallback would have answered is not known"
+        better = fallback.value > self.kpi.value if self.config.higher_is_better else fallback.value < self.kpi.value
+        told = f"{self.config.kpi} {fallback.value:.3f} against {self.kpi.value:.3f} of version {self.version} on {fallback.rows} rows"
+        return not better, f"the KPI has drifted, and the fallback did {'better' if better else 'no better'}: {told}"
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON values; figures that are undefined or infinite are null."""
+        acceptable, reason = self.acceptable
+        found = self.answer
+        values = {
+            "stream": self.config.name,
+            "task": self.config.task,
+            "version": self.version,
+            "champion": self.champion,
+            "drift": any(self.drift.values()),
+            "health": found.health,
+            "verdict": found.words,
+            "kind": found.kind,
+            "kinds": self.drift,
+            "message": self.verdict.message if self.verdict else "no block is complete yet",
+            "kind_message": self.told.message if self.told else "",
+            "note": self.note,
+            "evidence": self.evidence,
+            "kpi": {"name": self.config.kpi, **asdict(self.kpi), "threshold": self.config.threshold},
+            "baselines": {name: asdict(figure) for name, figure in self.baselines.items()},
+            "acceptable": acceptable,
+            "reason": reason,
+            "blocks": self.blocks,
+            "block_size": self.config.block_size,
+            "newest_labelled_time": self.newest_labelled,
+            "coverage": self.coverage,
+            "estimate": asdict(self.estimate) if self.estimate else None,
+            "forecast": asdict(self.forecast) if self.forecast else None,
+            "features": [asdict(test) for test in self.features],
+            "invalid": asdict(self.invalid),
+            "last": self.last,
+        }
+        return {name: _plain(value) for name, value in values.items()}
+
+    def samples(self) -> Iterator[Sample]:
+        """One for each gauge that has a value."""
+        for name, labels, value in (*self._of_kpi(), *self._of_drift(), *self._of_inputs(), *self._of_versions()):
+            if not math.isnan(value):
+                yield Sample(name, (self.config.name, *labels), value)
+
+    def _of_kpi(self) -> Iterator[tuple[str, tuple[str, ...], float]]:
+        kpi = self.config.kpi
+        yield "driftloop_stream_info", (self.config.task, kpi, self.config.unit), 1.0
+        if self.version:
+            yield "driftloop_kpi", (self.version, kpi), self.kpi.value
+            yield "driftloop_kpi_lower", (self.version, kpi), self.kpi.lower
+            yield "driftloop_kpi_upper", (self.version, kpi), self.kpi.upper
+            if self.kpi.rows:
+                yield "driftloop_kpi_rows", (self.version, kpi), float(self.kpi.rows)
+        yield "driftloop_kpi_threshold", (kpi,), self.config.threshold
+        for name, figure in self.baselines.items():
+            yield "driftloop_kpi_baseline", (kpi, name), figure.value
+        yield "driftloop_label_coverage", (), self.coverage
+        if self.estimate:
+            yield "driftloop_kpi_estimated", (), self.estimate.accuracy
+            yield "driftloop_kpi_estimate_error", (), self.estimate.error
+            yield "driftloop_kpi_estimate_trustworthy", (), float(self.estimate.trustworthy)
+
+    def _of_drift(self) -> Iterator[tuple[str, tuple[str, ...], float]]:
+        for kind, holds in self.drift.items():
+            yield "driftloop_drift", (kind,), float(holds)
+        if self.evidence is not None:
+            yield "driftloop_drift_evidence", (), self.evidence
+        if self.forecast:
+            for edge in ("early", "middle", "late"):
+                yield "driftloop_forecast_blocks", (edge,), getattr(self.forecast, edge)
+
+    def _of_inputs(self) -> Iterator[tuple[str, tuple[str, ...], float]]:
+        for test in self.features:
+            yield "driftloop_feature_distance", (test.feature,), test.distance
+            yield "driftloop_feature_p_value", (test.feature,), test.corrected
+            if not math.isnan(test.corrected):
+                yield "driftloop_feature_moved", (test.feature,), float(test.moved)
+        yield "driftloop_invalid_share", (), self.invalid.value
+
+    def _of_versions(self) -> Iterator[tuple[str, tuple[str, ...], float]]:
+        if self.version:
+            yield "driftloop_model_version", (self.version,), 1.0
+        if self.champion:
+            yield "driftloop_champion_version", (self.champion,), 1.0
+        for kind, when in self.last.items():
+            yield "driftloop_last_record_timestamp_seconds", (kind,), parse_time(when).timestamp()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

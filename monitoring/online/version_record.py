@@ -1,0 +1,187 @@
+"""What one version of a model has shown: its labelled rows, block by block, and what the drift rule makes of them."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from driftloop.drift import answer
+from driftloop.drift.estimate.confidence import Estimate, LabelFree
+from driftloop.drift.forecast import crossing
+from driftloop.drift.forecast.crossing import Forecast, Lifetime
+from driftloop.drift.rules.probation import Probation
+from driftloop.drift.verdict import Verdict
+from driftloop.settings import REFERENCE_BLOCKS
+from driftloop.training.reference import Reference
+from monitoring.online.judging import Figure, Scoring
+from monitoring.online.rolling import Blocks, Row
+from monitoring.stream_settings import StreamConfig
+
+KPI_BLOCKS: Final = 7  # a KPI is that of the newest so many blocks' rows: a week where a block is a day
+MOST_BLOCKS: Final = 365  # newest blocks that a forecast uses
+MOST_LOOKS: Final = 2  # into the kind of one drift
+MOST_KIND_ROWS: Final = 5000  # newest rows that the kind of a drift is told from
+AnsweredRow = tuple[tuple[float, ...], float]  # features and error
+
+
+@dataclass(frozen=True)
+class BlockKpi:
+    """A judged block; times as in `Row`."""
+
+    kpi: float
+    rows: int
+    first_time: str
+    last_time: str
+
+
+class Served:
+    """One version in service.
+
+    Args:
+        version: of the registered model.
+        config: of its stream.
+        scoring: likewise.
+        before: the version that answered before it; a drift that was proven then puts this one on probation.
+    """
+
+    def __init__(self, version: str, config: StreamConfig, scoring: Scoring, *, before: Served | None) -> None:
+        self.version, self.config, self.scoring = version, config, scoring
+        self.rule: Probation = copy.deepcopy(before.rule) if before else scoring.rule()
+        if before:
+            self.rule.reset()
+        self.prepared = False  # no block is judged before the rule could learn from the reference
+        self.newest: deque[Row] = deque(maxlen=KPI_BLOCKS * config.block_size)
+        self.scores: deque[BlockKpi] = deque(maxlen=MOST_BLOCKS)
+        self.blocks = 0
+        self.verdict: Verdict | None = None  # of the newest block
+        self.proven = False  # the rule has alarmed, and this version has not shown since that it is good enough
+        self.kind: Verdict | None = None  # of the drift that was proven
+        self._looks: list[int] = []  # blocks at which the kind was looked into
+        self._evidence: float | None = None
+        self._label_free = LabelFree() if config.task == "classification" else None
+        self._waiting = Blocks(config.block_size)
+        self._kind_rows: deque[AnsweredRow] = deque(maxlen=MOST_KIND_ROWS)
+
+    @property
+    def drift(self) -> bool:
+        """Proven and not refuted since, or, on probation after another version's drift, the newest block under the threshold."""
+        return self.proven or (self.verdict is not None and self.verdict.drift)
+
+    @property
+    def evidence(self) -> float | None:
+        """Evidence as a share of what an alarm takes; None before the first block, and on probation after another version's drift."""
+        return self._evidence
+
+    def prepare(self, reference: Reference | None) -> None:
+        """Let the rule learn from the training rows how errors come together; judging begins."""
+        if reference is not None and len(reference):
+            errors = self.scoring.errors(reference.predictions, reference.labels)
+            self.rule.prepare(errors[-REFERENCE_BLOCKS * self.config.block_size :], block_size=self.config.block_size)
+        self.prepared = True
+
+    def add(self, row: Row) -> None:
+        """Take a row that this version answered and whose label has come."""
+        self.newest.append(row)
+        self._waiting.add(row)
+
+    def advance(self) -> int:
+        """Judge the blocks that are complete; how many they were."""
+        if not self.prepared:
+            return 0
+        blocks = self._waiting.cut()
+        for block in blocks:
+            self._judge(block)
+        return len(blocks)
+
+    def _judge(self, block: Sequence[Row]) -> None:
+        errors = self.errors(block)
+        self.scores.append(BlockKpi(self.scoring.kpi(errors).value, len(block), block[0].time, block[-1].time))
+        self.blocks += 1
+        calm = not self.rule.blocks
+        self.verdict = self.rule.update(errors)
+        if calm:
+            self.proven = self.verdict.drift
+            self._evidence = self.verdict.statistic / self.verdict.threshold
+        elif not self.rule.blocks:  # the probation is passed
+            self.proven, self.kind, self._evidence, self._looks = False, None, None, []
+        self._kind_rows.extend((row.features, float(error)) for row, error in zip(block, errors, strict=True))
+        if self._label_free:
+            self._learn(self._label_free, block)
+
+    def _learn(self, label_free: LabelFree, block: Sequence[Row]) -> None:
+        sure = [row for row in block if row.probabilities]
+        if sure:
+            label_free.learn(np.array([row.probabilities for row in sure]), np.array([self.config.labels.index(row.label) for row in sure]))
+
+    def errors(self, rows: Iterable[Row]) -> np.ndarray:
+        """The model's error on each labelled row, (rows,)."""
+        return np.array([self.scoring.error(row.prediction, row.label) for row in rows if row.label is not None])
+
+    def kpi(self) -> Figure:
+        """On the newest labelled rows."""
+        return self.scoring.kpi(self.errors(self.newest))
+
+    def baselines(self) -> dict[str, Figure]:
+        """What the fallback, and the last label again, reach on the same rows; those that say nothing there are left out."""
+        rows = sorted(self.newest, key=lambda row: (row.time, row.id))
+        pairs = {"fallback": [(row.baseline, row.label) for row in rows]}
+        if self.config.task == "classification":
+            pairs["no_change"] = [(before.label, row.label) for before, row in itertools.pairwise(rows)]
+        told = {name: [(answer, label) for answer, label in both if answer is not None and label is not None] for name, both in pairs.items()}
+        return {name: self.scoring.kpi(np.array([self.scoring.error(*pair) for pair in both])) for name, both in told.items() if both}
+
+    def estimate(self, rows: Sequence[Row]) -> Estimate | None:
+        """The KPI of rows without labels, from their probabilities; None where there are none, or too few labels to learn from."""
+        sure = [row.probabilities for row in rows if row.probabilities and row.version == self.version]
+        found = self._label_free.estimate(np.array(sure)) if self._label_free and sure else None
+        return None if found is None or np.isnan(found.accuracy) else found
+
+    def lifetime(self) -> Lifetime:
+        """How long this version lasted."""
+        return crossing.lifetime([score.kpi for score in self.scores], threshold=self.config.threshold)
+
+    def kind_rows(self) -> tuple[list[AnsweredRow], list[AnsweredRow]]:
+        """What the kind of drift is to be told from, if it should be looked into now: older and newest judged rows; else none.
+
+        That is at the alarm, when the drift may be younger than the newest rows; and if no kind is proven then, once more when all
+        of the newest rows are younger than the alarm. Between them and the older ones as many are left out then: a single block of the
+        drift among the older rows hides what follows.
+        """
+        due = self._looks[0] + KPI_BLOCKS if self._looks else 0
+        if not self.proven or len(self._looks) == MOST_LOOKS or (self.kind and self.kind.kind in answer.TOLD) or self.blocks < due:
+            return [], []
+        rows = list(self._kind_rows)
+        newest = min(KPI_BLOCKS * self.config.block_size, len(rows) // 2)
+        return rows[: max(0, len(rows) - newest * (2 if self._looks else 1))], rows[len(rows) - newest :]
+
+    def take_kind(self, told: Verdict) -> None:
+        """Take what `tell_kind` said of the rows."""
+        if self.proven:
+            self.kind = told
+            self._looks.append(self.blocks)
+
+
+def predict(scores: Sequence[BlockKpi], config: StreamConfig, lifetimes: Sequence[Lifetime]) -> Forecast | None:
+    """Blocks until the KPI crosses the threshold; None where the engine cannot tell. Takes up to a second."""
+    if config.task != "classification":
+        return None
+    found = crossing.predict([score.kpi for score in scores], [score.rows for score in scores], threshold=config.threshold, lifetimes=lifetimes)
+    return None if found.source == "none" else found
+
+
+def tell_kind(older: Sequence[AnsweredRow], newest: Sequence[AnsweredRow], config: StreamConfig, scoring: Scoring) -> Verdict:
+    """Of which kind a proven drift is. Takes seconds.
+
+    Each look has its share of alpha. Rows with a missing value are left out.
+    """
+    sides: list[np.ndarray] = []
+    for rows in (older, newest):
+        whole = [(features, error) for features, error in rows if not np.isnan(features).any()]
+        sides += [np.array([features for features, _ in whole]).reshape(-1, len(config.features)), np.array([error for _, error in whole])]
+    return scoring.told_kind(*sides, alpha=config.alpha / MOST_LOOKS)

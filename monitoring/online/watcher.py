@@ -1,0 +1,190 @@
+"""What is known of one stream: takes its records, and thinks about them.
+
+`take` is cheap, a request may wait for it. `think` does what takes seconds (training reference, kind of drift, forecast, estimate,
+feature distances); a thread calls it every second or so.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from scipy import stats
+
+from driftloop.drift.estimate.confidence import Estimate
+from driftloop.drift.forecast.crossing import Forecast
+from driftloop.drift.inputs.distribution import FeatureTest
+from driftloop.errors import DriftloopError
+from driftloop.metrics import kpi
+from driftloop.training.reference import Reference
+from monitoring.online import input_tests, version_record
+from monitoring.online.intake import Intake
+from monitoring.online.judging import Figure
+from monitoring.online.state import Known
+from monitoring.online.version_record import KPI_BLOCKS, Served
+from monitoring.records.events import Record
+from monitoring.references import fitting
+from monitoring.stream_settings import StreamConfig
+
+TOLERATED: Final = 0.01  # share of invalid rows that is no news
+QUALITY_ALPHA: Final = 0.001  # chance that a window of rows with just so many is called bad (binomial)
+COMPARE_SECONDS: Final = 5.0  # features are compared at most so often
+RETRY_SECONDS: Final = 60.0  # a reference that could not be had is asked for again
+
+FindReference = Callable[[str], Reference]
+"""Gives a version's training reference; raises DriftloopError when it cannot be had."""
+
+
+class Watcher:
+    """One stream.
+
+    Args:
+        config: the stream.
+        find_reference: of a version; without it features are not compared.
+        clock: seconds, for the pauses between comparisons.
+    """
+
+    def __init__(self, config: StreamConfig, *, find_reference: FindReference | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self.config = config
+        self.champion = ""  # told by whoever asks the registry
+        self.intake = Intake(config, waits=find_reference is not None)
+        self._find_reference, self._clock = find_reference, clock
+        self._lock = threading.Lock()
+        self._references: dict[str, Reference] = {}
+        self._ask_again: dict[str, float] = {}  # version: when
+        self._note = "" if find_reference else "no training reference: features are not compared"
+        self._tests: tuple[FeatureTest, ...] = ()
+        self._compared, self._compared_at = ("", 0), -math.inf  # version and number of the newest row; when
+        self._estimate: Estimate | None = None
+        self._forecast: Forecast | None = None
+        self._forecast_of = ("", 0)  # version and number of its blocks
+
+    def check(self, record: Record) -> None:
+        """See `Intake.check`."""
+        self.intake.check(record)
+
+    def take(self, records: Iterable[Record]) -> tuple[list[Record], int]:
+        """See `Intake.take`."""
+        with self._lock:
+            return self.intake.take(records)
+
+    def think(self) -> int:
+        """Bring up to date what takes longer; how many blocks were judged meanwhile. One thread at a time."""
+        blocks = self._look_for_references()
+        self._tell_kind()
+        self._look_ahead()
+        self._guess()
+        self._compare()
+        return blocks
+
+    def _look_for_references(self) -> int:
+        if self._find_reference is None:
+            return 0
+        with self._lock:
+            versions = list(self.intake.versions)
+        for gone in [version for version in (*self._references, *self._ask_again) if version not in versions]:
+            self._references.pop(gone, None)
+            self._ask_again.pop(gone, None)
+        blocks = 0
+        for version in versions:
+            if version in self._references or self._ask_again.get(version, -math.inf) > self._clock():
+                continue
+            try:
+                self._references[version] = fitting(self._find_reference(version), self.config)
+                self._note = ""
+            except DriftloopError as exc:
+                self._ask_again[version] = self._clock() + RETRY_SECONDS
+                self._note = str(exc)
+            with self._lock:
+                waiting = self.intake.versions.get(version)
+                if waiting and not waiting.prepared:
+                    waiting.prepare(self._references.get(version))
+                    blocks += waiting.advance()
+        return blocks
+
+    def _tell_kind(self) -> None:
+        with self._lock:
+            version = self._version()
+            older, newest = version.kind_rows() if version else ([], [])
+        if version and newest:
+            told = version_record.tell_kind(older, newest, self.config, self.intake.scoring)
+            with self._lock:
+                version.take_kind(told)
+
+    def _look_ahead(self) -> None:
+        with self._lock:
+            version = self._version()
+            if version is None or self._forecast_of == (version.version, version.blocks):
+                return
+            key, scores = (version.version, version.blocks), list(version.scores)
+            others = [other for other in self.intake.versions.values() if other.scores and other is not version]
+            lifetimes = [other.lifetime() for other in others]
+        found = version_record.predict(scores, self.config, lifetimes)
+        with self._lock:
+            self._forecast, self._forecast_of = found, key
+
+    def _guess(self) -> None:
+        with self._lock:
+            version = self._version()
+            newest = list(self.intake.rows)[-self.config.block_size :]
+            self._estimate = version.estimate(newest) if version else None
+
+    def _compare(self) -> None:
+        with self._lock:
+            now = (self.intake.in_use, self.intake.values.seen)
+            reference = self._references.get(self.intake.in_use)
+            if now == self._compared or self._clock() - self._compared_at < COMPARE_SECONDS:
+                return
+            newest = self.intake.values.rows()
+        tests: tuple[FeatureTest, ...] = ()
+        if reference is not None:
+            rows = KPI_BLOCKS * self.config.block_size
+            tests = input_tests.compare(reference.rows, newest, names=self.config.feature_names, alpha=self.config.alpha, rows=rows)
+        with self._lock:
+            self._tests, self._compared, self._compared_at = tests, now, self._clock()
+
+    def _version(self) -> Served | None:
+        return self.intake.versions.get(self.intake.in_use)
+
+    def known(self) -> Known:
+        """Everything that is known now."""
+        with self._lock:
+            version, intake = self._version(), self.intake
+            labelled = sum(row.label is not None for row in intake.rows)
+            bad, rows = intake.invalid.true, intake.invalid.events
+            return Known(
+                config=self.config,
+                version=intake.in_use,
+                champion=self.champion,
+                drift=self._drift(version),
+                verdict=version.verdict if version else None,
+                told=version.kind if version else None,
+                evidence=version.evidence if version else None,
+                note=self._note,
+                kpi=version.kpi() if version else Figure(math.nan, math.nan, math.nan, 0),
+                baselines=version.baselines() if version else {},
+                blocks=version.blocks if version else 0,
+                newest_labelled=intake.newest_labelled,
+                coverage=labelled / len(intake.rows) if intake.rows else math.nan,
+                estimate=self._estimate,
+                forecast=self._forecast if version and self._forecast_of[0] == version.version else None,
+                features=self._tests,
+                invalid=Figure(bad / rows if rows else math.nan, *kpi.wilson_interval(bad, rows), rows),
+                last=dict(intake.last),
+            )
+
+    def _drift(self, version: Served | None) -> dict[str, bool]:
+        """Of the KPI, as "performance", and of each kind, where it can be told by now: whether it holds."""
+        flags = {}
+        told = version.kind.kind if version and version.kind else ""
+        if version and version.verdict:
+            flags = {"performance": version.drift, "concept": told == "concept", "both": told == "both"}
+        if told == "data" or any(not math.isnan(test.corrected) for test in self._tests):
+            flags["data"] = told == "data" or any(test.moved for test in self._tests)
+        bad, rows = self.intake.invalid.true, self.intake.invalid.events
+        if rows:
+            flags["quality"] = bool(stats.binom.sf(bad - 1, rows, TOLERATED) <= QUALITY_ALPHA)
+        return flags

@@ -1,0 +1,1 @@
+"""From an alert to a retrain: the webhook, what Alertmanager sends, one retrain at a time."""

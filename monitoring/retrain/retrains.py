@@ -1,0 +1,214 @@
+"""The retrains that alerts have asked for: one an alert, one at a time, and what came of each.
+
+An alert that goes on firing after a retrain which kept the champion may ask again, when the cool-down is over and newer rows have labels:
+after an abrupt change the first challenger has hardly seen the new regime.
+
+What is known is kept in a folder, so that an alert which is sent again is known after a restart, too:
+
+    retrains.json    the newest retrains; written aside and renamed
+    lock             held (flock) by the one hook that works here; the kernel lets go of it when the hook dies, however it dies
+    retrain-*.log    what each retrain printed
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from driftloop.errors import DataError
+from driftloop.settings import ASKED_BY
+from driftloop.system import lock, processes
+from monitoring.prometheus import Sample
+from monitoring.records import events
+from monitoring.retrain.alerts import Alert
+
+BATCH: Final = "BatchDrift"  # what a window of batch monitoring asks as
+RUNNING, PROMOTED, KEPT, FAILED, CUT_OFF = "running", "promoted", "kept", "failed", "cut off"
+KNOWN: Final = 1000  # retrains that are remembered
+MESSAGE: Final = 500  # characters
+POLL_S: Final = 0.1
+LOG = logging.getLogger("monitoring.retrain.retrains")
+
+
+@dataclass(frozen=True)
+class Retrain:
+    """One retrain: the alert that asked for it, and what came of it."""
+
+    key: str  # of the alert
+    alert: str
+    stream: str
+    started_at: str
+    until_time: str  # no row from this time on was seen
+    state: str  # running; promoted; kept: the challenger was no better; failed; cut off: the hook died before it ended
+    message: str = ""
+    version: str = ""  # that is served now, when promoted
+    ended_at: str = ""
+    log: str = ""  # the file with all that it printed
+
+
+class BusyError(Exception):
+    """Not now: ask again later."""
+
+
+class Retrains:
+    """Starts retrains for alerts.
+
+    Args:
+        folder: where all is kept; made when absent.
+        command: gives the command that retrains a stream on rows before a time; it prints a JSON object last.
+        until: gives that time for a stream, from the monitor.
+        cool_down_s: no retrain of a stream begins earlier after the end of the last one.
+        timeout_s: a retrain that takes longer is ended.
+
+    Raises:
+        SettingsError: another hook works in the folder.
+        DataError: what is known of earlier retrains cannot be read.
+    """
+
+    def __init__(
+        self, folder: Path, *, command: Callable[[str, str], Sequence[str]], until: Callable[[str], str], cool_down_s: float, timeout_s: float = 6 * 3600
+    ) -> None:
+        self.folder, self._command, self._until, self._cool_down_s, self._timeout_s = folder, command, until, cool_down_s, timeout_s
+        folder.mkdir(parents=True, exist_ok=True)
+        self._mutex = threading.Lock()
+        self._closed = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._lock = lock.hold(folder / "lock", taken=f"another retrain hook works in {folder}: end it, or give another --state")
+        self._known = {(one.key, one.started_at): one for one in _read(folder / "retrains.json")}
+        self._forget_dead()
+
+    @property
+    def known(self) -> list[Retrain]:
+        """All that are remembered, the newest first."""
+        with self._mutex:
+            return list(self._known.values())[::-1]
+
+    def samples(self) -> Iterator[Sample]:
+        """What Prometheus is told."""
+        known = self.known
+        for (stream, state), number in Counter((one.stream, _word(one.state)) for one in known).items():
+            yield Sample("driftloop_retrains", (stream, state), number)
+        for stream, one in {one.stream: one for one in reversed(known)}.items():
+            yield Sample("driftloop_last_retrain", (stream, _word(one.state)), 1)
+            yield Sample("driftloop_last_retrain_start_timestamp_seconds", (stream,), events.parse_time(one.started_at).timestamp())
+        for stream, one in {one.stream: one for one in reversed(known) if one.ended_at}.items():
+            yield Sample("driftloop_last_retrain_end_timestamp_seconds", (stream, _word(one.state)), events.parse_time(one.ended_at).timestamp())
+
+    def ask(self, alert: Alert) -> Retrain:
+        """The retrain for an alert: one that it asked for before, unless it is worth another; else a new one, started now.
+
+        Raises:
+            BusyError: a retrain runs, the stream's cool-down is not over, or the monitor does not say up to when.
+        """
+        with self._mutex:
+            before = next((one for one in reversed(self._known.values()) if one.key == alert.key), None)
+            if before and (before.state not in {CUT_OFF, KEPT} or (before.state == KEPT and self._rest_s(alert.stream) > 0)):
+                return before
+            if self._thread and self._thread.is_alive():
+                raise BusyError("a retrain is running")
+            rest_s = self._rest_s(alert.stream)
+            if rest_s > 0:
+                raise BusyError(f"the last retrain of {alert.stream} has just ended: another one may begin in {rest_s:.0f} s")
+            until_time = self._until(alert.stream)
+            if before and before.state == KEPT and until_time <= before.until_time:
+                return before
+            started_at = events.now()
+            log = self.folder / f"retrain-{alert.stream}-{started_at.replace(':', '').replace('.', '')}.log"
+            one = Retrain(alert.key, alert.name, alert.stream, started_at, until_time, RUNNING, log=str(log))
+            self._note(one)
+            self._thread = threading.Thread(target=self._run, args=(one,), name="retrain", daemon=True)
+            self._thread.start()
+            return one
+
+    def close(self) -> None:
+        """End the retrain that runs, if one does, wait for its end, and let go of the folder."""
+        self._closed.set()
+        if self._thread:
+            self._thread.join()
+        self._lock.close()
+
+    def _rest_s(self, stream: str) -> float:
+        """What is left of the cool-down, in seconds."""
+        ended = [events.parse_time(one.ended_at) for one in self._known.values() if one.stream == stream and one.ended_at and one.state != CUT_OFF]
+        return self._cool_down_s - (datetime.now(UTC) - max(ended)).total_seconds() if ended else 0.0
+
+    def _run(self, one: Retrain) -> None:
+        LOG.info("retrain of %s for %s, rows before %s: started, log %s", one.stream, one.alert, one.until_time, one.log)
+        try:
+            state, message, version = self._outcome(one)
+        except (OSError, ValueError, KeyError, TypeError) as exc:  # it could not be started, or printed something else
+            state, message, version = FAILED, f"{type(exc).__name__}: {exc}; the champion goes on serving", ""
+        ended = replace(one, state=state, message=message[:MESSAGE], version=version, ended_at=events.now())
+        LOG.log(logging.ERROR if state == FAILED else logging.INFO, "retrain of %s %s: %s", one.stream, state, ended.message)
+        with self._mutex:
+            self._note(ended)
+
+    def _outcome(self, one: Retrain) -> tuple[str, str, str]:
+        end = time.monotonic() + self._timeout_s
+        asked_by = {ASKED_BY: "batch monitoring" if one.alert == BATCH else f"the alert {one.alert}"}
+        with processes.Server(self._command(one.stream, one.until_time), log=Path(one.log), env=asked_by) as server:
+            while server.code is None:
+                if self._closed.is_set():
+                    return CUT_OFF, "the hook was ended", ""
+                if time.monotonic() > end:
+                    return FAILED, f"not done within {self._timeout_s:.0f} s; the champion goes on serving", ""
+                time.sleep(POLL_S)
+            code = server.code
+        lines = [line for line in Path(one.log).read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+        last = lines[-1] if lines else "it printed nothing"
+        if code:
+            return FAILED, f"exit code {code}: {last}; the champion goes on serving", ""
+        result = json.loads(last)
+        return (PROMOTED if result["promoted"] else KEPT), str(result["decision"]), str(result["version"])
+
+    def _forget_dead(self) -> None:
+        """A retrain that our predecessor began and did not end died with it: its alert may ask again."""
+        for one in [one for one in self._known.values() if one.state == RUNNING]:
+            LOG.warning("the retrain of %s that began at %s was cut off", one.stream, one.started_at)
+            self._note(replace(one, state=CUT_OFF, message="the hook died before it ended", ended_at=events.now()))
+
+    def _note(self, one: Retrain) -> None:
+        self._known[one.key, one.started_at] = one  # the newest stand at the end
+        for which in list(self._known)[:-KNOWN]:
+            del self._known[which]
+        _write(self.folder / "retrains.json", [asdict(known) for known in self._known.values()])
+
+
+def _word(state: str) -> str:
+    return state.replace(" ", "_")
+
+
+def remembered(folder: Path) -> list[Retrain]:
+    """The retrains that a hook with this folder knows, the oldest first; it may run meanwhile. None where there is no such folder.
+
+    Raises:
+        DataError: they cannot be read.
+    """
+    return _read(folder / "retrains.json")
+
+
+def _read(path: Path) -> list[Retrain]:
+    try:
+        return [Retrain(**one) for one in json.loads(path.read_text(encoding="utf-8"))]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, TypeError) as exc:
+        raise DataError(f"{path}: cannot be read ({exc}): move it away, and the alerts that fire now may retrain once more") from exc
+
+
+def _write(path: Path, value: Any) -> None:
+    aside = path.with_name(f"{path.name}.{os.getpid()}")
+    with aside.open("w", encoding="utf-8") as file:
+        json.dump(value, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)

@@ -1,0 +1,170 @@
+"""The retrain hook: Alertmanager's webhook that starts a retrain through the lifecycle's own script.
+
+    python -m monitoring hook --torchserve_url http://127.0.0.1:8080 --monitor_url http://127.0.0.1:8010
+    python -m monitoring hook --torchserve_url … --monitor_url … --command 'elec=retrain_model.py --total_trials 4'
+
+    POST /alerts      what Alertmanager sends; alerts labelled action="retrain" start one retrain each, however often they are sent
+    GET  /retrains    the retrains and what came of them, the newest first
+    GET  /health      the hook is alive
+    GET  /metrics     for Prometheus
+
+An alert that cannot be answered now (a retrain runs, the stream's cool-down is not over, the monitor is away) gets 503,
+and Alertmanager sends it again while it fires. What is given to the script: the rows before the newest labelled one, the
+stream's model, the TorchServe to swap the winner in. A retrain that fails leaves the champion serving.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import requests
+from flask import Flask, Response
+
+from driftloop.cli import parsing, runner
+from driftloop.cli.flag_types import service_address, torchserve_address
+from driftloop.errors import DataError, SettingsError
+from driftloop.settings import ROOT
+from monitoring import stream_settings
+from monitoring.http.answers import CODES, answer, error, new_app, read_body
+from monitoring.http.gunicorn import CLOSE, Application, check_port
+from monitoring.prometheus import CONTENT_TYPE, HookMetrics
+from monitoring.records import events
+from monitoring.retrain.alerts import MAX_BYTES, MOST_ALERTS, read_webhook
+from monitoring.retrain.retrains import BusyError, Retrains
+from monitoring.stream_settings import StreamConfig
+
+RETRY_AFTER_S = 10
+MONITOR_TIMEOUT_S = 3.0
+
+
+def build_app(retrains: Retrains, streams: Sequence[str]) -> Flask:
+    """The routes; `streams` are those that a retrain can be asked for."""
+    app = new_app("retrain_hook", max_bytes=MAX_BYTES, at_most=f"{MOST_ALERTS} alerts")
+    app.extensions[CLOSE] = retrains.close
+
+    @app.post("/alerts")
+    def alerts() -> Response:
+        wanted = [alert for alert in read_webhook(read_body()) if alert.firing and alert.action == "retrain"]
+        for alert in wanted:
+            if alert.stream not in streams:
+                raise DataError(f"alert {alert.name}: no retrain is known for the stream {alert.stream!r}")
+        return answer({"retrains": [asdict(retrains.ask(alert)) for alert in wanted]}, 202 if wanted else 200)
+
+    @app.get("/retrains")
+    def known() -> Response:
+        return answer({"retrains": [asdict(one) for one in retrains.known]})
+
+    @app.get("/health")
+    def health() -> Response:
+        return answer({"status": "ok"})
+
+    measured = HookMetrics(retrains.samples)
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(measured.text(), content_type=CONTENT_TYPE)
+
+    _add_errors(app)
+    return app
+
+
+def _add_errors(app: Flask) -> None:
+    @app.errorhandler(DataError)
+    def refused(exc: DataError) -> Response:
+        app.logger.warning("refused: %s", exc)
+        return error(400, CODES[400], str(exc))
+
+    @app.errorhandler(BusyError)
+    def busy(exc: BusyError) -> Response:
+        response = error(503, "busy", f"{exc}: send the alert again")
+        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+        return response
+
+
+def newest_labelled(monitor_url: str) -> Callable[[str], str]:
+    """Asks the monitor for the time of the newest row of a stream that has a label.
+
+    The function raises BusyError when the monitor does not say.
+    """
+
+    def ask(stream: str) -> str:
+        try:
+            with requests.Session() as session:
+                session.trust_env = False
+                response = session.get(f"{monitor_url}/streams/{stream}", timeout=MONITOR_TIMEOUT_S)
+            response.raise_for_status()
+            return events.time_text(events.parse_time(response.json()["newest_labelled_time"]))
+        except (requests.RequestException, DataError, KeyError, TypeError, ValueError) as exc:
+            raise BusyError(f"the monitor does not say up to which row {stream} has labels ({type(exc).__name__})") from exc
+
+    return ask
+
+
+def retrain_command(commands: Mapping[str, str], streams: Mapping[str, StreamConfig], *, torchserve_url: str) -> Callable[[str, str], list[str]]:
+    """Makes the command that retrains a stream on the rows before a time.
+
+    >>> make = retrain_command({"elec": "retrain_model.py --seed 3"}, stream_settings.load(), torchserve_url="http://127.0.0.1:8080")
+    >>> make("elec", "2020-04-01T07:30:00.000Z")[-8:-4]
+    ['3', '--json', '--until_time', '2020-04-01T07:30:00.000Z']
+    """
+
+    def make(stream: str, until_time: str) -> list[str]:
+        script, *flags = shlex.split(commands[stream])
+        path = str(ROOT / script) if script.endswith(".py") else script
+        more = ["--json", "--until_time", until_time, "--register_model_name", streams[stream].model, "--torchserve_url", torchserve_url]
+        return [sys.executable, path, *flags, *more]
+
+    return make
+
+
+def build_parser() -> parsing.Parser:
+    """The flags of this script."""
+    parser = parsing.parser("monitoring hook", __doc__)
+    parser.add_argument("--torchserve_url", type=torchserve_address, required=True, help="the TorchServe on this machine that serves, http://host:port")
+    parser.add_argument("--monitor_url", type=service_address, required=True, help="the monitor, http://host:port")
+    parser.add_argument("--state", default=".driftloop/retrains", help="folder for what is known of retrains, and their logs")
+    parser.add_argument(
+        "--command", action="append", default=None, metavar="STREAM=WORDS", help="script and flags that retrain a stream; default: those of the streams file"
+    )
+    parser.add_argument("--cool_down_s", type=parsing.whole(0), default=3600, help="pause between two retrains of a stream, in seconds")
+    parser.add_argument("--streams_file", default="", help="YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on: whoever reaches it can start a retrain")
+    parser.add_argument("--port", type=parsing.whole(0, 65535), default=8020, help="its port")
+    return parser
+
+
+def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    """Serve until a signal ends it.
+
+    Raises:
+        SettingsError: a flag is wrong, or another hook works in the folder.
+        DataError: the folder's file cannot be read.
+    """
+    streams = stream_settings.load(args.streams_file or None)
+    commands = dict(one.partition("=")[::2] for one in args.command) if args.command else {name: stream.retrain for name, stream in streams.items()}
+    for stream, words in commands.items():
+        if stream not in streams or not words.strip():
+            raise SettingsError(f"--command {stream}={words}: give STREAM=WORDS with one of {', '.join(streams)}")
+    command = retrain_command(commands, streams, torchserve_url=args.torchserve_url)
+    until = newest_labelled(args.monitor_url)
+
+    def make() -> Retrains:
+        return Retrains(Path(args.state), command=command, until=until, cool_down_s=args.cool_down_s)
+
+    check_port(args.host, args.port)
+    make().close()  # what cannot start is told here, in one line, and not by a worker
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    Application(lambda: build_app(make(), list(commands)), host=args.host, port=args.port, threads=4, told="the retrain hook").run()
+    return {}, 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the hook; give its exit code."""
+    return runner.run(work, build_parser(), argv)

@@ -1,0 +1,114 @@
+"""Bring labels from a CSV file to the predictions that they belong to.
+
+    python -m monitoring labels --stream elec --file labels.csv --spool .driftloop/spool
+
+The file has the columns id and label, and may have labelled_at (RFC 3339; else now). It may be packed as .gz or .zip. The labels go into the spool, as those of
+`POST /labels` do; the shipper joins them into the log by their id and sends them to the monitor. All lines are checked first: one that is
+wrong is named, and none is taken. Giving the same file again does no harm.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from driftloop.cli import flags, parsing, runner
+from driftloop.data.files import texts, unpacking
+from driftloop.errors import DataError, SettingsError
+from monitoring import stream_settings
+from monitoring.records import events
+from monitoring.spool import shipper
+from monitoring.spool.writer import Spool
+from monitoring.stream_settings import StreamConfig
+
+COLUMNS = ("id", "label")
+CHUNK = 1000  # labels that are held at once
+
+
+def read(path: Path, stream: StreamConfig, *, now: str, encoding: str = "", separator: str = "") -> Iterator[events.Label]:
+    """The labels of a CSV file, one after the other.
+
+    Raises:
+        DataError: the file cannot be read, or a line is wrong; the message names it.
+    """
+    if not path.exists():
+        raise DataError(f"{path}: there is no such file: give a CSV file as --file")
+    text, delimiter = texts.columns_apart(texts.decoded(unpacking.contents(path)[1], path, encoding), texts.separator(separator))
+    try:
+        lines = csv.DictReader(io.StringIO(text), strict=True, delimiter=delimiter)
+        if missing := [name for name in COLUMNS if name not in (lines.fieldnames or ())]:
+            raise DataError(f"{path}: has no column {' and '.join(missing)}; the first line must name id and label")
+        for line in lines:
+            yield _label(line, stream, now, where=f"{path}, line {lines.line_num}")
+    except csv.Error as exc:
+        raise DataError(f"{path}: cannot be read as CSV: {exc}") from exc
+
+
+def _label(line: dict[str, Any], stream: StreamConfig, now: str, *, where: str) -> events.Label:
+    try:
+        value = {
+            "kind": "label",
+            "id": line["id"],
+            "stream": stream.name,
+            "label": _value(line["label"], stream),
+            "labelled_at": line.get("labelled_at") or now,
+        }
+        record = events.from_json(value)
+    except DataError as exc:
+        raise DataError(f"{where}: {exc}") from exc
+    assert isinstance(record, events.Label)
+    return record
+
+
+def _value(text: str | None, stream: StreamConfig) -> events.Value:
+    if stream.task == "classification":
+        known = {str(one): one for one in stream.labels}
+        if text not in known:
+            raise DataError(f"the label must be one of {', '.join(known)}, not {text!a:.50}")
+        return known[text]
+    try:
+        return float(text or "")
+    except ValueError:
+        raise DataError(f"the label must be a number, not {text!a:.50}") from None
+
+
+def build_parser() -> parsing.Parser:
+    """The flags of this command."""
+    parser = parsing.parser("monitoring labels", __doc__ or "")
+    parser.add_argument("--stream", required=True, help="name of the stream")
+    parser.add_argument("--file", type=Path, required=True, help="CSV file with the columns id and label")
+    flags.add_text_flags(parser)
+    parser.add_argument("--spool", type=Path, default=Path(".driftloop/spool"), help="the spool's folder")
+    parser.add_argument("--streams_file", default="", help="YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
+    return parser
+
+
+def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    """Check the file, then put its labels into the spool."""
+    streams = stream_settings.load(args.streams_file or None)
+    if args.stream not in streams:
+        raise SettingsError(f"there is no stream {args.stream!a:.50}: the streams are {', '.join(streams)}")
+    if not args.spool.is_dir():
+        raise SettingsError(f"--spool {args.spool}: there is no spool; give the folder that the prediction service and the shipper work in")
+    now, taken = events.now(), 0
+    written = {"encoding": args.encoding, "separator": args.separator}
+    for _ in read(args.file, streams[args.stream], now=now, **written):
+        pass
+    labels = read(args.file, streams[args.stream], now=now, **written)
+    with Spool(args.spool) as spool:
+        while chunk := [label.as_json() for label in itertools.islice(labels, CHUNK)]:
+            spool.append(chunk)
+            taken += len(chunk)
+    then = "the shipper joins them" if shipper.works_in(args.spool) else "NO shipper works there now: they are joined when one is started on that folder"
+    print(f"{taken:,} labels of {args.stream} are in the spool {args.spool}; {then}")
+    return {"stream": args.stream, "labels": taken}, 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; give its exit code."""
+    return runner.run(work, build_parser(), argv)

@@ -1,0 +1,223 @@
+"""The streams that the services know: their features and ranges, what is measured, and when it is bad.
+
+They stand in streams.yaml beside this file, or in one of your own:
+
+    elec:
+      task: classification            # or regression
+      kpi: accuracy                   # or mae
+      model: drift_model              # the registered model
+      labels: [0, 1]                  # classification only
+      block_size: 48                  # labelled rows that are judged together
+      threshold: 0.8                  # the worst KPI that is good enough
+      unit: minutes                   # of an error KPI, when it has one
+      alpha: 0.05                     # false-alarm rate of each verdict
+      fallback_by: [period]           # features that the fallback looks its answer up by
+      features:
+        period: {low: 0, high: 1}                          # what lies outside is refused
+        zone: {low: 1, high: 265, categorical: true}       # whole numbers only
+        wind: {low: 0, high: 90, required: false}          # may be null
+      retrain: retrain_model.py       # likewise deploy and replay: the stream's own scripts, when it has any
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import yaml
+
+from driftloop.errors import SettingsError
+
+BUNDLED: Final = Path(__file__).with_name("streams.yaml")
+STREAM_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
+FEATURE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
+TASK_OF_KPI: Final = {"accuracy": "classification", "mae": "regression"}
+MOST_CATEGORIES: Final = 100_000
+MOST_BLOCK_ROWS: Final = 10_000
+LONGEST_UNIT: Final = 30
+LARGEST_FLOAT32: Final = 3.4e38
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One input of a model: a number in `low`..`high`, both included; null where it is not `required`.
+
+    A categorical feature is a whole number in that range.
+
+    >>> zone = Feature("zone", low=1, high=3, categorical=True)
+    >>> zone.categories, zone.fault(2), zone.fault(2.5), zone.fault(7), zone.fault(None), zone.fault("2")
+    ((1, 2, 3), '', 'unknown_category', 'unknown_category', 'missing', 'not_a_number')
+    """
+
+    name: str
+    low: float
+    high: float
+    categorical: bool = False
+    required: bool = True
+
+    @cached_property
+    def limits(self) -> tuple[float, float]:
+        """`low` and `high`, or what these become as float32 where that lies outside: a table of float32 holds 0.6 as 0.60000002."""
+        if self.categorical:
+            return self.low, self.high
+        low, high = (struct.unpack("f", struct.pack("f", edge))[0] if abs(edge) < LARGEST_FLOAT32 else edge for edge in (self.low, self.high))
+        return min(self.low, low), max(self.high, high)
+
+    @property
+    def categories(self) -> tuple[int, ...] | None:
+        """The values that a categorical feature takes; None for the others."""
+        return tuple(range(int(self.low), int(self.high) + 1)) if self.categorical else None
+
+    def fault(self, value: object) -> str:
+        """What is wrong with a value, as one of `fields.REASONS`; "" when nothing is."""
+        if value is None:
+            return "missing" if self.required else ""
+        if type(value) not in {int, float}:  # a bool is an int, but no number that anybody measured
+            return "not_a_number"
+        if isinstance(value, float) and not math.isfinite(value):
+            return "not_a_number"
+        if self.categorical:
+            return "" if self.low <= value <= self.high and value == int(value) else "unknown_category"  # type: ignore[operator, call-overload]
+        lowest, highest = self.limits
+        return "" if lowest <= value <= highest else "out_of_range"  # type: ignore[operator]
+
+
+@dataclass(frozen=True)
+class StreamConfig:
+    """One stream, as the module says; `threshold` is a lower bound of an accuracy, an upper one of an error."""
+
+    name: str
+    task: Literal["classification", "regression"]
+    kpi: Literal["accuracy", "mae"]
+    model: str
+    features: tuple[Feature, ...]
+    block_size: int
+    threshold: float
+    fallback_by: tuple[str, ...]
+    alpha: float = 0.05
+    unit: str = ""  # of an error KPI
+    labels: tuple[int | str, ...] = ()  # of classification, in the order of the probabilities
+    deploy: str = "deploy_model.py"  # the scripts of the stream, each with its first flags: what serves its model,
+    retrain: str = "retrain_model.py"  # what retrains it,
+    replay: str = "-m monitoring replay"  # and what plays its table against the prediction service
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The features' names, in the model's order."""
+        return tuple(feature.name for feature in self.features)
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether a larger KPI is a better one."""
+        return self.kpi == "accuracy"
+
+    def labels_fault(self, of_model: Sequence[object]) -> str:
+        """What is wrong with the labels, beside those of the model in the order of its probabilities; "" when nothing is."""
+        if tuple(of_model) == self.labels:
+            return ""
+        written = repr if list(map(str, of_model)) == list(map(str, self.labels)) else str  # '0' is not 0
+        mine, its = (", ".join(map(written, labels)) or "none" for labels in (self.labels, of_model))
+        return f"the labels of stream {self.name!r} are {mine}, those of the model in its order {its}: write them so in the streams file"
+
+
+def load(path: str | PathLike[str] | None = None) -> dict[str, StreamConfig]:
+    """The streams of a YAML file, by name; without one the bundled two.
+
+    Raises:
+        SettingsError: the file cannot be read, or a setting is unknown, missing or outside what it may be; the message says which.
+
+    >>> streams = load()
+    >>> streams["elec"].feature_names[:2], streams["taxi"].higher_is_better
+    (('period', 'nswprice'), False)
+    """
+    source = BUNDLED if path is None else Path(path)
+    try:
+        found = yaml.safe_load(source.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise SettingsError(f"streams {source}: {exc.strerror}: give a YAML file as {BUNDLED.name} is") from exc
+    except UnicodeDecodeError as exc:
+        raise SettingsError(f"streams {source}: is not UTF-8 text (byte {exc.start + 1} is 0x{exc.object[exc.start]:02x}): save it as UTF-8") from exc
+    except yaml.YAMLError as exc:
+        mark = getattr(exc, "problem_mark", None)
+        where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        raise SettingsError(f"streams {source}: is not YAML{where}: give a file as {BUNDLED.name} is") from exc
+    if not isinstance(found, dict) or not found:
+        raise SettingsError(f"streams {source}: holds no streams: give a YAML file as {BUNDLED.name} is")
+    try:
+        return {name: _stream(name, settings) for name, settings in found.items()}
+    except SettingsError as exc:
+        raise SettingsError(f"streams {source}: {exc}") from exc
+
+
+def _stream(name: Any, settings: Any) -> StreamConfig:
+    _demand(isinstance(name, str) and STREAM_NAME.fullmatch(name), f"stream {name!r}: a name is lower-case letters, digits and _, at most 40")
+    where = f"stream {name}"
+    given = _known(settings, StreamConfig, where)
+    _demand(isinstance(given["features"], dict) and given["features"], f"{where}: features must map each name to its range")
+    features = tuple(_feature(feature, limits, where) for feature, limits in given["features"].items())
+    names = {feature.name for feature in features}
+    _demand(
+        [given["kpi"], given["task"]] in [list(pair) for pair in TASK_OF_KPI.items()],
+        f"{where}: kpi {given['kpi']!r} with task {given['task']!r}: give one of {TASK_OF_KPI}",
+    )
+    _demand(isinstance(given["model"], str) and given["model"], f"{where}: model must name a registered model")
+    _demand(type(given["block_size"]) is int and 1 <= given["block_size"] <= MOST_BLOCK_ROWS, f"{where}: block_size must be 1 to {MOST_BLOCK_ROWS}")
+    _demand(0 < _number(given["alpha"], f"{where}: alpha") < 1, f"{where}: alpha must lie between 0 and 1")
+    highest = 1.0 if given["task"] == "classification" else math.inf
+    _demand(0 < _number(given["threshold"], f"{where}: threshold") < highest, f"{where}: threshold must be above 0, and of an accuracy under 1")
+    fallback_by, labels = _plain(given["fallback_by"], f"{where}: fallback_by"), _plain(given["labels"], f"{where}: labels")
+    _demand(set(fallback_by) <= names, f"{where}: fallback_by must list features of the stream")
+    _demand(isinstance(given["unit"], str) and len(given["unit"]) <= LONGEST_UNIT, f"{where}: unit must be a word")
+    for script in ("deploy", "retrain", "replay"):
+        _demand(isinstance(given[script], str) and given[script].strip(), f"{where}: {script} must be a script of this project, or -m and a module")
+    enough = len(labels) >= 2 if given["task"] == "classification" else not labels
+    _demand(enough, f"{where}: labels must be two or more different values for classification, none for regression")
+    return StreamConfig(**{**given, "name": name, "features": features, "fallback_by": tuple(fallback_by), "labels": tuple(labels)})
+
+
+def _feature(name: Any, limits: Any, where: str) -> Feature:
+    _demand(isinstance(name, str) and FEATURE_NAME.fullmatch(name), f"{where}: feature {name!r}: a name is letters, digits and _, at most 60")
+    where = f"{where}: feature {name}"
+    given = _known(limits, Feature, where)
+    low, high = _number(given["low"], f"{where}: low"), _number(given["high"], f"{where}: high")
+    _demand(low < high, f"{where}: low {low:g} must be under high {high:g}")
+    _demand(all(isinstance(given[key], bool) for key in ("categorical", "required")), f"{where}: categorical and required are true or false")
+    if given["categorical"]:
+        _demand(low == int(low) and high == int(high) and high - low < MOST_CATEGORIES, f"{where}: categories are whole numbers, at most {MOST_CATEGORIES}")
+    return Feature(name, low, high, categorical=given["categorical"], required=given["required"])
+
+
+def _known(settings: Any, cls: type, where: str) -> dict[str, Any]:
+    """The settings with defaults filled in, when all and only the class's are there."""
+    _demand(isinstance(settings, Mapping), f"{where}: settings are missing")
+    wanted = {field.name: field.default for field in fields(cls) if field.name != "name"}
+    unknown, missing = set(settings) - set(wanted), {key for key, default in wanted.items() if default is MISSING} - set(settings)
+    _demand(not unknown, f"{where}: unknown setting {', '.join(sorted(map(str, unknown)))}; known are {', '.join(sorted(wanted))}")
+    _demand(not missing, f"{where}: {', '.join(sorted(missing))} is missing")
+    return {**wanted, **settings}
+
+
+def _plain(values: Any, what: str) -> list[Any]:
+    """A list of different texts, or of different whole numbers."""
+    kinds = {type(value) for value in values} if isinstance(values, list | tuple) else {list}
+    unquoted = "; YAML reads yes, no, on, off, true, false and null without quotes as other values: put them in quotes" if kinds & {bool, type(None)} else ""
+    _demand(len(kinds) <= 1 and kinds <= {int, str}, f"{what} must be a list of whole numbers, or of texts{unquoted}")
+    _demand(len(set(values)) == len(values), f"{what} holds a value twice")
+    return list(values)
+
+
+def _number(value: Any, what: str) -> float:
+    _demand(type(value) in {int, float} and math.isfinite(value), f"{what} must be a number, not {value!r}")
+    return float(value)
+
+
+def _demand(met: Any, message: str) -> None:
+    if not met:
+        raise SettingsError(message)

@@ -1,0 +1,191 @@
+"""What the service does with a request, without HTTP: ask the model or fall back, answer, and leave a record in the spool.
+
+The client waits for the model and for one append to a local file (write(2)); never for the log's database or the monitor.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from driftloop.errors import DriftloopError, ServingError
+from monitoring.fallback import Fallback
+from monitoring.prometheus import ServiceMetrics
+from monitoring.records import events
+from monitoring.stream_settings import StreamConfig
+from prediction_service.requests import LabelRequest, PredictRequest, Row, RowsError
+from prediction_service.served_model import ModelAnswer, ServedModel
+
+UNAVAILABLE, UNACCEPTABLE, INCOMPLETE = "model_unavailable", "model_unacceptable", "row_incomplete"
+FALLBACKS = {
+    UNAVAILABLE: "TorchServe did not answer, or not in time, or the circuit before it is open",
+    UNACCEPTABLE: "the monitor judges the version that serves worse than the fallback",
+    INCOMPLETE: "a feature that may be null is null, and the model takes numbers only",
+}
+LOG = logging.getLogger("prediction_service")
+
+
+class Log(Protocol):
+    """Where records go; `monitoring.spool.writer.Spool` is one."""
+
+    def append(self, records: Sequence[dict[str, Any]]) -> None:
+        """Keep the records; they are safe from our own death when this returns."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the monitor thinks of a version: whether it may answer."""
+
+    acceptable: bool = True
+    version: str = ""
+
+
+class ServedStream:
+    """One stream: its model, its fallback, and which of the two answers. The background replaces `fallback` and `verdict`."""
+
+    def __init__(self, config: StreamConfig, model: ServedModel, fallback: Fallback) -> None:
+        self.config, self.model, self.fallback = config, model, fallback
+        self.verdict = Verdict()
+
+    @property
+    def why_fallback(self) -> str:
+        """Why the next complete row is answered by the fallback; "" when the model answers.
+
+        A verdict holds for the version that it was found on: a new one is asked again.
+        """
+        if not self.verdict.acceptable and self.verdict.version == self.model.version:
+            return UNACCEPTABLE
+        return UNAVAILABLE if self.model.breaker.open else ""
+
+    @property
+    def fallback_reason(self) -> str:
+        """Why the fallback answers now, also while no answer of the model has come; "" when the model does."""
+        return self.why_fallback or ("" if self.model.up else UNAVAILABLE)
+
+    def answer(self, request: PredictRequest) -> tuple[list[ModelAnswer], list[Any], str]:
+        """The answers to the rows, what the fallback says of them, and why it answered ("" when it did not)."""
+        features = [row.features for row in request.rows]
+        baselines = [self.fallback.predict(row) for row in features]
+        reason = self.why_fallback
+        if not reason and any(value is None for row in (*features, *request.context) for value in row.values()):
+            reason = INCOMPLETE
+        if not reason:
+            try:
+                return self.model.ask(features, request.context), baselines, ""
+            except ServingError as exc:
+                LOG.warning("%s: the fallback answers: %s", self.config.name, exc)
+                reason = UNAVAILABLE
+        return [ModelAnswer(baseline, None, None, "") for baseline in baselines], baselines, reason
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What the records of one request share."""
+
+    config: StreamConfig
+    served_at: str
+    fallback: str  # "", or why the fallback answered
+    latency_ms: float
+
+    def record(self, row: Row, answer: ModelAnswer, baseline: Any) -> dict[str, Any]:
+        """The record of a row, its answer, and what the fallback says of it."""
+        return events.Prediction(
+            id=row.id,
+            stream=self.config.name,
+            time=row.time or self.served_at,
+            served_at=self.served_at,
+            model=self.config.model,
+            version=answer.version,
+            features=dict(row.features),
+            prediction=answer.prediction,
+            probability=answer.probability,
+            probabilities=None if answer.probabilities is None else list(answer.probabilities),
+            baseline=baseline,
+            fallback=self.fallback,
+            latency_ms=self.latency_ms,
+        ).as_json()
+
+
+class PredictionService:
+    """All streams that are served, the spool, and the metrics; used from many threads.
+
+    Args:
+        streams: by name.
+        log: takes the records; None: nothing is logged, and labels are refused.
+        metrics: counts.
+    """
+
+    def __init__(self, streams: Mapping[str, ServedStream], log: Log | None, metrics: ServiceMetrics) -> None:
+        self.streams = dict(streams)
+        self.configs = {name: stream.config for name, stream in self.streams.items()}
+        self.metrics = metrics
+        self.lost = 0  # records that could not be written
+        self.log_error = ""  # of the newest append; "" when it worked
+        self._log = log
+        self._lock = threading.Lock()
+
+    def predict(self, request: PredictRequest) -> list[dict[str, Any]]:
+        """Answer the rows, each with what the client is told of it; a full disk does not stop this."""
+        started = time.perf_counter()
+        stream = self.streams[request.stream.name]
+        answers, baselines, reason = stream.answer(request)
+        self._count(request.stream.name, answers, reason)
+        if self._log is not None:
+            said = _Said(stream.config, events.now(), reason, round((time.perf_counter() - started) * 1000, 3))
+            self._append([said.record(*one) for one in zip(request.rows, answers, baselines, strict=True)])
+        return [
+            {
+                "id": row.id,
+                "stream": stream.config.name,
+                "prediction": answer.prediction,
+                "probability": answer.probability,
+                "model": stream.config.model,
+                "version": answer.version,
+                "fallback": reason,
+                "context_rows": answer.rows_before,
+                "context_needed": answer.history,
+            }
+            for row, answer in zip(request.rows, answers, strict=True)
+        ]
+
+    def label(self, request: LabelRequest) -> bool:
+        """Put labels into the spool; False when they are not there: then nothing may be acknowledged."""
+        now = events.now()
+        return self._append([events.Label(id=name, stream=request.stream.name, label=label, labelled_at=now).as_json() for name, label in request.labels])
+
+    def reject(self, error: RowsError) -> None:
+        """Count refused rows and log each."""
+        now = events.now()
+        for bad in error.bad:
+            self.metrics.rejected_rows.labels(error.stream.name, bad.reason).inc()
+        if self._log is not None:
+            self._append([events.Rejected(bad.id, error.stream.name, now, bad.reason, bad.time, dict(bad.features)).as_json() for bad in error.bad])
+
+    def _append(self, records: list[dict[str, Any]]) -> bool:
+        if self._log is None:
+            return False
+        try:
+            self._log.append(records)
+        except (OSError, DriftloopError) as exc:
+            with self._lock:
+                if not self.log_error:
+                    LOG.error("records are lost: %s", exc)
+                self.lost += len(records)
+                self.log_error = str(exc)
+            self.metrics.lost_records.inc(len(records))
+            return False
+        self.log_error = ""
+        return True
+
+    def _count(self, stream: str, answers: Sequence[ModelAnswer], reason: str) -> None:
+        source = "fallback" if reason else "model"
+        versions = [answer.version for answer in answers]
+        for version in set(versions):
+            self.metrics.predictions.labels(stream, version, source).inc(versions.count(version))
+            if not reason:
+                short = [answer for answer in answers if answer.version == version and answer.rows_before < (answer.history or 0)]
+                self.metrics.rows_without_context.labels(stream, version).inc(len(short))  # 0 begins the series

@@ -1,0 +1,90 @@
+"""What goes on in the background: probe models, ask the monitor what it thinks of them, renew the fallback's table.
+
+Requests never wait for any of it. A monitor that is away changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+import requests
+
+from driftloop.errors import DriftloopError
+from monitoring.fallback import Fallback
+from monitoring.stream_settings import StreamConfig
+from prediction_service.answering import ServedStream, Verdict
+
+MONITOR_TIMEOUT_S = 1.0
+RETRY_S = 60.0  # after a table could not be had
+LOG = logging.getLogger("prediction_service")
+
+Fetch = Callable[[StreamConfig, str], Fallback]  # the table of a stream and a registered version; raises DriftloopError
+
+
+class Watcher:
+    """A thread that looks after the streams every `every_s` seconds, from `start` to `close`.
+
+    Args:
+        streams: to look after.
+        monitor_url: http://host:port; "": nobody judges the models.
+        fetch: gives the fallback table of a version; None: the tables stay as they are.
+    """
+
+    def __init__(self, streams: list[ServedStream], *, monitor_url: str, fetch: Fetch | None, every_s: float) -> None:
+        self._streams, self._monitor_url, self._fetch, self._every_s = streams, monitor_url.rstrip("/"), fetch, every_s
+        self._not_before: dict[str, float] = {}  # by stream: when a table that could not be had is asked for again
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
+
+    def start(self) -> None:
+        """Begin, with a first look at once."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Begin no further look; one that goes on ends with the process."""
+        self._closed.set()
+
+    def look(self) -> None:
+        """One round over all streams."""
+        for stream in self._streams:
+            stream.model.probe(unless_within_s=self._every_s)
+            if self._monitor_url:
+                self._ask_monitor(stream)
+            if self._fetch and stream.model.version not in {"", stream.fallback.version}:
+                self._renew(stream, self._fetch)
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self.look()
+            except Exception:  # the one thread that mends things must not die of a surprise
+                LOG.exception("the background look failed")
+            if self._closed.wait(self._every_s):
+                return
+
+    def _ask_monitor(self, stream: ServedStream) -> None:
+        try:
+            response = self._session.get(f"{self._monitor_url}/streams/{stream.config.name}", timeout=MONITOR_TIMEOUT_S)
+            response.raise_for_status()
+            found = response.json()
+            verdict = Verdict(found.get("acceptable") is not False, str(found.get("version") or ""))
+        except (requests.RequestException, ValueError, AttributeError):
+            return
+        if verdict.acceptable != stream.verdict.acceptable:
+            LOG.warning("%s: the monitor calls version %s %s", stream.config.name, verdict.version, "acceptable" if verdict.acceptable else "unacceptable")
+        stream.verdict = verdict
+
+    def _renew(self, stream: ServedStream, fetch: Fetch) -> None:
+        name = stream.config.name
+        if time.monotonic() < self._not_before.get(name, 0.0):
+            return
+        try:
+            stream.fallback = fetch(stream.config, stream.model.version)
+        except DriftloopError as exc:
+            self._not_before[name] = time.monotonic() + RETRY_S
+            LOG.warning("%s: the fallback stays that of version %s: %s", name, stream.fallback.version or "unknown", exc)

@@ -1,0 +1,49 @@
+"""Fallback tables from training references: those in MLflow of the version that serves, or those in a folder.
+
+MLflow is asked by a process of its own: to import it takes seconds in which no request would be answered.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from driftloop.errors import TrackingError
+from driftloop.system import processes
+from monitoring.fallback import Fallback, table
+from monitoring.stream_settings import StreamConfig
+
+
+def fetch(stream: StreamConfig, version: str = "") -> Fallback:
+    """The table of a registered version of the stream's model; of the champion when the version is "".
+
+    Raises:
+        DriftloopError: MLflow does not answer, or holds no such version, or no reference with it.
+    """
+    return next(processes.in_parallel(_fetch, [(stream, version)], jobs=1))
+
+
+def read(stream: StreamConfig, folder: Path) -> Fallback:
+    """The table of the reference in <folder>/<stream>.
+
+    Raises:
+        DataError: it is not there, cannot be read, or is of another stream.
+    """
+    from driftloop.training import reference
+
+    return table(reference.read(folder / stream.name), stream, version="")
+
+
+def _fetch(asked: tuple[StreamConfig, str]) -> Fallback:
+    from driftloop.tracking import mlflow_store
+    from driftloop.tracking.registry import CHAMPION, Registry
+    from driftloop.training import reference
+
+    stream, wanted = asked
+    store = mlflow_store.open_store(None)
+    registry = Registry(store.client, stream.model)
+    version = wanted or registry.holder(CHAMPION)
+    if version is None:
+        raise TrackingError(f"registered model {stream.model!r} has no champion: train and deploy one first, or give --reference")
+    with mlflow_store.translated(f"registered model {stream.model!r}, version {version}"):
+        run_id = registry.run_of(version)
+    return table(reference.load(store, run_id), stream, version=version)

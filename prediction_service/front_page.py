@@ -1,0 +1,49 @@
+"""What the prediction service shows a person at its root: who answers for each stream, and how to ask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from monitoring.http.pages import Example, Fact, Front, Route, StreamCard, curl
+from monitoring.stream_settings import StreamConfig
+from prediction_service.answering import FALLBACKS, ServedStream
+from prediction_service.served_model import plain_row
+
+TITLE = "Prediction service"
+ABOUT = "Checks each row strictly, asks the model behind TorchServe, and records every answer. Where the model may not answer, a fallback does and says why."
+ID = "example-1"
+
+
+def front(document: dict[str, Any], streams: dict[str, ServedStream], *, url: str) -> Front:
+    """The root page of a service with these streams, whose addresses the OpenAPI document lists."""
+    routes = [Route(method.upper(), path, operation["summary"]) for path, methods in document["paths"].items() for method, operation in methods.items()]
+    return Front(TITLE, ABOUT, url, [_card(stream, url=url, alone=len(streams) == 1) for stream in streams.values()], routes)
+
+
+def _card(stream: ServedStream, *, url: str, alone: bool) -> StreamCard:
+    config, fallback = stream.config, stream.fallback_reason
+    facts = [
+        Fact("answers", "the fallback" if fallback else "the model", good=not fallback),
+        Fact("registered model", config.model),
+        Fact("version", stream.model.version or "none has answered yet"),
+        Fact("predicts", _predicts(config)),
+    ]
+    if fallback:
+        facts.append(Fact("why the fallback", FALLBACKS[fallback]))
+    row = {"features": plain_row(config)}
+    named = {} if alone else {"stream": config.name}
+    label = config.labels[0] if config.labels else 1.0
+    examples = [
+        Example("Ask for one row", curl(f"{url}/predict", {**named, "id": ID, **row})),
+        Example("Several rows in time order, with the rows before them for a model that reads a history", _batch(config, url=url, named=named)),
+        Example("Give its label when it is known", curl(f"{url}/labels", {**named, "id": ID, "label": label})),
+    ]
+    return StreamCard(config.name, f"{config.task.capitalize()} on {len(config.features)} features", facts, examples)
+
+
+def _batch(config: StreamConfig, *, url: str, named: dict[str, str]) -> str:
+    return curl(f"{url}/predict", {**named, "rows": [{"features": plain_row(config)}], "context": [plain_row(config)]})
+
+
+def _predicts(config: StreamConfig) -> str:
+    return ", ".join(map(str, config.labels)) if config.labels else f"a value{f' in {config.unit}' if config.unit else ''}"

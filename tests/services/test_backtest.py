@@ -1,0 +1,364 @@
+"""A back-test's parts: the fits, the play, the score, the choice, the words and the picture."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from driftloop import settings
+from driftloop.backtest import outcome, plot, policies, run, score, text
+from driftloop.backtest.fits import Fit, Fits, Recipe, fingerprint
+from driftloop.backtest.online_learner import OnlineLearner
+from driftloop.backtest.outcome import BacktestResult, Difference, PolicyResult, difference, front, recommend
+from driftloop.backtest.play import Alarm, At, Played, Scene, at_random, evenly, play, play_continuous
+from driftloop.data import blocks, synthetic
+from driftloop.data.streams import Stream
+from driftloop.data.synthetic import Change
+from driftloop.metrics import scoring
+from driftloop.metrics.task import CLASSIFICATION
+from driftloop.training import fitting, trained_model
+from learner import ELEC
+
+ROWS, FIRST, BLOCK, WINDOW = 1200, 900, 50, 120
+BASE = Recipe({**settings.DEFAULT_PARAMS}, 2, 7)
+RETRAIN = Recipe({**settings.RETRAIN_PARAMS, "window": WINDOW}, 2, 7)
+
+
+@pytest.fixture(scope="module")
+def stream() -> Stream:
+    return synthetic.make("stagger", rows=ROWS, seed=3, drift="abrupt", at=FIRST + 60).stream
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("fits")
+
+
+@pytest.fixture(scope="module")
+def scene(stream: Stream, folder: Path) -> Scene:
+    base = Fits(ELEC, stream, BASE, folder=folder).at(FIRST)
+    return Scene(stream, tuple(blocks.cut(FIRST, ROWS, block_size=BLOCK)), base, Fits(ELEC, stream, RETRAIN, folder=folder))
+
+
+def by_hand(stream: Stream, stop: int, recipe: Recipe) -> np.ndarray:
+    """What a model fitted on rows up to `stop` predicts for the rest, without any of what is tested here."""
+    fitted = fitting.fit(ELEC, stream, recipe.params, train=(0, stop), max_epochs=recipe.max_epochs, seed=recipe.seed)
+    return trained_model.predict(fitted.model, stream, stop, len(stream)).argmax(axis=1)
+
+
+# Fits
+
+
+def test_a_kept_fit_predicts_what_the_model_predicts(stream: Stream, folder: Path) -> None:
+    fit = Fits(ELEC, stream, RETRAIN, folder=folder).at(1000)
+    assert np.array_equal(fit.on(1000, ROWS), by_hand(stream, 1000, RETRAIN))
+    assert (fit.start, fit.stop, fit.failure) == (1000 - WINDOW, 1000, "")
+    assert fit.seconds > 0
+
+
+def test_a_fit_is_made_once_and_its_seconds_stay(stream: Stream, folder: Path) -> None:
+    first = Fits(ELEC, stream, RETRAIN, folder=folder).at(1000)
+    again = Fits(ELEC, stream, RETRAIN, folder=folder)
+    before = {path: path.stat().st_mtime_ns for path in again.place.iterdir()}
+    assert again.at(1000).seconds == first.seconds
+    assert {path: path.stat().st_mtime_ns for path in again.place.iterdir()} == before
+
+
+def test_whatever_a_fit_depends_on_is_in_its_place(stream: Stream) -> None:
+    rows, labels = stream.rows.copy(), stream.labels.copy()
+    rows[5, 0] += 1
+    labels[5] = 1 - labels[5]
+    others = [
+        (dataclasses.replace(stream, rows=rows), RETRAIN),
+        (dataclasses.replace(stream, labels=labels), RETRAIN),
+        (dataclasses.replace(stream, label_names=("a", "b", "c")), RETRAIN),
+        (stream, dataclasses.replace(RETRAIN, seed=8)),
+        (stream, dataclasses.replace(RETRAIN, max_epochs=3)),
+        (stream, dataclasses.replace(RETRAIN, params={**RETRAIN.params, "lr": 0.02})),
+        (stream, BASE),
+        (stream, RETRAIN),
+    ]
+    assert len({fingerprint(ELEC, *other) for other in others}) == len(others)
+
+
+def test_a_damaged_entry_is_fitted_anew(stream: Stream, tmp_path: Path) -> None:
+    fits = Fits(ELEC, stream, RETRAIN, folder=tmp_path)
+    sound = fits.at(300).predicted
+    (entry,) = fits.place.iterdir()
+    entry.write_bytes(entry.read_bytes()[:100])
+    assert np.array_equal(Fits(ELEC, stream, RETRAIN, folder=tmp_path).at(300).predicted, sound)
+
+
+def test_more_processes_give_the_same_fits(stream: Stream, folder: Path, tmp_path: Path) -> None:
+    stops, told = [950, 1000, 1050], []
+    alone, together = Fits(ELEC, stream, RETRAIN, folder=folder), Fits(ELEC, stream, RETRAIN, folder=tmp_path)
+    alone.prepare(stops, jobs=1)
+    together.prepare(stops, jobs=2, progress=told.append)
+    assert sum(told) == len(stops) == len(list(together.place.iterdir()))
+    for stop in stops:
+        assert np.array_equal(alone.at(stop).predicted, together.at(stop).predicted)
+
+
+def test_a_model_is_not_measured_on_rows_that_it_was_fitted_on(scene: Scene) -> None:
+    with pytest.raises(ValueError, match=f"fitted on rows up to {FIRST}"):
+        scene.base.on(FIRST - 1, FIRST + 10)
+
+
+# Play
+
+
+def test_never_is_the_base_model_and_always_a_model_from_each_block(scene: Scene) -> None:
+    never, always = play(At(()), scene), play(At(range(len(scene.cut))), scene)
+    assert np.array_equal(never.predicted, by_hand(scene.stream, FIRST, BASE))
+    parts = [scene.base.on(FIRST, FIRST + BLOCK), *(scene.fits.at(block.start).on(block.start, block.stop) for block in scene.cut[1:])]
+    assert np.array_equal(always.predicted, np.concatenate(parts))
+    assert (never.retrains, never.alarms, never.seconds) == ((), (), 0.0)
+
+
+def test_the_alarm_of_the_last_block_leads_to_no_retrain(scene: Scene) -> None:
+    last = len(scene.cut) - 1
+    played = play(At(range(last + 1)), scene)
+    assert played.alarms[-1].block == last
+    assert played.retrains == tuple(range(last))
+
+
+def test_each_policy_is_charged_the_fits_that_it_uses(scene: Scene) -> None:
+    played = play(At((1, 3)), scene)
+    assert played.seconds == pytest.approx(sum(scene.fits.at(scene.cut[block].stop).seconds for block in (1, 3)))
+
+
+def test_a_judge_lets_only_better_models_into_service(scene: Scene) -> None:
+    judged = dataclasses.replace(scene, judge_rows=BLOCK)
+    played = play(At(range(len(scene.cut))), judged)
+    assert len(played.retrains) == len(scene.cut) - 1
+    assert 0 < len(played.promoted) < len(played.retrains)
+    first = scene.cut[played.promoted[0]]
+    labels = scene.stream.labels[first.start : first.stop]
+    champion, challenger = (fit.on(first.start, first.stop) != labels for fit in (scene.base, scene.fits.at(first.start)))
+    verdict = scoring.judge(CLASSIFICATION, champion, challenger, start=first.start, alpha=judged.judge_alpha)
+    assert verdict.better
+    assert scene.stops() <= judged.stops()
+
+
+def test_a_retrain_that_fails_leaves_the_model_in_service(stream: Stream, folder: Path) -> None:
+    labels = stream.labels.copy()
+    labels[FIRST - 200 :] = 0
+    one_sided = dataclasses.replace(stream, labels=labels)
+    base = Fits(ELEC, one_sided, BASE, folder=folder).at(FIRST)
+    scene = Scene(one_sided, tuple(blocks.cut(FIRST, ROWS, block_size=BLOCK)), base, Fits(ELEC, one_sided, RETRAIN, folder=folder))
+    played = play(At((0,)), scene)
+    assert (played.retrains, played.promoted) == ((0,), ())
+    assert np.array_equal(played.predicted, base.on(FIRST, ROWS))
+    assert "one label only" in scene.fits.at(scene.cut[0].stop).failure
+
+
+def test_continuous_predicts_a_block_before_it_learns_it(scene: Scene) -> None:
+    def fresh() -> OnlineLearner:
+        return OnlineLearner(features=len(scene.stream.features), classes=2, period=scene.stream.period)
+
+    whole = play_continuous(fresh(), scene)
+    labels = scene.stream.labels.copy()
+    labels[scene.cut[2].start :] = 1 - labels[scene.cut[2].start :]
+    turned = play_continuous(fresh(), dataclasses.replace(scene, stream=dataclasses.replace(scene.stream, labels=labels)))
+    known = scene.cut[2].stop - FIRST  # the labels of block 2 come after it is predicted
+    assert np.array_equal(whole.predicted[:known], turned.predicted[:known])
+    assert not np.array_equal(whole.predicted[known:], turned.predicted[known:])
+    assert len(whole.retrains) == len(scene.cut) - 1
+
+
+# Score
+
+
+def test_without_a_change_every_alarm_is_false() -> None:
+    cut = list(blocks.cut(100, 200, block_size=10))
+    assert score.detection([Alarm(0, 0), Alarm(3, 50)], cut, []) == score.Detection(2, (), 0)
+
+
+def test_changes_are_detected_in_time_late_or_not_at_all() -> None:
+    cut = list(blocks.cut(100, 200, block_size=10))
+    changes = [Change(50, 50, "concept"), Change(125, 135, "concept"), Change(160, 160, "data"), Change(185, 185, "data")]
+    found = score.detection([Alarm(2, 80), Alarm(3, 80), Alarm(8, 110)], cut, changes)
+    assert found == score.Detection(0, (0, 0), 1)  # the alarm of block 3 is no second detection; nothing follows row 160 before row 185
+
+
+def test_an_alarm_is_true_as_long_as_the_model_learned_old_rows() -> None:
+    cut = list(blocks.cut(100, 200, block_size=10))
+    change = Change(135, 135, "concept")
+    assert score.detection([Alarm(7, 130)], cut, [change]).false_alarms == 0
+    assert score.detection([Alarm(7, 136)], cut, [change]).false_alarms == 1
+
+
+@pytest.mark.parametrize(("retrains", "total"), [(0, 2), (1, 2), (3, 9), (40, 284), (283, 284)])
+def test_as_many_retrains_are_planned_as_asked_for_each_with_a_block_to_follow(retrains: int, total: int) -> None:
+    for chosen in (*(evenly(retrains, total, phase=phase) for phase in (0, 0.5, 0.99)), at_random(retrains, total, seed=1)):
+        assert len(set(chosen)) == retrains
+        assert list(chosen) == sorted(chosen)
+        assert all(0 <= block < total - 1 for block in chosen)
+
+
+def test_a_policy_is_held_against_as_many_retrains(scene: Scene) -> None:
+    played = play(At((1, 2, 4)), scene)
+    measured = score.measure(policies.Policy("significant", "triggered"), played, scene, threshold=0.7, majority=0, changes=None)
+    compared = score.compare(measured, scene, seeds=5)
+    assert compared.retrains == measured.retrains == 3
+    assert compared.random_lowest <= compared.random <= compared.random_highest
+    assert compared.periodic_lowest <= compared.periodic <= compared.periodic_highest
+    assert compared.against_periodic.mean == pytest.approx(measured.accuracy - compared.periodic)
+    assert compared.against_random.mean == pytest.approx(measured.accuracy - compared.random)
+    assert math.isnan(measured.false_alarms) and math.isnan(measured.delay)
+
+
+def test_the_figures_are_those_of_the_predictions(scene: Scene) -> None:
+    predicted = scene.labels.copy()
+    predicted[:30] = 1 - predicted[:30]
+    measured = score.measure(policies.Policy("never", "fixed"), Played(predicted, (), (), (), 0.0), scene, threshold=0.7, majority=0, changes=[])
+    assert measured.accuracy == pytest.approx(1 - 30 / len(predicted))
+    assert measured.worst_block == pytest.approx(1 - 30 / BLOCK)
+    assert (measured.blocks_under_threshold, measured.false_alarms, measured.missed) == (1, 0, 0)
+    assert sum(measured.correct) == len(predicted) - 30
+
+
+def test_the_short_last_block_is_never_the_worst(scene: Scene) -> None:
+    cut = tuple(blocks.cut(FIRST, ROWS, block_size=55))
+    assert cut[-1].short
+    predicted = scene.labels.copy()
+    predicted[-cut[-1].rows :] = 1 - predicted[-cut[-1].rows :]
+    played = Played(predicted, (), (), (), 0.0)
+    measured = score.measure(policies.Policy("never", "fixed"), played, dataclasses.replace(scene, cut=cut), threshold=0.7, majority=0, changes=None)
+    assert measured.worst_block == 1
+
+
+# Choice
+
+
+def made(name: str, correct: list[int], retrains: int, kind: str = "fixed") -> PolicyResult:
+    """A result with these rows right in blocks of 100."""
+    share = sum(correct) / (100 * len(correct))
+    nan = math.nan
+    return PolicyResult(
+        **{"name": name, "kind": kind, "accuracy": share, "lower": share - 0.02, "upper": share + 0.02, "kappa": nan, "kappa_temporal": nan},
+        **{"worst_block": min(correct) / 100, "blocks_under_threshold": 0, "retrains": retrains, "promoted": retrains, "seconds": 1.0},
+        **{"false_alarms": nan, "detected": nan, "missed": nan, "delay": nan, "correct": tuple(correct), "retrained_after": ()},
+    )
+
+
+NOISE = np.random.default_rng(0).integers(-5, 6, size=60)
+GOOD = (80 + NOISE).tolist()
+SLIGHTLY_WORSE = (80 + np.roll(NOISE, 7)).tolist()
+SLIGHTLY_WORSE[0] -= 1
+BAD = (60 + NOISE).tolist()
+HUNDREDS = [100] * 60
+
+
+def test_a_difference_is_antisymmetric_and_certain_where_nothing_varies() -> None:
+    one, other = difference(GOOD, BAD, HUNDREDS), difference(BAD, GOOD, HUNDREDS)
+    assert (one.mean, one.lower, one.upper) == pytest.approx((-other.mean, -other.upper, -other.lower))
+    assert difference(GOOD, GOOD, HUNDREDS) == Difference(0, 0, 0)
+    assert one.verdict == "better" and other.verdict == "worse"
+
+
+def test_the_interval_of_a_difference_covers_the_truth_as_often_as_it_says() -> None:
+    random = np.random.default_rng(5)
+    covered = 0
+    for _ in range(200):  # neighbouring blocks resemble each other, the true difference is 2 points
+        steps = random.normal(size=150)
+        gained = 2 + 4 * np.convolve(steps, [0.6, 0.6, 0.5], mode="valid")
+        found = difference(gained, np.zeros(148), np.full(148, 100))
+        covered += found.lower <= 0.02 <= found.upper
+    assert 0.87 <= covered / 200 <= 0.99
+
+
+def test_the_front_holds_what_nothing_beats_with_as_few_retrains() -> None:
+    some = [made("always", GOOD, 59), made("never", BAD, 0), made("dear", BAD, 20), made("cheap", SLIGHTLY_WORSE, 5)]
+    assert front(some) == ["never", "cheap", "always"]
+
+
+def test_the_choice_retrains_least_among_those_not_significantly_worse() -> None:
+    some = [made("always", GOOD, 59), made("never", BAD, 0), made("adwin", SLIGHTLY_WORSE, 5, "triggered")]
+    choice = recommend(some, HUNDREDS)
+    assert (choice.chosen.name, choice.best.name) == ("adwin", "always")
+    assert recommend(some[:2], HUNDREDS).chosen.name == "always"
+
+
+def test_never_is_not_praised_over_those_that_retrain_less() -> None:
+    free = {"no_change": 0.1, "same_time_yesterday": math.nan, "majority": 0.1}
+    least, most = [made("never", GOOD, 0), made("always", BAD, 59)], [made("never", BAD, 0), made("always", GOOD, 59)]
+    assert "it is the most accurate, and none retrains less." in run._recommended(least, np.asarray(HUNDREDS), free)[2]
+    assert "all that retrain less are significantly worse." in run._recommended(most, np.asarray(HUNDREDS), free)[2]
+
+
+def test_random_is_never_the_choice() -> None:
+    some = [made("random", GOOD, 1, "control"), made("significant", BAD, 30, "triggered")]
+    assert recommend(some, HUNDREDS).chosen.name == "significant"
+
+
+def made_result(some: list[PolicyResult], comparisons: tuple[outcome.Comparison, ...] = ()) -> BacktestResult:
+    free = {"no_change": 0.7, "same_time_yesterday": math.nan, "majority": 0.55}
+    return BacktestResult(
+        **{"stream": "a $name^ with signs", "first_row": 100, "rows": 6000, "blocks": 60, "block_size": 100, "threshold": 0.7, "judge_rows": 0},
+        **{"truth_known": False, "baselines": free, "base_seconds": 1.0, "policies": tuple(some), "comparisons": comparisons, "random_seeds": 20},
+        **{"recommended": some[0].name, "recommended_refit": some[0].name, "reason": "because", "seconds": 3.0},
+    )
+
+
+def crowded() -> BacktestResult:
+    """Every policy, most of them nearly the same."""
+    random = np.random.default_rng(4)
+    some = [made(one.name, (78 + random.integers(-3, 4, size=60)).tolist(), int(random.integers(0, 60)), one.kind) for one in policies.parse("all")]
+    return made_result([*some[:-2], made("proactive", GOOD, 12, "triggered"), made("continuous", GOOD, 59, "continuous")])
+
+
+# Words and picture
+
+
+def test_the_text_has_no_line_over_a_hundred_columns_and_no_nan() -> None:
+    wide = Difference(-0.123, -0.1456, 0.1234)
+    compared = tuple(outcome.Comparison(name, 1283, 0.7912, 0.7812, 0.77, 0.79, 0.7923, 0.7801, 0.8012, wide, wide) for name in policies.TRIGGERED)
+    lines = text.backtest_text(dataclasses.replace(crowded(), comparisons=compared)).splitlines()
+    assert max(map(len, lines)) <= 100
+    assert not [line for line in lines if "nan" in line]
+    assert all(any(line.startswith(one.name) for line in lines) for one in policies.parse("all"))
+
+
+def compared(name: str, periodic: Difference, random: Difference) -> outcome.Comparison:
+    return outcome.Comparison(name, 5, 0.8, 0.7, 0.6, 0.8, 0.7, 0.6, 0.8, periodic, random)
+
+
+def test_a_trigger_that_beats_only_one_of_the_two_is_not_called_better() -> None:
+    better, worse, unclear = Difference(0.02, 0.01, 0.03), Difference(-0.02, -0.03, -0.01), Difference(0.0, -0.01, 0.01)
+    words = text.comparison_words([compared("one", better, better), compared("two", better, unclear), compared("three", better, worse)])
+    assert "Better than both periodic and random with as many retrains: one." in words
+    assert "Worse than one of them: three." in words
+    assert "Not told apart from at least one of them: two." in words
+    assert "No triggered policy beats both" in text.comparison_words([compared("two", better, unclear)])
+
+
+def test_the_names_in_the_picture_cover_neither_each_other_nor_a_point() -> None:
+    drawn = crowded()
+    figure = plot.picture(drawn)
+    (axes,) = figure.axes
+    renderer = figure.canvas.get_renderer()
+    names = [one for one in axes.texts if one.get_text()]
+    assert sorted(one.get_text() for one in names) == sorted(policy.name for policy in drawn.policies)
+    boxes = [one.get_window_extent(renderer) for one in names]
+    assert not [pair for pair in itertools.combinations(boxes, 2) if pair[0].overlaps(pair[1])]
+    points = [axes.transData.transform((policy.retrains, 100 * policy.accuracy)) for policy in drawn.policies]
+    assert not [point for point in points for box in boxes if box.contains(*point)]
+
+
+def test_the_picture_is_a_png(tmp_path: Path) -> None:
+    plot.draw_picture(made_result([made("never", BAD, 0)]), tmp_path / "one.png")
+    assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_undefined_share_is_a_dash() -> None:
+    assert "–" in text.policies_table(crowded())
+
+
+def test_a_fit_without_a_model_predicts_nothing() -> None:
+    assert len(Fit(0, 10, np.empty(0, np.int8), 0.0, "failed").predicted) == 0

@@ -1,0 +1,163 @@
+"""The keeper of TorchServe: it puts the champion in, keeps the hook running, and ends when TorchServe does. In containers: `make containers-test`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from driftloop.errors import ServingError
+from driftloop.serving.torchserve import TorchServe
+from monitoring import stream_settings
+from monitoring.local import champion, keeper
+
+HOOK = "import os, pathlib, time; at = pathlib.Path('hooks'); at.write_text((at.read_text() if at.exists() else '') + f'{os.getpid()}\\n'); time.sleep(60)"
+DEPLOY = """
+import pathlib, sys
+tries = pathlib.Path("tries")
+tries.write_text((tries.read_text() if tries.exists() else "") + "x")
+if len(tries.read_text()) < 3:
+    sys.exit("deploy_model.py: error: MLflow is unreachable")
+print("version 2 takes the alias champion of drift_model from version 1", file=sys.stderr)
+print('{"trained_rows": [0, 7]}')
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TorchServe]:
+    with TorchServe(tmp_path_factory.mktemp("store")) as running:
+        yield running
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(keeper, "AGAIN_S", (0.1, 0.2))
+    monkeypatch.setattr(keeper, "POLL_S", 0.05)
+    monkeypatch.setattr(keeper, "PING_S", 0.1)
+    return tmp_path
+
+
+def hooks(folder: Path, number: int) -> list[int]:
+    """The process ids of the hooks, once so many were started."""
+    end = time.monotonic() + 60
+    while True:
+        found = (folder / "hooks").read_text().split() if (folder / "hooks").exists() else []
+        if len(found) >= number:
+            return [int(one) for one in found]
+        assert time.monotonic() < end, "the hook was not started again"
+        time.sleep(0.05)
+
+
+def running(work: Callable[[], None]) -> tuple[threading.Thread, list[BaseException]]:
+    """Work in a thread, and the error that ended it."""
+    ended: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except ServingError as exc:
+            ended.append(exc)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return thread, ended
+
+
+def watched(server: TorchServe, hook: str = HOOK) -> tuple[threading.Thread, list[BaseException]]:
+    return running(lambda: keeper.watch(server, (sys.executable, "-c", hook)))
+
+
+@contextlib.contextmanager
+def deaf(server: TorchServe) -> Iterator[None]:
+    """Its process is there and answers nobody."""
+    java = next(one for one in psutil.Process(server.pid).children(recursive=True) if "java" in one.name())
+    java.suspend()
+    try:
+        yield
+    finally:
+        java.resume()
+
+
+def test_the_champion_is_tried_again_until_it_serves(here: Path, server: TorchServe, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "deploy.py").write_text(DEPLOY)
+    keeper.put_back(replace(stream_settings.load()["elec"], deploy=str(here / "deploy.py")), server)
+    assert (here / "tries").read_text() == "xxx"
+    said = capsys.readouterr().err.splitlines()
+    assert [("MLflow is unreachable" in line, "next try" in line) for line in said[:2]] == [(True, True)] * 2
+    assert said[2:] == ["version 2 takes the alias champion of drift_model from version 1", "elec: version None of drift_model is served"]
+
+
+def test_a_dead_hook_is_started_again_and_a_deaf_torchserve_ends_all(here: Path, server: TorchServe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper, "DEAF_S", 1.0)
+    thread, ended = watched(server)
+    (first,) = hooks(here, 1)
+    os.kill(first, signal.SIGKILL)
+    second = hooks(here, 2)[1]
+    assert not ended
+    with deaf(server):
+        thread.join(60)
+    assert [str(one) for one in ended] == ["TorchServe has not answered for 1 s"]
+    assert not psutil.pid_exists(second)
+
+
+def test_a_torchserve_that_is_deaf_before_the_champion_serves_ends_all_too(here: Path, server: TorchServe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper, "DEAF_S", 1.0)
+    stream = replace(stream_settings.load()["elec"], deploy=str(here / "deploy.py"))
+    (here / "deploy.py").write_text("import sys; sys.exit('deploy_model.py: error: no TorchServe answers there')")
+    with deaf(server):
+        thread, ended = running(lambda: keeper.put_back(stream, server))
+        thread.join(60)
+    assert [str(one) for one in ended] == ["TorchServe has not answered for 1 s"]
+
+
+def test_the_hook_has_time_to_end_its_retrain(here: Path, tmp_path: Path) -> None:
+    slow = f"import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: (time.sleep(12), open('tidy', 'w').close(), sys.exit())); {HOOK}"
+    with TorchServe(tmp_path / "store") as own:
+        thread, ended = watched(own, slow)
+        hooks(here, 1)
+        os.killpg(own.pid, signal.SIGKILL)
+        thread.join(60)
+    assert [str(one) for one in ended] == ["TorchServe ended"]
+    assert (here / "tidy").exists()
+
+
+def test_a_dead_torchserve_ends_all(here: Path, tmp_path: Path) -> None:
+    with TorchServe(tmp_path / "store") as own:
+        thread, ended = watched(own)
+        (hook,) = hooks(here, 1)
+        os.killpg(own.pid, signal.SIGKILL)
+        thread.join(60)
+    assert [str(one) for one in ended] == ["TorchServe ended"]
+    assert not psutil.pid_exists(hook)
+
+
+def test_only_predictions_and_metrics_face_the_outside(tmp_path: Path) -> None:
+    with TorchServe(tmp_path / "store", host="0.0.0.0") as running:
+        own = {one.pid for one in psutil.Process(running.pid).children(recursive=True)} | {running.pid}
+        listens = {one.laddr.port: one.laddr.ip for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN and one.pid in own}
+        ports = running.ports
+        outside = {port for port, ip in listens.items() if ip.removeprefix("::ffff:") not in {"127.0.0.1", "::1"}}
+        assert outside == {ports.inference, ports.metrics}
+        assert {ports.management, ports.grpc_inference, ports.grpc_management} <= set(listens)
+
+
+def test_an_unknown_stream_is_refused_before_anything_starts(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert keeper.main(["--stream", "nobody", "--monitor_url", "http://127.0.0.1:1"]) == 2
+    assert "--stream 'nobody' is not known; known are elec, taxi" in capsys.readouterr().err
+    assert list(here.iterdir()) == []
+
+
+def test_the_folder_for_archives_is_the_one_that_the_scripts_write_to() -> None:
+    from driftloop.serving.torchserve import Ports
+
+    assert champion.store(Ports()) == Path(".driftloop") / "127.0.0.1-8080"

@@ -1,0 +1,207 @@
+"""What `make monitor` is made of: ports, parts that start and die, configurations, and the replay's requests. All together: test_monitoring_end_to_end."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+from mongo_fixtures import prediction
+
+from driftloop.data import streams
+from driftloop.errors import PartError, SettingsError
+from driftloop.serving.torchserve import Ports
+from monitoring import stream_settings
+from monitoring.local import plan as plans
+from monitoring.local import replay, stack
+from monitoring.local.champion import ROOT
+from monitoring.local.parts import LocalPorts, Part, Running, alertmanager_config, free_torchserve_ports, prometheus_config
+from monitoring.local.plan import Plan
+from monitoring.spool.writer import Spool
+from prediction_service.requests import read_labels, read_predict
+
+TARGETS = {"monitor": "127.0.0.1:1", "prediction_service": "127.0.0.1:2", "torchserve": "127.0.0.1:3", "prometheus": "127.0.0.1:4"}
+
+
+def part(name: str, code: str, asks: str = "") -> Part:
+    return Part(name, (sys.executable, "-c", code), asks)
+
+
+def serving(port: int, path: Path) -> Part:
+    return Part("server", (sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(path)), f"http://127.0.0.1:{port}/")
+
+
+def test_parts_are_waited_for_and_ended_together(tmp_path: Path, left_over: Callable[[], list[psutil.Process]]) -> None:
+    with Running(tmp_path, env={"WORD": "told"}) as running:
+        server = serving(Ports.free().inference, tmp_path)
+        speaker = part("speaker", "import os, time; print(os.environ['WORD'], flush=True); time.sleep(60)")
+        for one in (server, speaker):
+            running.start(one)
+        running.wait(server, timeout_s=30)
+        assert not running.check(may_end="speaker")
+        assert all(psutil.pid_exists(pid) for pid in running.pids().values())
+    assert left_over() == []
+    assert (tmp_path / "speaker.log").read_text() == "told\n"
+
+
+@pytest.mark.parametrize(("code", "said"), [("print('no room'); raise SystemExit(3)", "exit code 3: no room"), ("raise SystemExit(3)", "it said nothing")])
+def test_a_part_that_dies_is_told_in_one_line_and_the_others_end(tmp_path: Path, code: str, said: str, left_over: Callable[[], list[psutil.Process]]) -> None:
+    with pytest.raises(PartError, match=f"dying ended by itself .*{said}"), Running(tmp_path, env={}) as running:
+        running.start(part("other", "import time; time.sleep(60)"))
+        dying = part("dying", code, f"http://127.0.0.1:{Ports.free().inference}/")
+        running.start(dying)
+        running.wait(dying, timeout_s=30)
+    assert left_over() == []
+
+
+def test_a_part_that_never_answers_is_told(tmp_path: Path) -> None:
+    with pytest.raises(PartError, match="silent is not ready after 0 s"), Running(tmp_path, env={}) as running:
+        silent = part("silent", "import time; time.sleep(60)", f"http://127.0.0.1:{Ports.free().inference}/")
+        running.start(silent)
+        running.wait(silent, timeout_s=0.3)
+
+
+def test_a_part_that_may_end_must_end_well(tmp_path: Path) -> None:
+    with Running(tmp_path, env={}) as running:
+        running.start(part("replay", "pass"))
+        while not running.check(may_end="replay"):
+            pass
+        with pytest.raises(PartError, match="replay ended by itself with exit code 0"):
+            running.check()
+
+
+SECRET = "mongodb://someone:hidden@127.0.0.1:1/log?tlsCertificateKeyFilePassword=hidden"
+
+
+def planned(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://someone:hidden@127.0.0.1:1")
+    plan = plans.plan_of(stack.build_parser().parse_args(["--free_ports", "--folder", str(folder / "parts"), "--mlflow_ui"]))
+    plan.folder.mkdir()
+    return plan
+
+
+def test_no_address_with_a_password_stands_on_a_parts_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = planned(tmp_path, monkeypatch)
+    parts = {part.name: part for part in (*plans.services(plan, mongodb=SECRET), *plans.watchers(plan), plans.replay(plan, from_row=1))}
+    assert "hidden" not in str([part.command for part in parts.values()])
+    assert "hidden" not in repr(parts)
+    assert {name for name, part in parts.items() if part.env.get("MONGODB_URI") == SECRET} == {"monitor", "shipper"}
+    assert "hidden" not in stack.table(plan, mongodb=SECRET)
+    assert "127.0.0.1:1/log" in stack.table(plan, mongodb=SECRET)
+
+
+def test_the_process_table_does_not_show_the_address_of_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = planned(tmp_path, monkeypatch)
+    (shipper,) = (part for part in plans.services(plan, mongodb=SECRET) if part.name == "shipper")
+    spool = Spool(plan.folder / "spool")
+    spool.append([prediction(1).as_json()])  # or the database is not asked
+    spool.close()
+    with Running(plan.folder, env={"PYTHONPATH": str(ROOT)}) as running:
+        running.start(shipper)
+        process = psutil.Process(running.pids()["shipper"])
+        log = plan.folder / "shipper.log"
+        end = time.monotonic() + 60
+        while "127.0.0.1:1" not in log.read_text():  # it has tried to reach the database
+            assert time.monotonic() < end, log.read_text()
+            time.sleep(0.1)
+        shown = [" ".join(one.cmdline()) for one in [process, *process.children(recursive=True)]]
+        assert process.environ()["MONGODB_URI"] == SECRET
+    assert "monitoring shipper" in shown[0]
+    assert "hidden" not in str(shown)
+    assert "hidden" not in log.read_text()
+
+
+def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(PartError, match="lost ended by itself with exit code 127"), Running(tmp_path, env={}) as running:
+        lost = Part("lost", (str(tmp_path / "nothing"),), f"http://127.0.0.1:{Ports.free().inference}/")
+        running.start(lost)
+        running.wait(lost, timeout_s=30)
+
+
+def test_a_taken_port_is_refused_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(SettingsError, match=f"port {port} for monitor is taken"):
+            LocalPorts(monitor=port).check(["monitor"])
+    assert stack.main(["--stream", "nobody"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--stream 'nobody' is not known" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_torchserves_free_ports_are_neighbours() -> None:
+    ports = free_torchserve_ports()
+    assert ports.management == ports.inference + 1
+    assert not ports.taken()
+
+
+@pytest.mark.parametrize("alertmanager", ["127.0.0.1:5", ""])
+def test_the_local_prometheus_scrapes_this_machine_only(tmp_path: Path, alertmanager: str) -> None:
+    made = prometheus_config(TARGETS, alertmanager=alertmanager, scrape_s=3)
+    assert {job["job_name"]: job["static_configs"][0]["targets"] for job in made["scrape_configs"]} == {name: [where] for name, where in TARGETS.items()}
+    assert made["global"] == {"scrape_interval": "3s", "evaluation_interval": "3s"}
+    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(made))
+    if not shutil.which("promtool"):
+        pytest.skip("promtool is not installed: apt-get install prometheus")
+    done = subprocess.run(["promtool", "check", "config", tmp_path / "prometheus.yml"], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "1 rule files found" not in done.stdout  # both
+
+
+def test_the_local_alertmanager_calls_the_local_hook() -> None:
+    urls = [hook["url"] for receiver in alertmanager_config("http://127.0.0.1:9", repeat_s=5)["receivers"] for hook in receiver.get("webhook_configs", [])]
+    assert urls == ["http://127.0.0.1:9/alerts"]
+
+
+def test_the_replays_requests_are_the_streams_rows_with_those_before_as_context() -> None:
+    elec, known = streams.load(), stream_settings.load()
+    bodies = list(replay.blocks(elec, 31_718, 31_718 + 100, size=48, prefix="p", name="elec"))
+    assert [len(asked["rows"]) for asked, _ in bodies] == [48, 48, 4]
+    for asked, told in bodies:
+        wanted, labels = read_predict(asked, known, max_rows=1000), read_labels(told, known, max_rows=1000)
+        first = int(wanted.rows[0].id.removeprefix("p-"))
+        assert wanted.rows[0].time == f"{elec.times[first].astype('datetime64[ms]')}Z"
+        assert list(wanted.rows[0].features.values()) == elec.rows[first].tolist()
+        assert list(wanted.context[-1].values()) == elec.rows[first - 1].tolist()
+        assert [(row.id, label) for row, label in zip(wanted.rows, elec.labels[first:].tolist(), strict=False)] == list(labels.labels)
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "said"),
+    [(["--from_row", "45312"], 2, "has 45312 rows"), (["--url", "http://127.0.0.1:9", "--rows", "48"], 13, "is the prediction service running there?")],
+)
+def test_a_replay_that_cannot_be_is_told_in_one_line(capsys: pytest.CaptureFixture[str], flags: list[str], code: int, said: str) -> None:
+    assert replay.main(flags) == code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+
+
+def test_the_parts_commands_are_ones_that_the_programs_take(tmp_path: Path) -> None:
+    import importlib
+
+    from monitoring.__main__ import COMMANDS
+
+    args = stack.build_parser().parse_args(["--free_ports", "--folder", str(tmp_path), "--mlflow_ui"])
+    plan: Any = plans.plan_of(args)
+    made = [*plans.services(plan, mongodb="mongodb://127.0.0.1:1"), plans.replay(plan, from_row=7)]
+    assert [one.name for one in made] == ["monitor", "prediction_service", "retrain_hook", "shipper", "mlflow", "replay"]
+    for one in made:
+        _, flag, module, *flags = one.command
+        assert flag == "-m"
+        if module != "mlflow":
+            found = "prediction_service.__main__"
+            if module == "monitoring":
+                found, flags = COMMANDS[flags[0]][0], flags[1:]
+            importlib.import_module(found).build_parser().parse_args(flags)

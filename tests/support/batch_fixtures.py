@@ -1,0 +1,279 @@
+"""Measures built by hand: a month of taxi with drift, calm days of ELEC, a window without rows, and names that try to break a page."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+
+from monitoring.batch.measures.window_measures import (
+    BlockMeasure,
+    DriftMeasure,
+    FeatureMeasure,
+    ForecastMeasure,
+    Interval,
+    LabelMeasure,
+    Measures,
+    QualityMeasure,
+    VersionMeasure,
+    Window,
+)
+from monitoring.records.events import time_text
+
+NAN = math.nan
+NOTHING = Interval(NAN, NAN, NAN, 0)
+HOSTILE = "</script><script>alert('1')</script>\"><img src=http://evil.example/x>{{ 7*7 }}%{x}\u2028\udcff<!--"
+NO_FORECAST = ForecastMeasure(NAN, NAN, NAN, "", "", "No forecast: it is made for an accuracy only.")
+
+
+def window_of(first: datetime, last: datetime, name: str) -> Window:
+    """The window between two times."""
+    return Window(name, time_text(first), time_text(last))
+
+
+def month_of(number: int) -> tuple[str, datetime, datetime]:
+    """Name, start and stop of a month, counted from January 2018."""
+    first, last = (datetime(2018 + each // 12, each % 12 + 1, 1, tzinfo=UTC) for each in (number, number + 1))
+    return f"{first:%Y-%m}", first, last
+
+
+def numeric(name: str, *, distance: float, p: float, moved: bool, bins: int = 20) -> FeatureMeasure:
+    """A feature whose current rows lie lower the farther it has moved."""
+    edges = tuple(float(edge) for edge in np.round(np.geomspace(0.1, 30, bins + 1), 2))
+    reference = np.exp(-0.5 * ((np.arange(bins) - bins / 2) / 4) ** 2)
+    current = np.exp(-0.5 * ((np.arange(bins) - bins / 2 + 12 * distance) / 4) ** 2)
+    return FeatureMeasure(
+        feature=name,
+        statistic="ks",
+        distance=distance,
+        usual=0.061,
+        p_noise=p / 5,
+        p_wobble=p,
+        corrected=min(1.0, 3 * p),
+        moved=moved,
+        missing=3,
+        categorical=False,
+        edges=edges,
+        reference=tuple(map(float, reference / reference.sum())),
+        current=tuple(map(float, current / current.sum())),
+        message=f"{name} {'has moved' if moved else 'is where it was'}: KS {distance:.3f}, at most 0.061 between months of the training rows",
+    )
+
+
+def categorical(name: str, *, distance: float, p: float, moved: bool) -> FeatureMeasure:
+    """A feature of which ten categories are drawn."""
+    reference = np.linspace(0.12, 0.04, 10)
+    current = reference * np.where(np.arange(10) % 2, 1 + distance, 1 - distance)
+    return replace(
+        numeric(name, distance=distance, p=p, moved=moved),
+        categorical=True,
+        edges=(237.0, 236.0, 161.0, 170.0, 162.0, 230.0, 186.0, 48.0, 234.0, 79.0),
+        reference=tuple(map(float, reference)),
+        current=tuple(map(float, current)),
+    )
+
+
+def taxi(number: int = 27, *, blocks: int = 20, rows: int = 10_000, seed: int = 0) -> Measures:
+    """A month of taxi trips, January 2018 = 0; April 2020 (27) and the three months after it are drift."""
+    name, first, last = month_of(number)
+    drift, rng, step = 27 <= number < 31, np.random.default_rng(seed + number), (last - first) / max(blocks, 1)
+    level = 3.9 if drift else 3.1 + 0.15 * math.sin(number)
+    made = []
+    for block in range(blocks):
+        at = first + block * step
+        value = level + 0.2 * float(rng.standard_normal())
+        baselines = {"fallback": value + 0.4, "median": value + 2.1}
+        kpi = Interval(value, value - 0.25, value + 0.25, rows // blocks)
+        evidence = min(1.0, block / 10) if drift else 0.1 * block / blocks
+        made.append(BlockMeasure(time_text(at), time_text(at + step * 0.99), "3", kpi, baselines, drift and block >= 10, evidence))
+    features = [
+        numeric("distance_miles", distance=0.21 if drift else 0.04, p=0.004 if drift else 0.41, moved=drift),
+        categorical("pickup_zone", distance=0.18 if drift else 0.05, p=0.006 if drift else 0.33, moved=drift),
+        categorical("dropoff_zone", distance=0.15 if drift else 0.05, p=0.01 if drift else 0.52, moved=drift),
+        numeric("hour", distance=0.07, p=0.2, moved=False, bins=24),
+        numeric("weekday", distance=0.02, p=0.9, moved=False, bins=7),
+    ]
+    kpi = Interval(level, level - 0.06, level + 0.06, rows)
+    verdict = _taxi_drift(name, kpi) if drift else _calm(name, kpi)
+    return Measures(
+        stream="taxi",
+        window=window_of(first, last, name),
+        task="regression",
+        kpi_name="mae",
+        unit="minutes",
+        higher_is_better=False,
+        threshold=3.5,
+        alpha=0.05,
+        block_size=500,
+        model="taxi_model",
+        labels=LabelMeasure(rows, rows, {"median": 0.02, "p95": 0.05, "most": 1.2}),
+        kpi=kpi,
+        baselines={"fallback": Interval(level + 0.4, level + 0.33, level + 0.47, rows), "median": Interval(level + 2.1, level + 2, level + 2.2, rows)},
+        kappa_temporal=NAN,
+        by_fallback=12,
+        latency_ms={"median": 2.1, "p95": 4.0, "p99": 9.5},
+        versions=(VersionMeasure("3", "0123456789abcdef", rows, rows, rows if number < 12 else 0, made[0].first_time, made[-1].last_time, kpi),)
+        if made
+        else (),
+        blocks=tuple(made),
+        verdict=verdict,
+        features=tuple(features),
+        quality=QualityMeasure(
+            rows,
+            31,
+            {"distance_miles out_of_range": 21, "pickup_zone unknown_category": 10},
+            (),
+            ("tip_amount",),
+            ("the mean of distance_miles would be 7.41 over all 10,031 rows, it is 1.71 over the 10,000 usable ones: impossible values (up to 57,051)",),
+            number == 34,
+            "31 of 10,031 rows were refused (0.3 %): no more than tolerated (1 %)",
+        ),
+        estimate="",
+        forecast=NO_FORECAST,
+        next_step="Retrain: python -m examples.nyc_taxi.retrain --until_time 2020-05-01T00:00:00Z" if drift else "Nothing to do.",
+        notes=("Baselines are fitted on the training rows of version 3.",),
+    )
+
+
+def elec(*, blocks: int = 30) -> Measures:
+    """A month of ELEC under its threshold in places, with two versions and half of the labels."""
+    base, rng = taxi(0, blocks=blocks), np.random.default_rng(1)
+    rows, made = 48, []
+    for number, block in enumerate(base.blocks):
+        value = 0.84 - 0.1 * number / blocks + 0.05 * float(rng.standard_normal())
+        kpi = Interval(min(1.0, value), min(1.0, value) - 0.11, min(1.0, value + 0.1), rows)
+        baselines = {"no_change": 0.85, "same_time_yesterday": NAN if number == 0 else 0.67, "majority": 0.58, "fallback": 0.6}
+        made.append(replace(block, version="7" if number < 2 * blocks // 3 else "8", kpi=kpi, baselines=baselines, drift=number == blocks // 2))
+    half = VersionMeasure("7", "abc", 960, 700, 120, made[0].first_time, made[19].last_time, Interval(0.81, 0.79, 0.83, 700)) if made else None
+    other = VersionMeasure("8", "", 480, 40, 0, made[20].first_time, made[-1].last_time, Interval(0.76, 0.6, 0.87, 40)) if made else None
+    kpi = Interval(0.8, 0.78, 0.82, 740)
+    said = "Performance drift: the accuracy has fallen to 80.00 % (78.00 to 82.00) on 740 rows, under 80 % by more than noise at alpha 0.05."
+    return replace(
+        base,
+        stream="elec",
+        task="classification",
+        kpi_name="accuracy",
+        unit="",
+        higher_is_better=True,
+        threshold=0.8,
+        block_size=48,
+        model="drift_model",
+        labels=LabelMeasure(1440, 740, {"median": 1.0, "p95": 3.5, "most": 9.0}),
+        kpi=kpi,
+        blocks=tuple(made),
+        baselines={
+            name: Interval(value, value - 0.03, value + 0.03, 740) for name, value in (("no_change", 0.85), ("same_time_yesterday", 0.67), ("majority", 0.58))
+        },
+        kappa_temporal=-0.33,
+        by_fallback=0,
+        versions=tuple(one for one in (half, other) if one),
+        verdict=DriftMeasure(
+            True, "both", said, True, True, "The rule alarmed at block 15 of 30.", "nswprice has moved.", "On equal inputs the model errs more.", -0.031, -0.052
+        ),
+        features=(numeric("nswprice", distance=0.3, p=0.001, moved=True), numeric("transfer", distance=0.1, p=0.3, moved=False)),
+        quality=QualityMeasure(1440, 0, {}, (), (), (), False, "No row was refused."),
+        estimate="Without labels the accuracy of the window is put at 79.1 % (±4.0 points in the window's earlier blocks).",
+        forecast=ForecastMeasure(3, 9, math.inf, "2018-02-03T00:00:00.000Z", "", "The accuracy crosses 80 % in 3 blocks at the earliest."),
+        next_step="Retrain: python retrain_model.py --until_time 2018-02-01T00:00:00Z",
+        notes=(),
+    )
+
+
+def empty(stream: str = "taxi") -> Measures:
+    """A window without rows: every figure undefined."""
+    full = taxi(28)
+    return replace(
+        full,
+        stream=stream,
+        labels=LabelMeasure(0, 0, {}),
+        kpi=NOTHING,
+        baselines={},
+        by_fallback=0,
+        latency_ms={},
+        versions=(),
+        blocks=(),
+        features=(),
+        quality=QualityMeasure(0, 0, {}, (), (), (), False, ""),
+        next_step="",
+        notes=("The window holds no rows.",),
+        verdict=DriftMeasure(False, "cannot tell", "Cannot tell: the window holds no rows.", False, False, "", "", "", NAN, NAN),
+    )
+
+
+def undefined() -> Measures:
+    """Rows, blocks and features, of which no figure is defined."""
+    full = taxi()
+    nothing = tuple(NAN for _ in range(20))
+    return replace(
+        full,
+        labels=LabelMeasure(10_000, 0, {}),
+        kpi=NOTHING,
+        threshold=NAN,
+        baselines={"fallback": NOTHING},
+        latency_ms={"median": NAN},
+        versions=tuple(replace(one, kpi=NOTHING) for one in full.versions),
+        blocks=tuple(replace(block, kpi=NOTHING, baselines={"fallback": NAN}, evidence=NAN) for block in full.blocks),
+        features=(
+            replace(full.features[0], distance=NAN, usual=NAN, p_noise=NAN, p_wobble=NAN, corrected=NAN, current=nothing, moved=False),
+            replace(full.features[1], distance=NAN, edges=(), reference=(), current=(), moved=False),
+            replace(full.features[3], edges=(-math.inf, *full.features[3].edges[1:-1], math.inf)),
+        ),
+        verdict=replace(full.verdict, explained=NAN, rest=NAN),
+    )
+
+
+def hostile() -> Measures:
+    """Every text is markup."""
+    full = taxi()
+    return replace(
+        full,
+        stream=HOSTILE,
+        window=Window(HOSTILE, HOSTILE, HOSTILE),
+        unit=HOSTILE,
+        model=HOSTILE,
+        baselines={HOSTILE: full.kpi},
+        latency_ms={HOSTILE: 1.0},
+        labels=LabelMeasure(9, 9, {HOSTILE: 1.0}),
+        versions=(replace(full.versions[0], version=HOSTILE, run_id=HOSTILE, first_time=HOSTILE),),
+        blocks=tuple(replace(block, first_time=HOSTILE, last_time=HOSTILE, version=HOSTILE, baselines={HOSTILE: 1.0}) for block in full.blocks),
+        verdict=DriftMeasure(True, HOSTILE, HOSTILE, True, True, HOSTILE, HOSTILE, HOSTILE, 0.1, 0.2),
+        features=tuple(replace(one, feature=HOSTILE, statistic=HOSTILE, message=HOSTILE) for one in full.features),
+        quality=QualityMeasure(9, 1, {HOSTILE: 1}, (HOSTILE,), (HOSTILE,), (HOSTILE,), True, HOSTILE),
+        estimate=HOSTILE,
+        forecast=ForecastMeasure(1, 2, 3, HOSTILE, HOSTILE, HOSTILE),
+        next_step=HOSTILE,
+        notes=(HOSTILE,),
+    )
+
+
+def _taxi_drift(name: str, kpi: Interval) -> DriftMeasure:
+    return DriftMeasure(
+        True,
+        "both",
+        f"Drift in {name}: the MAE was {kpi.value:.2f} minutes ({kpi.lower:.2f} to {kpi.upper:.2f}), over the threshold of 3.50 by more than noise "
+        "(alpha 0.05), and 3 of 5 inputs have moved farther than they usually do.",
+        True,
+        True,
+        "The rule alarmed at block 11 of 20; evidence 20 times what an alarm takes.",
+        "distance_miles, pickup_zone and dropoff_zone have moved (Holm's p 0.012, 0.018, 0.03).",
+        "Data and concept drift: the MAE went from 3.1 to 3.9, of which the inputs explain +0.31; the rest is +0.49 (+0.38 to +0.60).",
+        0.31,
+        0.49,
+    )
+
+
+def _calm(name: str, kpi: Interval) -> DriftMeasure:
+    return DriftMeasure(
+        False,
+        "none",
+        f"No drift in {name}: the MAE was {kpi.value:.2f} minutes ({kpi.lower:.2f} to {kpi.upper:.2f}), within the threshold of 3.50.",
+        False,
+        False,
+        "The rule did not alarm in 20 blocks.",
+        "No input has moved beyond its usual wobble.",
+        "",
+        NAN,
+        NAN,
+    )

@@ -1,0 +1,165 @@
+"""The streams file: what it says is what is known, and what is wrong in it is refused in one line."""
+
+from __future__ import annotations
+
+import copy
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from driftloop.data import streams
+from driftloop.errors import SettingsError
+from monitoring import prometheus, stream_settings
+from monitoring.records import checks
+
+GOOD = {
+    "task": "classification",
+    "kpi": "accuracy",
+    "model": "m",
+    "labels": ["a", "b"],
+    "block_size": 10,
+    "threshold": 0.7,
+    "fallback_by": ["x"],
+    "features": {"x": {"low": 0, "high": 1}, "z": {"low": 1, "high": 3, "categorical": True, "required": False}},
+}
+
+
+def load(tmp_path: Path, content: Any) -> dict[str, stream_settings.StreamConfig]:
+    path = tmp_path / "streams.yaml"
+    path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
+    return stream_settings.load(path)
+
+
+def test_the_bundled_elec_has_the_bundled_datas_columns_labels_and_ranges() -> None:
+    elec, data = stream_settings.load()["elec"], streams.load()
+    assert (elec.feature_names, elec.labels) == (data.features, data.label_names)
+    assert {feature.fault(float(value)) for row in data.rows[::1000] for feature, value in zip(elec.features, row, strict=True)} == {""}
+
+
+def test_a_file_of_ones_own_is_read_with_defaults_filled_in(tmp_path: Path) -> None:
+    found = load(tmp_path, {"mine": GOOD})["mine"]
+    assert (found.name, found.alpha, found.labels, found.fallback_by, found.higher_is_better) == ("mine", 0.05, ("a", "b"), ("x",), True)
+    assert found.features[1] == stream_settings.Feature("z", 1, 3, categorical=True, required=False)
+
+
+WRONG: list[tuple[str, Any, str]] = [
+    ("task", "ranking", "kpi"),
+    ("kpi", "mae", "kpi"),
+    ("kpi", ["accuracy"], "kpi"),
+    ("model", "", "model"),
+    ("labels", ["a"], "labels"),
+    ("labels", ["a", "a"], "labels"),
+    ("labels", [0, "b"], "labels"),
+    ("labels", [0.5, 1.5], "labels"),
+    ("labels", [True, False], "put them in quotes"),
+    ("labels", ["a", None], "put them in quotes"),
+    ("labels", 5, "labels"),
+    ("block_size", 0, "block_size"),
+    ("block_size", 10.5, "block_size"),
+    ("threshold", 1.0, "threshold"),
+    ("threshold", 0, "threshold"),
+    ("threshold", "high", "threshold"),
+    ("threshold", math.nan, "threshold"),
+    ("alpha", 1, "alpha"),
+    ("fallback_by", ["y"], "fallback_by"),
+    ("fallback_by", [["x"]], "fallback_by"),
+    ("features", {}, "features"),
+    ("features", ["x"], "features"),
+    ("features", {"$where": {"low": 0, "high": 1}}, "feature"),
+    ("features", {"x": None}, "x"),
+    ("features", {"x": {"low": 0}}, "high"),
+    ("features", {"x": {"low": 1, "high": 1}}, "low"),
+    ("features", {"x": {"low": 0, "high": math.inf}}, "high"),
+    ("features", {"x": {"low": 0.5, "high": 3, "categorical": True}}, "categories"),
+    ("features", {"x": {"low": 0, "high": 1, "required": "no"}}, "required"),
+    ("features", {"x": {"low": 0, "high": 1, "unit": "m"}}, "unit"),
+    ("colour", "red", "colour"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "named"), WRONG)
+def test_a_wrong_setting_is_named(tmp_path: Path, key: str, value: Any, named: str) -> None:
+    with pytest.raises(SettingsError, match=named) as told:
+        load(tmp_path, {"mine": {**copy.deepcopy(GOOD), key: value}})
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("key", [key for key in GOOD if key != "labels"])
+def test_a_missing_setting_is_named(tmp_path: Path, key: str) -> None:
+    with pytest.raises(SettingsError, match=key):
+        load(tmp_path, {"mine": {name: value for name, value in GOOD.items() if name != key}})
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", "a: 1", "1: {}", "'Big Name': {}", "\x00", "!!python/object:os.system {}"])
+def test_a_file_that_holds_no_streams_is_refused(tmp_path: Path, content: str) -> None:
+    with pytest.raises(SettingsError, match="streams"):
+        load(tmp_path, content)
+
+
+def test_a_page_of_text_is_said_not_to_be_yaml_in_one_plain_line(tmp_path: Path) -> None:
+    readme = stream_settings.BUNDLED.parent.parent / "README.md"
+    with pytest.raises(SettingsError) as told:
+        stream_settings.load(readme)
+    assert re.fullmatch(rf"streams {re.escape(str(readme))}: is not YAML \(line \d+, column \d+\): give a file as streams\.yaml is", str(told.value))
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"none\.yaml"):
+        stream_settings.load(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [(0, ""), (1, ""), (0.5, ""), (-0.01, "out_of_range"), (1.01, "out_of_range"), (10**400, "out_of_range"), (None, "missing")]
+    + [(wrong, "not_a_number") for wrong in (True, "0.5", math.nan, math.inf, [0.5], {"$gt": 0})],
+)
+def test_a_value_is_fine_or_has_one_fault(value: Any, fault: str) -> None:
+    assert stream_settings.Feature("x", 0, 1).fault(value) == fault
+
+
+def test_every_fault_of_a_value_is_a_reason_that_a_rejected_record_may_give() -> None:
+    assert {"missing", "not_a_number", "out_of_range", "unknown_category"} <= set(checks.REASONS)
+
+
+def test_every_metric_is_declared_once_with_a_name_and_labels_that_prometheus_takes() -> None:
+    declared = (*prometheus.SERVICE, *prometheus.MONITOR, *prometheus.HOOK)
+    assert len(prometheus.METRICS) == len(declared)
+    for metric in declared:
+        assert metric.name.startswith("driftloop_")
+        assert metric.name.endswith("_total") == (metric.kind == "counter")
+        assert not {"id", "run_id", "error", "message"} & set(metric.labels)
+
+
+def test_the_services_metrics_are_those_declared() -> None:
+    service = prometheus.ServiceMetrics()
+    service.requests.labels("/predict", "200").inc()
+    service.spool_bytes.set_function(lambda: 5.0)
+    text = service.text().decode()
+    assert 'driftloop_requests_total{route="/predict",status="200"} 1.0' in text
+    assert "driftloop_spool_bytes 5.0" in text
+    assert {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE driftloop")} == {metric.name for metric in prometheus.SERVICE}
+
+
+def test_a_streams_file_of_another_encoding_is_said_to_be_one(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_bytes("elec: {} # Wärme".encode("latin-1"))
+    with pytest.raises(SettingsError, match=r"is not UTF-8 text \(byte 13 is 0xe4\): save it as UTF-8"):
+        stream_settings.load(tmp_path / "s.yaml")
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 0.6), (-0.1, 0.3), (0.1, 20_000_001.0), (-1e300, 1e39), (1.7e9, 1.7e9 + 1000)])
+def test_both_bounds_of_a_range_are_inside_as_the_table_and_as_float32_hold_them(low: float, high: float) -> None:
+    feature = stream_settings.Feature("x", low, high)
+    inside = [low, high, (low + high) / 2, *(float(np.float32(edge)) for edge in (low, high) if abs(edge) < 1e38)]
+    assert {feature.fault(value) for value in inside} == {""}
+    assert {feature.fault(value) for value in (low - 1e-6 * abs(low) - 1e-6, high * (1 + 1e-6))} == {"out_of_range"}
+
+
+def test_labels_that_look_alike_are_shown_with_their_quotes() -> None:
+    stream = replace(stream_settings.load()["elec"], labels=("0", "1"))
+    assert "are '0', '1', those of the model in its order 0, 1" in stream.labels_fault((0, 1))

@@ -1,0 +1,88 @@
+"""The learner of the policy `continuous`: it follows a stream block by block and never sees what comes later."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from driftloop.backtest.online_learner import OnlineLearner
+from driftloop.data import streams
+
+HALF_HOUR = np.timedelta64(30, "m")
+
+
+def moving_border(rows: int, *, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows, labels and times; label 1 above a border that jumps half-way."""
+    random = np.random.default_rng(seed)
+    values = random.normal(size=(rows, 3))
+    border = np.where(np.arange(rows) < rows // 2, -0.7, 0.7)
+    return values, (values[:, 0] > border).astype(int), np.datetime64("2024-01-01T00:00") + HALF_HOUR * np.arange(rows)
+
+
+def played(learner: OnlineLearner, rows: np.ndarray, labels: np.ndarray, times: np.ndarray, *, block: int) -> np.ndarray:
+    """Which rows were predicted rightly, each block before its labels came."""
+    right = np.zeros(len(rows), bool)
+    for start in range(0, len(rows), block):
+        at = slice(start, start + block)
+        right[at] = learner.predict(rows[at], times[at]) == labels[at]
+        learner.learn(rows[at], labels[at], times[at])
+    return right
+
+
+def test_it_follows_a_border_that_moves() -> None:
+    rows, labels, times = moving_border(4000, seed=1)
+    right = played(OnlineLearner(features=3, classes=2, period=48), rows, labels, times, block=48)
+    assert right[1000:2000].mean() > 0.93
+    assert right[2000:2096].mean() < 0.8
+    assert right[3000:].mean() > 0.93
+
+
+def test_a_prediction_depends_on_no_later_row() -> None:
+    rows, labels, times = moving_border(480, seed=2)
+    changed = rows.copy()
+    changed[240:] *= -5
+    learners = [OnlineLearner(features=3, classes=2, period=48) for _ in range(2)]
+    for learner, table in zip(learners, (rows, changed), strict=True):
+        played(learner, table[:240], labels[:240], times[:240], block=48)
+    np.testing.assert_array_equal(learners[0].probabilities(rows[:50], times[:50]), learners[1].probabilities(rows[:50], times[:50]))
+
+
+def test_taking_a_block_into_the_scale_alone_changes_no_prediction() -> None:
+    rows, labels, times = moving_border(480, seed=3)
+    learner = OnlineLearner(features=3, classes=2, period=None)
+    learner.learn(rows, labels, times)
+    before = learner.probabilities(rows[:100], times[:100])
+    learner._rescale(rows * 3 + 1)
+    np.testing.assert_allclose(learner.probabilities(rows[:100], times[:100]), before, atol=1e-6)
+
+
+def test_three_classes_are_learnt_one_against_the_rest() -> None:
+    random = np.random.default_rng(4)
+    rows = random.normal(size=(3000, 2))
+    labels = np.digitize(rows[:, 0], [-0.5, 0.5])
+    times = np.datetime64("2024-01-01T00:00") + HALF_HOUR * np.arange(3000)
+    learner = OnlineLearner(features=2, classes=3, period=None)
+    right = played(learner, rows, labels, times, block=100)
+    assert right[1500:].mean() > 0.75
+    np.testing.assert_allclose(learner.probabilities(rows, times).sum(axis=1), 1)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [np.zeros((48, 2)), np.full((48, 2), 1e30), np.tile([[0.0, 1e-30]], (48, 1))],
+    ids=["all zero", "huge", "constant"],
+)
+def test_odd_columns_give_finite_probabilities_and_no_warning(rows: np.ndarray) -> None:
+    times = np.datetime64("2024-01-01T00:00") + HALF_HOUR * np.arange(48)
+    learner = OnlineLearner(features=2, classes=2, period=48)
+    learner.learn(rows, np.ones(48, int), times)
+    learner.learn(rows[:0], np.ones(0, int), times[:0])
+    learner.learn(rows + 1, np.zeros(48, int), times)
+    assert np.isfinite(learner.probabilities(rows, times)).all()
+    assert learner.predict(rows[:0], times[:0]).shape == (0,)
+
+
+def test_on_elec_it_is_right_on_more_than_81_percent_in_day_blocks() -> None:
+    elec = streams.load()
+    right = played(OnlineLearner(features=6, classes=2, period=elec.period), elec.rows, elec.labels, elec.times, block=48)
+    assert right[48:].mean() > 0.81
