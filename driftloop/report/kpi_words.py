@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 from driftloop.metrics import task
 from driftloop.metrics.results import WatchResult
 from driftloop.report import wording
+
+
+class Bounded(Protocol):
+    """What has a 95 % interval."""
+
+    @property
+    def lower(self) -> float:
+        """Its lower end."""
+
+    @property
+    def upper(self) -> float:
+        """Its upper end."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +74,25 @@ class Figures:
         if not self.regression:
             return wording.with_sign(kpi)
         return f"{self.value(kpi)} {self.unit}".strip() if math.isfinite(kpi) else wording.UNDEFINED
+
+    def bounds(self, interval: Bounded) -> str:
+        """An interval without its middle.
+
+        >>> from types import SimpleNamespace as Interval
+        >>> Figures("regression").bounds(Interval(lower=3.04, upper=3.16)), Figures("classification").bounds(Interval(lower=math.nan, upper=0.9))
+        ('3.04 to 3.16', '–')
+        """
+        if not math.isfinite(interval.lower) or not math.isfinite(interval.upper):
+            return wording.UNDEFINED
+        return f"{self.value(interval.lower, digits=2)} to {self.value(interval.upper, digits=2)}"
+
+    def with_bounds(self, kpi: float, interval: Bounded) -> str:
+        """The KPI and its interval, where there is room."""
+        return f"{self.value(kpi, digits=2)} ({self.bounds(interval)})"
+
+    def in_brackets(self, kpi: float, interval: Bounded) -> str:
+        """The same where there is little."""
+        return f"{self.value(kpi)} [{self.value(interval.lower)}, {self.value(interval.upper)}]"
 
     def gain(self, kpi: float, other: float) -> str:
         """How far the first KPI is ahead of the second, signed."""

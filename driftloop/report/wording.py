@@ -87,6 +87,34 @@ def count(amount: int, noun: str) -> str:
     return f"{amount:,} {noun}{'' if amount == 1 else 's'}"
 
 
+def baseline(name: str) -> str:
+    """A baseline's name.
+
+    >>> baseline("no_change"), baseline("reference_median")
+    ('no change, row by row', 'reference median')
+    """
+    return BASELINE_NAMES.get(name, name.replace("_", " "))
+
+
+def in_plot(name: str, *, most: int = 60) -> str:
+    """A name as plain text in a plot, cut after so many characters: plotly.js reads some tags and entities, and a long name takes the plot's place.
+
+    >>> in_plot("<b>a & b</b>")
+    '&lt;b&gt;a &amp; b&lt;/b&gt;'
+    """
+    short = name if len(name) <= most else f"{name[:most]}…"
+    return short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def version(name: str) -> str:
+    """A version where there is little room.
+
+    >>> version("12"), version("base")
+    ('v12', 'base')
+    """
+    return f"v{name}" if name.isdecimal() else name
+
+
 def p_value(value: float) -> str:
     """A p-value, bounded where its digits would mean nothing.
 
