@@ -113,23 +113,23 @@ def of(result: WatchResult) -> Figures:
 
 def verdict(result: WatchResult) -> tuple[str, str]:
     """What the watch came to: how good the model was, then what the loop did."""
-    figures = of(result)
-    if not figures.regression:
-        return wording.verdict(result)
-    if not math.isfinite(result.mae):
-        first = f"The MAE of the served model over {wording.count(result.rows, 'row')} is undefined."
+    figures, rows = of(result), wording.count(result.rows, "row")
+    if not math.isfinite(result.kpi):
+        first = f"The {figures.name} of the served model over {rows} is undefined."
+    elif figures.regression:
+        first = f"The served model was off by {figures.with_unit(result.kpi)} on average (MAE) over {rows}; {_against_unretrained(result, figures)}."
     else:
-        first = f"The served model was off by {figures.with_unit(result.mae)} on average (MAE) over {wording.count(result.rows, 'row')}"
-        first += f"; {_against_unretrained(result, figures)}."
+        kappa = wording.number(result.kappa_temporal)
+        first = f"The served model was right on {figures.with_unit(result.kpi)} of {rows} (κ-temporal {kappa}); {_against_unretrained(result, figures)}."
     return first, wording.what_was_done(result)
 
 
 def _against_unretrained(result: WatchResult, figures: Figures) -> str:
-    unretrained = result.mae_without_retraining
+    unretrained = result.kpi_without_retraining
     if not math.isfinite(unretrained):
         return "the unretrained base model was not scored beside it"
-    gain = figures.gain(result.mae, unretrained)
-    return f"the unretrained base model by {figures.with_unit(unretrained)} on the same rows, a gain of {gain} {figures.step}"
+    reached = f"by {figures.with_unit(unretrained)} on" if figures.regression else f"on {figures.with_unit(unretrained)} of"
+    return f"the unretrained base model {reached} the same rows, a gain of {figures.gain(result.kpi, unretrained)} {figures.step}"
 
 
 def reading_notes(result: WatchResult) -> list[str]:

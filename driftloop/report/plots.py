@@ -51,7 +51,6 @@ _GLYPHS: Final = {
 _STROKES: Final = {None: "none", "dash": "8 4", "dot": "2 3", "dashdot": "8 3 2 3", "longdashdot": "12 3 2 3"}
 _MARGIN: Final = {"l": 44, "r": 10, "t": 10, "b": 30}
 
-
 Place = str | float  # on the axis: an ISO time, or a number where there are no times
 
 
@@ -127,7 +126,8 @@ def kpi_over_time(points: Sequence[Point], write: Figures, *, span: tuple[Place,
     # Years stand under the first of their months alone: on a phone, "Mar 1998" and its neighbours would be turned to fit.
     months = [{"dtickrange": ["M1", "M6"], "value": "%b\n%Y"}]
     made.update_xaxes(type="date" if isinstance(span[0], str) else "linear", range=span, tickformatstops=months if isinstance(span[0], str) else None)
-    made.update_yaxes(ticksuffix="" if write.regression else " %")
+    unit = {"text": wording.in_plot(write.unit, most=20), "font": {"size": 12}, "standoff": 6} if write.regression and write.unit else None
+    made.update_yaxes(ticksuffix="" if write.regression else " %", title=unit)
     return made
 
 

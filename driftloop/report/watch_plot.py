@@ -11,13 +11,16 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from driftloop.metrics import scoring
 from driftloop.metrics.results import BlockScore, WatchResult
 from driftloop.report import block_table, kpi_words, plots, wording
 
 UNRETRAINED: Final = "base model, unretrained"
 AVERAGES: Final = 40  # independent averages along the plot: 284 day blocks are averaged over 7
 LOOKS: Final = {False: plots.Look("block, 95 % interval"), True: plots.Look("block, drift", plots.DRIFT, "diamond", plots.DRIFT)}
+OFF: Final = ("majority", scoring.CONSTANT)  # baselines that are shown when they are switched on
 PIXELS: Final = 440
+FEW: Final = 10  # block numbers that are all written
 
 Edge = tuple[plots.Place, plots.Place]
 
@@ -42,11 +45,13 @@ def draw(result: WatchResult) -> go.Figure:
         for at, (score, edge) in enumerate(zip(scores, places, strict=True))
     ]
     span = places[0][0], places[-1][1]
-    made = plots.kpi_over_time(points, write, span=span, height=PIXELS, off=[name for name in lines if name == "majority" or "median" in name])
+    made = plots.kpi_over_time(points, write, span=span, height=PIXELS, off=OFF)
     if blocks > 1:
         served = [plots.scale_of(write) * value for value in average(scores, "", blocks)]
         line = {"color": plots.MODEL, "width": 2.6}
         made.add_scatter(x=[point.at for point in points], y=served, name="served model, average", mode="lines", line=line, hoverinfo="skip")
+    if not isinstance(span[0], str):
+        made.update_xaxes(title={"text": "block", "font": {"size": 12}}, dtick=1 if len(scores) <= FEW else None)
     plots.mark_versions(made, [(edge[0], version) for version, edge in _first_edges(scores, places)], span=span)
     ends = {score.block: stop for score, (_, stop) in zip(scores, places, strict=True)}
     retrains = [record for record in result.retrains if record.block in ends]
@@ -81,7 +86,7 @@ def edges(scores: Sequence[BlockScore]) -> list[Edge]:
 
 
 def _after(first: pd.Timestamp, seconds: float) -> str:
-    return str((first + pd.Timedelta(seconds=seconds)).tz_localize(None).isoformat(timespec="seconds"))
+    return str((first + pd.Timedelta(seconds=seconds)).tz_localize(None).isoformat(timespec="milliseconds"))
 
 
 def _middle(edge: Edge) -> plots.Place:

@@ -15,6 +15,7 @@ from pages import Page, browser, show  # noqa: F401  # browser is a fixture
 from watch_sample import BASE_PARAMS, make_result, without_figures
 
 from driftloop.errors import DriftloopError
+from driftloop.metrics import scoring
 from driftloop.report import page as pages
 from driftloop.report import plots, watch_plot, wording
 from driftloop.report.watch_report import report_html, write_report
@@ -84,17 +85,7 @@ def test_a_screen_reader_is_told_what_the_plot_shows(page):
 
 
 def test_hostile_names_stay_text(result):
-    params = {**BASE_PARAMS, HOSTILE: HOSTILE, "features": [HOSTILE]}
-    hostile = replace(
-        result,
-        stream=HOSTILE,
-        run_id=HOSTILE,
-        notes=(HOSTILE,),
-        scores=tuple(replace(score, version=HOSTILE, timestamp=HOSTILE) for score in result.scores[:3]),
-        retrains=(replace(result.retrains[0], reason=HOSTILE, decision=HOSTILE, params=params, run_id=HOSTILE, version=HOSTILE, timestamp=HOSTILE),),
-        versions=(replace(result.versions[0], version=HOSTILE, params=params),),
-    )
-    page = Page(report_html(hostile))
+    page = Page(report_html(hostile(result)))
     assert page.tags.count("script") == 3
     assert "img" not in page.tags
     assert "alert" not in page.scripts[-1]
@@ -162,7 +153,7 @@ def test_drifted_blocks_versions_and_retrains_are_marked(result):
     assert drifted
     assert drawn["block, drift"]["y"] == [100 * score.accuracy for score in drifted]
     assert len(drawn["block"]["y"]) == len(result.scores) - len(drifted)
-    ends = {record.timestamp: record.promoted for record in result.retrains}
+    ends = {f"{record.timestamp}.000": record.promoted for record in result.retrains}
     assert dict.fromkeys(drawn["retrain, promoted"]["x"], True) | dict.fromkeys(drawn["retrain, not promoted"]["x"], False) == ends
     assert marks(result) == ["v1", "v2", "v3", "v4"]
 
@@ -186,9 +177,51 @@ def test_blocks_without_usable_times_stand_by_their_number(timestamps):
     result = make_result(5, retrains=1)
     scores = tuple(replace(score, timestamp=timestamp) for score, timestamp in zip(result.scores, timestamps, strict=True))
     drawn = watch_plot.draw(replace(result, scores=scores))
-    assert drawn.layout.xaxis.type == "linear"
+    assert (drawn.layout.xaxis.type, drawn.layout.xaxis.title.text) == ("linear", "block")
     assert sorted(x for trace in drawn.data if trace.mode == "markers" and trace.yaxis != "y3" for x in trace.x) == [0, 1, 2, 3, 4]
     assert [mark.text for mark in drawn.layout.annotations] == ["v1", "v2"]
+
+
+def regression(result):
+    """The same watch of a regression: the errors in percent as minutes."""
+
+    def value(score):
+        mae = 100 * (1 - score.accuracy)
+        rivals = {scoring.CONSTANT: mae + 5, "hour of the week": mae + 2}
+        bounds = {"lower": mae - 1, "upper": mae + 1, "threshold": 40.0}
+        return replace(score, task="regression", accuracy=math.nan, mae=mae, mae_unretrained=mae + 3, bias=-0.5, rivals=rivals, set_aside=2, **bounds)
+
+    baselines = {scoring.CONSTANT: 30.0, "hour of the week": 27.0}
+    scores = tuple(map(value, result.scores))
+    return replace(result, task="regression", unit="minutes", scores=scores, mae=25.0, mae_without_retraining=28.0, baselines=baselines)
+
+
+def test_a_regression_is_drawn_in_its_unit_with_its_own_baselines(result):
+    made = regression(result)
+    drawn, layout = traces(made), watch_plot.draw(made).layout
+    assert layout.yaxis.title.text == "minutes"
+    assert not layout.yaxis.ticksuffix
+    assert drawn["95 % interval"]["y"] == [score.mae for score in made.scores]
+    assert drawn["hour of the week"]["y"] == watch_plot.average(made.scores, "hour of the week", 7)
+    assert [name for name, trace in drawn.items() if trace.get("visible") is False] == [scoring.CONSTANT]
+    page = Page(report_html(made))
+    header, first, *_ = page.tables[-1]
+    told = dict(zip(header, first, strict=True))
+    assert (told["MAE"], told["bias"], told["set aside"]) == (f"{made.scores[0].mae:.2f}", "−0.50", "2")
+    assert "accuracy" not in page.text.lower()
+
+
+def hostile(result):
+    params = {**BASE_PARAMS, HOSTILE: HOSTILE, "features": [HOSTILE]}
+    return replace(
+        result,
+        stream=HOSTILE,
+        run_id=HOSTILE,
+        notes=(HOSTILE,),
+        scores=tuple(replace(score, version=HOSTILE, timestamp=HOSTILE) for score in result.scores[:3]),
+        retrains=(replace(result.retrains[0], block=1, reason=HOSTILE, decision=HOSTILE, params=params, run_id=HOSTILE, version=HOSTILE, timestamp=HOSTILE),),
+        versions=(replace(result.versions[0], version=HOSTILE, params=params),),
+    )
 
 
 def test_an_undefined_block_leaves_a_gap(result):
@@ -202,8 +235,8 @@ def test_an_undefined_block_leaves_a_gap(result):
 def test_a_block_does_not_last_through_a_gap_in_the_stream(result):
     scores = (*result.scores[:10], *result.scores[100:110])
     places = watch_plot.edges(scores)
-    assert places[9] == ("1998-02-24T00:00:00", "1998-02-26T00:00:00")
-    assert places[-1][1] == "1998-06-05T00:00:00"
+    assert places[9] == ("1998-02-24T00:00:00.000", "1998-02-26T00:00:00.000")
+    assert places[-1][1] == "1998-06-05T00:00:00.000"
 
 
 @pytest.mark.parametrize("name", ["", "no_change"])
@@ -220,6 +253,8 @@ def test_a_moving_average_does_not_look_ahead(result, name):
         (make_result, 390, True),
         (lambda: make_result(5, retrains=1), 390, False),
         (lambda: without_figures(make_result(30, retrains=2)), 390, False),
+        (lambda: regression(make_result(30, retrains=8)), 390, True),
+        (lambda: hostile(make_result(5, retrains=1)), 390, False),
     ],
 )
 def test_a_browser_draws_the_plot_within_the_page_with_ticks_that_can_be_read(browser, tmp_path, make, width, dark):  # noqa: F811
