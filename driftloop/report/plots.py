@@ -214,7 +214,8 @@ def mark_retrains(made: go.Figure, retrains: Sequence[tuple[Place, bool, str]]) 
         if some:
             places, marker = [at for at, _ in some], {"color": INK, "symbol": symbol, "size": 9}
             told = [told for _, told in some]
-            made.add_scatter(x=places, y=[0.04] * len(some), name=name, mode="markers", marker=marker, hovertext=told, hoverinfo="text", yaxis="y3")
+            look = {"name": name, "mode": "markers", "marker": marker, "cliponaxis": False}  # one after the last block stands on the edge
+            made.add_scatter(x=places, y=[0.04] * len(some), hovertext=told, hoverinfo="text", yaxis="y3", **look)
     made.update_layout(yaxis3={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True})
 
 
