@@ -39,6 +39,16 @@ class Jump:
     reasons: str = ""
 
 
+def told_means(feature: str, with_all: float, rows: int, *, usable: float, usable_rows: int) -> str:
+    """A mean over all rows with a number beside that over the usable ones."""
+    return f"the mean of {feature} would be {with_all:.4g} over {rows:,} rows, it is {usable:.4g} over the {usable_rows:,} usable ones"
+
+
+def told_impossible(farthest: float) -> str:
+    """That impossible values, and nothing else, make a mean jump."""
+    return f"impossible values (up to {farthest:,.6g}), which is data quality, not drift"
+
+
 @dataclass(frozen=True)
 class Quality:
     """Rows of a block's stretch of the file that could not be used, by reason, the most frequent first."""
@@ -58,10 +68,10 @@ class Quality:
         return "; ".join(self._told(jump) for jump in self.jumps)
 
     def _told(self, jump: Jump) -> str:
-        means = f"the mean of {jump.feature} would be {jump.with_all:.4g} over {jump.rows:,} rows, it is {jump.usable:.4g} over the {self.rows:,} usable ones"
+        means = told_means(jump.feature, jump.with_all, jump.rows, usable=jump.usable, usable_rows=self.rows)
         if jump.reasons:
             return f"{means}: the {jump.rows - self.rows:,} rows set aside ({jump.reasons}) have other values of it, so the usable ones do not stand for all"
-        return f"{means}: impossible values (up to {jump.farthest:,.6g}), which is data quality, not drift"
+        return f"{means}: {told_impossible(jump.farthest)}"
 
     def figures(self) -> dict[str, Any]:
         """The fields of a `BlockScore` that tell of it."""

@@ -1,1 +1,7 @@
-"""Everything a person reads of a watch: its words, the terminal, the HTML report, the descriptions in MLflow. Nothing is computed here."""
+"""Everything a person reads: figures in words, the terminal, MLflow's descriptions, the HTML reports. Nothing is computed here.
+
+wording, kpi_words, notes     how figures and findings are said, once for all
+terminal, descriptions        plain text, and MLflow's Markdown
+page, plots                   the kit: one self-contained page and the look of its plots; monitoring's reports use it, too
+watch_report, watch_plot      the report of a watch; block_table has its blocks' figures
+"""

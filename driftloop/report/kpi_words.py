@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 from driftloop.metrics import task
 from driftloop.metrics.results import WatchResult
 from driftloop.report import wording
+
+
+class Bounded(Protocol):
+    """What has a 95 % interval."""
+
+    @property
+    def lower(self) -> float:
+        """Its lower end."""
+
+    @property
+    def upper(self) -> float:
+        """Its upper end."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +75,25 @@ class Figures:
             return wording.with_sign(kpi)
         return f"{self.value(kpi)} {self.unit}".strip() if math.isfinite(kpi) else wording.UNDEFINED
 
+    def bounds(self, interval: Bounded) -> str:
+        """An interval without its middle.
+
+        >>> from types import SimpleNamespace as Interval
+        >>> Figures("regression").bounds(Interval(lower=3.04, upper=3.16)), Figures("classification").bounds(Interval(lower=math.nan, upper=0.9))
+        ('3.04 to 3.16', '–')
+        """
+        if not math.isfinite(interval.lower) or not math.isfinite(interval.upper):
+            return wording.UNDEFINED
+        return f"{self.value(interval.lower, digits=2)} to {self.value(interval.upper, digits=2)}"
+
+    def with_bounds(self, kpi: float, interval: Bounded) -> str:
+        """The KPI and its interval, where there is room."""
+        return f"{self.value(kpi, digits=2)} ({self.bounds(interval)})"
+
+    def in_brackets(self, kpi: float, interval: Bounded) -> str:
+        """The same where there is little."""
+        return f"{self.value(kpi)} [{self.value(interval.lower)}, {self.value(interval.upper)}]"
+
     def gain(self, kpi: float, other: float) -> str:
         """How far the first KPI is ahead of the second, signed."""
         ahead = task.of(self.task).ahead(kpi, other)
@@ -81,23 +113,23 @@ def of(result: WatchResult) -> Figures:
 
 def verdict(result: WatchResult) -> tuple[str, str]:
     """What the watch came to: how good the model was, then what the loop did."""
-    figures = of(result)
-    if not figures.regression:
-        return wording.verdict(result)
-    if not math.isfinite(result.mae):
-        first = f"The MAE of the served model over {wording.count(result.rows, 'row')} is undefined."
+    figures, rows = of(result), wording.count(result.rows, "row")
+    if not math.isfinite(result.kpi):
+        first = f"The {figures.name} of the served model over {rows} is undefined."
+    elif figures.regression:
+        first = f"The served model was off by {figures.with_unit(result.kpi)} on average (MAE) over {rows}; {_against_unretrained(result, figures)}."
     else:
-        first = f"The served model was off by {figures.with_unit(result.mae)} on average (MAE) over {wording.count(result.rows, 'row')}"
-        first += f"; {_against_unretrained(result, figures)}."
+        kappa = wording.number(result.kappa_temporal)
+        first = f"The served model was right on {figures.with_unit(result.kpi)} of {rows} (κ-temporal {kappa}); {_against_unretrained(result, figures)}."
     return first, wording.what_was_done(result)
 
 
 def _against_unretrained(result: WatchResult, figures: Figures) -> str:
-    unretrained = result.mae_without_retraining
+    unretrained = result.kpi_without_retraining
     if not math.isfinite(unretrained):
         return "the unretrained base model was not scored beside it"
-    gain = figures.gain(result.mae, unretrained)
-    return f"the unretrained base model by {figures.with_unit(unretrained)} on the same rows, a gain of {gain} {figures.step}"
+    reached = f"by {figures.with_unit(unretrained)} on" if figures.regression else f"on {figures.with_unit(unretrained)} of"
+    return f"the unretrained base model {reached} the same rows, a gain of {figures.gain(result.kpi, unretrained)} {figures.step}"
 
 
 def reading_notes(result: WatchResult) -> list[str]:

@@ -87,6 +87,34 @@ def count(amount: int, noun: str) -> str:
     return f"{amount:,} {noun}{'' if amount == 1 else 's'}"
 
 
+def baseline(name: str) -> str:
+    """A baseline's name.
+
+    >>> baseline("no_change"), baseline("reference_median")
+    ('no change, row by row', 'reference median')
+    """
+    return BASELINE_NAMES.get(name, name.replace("_", " "))
+
+
+def in_plot(name: str, *, most: int = 60) -> str:
+    """A name as plain text in a plot, cut after so many characters: plotly.js reads some tags and entities, and a long name takes the plot's place.
+
+    >>> in_plot("<b>a & b</b>")
+    '&lt;b&gt;a &amp; b&lt;/b&gt;'
+    """
+    short = name if len(name) <= most else f"{name[:most]}…"
+    return short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def version(name: str) -> str:
+    """A version where there is little room.
+
+    >>> version("12"), version("base")
+    ('v12', 'base')
+    """
+    return f"v{name}" if name.isdecimal() else name
+
+
 def p_value(value: float) -> str:
     """A p-value, bounded where its digits would mean nothing.
 
@@ -165,16 +193,6 @@ def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, s
     return [(name, before, after) for name, before, after in written if before != after]
 
 
-def verdict(result: WatchResult) -> tuple[str, str]:
-    """What the watch came to: how right the model was, then what the loop did."""
-    if not math.isfinite(result.accuracy):
-        first = f"The accuracy of the served model over {count(result.rows, 'row')} is undefined."
-    else:
-        first = f"The served model was right on {with_sign(result.accuracy)} of {count(result.rows, 'row')} (κ-temporal {number(result.kappa_temporal)})"
-        first += f"; {_against_unretrained(result)}."
-    return first, what_was_done(result)
-
-
 def standing(score: BlockScore) -> Standing:
     """A block's KPI against its threshold."""
     higher = score.task != REGRESSION
@@ -206,13 +224,6 @@ def blocks_of(result: WatchResult) -> str:
     """How many blocks there are and how large."""
     blocks = count(len(result.scores), "block")
     return f"{blocks} of {result.block_size:,}" if result.block_by == "rows" else f"{blocks}, one a calendar {result.block_by}"
-
-
-def _against_unretrained(result: WatchResult) -> str:
-    unretrained = result.accuracy_without_retraining
-    if not math.isfinite(unretrained):
-        return "the unretrained base model was not scored beside it"
-    return f"the unretrained base model on {with_sign(unretrained)} of the same rows, a gain of {points(result.accuracy - unretrained)} points"
 
 
 def low_blocks_by_chance(scores: Sequence[BlockScore]) -> tuple[float, float]:

@@ -244,7 +244,7 @@ def _tried(done: Any, options: Options, meant: Window | None = None) -> Any:
 def line(measures: Measures) -> str:
     """A window in one line, for the terminal."""
     kpi, labels = measure_words.kpi(measures), measures.labels
-    value = f"{measures.kpi_name} {kpi.value(measures.kpi.value, digits=2)} ({measure_words.bounds(kpi, measures.kpi)})"
+    value = f"{measures.kpi_name} {kpi.with_bounds(measures.kpi.value, measures.kpi)}"
     told = f"{measure_words.health(measures)}, {measure_words.found(measures)}"
     return f"{measures.stream} {measures.window.name}: {told}; {value}; {labels.rows:,} rows, {labels.labelled:,} labelled"
 

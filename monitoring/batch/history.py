@@ -67,7 +67,7 @@ def text(measures: Sequence[Measures]) -> str:
 def _cells(one: Measures) -> tuple[str, ...]:
     write = measure_words.kpi(one)
     versions = ", ".join(version.version for version in one.versions) or wording.UNDEFINED
-    figures = write.value(one.kpi.value, digits=2), measure_words.bounds(write, one.kpi), write.value(one.threshold, digits=2)
+    figures = write.value(one.kpi.value, digits=2), write.bounds(one.kpi), write.value(one.threshold, digits=2)
     return (
         one.window.name,
         measure_words.found(one),

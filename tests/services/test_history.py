@@ -13,9 +13,10 @@ import pytest
 from mongo_fixtures import log, mongo, needs_mongodb  # noqa: F401  # fixtures
 from pages import Page, browser, show  # noqa: F401  # likewise
 
+from driftloop.report import plots
 from monitoring.batch import history, measure_store
 from monitoring.batch.measures.window_measures import Measures
-from monitoring.batch.report import measure_words, plots, timeline
+from monitoring.batch.report import measure_words, timeline
 from monitoring.log import report_links
 from monitoring.retrain.retrains import KEPT, PROMOTED, Retrain
 
@@ -89,7 +90,7 @@ def test_the_heat_map_has_a_cell_for_each_feature_and_window(months, page):
 
 def test_versions_and_the_streams_own_retrains_are_marked(months, page):
     layout, traces = page.plots["plot-1"]["layout"], {trace["name"]: trace for trace in page.plots["plot-1"]["data"]}
-    assert [(mark["x"], mark["text"]) for mark in layout["annotations"]] == [(months[31].versions[0].first_time, "version 4")]
+    assert [(mark["x"], mark["text"]) for mark in layout["annotations"]] == [(months[31].versions[0].first_time, "v4")]
     assert traces["retrain, promoted"]["x"] == [PROMOTED_AUGUST.until_time]
     assert traces["retrain, not promoted"]["x"] == [KEPT_MAY.until_time]
     assert [row[2] for row in page.table("rows before")] == [KEPT, PROMOTED]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import shutil
 from collections.abc import Iterator
@@ -63,7 +65,7 @@ class Page(HTMLParser):
 
     @property
     def plots(self) -> dict[str, Any]:
-        return json.loads(self.scripts[self.ids["plots"]], parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+        return json.loads(gzip.decompress(base64.b64decode(self.scripts[self.ids["plots"]])), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
 
 
 @pytest.fixture(scope="session")

@@ -17,10 +17,10 @@ import pytest
 from pages import Page, browser, show  # noqa: F401  # browser is a fixture
 
 from driftloop.drift.answer import KINDS as KIND_WORDS
-from driftloop.report import wording
+from driftloop.report import page as pages
+from driftloop.report import plots, wording
 from monitoring.batch.measures.window_measures import KINDS, Measures
-from monitoring.batch.report import measure_words, plots, window_report
-from monitoring.batch.report import page as pages
+from monitoring.batch.report import measure_words, window_report
 
 MOST_BYTES = 1_000_000
 

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from scipy import stats
 
-from driftloop.metrics.data_quality import JUMP
+from driftloop.metrics.data_quality import JUMP, told_impossible, told_means
 from driftloop.training.reference import Reference
 from monitoring.batch.measures.window_measures import QualityMeasure, Window
 from monitoring.batch.measures.window_rows import FAULTS, Refused, Rows
@@ -80,7 +80,4 @@ def _jump(rows: Rows, refused: Refused, config: StreamConfig, at: int) -> str:
     if not abs(with_all - mean) > JUMP * spread > 0:
         return ""
     farthest = given[np.abs(given - mean).argmax()]
-    return (
-        f"the mean of {feature.name} would be {with_all:.4g} over all {len(given):,} values, it is {mean:.4g} over the {len(usable):,} possible ones: "
-        f"impossible values (up to {farthest:,.6g}), which is data quality, not drift"
-    )
+    return f"{told_means(feature.name, with_all, len(given), usable=mean, usable_rows=len(usable))}: {told_impossible(farthest)}"

@@ -11,7 +11,7 @@ from typing import Final
 from driftloop.drift.answer import KINDS
 from driftloop.report import wording
 from driftloop.report.kpi_words import Figures
-from monitoring.batch.measures.window_measures import BlockMeasure, FeatureMeasure, Interval, Measures
+from monitoring.batch.measures.window_measures import BlockMeasure, FeatureMeasure, Measures
 
 TONES: Final = {"good": "calm", "not proven": "unproven", "drifted": "drift", "no labels": "open"}  # colours of the question "is the model bad?"
 
@@ -41,7 +41,7 @@ def _kpi_told(measures: Measures) -> str:
     figures, value = kpi(measures), measures.kpi.value
     if not math.isfinite(value):
         return "no row that a model answered has a label" if measures.labels.rows else "no row came"
-    told = f"the {figures.name} was {figures.with_unit(value)} ({bounds(figures, measures.kpi)}) on {wording.count(measures.kpi.rows, 'labelled row')}"
+    told = f"the {figures.name} was {figures.with_unit(value)} ({figures.bounds(measures.kpi)}) on {wording.count(measures.kpi.rows, 'labelled row')}"
     limit, worse = figures.with_unit(measures.threshold), (value < measures.threshold) is measures.higher_is_better
     against = f"{'worse' if worse else 'better'} than the threshold of {limit}"
     if measures.verdict.kpi_drift:
@@ -101,15 +101,6 @@ def tone(measures: Measures) -> str:
     return TONES[health(measures)]
 
 
-def baseline(name: str) -> str:
-    """A baseline's name.
-
-    >>> baseline("no_change"), baseline("reference_median")
-    ('no change, row by row', 'reference median')
-    """
-    return wording.BASELINE_NAMES.get(name, name.replace("_", " "))
-
-
 def retraining(stream: str, window: str) -> str:
     """The command that measures a window again and retrains, as documents hold it: without what differs from machine to machine."""
     return f"python -m monitoring batch run --window {window} --stream {stream} --on_drift retrain"
@@ -118,17 +109,6 @@ def retraining(stream: str, window: str) -> str:
 def kpi(measures: Measures) -> Figures:
     """How the stream's KPI is written."""
     return Figures(measures.task, measures.unit)
-
-
-def bounds(figures: Figures, interval: Interval) -> str:
-    """The interval without its middle.
-
-    >>> bounds(Figures("regression"), Interval(3.1, 3.04, 3.16, 100))
-    '3.04 to 3.16'
-    """
-    if not math.isfinite(interval.lower) or not math.isfinite(interval.upper):
-        return wording.UNDEFINED
-    return f"{figures.value(interval.lower, digits=2)} to {figures.value(interval.upper, digits=2)}"
 
 
 def change(figures: Figures, value: float) -> str:
@@ -206,19 +186,9 @@ def blocks_until(value: float) -> str:
     return f"{value:.0f}" if math.isfinite(value) else wording.UNDEFINED
 
 
-def in_plot(name: str, *, most: int = 60) -> str:
-    """A name as plain text in a plot, cut after so many characters: plotly.js reads some tags and entities, and a long name takes the plot's place.
-
-    >>> in_plot("<b>a & b</b>")
-    '&lt;b&gt;a &amp; b&lt;/b&gt;'
-    """
-    short = name if len(name) <= most else f"{name[:most]}…"
-    return short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
 def block(figures: Figures, one: BlockMeasure) -> str:
     """What is told of a block when it is pointed at."""
-    told = f"{figures.value(one.kpi.value, digits=2)} ({bounds(figures, one.kpi)}), {wording.count(one.kpi.rows, 'row')}, version {in_plot(one.version)}"
+    told = f"{figures.with_bounds(one.kpi.value, one.kpi)}, {wording.count(one.kpi.rows, 'row')}, version {wording.in_plot(one.version)}"
     return f"{told}, drift" if one.drift else told
 
 

@@ -1,43 +1,23 @@
-"""One self-contained page: words from a template, plots that the browser draws with the plotly.js that the page carries.
-
-The library is packed (350 kB) and the page unpacks it itself, so it needs no network and no server. Where there is no JavaScript the plots are
-missing and nothing else: every figure also stands in a table.
-"""
+"""The pages of batch monitoring: rendered with its words, written whole or not at all."""
 
 from __future__ import annotations
 
-import base64
-import functools
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urlsplit
 
 import plotly.graph_objects as go
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from driftloop.errors import DataError
-from driftloop.report import wording
+from driftloop.report import page
 from driftloop.system.files import replace_file
-from monitoring.batch.report import measure_words, plots
-
-LIBRARY: Final = Path(__file__).with_name("assets") / "plotly-basic-2.35.2.min.js.gz"
+from monitoring.batch.report import measure_words
 
 
 def render(template: str, drawings: Mapping[str, go.Figure], **values: Any) -> str:
-    """The page of a template in `templates/`; all values are escaped.
-
-    Args:
-        template: a file that extends page.html.
-        drawings: each is drawn into the element with its id.
-        values: what else the template names.
-    """
-    drawn = {name: json.loads(figure.to_json(engine="json")) for name, figure in drawings.items()}
-    page = _environment().get_template(template)
-    keys = {name: plots.keys(figure) for name, figure in drawings.items()}
-    html = page.render(plots=drawn, keys=keys, colours=plots.DARK, library=_library() if drawn else "", write=wording, words=measure_words, **values)
-    return html.encode("utf-8", "backslashreplace").decode()  # a name may hold what UTF-8 cannot
+    """As `driftloop.report.page.render`, of the templates beside this module."""
+    return page.render(template, drawings, package="monitoring.batch.report", words=measure_words, **values)
 
 
 def write(path: Path, html: str) -> None:
@@ -63,13 +43,3 @@ def link(url: str) -> str:
         return url if urlsplit(url.strip()).scheme in {"", "http", "https", "file"} else ""
     except ValueError:
         return ""
-
-
-@functools.cache
-def _environment() -> Environment:
-    return Environment(loader=PackageLoader("monitoring.batch.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-
-
-@functools.cache
-def _library() -> str:
-    return base64.b64encode(LIBRARY.read_bytes()).decode("ascii")

@@ -10,11 +10,9 @@ from typing import Final
 
 import plotly.graph_objects as go
 
-from driftloop.errors import DataError
-from driftloop.report import wording
+from driftloop.report import plots, wording
 from monitoring.batch.measures.window_measures import FeatureMeasure, Measures
-from monitoring.batch.report import measure_words, plots
-from monitoring.records.events import parse_time
+from monitoring.batch.report import measure_words
 from monitoring.retrain.retrains import PROMOTED, Retrain
 
 KPI_PIXELS: Final = 330
@@ -62,14 +60,16 @@ def draw(measures: Sequence[Measures], retrains: Sequence[Retrain] = ()) -> go.F
     """The plot of windows that do not overlap, in time order; at least one."""
     newest, named = measures[-1], features(measures)[:MOST_FEATURES]
     write = measure_words.kpi(newest)
-    points = [plots.Point(_middle(one), one.kpi, one.threshold, _baselines(one), _look(one), _told(one)) for one in measures]
+    points = [
+        plots.Point(_middle(one), one.kpi.value, one.kpi.lower, one.kpi.upper, one.threshold, _baselines(one), _look(one), _told(one)) for one in measures
+    ]
     heat = FEATURE_PIXELS * len(named)
     span = (measures[0].window.start, max(one.window.stop for one in measures))
     figure = plots.kpi_over_time(points, write, span=span, height=KPI_PIXELS + heat)
     if heat:
         _add_heat(figure, measures, named, share=heat / (heat + KPI_PIXELS - 54))
-    plots.mark(figure, [(time, f"version {version}") for time, version in switches(measures)])
-    _add_retrains(figure, [one for one in retrains if plots.is_time(one.until_time) and span[0] <= one.until_time <= span[1]])
+    plots.mark_versions(figure, switches(measures), span=span)
+    plots.mark_retrains(figure, [(one.until_time, one.state == PROMOTED, _retrained(one)) for one in retrains if span[0] <= one.until_time <= span[1]])
     return figure
 
 
@@ -100,7 +100,7 @@ def _add_heat(figure: go.Figure, measures: Sequence[Measures], named: Sequence[s
             "domain": [0, share - 0.06],
             "range": [0, len(named)],
             "tickvals": [number + 0.5 for number in row.values()],
-            "ticktext": [measure_words.in_plot(name, most=16) for name in row],
+            "ticktext": [wording.in_plot(name, most=16) for name in row],
             "tickfont": {"size": 11},
             "fixedrange": True,
             "showgrid": False,
@@ -111,17 +111,8 @@ def _add_heat(figure: go.Figure, measures: Sequence[Measures], named: Sequence[s
     figure.update_xaxes(anchor="y2")
 
 
-def _add_retrains(figure: go.Figure, retrains: Sequence[Retrain]) -> None:
-    """Marks at the lower edge of the KPI's plot, at the time up to which each had seen the rows."""
-    for name, symbol, some in (
-        ("retrain, promoted", "triangle-up", [one for one in retrains if one.state == PROMOTED]),
-        ("retrain, not promoted", "triangle-up-open", [one for one in retrains if one.state != PROMOTED]),
-    ):
-        if some:
-            told = [f"retrain on rows before {one.until_time}: {measure_words.in_plot(one.state)}" for one in some]
-            times, marker = [one.until_time for one in some], {"color": plots.INK, "symbol": symbol, "size": 9}
-            figure.add_scatter(x=times, y=[0.04] * len(some), name=name, mode="markers", marker=marker, hovertext=told, hoverinfo="text", yaxis="y3")
-    figure.update_layout(yaxis3={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True})
+def _retrained(one: Retrain) -> str:
+    return f"retrain on rows before {wording.in_plot(one.until_time)}: {wording.in_plot(one.state)}"
 
 
 def _cell(feature: FeatureMeasure) -> str:
@@ -129,8 +120,8 @@ def _cell(feature: FeatureMeasure) -> str:
 
 
 def _cell_told(one: Measures, feature: FeatureMeasure) -> str:
-    distance = f"{measure_words.in_plot(feature.statistic.upper())} {wording.number(feature.distance, digits=3)}"
-    which = f"{measure_words.in_plot(one.window.name)}, {measure_words.in_plot(feature.feature)}"
+    distance = f"{wording.in_plot(feature.statistic.upper())} {wording.number(feature.distance, digits=3)}"
+    which = f"{wording.in_plot(one.window.name)}, {wording.in_plot(feature.feature)}"
     return f"{which}: {_cell(feature)}, {distance}, p {wording.p_value(feature.corrected)}"
 
 
@@ -142,8 +133,8 @@ def _look(one: Measures) -> plots.Look:
 
 def _told(one: Measures) -> str:
     write = measure_words.kpi(one)
-    figures = f"{write.value(one.kpi.value, digits=2)} ({measure_words.bounds(write, one.kpi)})"
-    return f"{measure_words.in_plot(one.window.name)}: {figures}, {wording.count(one.kpi.rows, 'row')}, {measure_words.in_plot(one.answer.words)}"
+    kpi = write.with_bounds(one.kpi.value, one.kpi)
+    return f"{wording.in_plot(one.window.name)}: {kpi}, {wording.count(one.kpi.rows, 'row')}, {wording.in_plot(one.answer.words)}"
 
 
 def _baselines(one: Measures) -> dict[str, float]:
@@ -156,7 +147,5 @@ def _middle(one: Measures) -> str:
 
 def _milliseconds(one: Measures) -> float:
     """Length of a window, as plotly wants it on a date axis; 0 when its times are none."""
-    try:
-        return (parse_time(one.window.stop) - parse_time(one.window.start)) / timedelta(milliseconds=1)
-    except DataError:
-        return 0.0
+    start, stop = plots.moment(one.window.start), plots.moment(one.window.stop)
+    return (stop - start) / timedelta(milliseconds=1) if start and stop else 0.0

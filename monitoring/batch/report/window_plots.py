@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import plotly.graph_objects as go
 
-from driftloop.report import wording
+from driftloop.report import plots, wording
 from monitoring.batch.measures.window_measures import FeatureMeasure, Measures
-from monitoring.batch.report import measure_words, plots
+from monitoring.batch.report import measure_words
 
 LOOKS: Final = {
     False: plots.Look("model, 95 % interval"),
@@ -25,7 +25,9 @@ def kpi_by_block(measures: Measures) -> go.Figure:
     points = [
         plots.Point(
             plots.middle(block.first_time, block.last_time),
-            block.kpi,
+            block.kpi.value,
+            block.kpi.lower,
+            block.kpi.upper,
             measures.threshold,
             block.baselines,
             LOOKS[block.drift],
@@ -33,8 +35,10 @@ def kpi_by_block(measures: Measures) -> go.Figure:
         )
         for block in blocks
     ]
-    figure = plots.kpi_over_time(points, write, span=(measures.window.start, measures.window.stop))
-    plots.mark(figure, [(after.first_time, f"version {after.version}") for before, after in itertools.pairwise(blocks) if before.version != after.version])
+    span = measures.window.start, measures.window.stop
+    figure = plots.kpi_over_time(points, write, span=span)
+    switches = [(after.first_time, after.version) for before, after in itertools.pairwise(blocks) if before.version != after.version]
+    plots.mark_versions(figure, switches, span=span)
     return figure
 
 
