@@ -17,7 +17,7 @@ True
 
 from __future__ import annotations
 
-import uuid
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -130,7 +130,7 @@ def check_id(value: object) -> str:
 
 def new_id() -> str:
     """An id for a row that came without one: 32 hexadecimal digits at random."""
-    return uuid.uuid4().hex
+    return os.urandom(16).hex()
 
 
 def key_of(stream: str, id: str) -> str:
