@@ -7,7 +7,7 @@ from typing import Any
 
 from monitoring.stream_settings import Feature, StreamConfig
 from prediction_service.answering import FALLBACKS
-from prediction_service.forms import LARGEST_NUMBER
+from prediction_service.requests import LARGEST_NUMBER
 
 ID = {"type": "string", "pattern": r"^[A-Za-z0-9._:\-]{1,100}$", "description": "unique within its stream; the service makes one up for a row without"}
 TIME = {"type": "string", "format": "date-time", "description": "of the row, with its offset, 1970 to 2199"}

@@ -10,17 +10,21 @@ the features of the rows just before them, for models with a history. One bad ro
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pydantic_core import ErrorDetails, SchemaValidator, ValidationError
+from pydantic import TypeAdapter
+from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, SchemaValidator, ValidationError
+from pydantic_core import core_schema as schema
 
 from monitoring.http.answers import RequestError
 from monitoring.records import checks, events
-from monitoring.stream_settings import StreamConfig
-from prediction_service import forms
+from monitoring.stream_settings import Feature, StreamConfig
 
+EARLIEST, LATEST = "1970-01-01T00:00:00.000Z", "2200-01-01T00:00:00.000Z"  # what every tool downstream can hold
+LARGEST_NUMBER: Final = 1e12  # of a label, so that no sum of errors overflows
 KEYS: Final = {
     "row": '{"features": {...}}, and its id, stream and time where there are any',
     "label": '{"id": ..., "label": ...}, and its stream',
@@ -104,7 +108,8 @@ def read_predict(body: Any, streams: Mapping[str, StreamConfig], *, max_rows: in
         raise _schema("context is not a list: give the features of the rows before")
     if max(len(given), len(context)) > max_rows:
         raise RequestError(413, "too_many_rows", f"{max(len(given), len(context))} rows, at most {max_rows} a request: send them in parts")
-    rows, before = _rows(given, stream), _context(context, stream)
+    rows = tuple(Row(one.get("id") or events.new_id(), one.get("time", ""), _in_order(one["features"], stream)) for one in _checked(given, stream, "row"))
+    before = tuple(_in_order(one, stream) for one in _checked(context, stream, "context row"))
     if len({row.id for row in rows}) < len(rows):
         raise RequestError(409, "duplicate_id", "two rows have the same id: give each its own, or none")
     return PredictRequest(stream, rows, before, single=isinstance(body, dict) and "rows" not in body)
@@ -125,29 +130,10 @@ def read_labels(body: Any, streams: Mapping[str, StreamConfig], *, max_rows: int
         raise _schema("there are no labels: give one or more")
     if len(given) > max_rows:
         raise RequestError(413, "too_many_rows", f"{len(given)} labels, at most {max_rows} a request: send them in parts")
-    try:
-        labels = {one["id"]: one["label"] for one in forms.of(stream).labels.validate_python(given)}
-    except ValidationError as exc:
-        raise _first(exc, stream, "label") from None
+    labels = {one["id"]: one["label"] for one in _checked(given, stream, "label")}
     if len(labels) < len(given):
         raise RequestError(409, "duplicate_id", "two labels have the same id: give each once")
     return LabelRequest(stream, tuple(labels.items()))
-
-
-def _rows(given: list[Any], stream: StreamConfig) -> tuple[Row, ...]:
-    try:
-        found = forms.of(stream).rows.validate_python(given)
-    except ValidationError as exc:
-        first, faults = _first(exc, stream, "row"), _faults(exc, stream, "row")
-        raise RowsError(stream, [_bad(given[at], reason, stream) for at, (reason, _) in faults.items()], code=first.code, message=first.message) from None
-    return tuple(Row(one.get("id") or events.new_id(), one.get("time", ""), _in_order(one["features"], stream)) for one in found)
-
-
-def _context(given: list[Any], stream: StreamConfig) -> tuple[Features, ...]:
-    try:
-        return tuple(_in_order(one, stream) for one in forms.of(stream).context.validate_python(given))
-    except ValidationError as exc:
-        raise _first(exc, stream, "context row") from None
 
 
 def _in_order(features: Features, stream: StreamConfig) -> Features:
@@ -155,27 +141,34 @@ def _in_order(features: Features, stream: StreamConfig) -> Features:
     return features if len(features) == len(stream.features) else {name: features.get(name) for name in stream.feature_names}
 
 
-def _first(refused: ValidationError, stream: StreamConfig, what: str) -> RequestError:
-    at, (reason, words) = next(iter(_faults(refused, stream, what).items()))
-    return RequestError(422, reason, f"{what} {at}: {words}")
+def _checked(given: list[Any], stream: StreamConfig, what: str) -> list[dict[str, Any]]:
+    """Each of the given as its form takes it.
+
+    Raises:
+        RequestError: with the first that is refused; of rows a `RowsError` with all.
+    """
+    try:
+        return _forms(stream)[what].validate_python(given)
+    except ValidationError as exc:
+        errors = exc.errors(include_url=False, include_context=False)
+    faults: dict[Any, tuple[str, str]] = {}  # by place: a reason as a fixed word, and a sentence
+    for error in errors:
+        at = error["loc"][0]
+        if at not in faults or faults[at][0] != "schema":  # what is wrong with its keys is said rather than what is with its values
+            fault = _fault(error, stream, what)
+            if at not in faults or fault[0] == "schema":
+                faults[at] = fault
+    at, (code, words) = next(iter(faults.items()))
+    if what != "row":
+        raise RequestError(422, code, f"{what} {at}: {words}")
+    raise RowsError(stream, [_bad(given[at], reason, stream) for at, (reason, _) in faults.items()], code=code, message=f"row {at}: {words}")
 
 
-def _faults(refused: ValidationError, stream: StreamConfig, what: str) -> dict[int, tuple[str, str]]:
-    """What is wrong with each that is refused: a fixed word and a sentence; of its keys rather than of its values."""
-    found: dict[Any, tuple[str, str]] = {}
-    for error in refused.errors(include_url=False, include_context=False):
-        at, *inside = error["loc"]
-        fault = _fault(error, stream, ["features", *inside] if what == "context row" else inside, what)
-        if at not in found or (fault[0] == "schema" != found[at][0]):
-            found[at] = fault
-    return found
-
-
-def _fault(error: ErrorDetails, stream: StreamConfig, inside: list[Any], what: str) -> tuple[str, str]:
-    kind = error["type"]
+def _fault(error: ErrorDetails, stream: StreamConfig, what: str) -> tuple[str, str]:
+    kind, inside = error["type"], [*(["features"] if what == "context row" else []), *map(str, error["loc"][1:])]
     if kind == "extra_forbidden":
         it, known = ("feature", ", ".join(stream.feature_names)) if len(inside) > 1 else ("key", KEYS[what])
-        return "schema", f"unknown {it} {forms.shown(inside[-1])}: give {known}"
+        return "schema", f"unknown {it} {_shown(inside[-1])}: give {known}"
     if len(inside) > 1:
         feature = next(one for one in stream.features if one.name == inside[1])
         reason = feature.fault(None if kind == "missing" else error["input"])
@@ -192,7 +185,7 @@ def _bad(one: Any, reason: str, stream: StreamConfig) -> BadRow:
     given: dict[str, Any] = one if isinstance(one, dict) else {}
     features = given.get("features")
     usable = {name: features[name] for name in stream.feature_names if checks.is_number(features.get(name))} if isinstance(features, dict) else {}
-    return BadRow(_usable(forms.ID, given.get("id")) or events.new_id(), reason, _usable(forms.TIME, given.get("time")), usable)
+    return BadRow(_usable(_IDS, given.get("id")) or events.new_id(), reason, _usable(_TIMES, given.get("time")), usable)
 
 
 def _usable(check: SchemaValidator, value: Any) -> str:
@@ -200,6 +193,52 @@ def _usable(check: SchemaValidator, value: Any) -> str:
         return check.validate_python(value)
     except ValidationError:
         return ""
+
+
+@functools.cache
+def _forms(stream: StreamConfig) -> dict[str, SchemaValidator]:
+    """What a row, a row of context and a label may be, as checks of lists of them; times and labels come back as they are logged."""
+    features = _object({feature.name: _number(feature) for feature in stream.features}, optional=[one.name for one in stream.features if not one.required])
+    named = {"stream": schema.literal_schema([stream.name])}
+    row = _object({**named, "id": _ID, "time": _TIME, "features": features}, optional=["stream", "id", "time"])
+    label = _object({**named, "id": _ID, "label": schema.no_info_plain_validator_function(functools.partial(_label, stream))}, optional=["stream"])
+    return {what: SchemaValidator(schema.list_schema(form)) for what, form in (("row", row), ("context row", features), ("label", label))}
+
+
+def _object(fields: dict[str, CoreSchema], *, optional: list[str]) -> CoreSchema:
+    keys = {name: schema.typed_dict_field(check, required=name not in optional) for name, check in fields.items()}
+    return schema.typed_dict_schema(keys, extra_behavior="forbid", strict=True)
+
+
+def _number(feature: Feature) -> CoreSchema:
+    low, high = feature.limits
+    number: CoreSchema = schema.float_schema(strict=True, allow_inf_nan=False, ge=low, le=high)
+    if feature.categorical:
+        number = schema.no_info_after_validator_function(_whole, number)
+    return number if feature.required else schema.nullable_schema(number)
+
+
+def _whole(number: float) -> float:
+    if not number.is_integer():
+        raise ValueError("no whole number")
+    return number
+
+
+def _in_reach(time: str) -> str:
+    if not EARLIEST <= time < LATEST:
+        raise PydanticCustomError("time", f"must lie in the years {EARLIEST[:4]} to {int(LATEST[:4]) - 1}")
+    return time
+
+
+def _label(stream: StreamConfig, value: Any) -> Any:
+    """The label as it is logged: of a class that of the stream, so that 1.0 is the 1 it stands for."""
+    if stream.task == "regression":
+        if type(value) not in {int, float} or not abs(value) <= LARGEST_NUMBER:
+            raise PydanticCustomError("label", f"{_shown(value)} is not a number within ±{LARGEST_NUMBER:g}")
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float | str) or value not in stream.labels:
+        raise PydanticCustomError("label", f"{_shown(value)} is not a label of this stream: {', '.join(map(str, stream.labels))}")
+    return stream.labels[stream.labels.index(value)]
 
 
 def _stream(body: Mapping[str, Any], streams: Mapping[str, StreamConfig]) -> StreamConfig:
@@ -214,8 +253,20 @@ def _stream(body: Mapping[str, Any], streams: Mapping[str, StreamConfig]) -> Str
 def _only(body: Mapping[str, Any], *known: str) -> None:
     unknown = body.keys() - known
     if unknown:
-        raise _schema(f"the body has unknown key {forms.shown(min(unknown))}: known are {', '.join(known)}")
+        raise _schema(f"the body has unknown key {_shown(min(unknown))}: known are {', '.join(known)}")
 
 
 def _schema(message: str) -> RequestError:
     return RequestError(422, "schema", message)
+
+
+def _shown(value: Any) -> str:
+    """What was given, short and as ASCII."""
+    if isinstance(value, str):
+        return ascii(value if len(value) <= 60 else value[:57] + "...")
+    return f"{value!r:.60}" if isinstance(value, int | float) else "null, a list or an object"
+
+
+_ID: Final = TypeAdapter(checks.Id).core_schema
+_TIME: Final = schema.no_info_after_validator_function(_in_reach, TypeAdapter(checks.Time).core_schema)
+_IDS, _TIMES = SchemaValidator(_ID), SchemaValidator(_TIME)
