@@ -12,7 +12,7 @@ from driftloop.settings import ROOT
 
 OURS = frozenset({"driftloop", "monitoring", "prediction_service", "examples", "benchmarks"})
 CORE = ("torch", "mlflow")  # who lacks one of them has not set the environment up, or not entered it
-OTHER_NAMES = {"bson": "pymongo", "werkzeug": "flask"}  # module -> the package that brings it
+OTHER_NAMES = {"bson": "pymongo", "pydantic_core": "pydantic", "werkzeug": "flask"}  # module -> the package that brings it
 
 
 def missing(error: ModuleNotFoundError) -> str:

@@ -102,5 +102,5 @@ Reason = Annotated[str, Field(strict=True, pattern=rf"^({'|'.join(REASONS)})$"),
 Features = Annotated[
     dict[_Name, _Number | None],
     Field(max_length=MOST_FEATURES),
-    Must(f"an object of at most {MOST_FEATURES} numbers or nulls, named in 1 to {LONGEST_TEXT} characters without dots and control characters, the first no $"),
+    Must(f"numbers or nulls, at most {MOST_FEATURES}, under names of 1 to {LONGEST_TEXT} characters without dots and control characters, not starting with $"),
 ]
