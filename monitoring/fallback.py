@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from driftloop.errors import DataError
 from monitoring.stream_settings import StreamConfig
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from driftloop.training.reference import Reference
 
 # A cell counts as its own rows and so many more that look like all rows: with 20 rows of its own it has half the say.
@@ -78,6 +78,8 @@ def build(features: Mapping[str, Sequence[float]], labels: Sequence[Label], *, b
     Raises:
         ValueError: there are no rows, or a column of `by` is not there.
     """
+    import numpy as np  # here: to answer takes none, and a service that only answers starts without it
+
     if not len(labels):
         raise ValueError("the training reference holds no labelled rows")
     missing = [name for name in by if name not in features]
@@ -98,6 +100,8 @@ def build(features: Mapping[str, Sequence[float]], labels: Sequence[Label], *, b
 
 def _votes(labels: Sequence[Label], *, classification: bool) -> tuple[list[Label], np.ndarray]:
     """Per row one column a label with a 1 for its own; for regression the number itself."""
+    import numpy as np
+
     if not classification:
         return [], np.asarray(labels, dtype=float)[:, None]
     found, index = np.unique(np.asarray(labels), return_inverse=True)

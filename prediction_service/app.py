@@ -17,7 +17,7 @@ from typing import Any
 from flask import Flask, Response, g, request
 
 from monitoring.http import pages, strict_json
-from monitoring.http.answers import answer, error, new_app, read_body
+from monitoring.http.answers import answer, error, new_app
 from monitoring.http.gunicorn import CLOSE
 from monitoring.prometheus import CONTENT_TYPE, ServiceMetrics
 from monitoring.spool.writer import Spool
@@ -79,7 +79,7 @@ def _add_post_routes(app: Flask, service: PredictionService, *, max_rows: int) -
     @app.post("/predict")
     def predict() -> Response:
         try:
-            wanted = read_predict(_body(), service.configs, max_rows=max_rows)
+            wanted = read_predict(strict_json.read_request(), service.configs, max_rows=max_rows)
         except RowsError as exc:
             service.reject(exc)
             raise
@@ -88,7 +88,7 @@ def _add_post_routes(app: Flask, service: PredictionService, *, max_rows: int) -
 
     @app.post("/labels")
     def labels() -> Response:
-        wanted = read_labels(_body(), service.configs, max_rows=max_rows)
+        wanted = read_labels(strict_json.read_request(), service.configs, max_rows=max_rows)
         if not service.label(wanted):
             return error(503, "not_logged", "the labels could not be kept: send them again later")
         return answer({"accepted": len(wanted.labels)}, 202)
@@ -126,11 +126,6 @@ def _add_get_routes(app: Flask, service: PredictionService, *, max_rows: int) ->
 def _readiness(stream: ServedStream) -> dict[str, Any]:
     reason = stream.fallback_reason
     return {"answers": "fallback" if reason else "model", "version": stream.model.version, "fallback": reason, "model_error": stream.model.error}
-
-
-def _body() -> Any:
-    strict_json.check_headers(request.headers.get("Content-Type"), request.headers.get("Content-Encoding"))
-    return strict_json.read_json(read_body())
 
 
 def _add_counting(app: Flask, metrics: ServiceMetrics) -> None:

@@ -10,21 +10,26 @@ the features of the rows just before them, for models with a history. One bad ro
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from driftloop.errors import DataError
+from pydantic import TypeAdapter
+from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, SchemaValidator, ValidationError
+from pydantic_core import core_schema as schema
+
 from monitoring.http.answers import RequestError
 from monitoring.records import checks, events
-from monitoring.stream_settings import StreamConfig
+from monitoring.stream_settings import Feature, StreamConfig
 
 EARLIEST, LATEST = "1970-01-01T00:00:00.000Z", "2200-01-01T00:00:00.000Z"  # what every tool downstream can hold
-LARGEST_NUMBER = 1e12  # of a label, so that no sum of errors overflows
-ROW_KEYS = frozenset({"stream", "id", "time", "features"})
-BATCH_KEYS = frozenset({"stream", "rows", "context"})
-LABEL_KEYS = frozenset({"stream", "id", "label"})
-LABELS_KEYS = frozenset({"stream", "labels"})
+LARGEST_NUMBER: Final = 1e12  # of a label, so that no sum of errors overflows
+KEYS: Final = {
+    "row": '{"features": {...}}, and its id, stream and time where there are any',
+    "label": '{"id": ..., "label": ...}, and its stream',
+    "features": "numbers by name",
+}
 MESSAGES = {
     "missing": "is missing: give a number",
     "not_a_number": "is not a number: give one",
@@ -80,14 +85,6 @@ class RowsError(RequestError):
         self.stream, self.bad = stream, tuple(bad)
 
 
-class _FaultError(ValueError):
-    """What is wrong with a row: the reason as a fixed word, and in words."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-
-
 def read_predict(body: Any, streams: Mapping[str, StreamConfig], *, max_rows: int) -> PredictRequest:
     """The rows of a request.
 
@@ -101,7 +98,7 @@ def read_predict(body: Any, streams: Mapping[str, StreamConfig], *, max_rows: in
     elif not isinstance(body, dict):
         raise _schema("the body is neither a row nor a list of rows")
     elif "rows" in body:
-        _only(body, BATCH_KEYS, "the body")
+        _only(body, "context", "rows", "stream")
         stream, given, context = _stream(body, streams), body["rows"], body.get("context", [])
     else:
         stream, given = _stream(body, streams), [body]
@@ -111,10 +108,11 @@ def read_predict(body: Any, streams: Mapping[str, StreamConfig], *, max_rows: in
         raise _schema("context is not a list: give the features of the rows before")
     if max(len(given), len(context)) > max_rows:
         raise RequestError(413, "too_many_rows", f"{max(len(given), len(context))} rows, at most {max_rows} a request: send them in parts")
-    rows = _rows(given, stream)
+    rows = tuple(Row(one.get("id") or events.new_id(), one.get("time", ""), _in_order(one["features"], stream)) for one in _checked(given, stream, "row"))
+    before = tuple(_in_order(one, stream) for one in _checked(context, stream, "context row"))
     if len({row.id for row in rows}) < len(rows):
         raise RequestError(409, "duplicate_id", "two rows have the same id: give each its own, or none")
-    return PredictRequest(stream, rows, _context(context, stream), single=isinstance(body, dict) and "rows" not in body)
+    return PredictRequest(stream, rows, before, single=isinstance(body, dict) and "rows" not in body)
 
 
 def read_labels(body: Any, streams: Mapping[str, StreamConfig], *, max_rows: int) -> LabelRequest:
@@ -125,91 +123,122 @@ def read_labels(body: Any, streams: Mapping[str, StreamConfig], *, max_rows: int
     """
     if not isinstance(body, dict):
         raise _schema('the body is no object: send {"labels": [{"id": ..., "label": ...}]}')
-    given = body.get("labels", [body])
     if "labels" in body:
-        _only(body, LABELS_KEYS, "the body")
-    stream = _stream(body, streams)
+        _only(body, "labels", "stream")
+    given, stream = body.get("labels", [body]), _stream(body, streams)
     if not isinstance(given, list) or not given:
         raise _schema("there are no labels: give one or more")
     if len(given) > max_rows:
         raise RequestError(413, "too_many_rows", f"{len(given)} labels, at most {max_rows} a request: send them in parts")
-    labels: dict[str, Any] = {}
-    for at, one in enumerate(given):
-        if not isinstance(one, dict) or not {"id", "label"} <= one.keys():
-            raise _schema(f'label {at} is not {{"id": ..., "label": ...}}')
-        _only(one, LABEL_KEYS, f"label {at}")
-        _same_stream(one, stream, f"label {at}")
-        try:
-            name = events.check_id(one["id"])
-        except DataError as exc:
-            raise _schema(f"label {at}: {exc}") from exc
-        if name in labels:
-            raise RequestError(409, "duplicate_id", f"label {at}: its id is given twice: give each once")
-        labels[name] = _label(one["label"], stream, f"label {at}")
+    labels = {one["id"]: one["label"] for one in _checked(given, stream, "label")}
+    if len(labels) < len(given):
+        raise RequestError(409, "duplicate_id", "two labels have the same id: give each once")
     return LabelRequest(stream, tuple(labels.items()))
 
 
-def _rows(given: list[Any], stream: StreamConfig) -> tuple[Row, ...]:
-    rows, bad, first = [], [], None
-    for at, one in enumerate(given):
-        try:
-            rows.append(_row(one, stream))
-        except _FaultError as exc:
-            first = first or (exc.reason, f"row {at}: {exc}")
-            bad.append(BadRow(_usable_id(one), exc.reason, _usable_time(one), _usable_features(one, stream)))
-    if first:
-        raise RowsError(stream, bad, code=first[0], message=first[1])
-    return tuple(rows)
+def _in_order(features: Features, stream: StreamConfig) -> Features:
+    """All features in the model's order, as they come from their check; an optional one that is absent is None."""
+    return features if len(features) == len(stream.features) else {name: features.get(name) for name in stream.feature_names}
 
 
-def _row(one: Any, stream: StreamConfig) -> Row:
-    if not isinstance(one, dict) or "features" not in one:
-        raise _FaultError("schema", 'it is not an object with "features"')
+def _checked(given: list[Any], stream: StreamConfig, what: str) -> list[dict[str, Any]]:
+    """Each of the given as its form takes it.
+
+    Raises:
+        RequestError: with the first that is refused; of rows a `RowsError` with all.
+    """
     try:
-        _only(one, ROW_KEYS, "it")
-        _same_stream(one, stream, "it")
-        name = events.check_id(one["id"]) if "id" in one else events.new_id()
-        time = events.time_text(events.parse_time(one["time"])) if "time" in one else ""
-    except (DataError, RequestError, ValueError, OverflowError) as exc:
-        raise _FaultError("schema", str(exc)) from exc
-    if time and not EARLIEST <= time < LATEST:
-        raise _FaultError("schema", f"its time is not in {EARLIEST[:4]} to {LATEST[:4]}")
-    return Row(name, time, _features(one["features"], stream))
+        return _forms(stream)[what].validate_python(given)
+    except ValidationError as exc:
+        errors = exc.errors(include_url=False, include_context=False)
+    faults: dict[Any, tuple[str, str]] = {}  # by place: a reason as a fixed word, and a sentence
+    for error in errors:
+        at = error["loc"][0]
+        if at not in faults or faults[at][0] != "schema":  # what is wrong with its keys is said rather than what is with its values
+            fault = _fault(error, stream, what)
+            if at not in faults or fault[0] == "schema":
+                faults[at] = fault
+    at, (code, words) = next(iter(faults.items()))
+    if what != "row":
+        raise RequestError(422, code, f"{what} {at}: {words}")
+    raise RowsError(stream, [_bad(given[at], reason, stream) for at, (reason, _) in faults.items()], code=code, message=f"row {at}: {words}")
 
 
-def _features(given: Any, stream: StreamConfig) -> Features:
-    """All features in the model's order; an optional one that is absent is None."""
-    if not isinstance(given, dict):
-        raise _FaultError("schema", "features is no object of numbers by name")
-    unknown = given.keys() - set(stream.feature_names)
-    if unknown:
-        raise _FaultError("schema", f"unknown feature {_shown(min(unknown))}: give {', '.join(stream.feature_names)}")
-    for feature in stream.features:
-        reason = feature.fault(given.get(feature.name))
-        if reason:
-            limits = f" {feature.low:g}..{feature.high:g}" if reason in {"out_of_range", "unknown_category"} else ""
-            raise _FaultError(reason, f"feature {feature.name} {MESSAGES[reason]}{limits}")
-    return {name: given.get(name) for name in stream.feature_names}
+def _fault(error: ErrorDetails, stream: StreamConfig, what: str) -> tuple[str, str]:
+    kind, inside = error["type"], [*(["features"] if what == "context row" else []), *map(str, error["loc"][1:])]
+    if kind == "extra_forbidden":
+        it, known = ("feature", ", ".join(stream.feature_names)) if len(inside) > 1 else ("key", KEYS[what])
+        return "schema", f"unknown {it} {_shown(inside[-1])}: give {known}"
+    if len(inside) > 1:
+        feature = next(one for one in stream.features if one.name == inside[1])
+        reason = feature.fault(None if kind == "missing" else error["input"])
+        limits = f" {feature.low:g}..{feature.high:g}" if reason in {"out_of_range", "unknown_category"} else ""
+        return reason, f"feature {feature.name} {MESSAGES[reason]}{limits}"
+    if kind in {"missing", "dict_type"}:
+        return "schema", f"{'.'.join(inside) or 'it'} is {'missing' if kind == 'missing' else 'no object'}: give {KEYS.get(''.join(inside) or what, 'it')}"
+    if kind == "literal_error":
+        return "schema", "it is of another stream than the request: send each stream by itself"
+    return ("label", error["msg"]) if kind == "label" else ("schema", f"{inside[0]} {error['msg']}")
 
 
-def _context(given: list[Any], stream: StreamConfig) -> tuple[Features, ...]:
-    found = []
-    for at, one in enumerate(given):
-        try:
-            found.append(_features(one, stream))
-        except _FaultError as exc:
-            raise RequestError(422, exc.reason, f"context row {at}: {exc}") from exc
-    return tuple(found)
+def _bad(one: Any, reason: str, stream: StreamConfig) -> BadRow:
+    given: dict[str, Any] = one if isinstance(one, dict) else {}
+    features = given.get("features")
+    usable = {name: features[name] for name in stream.feature_names if checks.is_number(features.get(name))} if isinstance(features, dict) else {}
+    return BadRow(_usable(_IDS, given.get("id")) or events.new_id(), reason, _usable(_TIMES, given.get("time")), usable)
 
 
-def _label(value: Any, stream: StreamConfig, where: str) -> Any:
+def _usable(check: SchemaValidator, value: Any) -> str:
+    try:
+        return check.validate_python(value)
+    except ValidationError:
+        return ""
+
+
+@functools.cache
+def _forms(stream: StreamConfig) -> dict[str, SchemaValidator]:
+    """What a row, a row of context and a label may be, as checks of lists of them; times and labels come back as they are logged."""
+    features = _object({feature.name: _number(feature) for feature in stream.features}, optional=[one.name for one in stream.features if not one.required])
+    named = {"stream": schema.literal_schema([stream.name])}
+    row = _object({**named, "id": _ID, "time": _TIME, "features": features}, optional=["stream", "id", "time"])
+    label = _object({**named, "id": _ID, "label": schema.no_info_plain_validator_function(functools.partial(_label, stream))}, optional=["stream"])
+    return {what: SchemaValidator(schema.list_schema(form)) for what, form in (("row", row), ("context row", features), ("label", label))}
+
+
+def _object(fields: dict[str, CoreSchema], *, optional: list[str]) -> CoreSchema:
+    keys = {name: schema.typed_dict_field(check, required=name not in optional) for name, check in fields.items()}
+    return schema.typed_dict_schema(keys, extra_behavior="forbid", strict=True)
+
+
+def _number(feature: Feature) -> CoreSchema:
+    low, high = feature.limits
+    number: CoreSchema = schema.float_schema(strict=True, allow_inf_nan=False, ge=low, le=high)
+    if feature.categorical:
+        number = schema.no_info_after_validator_function(_whole, number)
+    return number if feature.required else schema.nullable_schema(number)
+
+
+def _whole(number: float) -> float:
+    if not number.is_integer():
+        raise ValueError("no whole number")
+    return number
+
+
+def _in_reach(time: str) -> str:
+    if not EARLIEST <= time < LATEST:
+        raise PydanticCustomError("time", f"must lie in the years {EARLIEST[:4]} to {int(LATEST[:4]) - 1}")
+    return time
+
+
+def _label(stream: StreamConfig, value: Any) -> Any:
+    """The label as it is logged: of a class that of the stream, so that 1.0 is the 1 it stands for."""
     if stream.task == "regression":
-        if type(value) not in {int, float} or abs(value) > LARGEST_NUMBER:
-            raise RequestError(422, "label", f"{where}: {_given(value)} is not a number within ±{LARGEST_NUMBER:g}")
+        if type(value) not in {int, float} or not abs(value) <= LARGEST_NUMBER:
+            raise PydanticCustomError("label", f"{_shown(value)} is not a number within ±{LARGEST_NUMBER:g}")
         return value
     if isinstance(value, bool) or not isinstance(value, int | float | str) or value not in stream.labels:
-        raise RequestError(422, "label", f"{where}: {_given(value)} is not a label of this stream: {', '.join(map(str, stream.labels))}")
-    return stream.labels[stream.labels.index(value)]  # 1.0 is logged as the 1 it stands for
+        raise PydanticCustomError("label", f"{_shown(value)} is not a label of this stream: {', '.join(map(str, stream.labels))}")
+    return stream.labels[stream.labels.index(value)]
 
 
 def _stream(body: Mapping[str, Any], streams: Mapping[str, StreamConfig]) -> StreamConfig:
@@ -221,46 +250,23 @@ def _stream(body: Mapping[str, Any], streams: Mapping[str, StreamConfig]) -> Str
     return streams[name]
 
 
-def _same_stream(one: Mapping[str, Any], stream: StreamConfig, where: str) -> None:
-    if one.get("stream", stream.name) != stream.name:
-        raise _schema(f"{where} is of another stream than the request: send each stream by itself")
-
-
-def _only(body: Mapping[str, Any], known: frozenset[str], where: str) -> None:
+def _only(body: Mapping[str, Any], *known: str) -> None:
     unknown = body.keys() - known
     if unknown:
-        raise _schema(f"{where} has unknown key {_shown(min(unknown))}: known are {', '.join(sorted(known))}")
-
-
-def _usable_id(one: Any) -> str:
-    try:
-        return events.check_id(one.get("id") if isinstance(one, dict) else None)
-    except DataError:
-        return events.new_id()
-
-
-def _usable_time(one: Any) -> str:
-    try:
-        time = events.time_text(events.parse_time(one.get("time") if isinstance(one, dict) else None))
-    except (DataError, ValueError, OverflowError):
-        return ""
-    return time if EARLIEST <= time < LATEST else ""
-
-
-def _usable_features(one: Any, stream: StreamConfig) -> Features:
-    given = one.get("features") if isinstance(one, dict) else None
-    return {name: given[name] for name in stream.feature_names if name in given and checks.is_number(given[name])} if isinstance(given, dict) else {}
+        raise _schema(f"the body has unknown key {_shown(min(unknown))}: known are {', '.join(known)}")
 
 
 def _schema(message: str) -> RequestError:
     return RequestError(422, "schema", message)
 
 
-def _shown(name: str) -> str:
-    return ascii(name if len(name) <= 60 else name[:57] + "...")
-
-
-def _given(value: Any) -> str:
+def _shown(value: Any) -> str:
+    """What was given, short and as ASCII."""
     if isinstance(value, str):
-        return _shown(value)
+        return ascii(value if len(value) <= 60 else value[:57] + "...")
     return f"{value!r:.60}" if isinstance(value, int | float) else "null, a list or an object"
+
+
+_ID: Final = TypeAdapter(checks.Id).core_schema
+_TIME: Final = schema.no_info_after_validator_function(_in_reach, TypeAdapter(checks.Time).core_schema)
+_IDS, _TIMES = SchemaValidator(_ID), SchemaValidator(_TIME)

@@ -12,15 +12,17 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import numpy as np
 import requests
 
 from driftloop.errors import ServingError, UnansweredError
 from driftloop.serving.torchserve_log import worker_error
 from driftloop.serving.torchserve_responses import error_type, parsed, reason
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # TorchServe refuses requests and answers over 6.5 MB. A value takes 25 characters at most.
 MAX_REQUEST_BYTES = 5_500_000
@@ -206,6 +208,8 @@ class TorchServeClient:
             UnansweredError: the server, or its worker, ended or has forgotten the model; ask again when it is back.
             ServingError: there are no rows or one is not finite, or the server did not answer rightly.
         """
+        import numpy as np  # here: the prediction service sends lists, and starts without it
+
         url = "/".join(filter(None, (f"{self.inference_url}/predictions", name, version)))
         before = rows[:0] if context is None else context
         if rows.ndim != 2 or before.shape[1:] != rows.shape[1:] or not len(rows):
@@ -267,6 +271,8 @@ class TorchServeClient:
 
 def _requests(rows: np.ndarray, context: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Split a block so that each request stays under the server's limit, each with the rows before it."""
+    import numpy as np
+
     room = MAX_REQUEST_BYTES // (MAX_VALUE_BYTES * rows.shape[1])  # rows, context included
     if len(context) + len(rows) <= room and len(rows) <= MAX_ROWS:
         yield rows, context

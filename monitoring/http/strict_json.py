@@ -7,23 +7,27 @@ import math
 import re
 from typing import Any, NoReturn
 
-from monitoring.http.answers import RequestError
+from flask import request
+
+from monitoring.http.answers import RequestError, read_body
 
 # 18 digits fit into 64 bits, which is all that the log's database and a float's exact range ask for.
 MAX_INTEGER_CHARACTERS = 19
 JSON_TYPE = re.compile(r'application/json(\s*;\s*charset="?utf-8"?)?', re.IGNORECASE)
 
 
-def check_headers(content_type: str | None, content_encoding: str | None) -> None:
-    """Refuse a body that is not plain JSON in UTF-8 by its own word.
+def read_request() -> Any:
+    """The JSON value of the request's body.
 
     Raises:
-        RequestError: 415.
+        RequestError: 415, the body is not plain JSON in UTF-8 by its own headers; 400, it is none by its content.
+        HTTPException: 413, it is over the app's limit.
     """
-    if content_type is None or not JSON_TYPE.fullmatch(content_type.strip()):
+    if not JSON_TYPE.fullmatch(request.headers.get("Content-Type", "").strip()):
         raise RequestError(415, "content_type", "send the body as Content-Type: application/json, in UTF-8")
-    if content_encoding and content_encoding.strip().lower() != "identity":
+    if request.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
         raise RequestError(415, "content_encoding", "send the body as it is, without Content-Encoding")
+    return read_json(read_body())
 
 
 def read_json(body: bytes) -> Any:
@@ -45,11 +49,13 @@ def read_json(body: bytes) -> Any:
             raise RequestError(400, "no_body", "the request has no body: send JSON")
         value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_int=_integer, parse_float=_float)
         if "\\u" in text:
-            _check_text(value)
+            json.dumps(value, ensure_ascii=False).encode()
     except RecursionError as exc:
         raise RequestError(400, "too_deep", "the body is nested too deeply: send rows as objects of numbers") from exc
     except UnicodeDecodeError as exc:
         raise RequestError(400, "not_utf8", "the body is not UTF-8 text: send JSON in UTF-8") from exc
+    except UnicodeEncodeError as exc:  # JSON's \ud800 alone is no character
+        raise RequestError(400, "lone_surrogate", "a text holds half a surrogate pair: send whole characters") from exc
     except json.JSONDecodeError as exc:
         raise RequestError(400, "not_json", f"the body is not JSON: {exc.msg} at line {exc.lineno} column {exc.colno}") from exc
     return value
@@ -77,19 +83,3 @@ def _float(text: str) -> float:
     if not math.isfinite(value):
         raise RequestError(400, "not_finite", "a number is too large for a float: give a number within range")
     return value
-
-
-def _check_text(value: Any) -> None:
-    r"""JSON's \ud800 alone is no character: nothing can encode it as UTF-8."""
-    if isinstance(value, str):
-        try:
-            value.encode("utf-8")
-        except UnicodeEncodeError as exc:
-            raise RequestError(400, "lone_surrogate", "a text holds half a surrogate pair: send whole characters") from exc
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            _check_text(name)
-            _check_text(item)
-    elif isinstance(value, list):
-        for item in value:
-            _check_text(item)

@@ -23,7 +23,8 @@ from typing import Any
 
 from monitoring.log.documents import to_document, to_json
 from monitoring.log.mongo import Database, Document
-from monitoring.records.events import Label, Prediction, Record, Rejected, Value, parse_time, time_text
+from monitoring.records.checks import Value
+from monitoring.records.events import Label, Prediction, Record, Rejected, parse_time, time_text
 
 FOLDER = Path("prediction-log")  # of the embedded server
 PREDICTIONS, REJECTED, PENDING, STREAMS = "predictions", "rejected", "pending_labels", "streams"

@@ -22,21 +22,20 @@ from __future__ import annotations
 
 import argparse
 import functools
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from flask import Flask, Response, request
+from flask import Flask, Response
 
 from driftloop.cli import parsing, runner
 from driftloop.cli.flag_types import mongodb_uri
 from driftloop.errors import DataError, LogError, SettingsError
 from driftloop.system import priority
 from monitoring import stream_settings
-from monitoring.http import pages
-from monitoring.http.answers import RequestError, answer, new_app, read_body
+from monitoring.http import pages, strict_json
+from monitoring.http.answers import RequestError, answer, new_app
 from monitoring.http.gunicorn import CLOSE, Application, check_port
 from monitoring.log import report_links
 from monitoring.log.prediction_log import PredictionLog, open_log
@@ -120,24 +119,12 @@ def _known(monitor: Monitor, stream: str) -> None:
 
 def _records() -> list[Any]:
     """The records of the request's body."""
-    if request.mimetype != "application/json" or request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise RequestError(415, "content_type", "send the body as Content-Type: application/json, not encoded")
-    try:
-        body = json.loads(read_body().decode("utf-8"), object_pairs_hook=_object)
-    except (ValueError, RecursionError) as exc:
-        raise RequestError(400, "not_json", f"the body is not plain JSON in UTF-8: {type(exc).__name__}") from exc
+    body = strict_json.read_request()
     if not isinstance(body, dict) or set(body) != {"records"} or not isinstance(body["records"], list):
         raise RequestError(400, "bad_body", 'the body must be {"records": [...]}, and nothing else')
     if len(body["records"]) > MOST_RECORDS:
         raise RequestError(413, "too_many", f"{len(body['records'])} records are too many: send at most {MOST_RECORDS} at a time")
     return body["records"]
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key is given twice")
-    return found
 
 
 def build_parser() -> parsing.Parser:

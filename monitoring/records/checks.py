@@ -1,4 +1,4 @@
-"""What a field of a record may hold: each check gives the value as it is kept, or says what it must be.
+"""What a field of a record may hold, as types that pydantic checks; `Must` says it in words.
 
 It is strict because what passes goes into a database: no name that could be an operator, no number that BSON cannot hold, no time that
 dates cannot.
@@ -8,21 +8,35 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-Value = str | int | float  # a class label or a number
-REASONS = ("missing", "not_a_number", "out_of_range", "unknown_category", "unknown_feature", "too_old", "schema")
-LONGEST_TEXT = 200  # characters
-MOST_FEATURES = 1000
-YEARS = (1900, 2199)  # wide enough for any stream, and far from the ends of what dates can hold
-INT64 = 2**63  # numbers outside -INT64..INT64-1 do not fit into BSON
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict
+from pydantic_core import CoreSchema, core_schema
 
-_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
-_STREAM = re.compile(r"[A-Za-z0-9_-]{1,50}")
-_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+REASONS: Final = ("missing", "not_a_number", "out_of_range", "unknown_category", "unknown_feature", "too_old", "schema")
+LONGEST_TEXT: Final = 200  # characters
+MOST_FEATURES: Final = 1000
+YEARS: Final = (1900, 2199)  # wide enough for any stream, and far from the ends of what dates can hold
+INT64: Final = 2**63  # numbers outside -INT64..INT64-1 do not fit into BSON
+EXACT: Final = ConfigDict(extra="forbid", allow_inf_nan=False)  # no unknown field, no nan
+
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_AS_KEPT: Final = len("2020-04-01T07:30:00.000Z")
+_CONTROL: Final = r"\x00-\x1f\x7f"  # control characters; pydantic itself refuses lone surrogates
+
+
+@dataclass(frozen=True)
+class Must:
+    """Of an annotated type: what its value must be, said instead of pydantic's own words."""
+
+    be: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], CoreSchema]) -> CoreSchema:
+        """The type's check under these words."""
+        return core_schema.custom_error_schema(handler(source), "must", custom_error_message=f"must be {self.be}")
 
 
 def time_text(when: datetime) -> str:
@@ -31,128 +45,62 @@ def time_text(when: datetime) -> str:
     >>> time_text(datetime(2020, 4, 1, 7, 30, tzinfo=UTC))
     '2020-04-01T07:30:00.000Z'
     """
-    when = when.astimezone(UTC)
-    return f"{when.isoformat(timespec='milliseconds')[:-6]}Z"
+    return f"{when.astimezone(UTC).isoformat(timespec='milliseconds')[:-6]}Z"
+
+
+def moment(text: object) -> datetime:
+    """The time that an RFC 3339 text names, in UTC.
+
+    Raises:
+        ValueError: it is no such text, no time that exists, or outside YEARS.
+    """
+    if not isinstance(text, str) or not _TIME.fullmatch(text):
+        raise ValueError("not RFC 3339")
+    try:
+        when = datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except OverflowError as exc:
+        raise ValueError("no date can hold it") from exc
+    if not YEARS[0] <= when.year <= YEARS[1]:
+        raise ValueError("out of range")
+    return when
 
 
 def is_number(value: object) -> bool:
     """Whether a record may hold the value as a number: finite, no bool, and within what BSON holds."""
-    try:
-        _number(value)
-    except FieldError:
-        return False
-    return True
+    return (type(value) is int and -INT64 <= value < INT64) or (isinstance(value, float) and math.isfinite(value))
 
 
-class FieldError(ValueError):
-    """What a field must be."""
+def _kept(text: str) -> str:
+    when = moment(text)
+    return text if len(text) == _AS_KEPT and text[10] == "T" and text[-1] == "Z" else time_text(when)
 
 
-def _id(value: object) -> str:
-    if not isinstance(value, str) or not _ID.fullmatch(value):
-        raise FieldError("must be 1 to 100 characters of A-Z a-z 0-9 . _ : -")
+def _fits(value: object) -> object:
+    if type(value) is int and not -INT64 <= value < INT64:
+        raise ValueError("BSON cannot hold it")
     return value
 
 
-def _stream(value: object) -> str:
-    if not isinstance(value, str) or not _STREAM.fullmatch(value):
-        raise FieldError("must be 1 to 50 characters of A-Z a-z 0-9 _ -")
-    return value
+_Number = Annotated[float, Strict(), BeforeValidator(_fits)]
+_Share = Annotated[float, Field(strict=True, ge=0, le=1)]
+_Name = Annotated[str, Field(strict=True, max_length=LONGEST_TEXT, pattern=rf"^[^$.{_CONTROL}][^.{_CONTROL}]*$")]
+_Text = Annotated[str, Field(strict=True, max_length=LONGEST_TEXT, pattern=rf"^([^${_CONTROL}][^{_CONTROL}]*)?$")]
+_TEXT: Final = f"a text of at most {LONGEST_TEXT} characters without control characters, not starting with $"
 
-
-def _time(value: object) -> str:
-    if not isinstance(value, str) or not _TIME.fullmatch(value):
-        raise FieldError("must be an RFC 3339 time with its offset, as 2020-04-01T07:30:00.000Z")
-    try:
-        when = parsed(value)
-    except (ValueError, OverflowError):
-        raise FieldError("is no time that exists") from None
-    if not YEARS[0] <= when.year <= YEARS[1]:
-        raise FieldError(f"must lie in the years {YEARS[0]} to {YEARS[1]}")
-    return time_text(when)
-
-
-def parsed(text: str) -> datetime:
-    """The time of a text that passed the check, in UTC."""
-    return datetime.fromisoformat(text.upper()).astimezone(UTC)
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or len(value) > LONGEST_TEXT or value[:1] == "$" or _CONTROL.search(value):
-        raise FieldError(f"must be a text of at most {LONGEST_TEXT} characters without control characters, not starting with $")
-    return value
-
-
-def _name(value: object) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_TEXT or value[0] == "$" or "." in value or _CONTROL.search(value):
-        raise FieldError(f"must have names of 1 to {LONGEST_TEXT} characters without dots and control characters, not starting with $")
-    return value
-
-
-def _number(value: object) -> float:
-    if isinstance(value, int) and not isinstance(value, bool) and -INT64 <= value < INT64:
-        return value
-    if isinstance(value, float) and math.isfinite(value):
-        return value
-    raise FieldError("must be a finite number")
-
-
-def _value(value: object) -> Value:
-    if isinstance(value, str):
-        return _text(value)
-    try:
-        return _number(value)
-    except FieldError:
-        raise FieldError("must be a text or a finite number") from None
-
-
-def _share(value: object) -> float:
-    number = _number(value)
-    if not 0 <= number <= 1:
-        raise FieldError("must be in 0..1")
-    return number
-
-
-def _features(value: object) -> dict[str, float | None]:
-    if not isinstance(value, Mapping) or len(value) > MOST_FEATURES:
-        raise FieldError(f"must be an object of at most {MOST_FEATURES} numbers or nulls")
-    return {_name(name): None if number is None else _number(number) for name, number in value.items()}
-
-
-def _shares(value: object) -> list[float]:
-    if not isinstance(value, list) or len(value) > MOST_FEATURES:
-        raise FieldError(f"must be null or a list of at most {MOST_FEATURES} numbers in 0..1")
-    return [_share(one) for one in value]
-
-
-def _latency(value: object) -> float:
-    number = _number(value)
-    if number < 0:
-        raise FieldError("must be at least 0")
-    return number
-
-
-def _reason(value: object) -> str:
-    if value not in REASONS:
-        raise FieldError(f"must be one of {', '.join(REASONS)}")
-    return str(value)
-
-
-CHECKS: Final[dict[str, Any]] = {
-    "id": _id,
-    "stream": _stream,
-    "time": _time,
-    "served_at": _time,
-    "labelled_at": _time,
-    "model": _text,
-    "version": _text,
-    "features": _features,
-    "prediction": _value,
-    "probability": lambda value: None if value is None else _share(value),
-    "probabilities": lambda value: None if value is None else _shares(value),
-    "baseline": lambda value: None if value is None else _value(value),
-    "fallback": _text,
-    "latency_ms": _latency,
-    "label": _value,
-    "reason": _reason,
-}
+Value = str | int | float  # a class label or a number
+Id = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9._:-]{1,100}$"), Must("1 to 100 characters of A-Z a-z 0-9 . _ : -")]
+StreamName = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9_-]{1,50}$"), Must("1 to 50 characters of A-Z a-z 0-9 _ -")]
+Time = Annotated[
+    str, Strict(), AfterValidator(_kept), Must(f"an RFC 3339 time of the years {YEARS[0]} to {YEARS[1]} with its offset, as 2020-04-01T07:30:00.000Z")
+]
+Text = Annotated[_Text, Must(_TEXT)]
+Answer = Annotated[_Text | Annotated[int, Strict()] | _Number, BeforeValidator(_fits), Must("a text or a finite number")]
+Share = Annotated[_Share, Must("in 0..1")]
+Shares = Annotated[list[_Share], Field(strict=True, max_length=MOST_FEATURES), Must(f"null or a list of at most {MOST_FEATURES} numbers in 0..1")]
+Milliseconds = Annotated[float, Field(strict=True, ge=0), Must("a finite number, at least 0")]
+Reason = Annotated[str, Field(strict=True, pattern=rf"^({'|'.join(REASONS)})$"), Must(f"one of {', '.join(REASONS)}")]
+Features = Annotated[
+    dict[_Name, _Number | None],
+    Field(max_length=MOST_FEATURES),
+    Must(f"numbers or nulls, at most {MOST_FEATURES}, under names of 1 to {LONGEST_TEXT} characters without dots and control characters, not starting with $"),
+]

@@ -17,74 +17,74 @@ True
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from driftloop.errors import DataError
-from monitoring.records.checks import CHECKS, FieldError, Value, parsed, time_text
+from monitoring.records.checks import EXACT, Answer, Features, Id, Milliseconds, Reason, Share, Shares, StreamName, Text, Time, moment, time_text
 
 
 @dataclass(frozen=True)
 class _Event:
     """What all records share."""
 
-    kind: ClassVar[str]
+    __pydantic_config__: ClassVar[ConfigDict] = EXACT
 
-    id: str  # 1..100 of [A-Za-z0-9._:-], unique within its stream
-    stream: str  # 1..50 of [A-Za-z0-9_-]
+    kind: str = field(default="", kw_only=True)
+    id: Id  # unique within its stream
+    stream: StreamName
 
     @property
     def key(self) -> str:
         """The document's `_id` in MongoDB: the same record always has the same."""
-        return f"{self.stream}/{self.id}"
+        return key_of(self.stream, self.id)
 
     def as_json(self) -> dict[str, Any]:
         """The record as JSON values."""
-        return {"kind": self.kind, **{name: getattr(self, name) for name in _NAMES[self.kind]}}
+        return {"kind": self.kind, **vars(self)}
 
 
 @dataclass(frozen=True)
 class Prediction(_Event):
     """A row that was answered. Times are RFC 3339 in UTC with milliseconds, as `time_text` writes them."""
 
-    kind = "prediction"
-
-    time: str  # of the row; `served_at` when the row has none
-    served_at: str
-    model: str  # registered name
-    version: str
-    features: dict[str, float | None]
-    prediction: Value
-    probability: float | None  # of the predicted class; None for a number and for the fallback
-    probabilities: list[float] | None  # in the order of the stream's labels
-    baseline: Value | None  # what the fallback predicts for this row
-    fallback: str  # "", or why the fallback answered
-    latency_ms: float
+    kind: Literal["prediction"] = field(default="prediction", kw_only=True)
+    time: Time  # of the row; `served_at` when the row has none
+    served_at: Time
+    model: Text  # registered name
+    version: Text
+    features: Features
+    prediction: Answer
+    probability: Share | None  # of the predicted class; None for a number and for the fallback
+    probabilities: Shares | None  # in the order of the stream's labels
+    baseline: Answer | None  # what the fallback predicts for this row
+    fallback: Text  # "", or why the fallback answered
+    latency_ms: Milliseconds
 
 
 @dataclass(frozen=True)
 class Label(_Event):
     """The truth about the prediction with this id."""
 
-    kind = "label"
-
-    label: Value
-    labelled_at: str
+    kind: Literal["label"] = field(default="label", kw_only=True)
+    label: Answer
+    labelled_at: Time
 
 
 @dataclass(frozen=True)
 class Rejected(_Event):
-    """A row that was refused; `reason` is one of REASONS. Records of earlier versions lack the last two fields."""
+    """A row that was refused. Records of earlier versions lack the last two fields."""
 
-    kind = "rejected"
-
-    served_at: str
-    reason: str
-    time: str = ""  # of the row; `served_at` when the row has none that can be read
-    features: dict[str, float | None] = field(default_factory=dict)  # the stream's own that hold a finite number, possible or not
+    kind: Literal["rejected"] = field(default="rejected", kw_only=True)
+    served_at: Time
+    reason: Reason
+    time: Time = ""  # of the row; `served_at` when the row has none that can be read
+    features: Features = field(default_factory=dict)  # the stream's own that hold a finite number, possible or not
 
     def __post_init__(self) -> None:
         if not self.time:
@@ -92,8 +92,9 @@ class Rejected(_Event):
 
 
 Record = Prediction | Label | Rejected
-_KINDS: dict[str, type[Record]] = {made.kind: made for made in (Prediction, Label, Rejected)}
-_NAMES = {kind: tuple(field.name for field in fields(made)) for kind, made in _KINDS.items()}
+_RECORD: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(discriminator="kind")])
+_FIELDS = {made.kind: {one.name for one in fields(made)} for made in (Prediction, Label, Rejected)}
+_ID: TypeAdapter[str] = TypeAdapter(Id)
 
 
 def from_json(value: object) -> Record:
@@ -109,20 +110,10 @@ def from_json(value: object) -> Record:
     """
     if not isinstance(value, Mapping):
         raise DataError("a record must be a JSON object")
-    kind = value.get("kind")
-    made = _KINDS.get(kind) if isinstance(kind, str) else None
-    if made is None:
-        raise DataError(f"a record's kind must be one of {', '.join(_KINDS)}")
-    known = _NAMES[made.kind]
-    if made is Rejected:
-        value = {"time": value.get("served_at"), "features": {}, **value}
-    if len(value) != len(known) + 1 or not all(name in value for name in known):
-        missing, unknown = set(known) - set(value), set(value) - set(known) - {"kind"}
-        raise DataError(f"record of kind {made.kind}: missing {_listed(missing)}; unknown {_listed(unknown)}")
     try:
-        return made(**{name: CHECKS[name](value[name]) for name in known})
-    except FieldError:
-        raise DataError(_complaint(value, known)) from None
+        return _RECORD.validate_python(value)
+    except ValidationError as exc:
+        raise DataError(_complaint(value, exc)) from None
 
 
 def check_id(value: object) -> str:
@@ -131,12 +122,15 @@ def check_id(value: object) -> str:
     Raises:
         DataError: it is not 1 to 100 characters of letters, digits, dot, underscore, colon and hyphen.
     """
-    return _checked("id", value)
+    try:
+        return _ID.validate_python(value)
+    except ValidationError as exc:
+        raise DataError(f"id {exc.errors()[0]['msg']}") from None
 
 
 def new_id() -> str:
     """An id for a row that came without one: 32 hexadecimal digits at random."""
-    return uuid.uuid4().hex
+    return os.urandom(16).hex()
 
 
 def key_of(stream: str, id: str) -> str:
@@ -162,24 +156,23 @@ def parse_time(text: object) -> datetime:
     >>> time_text(parse_time("2020-04-01T09:30:00+02:00"))
     '2020-04-01T07:30:00.000Z'
     """
-    return parsed(_checked("time", text))
-
-
-def _checked(name: str, value: object) -> Any:
     try:
-        return CHECKS[name](value)
-    except FieldError as exc:
-        raise DataError(f"{name} {exc}") from None
+        return moment(text)
+    except ValueError as exc:
+        raise DataError(f"time {exc}") from None
 
 
-def _complaint(value: Mapping[str, object], known: tuple[str, ...]) -> str:
-    for name in known:
-        try:
-            CHECKS[name](value[name])
-        except FieldError as exc:
-            return f"record {value['id']!a:.110}: {name} {exc}"
-    raise AssertionError("a field that was refused is now accepted")
+def _complaint(value: Mapping[Any, object], refused: ValidationError) -> str:
+    """One line of what is wrong: fields that are missing or unknown, else the first whose value is."""
+    errors = refused.errors(include_url=False, include_input=False, include_context=False)
+    kind = next((kind for kind in _FIELDS if errors[0]["loc"][:1] == (kind,)), None)
+    if kind is None:
+        return f"a record's kind must be one of {', '.join(_FIELDS)}"
+    missing, unknown = [error["loc"][1] for error in errors if error["type"] == "missing"], value.keys() - _FIELDS[kind]
+    if missing or unknown:
+        return f"record of kind {kind}: missing {_listed(missing)}; unknown {_listed(unknown)}"
+    return f"record {value['id']!a:.110}: {errors[0]['loc'][1]} {errors[0]['msg']}"
 
 
-def _listed(names: set[Any]) -> str:
+def _listed(names: Iterable[Any]) -> str:
     return ", ".join(sorted(f"{name!a:.50}" for name in names)[:5]) or "nothing"

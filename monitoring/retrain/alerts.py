@@ -2,48 +2,47 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from typing import Annotated, Any, Final, Literal
 
-from jsonschema import Draft202012Validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from driftloop.errors import DataError
-from monitoring.records import events
+from monitoring.records.checks import Time
 
 MAX_BYTES: Final = 1_000_000
 MOST_ALERTS: Final = 100  # in one message
-_WORDS: Final = {"type": "string", "maxLength": 200}
-_SCHEMA: Final = {
-    "type": "object",
-    "required": ["version", "status", "alerts"],
-    "properties": {
-        "version": {"const": "4"},
-        "status": {"enum": ["firing", "resolved"]},
-        "alerts": {
-            "type": "array",
-            "minItems": 1,
-            "maxItems": MOST_ALERTS,
-            "items": {
-                "type": "object",
-                "required": ["status", "labels", "startsAt", "fingerprint"],
-                "properties": {
-                    "status": {"enum": ["firing", "resolved"]},
-                    "labels": {
-                        "type": "object",
-                        "maxProperties": 50,
-                        "required": ["alertname"],
-                        "properties": {"stream": {"type": "string", "pattern": r"^[a-z][a-z0-9_]{0,39}$"}},
-                        "additionalProperties": _WORDS,
-                    },
-                    "startsAt": {"type": "string", "maxLength": 40},
-                    "fingerprint": {"type": "string", "pattern": "^[0-9a-f]{1,32}$"},
-                },
-            },
-        },
-    },
-}
-_VALIDATOR: Final = Draft202012Validator(_SCHEMA)
+MOST_LABELS: Final = 50  # of one alert
+_Words = Annotated[str, Field(strict=True, max_length=200)]
+_Status = Literal["firing", "resolved"]
+
+
+def _few(labels: Any) -> Any:
+    if isinstance(labels, dict) and len(labels) > MOST_LABELS:
+        raise ValueError(f"more than {MOST_LABELS} labels")
+    return labels
+
+
+class _Labels(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, _Words]
+
+    alertname: _Words
+    stream: Annotated[str, Field(strict=True, pattern="^[a-z][a-z0-9_]{0,39}$")] = ""
+    action: _Words = ""
+
+
+class _Sent(BaseModel):
+    status: _Status
+    labels: Annotated[_Labels, BeforeValidator(_few)]
+    startsAt: Time
+    fingerprint: Annotated[str, Field(strict=True, pattern="^[0-9a-f]{1,32}$")]
+
+
+class _Message(BaseModel):
+    version: Literal["4"]
+    status: _Status
+    alerts: Annotated[list[_Sent], Field(strict=True, min_length=1, max_length=MOST_ALERTS)]
 
 
 @dataclass(frozen=True)
@@ -63,38 +62,23 @@ class Alert:
         return f"{self.fingerprint}@{self.starts_at}"
 
 
-def read_webhook(body: bytes) -> tuple[Alert, ...]:
-    """The alerts in a webhook's body.
+def read_webhook(body: Any) -> tuple[Alert, ...]:
+    """The alerts in the JSON of a webhook.
 
     Raises:
-        DataError: the body is not what Alertmanager sends (its webhook format 4).
+        DataError: it is not what Alertmanager sends (its webhook format 4).
 
-    >>> read_webhook(b'{"version": "3"}')
+    >>> read_webhook({"version": "4", "status": "firing"})
     Traceback (most recent call last):
     ...
-    driftloop.errors.DataError: the body is no message of Alertmanager: 'status' is a required property
+    driftloop.errors.DataError: the body is no message of Alertmanager: alerts: Field required
     """
     try:
-        value = json.loads(body.decode("utf-8"), parse_constant=_refuse)
-    except (ValueError, RecursionError) as exc:
-        raise DataError("the body is not JSON") from exc
-    fault = min(_VALIDATOR.iter_errors(value), key=lambda error: len(error.path), default=None)
-    if fault is not None:
-        raise DataError(f"the body is no message of Alertmanager: {fault.message[:200]}")
-    return tuple(_alert(one) for one in value["alerts"])
-
-
-def _alert(one: dict[str, Any]) -> Alert:
-    labels = one["labels"]
-    return Alert(
-        name=labels["alertname"],
-        stream=labels.get("stream", ""),
-        action=labels.get("action", ""),
-        firing=one["status"] == "firing",
-        fingerprint=one["fingerprint"],
-        starts_at=events.time_text(events.parse_time(one["startsAt"])),
+        message = _Message.model_validate(body)
+    except ValidationError as exc:
+        fault = exc.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, fault["loc"])) or "it"
+        raise DataError(f"the body is no message of Alertmanager: {ascii(where)[1:-1]:.100}: {fault['msg']:.200}") from None
+    return tuple(
+        Alert(one.labels.alertname, one.labels.stream, one.labels.action, one.status == "firing", one.fingerprint, one.startsAt) for one in message.alerts
     )
-
-
-def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")

@@ -34,6 +34,7 @@ from driftloop.settings import ROOT
 from monitoring import stream_settings
 from monitoring.http.answers import CODES, answer, error, new_app, read_body
 from monitoring.http.gunicorn import CLOSE, Application, check_port
+from monitoring.http.strict_json import read_json
 from monitoring.prometheus import CONTENT_TYPE, HookMetrics
 from monitoring.records import events
 from monitoring.retrain.alerts import MAX_BYTES, MOST_ALERTS, read_webhook
@@ -51,7 +52,7 @@ def build_app(retrains: Retrains, streams: Sequence[str]) -> Flask:
 
     @app.post("/alerts")
     def alerts() -> Response:
-        wanted = [alert for alert in read_webhook(read_body()) if alert.firing and alert.action == "retrain"]
+        wanted = [alert for alert in read_webhook(read_json(read_body())) if alert.firing and alert.action == "retrain"]
         for alert in wanted:
             if alert.stream not in streams:
                 raise DataError(f"alert {alert.name}: no retrain is known for the stream {alert.stream!r}")

@@ -21,7 +21,7 @@ from driftloop.cli import flags, parsing, runner
 from driftloop.data.files import texts, unpacking
 from driftloop.errors import DataError, SettingsError
 from monitoring import stream_settings
-from monitoring.records import events
+from monitoring.records import checks, events
 from monitoring.spool import shipper
 from monitoring.spool.writer import Spool
 from monitoring.stream_settings import StreamConfig
@@ -65,7 +65,7 @@ def _label(line: dict[str, Any], stream: StreamConfig, now: str, *, where: str) 
     return record
 
 
-def _value(text: str | None, stream: StreamConfig) -> events.Value:
+def _value(text: str | None, stream: StreamConfig) -> checks.Value:
     if stream.task == "classification":
         known = {str(one): one for one in stream.labels}
         if text not in known:

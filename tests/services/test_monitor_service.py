@@ -222,3 +222,20 @@ def test_a_log_that_is_away_at_the_start_is_read_when_it_is_back(tmp_path: Path)
         made.refill()
     known = told(made)
     assert (made.refilled, known["kpi"]["rows"]) == (True, 10)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"records": [], "records": []}', "duplicate_key"),
+        (b'{"records": [{"latency_ms": NaN}]}', "not_finite"),
+        (b'{"records": [{"latency_ms": 1e999}]}', "not_finite"),
+        (b'{"records": [{"label": %s}]}' % (b"9" * 30), "too_large"),
+        (rb'{"records": [{"id": "\ud800"}]}', "lone_surrogate"),
+        (b"[" * 100_000, "too_deep"),
+        (b"", "no_body"),
+    ],
+)
+def test_records_are_read_as_strictly_as_requests_for_predictions(running: str, body: bytes, code: str) -> None:
+    refused = requests.post(f"{running}/ingest/elec", data=body, headers={"Content-Type": "application/json"}, timeout=30)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, code)
