@@ -16,12 +16,9 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from driftloop.settings import ROOT
-
-if TYPE_CHECKING:
-    from driftloop.cli.parsing import Parser
 
 SCRIPTS: Final = ("base_model", "deploy_model", "retrain_model", "lifecycle", "backtest")  # at the root
 NOT_CARRIED: Final = frozenset({"help", "json", "train_base"})
@@ -115,16 +112,16 @@ def train_base(args: argparse.Namespace, *, experiment: str) -> str:
     return f"{_script('base_model', args, leave_out={'total_trials'}, always={'mlflow_experiment_name': experiment})}, or add --train_base"
 
 
-def parser_of(script: str) -> Parser:
+def parser_of(script: str) -> argparse.ArgumentParser:
     """The parser of a script at the root, wherever a module of the same name may lie."""
-    made: Parser = runpy.run_path(str(ROOT / f"{script}.py"))["build_parser"]()
+    made: argparse.ArgumentParser = runpy.run_path(str(ROOT / f"{script}.py"))["build_parser"]()
     return made
 
 
 def _script(script: str, args: argparse.Namespace, *, leave_out: Collection[str] = (), always: Mapping[str, str]) -> str:
     parser = parser_of(script)
-    if parser.prepare and hasattr(args, "learner"):
-        parser.prepare(parser, ["--learner", args.learner])
+    if hasattr(args, "learner"):
+        parser.parse_known_args(["--learner", args.learner])  # gives the parser the learner's own defaults
     return f"{of_prog(f'{script}.py')} {flags(parser, args, leave_out=leave_out, always=always)}"
 
 
