@@ -100,12 +100,14 @@ def fill_taxi(place: Path, *, reuse: bool) -> dict[str, Any]:
 
 
 def _trained() -> tuple[Any, Any]:
+    from driftloop.cli.call import read
+    from driftloop.cli.script_flags import DeployFlags
     from driftloop.tracking.registry import Registry
     from driftloop.watch.preparation import base_model, open_work
     from examples.nyc_taxi import deploy
     from examples.nyc_taxi.learner import TAXI
 
-    args = deploy.build_parser().parse_args(["--mlflow_experiment_name", "taxi", "--train_base", "--train_until", UNTIL])
+    args = read(DeployFlags, deploy.build_parser().parse_args(["--mlflow_experiment_name", "taxi", "--train_base", "--train_until", UNTIL]))
     work = open_work(args, TAXI)
     known = base_model(work, args)
     registry = Registry(work.store.client, args.register_model_name)

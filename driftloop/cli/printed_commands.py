@@ -12,43 +12,15 @@ import os
 import shlex
 import shutil
 import sys
-import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from driftloop.cli.call import Call, Flags
 from driftloop.settings import ROOT
 
 NOT_CARRIED: Final = frozenset({"help", "json", "train_base"})
 SECRETS: Final = {"mongodb_uri": '"$MONGODB_URI"', "tracking_uri": '"$MLFLOW_TRACKING_URI"'}  # a password is not printed
-
-
-@dataclass(frozen=True)
-class Call:
-    """A script as it was started: its file, the package it was started from with -m ("" by its path), and its words."""
-
-    file: Path | None
-    package: str
-    argv: tuple[str, ...]
-    started: float = field(default_factory=time.monotonic)
-
-    @classmethod
-    def of(cls, main: Callable[..., Any], argv: Sequence[str] | None) -> Call:
-        """The call whose work `main` does; its module tells which script it is."""
-        names: Mapping[str, Any] = getattr(main, "__globals__", {})
-        path = names.get("__file__")
-        return cls(Path(path).absolute() if path else None, names.get("__package__") or "", tuple(sys.argv[1:] if argv is None else argv))
-
-    def beside(self, *names: str) -> str | None:
-        """The first of these modules that lies beside the script, as it is imported; None when none does."""
-        found = next((name for name in names if self.file and (self.file.parent / f"{name}.py").is_file()), None)
-        return found and f"{self.package}.{found}".lstrip(".")
-
-
-def of(args: argparse.Namespace) -> Call:
-    """The call that these flags are from; of flags that no script has parsed, one that is nowhere."""
-    return getattr(args, "call", None) or Call(None, "", ())
 
 
 def python() -> str:
@@ -100,7 +72,7 @@ def of_prog(prog: str) -> str:
     return of_module(prog.removesuffix(".py").replace("/", "."))
 
 
-def flags(parser: argparse.ArgumentParser, args: argparse.Namespace, *, leave_out: Collection[str] = (), always: Mapping[str, str] | None = None) -> str:
+def flags(parser: argparse.ArgumentParser, args: Flags, *, leave_out: Collection[str] = (), always: Mapping[str, str] | None = None) -> str:
     """The flags of a call that a script with this parser has too, but for those that have its default.
 
     Args:
@@ -117,32 +89,32 @@ def flags(parser: argparse.ArgumentParser, args: argparse.Namespace, *, leave_ou
         if name in always:
             words.append(_word(action.option_strings[-1], always[name]))
         elif hasattr(args, name) and getattr(args, name) != parser.get_default(name):
-            words.append(_flag(action, getattr(args, name), of(args).argv))
+            words.append(_flag(action, getattr(args, name), args.call.argv))
     return " ".join(words)
 
 
-def retrain(args: argparse.Namespace, *, experiment: str, base_run_id: str) -> str:
+def retrain(args: Flags, *, experiment: str, base_run_id: str) -> str:
     """The retrain of the base model that a deployment has watched."""
     always = {"mlflow_experiment_name": experiment, "base_run_id": base_run_id}
     return _beside(args, "retrain_model", "retrain", always=always) or f"{of_prog('retrain_model.py')} {_given(always)}"
 
 
-def train_base(args: argparse.Namespace, *, experiment: str) -> str:
+def train_base(args: Flags, *, experiment: str) -> str:
     """What trains the base model that a call found missing: the script for it, or the call itself with --train_base."""
     always = {"mlflow_experiment_name": experiment}
     # The trials of a deployment are those of its retrains.
     found = _beside(args, "base_model", "base", leave_out={"total_trials"}, always=always)
     if found:
         return f"{found}, or add --train_base"
-    call = of(args)
+    call = args.call
     if call.file is None:
         return f"{of_prog('base_model.py')} {_given(always)}, or add --train_base"
     own = start(call, f"{call.package}.{call.file.stem}".lstrip("."))
     return f"{own} {shlex.join([*call.argv, '--train_base'])}"
 
 
-def _beside(args: argparse.Namespace, *names: str, leave_out: Collection[str] = (), always: Mapping[str, str]) -> str | None:
-    call = of(args)
+def _beside(args: Flags, *names: str, leave_out: Collection[str] = (), always: Mapping[str, str]) -> str | None:
+    call = args.call
     module = call.beside(*names)
     if module is None:
         return None

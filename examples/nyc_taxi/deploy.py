@@ -5,12 +5,12 @@ python -m examples.nyc_taxi.deploy --mlflow_experiment_name taxi --train_base
 
 from __future__ import annotations
 
-import argparse
 import sys
 from typing import Any
 
 import deploy_model
 from driftloop.cli import parsing, runner
+from driftloop.cli.script_flags import DeployFlags
 from examples.nyc_taxi.defaults import with_defaults
 
 
@@ -19,7 +19,7 @@ def build_parser() -> parsing.Parser:
     return with_defaults(deploy_model.build_parser(), prog="examples/nyc_taxi/deploy.py", description=__doc__)
 
 
-def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+def work(args: DeployFlags) -> tuple[dict[str, Any], int]:
     """Deploy, watch, decide; give the result."""
     from driftloop.watch.scripts import deploy
     from examples.nyc_taxi.learner import TAXI
@@ -29,7 +29,7 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the script; give its exit code."""
-    return runner.run(work, build_parser(), argv)
+    return runner.run(work, build_parser(), argv, DeployFlags)
 
 
 if __name__ == "__main__":

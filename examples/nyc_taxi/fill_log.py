@@ -5,7 +5,6 @@ python -m examples.nyc_taxi.fill_log --mongodb_uri mongodb://127.0.0.1:27017
 
 from __future__ import annotations
 
-import argparse
 import sys
 from typing import Any
 
@@ -21,7 +20,7 @@ def build_parser() -> parsing.Parser:
     return parser
 
 
-def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+def work(args: fill.FillFlags) -> tuple[dict[str, Any], int]:
     """Fill; give what came of it."""
     from examples.nyc_taxi.learner import TAXI
 
@@ -30,7 +29,7 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the script; give its exit code."""
-    return runner.run(work, build_parser(), argv)
+    return runner.run(work, build_parser(), argv, fill.FillFlags)
 
 
 if __name__ == "__main__":

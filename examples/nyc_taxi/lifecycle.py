@@ -9,12 +9,12 @@ The flags are those of lifecycle.py with the defaults of this stream; what is do
 
 from __future__ import annotations
 
-import argparse
 import sys
 from typing import Any
 
 import lifecycle
 from driftloop.cli import parsing, runner
+from driftloop.cli.script_flags import LifecycleFlags
 from examples.nyc_taxi.defaults import with_defaults
 
 
@@ -25,7 +25,7 @@ def build_parser() -> parsing.Parser:
     return parser
 
 
-def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+def work(args: LifecycleFlags) -> tuple[dict[str, Any], int]:
     """Run the lifecycle; give its result."""
     from driftloop.watch.scripts import run_lifecycle
     from examples.nyc_taxi.learner import TAXI
@@ -35,7 +35,7 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the script; give its exit code."""
-    return runner.run(work, build_parser(), argv)
+    return runner.run(work, build_parser(), argv, LifecycleFlags)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ python -m examples.nyc_taxi.replay --url http://127.0.0.1:8000 --rate 500
 
 from __future__ import annotations
 
-import argparse
 import sys
 from typing import Any
 
@@ -22,14 +21,14 @@ def build_parser() -> parsing.Parser:
     return parser
 
 
-def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+def work(args: replay.ReplayFlags) -> tuple[dict[str, Any], int]:
     """Replay; give what came of it."""
     return replay.work(args, check=faults)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the script; give its exit code."""
-    return runner.run(work, build_parser(), argv)
+    return runner.run(work, build_parser(), argv, replay.ReplayFlags)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,12 @@ python -m examples.nyc_taxi.retrain --mlflow_experiment_name taxi --torchserve_u
 
 from __future__ import annotations
 
-import argparse
 import sys
 from typing import Any
 
 import retrain_model
 from driftloop.cli import parsing, runner
+from driftloop.cli.script_flags import RetrainFlags
 from examples.nyc_taxi.defaults import with_defaults
 
 
@@ -19,7 +19,7 @@ def build_parser() -> parsing.Parser:
     return with_defaults(retrain_model.build_parser(), prog="examples/nyc_taxi/retrain.py", description=__doc__)
 
 
-def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+def work(args: RetrainFlags) -> tuple[dict[str, Any], int]:
     """Retrain, judge, promote; give the record."""
     from driftloop.watch.scripts import retrain_drifted
     from examples.nyc_taxi.learner import TAXI
@@ -29,7 +29,7 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the script; give its exit code."""
-    return runner.run(work, build_parser(), argv)
+    return runner.run(work, build_parser(), argv, RetrainFlags)
 
 
 if __name__ == "__main__":

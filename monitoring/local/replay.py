@@ -9,16 +9,18 @@ The rows have ids of their own in every replay, so that one stream can be replay
 
 from __future__ import annotations
 
-import argparse
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import requests
 
 from driftloop.cli import flags, parsing, runner
+from driftloop.cli.call import Flags
 from driftloop.cli.flag_types import address, service_address
+from driftloop.cli.flags import DataFlags, TaskFlags
 from driftloop.errors import PartError, SettingsError
 from monitoring.local import progress
 
@@ -28,6 +30,19 @@ if TYPE_CHECKING:
 TIMEOUT_S = 30.0
 POLL_S = 0.5
 CONTEXT = 96  # rows before a block that go with it: the longest history of the documented search space
+
+
+@dataclass(frozen=True)
+class ReplayFlags(Flags, DataFlags, TaskFlags):
+    """What this script is given."""
+
+    url: str
+    hook_url: str
+    stream: str
+    rate: int
+    block_size: int
+    from_row: int
+    rows: int
 
 
 def build_parser() -> parsing.Parser:
@@ -110,7 +125,7 @@ def replay(stream: Stream, start: int, stop: int, *, url: str, name: str, size: 
     return {"stream": name, "rows": rows, **kpi, "by_fallback": fallback, "by_version": versions, "seconds": time.monotonic() - began}
 
 
-def work(args: argparse.Namespace, check: Check | None = None) -> tuple[dict[str, Any], int]:
+def work(args: ReplayFlags, check: Check | None = None) -> tuple[dict[str, Any], int]:
     """Replay; give what came of it. `check` tells the rows that cannot be, as in `streams.load`."""
     from driftloop.data import streams
     from driftloop.training.base import base_span
@@ -118,7 +133,7 @@ def work(args: argparse.Namespace, check: Check | None = None) -> tuple[dict[str
 
     stream = streams.load(**flags.table_options(args), task_name=args.task, check=check)
     tell_reading(stream)
-    start = args.from_row or base_span(stream, until=train_until(args))[1]
+    start = args.from_row or base_span(stream, until=train_until(args.train_until, zone=args.time_zone))[1]
     stop = start + args.rows if args.rows else len(stream)
     if not start < stop <= len(stream):
         raise SettingsError(f"--from_row {args.from_row} --rows {args.rows}: the stream has {len(stream)} rows")
@@ -129,4 +144,4 @@ def work(args: argparse.Namespace, check: Check | None = None) -> tuple[dict[str
 
 def main(argv: list[str] | None = None) -> int:
     """Run the script; give its exit code."""
-    return runner.run(work, build_parser(), argv)
+    return runner.run(work, build_parser(), argv, ReplayFlags)
