@@ -100,15 +100,16 @@ def fill_taxi(place: Path, *, reuse: bool) -> dict[str, Any]:
 
 
 def _trained() -> tuple[Any, Any]:
+    import deploy_model
     from driftloop.cli.call import read
     from driftloop.cli.script_flags import DeployFlags
     from driftloop.tracking.registry import Registry
+    from driftloop.watch import learners
     from driftloop.watch.preparation import base_model, open_work
-    from examples.nyc_taxi import deploy
-    from examples.nyc_taxi.learner import TAXI
 
-    args = read(DeployFlags, deploy.build_parser().parse_args(["--mlflow_experiment_name", "taxi", "--train_base", "--train_until", UNTIL]))
-    work = open_work(args, TAXI)
+    words = ["--learner", "examples.nyc_taxi.learner:TAXI", "--mlflow_experiment_name", "taxi", "--train_base", "--train_until", UNTIL]
+    args = read(DeployFlags, deploy_model.build_parser().parse_args(words))
+    work = open_work(args, learners.load(args.learner))
     known = base_model(work, args)
     registry = Registry(work.store.client, args.register_model_name)
     version = registry.version_of(known.run_id) or registry.register(source=known.uri, run_id=known.run_id)

@@ -7,18 +7,23 @@ each flag that the other script has too and whose value is not its default, so t
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
+import runpy
 import shlex
 import shutil
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from driftloop.cli.call import Call, Flags
+from driftloop.cli.call import Flags
 from driftloop.settings import ROOT
 
+if TYPE_CHECKING:
+    from driftloop.cli.parsing import Parser
+    from driftloop.cli.script_flags import WorkFlags
+
+SCRIPTS: Final = ("base_model", "deploy_model", "retrain_model", "lifecycle", "backtest")  # at the root
 NOT_CARRIED: Final = frozenset({"help", "json", "train_base"})
 SECRETS: Final = {"mongodb_uri": '"$MONGODB_URI"', "tracking_uri": '"$MLFLOW_TRACKING_URI"'}  # a password is not printed
 
@@ -53,22 +58,15 @@ def ui() -> str:
     return f"make ui, or {of_module('driftloop.ui')}" if Path.cwd() == ROOT else of_module("driftloop.ui")
 
 
-def start(call: Call, module: str) -> str:
-    """How a module beside a script is started from the current folder."""
-    if call.package:
-        return f"{python()} -m {module}"
-    path = (call.file.parent if call.file else Path.cwd()) / f"{module}.py"
-    return f"{python()} {shlex.quote(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))}"
-
-
 def of_prog(prog: str) -> str:
     """How the script of that name is started.
 
-    >>> of_prog("monitoring history").removeprefix(python()), of_prog("examples/nyc_taxi/deploy.py").removeprefix(python())
-    (' -m monitoring history', ' -m examples.nyc_taxi.deploy')
+    >>> of_prog("monitoring history").removeprefix(python()), of_prog("examples/nyc_taxi/prepare.py").removeprefix(python())
+    (' -m monitoring history', ' -m examples.nyc_taxi.prepare')
     """
     if prog.endswith(".py") and "/" not in prog:
-        return start(Call(ROOT / prog, "", ()), prog.removesuffix(".py"))
+        path = ROOT / prog
+        return f"{python()} {shlex.quote(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))}"
     return of_module(prog.removesuffix(".py").replace("/", "."))
 
 
@@ -93,37 +91,28 @@ def flags(parser: argparse.ArgumentParser, args: Flags, *, leave_out: Collection
     return " ".join(words)
 
 
-def retrain(args: Flags, *, experiment: str, base_run_id: str) -> str:
+def retrain(args: WorkFlags, *, experiment: str, base_run_id: str) -> str:
     """The retrain of the base model that a deployment has watched."""
-    always = {"mlflow_experiment_name": experiment, "base_run_id": base_run_id}
-    return _beside(args, "retrain_model", "retrain", always=always) or f"{of_prog('retrain_model.py')} {_given(always)}"
+    return _script("retrain_model", args, always={"mlflow_experiment_name": experiment, "base_run_id": base_run_id})
 
 
-def train_base(args: Flags, *, experiment: str) -> str:
-    """What trains the base model that a call found missing: the script for it, or the call itself with --train_base."""
-    always = {"mlflow_experiment_name": experiment}
+def train_base(args: WorkFlags, *, experiment: str) -> str:
+    """What trains the base model that a call found missing."""
     # The trials of a deployment are those of its retrains.
-    found = _beside(args, "base_model", "base", leave_out={"total_trials"}, always=always)
-    if found:
-        return f"{found}, or add --train_base"
-    call = args.call
-    if call.file is None:
-        return f"{of_prog('base_model.py')} {_given(always)}, or add --train_base"
-    own = start(call, f"{call.package}.{call.file.stem}".lstrip("."))
-    return f"{own} {shlex.join([*call.argv, '--train_base'])}"
+    return f"{_script('base_model', args, leave_out={'total_trials'}, always={'mlflow_experiment_name': experiment})}, or add --train_base"
 
 
-def _beside(args: Flags, *names: str, leave_out: Collection[str] = (), always: Mapping[str, str]) -> str | None:
-    call = args.call
-    module = call.beside(*names)
-    if module is None:
-        return None
-    parser = importlib.import_module(module).build_parser()
-    return f"{start(call, module)} {flags(parser, args, leave_out=leave_out, always=always)}"
+def parser_of(script: str) -> Parser:
+    """The parser of a script at the root, wherever a module of the same name may lie."""
+    made: Parser = runpy.run_path(str(ROOT / f"{script}.py"))["build_parser"]()
+    return made
 
 
-def _given(always: Mapping[str, str]) -> str:
-    return " ".join(_word(f"--{name}", value) for name, value in always.items())
+def _script(script: str, args: WorkFlags, *, leave_out: Collection[str] = (), always: Mapping[str, str]) -> str:
+    parser = parser_of(script)
+    if parser.prepare:
+        parser.prepare(parser, ["--learner", args.learner])
+    return f"{of_prog(f'{script}.py')} {flags(parser, args, leave_out=leave_out, always=always)}"
 
 
 def _flag(action: argparse.Action, value: Any, argv: Sequence[str]) -> str:

@@ -28,7 +28,7 @@ def run(main: Callable[[Read], tuple[dict[str, Any], int]], made: Parser, argv: 
     """
     settings.quiet_environment()
     output.lenient()
-    called = Call.of(main, argv)
+    called = Call(tuple(sys.argv[1:] if argv is None else argv))
     try:
         places.check_current()
         arguments = made.parse_args(argv, argparse.Namespace(call=called))

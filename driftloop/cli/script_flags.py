@@ -10,7 +10,9 @@ from driftloop.cli.flags import BaseRunFlags, DataFlags, ExperimentFlags, Judgin
 
 @dataclass(frozen=True)
 class WorkFlags(Flags, ExperimentFlags, DataFlags):
-    """Of all: an experiment, and a table."""
+    """Of all: a learner, an experiment and a table."""
+
+    learner: str
 
 
 @dataclass(frozen=True)

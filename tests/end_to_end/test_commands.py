@@ -19,7 +19,7 @@ from script_fixtures import Workshop, data_flags, drifting_table
 import deploy_model
 import retrain_model
 from driftloop.cli import parsing, printed_commands
-from driftloop.cli.call import Call, Flags, read
+from driftloop.cli.call import Call, read
 from driftloop.cli.script_flags import DeployFlags
 from driftloop.settings import ROOT
 from monitoring.batch import flow_command, history
@@ -27,7 +27,7 @@ from monitoring.batch import flow_command, history
 
 def deployed(*argv: str) -> DeployFlags:
     """The flags of a call of deploy_model.py."""
-    given = argparse.Namespace(call=Call(ROOT / "deploy_model.py", "", argv))
+    given = argparse.Namespace(call=Call(argv))
     return read(DeployFlags, deploy_model.build_parser().parse_args(argv, given))
 
 
@@ -65,7 +65,7 @@ def test_switches_lists_and_passwords_are_written_as_their_flags_take_them() -> 
     parser.add_argument("--many", nargs="+", default=[])
     parser.add_argument("--each", action="append", default=[])
     parser.add_argument("--empty", default="full")
-    call, given = Call(None, "", ()), {"on": True, "off": False, "many": ["a", "b c"], "each": ["d", "-e"], "empty": ""}
+    call, given = Call(), {"on": True, "off": False, "many": ["a", "b c"], "each": ["d", "-e"], "empty": ""}
     words = printed_commands.flags(parser, SimpleNamespace(call=call, **given))
     assert vars(parser.parse_args(shlex.split(words))) == given
     told = SimpleNamespace(
@@ -87,19 +87,21 @@ def test_a_window_that_was_never_measured_is_told_with_the_command_that_measures
 
 
 def test_the_script_is_named_so_that_it_is_found_from_the_folder_of_the_person(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    call = Call(ROOT / "deploy_model.py", "", ())
-    monkeypatch.chdir(ROOT)
-    assert shlex.split(printed_commands.start(call, "retrain_model"))[1:] == ["retrain_model.py"]
-    monkeypatch.chdir(tmp_path)
-    assert shlex.split(printed_commands.start(call, "retrain_model"))[1:] == [str(ROOT / "retrain_model.py")]
-    taxi = Call(ROOT / "examples" / "nyc_taxi" / "deploy.py", "examples.nyc_taxi", ())
-    assert shlex.split(printed_commands.start(taxi, taxi.beside("retrain_model", "retrain") or ""))[1:] == ["-m", "examples.nyc_taxi.retrain"]
+    for folder, name in ((ROOT, "retrain_model.py"), (ROOT.parent, f"{ROOT.name}/retrain_model.py"), (tmp_path, str(ROOT / "retrain_model.py"))):
+        monkeypatch.chdir(folder)
+        assert shlex.split(printed_commands.of_prog("retrain_model.py"))[1:] == [name]
 
 
-def test_a_stream_without_a_script_for_its_base_is_told_its_own_call_with_train_base() -> None:
-    argv = ["--seed", "3", "--report", "my report.html"]
-    taxi = Flags(json=False, call=Call(ROOT / "examples" / "nyc_taxi" / "deploy.py", "examples.nyc_taxi", tuple(argv)))
-    assert shlex.split(printed_commands.train_base(taxi, experiment="taxi"))[1:] == ["-m", "examples.nyc_taxi.deploy", *argv, "--train_base"]
+def test_what_is_printed_of_another_learner_names_it_and_no_default_of_its_own() -> None:
+    args = deployed("--learner", "examples.nyc_taxi.learner:TAXI", "--max_epochs", "6", "--judge_rows", "48", "--follow_up", "false")
+    told = {"mlflow_experiment_name": "taxi", "learner": "examples.nyc_taxi.learner:TAXI", "judge_rows": "48"}
+    words = shlex.split(printed_commands.retrain(args, experiment="taxi", base_run_id="abc"))[2:]
+    assert dict(zip(words[::2], words[1::2], strict=True)) == {f"--{name}": value for name, value in told.items()} | {
+        "--base_run_id": "abc",
+        "--total_trials": "4",
+    }
+    words = shlex.split(printed_commands.train_base(args, experiment="taxi").removesuffix(", or add --train_base"))
+    assert words[1:] == ["base_model.py", "--learner", told["learner"], "--mlflow_experiment_name", "taxi"]
 
 
 def test_python_is_named_by_its_path_where_the_shell_finds_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -152,7 +154,7 @@ def test_a_module_is_started_from_any_folder(tmp_path: Path, monkeypatch: pytest
     assert printed_commands.ui() == f"make ui, or {printed_commands.python()} -m driftloop.ui"
     monkeypatch.chdir(tmp_path)
     assert "make" not in printed_commands.ui() and printed_commands.ui() == printed_commands.of_module("driftloop.ui")
-    progs = ("monitoring history", "examples/nyc_taxi/deploy.py")
+    progs = ("monitoring history", "examples/nyc_taxi/prepare.py")
     for words in (f"{printed_commands.ui()} --help", *(f"{printed_commands.of_prog(prog)} --help" for prog in progs)):
         done = subprocess.run(["bash", "-c", words], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0 and done.stdout.startswith("usage:"), done.stderr
