@@ -27,6 +27,13 @@ class Flags:
     json: bool
 
 
+@dataclass(frozen=True)
+class LearnerFlags(Flags):
+    """What a command is given that works for any learner."""
+
+    learner: str
+
+
 def read(kind: Callable[..., Read], args: argparse.Namespace) -> Read:
     """Parsed flags as a dataclass: each flag is a field, and each field a flag.
 

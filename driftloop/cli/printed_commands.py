@@ -14,14 +14,10 @@ import shutil
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from driftloop.cli.call import Flags
+from driftloop.cli.call import Flags, LearnerFlags
 from driftloop.settings import ROOT
-
-if TYPE_CHECKING:
-    from driftloop.cli.parsing import Parser
-    from driftloop.cli.script_flags import WorkFlags
 
 SCRIPTS: Final = ("base_model", "deploy_model", "retrain_model", "lifecycle", "backtest")  # at the root
 NOT_CARRIED: Final = frozenset({"help", "json", "train_base"})
@@ -91,27 +87,26 @@ def flags(parser: argparse.ArgumentParser, args: Flags, *, leave_out: Collection
     return " ".join(words)
 
 
-def retrain(args: WorkFlags, *, experiment: str, base_run_id: str) -> str:
+def retrain(args: LearnerFlags, *, experiment: str, base_run_id: str) -> str:
     """The retrain of the base model that a deployment has watched."""
     return _script("retrain_model", args, always={"mlflow_experiment_name": experiment, "base_run_id": base_run_id})
 
 
-def train_base(args: WorkFlags, *, experiment: str) -> str:
+def train_base(args: LearnerFlags, *, experiment: str) -> str:
     """What trains the base model that a call found missing."""
     # The trials of a deployment are those of its retrains.
     return f"{_script('base_model', args, leave_out={'total_trials'}, always={'mlflow_experiment_name': experiment})}, or add --train_base"
 
 
-def parser_of(script: str) -> Parser:
+def parser_of(script: str) -> argparse.ArgumentParser:
     """The parser of a script at the root, wherever a module of the same name may lie."""
-    made: Parser = runpy.run_path(str(ROOT / f"{script}.py"))["build_parser"]()
+    made: argparse.ArgumentParser = runpy.run_path(str(ROOT / f"{script}.py"))["build_parser"]()
     return made
 
 
-def _script(script: str, args: WorkFlags, *, leave_out: Collection[str] = (), always: Mapping[str, str]) -> str:
+def _script(script: str, args: LearnerFlags, *, leave_out: Collection[str] = (), always: Mapping[str, str]) -> str:
     parser = parser_of(script)
-    if parser.prepare:
-        parser.prepare(parser, ["--learner", args.learner])
+    parser.parse_known_args(["--learner", args.learner])  # gives the parser the learner's own defaults
     return f"{of_prog(f'{script}.py')} {flags(parser, args, leave_out=leave_out, always=always)}"
 
 

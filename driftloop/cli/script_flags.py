@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from driftloop.cli.call import Flags
+from driftloop.cli.call import LearnerFlags
 from driftloop.cli.flags import BaseRunFlags, DataFlags, ExperimentFlags, JudgingFlags, RegistryFlags, ServingFlags, TrainingFlags, WatchFlags
 
 
 @dataclass(frozen=True)
-class WorkFlags(Flags, ExperimentFlags, DataFlags):
+class WorkFlags(LearnerFlags, ExperimentFlags, DataFlags):
     """Of all: a learner, an experiment and a table."""
-
-    learner: str
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,16 @@ def load(text: str) -> Learner:
     return learner
 
 
+def check(text: str) -> None:
+    """Refuse what `load` refuses, without importing the project's own.
+
+    Raises:
+        SettingsError, ModuleNotFoundError: as `load`.
+    """
+    if text != DEFAULT:
+        load(text)
+
+
 def _fault(learner: Learner) -> str:
     if learner.task not in TASKS:
         return f"its task is {learner.task!r}: give one of {', '.join(TASKS)}"

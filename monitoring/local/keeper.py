@@ -25,6 +25,7 @@ from driftloop.cli.flag_types import service_address
 from driftloop.errors import DriftloopError, ServingError, SettingsError
 from driftloop.serving.torchserve import HOST, Ports, TorchServe
 from driftloop.system import processes
+from driftloop.watch import learners
 from monitoring import stream_settings
 from monitoring.local import champion
 from monitoring.stream_settings import StreamConfig
@@ -169,12 +170,13 @@ def work(args: KeeperFlags) -> tuple[dict[str, Any], int]:
     """Serve until a signal, or until TorchServe ends.
 
     Raises:
-        SettingsError: there is no such stream.
+        SettingsError: there is no such stream, or its learner cannot be imported.
         ServingError: TorchServe did not start, or ended.
     """
     known = stream_settings.load(args.streams_file or None)
     if args.stream not in known:
         raise SettingsError(f"--stream {args.stream!r} is not known; known are {', '.join(known)}")
+    learners.check(known[args.stream].learner)
     ports = Ports()
     with TorchServe(champion.store(ports), ports=ports, host=args.host) as server:
         say("TorchServe runs; the champion is put in")

@@ -84,8 +84,7 @@ def plan_of(args: LocalFlags) -> Plan:
     streams = stream_settings.load(args.streams_file or None)
     if args.stream not in streams:
         raise SettingsError(f"--stream {args.stream!r} is not known; known are {', '.join(streams)}")
-    if streams[args.stream].learner != learners.DEFAULT:
-        learners.load(streams[args.stream].learner)  # what cannot be imported is reported before anything starts
+    learners.check(streams[args.stream].learner)
     args = replace(args, mlflow_experiment_name=args.mlflow_experiment_name or f"monitor-{args.stream}")
     ports, torchserve = (LocalPorts.free(), free_torchserve_ports()) if args.free_ports else (LocalPorts(), Ports())
     plan = Plan(

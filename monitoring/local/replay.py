@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from driftloop.cli import flags, parsing, runner
-from driftloop.cli.call import Flags
+from driftloop.cli.call import LearnerFlags
 from driftloop.cli.flag_types import address, service_address
 from driftloop.cli.flags import DataFlags, TaskFlags
 from driftloop.errors import PartError, SettingsError
@@ -34,10 +34,9 @@ CONTEXT = 96  # rows before a block that go with it: the longest history of the 
 
 
 @dataclass(frozen=True)
-class ReplayFlags(Flags, DataFlags, TaskFlags):
+class ReplayFlags(LearnerFlags, DataFlags, TaskFlags):
     """What this script is given."""
 
-    learner: str
     url: str
     hook_url: str
     stream: str

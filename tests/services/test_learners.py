@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import re
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -103,8 +106,6 @@ def test_a_learner_may_lie_in_a_package_of_the_folder_and_import_its_neighbours(
     ],
 )
 def test_what_names_no_learner_is_one_line_with_what_may_be_meant(text: str, said: str) -> None:
-    import re
-
     told = refused(text)
     assert re.search(said.replace("?", r"\?"), told) and "\n" not in told, told
 
@@ -207,9 +208,6 @@ def test_help_beside_the_flag_shows_the_learners_defaults(write: Write, capsys: 
 
 @pytest.mark.parametrize("entry", ["main", "deploy", "retrain", "lifecycle"])
 def test_mlflow_run_with_a_learner_takes_its_defaults_though_it_names_every_flag(entry: str, tmp_path: Path) -> None:
-    import importlib
-    import shlex
-
     command = load_project(str(ROOT)).get_entry_point(entry).compute_command({"learner": TAXI, "seed": "8"}, str(tmp_path))
     _, script, *words = shlex.split(command)
     made = importlib.import_module(script.removesuffix(".py")).build_parser
@@ -221,6 +219,18 @@ def test_a_back_test_plays_classes_only() -> None:
 
 
 # One file of a person's own
+
+
+def test_the_learners_of_the_readme_are_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    for name, body in re.findall(r"^cat > (\S+\.py) <<'END'\n(.*?)^END$", text, flags=re.DOTALL | re.MULTILINE):
+        (tmp_path / name).write_text(body)
+    named = {*re.findall(r"--learner (\w[\w.]*:\w+)", text), *re.findall(r"^  learner: (\S+)", text, flags=re.MULTILINE)} - {"MODULE:NAME"}
+    assert named
+    for one in named:
+        lifecycle.build_parser().parse_args(["--learner", one])
 
 
 def test_a_model_of_ones_own_is_one_file_from_training_to_torchserve(tmp_path: Path, drifting_csv: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import socket
 import subprocess
@@ -21,8 +22,8 @@ from driftloop.data import streams
 from driftloop.errors import PartError, SettingsError
 from driftloop.serving.torchserve import Ports
 from monitoring import stream_settings
+from monitoring.local import keeper, replay, stack
 from monitoring.local import plan as plans
-from monitoring.local import replay, stack
 from monitoring.local.champion import ROOT
 from monitoring.local.parts import LocalPorts, Part, Running, alertmanager_config, free_torchserve_ports, prometheus_config
 from monitoring.local.plan import Plan
@@ -191,6 +192,26 @@ def test_a_replay_that_cannot_be_is_told_in_one_line(capsys: pytest.CaptureFixtu
     assert replay.main(flags) == code
     (line,) = capsys.readouterr().err.splitlines()
     assert said in line
+
+
+def test_a_streams_learner_stands_in_what_retrains_and_replays_it(tmp_path: Path) -> None:
+    plan: Any = plans.plan_of(stack.build_parser().parse_args(["--stream", "taxi", "--free_ports", "--folder", str(tmp_path)]))
+    named = f"--learner {plan.stream.learner}"
+    (hook,) = (part for part in plans.services(plan, mongodb="mongodb://127.0.0.1:1") if part.name == "retrain_hook")
+    assert f"taxi=retrain_model.py {named} --mlflow_experiment_name monitor-taxi" in shlex.join(hook.command)
+    assert f"-m monitoring replay {named} " in shlex.join(plans.replay(plan, from_row=1).command)
+
+
+@pytest.mark.parametrize("program", [stack, keeper])
+def test_a_streams_learner_that_is_not_there_is_told_before_anything_starts(
+    tmp_path: Path, program: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    bundled = stream_settings.BUNDLED.read_text(encoding="utf-8")
+    (tmp_path / "s.yaml").write_text(bundled.replace("nyc_taxi.learner:TAXI", "nyc_taxi.learner:TAXY"))
+    assert program.main(["--stream", "taxi", "--streams_file", "s.yaml", *(["--monitor_url", "http://127.0.0.1:1"] if program is keeper else [])]) == 2
+    assert "did you mean examples.nyc_taxi.learner:TAXI?" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["s.yaml"]
 
 
 def test_the_parts_commands_are_ones_that_the_programs_take(tmp_path: Path) -> None:

@@ -80,6 +80,11 @@ WRONG: list[tuple[str, Any, str]] = [
     ("features", {"x": {"low": 0, "high": 1, "required": "no"}}, "required"),
     ("features", {"x": {"low": 0, "high": 1, "unit": "m"}}, "unit"),
     ("colour", "red", "colour"),
+    ("learner", "learner.py", "give MODULE:NAME, such as learner:ELEC"),
+    ("learner", "", "give MODULE:NAME"),
+    ("learner", None, "give MODULE:NAME"),
+    ("learner", "a:B --seed 3", "give MODULE:NAME"),
+    ("retrain", "retrain_model.py", "unknown setting retrain; known are .*learner"),
 ]
 
 
