@@ -14,24 +14,24 @@ class WorkFlags(LearnerFlags, ExperimentFlags, DataFlags):
 
 
 @dataclass(frozen=True)
-class TrainFlags(WorkFlags, TrainingFlags):
+class BaseModelFlags(WorkFlags, TrainingFlags):
     """Of base_model.py, and of whatever else can train a base model."""
 
 
 @dataclass(frozen=True)
-class SwapFlags(TrainFlags, JudgingFlags, RegistryFlags, ServingFlags):
+class SwapFlags(BaseModelFlags, JudgingFlags, RegistryFlags, ServingFlags):
     """Of what can retrain, and swap the winner in."""
 
 
 @dataclass(frozen=True)
-class WatchedFlags(SwapFlags, WatchFlags):
-    """Of what serves and watches."""
+class LoopFlags(SwapFlags, WatchFlags):
+    """Of what serves, watches, and answers drift."""
 
     port: int
 
 
 @dataclass(frozen=True)
-class DeployFlags(WatchedFlags, BaseRunFlags):
+class DeployFlags(LoopFlags, BaseRunFlags):
     """Of deploy_model.py."""
 
     serve_only: bool
@@ -46,7 +46,7 @@ class RetrainFlags(SwapFlags, BaseRunFlags):
 
 
 @dataclass(frozen=True)
-class LifecycleFlags(WatchedFlags):
+class LifecycleFlags(LoopFlags):
     """Of lifecycle.py."""
 
     base_trials: int

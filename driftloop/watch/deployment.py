@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from driftloop.cli import runner
 from driftloop.cli.flags import WatchFlags
-from driftloop.cli.script_flags import SwapFlags, WatchedFlags
+from driftloop.cli.script_flags import LoopFlags, SwapFlags
 from driftloop.drift.rules import for_goal
 from driftloop.drift.rules.rule import Rule
 from driftloop.drift.verdict import Verdict
@@ -70,7 +70,7 @@ def champion(work: Work, base: KnownModel, *, name: str) -> KnownModel:
     return trained_model.restore(work.store, run_id, learner=work.learner, stream=work.stream).numbered(version)
 
 
-def check_places(args: WatchedFlags) -> None:
+def check_places(args: LoopFlags) -> None:
     """Refuse a server that cannot be had and files that cannot be written, before anything is trained.
 
     Raises:
@@ -111,7 +111,7 @@ def rows_to_score(work: Work, args: WatchFlags, *, trained_stop: int) -> tuple[i
     return start, stop
 
 
-def drift_rule(args: WatchedFlags) -> Rule:
+def drift_rule(args: LoopFlags) -> Rule:
     """The rule that the flags ask for; the plain threshold and `never` know no probation, and a proactive watch has the forecast in its place.
 
     Raises:
@@ -123,7 +123,7 @@ def drift_rule(args: WatchedFlags) -> Rule:
     return for_goal.rule(args.drift_rule, Goal(task.of(args.task), threshold(args), args.alpha), seed=args.seed, probation=probation)
 
 
-def threshold(args: WatchedFlags) -> float:
+def threshold(args: LoopFlags) -> float:
     """The KPI that is just good enough: an accuracy, or of a regression an MAE.
 
     Raises:
@@ -136,7 +136,7 @@ def threshold(args: WatchedFlags) -> float:
     return args.threshold_mae
 
 
-def watch_plan(work: Work, args: WatchedFlags, *, trained_stop: int, decide: OnDrift) -> WatchPlan:
+def watch_plan(work: Work, args: LoopFlags, *, trained_stop: int, decide: OnDrift) -> WatchPlan:
     """What the flags want watched after the rows up to `trained_stop`.
 
     Raises:
@@ -162,7 +162,7 @@ def watch_plan(work: Work, args: WatchedFlags, *, trained_stop: int, decide: OnD
     return plan
 
 
-def watch_served(work: Work, args: WatchedFlags, base: KnownModel, *, served: KnownModel, decide: OnDrift) -> WatchResult:
+def watch_served(work: Work, args: LoopFlags, base: KnownModel, *, served: KnownModel, decide: OnDrift) -> WatchResult:
     """Put `served` behind TorchServe and watch it over the rows that the flags ask for.
 
     Raises:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from driftloop.cli import flags, parsing, printed_commands, runner
 from driftloop.cli.flags import TaskFlags, TrainingFlags
-from driftloop.cli.script_flags import DeployFlags, RetrainFlags, SwapFlags, TrainFlags, WatchedFlags, WorkFlags
+from driftloop.cli.script_flags import BaseModelFlags, DeployFlags, LoopFlags, RetrainFlags, SwapFlags, WorkFlags
 from driftloop.data import streams
 from driftloop.data.streams import Stream
 from driftloop.data.times import zones
@@ -90,7 +90,7 @@ def train_until(time: str, *, zone: str) -> np.datetime64 | None:
     return zones.moment(time, zone=zone) if time else None
 
 
-def base_plan(args: TrainFlags, learner: Learner, *, total_trials: int) -> base.TrainPlan:
+def base_plan(args: BaseModelFlags, learner: Learner, *, total_trials: int) -> base.TrainPlan:
     """How the flags want the base model trained."""
     return replace(train_plan(args, learner, total_trials=total_trials, start=learner.base_params), until=train_until(args.train_until, zone=args.time_zone))
 
@@ -117,7 +117,7 @@ def until_row(stream: Stream, args: RetrainFlags) -> int:
     return row
 
 
-def ports(args: WatchedFlags) -> Ports | None:
+def ports(args: LoopFlags) -> Ports | None:
     """The ports that the flags ask for; None for free ones."""
     return Ports(*range(args.port, args.port + 5)) if args.port else None
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from driftloop.cli import printed_commands
 from driftloop.cli.flags import WatchFlags
-from driftloop.cli.script_flags import DeployFlags, LifecycleFlags, RetrainFlags, SwapFlags, TrainFlags
+from driftloop.cli.script_flags import BaseModelFlags, DeployFlags, LifecycleFlags, RetrainFlags, SwapFlags
 from driftloop.errors import EXIT_DRIFT, SettingsError
 from driftloop.metrics.results import WatchResult
 from driftloop.report import terminal
@@ -41,7 +41,7 @@ from driftloop.watch.preparation import Work, base_model, base_plan, open_work, 
 Done = tuple[dict[str, Any], int]
 
 
-def train(args: TrainFlags, learner: Learner) -> Done:
+def train(args: BaseModelFlags, learner: Learner) -> Done:
     """Train the base model and log it."""
     opened = open_work(args, learner)
     plan = base_plan(args, learner, total_trials=args.total_trials)
