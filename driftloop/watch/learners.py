@@ -61,7 +61,7 @@ def load(text: str) -> Learner:
         known = [key for key, value in vars(found).items() if isinstance(value, Learner)]
         near = _near(name, known)
         advice = f"did you mean {module}:{near}?" if near else f"its learners are {', '.join(known)}" if known else "it holds no Learner"
-        raise SettingsError(f"--learner {text}: {found.__file__} has no {name}: {advice}")
+        raise SettingsError(f"--learner {text}: {_home(found)} has no {name}: {advice}")
     learner = getattr(found, name)
     if not isinstance(learner, Learner):
         kind = "a class" if isinstance(learner, type) else f"of type {type(learner).__name__}"
@@ -94,16 +94,14 @@ def _fault(learner: Learner) -> str:
 def _imported(text: str, module: str) -> ModuleType:
     folders = [ROOT] if text == DEFAULT else [Path.cwd(), ROOT]
     home, file = next(((str(folder), file) for folder in folders if (file := _file(folder, module))), (str(Path.cwd()), None))
+    if file is None and not _installed(module):
+        near = _near_module(module, folders)
+        advice = f"did you mean {near}:{text.partition(':')[2]}?" if near else "give one that lies there"
+        raise SettingsError(f"--learner {text}: there is no module {module} in {' or '.join(map(str, dict.fromkeys(folders)))}: {advice}")
     sys.path.insert(0, home)
     try:
-        if file is None and not _installed(module):
-            near = _near_module(module, folders)
-            advice = f"did you mean {near}:{text.partition(':')[2]}?" if near else "give one that lies there"
-            raise SettingsError(f"--learner {text}: there is no module {module} in {' or '.join(map(str, dict.fromkeys(folders)))}: {advice}")
         with contextlib.redirect_stdout(sys.stderr):
             found = importlib.import_module(module)
-    except SettingsError:
-        raise
     except (Exception, SystemExit) as exc:
         if isinstance(exc, ModuleNotFoundError) and not environment.complete():
             raise
@@ -112,9 +110,13 @@ def _imported(text: str, module: str) -> ModuleType:
         sys.path.remove(home)
         if home not in sys.path:  # what it imports later; no name of the folder hides one of a package then
             sys.path.append(home)
-    if file and Path(found.__file__ or "").resolve() != file.resolve():
-        raise SettingsError(f"--learner {text}: the name {module} is taken by {found.__file__ or 'Python'}: rename {file}")
+    if file and Path(_home(found)).resolve() != file.resolve():
+        raise SettingsError(f"--learner {text}: the name {module} is taken by {_home(found)}: rename {file}")
     return found
+
+
+def _home(module: ModuleType) -> str:
+    return getattr(module, "__file__", None) or "Python itself"
 
 
 def _file(folder: Path, module: str) -> Path | None:
@@ -186,7 +188,7 @@ def _prepare(parser: parsing.Parser, words: list[str]) -> list[str]:
     flags = {action.option_strings[-1]: action for action in parser._actions if action.option_strings and action.dest != "help"}
     if words[::2] == list(flags):
         pairs = zip(words[::2], words[1::2], strict=False)
-        words = [word for flag, value in pairs if value.lower() != str(flags[flag].default).lower() for word in (flag, value)]
+        words = [word for flag, value in pairs if value not in {str(flags[flag].default), str(flags[flag].default).lower()} for word in (flag, value)]
     parser.set_defaults(**_defaults(parser, text))
     return words
 

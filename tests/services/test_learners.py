@@ -102,6 +102,7 @@ def test_a_learner_may_lie_in_a_package_of_the_folder_and_import_its_neighbours(
         ("json:QQQ", "it holds no Learner"),
         ("learner:ROOT", "ROOT is of type PosixPath: give a Learner"),
         ("elec_model:ElecModel", "ElecModel is a class: give a Learner"),
+        ("sys:QQQ", "Python itself has no QQQ: it holds no Learner"),
         ("math:pi", "pi is of type float: give a Learner"),
     ],
 )
