@@ -1,7 +1,7 @@
 """The retrain that a window asks for: once for a window and its verdict, and only for the newest window.
 
-It goes the way that an alert's does (`monitoring.retrain.retrains`): the stream's own script, tuned, judged and swapped. Where a retrain hook runs,
-the window asks it as Alertmanager would, and the hook waits for nobody; else the retrain runs here, to its end.
+It goes the way that an alert's does (`monitoring.retrain.retrains`): `retrain_model.py` with the stream's learner, tuned, judged and swapped.
+Where a retrain hook runs, the window asks it as Alertmanager would, and the hook waits for nobody; else the retrain runs here, to its end.
 """
 
 from __future__ import annotations
