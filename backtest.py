@@ -12,13 +12,13 @@ for one. Each model is fitted once for all policies and kept in --cache. All of 
 
 from __future__ import annotations
 
-import argparse
 import sys
 from typing import Any
 
 from driftloop import settings
 from driftloop.cli import flags, parsing, runner
 from driftloop.cli.flag_types import rate, share
+from driftloop.cli.script_flags import BacktestFlags
 from driftloop.errors import SettingsError
 from driftloop.watch import learners
 
@@ -70,7 +70,7 @@ def build_parser() -> parsing.Parser:
     return parser
 
 
-def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+def work(args: BacktestFlags) -> tuple[dict[str, Any], int]:
     """Play, compare, recommend; give the result."""
     from pathlib import Path
 
@@ -94,7 +94,7 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the script; give its exit code."""
-    return runner.run(work, build_parser(), argv)
+    return runner.run(work, build_parser(), argv, BacktestFlags)
 
 
 if __name__ == "__main__":

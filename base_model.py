@@ -9,11 +9,11 @@ It trains on the oldest 70 % of the stream and measures on the rest; every accur
 
 from __future__ import annotations
 
-import argparse
 import sys
 from typing import Any
 
 from driftloop.cli import flags, parsing, runner
+from driftloop.cli.script_flags import BaseModelFlags
 from driftloop.watch import learners
 
 
@@ -27,7 +27,7 @@ def build_parser() -> parsing.Parser:
     return parser
 
 
-def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+def work(args: BaseModelFlags) -> tuple[dict[str, Any], int]:
     """Train and log; give the figures."""
     from driftloop.watch.scripts import train
 
@@ -36,7 +36,7 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the script; give its exit code."""
-    return runner.run(work, build_parser(), argv)
+    return runner.run(work, build_parser(), argv, BaseModelFlags)
 
 
 if __name__ == "__main__":

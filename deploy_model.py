@@ -13,11 +13,11 @@ often. --drift_rule significant alarms only on more than noise.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from typing import Any
 
 from driftloop.cli import flags, parsing, runner
+from driftloop.cli.script_flags import DeployFlags
 from driftloop.watch import learners
 
 
@@ -34,7 +34,7 @@ def build_parser() -> parsing.Parser:
     return parser
 
 
-def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+def work(args: DeployFlags) -> tuple[dict[str, Any], int]:
     """Deploy, watch, decide; give the result."""
     from driftloop.watch.scripts import deploy
 
@@ -43,7 +43,7 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the script; give its exit code."""
-    return runner.run(work, build_parser(), argv)
+    return runner.run(work, build_parser(), argv, DeployFlags)
 
 
 if __name__ == "__main__":

@@ -13,11 +13,11 @@ retrained is scored on the same rows, so that the gain is measured. Everything i
 
 from __future__ import annotations
 
-import argparse
 import sys
 from typing import Any
 
 from driftloop.cli import flags, parsing, runner
+from driftloop.cli.script_flags import LifecycleFlags
 from driftloop.watch import learners
 
 
@@ -37,7 +37,7 @@ def build_parser() -> parsing.Parser:
     return parser
 
 
-def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+def work(args: LifecycleFlags) -> tuple[dict[str, Any], int]:
     """Run the lifecycle; give its result."""
     from driftloop.watch.scripts import run_lifecycle
 
@@ -46,7 +46,7 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the script; give its exit code."""
-    return runner.run(work, build_parser(), argv)
+    return runner.run(work, build_parser(), argv, LifecycleFlags)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,11 @@ rows that neither was fitted on.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from typing import Any
 
 from driftloop.cli import flags, parsing, runner
+from driftloop.cli.script_flags import RetrainFlags
 from driftloop.watch import learners
 
 
@@ -32,7 +32,7 @@ def build_parser() -> parsing.Parser:
     return parser
 
 
-def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+def work(args: RetrainFlags) -> tuple[dict[str, Any], int]:
     """Retrain, judge, promote; give the record."""
     from driftloop.watch.scripts import retrain_drifted
 
@@ -41,7 +41,7 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the script; give its exit code."""
-    return runner.run(work, build_parser(), argv)
+    return runner.run(work, build_parser(), argv, RetrainFlags)
 
 
 if __name__ == "__main__":

@@ -101,13 +101,14 @@ def fill_taxi(place: Path, *, reuse: bool) -> dict[str, Any]:
 
 def _trained() -> tuple[Any, Any]:
     import deploy_model
+    from driftloop.cli.call import read
+    from driftloop.cli.script_flags import DeployFlags
     from driftloop.tracking.registry import Registry
     from driftloop.watch import learners
     from driftloop.watch.preparation import base_model, open_work
 
-    args = deploy_model.build_parser().parse_args(
-        ["--learner", "examples.nyc_taxi.learner:TAXI", "--mlflow_experiment_name", "taxi", "--train_base", "--train_until", UNTIL]
-    )
+    words = ["--learner", "examples.nyc_taxi.learner:TAXI", "--mlflow_experiment_name", "taxi", "--train_base", "--train_until", UNTIL]
+    args = read(DeployFlags, deploy_model.build_parser().parse_args(words))
     work = open_work(args, learners.load(args.learner))
     known = base_model(work, args)
     registry = Registry(work.store.client, args.register_model_name)

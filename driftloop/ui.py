@@ -9,7 +9,6 @@ mlflow.db in the current folder. With a tracking server at http://... nothing is
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import tempfile
@@ -17,12 +16,14 @@ import time
 import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import requests
 
 from driftloop.cli import parsing, runner
+from driftloop.cli.call import Flags
 from driftloop.errors import NoBaseRunError, SettingsError, TrackingError
 from driftloop.settings import DEFAULT_STORE
 from driftloop.system import processes
@@ -31,6 +32,15 @@ from driftloop.tracking import links
 PORT: Final = 5000  # taken when it is free
 START_S: Final = 120.0
 POLL_S: Final = 0.2
+
+
+@dataclass(frozen=True)
+class UiFlags(Flags):
+    """What this module is given."""
+
+    mlflow_experiment_name: str
+    port: int
+    browser: bool
 
 
 def build_parser() -> parsing.Parser:
@@ -45,10 +55,10 @@ def build_parser() -> parsing.Parser:
 
 def main(argv: list[str] | None = None) -> int:
     """Serve until Ctrl-C; give the exit code."""
-    return runner.run(work, build_parser(), argv)
+    return runner.run(work, build_parser(), argv, UiFlags)
 
 
-def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+def work(args: UiFlags) -> tuple[dict[str, Any], int]:
     """Serve, print the addresses, wait."""
     uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_STORE
     places = _newest(uri, args.mlflow_experiment_name)
@@ -77,7 +87,7 @@ def _newest(uri: str, experiment: str) -> dict[str, str]:
     return {run.info.run_name: links.run(run.info.experiment_id, run.info.run_id), "all runs": links.experiment(run.info.experiment_id)}
 
 
-def _show(url: str, places: dict[str, str], args: argparse.Namespace) -> None:
+def _show(url: str, places: dict[str, str], args: UiFlags) -> None:
     for name, place in places.items():
         print(f"{name}: {links.on_server(url, place)}", flush=True)
     if args.browser and runner.on_terminal() and (sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):

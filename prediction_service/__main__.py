@@ -10,15 +10,33 @@ version that serves; with --reference they come from a folder, <folder>/<stream>
 
 from __future__ import annotations
 
-import argparse
 import sys
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from driftloop.cli import parsing, runner
+from driftloop.cli.call import Flags
 from driftloop.cli.flag_types import address, torchserve_address
 from driftloop.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class ServiceFlags(Flags):
+    """What the service is given."""
+
+    streams: str
+    streams_file: str
+    torchserve_url: str
+    spool: str
+    monitor_url: str
+    reference: str
+    host: str
+    port: int
+    threads: int
+    model_timeout_ms: int
+    look_every_ms: int
 
 
 def build_parser() -> parsing.Parser:
@@ -38,7 +56,7 @@ def build_parser() -> parsing.Parser:
     return parser
 
 
-def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+def work(args: ServiceFlags) -> tuple[dict[str, Any], int]:
     """Serve until SIGTERM or Ctrl-C."""
     from monitoring import stream_settings
     from monitoring.http.gunicorn import Application, check_port
@@ -70,7 +88,7 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the service; give its exit code."""
-    return runner.run(work, build_parser(), argv)
+    return runner.run(work, build_parser(), argv, ServiceFlags)
 
 
 if __name__ == "__main__":

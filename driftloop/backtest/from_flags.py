@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 from driftloop.backtest.fits import Recipe
 from driftloop.backtest.policies import Policy, Watching
+from driftloop.cli.script_flags import BacktestFlags
 from driftloop.data import synthetic
 from driftloop.data.synthetic import TrueStream
 from driftloop.errors import SettingsError
@@ -61,7 +61,7 @@ class Means:
             raise SettingsError(f"--plot {self.plot}: cannot be written: {why}; give another place")
 
 
-def make(args: argparse.Namespace, policies: tuple[Policy, ...], *, learner: Learner, rows: int) -> BacktestPlan:
+def make(args: BacktestFlags, policies: tuple[Policy, ...], *, learner: Learner, rows: int) -> BacktestPlan:
     """The plan that the flags ask for, with this learner on a stream of so many rows.
 
     Raises:
@@ -97,7 +97,7 @@ def first_row(rows: int, *, train_share: float, wanted: int) -> int:
     return first
 
 
-def known_stream(args: argparse.Namespace) -> TrueStream:
+def known_stream(args: BacktestFlags) -> TrueStream:
     """The synthetic stream that the flags ask for; all changes but those of "seasonal" fall among the rows that are scored.
 
     A change comes after a third of those rows, recurring ones after each quarter, a gradual one takes a fifth of them. A season is half

@@ -1,8 +1,9 @@
-"""The flags that several scripts share, by what they are about."""
+"""The flags that several scripts share, by what they are about: each group's values, and what adds them to a parser."""
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from typing import Any
 
 from driftloop import settings
@@ -16,6 +17,27 @@ RULE_HELP = (
     "threshold: any block under --threshold_accuracy, noise or not; significant: under it by more than noise, at the rate --alpha; "
     "the others watch for a rise of the errors (river's detectors at their defaults)"
 )
+
+
+@dataclass(frozen=True)
+class TextFlags:
+    """How a file of text is written."""
+
+    encoding: str
+    separator: str
+
+
+@dataclass(frozen=True)
+class DataFlags(TextFlags):
+    """Which table to read."""
+
+    data_path: str
+    target: str
+    time_column: str
+    time_format: str
+    time_zone: str
+    features: str
+    bad_rows: str
 
 
 def add_data_flags(to: argparse.ArgumentParser) -> None:
@@ -46,7 +68,7 @@ def add_text_flags(to: argparse._ArgumentGroup | argparse.ArgumentParser) -> Non
     to.add_argument("--separator", type=_separator, default="", help="between a CSV's columns, such as ';' or tab; empty: what cuts its lines alike")
 
 
-def table_options(args: argparse.Namespace) -> dict[str, Any]:
+def table_options(args: DataFlags) -> dict[str, Any]:
     """What `add_data_flags` says, as `streams.load` takes it."""
     return {
         "path": args.data_path or None,
@@ -72,6 +94,26 @@ def _separator(text: str) -> str:
     return text
 
 
+@dataclass(frozen=True)
+class TaskFlags:
+    """What the label is, and which rows come before the watch."""
+
+    task: str
+    train_until: str
+
+
+@dataclass(frozen=True)
+class TrainingFlags(TaskFlags):
+    """How to train and search."""
+
+    max_epochs: int
+    total_trials: int
+    history: int | str
+    optimizer: str
+    search_space: str
+    seed: int
+
+
 def add_training_flags(to: argparse.ArgumentParser, *, total_trials: int, what: str) -> None:
     """How to train and search."""
     group = to.add_argument_group("training")
@@ -90,6 +132,28 @@ def add_task_flags(to: argparse._ArgumentGroup | argparse.ArgumentParser) -> Non
     to.add_argument("--train_until", type=moment, default="", help="the base model learns the rows before this time; empty: the oldest 70 %%")
 
 
+@dataclass(frozen=True)
+class ExperimentFlags:
+    """Where the runs go."""
+
+    mlflow_experiment_name: str
+
+
+@dataclass(frozen=True)
+class RegistryFlags:
+    """Under which name models are registered and served."""
+
+    register_model_name: str
+
+
+@dataclass(frozen=True)
+class BaseRunFlags:
+    """Which base model to work on."""
+
+    base_run_id: str
+    train_base: bool
+
+
 def add_tracking_flags(to: argparse.ArgumentParser, *, registers: bool, base: bool) -> None:
     """Where the runs go."""
     group = to.add_argument_group("MLflow")
@@ -103,6 +167,15 @@ def add_tracking_flags(to: argparse.ArgumentParser, *, registers: bool, base: bo
         add_switch(group, "--train_base", "train a base model first when the experiment holds none")
 
 
+@dataclass(frozen=True)
+class ServingFlags:
+    """Which TorchServe to use."""
+
+    torchserve_url: str
+    workers: int
+    take_over: bool
+
+
 def add_serving_flags(to: argparse.ArgumentParser, *, starts: bool = True, alone: bool = False) -> None:
     """Which TorchServe to use; `alone`: also to serve and do nothing else."""
     group = to.add_argument_group("TorchServe")
@@ -114,6 +187,27 @@ def add_serving_flags(to: argparse.ArgumentParser, *, starts: bool = True, alone
     if alone:
         add_switch(group, "--serve_only", "put the champion, else the base model, into the TorchServe at --torchserve_url; nothing is scored")
     add_switch(group, "--take_over", "replace a model of another project or store that the TorchServe serves under the same name; else that is refused")
+
+
+@dataclass(frozen=True)
+class WatchFlags:
+    """What to score, what counts as drift, and what to do then."""
+
+    test_data_rows: int
+    block_size: int
+    threshold_accuracy: float
+    threshold_mae: float
+    block_by: str
+    drift_rule: str
+    alpha: float
+    on_drift: str
+    max_retrains: int
+    after_drift: str
+    follow_up: bool
+    proactive: bool
+    lead_blocks: int
+    fail_on_drift: bool
+    report: str
 
 
 def add_watch_flags(
@@ -164,6 +258,15 @@ def add_watch_flags(
     )
     add_switch(group, "--fail_on_drift", "exit with code 10 when a block has drifted")
     group.add_argument("--report", default="", help="write the HTML report to this file, too; it is always logged to MLflow")
+
+
+@dataclass(frozen=True)
+class JudgingFlags:
+    """How a challenger is judged."""
+
+    judge_rows: int
+    validation_rows: int
+    judge_alpha: float
 
 
 def add_retrain_flags(to: argparse.ArgumentParser) -> None:

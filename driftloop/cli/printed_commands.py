@@ -12,30 +12,16 @@ import runpy
 import shlex
 import shutil
 import sys
-import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from driftloop.cli.call import Flags, LearnerFlags
 from driftloop.settings import ROOT
 
 SCRIPTS: Final = ("base_model", "deploy_model", "retrain_model", "lifecycle", "backtest")  # at the root
 NOT_CARRIED: Final = frozenset({"help", "json", "train_base"})
 SECRETS: Final = {"mongodb_uri": '"$MONGODB_URI"', "tracking_uri": '"$MLFLOW_TRACKING_URI"'}  # a password is not printed
-
-
-@dataclass(frozen=True)
-class Call:
-    """The words of a call, and when it began."""
-
-    argv: tuple[str, ...] = ()
-    started: float = field(default_factory=time.monotonic)
-
-
-def of(args: argparse.Namespace) -> Call:
-    """The call that these flags are from; of flags that no script has parsed, one without words."""
-    return getattr(args, "call", None) or Call()
 
 
 def python() -> str:
@@ -80,7 +66,7 @@ def of_prog(prog: str) -> str:
     return of_module(prog.removesuffix(".py").replace("/", "."))
 
 
-def flags(parser: argparse.ArgumentParser, args: argparse.Namespace, *, leave_out: Collection[str] = (), always: Mapping[str, str] | None = None) -> str:
+def flags(parser: argparse.ArgumentParser, args: Flags, *, leave_out: Collection[str] = (), always: Mapping[str, str] | None = None) -> str:
     """The flags of a call that a script with this parser has too, but for those that have its default.
 
     Args:
@@ -97,16 +83,16 @@ def flags(parser: argparse.ArgumentParser, args: argparse.Namespace, *, leave_ou
         if name in always:
             words.append(_word(action.option_strings[-1], always[name]))
         elif hasattr(args, name) and getattr(args, name) != parser.get_default(name):
-            words.append(_flag(action, getattr(args, name), of(args).argv))
+            words.append(_flag(action, getattr(args, name), args.call.argv))
     return " ".join(words)
 
 
-def retrain(args: argparse.Namespace, *, experiment: str, base_run_id: str) -> str:
+def retrain(args: LearnerFlags, *, experiment: str, base_run_id: str) -> str:
     """The retrain of the base model that a deployment has watched."""
     return _script("retrain_model", args, always={"mlflow_experiment_name": experiment, "base_run_id": base_run_id})
 
 
-def train_base(args: argparse.Namespace, *, experiment: str) -> str:
+def train_base(args: LearnerFlags, *, experiment: str) -> str:
     """What trains the base model that a call found missing."""
     # The trials of a deployment are those of its retrains.
     return f"{_script('base_model', args, leave_out={'total_trials'}, always={'mlflow_experiment_name': experiment})}, or add --train_base"
@@ -118,10 +104,9 @@ def parser_of(script: str) -> argparse.ArgumentParser:
     return made
 
 
-def _script(script: str, args: argparse.Namespace, *, leave_out: Collection[str] = (), always: Mapping[str, str]) -> str:
+def _script(script: str, args: LearnerFlags, *, leave_out: Collection[str] = (), always: Mapping[str, str]) -> str:
     parser = parser_of(script)
-    if hasattr(args, "learner"):
-        parser.parse_known_args(["--learner", args.learner])  # gives the parser the learner's own defaults
+    parser.parse_known_args(["--learner", args.learner])  # gives the parser the learner's own defaults
     return f"{of_prog(f'{script}.py')} {flags(parser, args, leave_out=leave_out, always=always)}"
 
 

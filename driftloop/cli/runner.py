@@ -14,21 +14,21 @@ from pathlib import Path
 from typing import Any
 
 from driftloop import settings
-from driftloop.cli import printed_commands
+from driftloop.cli.call import Call, Read, read
 from driftloop.cli.parsing import Parser
 from driftloop.errors import EXIT_INTERRUPTED, EXIT_TERMINATED, DriftloopError
 from driftloop.system import environment, output, places, signals
 
 
-def run(main: Callable[[argparse.Namespace], tuple[dict[str, Any], int]], made: Parser, argv: list[str] | None) -> int:
+def run(main: Callable[[Read], tuple[dict[str, Any], int]], made: Parser, argv: list[str] | None, kind: Callable[..., Read]) -> int:
     """Parse, work, and turn whatever happens into an exit code.
 
-    `main` gives the result as JSON values and the exit code. A mistake is one line on stderr; Ctrl-C and SIGTERM
+    `main` takes the flags as `kind`, and gives the result as JSON values and the exit code. A mistake is one line on stderr; Ctrl-C and SIGTERM
     unwind as errors do, so runs are closed and servers ended.
     """
     settings.quiet_environment()
     output.lenient()
-    called = printed_commands.Call(tuple(sys.argv[1:] if argv is None else argv))
+    called = Call(tuple(sys.argv[1:] if argv is None else argv))
     try:
         places.check_current()
         arguments = made.parse_args(argv, argparse.Namespace(call=called))
@@ -36,7 +36,7 @@ def run(main: Callable[[argparse.Namespace], tuple[dict[str, Any], int]], made: 
             for name in ("mlflow", "alembic", "ax", "pytorch_lightning"):
                 logging.getLogger(name).setLevel(logging.ERROR)
             logging.getLogger("ax.storage.sqa_store.with_db_settings_base").disabled = True  # it speaks while it is imported
-            result, code = main(arguments)
+            result, code = main(read(kind, arguments))
             if arguments.json:
                 print(json.dumps(_plain(result), allow_nan=False), file=out)
             out.flush()  # a full disk is told here, not when Python ends

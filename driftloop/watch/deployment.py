@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import tempfile
@@ -12,6 +11,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from driftloop.cli import runner
+from driftloop.cli.flags import WatchFlags
+from driftloop.cli.script_flags import LoopFlags, SwapFlags
 from driftloop.drift.rules import for_goal
 from driftloop.drift.rules.rule import Rule
 from driftloop.drift.verdict import Verdict
@@ -69,7 +70,7 @@ def champion(work: Work, base: KnownModel, *, name: str) -> KnownModel:
     return trained_model.restore(work.store, run_id, learner=work.learner, stream=work.stream).numbered(version)
 
 
-def check_places(args: argparse.Namespace) -> None:
+def check_places(args: LoopFlags) -> None:
     """Refuse a server that cannot be had and files that cannot be written, before anything is trained.
 
     Raises:
@@ -81,7 +82,7 @@ def check_places(args: argparse.Namespace) -> None:
         watch_report.check_place(Path(args.report))
 
 
-def check_name(work: Work, args: argparse.Namespace) -> None:
+def check_name(work: Work, args: SwapFlags) -> None:
     """Refuse a kept server that serves another's model under our name, before anything is trained.
 
     A swap that a crash cut off there is finished or undone now: which version is the champion depends on it.
@@ -97,7 +98,7 @@ def check_name(work: Work, args: argparse.Namespace) -> None:
             _recover(serving)
 
 
-def rows_to_score(work: Work, args: argparse.Namespace, *, trained_stop: int) -> tuple[int, int]:
+def rows_to_score(work: Work, args: WatchFlags, *, trained_stop: int) -> tuple[int, int]:
     """The rows from `trained_stop` on: those after the rows that the model was trained on.
 
     Raises:
@@ -110,7 +111,7 @@ def rows_to_score(work: Work, args: argparse.Namespace, *, trained_stop: int) ->
     return start, stop
 
 
-def drift_rule(args: argparse.Namespace) -> Rule:
+def drift_rule(args: LoopFlags) -> Rule:
     """The rule that the flags ask for; the plain threshold and `never` know no probation, and a proactive watch has the forecast in its place.
 
     Raises:
@@ -122,7 +123,7 @@ def drift_rule(args: argparse.Namespace) -> Rule:
     return for_goal.rule(args.drift_rule, Goal(task.of(args.task), threshold(args), args.alpha), seed=args.seed, probation=probation)
 
 
-def threshold(args: argparse.Namespace) -> float:
+def threshold(args: LoopFlags) -> float:
     """The KPI that is just good enough: an accuracy, or of a regression an MAE.
 
     Raises:
@@ -135,7 +136,7 @@ def threshold(args: argparse.Namespace) -> float:
     return args.threshold_mae
 
 
-def watch_plan(work: Work, args: argparse.Namespace, *, trained_stop: int, decide: OnDrift) -> WatchPlan:
+def watch_plan(work: Work, args: LoopFlags, *, trained_stop: int, decide: OnDrift) -> WatchPlan:
     """What the flags want watched after the rows up to `trained_stop`.
 
     Raises:
@@ -161,7 +162,7 @@ def watch_plan(work: Work, args: argparse.Namespace, *, trained_stop: int, decid
     return plan
 
 
-def watch_served(work: Work, args: argparse.Namespace, base: KnownModel, *, served: KnownModel, decide: OnDrift) -> WatchResult:
+def watch_served(work: Work, args: LoopFlags, base: KnownModel, *, served: KnownModel, decide: OnDrift) -> WatchResult:
     """Put `served` behind TorchServe and watch it over the rows that the flags ask for.
 
     Raises:
@@ -204,7 +205,7 @@ def put(work: Work, serving: TorchServeDeployment, known: KnownModel) -> KnownMo
     return served
 
 
-def log_outcome(work: Work, args: argparse.Namespace, result: WatchResult, *, deployment_run_id: str) -> None:
+def log_outcome(work: Work, args: WatchFlags, result: WatchResult, *, deployment_run_id: str) -> None:
     """Log the figures and report.html to the result's run, the figures to its deployment's, too, and write the report where --report says."""
     with tempfile.TemporaryDirectory() as folder:
         path = watch_report.write_report(result, Path(folder) / "report.html")
@@ -236,7 +237,7 @@ def find_cause(work: Work, base: KnownModel, served: KnownModel, *, until_row: i
     return Cause(NO_BLOCK, there, f"asked for by hand, on the newest rows, up to row {there}: no deployment has recorded a drift of the model in service")
 
 
-def promote_winner(work: Work, args: argparse.Namespace, winner: KnownModel, *, reason: str) -> KnownModel:
+def promote_winner(work: Work, args: SwapFlags, winner: KnownModel, *, reason: str) -> KnownModel:
     """Register a winner and move the aliases; with --torchserve_url swap it in there, too."""
     registry = Registry(work.store.client, args.register_model_name)
     if not args.torchserve_url:
@@ -248,7 +249,7 @@ def promote_winner(work: Work, args: argparse.Namespace, winner: KnownModel, *, 
         return promote(registry, served_by(work, args, site), winner, reason=reason, store=work.store, stream=work.stream)
 
 
-def served_by(work: Work, args: argparse.Namespace, site: Site) -> TorchServeDeployment:
+def served_by(work: Work, args: SwapFlags, site: Site) -> TorchServeDeployment:
     """The deployment on a TorchServe, after a swap that a crash cut off was finished or undone.
 
     Raises:
@@ -278,7 +279,7 @@ def _check_journal(serving: TorchServeDeployment) -> None:
     serving.journal.unlink()
 
 
-def serving_on(site: Site, work: Work, args: argparse.Namespace) -> TorchServeDeployment:
+def serving_on(site: Site, work: Work, args: SwapFlags) -> TorchServeDeployment:
     """The model of our name on a TorchServe; nothing is changed there."""
     registry = Registry(work.store.client, args.register_model_name)
 

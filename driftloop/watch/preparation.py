@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,6 +12,8 @@ import numpy as np
 from tqdm import tqdm
 
 from driftloop.cli import flags, parsing, printed_commands, runner
+from driftloop.cli.flags import TaskFlags, TrainingFlags
+from driftloop.cli.script_flags import BaseModelFlags, DeployFlags, LoopFlags, RetrainFlags, SwapFlags, WorkFlags
 from driftloop.data import streams
 from driftloop.data.streams import Stream
 from driftloop.data.times import zones
@@ -35,7 +36,7 @@ class Work:
     learner: Learner
 
 
-def open_work(args: argparse.Namespace, learner: Learner) -> Work:
+def open_work(args: WorkFlags, learner: Learner) -> Work:
     """Load the data first, then open the store: a bad file must leave no trace in MLflow.
 
     What the learner knows of its data (unit, implausible values) goes into the stream.
@@ -46,7 +47,7 @@ def open_work(args: argparse.Namespace, learner: Learner) -> Work:
         DataError, TrackingError: as `streams.load` and `tracking.open_store`.
     """
     places.check_temporary()
-    asked = getattr(args, "task", learner.task)  # backtest.py has no such flag
+    asked = args.task if isinstance(args, TaskFlags) else learner.task
     if asked != learner.task:
         raise SettingsError(
             f"--task {asked}: {learner.model.__name__} is a model for {learner.task}; give --learner with one for {asked}, as examples/nyc_taxi/learner.py is"
@@ -66,13 +67,13 @@ def tell_reading(stream: Stream) -> None:
         print(f"set aside {len(stream.set_aside)} bad rows in all", file=sys.stderr)
 
 
-def space(args: argparse.Namespace, own: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def space(args: TrainingFlags, own: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The search space that the flags ask for; without one `own`, the learner's, or the documented one."""
     found = dict(own if own is not None and not args.search_space else tuning.read_space(Path(args.search_space) if args.search_space else None))
     return found if args.history == parsing.AUTO else found | {"history": {"choices": [args.history]}}
 
 
-def train_plan(args: argparse.Namespace, learner: Learner, *, total_trials: int, start: Mapping[str, Any]) -> base.TrainPlan:
+def train_plan(args: TrainingFlags, learner: Learner, *, total_trials: int, start: Mapping[str, Any]) -> base.TrainPlan:
     """A search from `start` as the flags want it."""
     return base.TrainPlan(
         space=space(args, learner.space),
@@ -84,30 +85,30 @@ def train_plan(args: argparse.Namespace, learner: Learner, *, total_trials: int,
     )
 
 
-def train_until(args: argparse.Namespace) -> np.datetime64 | None:
-    """The time before which the rows of the base model lie, as the stream's times are, or None."""
-    return zones.moment(args.train_until, zone=args.time_zone) if args.train_until else None
+def train_until(time: str, *, zone: str) -> np.datetime64 | None:
+    """The time before which the rows of the base model lie, as the stream's times are; None when none is given."""
+    return zones.moment(time, zone=zone) if time else None
 
 
-def base_plan(args: argparse.Namespace, learner: Learner, *, total_trials: int) -> base.TrainPlan:
+def base_plan(args: BaseModelFlags, learner: Learner, *, total_trials: int) -> base.TrainPlan:
     """How the flags want the base model trained."""
-    return replace(train_plan(args, learner, total_trials=total_trials, start=learner.base_params), until=train_until(args))
+    return replace(train_plan(args, learner, total_trials=total_trials, start=learner.base_params), until=train_until(args.train_until, zone=args.time_zone))
 
 
-def retrain_plan(args: argparse.Namespace, learner: Learner) -> RetrainPlan:
+def retrain_plan(args: SwapFlags, learner: Learner) -> RetrainPlan:
     """How the flags want a challenger found and judged."""
     train = train_plan(args, learner, total_trials=args.total_trials, start=learner.retrain_params)
     return RetrainPlan(train, judge_rows=args.judge_rows, validation_rows=args.validation_rows, alpha=args.judge_alpha)
 
 
-def until_row(stream: Stream, args: argparse.Namespace) -> int:
+def until_row(stream: Stream, args: RetrainFlags) -> int:
     """The first row that a retrain must not see, of --until_row or --until_time; 0: no flag says.
 
     Raises:
         SettingsError: both flags are given, or the time is none or lies before the stream's first rows.
     """
     if not args.until_time:
-        return int(args.until_row)
+        return args.until_row
     if args.until_row:
         raise SettingsError(f"--until_row {args.until_row} and --until_time {args.until_time} are given: give one of them")
     row = streams.row_at(stream, args.until_time, time_zone=args.time_zone)
@@ -116,7 +117,7 @@ def until_row(stream: Stream, args: argparse.Namespace) -> int:
     return row
 
 
-def ports(args: argparse.Namespace) -> Ports | None:
+def ports(args: LoopFlags) -> Ports | None:
     """The ports that the flags ask for; None for free ones."""
     return Ports(*range(args.port, args.port + 5)) if args.port else None
 
@@ -126,7 +127,7 @@ def bar(iterable: Any = None, **options: Any) -> tqdm:
     return tqdm(iterable, leave=False, disable=None, file=sys.stderr, dynamic_ncols=True, **options)
 
 
-def base_model(work: Work, args: argparse.Namespace) -> KnownModel:
+def base_model(work: Work, args: DeployFlags | RetrainFlags) -> KnownModel:
     """The base model of the experiment, or one trained now with --train_base (or on a person's yes).
 
     Raises:

@@ -5,13 +5,14 @@ Each job gives the result as JSON values and the exit code.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from dataclasses import asdict, replace
 from typing import Any
 
 from driftloop.cli import printed_commands
+from driftloop.cli.flags import WatchFlags
+from driftloop.cli.script_flags import BaseModelFlags, DeployFlags, LifecycleFlags, RetrainFlags, SwapFlags
 from driftloop.errors import EXIT_DRIFT, SettingsError
 from driftloop.metrics.results import WatchResult
 from driftloop.report import terminal
@@ -40,7 +41,7 @@ from driftloop.watch.preparation import Work, base_model, base_plan, open_work, 
 Done = tuple[dict[str, Any], int]
 
 
-def train(args: argparse.Namespace, learner: Learner) -> Done:
+def train(args: BaseModelFlags, learner: Learner) -> Done:
     """Train the base model and log it."""
     opened = open_work(args, learner)
     plan = base_plan(args, learner, total_trials=args.total_trials)
@@ -52,9 +53,9 @@ def train(args: argparse.Namespace, learner: Learner) -> Done:
     return {"run_id": run_id, "experiment": opened.store.experiment_name, "params": known.params, "trained_rows": known.trained, **figures}, 0
 
 
-def deploy(args: argparse.Namespace, learner: Learner) -> Done:
+def deploy(args: DeployFlags, learner: Learner) -> Done:
     """Deploy, watch, decide; with --serve_only deploy."""
-    started = printed_commands.of(args).started
+    started = args.call.started
     if args.serve_only and not args.torchserve_url:
         raise SettingsError("--serve_only is given without --torchserve_url: give the address of the TorchServe that is to serve")
     check_places(args)
@@ -76,13 +77,13 @@ def deploy(args: argparse.Namespace, learner: Learner) -> Done:
     return result.as_json(), _code(result, args)
 
 
-def _serve(opened: Work, args: argparse.Namespace, served: KnownModel) -> Done:
+def _serve(opened: Work, args: SwapFlags, served: KnownModel) -> Done:
     with torchserve(url=args.torchserve_url, ports=None) as site:
         served = put(opened, served_by(opened, args, site), served)
     return {"version": served.version, "run_id": served.run_id, "trained_rows": served.trained, "experiment": opened.store.experiment_name}, 0
 
 
-def retrain_drifted(args: argparse.Namespace, learner: Learner) -> Done:
+def retrain_drifted(args: RetrainFlags, learner: Learner) -> Done:
     """Retrain, judge, promote."""
     plan = retrain_plan(args, learner)
     plan.check()
@@ -105,14 +106,14 @@ def retrain_drifted(args: argparse.Namespace, learner: Learner) -> Done:
     return {**asdict(record), "base_run_id": known.run_id, "experiment": opened.store.experiment_name}, 0
 
 
-def run_lifecycle(args: argparse.Namespace, learner: Learner) -> Done:
+def run_lifecycle(args: LifecycleFlags, learner: Learner) -> Done:
     """Train, serve, watch to the end."""
-    started = printed_commands.of(args).started
+    started = args.call.started
     check_places(args)
     opened = open_work(args, learner)
     check_name(opened, args)
     decide = OnDrift(args.on_drift)
-    trained_stop = base.base_span(opened.stream, until=train_until(args))[1]
+    trained_stop = base.base_span(opened.stream, until=train_until(args.train_until, zone=args.time_zone))[1]
     watch_plan(opened, args, trained_stop=trained_stop, decide=decide)  # refuse before the training what cannot be watched after it
     with mlflow_store.run(opened.store, f"{opened.stream.name} lifecycle", role="base") as run_id:
         print("training the base model", file=sys.stderr)
@@ -129,5 +130,5 @@ def _say_where(opened: Work, run_id: str) -> None:
     print(mlflow_text.where(opened.store, run_id), file=sys.stderr)
 
 
-def _code(result: WatchResult, args: argparse.Namespace) -> int:
+def _code(result: WatchResult, args: WatchFlags) -> int:
     return EXIT_DRIFT if result.drift and args.fail_on_drift else 0

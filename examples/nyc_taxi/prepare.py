@@ -9,14 +9,15 @@ cannot be true stay, too, so that the watch can count them.
 
 from __future__ import annotations
 
-import argparse
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from driftloop.cli import parsing, runner
+from driftloop.cli.call import Flags
 from driftloop.errors import DataError
 from examples.nyc_taxi.cleaning import TARGET, TIME
 from examples.nyc_taxi.trips import DATA
@@ -50,6 +51,14 @@ def compact(trips: pd.DataFrame) -> pd.DataFrame:
     return made.sort_values(["file_month", TIME], kind="stable", ignore_index=True)
 
 
+@dataclass(frozen=True)
+class PrepareFlags(Flags):
+    """What this script is given."""
+
+    trips: Path
+    out: Path
+
+
 def build_parser() -> parsing.Parser:
     """The flags of this script."""
     parser = parsing.parser("examples/nyc_taxi/prepare.py", __doc__)
@@ -58,7 +67,7 @@ def build_parser() -> parsing.Parser:
     return parser
 
 
-def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+def work(args: PrepareFlags) -> tuple[dict[str, Any], int]:
     """Read, narrow, write aside, rename."""
     try:
         made = compact(pd.read_parquet(args.trips))
@@ -73,7 +82,7 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the script; give its exit code."""
-    return runner.run(work, build_parser(), argv)
+    return runner.run(work, build_parser(), argv, PrepareFlags)
 
 
 if __name__ == "__main__":

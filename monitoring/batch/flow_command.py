@@ -22,11 +22,12 @@ import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from driftloop.cli import parsing, printed_commands, runner
+from driftloop.cli.call import Flags
 from driftloop.cli.flag_types import address, experiment_name, mongodb_uri, swap_address
 from driftloop.errors import EXIT_DRIFT, DataError, DriftloopError, SettingsError
 from driftloop.report import wording
@@ -40,6 +41,56 @@ if TYPE_CHECKING:
     from monitoring.batch.flow import Options, Outcome
 
 STATE = Path(".driftloop/prefect")  # of a server of our own
+
+
+@dataclass(frozen=True)
+class BatchFlags(Flags):
+    """What each of the three commands is given."""
+
+    command: str
+    stream: str
+    on_drift: str
+    fail_on_drift: bool
+    with_evidently: bool
+    mongodb_uri: str
+    tracking_uri: str
+    mlflow_experiment_name: str
+    reference: str
+    folder: str
+    torchserve_url: str
+    hook_url: str
+    retrains: str
+    retries: int
+    streams_file: str
+
+
+@dataclass(frozen=True)
+class RunFlags(BatchFlags):
+    """What `run` is given."""
+
+    window: str
+    report: str
+
+
+@dataclass(frozen=True)
+class BackfillFlags(BatchFlags):
+    """What `backfill` is given."""
+
+    first: str
+    last: str
+    by: str
+
+
+@dataclass(frozen=True)
+class ServeFlags(BatchFlags):
+    """What `serve` is given."""
+
+    cron: str
+    window: str
+
+
+AnyFlags = RunFlags | BackfillFlags | ServeFlags
+KINDS: Final[dict[str, type[AnyFlags]]] = {"run": RunFlags, "backfill": BackfillFlags, "serve": ServeFlags}
 
 
 def build_parser() -> parsing.Parser:
@@ -92,7 +143,7 @@ def _add_flags(to: argparse.ArgumentParser) -> None:
     to.add_argument("--streams_file", default="", help="YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
 
 
-def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+def work(args: AnyFlags) -> tuple[dict[str, Any], int]:
     """Run the command.
 
     Raises:
@@ -103,18 +154,22 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     prefect_engine.settle(STATE)
     with _connections(args):
         try:
-            return _serve(args) if args.command == "serve" else _now(args)
+            return _serve(args) if isinstance(args, ServeFlags) else _now(args)
         except TimeoutError as exc:  # a step's time limit, as Prefect tells it
             raise DriftloopError(f"a step took longer than it may: {exc}") from exc
 
 
-def _check(args: argparse.Namespace) -> None:
+def _kind(*, command: str, **given: Any) -> AnyFlags:
+    return KINDS[command](command=command, **given)
+
+
+def _check(args: BatchFlags) -> None:
     """Say what is wrong before anything is started."""
     known = stream_settings.load(args.streams_file or None)
     if args.stream not in known:
         raise SettingsError(f"there is no stream {args.stream!a:.50}: the streams are {', '.join(known)}")
     prefect_engine.check()
-    if getattr(args, "report", ""):
+    if isinstance(args, RunFlags) and args.report:
         check_place(Path(args.report))
     if reason := places.unwritable(Path(args.folder) / args.stream / "report.html"):
         raise DataError(f"--folder {args.folder}: cannot be written ({reason}); give another folder")
@@ -124,25 +179,25 @@ def _check(args: argparse.Namespace) -> None:
         evidently_report.check()
 
 
-def _options(args: argparse.Namespace) -> Options:
+def _options(args: BatchFlags) -> Options:
     from monitoring.batch.flow import Options
 
     given = {**vars(args), "experiment": args.mlflow_experiment_name}
     return Options(**{field.name: given[field.name] for field in fields(Options) if field.name in given})
 
 
-def _now(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+def _now(args: RunFlags | BackfillFlags) -> tuple[dict[str, Any], int]:
     began = time.monotonic()
     with prefect_engine.server(STATE, meanwhile=_import_all):
         from monitoring.batch.flow import batch
 
         ready = time.monotonic()
-        if args.command == "run":
+        if isinstance(args, RunFlags):
             outcomes = batch(args.stream, args.window, options=asdict(_options(args)))
         else:
             outcomes = batch(args.stream, args.first, args.last, args.by, options=asdict(_options(args)))
         ended = time.monotonic()
-    if args.command == "run" and args.report:
+    if isinstance(args, RunFlags) and args.report:
         _copy(Path(outcomes[-1].report), Path(args.report))
     _tell(outcomes, args)
     print(f"{ended - ready:.1f} s for {wording.count(len(outcomes), 'window')}, after {ready - began:.1f} s for Prefect")
@@ -157,7 +212,7 @@ def _import_all() -> None:
     import monitoring.batch.publish  # noqa: F401
 
 
-def _serve(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+def _serve(args: ServeFlags) -> tuple[dict[str, Any], int]:
     """Run the flow by the clock, each time in a process of its own, until we are ended."""
     from monitoring.batch import schedule
 
@@ -165,7 +220,7 @@ def _serve(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     return {"stream": args.stream}, 0
 
 
-def measuring(args: argparse.Namespace, *, stream: str, window: str, retrain: bool = False) -> str:
+def measuring(args: Flags, *, stream: str, window: str, retrain: bool = False) -> str:
     """The command that measures a window, with the flags of a call of this or of another monitoring command."""
     parser = argparse.ArgumentParser()
     _add_flags(parser)
@@ -174,7 +229,7 @@ def measuring(args: argparse.Namespace, *, stream: str, window: str, retrain: bo
     return f"{printed_commands.of_prog('monitoring batch')} run --window {shlex.quote(window)} {given}"
 
 
-def _tell(outcomes: list[Outcome], args: argparse.Namespace) -> None:
+def _tell(outcomes: list[Outcome], args: BatchFlags) -> None:
     last = outcomes[-1]
     print(last.measures.verdict.sentence)
     print(f"report: {last.report}\nMLflow: {last.url}")
@@ -218,7 +273,7 @@ def _copy(report: Path, to: Path) -> None:
 
 
 @contextmanager
-def _connections(args: argparse.Namespace) -> Iterator[None]:
+def _connections(args: BatchFlags) -> Iterator[None]:
     """Put the database and the MLflow store where the steps look for them; an embedded database of our own ends with us."""
     from monitoring.log import embedded_mongo, prediction_log
 
@@ -238,4 +293,4 @@ def _connections(args: argparse.Namespace) -> Iterator[None]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; give its exit code."""
-    return runner.run(work, build_parser(), argv)
+    return runner.run(work, build_parser(), argv, _kind)

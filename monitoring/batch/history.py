@@ -9,13 +9,14 @@ versions and retrains began. `monitoring batch` measures windows.
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from driftloop.cli import parsing, runner
+from driftloop.cli.call import Flags
 from driftloop.cli.flag_types import mongodb_uri
 from driftloop.errors import DataError
 from driftloop.report import terminal, wording
@@ -80,6 +81,17 @@ def _cells(one: Measures) -> tuple[str, ...]:
     )
 
 
+@dataclass(frozen=True)
+class HistoryFlags(Flags):
+    """What this command is given."""
+
+    stream: str
+    mongodb_uri: str
+    log_folder: Path
+    html: str
+    state: Path
+
+
 def build_parser() -> parsing.Parser:
     """The flags of this command."""
     parser = parsing.parser("monitoring history", __doc__ or "")
@@ -91,7 +103,7 @@ def build_parser() -> parsing.Parser:
     return parser
 
 
-def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+def work(args: HistoryFlags) -> tuple[dict[str, Any], int]:
     """Read, print, write the page."""
     if args.html:
         check_place(Path(args.html))
@@ -109,4 +121,4 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; give its exit code."""
-    return runner.run(work, build_parser(), argv)
+    return runner.run(work, build_parser(), argv, HistoryFlags)

@@ -9,15 +9,17 @@ they held. Ids are the rows' places in the table, so that filling again changes 
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from driftloop.cli import flags, parsing, runner
 from driftloop.cli.flag_types import mongodb_uri
+from driftloop.cli.flags import TaskFlags
+from driftloop.cli.script_flags import WorkFlags
 from driftloop.errors import DataError, SettingsError, TrackingError
 from driftloop.watch import learners
 from monitoring import stream_settings
@@ -121,6 +123,19 @@ def _time(when: np.datetime64) -> str:
     return f"{when.astype('datetime64[ms]')}Z"
 
 
+@dataclass(frozen=True)
+class FillFlags(WorkFlags, TaskFlags):
+    """What this command is given."""
+
+    stream: str
+    streams_file: str
+    mongodb_uri: str
+    version: str
+    from_row: int
+    rows: int
+    label_hours: float
+
+
 def build_parser() -> parsing.Parser:
     """The flags of this command."""
     parser = parsing.parser("monitoring fill", __doc__ or "")
@@ -138,7 +153,7 @@ def build_parser() -> parsing.Parser:
     return parser
 
 
-def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+def work(args: FillFlags) -> tuple[dict[str, Any], int]:
     """Fill; give how many rows there were and how fast."""
     from driftloop.training import reference
     from driftloop.watch.preparation import open_work
@@ -183,4 +198,4 @@ def registered(store: mlflow_store.Store, learner: Learner, stream: Stream, of: 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; give its exit code."""
-    return runner.run(work, build_parser(), argv)
+    return runner.run(work, build_parser(), argv, FillFlags)

@@ -11,15 +11,16 @@ here ends with an error, so that whoever started it (Docker, systemd) starts it 
 
 from __future__ import annotations
 
-import argparse
 import math
 import shlex
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from driftloop.cli import parsing, runner
+from driftloop.cli.call import Flags
 from driftloop.cli.flag_types import service_address
 from driftloop.errors import DriftloopError, ServingError, SettingsError
 from driftloop.serving.torchserve import HOST, Ports, TorchServe
@@ -139,6 +140,19 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+@dataclass(frozen=True)
+class KeeperFlags(Flags):
+    """What this program is given."""
+
+    stream: str
+    streams_file: str
+    monitor_url: str
+    host: str
+    hook_port: int
+    state: str
+    hook_flags: str
+
+
 def build_parser() -> parsing.Parser:
     """The flags of this program."""
     parser = parsing.parser("monitoring keeper", __doc__ or "", result=False)
@@ -152,7 +166,7 @@ def build_parser() -> parsing.Parser:
     return parser
 
 
-def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+def work(args: KeeperFlags) -> tuple[dict[str, Any], int]:
     """Serve until a signal, or until TorchServe ends.
 
     Raises:
@@ -176,4 +190,4 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the program; give its exit code."""
-    return runner.run(work, build_parser(), argv)
+    return runner.run(work, build_parser(), argv, KeeperFlags)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import shlex
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import yaml
 
+from driftloop.cli.call import Flags
+from driftloop.cli.flags import DataFlags
 from driftloop.errors import SettingsError
 from driftloop.serving.torchserve import Ports
 from driftloop.settings import DEFAULT_STORE
@@ -22,14 +23,34 @@ from monitoring.local.parts import HOST, LocalPorts, Part, alertmanager_config, 
 from monitoring.stream_settings import StreamConfig
 
 SOONEST_AGAIN_S = 5  # an alert that goes on firing is not told to the hook again any sooner
-DATA_FLAGS = ("data_path", "target", "time_column", "time_format", "time_zone", "features", "bad_rows", "encoding", "separator")
+
+
+@dataclass(frozen=True)
+class LocalFlags(Flags, DataFlags):
+    """What `monitoring local` is given."""
+
+    stream: str
+    streams_file: str
+    folder: str
+    mlflow_experiment_name: str
+    deploy_flags: str
+    retrain_flags: str
+    cool_down_s: int
+    scrape_s: int
+    rate: int
+    from_row: int
+    rows: int
+    idle: bool
+    no_wait: bool
+    free_ports: bool
+    mlflow_ui: bool
 
 
 @dataclass(frozen=True)
 class Plan:
     """What to run where."""
 
-    args: argparse.Namespace
+    args: LocalFlags
     stream: StreamConfig
     folder: Path
     ports: LocalPorts
@@ -46,7 +67,7 @@ class Plan:
     @property
     def data_flags(self) -> list[str]:
         """The flags that read the stream's table, for the scripts."""
-        return [word for name in DATA_FLAGS if getattr(self.args, name) not in ("", "refuse") for word in (f"--{name}", getattr(self.args, name))]
+        return [word for one in fields(DataFlags) if (value := getattr(self.args, one.name)) not in ("", "refuse") for word in (f"--{one.name}", value)]
 
     @property
     def lifecycle_flags(self) -> list[str]:
@@ -54,7 +75,7 @@ class Plan:
         return ["--mlflow_experiment_name", self.args.mlflow_experiment_name, *self.data_flags]
 
 
-def plan_of(args: argparse.Namespace) -> Plan:
+def plan_of(args: LocalFlags) -> Plan:
     """What the flags ask for.
 
     Raises:
@@ -64,7 +85,7 @@ def plan_of(args: argparse.Namespace) -> Plan:
     if args.stream not in streams:
         raise SettingsError(f"--stream {args.stream!r} is not known; known are {', '.join(streams)}")
     learners.check(streams[args.stream].learner)
-    args.mlflow_experiment_name = args.mlflow_experiment_name or f"monitor-{args.stream}"
+    args = replace(args, mlflow_experiment_name=args.mlflow_experiment_name or f"monitor-{args.stream}")
     ports, torchserve = (LocalPorts.free(), free_torchserve_ports()) if args.free_ports else (LocalPorts(), Ports())
     plan = Plan(
         args=args,

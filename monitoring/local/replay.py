@@ -9,16 +9,18 @@ The rows have ids of their own in every replay, so that one stream can be replay
 
 from __future__ import annotations
 
-import argparse
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import requests
 
 from driftloop.cli import flags, parsing, runner
+from driftloop.cli.call import LearnerFlags
 from driftloop.cli.flag_types import address, service_address
+from driftloop.cli.flags import DataFlags, TaskFlags
 from driftloop.errors import PartError, SettingsError
 from driftloop.watch import learners
 from monitoring.local import progress
@@ -29,6 +31,19 @@ if TYPE_CHECKING:
 TIMEOUT_S = 30.0
 POLL_S = 0.5
 CONTEXT = 96  # rows before a block that go with it: the longest history of the documented search space
+
+
+@dataclass(frozen=True)
+class ReplayFlags(LearnerFlags, DataFlags, TaskFlags):
+    """What this script is given."""
+
+    url: str
+    hook_url: str
+    stream: str
+    rate: int
+    block_size: int
+    from_row: int
+    rows: int
 
 
 def build_parser() -> parsing.Parser:
@@ -112,7 +127,7 @@ def replay(stream: Stream, start: int, stop: int, *, url: str, name: str, size: 
     return {"stream": name, "rows": rows, **kpi, "by_fallback": fallback, "by_version": versions, "seconds": time.monotonic() - began}
 
 
-def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+def work(args: ReplayFlags) -> tuple[dict[str, Any], int]:
     """Replay; give what came of it."""
     from driftloop.data import streams
     from driftloop.training.base import base_span
@@ -120,7 +135,7 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
     stream = streams.load(**flags.table_options(args), task_name=args.task, check=learners.load(args.learner).check)
     tell_reading(stream)
-    start = args.from_row or base_span(stream, until=train_until(args))[1]
+    start = args.from_row or base_span(stream, until=train_until(args.train_until, zone=args.time_zone))[1]
     stop = start + args.rows if args.rows else len(stream)
     if not start < stop <= len(stream):
         raise SettingsError(f"--from_row {args.from_row} --rows {args.rows}: the stream has {len(stream)} rows")
@@ -131,4 +146,4 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the script; give its exit code."""
-    return runner.run(work, build_parser(), argv)
+    return runner.run(work, build_parser(), argv, ReplayFlags)

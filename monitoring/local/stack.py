@@ -13,7 +13,6 @@ without them nothing is alerted and nothing retrained.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
@@ -34,7 +33,7 @@ from driftloop.system.files import replace_file
 from monitoring.local import champion, progress
 from monitoring.local.champion import ROOT
 from monitoring.local.parts import Part, Running
-from monitoring.local.plan import Plan, plan_of, replay, services, watchers
+from monitoring.local.plan import LocalFlags, Plan, plan_of, replay, services, watchers
 from monitoring.log.embedded_mongo import Embedded
 from monitoring.log.mongo import Database
 
@@ -190,7 +189,7 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+def work(args: LocalFlags) -> tuple[dict[str, Any], int]:
     """Run everything."""
     run(plan_of(args))
     return {}, 0
@@ -198,4 +197,4 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the script; give its exit code."""
-    return runner.run(work, build_parser(), argv)
+    return runner.run(work, build_parser(), argv, LocalFlags)

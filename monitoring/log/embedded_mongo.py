@@ -17,10 +17,12 @@ import shutil
 import socket
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from driftloop.cli import parsing, runner
+from driftloop.cli.call import Flags
 from driftloop.errors import DataError, LogError, SettingsError
 from driftloop.system import lock, priority, processes
 from driftloop.system.files import replace_file
@@ -131,6 +133,14 @@ def program() -> Path | None:
     return Path(found) if found else None
 
 
+@dataclass(frozen=True)
+class MongoFlags(Flags):
+    """What this command is given."""
+
+    folder: Path
+    port: int
+
+
 def build_parser() -> parsing.Parser:
     """The flags of this command."""
     parser = parsing.Parser(prog="monitoring mongo", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -140,7 +150,7 @@ def build_parser() -> parsing.Parser:
     return parser
 
 
-def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+def work(args: MongoFlags) -> tuple[dict[str, Any], int]:
     """Run the server until it or we end."""
     with Embedded(args.folder, port=args.port) as server:
         print(server.uri, flush=True)
@@ -151,7 +161,7 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; give its exit code."""
-    return runner.run(work, build_parser(), argv)
+    return runner.run(work, build_parser(), argv, MongoFlags)
 
 
 def _command(folder: Path, settings: Path, port: int) -> list[str]:

@@ -20,16 +20,17 @@ beside it would see half of the records.
 
 from __future__ import annotations
 
-import argparse
 import functools
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from flask import Flask, Response
 
 from driftloop.cli import parsing, runner
+from driftloop.cli.call import Flags
 from driftloop.cli.flag_types import mongodb_uri
 from driftloop.errors import DataError, LogError, SettingsError
 from driftloop.system import priority
@@ -127,6 +128,19 @@ def _records() -> list[Any]:
     return body["records"]
 
 
+@dataclass(frozen=True)
+class MonitorFlags(Flags):
+    """What the service is given."""
+
+    host: str
+    port: int
+    streams: str
+    streams_file: str
+    mongodb_uri: str
+    tracking_uri: str
+    reference: str
+
+
 def build_parser() -> parsing.Parser:
     """The flags of the service."""
     parser = parsing.parser("monitoring monitor", __doc__ or "")
@@ -140,7 +154,7 @@ def build_parser() -> parsing.Parser:
     return parser
 
 
-def app_of(args: argparse.Namespace) -> Callable[[], Flask]:
+def app_of(args: MonitorFlags) -> Callable[[], Flask]:
     """What makes the app that the flags ask for, and starts its monitor.
 
     Raises:
@@ -178,7 +192,7 @@ def _log(uri: str) -> PredictionLog | None:
 def main(argv: list[str] | None = None) -> int:
     """Serve until SIGTERM or Ctrl-C."""
 
-    def serve(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    def serve(args: MonitorFlags) -> tuple[dict[str, Any], int]:
         make = app_of(args)
         check_port(args.host, args.port)
         priority.step_back()
@@ -187,4 +201,4 @@ def main(argv: list[str] | None = None) -> int:
 
     # A stream is judged and the registry asked in one thread: a tracking server that is down must not hold up the judging for minutes.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    return runner.run(serve, build_parser(), argv)
+    return runner.run(serve, build_parser(), argv, MonitorFlags)

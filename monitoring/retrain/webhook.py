@@ -15,12 +15,11 @@ stream's model, the TorchServe to swap the winner in. A retrain that fails leave
 
 from __future__ import annotations
 
-import argparse
 import logging
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ import requests
 from flask import Flask, Response
 
 from driftloop.cli import parsing, runner
+from driftloop.cli.call import Flags
 from driftloop.cli.flag_types import service_address, torchserve_address
 from driftloop.errors import DataError, SettingsError
 from driftloop.settings import ROOT
@@ -125,6 +125,20 @@ def retrain_command(commands: Mapping[str, str], streams: Mapping[str, StreamCon
     return make
 
 
+@dataclass(frozen=True)
+class HookFlags(Flags):
+    """What this script is given."""
+
+    torchserve_url: str
+    monitor_url: str
+    state: str
+    command: list[str] | None
+    cool_down_s: int
+    streams_file: str
+    host: str
+    port: int
+
+
 def build_parser() -> parsing.Parser:
     """The flags of this script."""
     parser = parsing.parser("monitoring hook", __doc__)
@@ -141,7 +155,7 @@ def build_parser() -> parsing.Parser:
     return parser
 
 
-def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+def work(args: HookFlags) -> tuple[dict[str, Any], int]:
     """Serve until a signal ends it.
 
     Raises:
@@ -168,4 +182,4 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the hook; give its exit code."""
-    return runner.run(work, build_parser(), argv)
+    return runner.run(work, build_parser(), argv, HookFlags)

@@ -9,15 +9,17 @@ wrong is named, and none is taken. Giving the same file again does no harm.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import io
 import itertools
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from driftloop.cli import flags, parsing, runner
+from driftloop.cli.call import Flags
+from driftloop.cli.flags import TextFlags
 from driftloop.data.files import texts, unpacking
 from driftloop.errors import DataError, SettingsError
 from monitoring import stream_settings
@@ -77,6 +79,16 @@ def _value(text: str | None, stream: StreamConfig) -> checks.Value:
         raise DataError(f"the label must be a number, not {text!a:.50}") from None
 
 
+@dataclass(frozen=True)
+class LabelsFlags(Flags, TextFlags):
+    """What this command is given."""
+
+    stream: str
+    file: Path
+    spool: Path
+    streams_file: str
+
+
 def build_parser() -> parsing.Parser:
     """The flags of this command."""
     parser = parsing.parser("monitoring labels", __doc__ or "")
@@ -88,7 +100,7 @@ def build_parser() -> parsing.Parser:
     return parser
 
 
-def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+def work(args: LabelsFlags) -> tuple[dict[str, Any], int]:
     """Check the file, then put its labels into the spool."""
     streams = stream_settings.load(args.streams_file or None)
     if args.stream not in streams:
@@ -111,4 +123,4 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; give its exit code."""
-    return runner.run(work, build_parser(), argv)
+    return runner.run(work, build_parser(), argv, LabelsFlags)

@@ -13,7 +13,6 @@ printed when a place goes away, and one when it is back. SIGTERM and Ctrl-C ship
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import fcntl
 import json
@@ -23,10 +22,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from driftloop.cli import parsing, runner
+from driftloop.cli.call import Flags
 from driftloop.cli.flag_types import address, mongodb_uri
 from driftloop.errors import DataError, DriftloopError, SettingsError, SpoolError
 from driftloop.system import files, priority
@@ -180,6 +181,17 @@ def _tend(folder: Path, lanes: Sequence[Lane], shown: dict[str, Any]) -> dict[st
     return state
 
 
+@dataclass(frozen=True)
+class ShipperFlags(Flags):
+    """What this command is given."""
+
+    spool: Path
+    mongodb_uri: str
+    monitor_url: str
+    log_folder: Path
+    keep_days: int
+
+
 def build_parser() -> parsing.Parser:
     """The flags of this command."""
     parser = parsing.parser("monitoring shipper", __doc__ or "", result=False)
@@ -191,7 +203,7 @@ def build_parser() -> parsing.Parser:
     return parser
 
 
-def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+def work(args: ShipperFlags) -> tuple[dict[str, Any], int]:
     """Ship until told to end."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(_alone(args.spool))
@@ -207,4 +219,4 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; give its exit code."""
-    return runner.run(work, build_parser(), argv)
+    return runner.run(work, build_parser(), argv, ShipperFlags)

@@ -7,7 +7,9 @@ import os
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -17,19 +19,21 @@ from script_fixtures import Workshop, data_flags, drifting_table
 import deploy_model
 import retrain_model
 from driftloop.cli import parsing, printed_commands
-from driftloop.cli.printed_commands import Call
+from driftloop.cli.call import Call, read
+from driftloop.cli.script_flags import DeployFlags
 from driftloop.settings import ROOT
 from monitoring.batch import flow_command, history
 
 
-def called(parser: parsing.Parser, *argv: str) -> argparse.Namespace:
-    """The flags of a call of a script at the root."""
-    return parser.parse_args(list(argv), argparse.Namespace(call=Call(argv)))
+def deployed(*argv: str) -> DeployFlags:
+    """The flags of a call of deploy_model.py."""
+    given = argparse.Namespace(call=Call(argv))
+    return read(DeployFlags, deploy_model.build_parser().parse_args(argv, given))
 
 
 def retrain_of(*argv: str) -> list[str]:
     """The words of the retrain that a deployment with these flags prints."""
-    return shlex.split(printed_commands.retrain(called(deploy_model.build_parser(), *argv), experiment="it's mine", base_run_id="abc"))
+    return shlex.split(printed_commands.retrain(deployed(*argv), experiment="it's mine", base_run_id="abc"))
 
 
 def test_a_retrain_is_told_with_every_flag_of_the_deployment_that_it_has_too() -> None:
@@ -47,9 +51,7 @@ def test_no_flag_of_a_deployment_is_forgotten_that_a_retrain_has_too() -> None:
     """Also one that is added tomorrow: each is given a value that is not its default, and has to arrive."""
     deploys, retrains = deploy_model.build_parser(), retrain_model.build_parser()
     shared = {action.dest for action in deploys._actions} & {action.dest for action in retrains._actions} - printed_commands.NOT_CARRIED
-    args = called(deploys)
-    for name in shared:
-        setattr(args, name, "x y")
+    args = replace(deployed(), **dict.fromkeys(shared, "x y"))
     words = shlex.split(printed_commands.flags(retrains, args))
     assert {word.removeprefix("--") for word in words if word.startswith("--")} == shared
     assert words.count("x y") == len(shared)
@@ -63,10 +65,11 @@ def test_switches_lists_and_passwords_are_written_as_their_flags_take_them() -> 
     parser.add_argument("--many", nargs="+", default=[])
     parser.add_argument("--each", action="append", default=[])
     parser.add_argument("--empty", default="full")
-    args = argparse.Namespace(on=True, off=False, many=["a", "b c"], each=["d", "-e"], empty="")
-    assert vars(parser.parse_args(shlex.split(printed_commands.flags(parser, args)))) == vars(args)
-    told = argparse.Namespace(
-        stream="elec", mongodb_uri="mongodb://me:secret@host/x", tracking_uri="http://me:secret@host", on_drift="advise", log_folder=Path("x")
+    call, given = Call(), {"on": True, "off": False, "many": ["a", "b c"], "each": ["d", "-e"], "empty": ""}
+    words = printed_commands.flags(parser, SimpleNamespace(call=call, **given))
+    assert vars(parser.parse_args(shlex.split(words))) == given
+    told = SimpleNamespace(
+        call=call, stream="elec", mongodb_uri="mongodb://me:secret@host/x", tracking_uri="http://me:secret@host", on_drift="advise", log_folder=Path("x")
     )
     command = flow_command.measuring(told, stream="elec", window="2020-04", retrain=True)
     assert "secret" not in command
@@ -76,7 +79,7 @@ def test_switches_lists_and_passwords_are_written_as_their_flags_take_them() -> 
 
 
 def test_a_window_that_was_never_measured_is_told_with_the_command_that_measures_it() -> None:
-    args = history.build_parser().parse_args(["--stream", "taxi", "--mongodb_uri", "mongodb://127.0.0.1:1"])
+    args = read(history.HistoryFlags, history.build_parser().parse_args(["--stream", "taxi", "--mongodb_uri", "mongodb://127.0.0.1:1"]))
     words = shlex.split(flow_command.measuring(args, stream=args.stream, window="last-month"))
     assert words[1:5] == ["-m", "monitoring", "batch", "run"]
     found = flow_command.build_parser().parse_args(words[4:])
@@ -90,7 +93,7 @@ def test_the_script_is_named_so_that_it_is_found_from_the_folder_of_the_person(m
 
 
 def test_what_is_printed_of_another_learner_names_it_and_no_default_of_its_own() -> None:
-    args = called(deploy_model.build_parser(), "--learner", "examples.nyc_taxi.learner:TAXI", "--max_epochs", "6", "--judge_rows", "48", "--follow_up", "false")
+    args = deployed("--learner", "examples.nyc_taxi.learner:TAXI", "--max_epochs", "6", "--judge_rows", "48", "--follow_up", "false")
     told = {"mlflow_experiment_name": "taxi", "learner": "examples.nyc_taxi.learner:TAXI", "judge_rows": "48"}
     words = shlex.split(printed_commands.retrain(args, experiment="taxi", base_run_id="abc"))[2:]
     assert dict(zip(words[::2], words[1::2], strict=True)) == {f"--{name}": value for name, value in told.items()} | {
@@ -130,8 +133,7 @@ def test_printed_commands_run_as_they_are_pasted_in_a_shell(tmp_path: Path, monk
     trained = paste(f"{advised} --json")
     assert trained.returncode == 0, trained.stderr
     run_id = trained.stdout.partition('"run_id": "')[2].partition('"')[0]
-    deployed = called(deploy_model.build_parser(), *flags, *more, "--block_size", "50")
-    done = paste(printed_commands.retrain(deployed, experiment="it's mine", base_run_id=run_id))
+    done = paste(printed_commands.retrain(deployed(*flags, *more, "--block_size", "50"), experiment="it's mine", base_run_id=run_id))
     assert done.returncode == 0, done.stderr
     wrong = paste(shlex.join([sys.executable, str(ROOT / "retrain_model.py"), "--nosuch"]))
     help_ = paste(wrong.stderr.splitlines()[-1].partition("; see ")[2])

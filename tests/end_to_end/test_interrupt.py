@@ -239,7 +239,7 @@ def work(args):
     return {}, 0
 
 signals.AGAIN_S = 0.5
-sys.exit(runner.run(work, parsing.parser("work.py", ""), []))
+sys.exit(runner.run(work, parsing.parser("work.py", ""), [], dict))
 """
 
 

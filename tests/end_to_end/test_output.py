@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import io
 import os
@@ -15,6 +14,7 @@ import pytest
 from script_fixtures import Workshop, data_flags
 
 from driftloop.cli import parsing, runner
+from driftloop.cli.call import Flags
 from driftloop.settings import ROOT
 from monitoring.__main__ import COMMANDS
 
@@ -42,11 +42,11 @@ def test_what_the_encoding_lacks_is_written_in_ascii(encoding: str, monkeypatch:
     monkeypatch.setattr(sys, "stdout", out)
     monkeypatch.setattr(sys, "stderr", Narrow(encoding))
 
-    def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    def work(_: Flags) -> tuple[dict[str, Any], int]:
         print("rows 0–420, κ 0.31 ± 0.02, 熱, \udce4")
         return {"name": "Wärme 熱"}, 0
 
-    assert runner.run(work, parsing.parser("t", ""), []) == 0
+    assert runner.run(work, parsing.parser("t", ""), [], Flags) == 0
     like = {
         "ascii": "rows 0-420, kappa 0.31 +- 0.02, \\u71b1",
         "latin-1": "rows 0-420, kappa 0.31 ± 0.02, \\u71b1",
@@ -54,7 +54,7 @@ def test_what_the_encoding_lacks_is_written_in_ascii(encoding: str, monkeypatch:
         "utf-8": "rows 0–420, κ 0.31 ± 0.02, 熱",
     }
     assert out.written == like[encoding] + ", \\udce4\n"
-    assert runner.run(work, parsing.parser("t", ""), ["--json"]) == 0
+    assert runner.run(work, parsing.parser("t", ""), ["--json"], Flags) == 0
     assert out.written.endswith('{"name": "W\\u00e4rme \\u71b1"}\n')
 
 
@@ -96,7 +96,7 @@ def work(args):
     print("a word", file=sys.stderr)
     pathlib.Path("done").touch()
     return {"a": 1}, 0
-sys.exit(runner.run(work, parsing.parser("t", ""), None))
+sys.exit(runner.run(work, parsing.parser("t", ""), None, dict))
 """
 
 

@@ -13,7 +13,9 @@ import mlflow
 import pytest
 from watch_sample import make_result, make_retrain
 
-from driftloop.cli.printed_commands import Call
+import deploy_model
+from driftloop.cli.call import Call, read
+from driftloop.cli.script_flags import DeployFlags
 from driftloop.data import synthetic
 from driftloop.data.streams import Stream
 from driftloop.metrics.results import NO_BLOCK, WatchResult
@@ -91,7 +93,7 @@ def test_the_time_of_a_deployment_is_that_of_the_whole_run(monkeypatch: pytest.M
         monkeypatch.setattr(scripts, name, lambda *_, value=value, **__: value)
     monkeypatch.setattr(scripts, "log_outcome", lambda *given, **_: logged.append(given[-1]))
     call = Call(started=time.monotonic() - 44)
-    args = Namespace(serve_only=False, on_drift="ignore", register_model_name="m", fail_on_drift=False, call=call)
+    args = read(DeployFlags, deploy_model.build_parser().parse_args(["--on_drift", "ignore"], Namespace(call=call)))
     scripts.deploy(args, cast(Any, None))
     assert logged[0].seconds == pytest.approx(44, abs=5)
     assert "The whole took 44" in capsys.readouterr().out.replace("\n", " ")

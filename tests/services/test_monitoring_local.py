@@ -17,6 +17,7 @@ import pytest
 import yaml
 from mongo_fixtures import prediction
 
+from driftloop.cli.call import read
 from driftloop.data import streams
 from driftloop.errors import PartError, SettingsError
 from driftloop.serving.torchserve import Ports
@@ -82,10 +83,14 @@ def test_a_part_that_may_end_must_end_well(tmp_path: Path) -> None:
 SECRET = "mongodb://someone:hidden@127.0.0.1:1/log?tlsCertificateKeyFilePassword=hidden"
 
 
+def flags_of(*argv: str) -> plans.LocalFlags:
+    return read(plans.LocalFlags, stack.build_parser().parse_args(argv))
+
+
 def planned(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://someone:hidden@127.0.0.1:1")
-    plan = plans.plan_of(stack.build_parser().parse_args(["--free_ports", "--folder", str(folder / "parts"), "--mlflow_ui"]))
+    plan = plans.plan_of(flags_of("--free_ports", "--folder", str(folder / "parts"), "--mlflow_ui"))
     plan.folder.mkdir()
     return plan
 
@@ -214,8 +219,7 @@ def test_the_parts_commands_are_ones_that_the_programs_take(tmp_path: Path) -> N
 
     from monitoring.__main__ import COMMANDS
 
-    args = stack.build_parser().parse_args(["--free_ports", "--folder", str(tmp_path), "--mlflow_ui"])
-    plan: Any = plans.plan_of(args)
+    plan: Any = plans.plan_of(flags_of("--free_ports", "--folder", str(tmp_path), "--mlflow_ui"))
     made = [*plans.services(plan, mongodb="mongodb://127.0.0.1:1"), plans.replay(plan, from_row=7)]
     assert [one.name for one in made] == ["monitor", "prediction_service", "retrain_hook", "shipper", "mlflow", "replay"]
     for one in made:

@@ -12,6 +12,7 @@ import pytest
 from script_fixtures import Workshop
 
 from driftloop.cli import parsing, runner
+from driftloop.cli.call import Flags
 from driftloop.errors import DriftloopError, PlaceError
 from driftloop.report.watch_report import check_place
 from driftloop.system import places
@@ -116,7 +117,7 @@ def test_a_disk_that_runs_full_in_the_middle_is_one_line(capsys: pytest.CaptureF
     def work(_: object) -> tuple[dict[str, object], int]:
         raise OSError(errno.ENOSPC, "No space left on device", "/tmp/x.mar")
 
-    assert runner.run(work, parsing.parser("some.script", ""), []) == 14
+    assert runner.run(work, parsing.parser("some.script", ""), [], Flags) == 14
     told = capsys.readouterr().err
     assert told.count("\n") == 1
     assert told.startswith("some.script: error: no space is left on the disk (/tmp/x.mar): make room")
@@ -127,4 +128,4 @@ def test_other_faults_of_the_system_are_not_called_a_full_disk() -> None:
         raise OSError(errno.EIO, "Input/output error")
 
     with pytest.raises(OSError, match="Input/output"):
-        runner.run(work, parsing.parser("some.script", ""), [])
+        runner.run(work, parsing.parser("some.script", ""), [], Flags)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import subprocess
@@ -109,7 +108,7 @@ def test_looking_makes_no_experiment(shown: Workshop, capsys: pytest.CaptureFixt
 
 
 def test_no_password_is_printed_or_stands_on_a_command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    ui._show("http://me:secret@host:5000", {"newest": "#/x"}, argparse.Namespace(browser=False))
+    ui._show("http://me:secret@host:5000", {"newest": "#/x"}, ui.UiFlags(json=False, mlflow_experiment_name="", port=0, browser=False))
     assert capsys.readouterr().out == "newest: http://host:5000/#/x\n"
     begun = mock.Mock(side_effect=OSError)
     monkeypatch.setattr(processes, "Server", begun)
