@@ -7,10 +7,8 @@ import re
 import shlex
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 
 from driftloop.errors import DriftloopError
-from driftloop.serving.torchserve import HOST, Ports
 from driftloop.settings import ROOT
 from driftloop.system import processes
 from monitoring.stream_settings import StreamConfig
@@ -34,11 +32,6 @@ def serve(stream: StreamConfig, *, torchserve_url: str, flags: Iterable[str] = (
     if done.code:
         raise DriftloopError(f"the champion could not be served: {done.last_line}")
     return int(json.loads(done.last_line)["trained_rows"][1]), [line for line in done.output.splitlines() if re.match(r"version \S+ takes the alias", line)]
-
-
-def store(ports: Ports) -> Path:
-    """Where the scripts write archives for the TorchServe on these ports of this machine."""
-    return Path(".driftloop") / f"{HOST}-{ports.inference}"
 
 
 def script(words: str) -> list[str]:

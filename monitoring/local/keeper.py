@@ -22,8 +22,9 @@ from typing import Any
 from driftloop.cli import parsing, runner
 from driftloop.cli.flag_types import service_address
 from driftloop.errors import DriftloopError, ServingError, SettingsError
-from driftloop.serving.torchserve import HOST, Ports, TorchServe
+from driftloop.serving.torchserve import Ports, TorchServe, archive_folder
 from driftloop.system import processes
+from driftloop.system.ports import HOST
 from monitoring import stream_settings
 from monitoring.local import champion
 from monitoring.stream_settings import StreamConfig
@@ -162,7 +163,7 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     if args.stream not in known:
         raise SettingsError(f"--stream {args.stream!r} is not known; known are {', '.join(known)}")
     ports = Ports()
-    with TorchServe(champion.store(ports), ports=ports, host=args.host) as server:
+    with TorchServe(archive_folder(ports.url), ports=ports, host=args.host) as server:
         say("TorchServe runs; the champion is put in")
         put_back(known[args.stream], server)
         described = ["--streams_file", args.streams_file] if args.streams_file else []

@@ -20,6 +20,7 @@ import requests
 from driftloop.cli import flags, parsing, runner
 from driftloop.cli.flag_types import address, service_address
 from driftloop.errors import PartError, SettingsError
+from driftloop.system import loopback
 from monitoring.local import progress
 
 if TYPE_CHECKING:
@@ -89,8 +90,7 @@ def replay(stream: Stream, start: int, stop: int, *, url: str, name: str, size: 
     began, rows, fallback = time.monotonic(), 0, 0
     told, answered = [], []
     versions: dict[str, int] = {}
-    with requests.Session() as session:
-        session.trust_env = False
+    with loopback.session() as session:
         for asked, labelled in blocks(stream, start, stop, size=size, prefix=f"{name}-{uuid.uuid4().hex[:8]}", name=name):
             answers = post(session, f"{url}/predict", asked)["predictions"]
             post(session, f"{url}/labels", labelled)
