@@ -18,7 +18,7 @@ import numpy as np
 
 from driftloop.cli import flags, parsing, runner
 from driftloop.cli.flag_types import mongodb_uri
-from driftloop.errors import DataError, SettingsError, TrackingError
+from driftloop.errors import DataError, SettingsError
 from monitoring import stream_settings
 from monitoring.fallback import Fallback, table
 from monitoring.log.prediction_log import Added, PredictionLog, open_log
@@ -166,16 +166,10 @@ def registered(store: mlflow_store.Store, learner: Learner, stream: Stream, of: 
     Raises:
         TrackingError: the registry has no such version, or no champion.
     """
-    from driftloop.tracking import mlflow_store
-    from driftloop.tracking.registry import CHAMPION, Registry
+    from driftloop.tracking.registry import Registry
     from driftloop.training import trained_model
 
-    registry = Registry(store.client, of.model)
-    wanted = version or registry.holder(CHAMPION)
-    if not wanted:
-        raise TrackingError(f"registered model {of.model!r} has no champion: train and deploy one first, or give --version")
-    with mlflow_store.translated(f"registered model {of.model!r}, version {wanted}"):
-        run_id = registry.run_of(wanted)
+    wanted, run_id = Registry(store.client, of.model).trained(version, instead="--version")
     return trained_model.restore(store, run_id, learner=learner, stream=stream).numbered(wanted)
 
 
