@@ -84,19 +84,19 @@ def verdict(result: WatchResult) -> tuple[str, str]:
     figures = of(result)
     if not figures.regression:
         return wording.verdict(result)
-    if not math.isfinite(result.mae):
+    if not math.isfinite(result.kpi):
         first = f"The MAE of the served model over {wording.count(result.rows, 'row')} is undefined."
     else:
-        first = f"The served model was off by {figures.with_unit(result.mae)} on average (MAE) over {wording.count(result.rows, 'row')}"
+        first = f"The served model was off by {figures.with_unit(result.kpi)} on average (MAE) over {wording.count(result.rows, 'row')}"
         first += f"; {_against_unretrained(result, figures)}."
     return first, wording.what_was_done(result)
 
 
 def _against_unretrained(result: WatchResult, figures: Figures) -> str:
-    unretrained = result.mae_without_retraining
+    unretrained = result.kpi_without_retraining
     if not math.isfinite(unretrained):
         return "the unretrained base model was not scored beside it"
-    gain = figures.gain(result.mae, unretrained)
+    gain = figures.gain(result.kpi, unretrained)
     return f"the unretrained base model by {figures.with_unit(unretrained)} on the same rows, a gain of {gain} {figures.step}"
 
 

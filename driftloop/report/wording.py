@@ -167,10 +167,10 @@ def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, s
 
 def verdict(result: WatchResult) -> tuple[str, str]:
     """What the watch came to: how right the model was, then what the loop did."""
-    if not math.isfinite(result.accuracy):
+    if not math.isfinite(result.kpi):
         first = f"The accuracy of the served model over {count(result.rows, 'row')} is undefined."
     else:
-        first = f"The served model was right on {with_sign(result.accuracy)} of {count(result.rows, 'row')} (κ-temporal {number(result.kappa_temporal)})"
+        first = f"The served model was right on {with_sign(result.kpi)} of {count(result.rows, 'row')} (κ-temporal {number(result.kappa_temporal)})"
         first += f"; {_against_unretrained(result)}."
     return first, what_was_done(result)
 
@@ -209,10 +209,10 @@ def blocks_of(result: WatchResult) -> str:
 
 
 def _against_unretrained(result: WatchResult) -> str:
-    unretrained = result.accuracy_without_retraining
+    unretrained = result.kpi_without_retraining
     if not math.isfinite(unretrained):
         return "the unretrained base model was not scored beside it"
-    return f"the unretrained base model on {with_sign(unretrained)} of the same rows, a gain of {points(result.accuracy - unretrained)} points"
+    return f"the unretrained base model on {with_sign(unretrained)} of the same rows, a gain of {points(result.kpi - unretrained)} points"
 
 
 def low_blocks_by_chance(scores: Sequence[BlockScore]) -> tuple[float, float]:
@@ -221,11 +221,11 @@ def low_blocks_by_chance(scores: Sequence[BlockScore]) -> tuple[float, float]:
     "By chance" takes each version as always as right as on its average, and the rows of a block as independent; where
     neighbouring rows err together, as in most streams, it happens more often. Blocks with undefined figures do not count.
     """
-    defined = [score for score in scores if math.isfinite(score.accuracy + score.threshold)]
+    defined = [score for score in scores if math.isfinite(score.kpi + score.threshold)]
     right: Counter[str] = Counter()
     rows: Counter[str] = Counter()
     for score in defined:
-        right[score.version] += round(score.accuracy * score.rows)
+        right[score.version] += round(score.kpi * score.rows)
         rows[score.version] += score.rows
     # The small step back keeps a product such as 0.55 × 20 = 11.000000000000002 from counting one row too many.
     fewest = np.array([math.ceil(score.threshold * score.rows - 1e-9) for score in defined])
@@ -243,7 +243,7 @@ def half_width(scores: Sequence[BlockScore]) -> float:
 def reading_notes(result: WatchResult) -> list[str]:
     """How the figures of this very result are to be read, then what the lifecycle noted."""
     scores = result.scores
-    (chance, any_chance), low = low_blocks_by_chance(scores), sum(score.accuracy < score.threshold for score in scores)
+    (chance, any_chance), low = low_blocks_by_chance(scores), sum(score.kpi < score.threshold for score in scores)
     return [
         f"A block is small: at {result.block_size:,} rows its accuracy is known to ±{percent(half_width(scores))} points on average here (Wilson, 95 %). "
         "Read a single block by its interval, never by its point.",

@@ -265,7 +265,7 @@ class Watch:
         plan = self.plan
         rivals = {name: np.concatenate(guesses) for name, guesses in self.guessed.items()}
         whole = scoring.summary(self.stream, plan.start, np.concatenate(self.predicted), majority=self.base.majority, rivals=rivals)
-        losses = self.task.losses(self.stream.labels[plan.start : plan.stop], unretrained)
+        losses, reached = self.task.losses(self.stream.labels[plan.start : plan.stop], unretrained), whole.pop(self.task.kpi)
         result = WatchResult(
             stream=self.stream.name,
             rows=plan.stop - plan.start,
@@ -281,7 +281,9 @@ class Watch:
             seconds=seconds,
             run_id=run_id,
             rule=plan.rule.name,
-            **whole | {f"{self.task.kpi}_without_retraining": self.task.value(losses)},
+            kpi=reached,
+            kpi_without_retraining=self.task.value(losses),
+            **whole,
         )
         findings = (*self.diagnosis.findings(self.plan.rule.name, self.verdict, self.scores), *data_quality.findings(self.scores))
         return replace(result, notes=(*notes.of_limits(result, plan.max_retrains), *notes.of_history(result, self.stream)), findings=findings)
@@ -304,5 +306,6 @@ class Watch:
             last_block=scores[-1].block if scores else NO_BLOCK,
             rows=rows,
             task=self.stream.task,
-            **{self.task.kpi: mean("kpi"), f"{self.task.kpi}_unretrained": mean("kpi_unretrained")},
+            kpi=mean("kpi"),
+            kpi_unretrained=mean("kpi_unretrained"),
         )

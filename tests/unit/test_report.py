@@ -55,10 +55,10 @@ def page(result):
 
 
 def test_the_verdict_stands_beside_the_unretrained_model_and_every_baseline(result, page):
-    assert f"right on {100 * result.accuracy:.2f} % of 13,594 rows (κ-temporal −0.61)" in page.text
-    for share in (result.accuracy_without_retraining, *result.baselines.values()):
+    assert f"right on {100 * result.kpi:.2f} % of 13,594 rows (κ-temporal −0.61)" in page.text
+    for share in (result.kpi_without_retraining, *result.baselines.values()):
         assert f"{100 * share:.2f}" in page.text
-        assert f"{100 * abs(result.accuracy - share):.2f}" in page.text
+        assert f"{100 * abs(result.kpi - share):.2f}" in page.text
     assert "4 retrains led to 3 promotions" in page.text
 
 
@@ -172,7 +172,7 @@ def test_ticks_are_round_times_and_few(result):
 
 
 def test_an_undefined_block_leaves_a_gap(result):
-    scores = tuple(replace(score, lower=math.nan, accuracy=math.nan) if score.block == 100 else score for score in result.scores)
+    scores = tuple(replace(score, lower=math.nan, kpi=math.nan) if score.block == 100 else score for score in result.scores)
     drawn = chart.draw(replace(result, scores=scores))
     assert drawn.interval.count("M") == 2
     assert drawn.averages["kpi"].count("M") == 2
@@ -181,10 +181,10 @@ def test_an_undefined_block_leaves_a_gap(result):
 
 def test_a_moving_average_does_not_look_ahead(result):
     early = replace(result, scores=result.scores[:100])
-    late = replace(result, scores=(*result.scores[:100], *(replace(score, accuracy=0.0) for score in result.scores[100:])))
+    late = replace(result, scores=(*result.scores[:100], *(replace(score, kpi=0.0) for score in result.scores[100:])))
 
     def first_hundred(drawn):
-        return chart._average(drawn.scores, "accuracy", 7)[:100]
+        return chart._average(drawn.scores, "kpi", 7)[:100]
 
     assert first_hundred(early) == first_hundred(late)
 
