@@ -71,7 +71,7 @@ class Known:
             return True, _REASONS[self.answer.health]
         if fallback is None:
             return True, "the KPI has drifted, but what the fallback would have answered is not known"
-        better = fallback.value > self.kpi.value if self.config.higher_is_better else fallback.value < self.kpi.value
+        better = self.config.goal.task.better(fallback.value, self.kpi.value)
         told = f"{self.config.kpi} {fallback.value:.3f} against {self.kpi.value:.3f} of version {self.version} on {fallback.rows} rows"
         return not better, f"the KPI has drifted, and the fallback did {'better' if better else 'no better'}: {told}"
 
