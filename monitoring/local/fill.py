@@ -18,6 +18,7 @@ import numpy as np
 
 from driftloop.cli import flags, parsing, runner
 from driftloop.cli.flag_types import mongodb_uri
+from driftloop.data.labels import Labels
 from driftloop.errors import DataError, SettingsError
 from monitoring import stream_settings
 from monitoring.fallback import Fallback, table
@@ -72,10 +73,11 @@ def _answered(
     stream: Stream, known: KnownModel, of: StreamConfig, fallback: Fallback, *, rows: range, outputs: np.ndarray, later: np.timedelta64
 ) -> Iterator[tuple[Prediction, Label]]:
     places = [stream.features.index(name) for name in of.feature_names]
-    for row, output in zip(rows, outputs, strict=False):
+    names = Labels(stream.label_names)
+    answers = names.decode(outputs.argmax(axis=1) if names.names else outputs)
+    for row, output, answer in zip(rows, outputs, answers, strict=False):
         features = dict(zip(of.feature_names, map(float, stream.rows[row, places]), strict=True))
-        shares = [min(max(float(share), 0.0), 1.0) for share in output] if stream.label_names else None
-        answer = stream.label_names[int(np.argmax(output))] if shares else float(output)
+        shares = [min(max(float(share), 0.0), 1.0) for share in output] if names.names else None
         when = _time(stream.times[row])
         yield (
             Prediction(
@@ -86,7 +88,7 @@ def _answered(
                 model=of.model,
                 version=known.version,
                 features={**features},
-                prediction=answer,  # type: ignore[arg-type]
+                prediction=answer,
                 probability=max(shares) if shares else None,
                 probabilities=shares,
                 baseline=fallback.predict(features),
@@ -96,7 +98,7 @@ def _answered(
             Label(
                 id=f"row-{row}",
                 stream=of.name,
-                label=stream.label_names[stream.labels[row]] if stream.label_names else float(stream.labels[row]),
+                label=names.decode([stream.labels[row]])[0],
                 labelled_at=_time(stream.times[row] + later),
             ),
         )

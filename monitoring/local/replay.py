@@ -19,6 +19,7 @@ import requests
 
 from driftloop.cli import flags, parsing, runner
 from driftloop.cli.flag_types import address, service_address
+from driftloop.data.labels import Labels
 from driftloop.errors import PartError, SettingsError
 from driftloop.system import loopback
 from monitoring.local import progress
@@ -55,7 +56,7 @@ def blocks(stream: Stream, start: int, stop: int, *, size: int, prefix: str, nam
         times = [f"{time}Z" for time in stream.times[first:last].astype("datetime64[ms]")]
         before = len(features) - len(ids)
         rows = [{"id": id, "time": time, "features": values} for id, time, values in zip(ids, times, features[before:], strict=True)]
-        told = [stream.label_names[label] if stream.label_names else float(label) for label in stream.labels[first:last]]
+        told = Labels(stream.label_names).decode(stream.labels[first:last])
         labels = [{"id": id, "label": label} for id, label in zip(ids, told, strict=True)]
         yield {"stream": name, "rows": rows, "context": features[:before]}, {"stream": name, "labels": labels}
 

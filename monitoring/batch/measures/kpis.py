@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from driftloop.data.labels import Labels
 from driftloop.drift.estimate.confidence import LabelFree
 from driftloop.drift.verdict import Verdict
 from driftloop.metrics import baselines as trivial
@@ -73,11 +74,9 @@ def baselines(rows: Rows, day_before: Rows, config: StreamConfig, reference: Ref
 
 
 def _constant(reference: Reference, config: StreamConfig) -> float:
-    labels = reference.labels.tolist()
-    if config.task == "regression":
-        return task.of(config.task).constant(np.array(labels, np.float64))
-    places = [config.labels.index(label) for label in labels if label in config.labels]
-    return task.of(config.task).constant(np.array(places)) if places else math.nan
+    codes = Labels(config.labels).encode(reference.labels.tolist())
+    known = codes[~np.isnan(codes)]
+    return task.of(config.task).constant(known.astype(np.int64) if config.labels else known) if len(known) else math.nan
 
 
 def kappa_temporal(costs: np.ndarray, no_change: np.ndarray | None) -> float:
