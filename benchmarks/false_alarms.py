@@ -22,11 +22,12 @@ from benchmarks.error_streams import BLOCKS, Noise, Watches
 from driftloop import settings
 from driftloop.cli import parsing
 from driftloop.data import streams
-from driftloop.drift.rules import catalogue, detectors
+from driftloop.drift.rules import catalogue
+from driftloop.drift.rules.names import DETECTORS
 from driftloop.drift.rules.rule import Rule
 from driftloop.metrics import kpi
 
-NAMES = ("significant", "threshold", *detectors.NAMES)
+NAMES = ("significant", "threshold", *DETECTORS)
 LONGEST = {"kswin": 20, "hddm_w": 48}  # blocks on which a slow detector is run
 NO_KSWIN = ("ELEC", "wanders")  # streams on which KSWIN, half a millisecond a row, would see most watches to their end
 MOST, MOST_UPPER = 0.05, 0.07  # what the significant rule has to keep: the rate, and its upper confidence limit

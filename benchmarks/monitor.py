@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import socket
 import sys
 import tempfile
 import time
@@ -32,6 +31,7 @@ from driftloop.cli import parsing
 from driftloop.data import streams
 from driftloop.data.streams import Stream
 from driftloop.errors import ServingError
+from driftloop.system.ports import free_ports
 from driftloop.system.processes import Server
 from driftloop.training import reference
 from driftloop.training.reference import About, Reference
@@ -83,7 +83,7 @@ def measure(events_wanted: int) -> list[Look]:
         (folder / "elec").mkdir()
         stream = streams.load(None)
         reference.write(some_reference(stream), folder / "elec")
-        port = free_port()
+        port = free_ports()[0]
         command = [sys.executable, "-m", "monitoring", "monitor", "--port", str(port), "--streams", "elec", "--reference", str(folder), "--mongodb_uri", ""]
         with Server(command, log=folder / "monitor.log", folder=ROOT) as server:
             url = f"http://127.0.0.1:{port}"
@@ -179,13 +179,6 @@ def wait(url: str, server: Server) -> None:
         except requests.ConnectionError:
             time.sleep(0.1)
     raise ServingError(f"the monitor did not start: {server.log.read_text(encoding='utf-8')[-300:]}")
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def page(looks: list[Look], *, command: str) -> str:

@@ -15,7 +15,6 @@ import contextlib
 import http.client
 import itertools
 import json
-import socket
 import sys
 import tempfile
 import time
@@ -29,6 +28,7 @@ from driftloop import settings
 from driftloop.cli import parsing
 from driftloop.errors import ServingError
 from driftloop.report import wording
+from driftloop.system.ports import free_ports
 
 if TYPE_CHECKING:
     import numpy as np
@@ -142,7 +142,7 @@ def started(torchserve_url: str, folder: Path) -> Iterator[tuple[int, int]]:
     """Both services, and what stands behind the one's spool; gives their ports."""
     from driftloop.system.processes import Server
 
-    monitor, without, logged = (_free_port() for _ in range(3))
+    monitor, without, logged = free_ports(3)
     service = ["prediction_service", "--streams", "elec", "--torchserve_url", torchserve_url, "--reference", "references"]
     commands = {
         "monitor": ["monitoring", "monitor", "--port", str(monitor), "--reference", "references"],
@@ -191,12 +191,6 @@ def _ask(connection: http.client.HTTPConnection, body: bytes, *, rate: int) -> f
         raise ServingError(f"HTTP {response.status}, or an answer that is not the model's: {text[:200]!r}")
     time.sleep(max(0.0, 1 / rate - took))
     return took * 1000
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def _wait_for(port: int, servers: dict[str, Server]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from driftloop import settings
 from driftloop.cli import parsing
 from driftloop.errors import DriftloopError
-from driftloop.system import output
+from driftloop.system import files, output
 
 
 def page_of(file: str | None) -> Path:
@@ -53,8 +53,6 @@ def run(flags: parsing.Parser, measured: Callable[[argparse.Namespace, str], str
     except subprocess.CalledProcessError as exc:
         print(f"{flags.prog}: error: {' '.join(map(str, exc.cmd))} ended with exit code {exc.returncode}", file=sys.stderr)
         return exc.returncode
-    aside = args.out.with_suffix(".part")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(args.out)
+    files.replace_file(args.out, text)
     print(text)
     return 0

@@ -21,7 +21,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -41,6 +40,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
 from benchmarks.figures import run_lifecycle
+from driftloop.system.ports import HOST, free_ports
 from driftloop.tracking import links
 
 IMAGES = Path(__file__).parent / "images"
@@ -180,9 +180,7 @@ def _choose_columns(driver: WebDriver, names: list[str]) -> None:
 @contextmanager
 def _mlflow(folder: Path) -> Iterator[str]:
     """An MLflow server on the store in `folder`; gives its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    url = f"http://{HOST}:{free_ports()[0]}"
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{folder.resolve() / 'mlflow.db'}", "--workers", "1"]
     with (folder / "mlflow.log").open("w") as log:
         server = subprocess.Popen([*command, "--host", "127.0.0.1", "--port", url.rpartition(":")[2]], stdout=log, stderr=log, start_new_session=True)

@@ -20,13 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import requests
-
 from driftloop.cli import parsing, runner
 from driftloop.cli.call import Flags
 from driftloop.errors import NoBaseRunError, SettingsError, TrackingError
 from driftloop.settings import DEFAULT_STORE
-from driftloop.system import processes
+from driftloop.system import loopback, processes
+from driftloop.system.ports import free_ports, port_fault
 from driftloop.tracking import links
 
 PORT: Final = 5000  # taken when it is free
@@ -100,11 +99,11 @@ def _port(asked: int) -> int:
     Raises:
         SettingsError: somebody listens on the one asked for.
     """
-    if not processes.port_taken(asked or PORT):
+    if not port_fault(asked or PORT):
         return asked or PORT
     if asked:
         raise SettingsError(f"--port {asked}: another program listens there; give another port, or leave the flag out for a free one")
-    return processes.free_ports(1)[0]
+    return free_ports()[0]
 
 
 @contextmanager
@@ -122,19 +121,12 @@ def _served(uri: str, port: int) -> Iterator[tuple[str, processes.Server]]:
         log = Path(folder) / "mlflow.log"
         with processes.Server(command, log=log, env={"MLFLOW_BACKEND_STORE_URI": uri}) as server:  # the address may hold a password
             end = time.monotonic() + START_S
-            while not _healthy(url):
+            while not loopback.answers(f"{url}/health", timeout_s=5):
                 if server.code is not None or time.monotonic() > end:
                     said = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
                     raise TrackingError(f"MLflow's UI does not start on {stores.shown(uri)}: {said[-1] if said else 'it says nothing'}")
                 time.sleep(POLL_S)
             yield url, server
-
-
-def _healthy(url: str) -> bool:
-    try:
-        return requests.get(f"{url}/health", timeout=5).ok
-    except requests.RequestException:
-        return False
 
 
 if __name__ == "__main__":

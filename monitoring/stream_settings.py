@@ -29,12 +29,15 @@ from dataclasses import MISSING, dataclass, fields
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import yaml
 
 from driftloop.errors import SettingsError
 from driftloop.watch import learners
+
+if TYPE_CHECKING:
+    from driftloop.metrics.goal import Goal
 
 BUNDLED: Final = Path(__file__).with_name("streams.yaml")
 STREAM_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -116,6 +119,13 @@ class StreamConfig:
     def feature_names(self) -> tuple[str, ...]:
         """The features' names, in the model's order."""
         return tuple(feature.name for feature in self.features)
+
+    @property
+    def goal(self) -> Goal:
+        """What the stream's model has to reach."""
+        from driftloop.metrics import goal, task  # here, because a service that judges nothing has no use for scipy
+
+        return goal.Goal(task.of(self.task), self.threshold, self.alpha, self.unit)
 
     @property
     def higher_is_better(self) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import requests
 
 from driftloop.errors import DriftloopError
+from driftloop.system import loopback
 from monitoring.fallback import Fallback
 from monitoring.stream_settings import StreamConfig
 from prediction_service.answering import ServedStream, Verdict
@@ -36,8 +37,7 @@ class Watcher:
     def __init__(self, streams: list[ServedStream], *, monitor_url: str, fetch: Fetch | None, every_s: float) -> None:
         self._streams, self._monitor_url, self._fetch, self._every_s = streams, monitor_url.rstrip("/"), fetch, every_s
         self._not_before: dict[str, float] = {}  # by stream: when a table that could not be had is asked for again
-        self._session = requests.Session()
-        self._session.trust_env = False
+        self._session = loopback.session()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
 

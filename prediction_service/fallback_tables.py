@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from driftloop.errors import TrackingError
 from driftloop.system import processes
 from monitoring.fallback import Fallback, table
 from monitoring.stream_settings import StreamConfig
@@ -35,15 +34,10 @@ def read(stream: StreamConfig, folder: Path) -> Fallback:
 
 def _fetch(asked: tuple[StreamConfig, str]) -> Fallback:
     from driftloop.tracking import mlflow_store
-    from driftloop.tracking.registry import CHAMPION, Registry
+    from driftloop.tracking.registry import Registry
     from driftloop.training import reference
 
     stream, wanted = asked
     store = mlflow_store.open_store(None)
-    registry = Registry(store.client, stream.model)
-    version = wanted or registry.holder(CHAMPION)
-    if version is None:
-        raise TrackingError(f"registered model {stream.model!r} has no champion: train and deploy one first, or give --reference")
-    with mlflow_store.translated(f"registered model {stream.model!r}, version {version}"):
-        run_id = registry.run_of(version)
+    version, run_id = Registry(store.client, stream.model).trained(wanted, instead="--reference")
     return table(reference.load(store, run_id), stream, version=version)

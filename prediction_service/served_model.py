@@ -18,6 +18,7 @@ import requests
 
 from driftloop.errors import ServingError
 from driftloop.serving.torchserve_client import TorchServeClient
+from driftloop.system import loopback
 from monitoring.stream_settings import StreamConfig
 
 CONNECT_TIMEOUT_S = 0.5
@@ -90,7 +91,7 @@ class ServedModel:
         self._url = f"{TorchServeClient.from_url(url).inference_url}/predictions/{stream.model}"
         self._timeout = (CONNECT_TIMEOUT_S, timeout_s)
         self._answered = -math.inf  # monotonic time of the newest answer
-        self._local = threading.local()
+        self._asking = loopback.PerThread()
 
     @property
     def up(self) -> bool:
@@ -128,7 +129,8 @@ class ServedModel:
         names = [feature.name for feature in self.stream.features]
         body = {"instances": [[row[name] for name in names] for row in rows], "context": [[row[name] for name in names] for row in context]}
         try:
-            response = self._session.post(self._url, data=json.dumps(body, allow_nan=False), timeout=self._timeout)
+            sent = json.dumps(body, allow_nan=False)
+            response = self._asking.session.post(self._url, data=sent, headers={"Content-Type": "application/json"}, timeout=self._timeout)
             if not response.ok:
                 raise ServingError(f"{self._url}: HTTP {response.status_code}")
             answers = read_answers(response.json(), self.stream, before=len(context))
@@ -141,15 +143,6 @@ class ServedModel:
         self.breaker.succeeded()
         self.version, self.error, self._answered = answers[-1].version, "", time.monotonic()
         return answers
-
-    @property
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = self._local.session = requests.Session()
-            session.trust_env = False  # no proxy stands between us and TorchServe
-            session.headers["Content-Type"] = "application/json"
-        return session
 
 
 def read_answers(body: Mapping[str, Any], stream: StreamConfig, *, before: int) -> list[ModelAnswer]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-import os
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
@@ -24,7 +23,7 @@ import numpy as np
 
 from driftloop.data.streams import Stream
 from driftloop.errors import SettingsError, TrainingError
-from driftloop.system import processes
+from driftloop.system import files, processes
 from driftloop.training import fitting, trained_model
 from driftloop.training.fitting import Learner
 
@@ -138,16 +137,11 @@ class Fits:
             return None
 
     def _save(self, fit: Fit) -> None:
-        aside = self._path(fit.stop).with_suffix(f".{os.getpid()}.aside")
         try:
-            with aside.open("wb") as file:
+            with files.aside(self._path(fit.stop)) as aside, aside.open("wb") as file:
                 np.savez_compressed(file, start=fit.start, predicted=fit.predicted, seconds=fit.seconds, failure=fit.failure)
-            if self._load(fit.stop) is None:
-                aside.replace(self._path(fit.stop))
         except OSError as exc:
             raise SettingsError(f"--cache {self.place}: {exc.strerror or exc}: give a folder that can be written") from exc
-        finally:
-            aside.unlink(missing_ok=True)
 
 
 def _fit_chunk(chunk: tuple[Learner, Stream, Recipe, Path, list[int]]) -> int:

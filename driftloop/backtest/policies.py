@@ -11,7 +11,8 @@ import numpy as np
 
 from driftloop.drift.forecast import crossing
 from driftloop.drift.forecast.crossing import Blocks
-from driftloop.drift.rules import catalogue, detectors
+from driftloop.drift.rules import catalogue
+from driftloop.drift.rules.names import DETECTORS
 from driftloop.drift.rules.probation import Probation
 from driftloop.drift.rules.rule import Rule
 from driftloop.drift.verdict import Verdict
@@ -21,7 +22,7 @@ Kind = Literal["fixed", "control", "triggered", "continuous"]
 
 NEVER, ALWAYS, RANDOM, CONTINUOUS = "never", "always", "random", "continuous"
 SIGNIFICANT, PROBATION, PROACTIVE = "significant", "probation", "proactive"
-TRIGGERED = ("threshold", SIGNIFICANT, PROBATION, *detectors.NAMES, PROACTIVE)
+TRIGGERED = ("threshold", SIGNIFICANT, PROBATION, *DETECTORS, PROACTIVE)
 PERIODS = (2, 7, 28)  # blocks; of day blocks: every other day, a week, four weeks
 ALL = "all"
 LONGEST_PERIOD = 100_000

@@ -10,9 +10,8 @@ from driftloop import settings
 from driftloop.cli.flag_types import amount, experiment_name, model_name, moment, names, rate, share, time_format, time_zone
 from driftloop.cli.parsing import AUTO, add_switch, history, whole
 from driftloop.data.files import texts
+from driftloop.drift.rules.names import WATCHING
 
-# Those of drift.rules that need no further setting; `every` and `random` are policies of the back-test.
-DRIFT_RULES = ("threshold", "significant", "adwin", "ddm", "eddm", "hddm_a", "hddm_w", "kswin", "page_hinkley", "never")
 RULE_HELP = (
     "threshold: any block under --threshold_accuracy, noise or not; significant: under it by more than noise, at the rate --alpha; "
     "the others watch for a rise of the errors (river's detectors at their defaults)"
@@ -227,7 +226,7 @@ def add_watch_flags(
         choices=["rows", "day", "week", "month"],
         help="rows: blocks of --block_size rows; else of the calendar, whatever their rows; a week begins on Monday",
     )
-    group.add_argument("--drift_rule", default=rule, choices=DRIFT_RULES, help=RULE_HELP)
+    group.add_argument("--drift_rule", default=rule, choices=WATCHING, help=RULE_HELP)
     group.add_argument(
         "--alpha",
         type=rate,

@@ -6,11 +6,9 @@ import argparse
 import contextlib
 import json
 import logging
-import math
 import os
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 from driftloop import settings
@@ -18,6 +16,7 @@ from driftloop.cli.call import Call, Read, read
 from driftloop.cli.parsing import Parser
 from driftloop.errors import EXIT_INTERRUPTED, EXIT_TERMINATED, DriftloopError
 from driftloop.system import environment, output, places, signals
+from driftloop.system.json_values import plain
 
 
 def run(main: Callable[[Read], tuple[dict[str, Any], int]], made: Parser, argv: list[str] | None, kind: Callable[..., Read]) -> int:
@@ -38,7 +37,7 @@ def run(main: Callable[[Read], tuple[dict[str, Any], int]], made: Parser, argv: 
             logging.getLogger("ax.storage.sqa_store.with_db_settings_base").disabled = True  # it speaks while it is imported
             result, code = main(read(kind, arguments))
             if arguments.json:
-                print(json.dumps(_plain(result), allow_nan=False), file=out)
+                print(json.dumps(plain(result), allow_nan=False), file=out)
             out.flush()  # a full disk is told here, not when Python ends
             return code
     except DriftloopError as exc:
@@ -82,19 +81,6 @@ def _stdout_for_json(wanted: bool) -> Iterator[Any]:
         return
     with contextlib.redirect_stdout(sys.stderr):
         yield out
-
-
-def _plain(value: Any) -> Any:
-    """JSON values: undefined figures (nan) become null."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Path):
-        return str(value)
-    return value.item() if hasattr(value, "item") else value
 
 
 def on_terminal() -> bool:

@@ -40,3 +40,18 @@ class Verdict:
     p_value: float = float("nan")
     false_alarm_rate: float = float("nan")  # how often the rule alarms when nothing drifted; the message says per what
     features: tuple[str, ...] = ()  # those that moved, the one that moved most first
+
+    @classmethod
+    def of_capital(cls, rule: str, message: str, *, capital: float, highest: float, alpha: float, bounds: tuple[float, float]) -> Verdict:
+        """An e-process's verdict on the KPI: drift where its capital has reached 1 / alpha.
+
+        Args:
+            rule, message: as in the verdict.
+            capital, highest: of this block, and the most of any so far.
+            alpha: how often such a process ever alarms on a model that is good enough.
+            bounds: of the block's KPI.
+        """
+        limit, (lower, upper) = 1 / alpha, bounds
+        drift = capital >= limit
+        p_value = min(1.0, 1 / highest) if highest > 0 else float("nan")
+        return cls(drift, "performance" if drift else "none", rule, message, capital, limit, lower, upper, p_value, alpha)

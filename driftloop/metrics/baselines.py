@@ -12,9 +12,13 @@ They do not play the same game as a model whose labels come when the block ends:
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from driftloop.metrics.kpi import NO_PREDICTION
+
+_DAY: Final = np.timedelta64(1, "D")
 
 
 def no_change(labels: np.ndarray, start: int, stop: int) -> np.ndarray:
@@ -44,9 +48,26 @@ def same_time_yesterday(labels: np.ndarray, start: int, stop: int, *, period: in
         return np.full(stop - start, NO_PREDICTION)
     predicted = _shifted(labels, start, stop, by=period)
     rows = np.arange(max(start, period), stop)
-    other = times[rows] - times[rows - period] != np.timedelta64(1, "D")
+    other = times[rows] - times[rows - period] != _DAY
     predicted[rows[other] - start] = NO_PREDICTION
     return predicted
+
+
+def previous(labels: np.ndarray) -> np.ndarray:
+    """What `no_change` says of every row of a log, (N,) float64; nan before the first label, and after a row without one."""
+    return np.concatenate([[np.nan], labels[:-1]]) if len(labels) else labels
+
+
+def day_earlier(labels: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """The label of the row whose time is a day earlier, for every row of a log in time order, (N,) float64; nan where there is none.
+
+    >>> day_earlier(np.array([0.0, 1.0, 0.0]), np.array(["2024-01-01T06", "2024-01-02T06", "2024-01-02T07"], "datetime64[ms]"))
+    array([nan,  0., nan])
+    """
+    if not len(times):
+        return labels
+    at = np.minimum(np.searchsorted(times, times - _DAY), len(times) - 1)
+    return np.where(times[at] == times - _DAY, labels[at], np.nan)
 
 
 def majority_class(training_labels: np.ndarray) -> int:

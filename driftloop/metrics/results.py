@@ -7,17 +7,19 @@ HTML report are all drawn from these.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 
 @dataclass(frozen=True)
 class BlockScore:
     """How the served model did on one block, beside what costs nothing.
 
-    All shares are in 0..1. `lower` and `upper` bound the accuracy (Wilson, 95 %).
+    The KPI is the accuracy, 0..1, or the MAE of a regression, in the label's unit; `lower` and `upper` bound it (95 %).
+    Of a regression the other shares are nan, and `bias` and `rivals` hold.
     `no_change` copies the previous row's label and so needs every label at once;
-    the served model gets labels only when the block ends. `accuracy_unretrained` is the base
+    the served model gets labels only when the block ends. `kpi_unretrained` is the base
     model's on the same rows (nan when it was not scored).
     """
 
@@ -28,7 +30,7 @@ class BlockScore:
     timestamp: str  # ISO time of the block's first row
     short: bool
     version: str  # the model version that answered
-    accuracy: float
+    kpi: float
     lower: float
     upper: float
     kappa: float
@@ -36,35 +38,27 @@ class BlockScore:
     no_change: float
     same_time_yesterday: float  # nan when the first day is not over yet
     majority: float  # the class most frequent in the training rows
-    accuracy_unretrained: float
+    kpi_unretrained: float
     threshold: float
     drift: bool
     kind: str = "none"  # of the drift, as in drift.verdict.Verdict
     evidence: float = math.nan  # what the drift rule measured
     p_value: float = math.nan  # of the drift rule; nan for rules that state none
-    estimated: float = math.nan  # accuracy as estimated before the labels came
-    forecast_early: float = math.nan  # blocks until the accuracy crosses the threshold: inf not in sight, nan cannot tell
+    estimated: float = math.nan  # KPI as estimated before the labels came
+    forecast_early: float = math.nan  # blocks until the KPI crosses the threshold: inf not in sight, nan cannot tell
     forecast_middle: float = math.nan
     forecast_late: float = math.nan
     set_aside: int = 0  # rows of the block's time that could not be used; they are not among `rows`
     set_aside_why: str = ""  # reasons and how many rows each, the most frequent first
     until: str = ""  # ISO time of the block's last row
     quality: str = ""  # what the rows set aside would do to the block's means, in words; empty when nothing that matters
-    task: str = "classification"  # of a regression the shares above are nan, `lower`, `upper` and `threshold` are of the MAE, and these hold:
-    mae: float = math.nan  # mean absolute error, in the label's unit
-    mae_unretrained: float = math.nan
-    bias: float = math.nan  # mean of prediction less label
+    task: str = "classification"
+    bias: float = math.nan  # mean of prediction less label, of a regression
     rivals: dict[str, float] = field(default_factory=dict)  # MAE of each baseline by its name
 
-    @property
-    def kpi(self) -> float:
-        """Accuracy, or MAE of a regression."""
-        return self.mae if self.task == REGRESSION else self.accuracy
-
-    @property
-    def kpi_unretrained(self) -> float:
-        """The same of the base model."""
-        return self.mae_unretrained if self.task == REGRESSION else self.accuracy_unretrained
+    def as_json(self) -> dict[str, Any]:
+        """The figures by the name of their KPI, which MLflow's table of blocks shows."""
+        return _by_kpi(vars(self), self.task)
 
 
 REGRESSION = "regression"
@@ -89,22 +83,14 @@ class RetrainRecord:
     seconds: float
     run_id: str
     version: str = ""  # the registered version when promoted
-    accuracy_before: float = math.nan  # champion on the judge rows
-    accuracy_after: float = math.nan  # challenger on the same rows, fitted without them
-    mae_before: float = math.nan  # the same of a regression
-    mae_after: float = math.nan
+    before: float = math.nan  # the champion's KPI on the judge rows
+    after: float = math.nan  # the challenger's on the same rows, fitted without them
     task: str = "classification"
     follow_up: bool = False  # not a block's verdict started it, but the rows since the drift
 
-    @property
-    def before(self) -> float:
-        """The champion's KPI on the judge rows."""
-        return self.mae_before if self.task == REGRESSION else self.accuracy_before
-
-    @property
-    def after(self) -> float:
-        """The challenger's KPI on the same rows, fitted without them."""
-        return self.mae_after if self.task == REGRESSION else self.accuracy_after
+    def as_json(self) -> dict[str, Any]:
+        """What `--json` prints of it."""
+        return _by_kpi(vars(self), self.task)
 
 
 @dataclass(frozen=True)
@@ -119,21 +105,13 @@ class VersionRecord:
     first_block: int
     last_block: int
     rows: int
-    accuracy: float = math.nan
-    accuracy_unretrained: float = math.nan  # the base model on the same rows
-    mae: float = math.nan  # of a regression
-    mae_unretrained: float = math.nan
+    kpi: float = math.nan
+    kpi_unretrained: float = math.nan  # the base model's on the same rows
     task: str = "classification"
 
-    @property
-    def kpi(self) -> float:
-        """Accuracy, or MAE of a regression."""
-        return self.mae if self.task == REGRESSION else self.accuracy
-
-    @property
-    def kpi_unretrained(self) -> float:
-        """The same of the base model."""
-        return self.mae_unretrained if self.task == REGRESSION else self.accuracy_unretrained
+    def as_json(self) -> dict[str, Any]:
+        """What `--json` prints of it."""
+        return _by_kpi(vars(self), self.task)
 
 
 @dataclass(frozen=True)
@@ -157,25 +135,13 @@ class WatchResult:
     rule: str = "threshold"  # the drift rule
     findings: tuple[str, ...] = ()  # what the statistics say of the version in service, in sentences
     notes: tuple[str, ...] = field(default=())
-    accuracy: float = math.nan
-    kappa: float = math.nan
+    kpi: float = math.nan
+    kappa: float = math.nan  # nan of a regression, as the next
     kappa_temporal: float = math.nan
-    accuracy_without_retraining: float = math.nan
+    kpi_without_retraining: float = math.nan  # the base model's on the same rows
     task: str = "classification"
-    mae: float = math.nan  # of a regression; the figures above are then nan
-    mae_without_retraining: float = math.nan
     unit: str = ""  # of the MAE
     block_by: str = "rows"  # or one of blocks.CALENDAR
-
-    @property
-    def kpi(self) -> float:
-        """Accuracy, or MAE of a regression."""
-        return self.mae if self.task == REGRESSION else self.accuracy
-
-    @property
-    def kpi_without_retraining(self) -> float:
-        """The same of the base model."""
-        return self.mae_without_retraining if self.task == REGRESSION else self.accuracy_without_retraining
 
     @property
     def drift(self) -> bool:
@@ -184,7 +150,29 @@ class WatchResult:
 
     def as_json(self) -> dict[str, Any]:
         """The result as plain values; `blocks` is their number, the scores stand in the MLflow table."""
-        body = asdict(self)
-        scores = body.pop("scores")
-        kpi = {"name": "mae" if self.task == REGRESSION else "accuracy", "value": self.kpi, "higher_is_better": self.task != REGRESSION}
-        return {**body, "kpi": kpi, "blocks": len(scores), "drift": self.drift, "drifted_blocks": sum(score["drift"] for score in scores)}
+        body = _by_kpi({name: value for name, value in vars(self).items() if name != "scores"}, self.task)
+        for records in ("retrains", "versions"):
+            body[records] = [record.as_json() for record in body[records]]
+        kpi = {"name": _NAMES[self.task], "value": self.kpi, "higher_is_better": self.task != REGRESSION}
+        return {**body, "kpi": kpi, "blocks": len(self.scores), "drift": self.drift, "drifted_blocks": sum(score.drift for score in self.scores)}
+
+
+_NAMES: Final = {"classification": "accuracy", REGRESSION: "mae"}  # of the KPIs
+_OF_KPI: Final = {
+    "kpi": "{}",
+    "kpi_unretrained": "{}_unretrained",
+    "before": "{}_before",
+    "after": "{}_after",
+    "kpi_without_retraining": "{}_without_retraining",
+}
+
+
+def _by_kpi(values: Mapping[str, Any], task: str) -> dict[str, Any]:
+    """The values as scripts print them: each figure under the name of its KPI, and undefined under that of the other task's."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if name in _OF_KPI:
+            found |= {_OF_KPI[name].format(kpi): value if of == task else math.nan for of, kpi in _NAMES.items()}
+        else:
+            found[name] = value
+    return found

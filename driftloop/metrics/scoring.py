@@ -98,9 +98,9 @@ def score_block(
     doing, labels = task.of(stream.task), stream.labels[block.start : block.stop]
     losses = doing.losses(labels, predicted)
     whole = summary(stream, block.start, predicted, majority=majority, rivals=rivals)
-    free = whole.pop("baselines")
+    reached, free = whole.pop(doing.kpi), whole.pop("baselines")
     if doing is REGRESSION:
-        nothing = dict.fromkeys(("accuracy", "kappa", "kappa_temporal", "no_change", "same_time_yesterday", "majority", "accuracy_unretrained"), float("nan"))
+        nothing = dict.fromkeys(("kappa", "kappa_temporal", "no_change", "same_time_yesterday", "majority"), float("nan"))
         whole |= {**nothing, "bias": float(np.mean(predicted - labels)), "rivals": free}
     else:
         whole |= free
@@ -119,7 +119,9 @@ def score_block(
         threshold=threshold,
         drift=drift,
         task=stream.task,
-        **whole | {f"{doing.kpi}_unretrained": doing.value(doing.losses(labels, unretrained))},
+        kpi=reached,
+        kpi_unretrained=doing.value(doing.losses(labels, unretrained)),
+        **whole,
         **data_quality.of_block(stream, block).figures(),
     )
 

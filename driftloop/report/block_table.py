@@ -38,7 +38,7 @@ def _of_shares(_: WatchResult) -> tuple[Column, ...]:
     return (
         Column("κ", lambda one: wording.number(one.kappa)),
         Column("κ-temporal", lambda one: wording.number(one.kappa_temporal)),
-        Column("unretrained", lambda one: wording.percent(one.accuracy_unretrained)),
+        Column("unretrained", lambda one: wording.percent(one.kpi_unretrained)),
         Column("no change", lambda one: wording.percent(one.no_change)),
         Column("yesterday", lambda one: wording.percent(one.same_time_yesterday)),
         Column("majority", lambda one: wording.percent(one.majority)),
@@ -50,7 +50,7 @@ def _of_values(result: WatchResult) -> tuple[Column, ...]:
     rivals = result.scores[0].rivals if result.scores else ()
     return (
         Column("bias", lambda one: wording.signed(one.bias)),
-        Column("unretrained", lambda one: wording.number(one.mae_unretrained)),
+        Column("unretrained", lambda one: wording.number(one.kpi_unretrained)),
         *map(_of_rival, rivals),
         Column("threshold", lambda one: wording.number(one.threshold)),
         Column("set aside", lambda one: f"{one.set_aside}{', impossible values' * ('impossible values' in one.quality)}"),

@@ -6,7 +6,7 @@ from typing import Final
 
 from driftloop.data.streams import ELEC_FEATURES, Stream
 from driftloop.metrics import task
-from driftloop.metrics.results import WatchResult
+from driftloop.metrics.results import REGRESSION, WatchResult
 
 PRICE_HISTORY: Final = 0.92  # above this, no published figure for ELEC does without price history
 
@@ -38,10 +38,10 @@ def of_history(result: WatchResult, stream: Stream) -> tuple[str, ...]:
     seeing = [record for record in result.versions if record.params["history"] > 0 and record.rows]
     notes = [
         f"Version {record.version} reads the {record.params['history']} rows before each row it predicts (features only, never labels); "
-        f"its {record.accuracy:.4f} is not to be compared with figures of models that see one row."
+        f"its {record.kpi:.4f} is not to be compared with figures of models that see one row."
         for record in seeing
     ]
-    if stream.features == ELEC_FEATURES and any(record.accuracy > PRICE_HISTORY for record in seeing):
+    if stream.features == ELEC_FEATURES and result.task != REGRESSION and any(record.kpi > PRICE_HISTORY for record in seeing):
         notes.append(
             "ELEC's label is defined by its own past: UP means that the price is above its mean over the 48 half-hours before (data/README.md). "
             "A model that sees a day of prices can work the label out, so it is near 100 % right and needs no further retraining; "

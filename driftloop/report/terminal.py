@@ -114,7 +114,7 @@ def _values_text(scores: Sequence[BlockScore]) -> str:
             f"{score.rows}*" if score.short else str(score.rows),
             kpi_words.Figures(score.task).in_brackets(score.kpi, score),
             wording.signed(score.bias),
-            wording.number(score.mae_unretrained),
+            wording.number(score.kpi_unretrained),
             *(wording.number(score.rivals[name]) for name in rivals),
             wording.number(score.threshold),
             str(score.set_aside),

@@ -232,11 +232,11 @@ def low_blocks_by_chance(scores: Sequence[BlockScore]) -> tuple[float, float]:
     "By chance" takes each version as always as right as on its average, and the rows of a block as independent; where
     neighbouring rows err together, as in most streams, it happens more often. Blocks with undefined figures do not count.
     """
-    defined = [score for score in scores if math.isfinite(score.accuracy + score.threshold)]
+    defined = [score for score in scores if math.isfinite(score.kpi + score.threshold)]
     right: Counter[str] = Counter()
     rows: Counter[str] = Counter()
     for score in defined:
-        right[score.version] += round(score.accuracy * score.rows)
+        right[score.version] += round(score.kpi * score.rows)
         rows[score.version] += score.rows
     # The small step back keeps a product such as 0.55 × 20 = 11.000000000000002 from counting one row too many.
     fewest = np.array([math.ceil(score.threshold * score.rows - 1e-9) for score in defined])
@@ -254,7 +254,7 @@ def half_width(scores: Sequence[BlockScore]) -> float:
 def reading_notes(result: WatchResult) -> list[str]:
     """How the figures of this very result are to be read, then what the lifecycle noted."""
     scores = result.scores
-    (chance, any_chance), low = low_blocks_by_chance(scores), sum(score.accuracy < score.threshold for score in scores)
+    (chance, any_chance), low = low_blocks_by_chance(scores), sum(score.kpi < score.threshold for score in scores)
     return [
         f"A block is small: at {result.block_size:,} rows its accuracy is known to ±{percent(half_width(scores))} points on average here (Wilson, 95 %). "
         "Read a single block by its interval, never by its point.",

@@ -17,7 +17,7 @@ from driftloop.data.streams import Stream
 from driftloop.errors import DriftloopError, ServingError, UnansweredError
 from driftloop.serving import archive, golden, swap
 from driftloop.serving.golden import Golden
-from driftloop.serving.torchserve import Ports, TorchServe, TorchServeClient, find_java_home
+from driftloop.serving.torchserve import Ports, TorchServe, TorchServeClient, archive_folder, find_java_home
 from driftloop.tracking.mlflow_store import Store
 from driftloop.tracking.registry import Registry
 from driftloop.training import mlflow_text, trained_model
@@ -284,7 +284,7 @@ def torchserve(*, url: str | None, ports: Ports | None) -> Iterator[Site]:
     if url:
         client = _running(url)
         # The journal outlives us, as that server does.
-        folder = Path(".driftloop") / url.split("//")[-1].strip("/").replace(":", "-")
+        folder = archive_folder(url)
         folder.mkdir(parents=True, exist_ok=True)
         yield Site(client, folder)
         return

@@ -19,10 +19,10 @@ from driftloop.errors import JavaMissingError, ServingError
 from driftloop.serving.torchserve_client import Answer, TorchServeClient
 from driftloop.serving.torchserve_log import server_error, tail
 from driftloop.system import processes
+from driftloop.system.ports import HOST, free_ports, port_fault
 
 __all__ = ["Answer", "Ports", "TorchServe", "TorchServeClient", "find_java_home"]
 
-HOST = "127.0.0.1"
 FOLDER_PREFIX = "driftloop-ts-"
 # The workers' sockets lie in the folder, and a socket's path may not be longer than about 100 bytes.
 MAX_FOLDER_CHARACTERS = 80
@@ -65,7 +65,7 @@ class Ports:
     @classmethod
     def free(cls) -> Ports:
         """Five ports that nobody listens on now; another program may still take one before we do."""
-        return cls(*processes.free_ports(5))
+        return cls(*free_ports(5))
 
     def check(self) -> None:
         """Refuse ports that another program listens on.
@@ -79,7 +79,21 @@ class Ports:
 
     def taken(self) -> list[str]:
         """Those that another program listens on, as "inference 8080"."""
-        return [f"{what} {port}" for what, port in asdict(self).items() if processes.port_taken(port)]
+        return [f"{what} {port}" for what, port in asdict(self).items() if port_fault(port)]
+
+    @property
+    def url(self) -> str:
+        """Where predictions are made."""
+        return f"http://{HOST}:{self.inference}"
+
+
+def archive_folder(url: str) -> Path:
+    """Where the scripts keep archives and journal for a TorchServe that outlives them, by its address for predictions.
+
+    >>> str(archive_folder("http://127.0.0.1:8080/"))
+    '.driftloop/127.0.0.1-8080'
+    """
+    return Path(".driftloop") / url.rsplit("//", maxsplit=1)[-1].strip("/").replace(":", "-")
 
 
 class TorchServe:
@@ -107,7 +121,7 @@ class TorchServe:
     def client(self) -> TorchServeClient:
         """A client of this server."""
         log = self._folder / "serving.log" if self._folder else None
-        return TorchServeClient(inference_url=f"http://{HOST}:{self.ports.inference}", management_url=f"http://{HOST}:{self.ports.management}", log=log)
+        return TorchServeClient(inference_url=self.ports.url, management_url=f"http://{HOST}:{self.ports.management}", log=log)
 
     @property
     def metrics_url(self) -> str:

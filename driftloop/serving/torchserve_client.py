@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import requests
 from driftloop.errors import ServingError, UnansweredError
 from driftloop.serving.torchserve_log import worker_error
 from driftloop.serving.torchserve_responses import error_type, parsed, reason
+from driftloop.system import loopback
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,7 +71,7 @@ class TorchServeClient:
         self.management_url = management_url.rstrip("/")
         self.timeout_s = timeout_s
         self.log = log
-        self._local = threading.local()
+        self._asking = loopback.PerThread()
 
     @classmethod
     def from_url(cls, url: str, *, management_url: str | None = None, timeout_s: float = 60.0) -> TorchServeClient:
@@ -96,7 +96,7 @@ class TorchServeClient:
     def healthy(self) -> bool:
         """True when the server answers at all; it says nothing about any model."""
         try:
-            return self._session.get(f"{self.inference_url}/ping", timeout=5).ok
+            return self._asking.session.get(f"{self.inference_url}/ping", timeout=5).ok
         except requests.RequestException:
             return False
 
@@ -251,22 +251,13 @@ class TorchServeClient:
     def _call(self, method: str, url: str, **options: Any) -> requests.Response:
         options.setdefault("timeout", self.timeout_s)
         try:
-            return self._session.request(method, url, **options)
+            return self._asking.session.request(method, url, **options)
         except requests.Timeout as exc:
             raise UnansweredError(f"{method} {url}: no answer within {options['timeout']:.0f} s; is the server overloaded?") from exc
         except requests.ConnectionError as exc:
             raise UnansweredError(f"{method} {url}: the connection failed or was cut; is TorchServe running there?") from exc
         except requests.RequestException as exc:
             raise ServingError(f"{method} {url}: {exc}") from exc
-
-    @property
-    def _session(self) -> requests.Session:
-        """One session, and so one kept connection, a thread: sessions are not meant to be shared."""
-        session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = self._local.session = requests.Session()
-            session.trust_env = False  # no proxy stands between us and a port on this machine
-        return session
 
 
 def _requests(rows: np.ndarray, context: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -16,19 +17,29 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def aside(path: Path) -> Iterator[Path]:
+    """Where to write what is to appear at `path`: made durable and renamed when the block ends well, deleted when not.
+
+    Raises:
+        OSError: it cannot be made durable or renamed; the old one stays.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield beside
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
 def replace_file(path: Path, text: str) -> None:
     """Write a small file aside, make it durable, and rename it into place.
 
     Raises:
         OSError: it cannot be written; the old one stays.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with aside.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
+    with aside(path) as beside:
+        beside.write_text(text, encoding="utf-8")

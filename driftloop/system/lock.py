@@ -1,12 +1,30 @@
-"""A file that one process holds at a time: the kernel lets go of it when that process ends, however it ends."""
+"""Locks on files, which the kernel lets go of when the process that holds one ends, however it ends."""
 
 from __future__ import annotations
 
 import fcntl
 from pathlib import Path
-from typing import TextIO
+from typing import IO, TextIO
 
 from driftloop.errors import SettingsError
+
+
+def take(file: int | IO[str], *, shared: bool = False, wait: bool = False) -> bool:
+    """Lock an open file or folder as long as it is open; False when another process holds it.
+
+    Args:
+        file: what is open, or its descriptor.
+        shared: others may hold it as well, if shared, too.
+        wait: until nobody else holds it.
+
+    Raises:
+        OSError: its file system has no locks.
+    """
+    try:
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    return True
 
 
 def hold(path: Path, *, taken: str) -> TextIO:
@@ -21,9 +39,7 @@ def hold(path: Path, *, taken: str) -> TextIO:
         OSError: the file cannot be opened.
     """
     held = path.open("a", encoding="utf-8")
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as exc:
+    if not take(held):
         held.close()
-        raise SettingsError(taken) from exc
+        raise SettingsError(taken)
     return held

@@ -11,7 +11,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -196,29 +195,6 @@ def _follow_parent() -> None:
     if parent:
         parent.join()
         os._exit(1)
-
-
-def free_ports(count: int) -> list[int]:
-    """So many different ports of 127.0.0.1 that nobody listens on now; another program may still take one before we do."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
-
-
-def port_taken(port: int) -> bool:
-    """True while somebody listens on this port of 127.0.0.1; one whose last connections are still closing is free."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return True
-    return False
 
 
 def group_alive(group: int) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from mlflow.exceptions import MlflowException
 
+from driftloop.errors import TrackingError
 from driftloop.tracking.translate import translated
 
 if TYPE_CHECKING:
@@ -181,6 +182,21 @@ class Registry:
         """
         with translated(f"registered model {self.name!r}, version {version}"):
             return str(self.client.get_model_version(self.name, version).run_id)
+
+    def trained(self, version: str = "", *, instead: str) -> tuple[str, str]:
+        """A version, the champion where none is named, and the run that trained it.
+
+        Args:
+            version: to look up; "": the champion.
+            instead: what to give where there is no champion, as "--version".
+
+        Raises:
+            TrackingError: there is no such version, or no champion, or the registry did not answer.
+        """
+        found = version or self.holder(CHAMPION)
+        if not found:
+            raise TrackingError(f"registered model {self.name!r} has no champion: train and deploy one first, or give {instead}")
+        return found, self.run_of(found)
 
     def version_of(self, run_id: str) -> str | None:
         """The newest version that this run trained, or None."""

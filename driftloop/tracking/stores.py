@@ -5,7 +5,6 @@ Everything is found out before the work begins, in seconds and without a trace w
 
 from __future__ import annotations
 
-import fcntl
 import glob
 import os
 import re
@@ -25,6 +24,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from driftloop.errors import TrackingError
+from driftloop.system import lock
 from driftloop.tracking.translate import is_locked, reason, translated
 
 CONNECT_S: Final = 6  # MLflow tries for 100 s before it says that a database is unreachable
@@ -176,8 +176,7 @@ def _alone_in(folder: Path) -> Iterator[bool]:
     held, alone = os.open(folder, os.O_RDONLY), False
     try:
         with suppress(OSError):
-            fcntl.flock(held, fcntl.LOCK_EX)
-            alone = True
+            alone = lock.take(held, wait=True)
         yield alone
     finally:
         os.close(held)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
+from driftloop.data.labels import Labels
 from driftloop.drift.inputs import spans
 from driftloop.drift.inputs.spans import Spans
 from driftloop.errors import DataError, TrackingError
@@ -74,8 +75,8 @@ def of_model(stream: Stream, trained: tuple[int, int], outputs: np.ndarray, *, r
     newest = slice(trained[1] - len(outputs), trained[1])
     labels, predictions, probabilities = stream.labels[newest], outputs, np.full(len(outputs), np.nan)
     if stream.task == "classification":
-        names = np.array(stream.label_names)
-        labels, predictions, probabilities = names[labels], names[outputs.argmax(axis=1)], outputs.max(axis=1).astype(np.float64)
+        labels, predictions = (np.array(Labels(stream.label_names).decode(codes)) for codes in (labels, outputs.argmax(axis=1)))
+        probabilities = outputs.max(axis=1).astype(np.float64)
     return Reference(
         About(stream.name, stream.task, tuple(stream.features), tuple(stream.label_names), run_id, trained),
         rows=stream.rows[newest].astype(np.float64),

@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, replace
-from typing import Any
 
 from driftloop.data.streams import Stream
 from driftloop.errors import SettingsError, TrainingError
@@ -197,8 +196,6 @@ def failed(stream: Stream, champion: KnownModel, cause: Cause, error: TrainingEr
 def _record(
     stream: Stream, champion: KnownModel, cause: Cause, verdict: scoring.Judgement, params: dict, *, trials: int, seconds: float, run_id: str
 ) -> RetrainRecord:
-    kpi = task.of(stream.task).kpi
-    kpis: dict[str, Any] = {f"{kpi}_before": verdict.before, f"{kpi}_after": verdict.after}
     return RetrainRecord(
         block=cause.block,
         row=cause.stop,
@@ -209,7 +206,8 @@ def _record(
         params=dict(params),
         champion_params=dict(champion.params),
         judge_rows=verdict.stop - verdict.start,
-        **kpis,
+        before=verdict.before,
+        after=verdict.after,
         task=stream.task,
         p_value=verdict.p_value,
         trials=trials,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -120,20 +120,20 @@ def drift_rule(args: LoopFlags) -> Rule:
     if args.proactive and args.task == "regression":
         raise SettingsError("--proactive is given, but there is no forecast for a regression: leave it out")
     probation = args.after_drift == "probation" and not args.proactive and args.drift_rule not in {"threshold", "never"}
-    return for_goal.rule(args.drift_rule, Goal(task.of(args.task), threshold(args), args.alpha), seed=args.seed, probation=probation)
+    return for_goal.rule(args.drift_rule, goal_of(args), seed=args.seed, probation=probation)
 
 
-def threshold(args: LoopFlags) -> float:
-    """The KPI that is just good enough: an accuracy, or of a regression an MAE.
+def goal_of(args: LoopFlags) -> Goal:
+    """What the model has to reach, as the flags say.
 
     Raises:
-        SettingsError: a regression has none.
+        SettingsError: a regression without --threshold_mae.
     """
     if args.task == "classification":
-        return args.threshold_accuracy
+        return Goal(task.CLASSIFICATION, args.threshold_accuracy, args.alpha)
     if not args.threshold_mae:
         raise SettingsError("--threshold_mae is needed with --task regression: give the largest mean absolute error that is good enough")
-    return args.threshold_mae
+    return Goal(task.REGRESSION, args.threshold_mae, args.alpha)
 
 
 def watch_plan(work: Work, args: LoopFlags, *, trained_stop: int, decide: OnDrift) -> WatchPlan:
@@ -148,9 +148,8 @@ def watch_plan(work: Work, args: LoopFlags, *, trained_stop: int, decide: OnDrif
         stop=stop,
         block_size=args.block_size,
         block_by=args.block_by,
-        threshold=threshold(args),
+        goal=replace(goal_of(args), unit=work.stream.unit),
         rule=drift_rule(args),
-        alpha=args.alpha,
         proactive=args.proactive,
         follow_up=args.follow_up,
         lead_blocks=args.lead_blocks,

@@ -17,8 +17,9 @@ from driftloop.drift.forecast.crossing import Forecast
 from driftloop.drift.inputs import domain
 from driftloop.drift.kind import decomposition, kinds
 from driftloop.drift.verdict import Verdict
+from driftloop.metrics.goal import Goal
 from driftloop.metrics.results import NO_BLOCK, BlockScore
-from driftloop.metrics.task import CLASSIFICATION, Task, of
+from driftloop.metrics.task import CLASSIFICATION
 
 SHARES = (1 / 2, 1 / 4, 1 / 4)  # of alpha: for the first look into a kind, the one at the change of the KPI, and the one at the end of the watch
 MOST_EDGES = 8  # places that the change of the KPI is looked for at
@@ -63,12 +64,11 @@ class Diagnosis:
 
     Args:
         stream: the rows that are watched.
-        threshold: KPI that is just good enough.
-        alpha: rate of false alarms of the tests that tell the kind of drift.
+        goal: its threshold, and as `alpha` the rate of false alarms of the tests that tell the kind of drift.
     """
 
-    def __init__(self, stream: Stream, *, threshold: float, alpha: float) -> None:
-        self.stream, self.threshold, self.alpha, self.task = stream, threshold, alpha, of(stream.task)
+    def __init__(self, stream: Stream, goal: Goal) -> None:
+        self.stream, self.goal, self.task = stream, goal, goal.task
         self.now = _Service()
         self.past: list[_Service] = []
         self.newest: Estimate | None = None
@@ -95,17 +95,17 @@ class Diagnosis:
         """
         if self.task is not CLASSIFICATION:
             return Forecast(math.nan, math.nan, math.nan, math.nan, "none", "no forecast: it is made for accuracies")
-        if not 0 < self.threshold < 1:
-            return Forecast(math.nan, math.nan, math.nan, math.nan, "none", f"no forecast for the threshold {self.threshold:g}")
-        lifetimes = [crossing.lifetime(service.accuracies, threshold=self.threshold) for service in self.past if service.blocks]
-        return crossing.predict(self.now.accuracies, self.now.rows, threshold=self.threshold, lifetimes=lifetimes)
+        if not 0 < self.goal.threshold < 1:
+            return Forecast(math.nan, math.nan, math.nan, math.nan, "none", f"no forecast for the threshold {self.goal.threshold:g}")
+        lifetimes = [crossing.lifetime(service.accuracies, threshold=self.goal.threshold) for service in self.past if service.blocks]
+        return crossing.predict(self.now.accuracies, self.now.rows, threshold=self.goal.threshold, lifetimes=lifetimes)
 
     def ahead(self, lead_blocks: float) -> Forecast:
         """What a proactive retrain goes by: when the block KPI of the version in service will be under the threshold."""
-        if self.task is not CLASSIFICATION or not 0 < self.threshold < 1:
+        if self.task is not CLASSIFICATION or not 0 < self.goal.threshold < 1:
             return self.forecast()
         earlier = [(service.accuracies, service.rows) for service in self.past if service.blocks]
-        return crossing.ahead(self.now.accuracies, self.now.rows, threshold=self.threshold, earlier=earlier, lead_blocks=lead_blocks)
+        return crossing.ahead(self.now.accuracies, self.now.rows, threshold=self.goal.threshold, earlier=earlier, lead_blocks=lead_blocks)
 
     def kind(self) -> Verdict:
         """Of which kind is the drift of the version in service: its newest rows against those that it answered before.
@@ -130,11 +130,11 @@ class Diagnosis:
         first, losses = self.now.blocks[0].start, np.concatenate(self.now.losses)
         return kinds.tell(
             self.stream.rows[before],
-            comparable(self.task, losses[before - first], threshold=self.threshold),
+            comparable(losses[before - first], self.goal),
             self.stream.rows[now],
-            comparable(self.task, losses[now - first], threshold=self.threshold),
+            comparable(losses[now - first], self.goal),
             names=self.stream.features,
-            alpha=share * self.alpha,
+            alpha=share * self.goal.alpha,
             losses=self.task is not CLASSIFICATION,
             fallen=True,
             edges=edges,
@@ -221,9 +221,9 @@ class Diagnosis:
         return tuple(sentence.removesuffix(".") + "." for sentence in told)
 
 
-def comparable(of_task: Task, losses: np.ndarray, *, threshold: float) -> np.ndarray:
+def comparable(losses: np.ndarray, goal: Goal) -> np.ndarray:
     """What the test of the kind is told of each row: right or wrong, or the error cut at `CUT` thresholds, which keeps it from hanging on a few rows."""
-    return np.asarray(losses) == 0 if of_task is CLASSIFICATION else np.minimum(losses, CUT * threshold)
+    return np.asarray(losses) == 0 if goal.task is CLASSIFICATION else np.minimum(losses, CUT * goal.threshold)
 
 
 def _dates(ahead: Forecast, scores: Sequence[BlockScore]) -> str:

@@ -16,6 +16,7 @@ from driftloop.drift.rules.rule import Rule
 from driftloop.drift.verdict import Verdict
 from driftloop.errors import ServingError, TrainingError
 from driftloop.metrics import data_quality, scoring, task
+from driftloop.metrics.goal import Goal
 from driftloop.metrics.results import NO_BLOCK, BlockScore, RetrainRecord, VersionRecord, WatchResult
 from driftloop.report import descriptions, notes, wording
 from driftloop.serving.golden import difference
@@ -30,14 +31,14 @@ from driftloop.watch import mlflow_log
 from driftloop.watch.diagnosis import Diagnosis
 from driftloop.watch.follow_up import FollowUp
 
-LOGGED = ("threshold", "alpha", "proactive", "lead_blocks", "follow_up", "block_size", "block_by", "start", "stop", "max_retrains")
+LOGGED = ("proactive", "lead_blocks", "follow_up", "block_size", "block_by", "start", "stop", "max_retrains")
 
 
 @dataclass(frozen=True)
 class WatchPlan:
     """What to watch and what to do.
 
-    `rule` says which blocks have drifted; `alpha` is the rate of its false alarms, where it has one. `on_drift` is asked
+    `goal` is what the model has to reach, and `rule` says which blocks have drifted. `on_drift` is asked
     once per drifted block and says whether to retrain now; with `proactive` it is asked, too, when the early end of
     its forecast is at most `lead_blocks` away; with `follow_up` such a retrain is followed by others. `max_retrains`
     bounds the retrains; after it the watch only scores.
@@ -46,9 +47,8 @@ class WatchPlan:
     start: int
     stop: int
     block_size: int
-    threshold: float
+    goal: Goal
     rule: Rule
-    alpha: float
     proactive: bool
     lead_blocks: int
     on_drift: Callable[[BlockScore, Verdict], bool]
@@ -112,7 +112,7 @@ class Watch:
         self.predicted: list[np.ndarray] = []
         self.scores: list[BlockScore] = []
         self.retrains: list[RetrainRecord] = []
-        self.diagnosis = Diagnosis(stream, threshold=plan.threshold, alpha=plan.alpha)
+        self.diagnosis = Diagnosis(stream, plan.goal)
         self.verdict: Verdict | None = None  # the newest
         self.follow_up = FollowUp()
         self.largest_difference = 0.0
@@ -134,7 +134,8 @@ class Watch:
             datasets.log(self.stream, {"watch": (plan.start, plan.stop)})
             words = descriptions.deployment(model=self.registry.name, rows=descriptions.rows(plan.start, plan.stop, self.stream.times))
             mlflow_text.describe_run(self.store, run_id, words)
-            mlflow_store.log_params({name: getattr(plan, name) for name in LOGGED} | {"drift_rule": plan.rule.name})
+            goal = {"threshold": plan.goal.threshold, "alpha": plan.goal.alpha}
+            mlflow_store.log_params(goal | {name: getattr(plan, name) for name in LOGGED} | {"drift_rule": plan.rule.name})
             unretrained = trained_model.predictions(self.base.model, self.stream, plan.start, plan.stop)
             try:
                 for block in self.progress(cut):
@@ -159,7 +160,7 @@ class Watch:
             version=version,
             unretrained=unretrained,
             majority=self.base.majority,
-            threshold=self.plan.threshold,
+            threshold=self.plan.goal.threshold,
             drift=verdict.drift,
             rivals=guesses,
         )
@@ -265,15 +266,15 @@ class Watch:
         plan = self.plan
         rivals = {name: np.concatenate(guesses) for name, guesses in self.guessed.items()}
         whole = scoring.summary(self.stream, plan.start, np.concatenate(self.predicted), majority=self.base.majority, rivals=rivals)
-        losses = self.task.losses(self.stream.labels[plan.start : plan.stop], unretrained)
+        losses, reached = self.task.losses(self.stream.labels[plan.start : plan.stop], unretrained), whole.pop(self.task.kpi)
         result = WatchResult(
             stream=self.stream.name,
             rows=plan.stop - plan.start,
             block_size=plan.block_size if plan.block_by == "rows" else max(score.rows for score in self.scores),
             block_by=plan.block_by,
-            threshold=plan.threshold,
+            threshold=plan.goal.threshold,
             task=self.stream.task,
-            unit=self.stream.unit,
+            unit=plan.goal.unit,
             scores=tuple(self.scores),
             retrains=tuple(self.retrains),
             versions=tuple(self._version(version) for version in self.served),
@@ -281,7 +282,9 @@ class Watch:
             seconds=seconds,
             run_id=run_id,
             rule=plan.rule.name,
-            **whole | {f"{self.task.kpi}_without_retraining": self.task.value(losses)},
+            kpi=reached,
+            kpi_without_retraining=self.task.value(losses),
+            **whole,
         )
         findings = (*self.diagnosis.findings(self.plan.rule.name, self.verdict, self.scores), *data_quality.findings(self.scores))
         return replace(result, notes=(*notes.of_limits(result, plan.max_retrains), *notes.of_history(result, self.stream)), findings=findings)
@@ -304,5 +307,6 @@ class Watch:
             last_block=scores[-1].block if scores else NO_BLOCK,
             rows=rows,
             task=self.stream.task,
-            **{self.task.kpi: mean("kpi"), f"{self.task.kpi}_unretrained": mean("kpi_unretrained")},
+            kpi=mean("kpi"),
+            kpi_unretrained=mean("kpi_unretrained"),
         )

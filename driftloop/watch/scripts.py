@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from driftloop.cli import printed_commands
@@ -103,7 +103,7 @@ def retrain_drifted(args: RetrainFlags, learner: Learner) -> Done:
         record = replace(record, version=promote_winner(opened, args, winner, reason=record.decision).version)
     print(terminal.judged_text(record))
     _say_where(opened, record.run_id)
-    return {**asdict(record), "base_run_id": known.run_id, "experiment": opened.store.experiment_name}, 0
+    return {**record.as_json(), "base_run_id": known.run_id, "experiment": opened.store.experiment_name}, 0
 
 
 def run_lifecycle(args: LifecycleFlags, learner: Learner) -> Done:

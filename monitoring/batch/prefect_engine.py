@@ -16,11 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-import requests
-
 from driftloop.errors import DriftloopError, SettingsError
 from driftloop.serving.torchserve_log import tail
-from driftloop.system import processes
+from driftloop.system import loopback, processes
+from driftloop.system.ports import free_ports
 
 START_S: Final = 180.0  # the first start makes the tables of its database
 POLL_S: Final = 0.1
@@ -83,7 +82,7 @@ def server(folder: Path, *, meanwhile: Callable[[], None]) -> Iterator[str]:
         yield named
         return
     folder.mkdir(parents=True, exist_ok=True)
-    port = processes.free_ports(1)[0]
+    port = free_ports()[0]
     url = f"http://127.0.0.1:{port}/api"
     log = folder / "server.log"
     log.unlink(missing_ok=True)
@@ -108,9 +107,4 @@ def _wait(started: processes.Server, url: str) -> None:
 
 def answers(url: str) -> bool:
     """True when a server is there and well."""
-    try:
-        with requests.Session() as session:
-            session.trust_env = False
-            return session.get(f"{url.rstrip('/')}/health", timeout=5).ok
-    except requests.RequestException:
-        return False
+    return loopback.answers(f"{url.rstrip('/')}/health", timeout_s=5)

@@ -16,6 +16,7 @@ from typing import Any, Final
 import requests
 
 from driftloop.errors import DriftloopError
+from driftloop.system import loopback
 from monitoring.batch.measures.window_measures import Measures
 from monitoring.retrain.alerts import Alert
 from monitoring.retrain.retrains import BATCH, RUNNING, BusyError, Retrain, Retrains
@@ -90,8 +91,7 @@ def ask_hook(measures: Measures, url: str) -> dict[str, Any]:
     labels = {"alertname": alert.name, "stream": alert.stream, "action": alert.action}
     body = {"status": "firing", "labels": labels, "startsAt": alert.starts_at, "fingerprint": alert.fingerprint}
     try:
-        with requests.Session() as session:
-            session.trust_env = False
+        with loopback.session() as session:
             answer = session.post(f"{url.rstrip('/')}/alerts", data=json.dumps({"version": "4", "status": "firing", "alerts": [body]}), timeout=HOOK_TIMEOUT_S)
             told = answer.json()
             if answer.status_code == 503:

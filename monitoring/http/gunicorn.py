@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import socket
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from gunicorn.http.errors import LimitRequestHeaders, ParseException
 from gunicorn.workers.gthread import ThreadWorker
 
 from driftloop.errors import DriftloopError
+from driftloop.system.ports import port_fault
 
 CLOSE: Final = "close"  # of `app.extensions`: what ends an app, when it has something to end
 
@@ -89,10 +89,5 @@ def check_port(host: str, port: int) -> None:
     Raises:
         DriftloopError: another program listens there, or the address is not this machine's.
     """
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that are still closing do not count
-        try:
-            probe.bind((host, port))
-        except OSError as exc:
-            why = "is taken" if exc.errno == errno.EADDRINUSE else f"cannot be used ({exc.strerror})"
-            raise DriftloopError(f"port {port} of {host} {why}: end what listens there, or give another --port") from exc
+    if fault := port_fault(port, host):
+        raise DriftloopError(f"port {port} of {host} {fault}: end what listens there, or give another --port")

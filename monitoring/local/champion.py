@@ -6,10 +6,8 @@ import json
 import re
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 
 from driftloop.errors import DriftloopError
-from driftloop.serving.torchserve import HOST, Ports
 from driftloop.settings import ROOT
 from driftloop.system import processes
 from monitoring.stream_settings import StreamConfig
@@ -33,8 +31,3 @@ def serve(stream: StreamConfig, *, torchserve_url: str, flags: Iterable[str] = (
     if done.code:
         raise DriftloopError(f"the champion could not be served: {done.last_line}")
     return int(json.loads(done.last_line)["trained_rows"][1]), [line for line in done.output.splitlines() if re.match(r"version \S+ takes the alias", line)]
-
-
-def store(ports: Ports) -> Path:
-    """Where the scripts write archives for the TorchServe on these ports of this machine."""
-    return Path(".driftloop") / f"{HOST}-{ports.inference}"

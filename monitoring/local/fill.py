@@ -20,7 +20,8 @@ from driftloop.cli import flags, parsing, runner
 from driftloop.cli.flag_types import mongodb_uri
 from driftloop.cli.flags import TaskFlags
 from driftloop.cli.script_flags import WorkFlags
-from driftloop.errors import DataError, SettingsError, TrackingError
+from driftloop.data.labels import Labels
+from driftloop.errors import DataError, SettingsError
 from driftloop.watch import learners
 from monitoring import stream_settings
 from monitoring.fallback import Fallback, table
@@ -75,10 +76,11 @@ def _answered(
     stream: Stream, known: KnownModel, of: StreamConfig, fallback: Fallback, *, rows: range, outputs: np.ndarray, later: np.timedelta64
 ) -> Iterator[tuple[Prediction, Label]]:
     places = [stream.features.index(name) for name in of.feature_names]
-    for row, output in zip(rows, outputs, strict=False):
+    names = Labels(stream.label_names)
+    answers = names.decode(outputs.argmax(axis=1) if names.names else outputs)
+    for row, output, answer in zip(rows, outputs, answers, strict=False):
         features = dict(zip(of.feature_names, map(float, stream.rows[row, places]), strict=True))
-        shares = [min(max(float(share), 0.0), 1.0) for share in output] if stream.label_names else None
-        answer = stream.label_names[int(np.argmax(output))] if shares else float(output)
+        shares = [min(max(float(share), 0.0), 1.0) for share in output] if names.names else None
         when = _time(stream.times[row])
         yield (
             Prediction(
@@ -89,7 +91,7 @@ def _answered(
                 model=of.model,
                 version=known.version,
                 features={**features},
-                prediction=answer,  # type: ignore[arg-type]
+                prediction=answer,
                 probability=max(shares) if shares else None,
                 probabilities=shares,
                 baseline=fallback.predict(features),
@@ -99,7 +101,7 @@ def _answered(
             Label(
                 id=f"row-{row}",
                 stream=of.name,
-                label=stream.label_names[stream.labels[row]] if stream.label_names else float(stream.labels[row]),
+                label=names.decode([stream.labels[row]])[0],
                 labelled_at=_time(stream.times[row] + later),
             ),
         )
@@ -183,16 +185,10 @@ def registered(store: mlflow_store.Store, learner: Learner, stream: Stream, of: 
     Raises:
         TrackingError: the registry has no such version, or no champion.
     """
-    from driftloop.tracking import mlflow_store
-    from driftloop.tracking.registry import CHAMPION, Registry
+    from driftloop.tracking.registry import Registry
     from driftloop.training import trained_model
 
-    registry = Registry(store.client, of.model)
-    wanted = version or registry.holder(CHAMPION)
-    if not wanted:
-        raise TrackingError(f"registered model {of.model!r} has no champion: train and deploy one first, or give --version")
-    with mlflow_store.translated(f"registered model {of.model!r}, version {wanted}"):
-        run_id = registry.run_of(wanted)
+    wanted, run_id = Registry(store.client, of.model).trained(version, instead="--version")
     return trained_model.restore(store, run_id, learner=learner, stream=stream).numbered(wanted)
 
 

@@ -23,8 +23,9 @@ from driftloop.cli import parsing, runner
 from driftloop.cli.call import Flags
 from driftloop.cli.flag_types import service_address
 from driftloop.errors import DriftloopError, ServingError, SettingsError
-from driftloop.serving.torchserve import HOST, Ports, TorchServe
+from driftloop.serving.torchserve import Ports, TorchServe, archive_folder
 from driftloop.system import processes
+from driftloop.system.ports import HOST
 from driftloop.watch import learners
 from monitoring import stream_settings
 from monitoring.local import champion
@@ -178,7 +179,7 @@ def work(args: KeeperFlags) -> tuple[dict[str, Any], int]:
         raise SettingsError(f"--stream {args.stream!r} is not known; known are {', '.join(known)}")
     learners.check(known[args.stream].learner)
     ports = Ports()
-    with TorchServe(champion.store(ports), ports=ports, host=args.host) as server:
+    with TorchServe(archive_folder(ports.url), ports=ports, host=args.host) as server:
         say("TorchServe runs; the champion is put in")
         put_back(known[args.stream], server)
         described = ["--streams_file", args.streams_file] if args.streams_file else []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,17 +10,16 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import requests
 import yaml
 
 from driftloop.errors import PartError, SettingsError
 from driftloop.serving.torchserve import Ports
 from driftloop.serving.torchserve_log import tail
 from driftloop.settings import ROOT
-from driftloop.system import processes
+from driftloop.system import loopback
+from driftloop.system.ports import HOST, free_ports, port_fault
 from driftloop.system.processes import Server
 
-HOST = "127.0.0.1"
 OPS = ROOT / "ops"
 ALERTMANAGERS = ("prometheus-alertmanager", "alertmanager")  # Debian's name, and its own
 POLL_S = 0.1
@@ -42,7 +40,7 @@ class LocalPorts:
     @classmethod
     def free(cls) -> LocalPorts:
         """Ports that nobody listens on now."""
-        return cls(*processes.free_ports(len(fields(cls))))
+        return cls(*free_ports(len(fields(cls))))
 
     def check(self, names: Sequence[str]) -> None:
         """Refuse ports that another program listens on.
@@ -51,12 +49,8 @@ class LocalPorts:
             SettingsError: one of them is taken.
         """
         for name in names:
-            with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind((HOST, getattr(self, name)))
-                except OSError as exc:
-                    raise SettingsError(f"port {getattr(self, name)} for {name} is taken: end what listens there, or give --free_ports") from exc
+            if fault := port_fault(getattr(self, name)):
+                raise SettingsError(f"port {getattr(self, name)} for {name} {fault}: end what listens there, or give --free_ports")
 
     def url(self, name: str) -> str:
         """The address of a part.
@@ -129,7 +123,7 @@ class Running:
             PartError: it, or another part, ended; or it is not ready within `timeout_s`.
         """
         end = time.monotonic() + timeout_s
-        while not answers(part.asks):
+        while part.asks and not loopback.answers(part.asks, timeout_s=2):
             self.check()
             if time.monotonic() > end:
                 raise PartError(f"{part.name} is not ready after {timeout_s:.0f} s: {self._last_words(part.name)}")
@@ -161,18 +155,6 @@ class Running:
     def _last_words(self, name: str) -> str:
         said = [line.strip() for line in tail(self._log(name)) if line.strip()]
         return f"{said[-1][:300] if said else 'it said nothing'} (all of it in {self._log(name)})"
-
-
-def answers(url: str) -> bool:
-    """True when a URL answers 200; "" is always answered."""
-    if not url:
-        return True
-    try:
-        with requests.Session() as session:
-            session.trust_env = False
-            return session.get(url, timeout=2).ok
-    except requests.RequestException:
-        return False
 
 
 def find_alertmanager() -> str | None:

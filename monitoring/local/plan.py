@@ -17,9 +17,10 @@ from driftloop.cli.flags import DataFlags
 from driftloop.errors import SettingsError
 from driftloop.serving.torchserve import Ports
 from driftloop.settings import DEFAULT_STORE
+from driftloop.system.ports import HOST
 from driftloop.watch import learners
 from monitoring import stream_settings
-from monitoring.local.parts import HOST, LocalPorts, Part, alertmanager_config, find_alertmanager, free_torchserve_ports, prometheus_config
+from monitoring.local.parts import LocalPorts, Part, alertmanager_config, find_alertmanager, free_torchserve_ports, prometheus_config
 from monitoring.stream_settings import StreamConfig
 
 SOONEST_AGAIN_S = 5  # an alert that goes on firing is not told to the hook again any sooner
@@ -62,7 +63,7 @@ class Plan:
     @property
     def torchserve_url(self) -> str:
         """Where predictions are made."""
-        return f"http://{HOST}:{self.torchserve.inference}"
+        return self.torchserve.url
 
     @property
     def data_flags(self) -> list[str]:

@@ -6,6 +6,8 @@ from typing import Any
 
 import requests
 
+from driftloop.system import loopback
+
 TIMEOUT_S = 2.0
 
 
@@ -31,8 +33,7 @@ class Retrains:
 def known(url: str) -> list[dict[str, Any]]:
     """The retrains that a hook knows, the newest first; none while it does not answer."""
     try:
-        with requests.Session() as session:
-            session.trust_env = False
+        with loopback.session() as session:
             response = session.get(url, timeout=TIMEOUT_S)
         response.raise_for_status()
         found: list[dict[str, Any]] = response.json()["retrains"]

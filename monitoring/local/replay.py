@@ -21,7 +21,9 @@ from driftloop.cli import flags, parsing, runner
 from driftloop.cli.call import LearnerFlags
 from driftloop.cli.flag_types import address, service_address
 from driftloop.cli.flags import DataFlags, TaskFlags
+from driftloop.data.labels import Labels
 from driftloop.errors import PartError, SettingsError
+from driftloop.system import loopback
 from driftloop.watch import learners
 from monitoring.local import progress
 
@@ -71,7 +73,7 @@ def blocks(stream: Stream, start: int, stop: int, *, size: int, prefix: str, nam
         times = [f"{time}Z" for time in stream.times[first:last].astype("datetime64[ms]")]
         before = len(features) - len(ids)
         rows = [{"id": id, "time": time, "features": values} for id, time, values in zip(ids, times, features[before:], strict=True)]
-        told = [stream.label_names[label] if stream.label_names else float(label) for label in stream.labels[first:last]]
+        told = Labels(stream.label_names).decode(stream.labels[first:last])
         labels = [{"id": id, "label": label} for id, label in zip(ids, told, strict=True)]
         yield {"stream": name, "rows": rows, "context": features[:before]}, {"stream": name, "labels": labels}
 
@@ -106,8 +108,7 @@ def replay(stream: Stream, start: int, stop: int, *, url: str, name: str, size: 
     began, rows, fallback = time.monotonic(), 0, 0
     told, answered = [], []
     versions: dict[str, int] = {}
-    with requests.Session() as session:
-        session.trust_env = False
+    with loopback.session() as session:
         for asked, labelled in blocks(stream, start, stop, size=size, prefix=f"{name}-{uuid.uuid4().hex[:8]}", name=name):
             answers = post(session, f"{url}/predict", asked)["predictions"]
             post(session, f"{url}/labels", labelled)

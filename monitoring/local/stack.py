@@ -28,7 +28,7 @@ from urllib.parse import urlencode
 from driftloop.cli import flags, parsing, runner
 from driftloop.cli.flag_types import experiment_name
 from driftloop.errors import LogError
-from driftloop.serving.torchserve import TorchServe
+from driftloop.serving.torchserve import TorchServe, archive_folder
 from driftloop.system.files import replace_file
 from monitoring.local import champion, progress
 from monitoring.local.champion import ROOT
@@ -130,7 +130,7 @@ def run(plan: Plan) -> None:
         DriftloopError: a part could not be started, or ended.
     """
     plan.folder.mkdir(parents=True, exist_ok=True)
-    store = champion.store(plan.torchserve)
+    store = archive_folder(plan.torchserve.url)
     with ExitStack() as stack:
         if plan.args.free_ports:
             stack.callback(shutil.rmtree, store, ignore_errors=True)  # nobody will ask at these ports again

@@ -14,7 +14,6 @@ import argparse
 import itertools
 import json
 import shutil
-import socket
 import sys
 import time
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from driftloop.cli.call import Flags
 from driftloop.errors import DataError, LogError, SettingsError
 from driftloop.system import lock, priority, processes
 from driftloop.system.files import replace_file
+from driftloop.system.ports import HOST, free_ports, port_fault
 from monitoring.log.mongo import Database
 
 PROGRAM = "secantusd-py"
@@ -53,7 +53,9 @@ class Embedded:
         if running(folder):
             raise SettingsError(f"{folder}: another embedded MongoDB keeps this folder; use its address, or end it")
         self.folder = folder
-        self.port = _free_port(port)
+        if fault := port_fault(port):
+            raise SettingsError(f"port {port} on {HOST} {fault}; choose another --port")
+        self.port = port or free_ports()[0]
         self.uri = f"mongodb://127.0.0.1:{self.port}/driftloop"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -209,16 +211,6 @@ def _file_of(database: str, collection: str) -> int:
     for byte in f"{database}\0{collection}".encode():
         found = ((found ^ byte) * 0x100000001B3) % 2**64
     return found % FILES
-
-
-def _free_port(wanted: int) -> int:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", wanted))
-        except OSError as exc:
-            raise SettingsError(f"port {wanted} on 127.0.0.1 is taken; choose another --port") from exc
-        return int(probe.getsockname()[1])
 
 
 def _card(folder: Path) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from driftloop.drift.rules import for_goal
 from driftloop.drift.rules.probation import Probation
 from driftloop.drift.verdict import Verdict
 from driftloop.metrics import task
-from driftloop.metrics.goal import Goal
 from driftloop.watch import diagnosis
 from monitoring.online.rolling import Value
 from monitoring.stream_settings import StreamConfig
@@ -51,7 +50,7 @@ class Scoring:
 
     def rule(self) -> Probation:
         """A new drift rule: `significant` with probation, as in the lifecycle's watch."""
-        return cast(Probation, for_goal.rule("significant", Goal(self._task, self._config.threshold, self._config.alpha), probation=True))
+        return cast(Probation, for_goal.rule("significant", self._config.goal, probation=True))
 
     def told_kind(self, older: np.ndarray, older_errors: np.ndarray, newest: np.ndarray, newest_errors: np.ndarray, *, alpha: float) -> Verdict:
         """Of which kind the proven drift of the newest rows is, held against older ones. Takes seconds.
@@ -61,6 +60,6 @@ class Scoring:
             older_errors, newest_errors: (N,) and (M,) of the same rows.
             alpha: false-alarm rate of the tests.
         """
-        told, now = (diagnosis.comparable(self._task, errors, threshold=self._config.threshold) for errors in (older_errors, newest_errors))
+        told, now = (diagnosis.comparable(errors, self._config.goal) for errors in (older_errors, newest_errors))
         found = kinds.tell(older, told, newest, now, names=self._config.feature_names, alpha=alpha, losses=self._config.task == "regression", fallen=True)
         return kinds.settled(found)

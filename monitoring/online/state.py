@@ -12,6 +12,7 @@ from driftloop.drift.estimate.confidence import Estimate
 from driftloop.drift.forecast.crossing import Forecast
 from driftloop.drift.inputs.distribution import FeatureTest
 from driftloop.drift.verdict import Verdict
+from driftloop.system.json_values import plain
 from monitoring.online.judging import Figure
 from monitoring.prometheus import Sample
 from monitoring.records.events import parse_time
@@ -70,7 +71,7 @@ class Known:
             return True, _REASONS[self.answer.health]
         if fallback is None:
             return True, "the KPI has drifted, but what the fallback would have answered is not known"
-        better = fallback.value > self.kpi.value if self.config.higher_is_better else fallback.value < self.kpi.value
+        better = self.config.goal.task.better(fallback.value, self.kpi.value)
         told = f"{self.config.kpi} {fallback.value:.3f} against {self.kpi.value:.3f} of version {self.version} on {fallback.rows} rows"
         return not better, f"the KPI has drifted, and the fallback did {'better' if better else 'no better'}: {told}"
 
@@ -106,7 +107,8 @@ class Known:
             "invalid": asdict(self.invalid),
             "last": self.last,
         }
-        return {name: _plain(value) for name, value in values.items()}
+        told: dict[str, Any] = plain(values)
+        return told
 
     def samples(self) -> Iterator[Sample]:
         """One for each gauge that has a value."""
@@ -156,11 +158,3 @@ class Known:
             yield "driftloop_champion_version", (self.champion,), 1.0
         for kind, when in self.last.items():
             yield "driftloop_last_record_timestamp_seconds", (kind,), parse_time(when).timestamp()
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

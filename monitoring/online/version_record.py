@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from driftloop.data.labels import Labels
 from driftloop.drift import answer
 from driftloop.drift.estimate.confidence import Estimate, LabelFree
 from driftloop.drift.forecast import crossing
@@ -117,7 +118,7 @@ class Served:
     def _learn(self, label_free: LabelFree, block: Sequence[Row]) -> None:
         sure = [row for row in block if row.probabilities]
         if sure:
-            label_free.learn(np.array([row.probabilities for row in sure]), np.array([self.config.labels.index(row.label) for row in sure]))
+            label_free.learn(np.array([row.probabilities for row in sure]), Labels(self.config.labels).encode([row.label for row in sure]))
 
     def errors(self, rows: Iterable[Row]) -> np.ndarray:
         """The model's error on each labelled row, (rows,)."""

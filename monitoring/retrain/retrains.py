@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import threading
 import time
 from collections import Counter
@@ -22,11 +21,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from driftloop.errors import DataError
 from driftloop.settings import ASKED_BY
-from driftloop.system import lock, processes
+from driftloop.system import files, lock, processes
 from monitoring.prometheus import Sample
 from monitoring.records import events
 from monitoring.retrain.alerts import Alert
@@ -180,7 +179,7 @@ class Retrains:
         self._known[one.key, one.started_at] = one  # the newest stand at the end
         for which in list(self._known)[:-KNOWN]:
             del self._known[which]
-        _write(self.folder / "retrains.json", [asdict(known) for known in self._known.values()])
+        files.replace_file(self.folder / "retrains.json", json.dumps([asdict(known) for known in self._known.values()], indent=1))
 
 
 def _word(state: str) -> str:
@@ -203,12 +202,3 @@ def _read(path: Path) -> list[Retrain]:
         return []
     except (OSError, ValueError, TypeError) as exc:
         raise DataError(f"{path}: cannot be read ({exc}): move it away, and the alerts that fire now may retrain once more") from exc
-
-
-def _write(path: Path, value: Any) -> None:
-    aside = path.with_name(f"{path.name}.{os.getpid()}")
-    with aside.open("w", encoding="utf-8") as file:
-        json.dump(value, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)

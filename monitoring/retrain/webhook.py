@@ -31,6 +31,7 @@ from driftloop.cli.call import Flags
 from driftloop.cli.flag_types import service_address, torchserve_address
 from driftloop.errors import DataError, SettingsError
 from driftloop.settings import ROOT
+from driftloop.system import loopback
 from monitoring import stream_settings
 from monitoring.http.answers import CODES, answer, error, new_app, read_body
 from monitoring.http.gunicorn import CLOSE, Application, check_port
@@ -97,8 +98,7 @@ def newest_labelled(monitor_url: str) -> Callable[[str], str]:
 
     def ask(stream: str) -> str:
         try:
-            with requests.Session() as session:
-                session.trust_env = False
+            with loopback.session() as session:
                 response = session.get(f"{monitor_url}/streams/{stream}", timeout=MONITOR_TIMEOUT_S)
             response.raise_for_status()
             return events.time_text(events.parse_time(response.json()["newest_labelled_time"]))

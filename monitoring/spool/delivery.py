@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import requests
 
 from driftloop.errors import DriftloopError, LogError, SettingsError
+from driftloop.system import loopback
 from monitoring.log.mongo import LogSlowError
 from monitoring.log.prediction_log import PredictionLog
 from monitoring.records.events import Record
@@ -114,8 +115,7 @@ class ToMonitor:
             raise SettingsError(f"the monitor's address must be as http://127.0.0.1:8010, not {url!a:.100}")
         self.counts: Counter[str] = Counter()
         self._url = url.rstrip("/")
-        self._session = requests.Session()
-        self._session.trust_env = False  # no proxy stands between the two
+        self._session = loopback.session()
 
     def deliver(self, records: Sequence[Record]) -> Refused:
         """Send records.

@@ -9,7 +9,6 @@ A segment's writer holds a lock on it (flock) as long as it may write more; the 
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import zlib
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from driftloop.errors import DataError, SpoolError
+from driftloop.system import lock
 from driftloop.system.files import sync_folder
 
 SUFFIX = ".jsonl"
@@ -79,7 +79,7 @@ def create(folder: Path, name: str) -> int:
     hidden = folder / f".{name}"
     descriptor = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o640)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock.take(descriptor)
         hidden.rename(folder / name)
         sync_folder(folder)
     except BaseException:
@@ -96,9 +96,6 @@ def has_writer(path: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not lock.take(descriptor, shared=True)
     finally:
         os.close(descriptor)
-    return False

@@ -14,7 +14,6 @@ printed when a place goes away, and one when it is back. SIGTERM and Ctrl-C ship
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import random
@@ -30,7 +29,7 @@ from driftloop.cli import parsing, runner
 from driftloop.cli.call import Flags
 from driftloop.cli.flag_types import address, mongodb_uri
 from driftloop.errors import DataError, DriftloopError, SettingsError, SpoolError
-from driftloop.system import files, priority
+from driftloop.system import files, lock, priority
 from monitoring.log.prediction_log import FOLDER, open_log
 from monitoring.records import events
 from monitoring.spool import cursors
@@ -125,14 +124,10 @@ def _alone(folder: Path) -> Iterator[None]:
     """Hold the spool's lock, so that no second shipper serves it; it ends with the process."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o750)
-        lock = (folder / "shipper.lock").open("a")
+        held = lock.hold(folder / "shipper.lock", taken=f"{folder}: another shipper serves this spool; end it first")
     except OSError as exc:
         raise SpoolError(f"{folder}: the spool cannot be used: {exc.strerror}") from exc
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SettingsError(f"{folder}: another shipper serves this spool; end it first") from None
+    with held:
         yield
 
 

@@ -27,7 +27,8 @@ from store_fixtures import KINDS, StoreWorkshop, postgresql_programs, store
 from driftloop.errors import TrackingError
 from driftloop.serving.torchserve import Ports, TorchServe
 from driftloop.settings import ROOT
-from driftloop.system.processes import Server, free_ports, port_taken
+from driftloop.system.ports import free_ports, port_fault
+from driftloop.system.processes import Server
 from driftloop.tracking import experiments, mlflow_store
 from driftloop.tracking.registry import CHAMPION, Registry
 from driftloop.training import reference
@@ -99,12 +100,12 @@ NEWEST = "2024-01-13T11:30:00.000Z"  # the last row of the small table
 @pytest.fixture
 def beside(place: StoreWorkshop) -> Iterator[TorchServe]:
     """A TorchServe whose management port is the one that --torchserve_url means: the next."""
-    ports = Ports.free()
-    while port_taken(ports.inference + 1):
-        ports = Ports.free()
-    store = place.folder / ".driftloop" / f"127.0.0.1-{ports.inference}"  # where our programs put the archives for a server that they are given
+    free = Ports.free()
+    while port_fault(free.inference + 1):
+        free = Ports.free()
+    store = place.folder / ".driftloop" / f"127.0.0.1-{free.inference}"  # where our programs put the archives for a server that they are given
     store.mkdir(parents=True)
-    with TorchServe(store, ports=replace(ports, management=ports.inference + 1)) as server:
+    with TorchServe(store, ports=replace(free, management=free.inference + 1)) as server:
         yield server
 
 
@@ -118,12 +119,12 @@ def hook(place: StoreWorkshop, beside: TorchServe, drifting_csv: Path, tmp_path:
     (tmp_path / "streams").mkdir()
     (tmp_path / "streams" / "drifting").write_text(json.dumps({"newest_labelled_time": NEWEST}))  # what the monitor answers
     (tmp_path / "streams.yaml").write_text(yaml.safe_dump(STREAMS))
-    ports = free_ports(2)
-    monitor, address = (f"http://127.0.0.1:{port}" for port in ports)
+    free = free_ports(2)
+    monitor, address = (f"http://127.0.0.1:{port}" for port in free)
     words = shlex.join(["retrain_model.py", *map(str, flags), *map(str, RETRAIN)])
     command = [sys.executable, "-m", "monitoring", "hook", "--torchserve_url", beside.client.inference_url, "--monitor_url", monitor]
-    command += ["--streams_file", tmp_path / "streams.yaml", "--state", tmp_path / "state", "--command", f"drifting={words}", "--port", str(ports[1])]
-    answers = [sys.executable, "-m", "http.server", str(ports[0]), "--bind", "127.0.0.1", "--directory", tmp_path]
+    command += ["--streams_file", tmp_path / "streams.yaml", "--state", tmp_path / "state", "--command", f"drifting={words}", "--port", str(free[1])]
+    answers = [sys.executable, "-m", "http.server", str(free[0]), "--bind", "127.0.0.1", "--directory", tmp_path]
     there: dict[str, Any] = {"env": {"PYTHONPATH": str(ROOT)}, "folder": place.folder}
     with place.entered(), Server(answers, log=tmp_path / "monitor.log"), Server(command, log=tmp_path / "hook.log", **there):
         for page in (f"{monitor}/streams/drifting", f"{address}/health"):

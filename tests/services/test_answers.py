@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from prediction_fixtures import STREAMS, free_port, some_settings
+from prediction_fixtures import STREAMS, some_settings
 from werkzeug.test import TestResponse
 
 from driftloop.errors import DriftloopError
+from driftloop.system.ports import free_ports
 from monitoring.http.answers import CODES
 from monitoring.online import api
 from monitoring.online.monitor import Monitor
@@ -32,7 +33,7 @@ JSON = {"Content-Type": "application/json"}
 
 @pytest.fixture(scope="module")
 def apps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Flask]]:
-    served = create_app(some_settings(f"http://127.0.0.1:{free_port()}", spool=None))
+    served = create_app(some_settings(f"http://127.0.0.1:{free_ports()[0]}", spool=None))
     retrains = Retrains(tmp_path_factory.mktemp("retrains"), command=lambda *_: [], until=lambda _: "", cool_down_s=0)
     monitor = Monitor(STREAMS, references=None, log=None)
     yield {"prediction_service": served, "monitoring": api.build_app(monitor), "retrain_hook": webhook.build_app(retrains, list(STREAMS))}

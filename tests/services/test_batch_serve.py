@@ -21,6 +21,7 @@ pytest.importorskip("prefect", reason="Prefect is not installed: pip install -r 
 
 from driftloop.settings import ROOT
 from driftloop.system import processes
+from driftloop.system.ports import free_ports
 from monitoring.batch import measure_store, prefect_engine
 from monitoring.log.mongo import Database
 from monitoring.log.prediction_log import PredictionLog
@@ -44,7 +45,7 @@ class Place:
 
     def __init__(self, folder: Path, uri: str) -> None:
         self.folder, self.uri = folder, uri
-        (port,) = processes.free_ports(1)
+        (port,) = free_ports()
         self.url = f"http://127.0.0.1:{port}/api"
         self.port = port
         self.env = {

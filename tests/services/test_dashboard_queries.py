@@ -25,7 +25,8 @@ from board_fixtures import Asked, asked, panels
 from driftloop.drift.estimate.confidence import Estimate
 from driftloop.drift.forecast.crossing import Forecast
 from driftloop.drift.inputs.distribution import FeatureTest
-from driftloop.system.processes import Server, free_ports
+from driftloop.system.ports import free_ports
+from driftloop.system.processes import Server
 from monitoring import stream_settings
 from monitoring.local.parts import prometheus_config
 from monitoring.online.judging import Figure
@@ -186,7 +187,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
     servers = {job: serve(read) for job, read in exporters.items()}
     targets = {job: f"127.0.0.1:{server.server_port}" for job, server in servers.items()}
     (folder / "prometheus.yml").write_text(yaml.safe_dump(prometheus_config(targets, alertmanager="", scrape_s=1)))
-    (port,) = free_ports(1)
+    (port,) = free_ports()
     flags = [f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address=127.0.0.1:{port}"]
     one = Prometheus(f"http://127.0.0.1:{port}")
     try:

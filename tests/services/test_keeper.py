@@ -155,9 +155,3 @@ def test_an_unknown_stream_is_refused_before_anything_starts(here: Path, capsys:
     assert keeper.main(["--stream", "nobody", "--monitor_url", "http://127.0.0.1:1"]) == 2
     assert "--stream 'nobody' is not known; known are elec, taxi" in capsys.readouterr().err
     assert list(here.iterdir()) == []
-
-
-def test_the_folder_for_archives_is_the_one_that_the_scripts_write_to() -> None:
-    from driftloop.serving.torchserve import Ports
-
-    assert champion.store(Ports()) == Path(".driftloop") / "127.0.0.1-8080"

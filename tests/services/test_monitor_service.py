@@ -19,6 +19,7 @@ from monitor_sample import Kept, feed, some_reference, told
 
 from driftloop.errors import DriftloopError, SettingsError
 from driftloop.settings import ROOT
+from driftloop.system.ports import free_ports
 from driftloop.system.processes import Server
 from driftloop.training import reference
 from monitoring import stream_settings
@@ -29,12 +30,6 @@ from monitoring.online.monitor import Monitor
 from monitoring.records import events
 
 SECONDS = 120.0  # on a busy machine the imports alone take long
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def wait_for(met: Any, *, what: str) -> None:
@@ -55,7 +50,7 @@ def answers(url: str, server: Server) -> bool:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real monitor with a reference for elec; its address."""
-    folder, port = tmp_path_factory.mktemp("monitor"), free_port()
+    folder, port = tmp_path_factory.mktemp("monitor"), free_ports()[0]
     (folder / "references" / "elec").mkdir(parents=True)
     reference.write(some_reference(), folder / "references" / "elec")
     command = [sys.executable, "-m", "monitoring", "monitor", "--port", str(port), "--reference", str(folder / "references"), "--mongodb_uri", ""]
@@ -211,7 +206,7 @@ def test_a_restart_knows_what_was_known_and_takes_nothing_twice(log: PredictionL
 
 @needs_mongodb
 def test_a_log_that_is_away_at_the_start_is_read_when_it_is_back(tmp_path: Path) -> None:
-    port = free_port()
+    port = free_ports()[0]
     made = Monitor(stream_settings.load(), log=open_log(f"mongodb://127.0.0.1:{port}/driftloop"))
     with pytest.raises(DriftloopError):
         made.refill()

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from prediction_fixtures import ELEC, STREAMS, StandIn, free_port, logged, row, some_settings, write_references
+from prediction_fixtures import ELEC, STREAMS, StandIn, logged, row, some_settings, write_references
 
 from driftloop.errors import DataError
+from driftloop.system.ports import free_ports
 from monitoring import stream_settings
 from prediction_service import __main__ as script
 from prediction_service.app import create_app
@@ -67,7 +68,7 @@ def test_a_streams_file_with_the_labels_in_another_order_is_one_line_at_the_star
     bundled = stream_settings.BUNDLED.read_text(encoding="utf-8")
     assert "labels: [0, 1]" in bundled
     (tmp_path / "streams.yaml").write_text(bundled.replace("labels: [0, 1]", "labels: [1, 0]"), encoding="utf-8")
-    flags = ["--streams_file", str(tmp_path / "streams.yaml"), "--reference", str(tmp_path / "references"), "--port", str(free_port())]
+    flags = ["--streams_file", str(tmp_path / "streams.yaml"), "--reference", str(tmp_path / "references"), "--port", str(free_ports()[0])]
     assert script.main(flags) == DataError.exit_code
     (line,) = capsys.readouterr().err.splitlines()
     assert "the labels of stream 'elec' are 1, 0, those of the model in its order 0, 1: write them so in the streams file" in line

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from prediction_fixtures import ELEC, FEATURES, STREAMS, StandIn, free_port, logged, row, some_settings, wait_for
+from prediction_fixtures import ELEC, FEATURES, STREAMS, StandIn, logged, row, some_settings, wait_for
 
 from driftloop.errors import DataError, TrackingError
+from driftloop.system.ports import free_ports
 from monitoring.fallback import Fallback
 from monitoring.stream_settings import StreamConfig
 from prediction_service import __main__ as script
@@ -189,7 +190,7 @@ def test_whatever_ails_the_model_the_fallback_answers_and_says_so(served_model: 
 
 
 def test_a_port_where_nobody_listens_brings_in_the_fallback(tmp_path: Path) -> None:
-    app = create_app(some_settings(f"http://127.0.0.1:{free_port()}", spool=tmp_path / "spool"))
+    app = create_app(some_settings(f"http://127.0.0.1:{free_ports()[0]}", spool=tmp_path / "spool"))
     assert app.test_client().post("/predict", json=row()).json["fallback"] == "model_unavailable"
     app.extensions["close"]()
 

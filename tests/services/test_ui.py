@@ -18,7 +18,8 @@ from script_fixtures import ENVIRONMENT, Workshop, processes_below
 
 from driftloop import ui
 from driftloop.settings import ROOT
-from driftloop.system import processes
+from driftloop.system import loopback, processes
+from driftloop.system.ports import free_ports, port_fault
 from driftloop.tracking import mlflow_store
 
 
@@ -125,7 +126,7 @@ def test_a_port_that_is_taken_is_refused_by_name(shown: Workshop, capsys: pytest
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert processes.port_taken(port)
+        assert port_fault(port)
         code, told = said(shown, capsys, "--port", str(port))
     assert (code, told) == (
         2,
@@ -135,11 +136,11 @@ def test_a_port_that_is_taken_is_refused_by_name(shown: Workshop, capsys: pytest
 
 @pytest.mark.usefixtures("no_server")
 def test_with_a_tracking_server_its_own_address_is_printed(shown: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    port = processes.free_ports(1)[0]
+    port = free_ports()[0]
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", shown.uri, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     with processes.Server(command, log=tmp_path / "log") as server:
         end = time.monotonic() + 60
-        while not ui._healthy(f"http://127.0.0.1:{port}"):
+        while not loopback.answers(f"http://127.0.0.1:{port}/health", timeout_s=5):
             assert server.code is None and time.monotonic() < end, (tmp_path / "log").read_text()
             time.sleep(0.2)
         code, told = said(shown, capsys, "--mlflow_experiment_name", "older", MLFLOW_TRACKING_URI=f"http://127.0.0.1:{port}/")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import socket
 import sys
 import threading
 import time
@@ -23,6 +22,7 @@ import requests
 from flask import Flask
 
 from driftloop.settings import ROOT
+from driftloop.system.ports import free_ports
 from driftloop.system.processes import Server
 from driftloop.training import reference
 from monitoring import stream_settings
@@ -150,12 +150,6 @@ def logged(folder: Path) -> list[dict[str, Any]]:
     return records
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 def row(stream: str = "elec", **changes: Any) -> dict[str, Any]:
     """A valid row; keyword arguments replace its keys."""
     return {"stream": stream, "features": FEATURES[stream], **changes}
@@ -167,7 +161,7 @@ def running(torchserve_url: str, folder: Path, *more: str, streams: str = "elec,
     references_folder = folder / "references"
     if not references_folder.exists():
         write_references(references_folder)
-    port = free_port()
+    port = free_ports()[0]
     command = [sys.executable, "-m", "prediction_service", "--streams", streams, "--torchserve_url", torchserve_url, "--port", str(port)]
     command += ["--reference", str(references_folder), "--look_every_ms", "100", "--spool", str(folder / "spool"), *more]
     with Server(command, log=folder / "service.log", folder=ROOT) as server:

@@ -22,7 +22,8 @@ import requests
 from mlflow import MlflowClient
 from script_fixtures import Workshop
 
-from driftloop.system.processes import Server, free_ports
+from driftloop.system.ports import free_ports
+from driftloop.system.processes import Server
 
 ADMIN = {"MLFLOW_TRACKING_USERNAME": "admin", "MLFLOW_TRACKING_PASSWORD": "a-long-password"}
 KINDS = ("sqlite", "http", "postgresql", "basic-auth")
@@ -34,7 +35,7 @@ class TrackingServer:
 
     def __init__(self, folder: Path, *, backend: str | None = None, auth: bool = False) -> None:
         self.folder, self.auth = folder, auth
-        (self.port,) = free_ports(1)
+        (self.port,) = free_ports()
         self.uri = f"http://127.0.0.1:{self.port}"
         self.backend = backend or f"sqlite:///{folder / 'backend.db'}"
         self.server: Server | None = None
@@ -173,7 +174,7 @@ def postgresql() -> Iterator[str]:
     programs = postgresql_programs()
     assert programs is not None
     user = "postgres" if os.geteuid() == 0 else None
-    (port,) = free_ports(1)
+    (port,) = free_ports()
     folder = Path(tempfile.mkdtemp(prefix="driftloop-pg-"))  # short, and open to that user: pytest's folders are root's alone
     if user:
         shutil.chown(folder, user)

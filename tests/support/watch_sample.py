@@ -37,7 +37,7 @@ def make_score(block: int, rng: np.random.Generator, *, skill: float, version: s
         until=(START + timedelta(days=block, hours=23, minutes=30)).isoformat(),
         short=rows < BLOCK_SIZE,
         version=version,
-        accuracy=right / rows,
+        kpi=right / rows,
         lower=lower,
         upper=upper,
         kappa=2 * right / rows - 1,
@@ -45,7 +45,7 @@ def make_score(block: int, rng: np.random.Generator, *, skill: float, version: s
         no_change=no_change,
         same_time_yesterday=rng.binomial(rows, 0.65) / rows if block else math.nan,
         majority=rng.binomial(rows, 0.57) / rows,
-        accuracy_unretrained=rng.binomial(rows, 0.71 - 0.1 * math.sin(block / 40)) / rows,
+        kpi_unretrained=rng.binomial(rows, 0.71 - 0.1 * math.sin(block / 40)) / rows,
         threshold=0.6,
         drift=right / rows < 0.6,
     )
@@ -63,8 +63,8 @@ def make_retrain(block: int, *, version: str, lr: float) -> RetrainRecord:
         params={**BASE_PARAMS, "lr": lr, "history": 0, "train_days": 28},
         champion_params=BASE_PARAMS,
         judge_rows=336,
-        accuracy_before=0.6131,
-        accuracy_after=0.7292 if promoted else 0.6161,
+        before=0.6131,
+        after=0.7292 if promoted else 0.6161,
         p_value=0.0004 if promoted else 0.41,
         trials=8,
         seconds=21.4,
@@ -84,8 +84,8 @@ def make_version(version: str, scores: list[BlockScore], *, params: dict) -> Ver
         first_block=scores[0].block,
         last_block=scores[-1].block,
         rows=rows,
-        accuracy=sum(score.accuracy * score.rows for score in scores) / rows,
-        accuracy_unretrained=sum(score.accuracy_unretrained * score.rows for score in scores) / rows,
+        kpi=sum(score.kpi * score.rows for score in scores) / rows,
+        kpi_unretrained=sum(score.kpi_unretrained * score.rows for score in scores) / rows,
     )
 
 
@@ -118,10 +118,10 @@ def make_result(blocks: int = 284, *, retrains: int = 4, seed: int = 7) -> Watch
         rows=rows,
         block_size=BLOCK_SIZE,
         threshold=0.6,
-        accuracy=over_all("accuracy"),
+        kpi=over_all("kpi"),
         kappa=0.52,
         kappa_temporal=-0.61,
-        accuracy_without_retraining=over_all("accuracy_unretrained"),
+        kpi_without_retraining=over_all("kpi_unretrained"),
         baselines={name: over_all(name) for name in ("no_change", "same_time_yesterday", "majority")},
         scores=flat,
         retrains=tuple(records),
@@ -135,18 +135,18 @@ def make_result(blocks: int = 284, *, retrains: int = 4, seed: int = 7) -> Watch
 
 def without_figures(result: WatchResult) -> WatchResult:
     """The same result with every share undefined."""
-    shares = ("accuracy", "lower", "upper", "kappa", "kappa_temporal", "no_change", "same_time_yesterday", "majority", "accuracy_unretrained", "threshold")
+    shares = ("kpi", "lower", "upper", "kappa", "kappa_temporal", "no_change", "same_time_yesterday", "majority", "kpi_unretrained", "threshold")
     undefined = dict.fromkeys(shares, math.nan)
     return replace(
         result,
         threshold=math.nan,
-        accuracy=math.nan,
+        kpi=math.nan,
         kappa=math.nan,
         kappa_temporal=math.nan,
-        accuracy_without_retraining=math.nan,
+        kpi_without_retraining=math.nan,
         baselines=dict.fromkeys(result.baselines, math.nan),
         scores=tuple(replace(score, **undefined) for score in result.scores),
-        retrains=tuple(replace(record, accuracy_before=math.nan, accuracy_after=math.nan, p_value=math.nan, seconds=math.nan) for record in result.retrains),
-        versions=tuple(replace(version, accuracy=math.nan, accuracy_unretrained=math.nan) for version in result.versions),
+        retrains=tuple(replace(record, before=math.nan, after=math.nan, p_value=math.nan, seconds=math.nan) for record in result.retrains),
+        versions=tuple(replace(version, kpi=math.nan, kpi_unretrained=math.nan) for version in result.versions),
         seconds=math.nan,
     )

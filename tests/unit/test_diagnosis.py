@@ -11,6 +11,8 @@ import pytest
 from driftloop.data import blocks, synthetic
 from driftloop.data.streams import Stream
 from driftloop.drift.verdict import Verdict
+from driftloop.metrics import task
+from driftloop.metrics.goal import Goal
 from driftloop.watch.diagnosis import Diagnosis
 
 ROWS, BLOCK = 4000, 100
@@ -18,7 +20,7 @@ ROWS, BLOCK = 4000, 100
 
 def watched(stream: Stream, *, stop: int = ROWS, threshold: float = 0.8) -> Diagnosis:
     """A watch of a fixed rule: the label that the concept of the first rows gives (two features whose sum is large enough)."""
-    diagnosis = Diagnosis(stream, threshold=threshold, alpha=0.05)
+    diagnosis = Diagnosis(stream, Goal(task.of(stream.task), threshold))
     old = stream.rows[: ROWS // 2], stream.labels[: ROWS // 2]
     edge = max(np.quantile(old[0][:, :2].sum(axis=1), np.linspace(0, 1, 101)), key=lambda at: float(np.mean((old[0][:, :2].sum(axis=1) > at) == old[1])))
     for block in blocks.cut(0, stop, block_size=BLOCK):
@@ -57,7 +59,7 @@ def flipped(rows: int, *, at: int) -> Diagnosis:
     stray = np.arange(7, rows, 50)
     labels[stray] = 1 - labels[stray]
     stream = replace(synthetic.make("sea", rows=rows, seed=1).stream, rows=values, labels=labels, features=("load", "heat"))
-    diagnosis = Diagnosis(stream, threshold=0.8, alpha=0.05)
+    diagnosis = Diagnosis(stream, Goal(task.of(stream.task), 0.8))
     for block in blocks.cut(0, rows, block_size=50):
         above = values[block.start : block.stop, 0] > 0.5
         diagnosis.learn(block, np.where(above, 0.9, 0.1)[:, None] * [-1, 1] + [1, 0])

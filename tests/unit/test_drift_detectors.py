@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from river import drift
 
-from driftloop.drift.rules.detectors import NAMES, Detector
+from driftloop.drift.rules.detectors import Detector
+from driftloop.drift.rules.names import DETECTORS
 
 SUDDEN = {"adwin": {}, "ddm": {}, "eddm": {}, "hddm_a": {}, "hddm_w": {}, "kswin": {}, "page_hinkley": {"threshold": 10}}
 
@@ -16,7 +17,7 @@ def blocks(seed: int, error: float, *, number: int) -> np.ndarray:
     return np.random.default_rng(seed).random((number, 20)) < error
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", DETECTORS)
 def test_a_model_that_breaks_is_found(name: str) -> None:
     rule = Detector(name, seed=7, **SUDDEN[name])
     for block in blocks(1, 0.1, number=20):
@@ -28,7 +29,7 @@ def test_a_model_that_breaks_is_found(name: str) -> None:
     assert alarm.lower < alarm.statistic < alarm.upper
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", DETECTORS)
 def test_a_model_that_gets_better_raises_no_alarm(name: str) -> None:
     rule = Detector(name, seed=7)
     steady = [rule.update(np.tile([1, 1, 1, 1, 0], 4)) for _ in range(20)]
@@ -39,7 +40,7 @@ def test_a_model_that_gets_better_raises_no_alarm(name: str) -> None:
     assert all(verdict.kind == "none" for verdict in said)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", DETECTORS)
 def test_what_river_does_not_state_is_nan_and_the_message_says_so(name: str) -> None:
     verdict = Detector(name, seed=7).update(np.array([0, 1, 0, 0]))
     assert math.isnan(verdict.false_alarm_rate)
@@ -48,7 +49,7 @@ def test_what_river_does_not_state_is_nan_and_the_message_says_so(name: str) -> 
     assert verdict.message.endswith("it states no false-alarm rate")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", DETECTORS)
 def test_an_empty_block_cannot_be_judged_and_changes_nothing(name: str) -> None:
     plain, broken = Detector(name, seed=7), Detector(name, seed=7)
     for block in np.concatenate([blocks(3, 0.1, number=15), blocks(4, 0.7, number=15)]):
@@ -56,7 +57,7 @@ def test_an_empty_block_cannot_be_judged_and_changes_nothing(name: str) -> None:
         assert plain.update(block) == broken.update(block)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", DETECTORS)
 def test_reset_begins_anew(name: str) -> None:
     used, fresh = Detector(name, seed=7), Detector(name, seed=7)
     for block in blocks(5, 0.5, number=20):
@@ -66,7 +67,7 @@ def test_reset_begins_anew(name: str) -> None:
         assert used.update(block) == fresh.update(block)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", DETECTORS)
 @pytest.mark.parametrize("error", [0, 1])
 def test_errors_all_alike_are_no_change(name: str, error: int) -> None:
     rule = Detector(name, seed=7)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from driftloop.drift.rules import catalogue
+from driftloop.drift.rules.names import NAMES
 from driftloop.drift.rules.rule import Rule
 from driftloop.drift.rules.threshold import ThresholdRule, threshold_rule
 from driftloop.errors import SettingsError
@@ -15,7 +16,7 @@ def make(name: str) -> Rule:
     return catalogue.make(name, threshold=0.7)
 
 
-@pytest.mark.parametrize("name", catalogue.NAMES)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_rule_keeps_the_contract(name: str) -> None:
     rule = make(name)
     assert rule.name == name
@@ -32,7 +33,7 @@ def test_every_rule_keeps_the_contract(name: str) -> None:
 
 def test_the_names_are_those_of_the_flag() -> None:
     named = ("threshold", "significant", "adwin", "ddm", "eddm", "hddm_a", "hddm_w", "kswin", "page_hinkley", "never", "every", "random")
-    assert named == catalogue.NAMES
+    assert named == NAMES
 
 
 def test_an_unknown_rule_is_refused_with_the_names() -> None:

@@ -11,7 +11,7 @@ from benchmarks import policies as benchmark
 from benchmarks import script
 from driftloop.backtest import policies
 from driftloop.backtest.policies import Proactive, Watching
-from driftloop.drift.rules import detectors
+from driftloop.drift.rules.names import DETECTORS
 from driftloop.errors import SettingsError
 
 WATCHING = Watching(threshold=0.7, alpha=0.05, seed=7, lead_blocks=2)
@@ -33,7 +33,7 @@ def alarms(name: str, blocks: list[np.ndarray], *, rate: float = 0.0) -> list[in
 def test_all_holds_every_policy_of_the_documents_once() -> None:
     names = [policy.name for policy in policies.parse("all")]
     assert len(set(names)) == len(names)
-    assert {"never", "always", "random", "threshold", "significant", "proactive", "continuous", *detectors.NAMES} < set(names)
+    assert {"never", "always", "random", "threshold", "significant", "proactive", "continuous", *DETECTORS} < set(names)
     assert sum(name.startswith("periodic-") for name in names) >= 3
 
 

@@ -34,10 +34,10 @@ def page(result):
 
 
 def test_the_verdict_stands_beside_the_unretrained_model_and_every_baseline(result, page):
-    assert f"right on {100 * result.accuracy:.2f} % of 13,594 rows (κ-temporal −0.61)" in page.text
-    for share in (result.accuracy_without_retraining, *result.baselines.values()):
+    assert f"right on {100 * result.kpi:.2f} % of 13,594 rows (κ-temporal −0.61)" in page.text
+    for share in (result.kpi_without_retraining, *result.baselines.values()):
         assert f"{100 * share:.2f}" in page.text
-        assert f"{100 * abs(result.accuracy - share):.2f}" in page.text
+        assert f"{100 * abs(result.kpi - share):.2f}" in page.text
     assert "4 retrains led to 3 promotions" in page.text
 
 
@@ -129,7 +129,7 @@ def marks(result) -> list[str]:
 def test_the_plot_holds_the_figures_of_every_block(result):
     drawn = traces(result)
     interval = drawn["95 % interval"]
-    assert interval["y"] == [100 * score.accuracy for score in result.scores]
+    assert interval["y"] == [100 * score.kpi for score in result.scores]
     for score, value, up, down in zip(result.scores, interval["y"], interval["error_y"]["array"], interval["error_y"]["arrayminus"], strict=True):
         assert (value - down, value + up) == pytest.approx((100 * score.lower, 100 * score.upper))
     assert set(drawn["threshold"]["y"]) == {60.0}
@@ -143,7 +143,7 @@ def test_few_blocks_carry_their_own_intervals():
     drawn = traces(result)
     for name, drift in (("block, 95 % interval", False), ("block, drift", True)):
         some = [score for score in result.scores if score.drift is drift]
-        assert drawn[name]["error_y"]["array"] == pytest.approx([100 * (score.upper - score.accuracy) for score in some])
+        assert drawn[name]["error_y"]["array"] == pytest.approx([100 * (score.upper - score.kpi) for score in some])
     assert "95 % interval" not in drawn
 
 
@@ -151,7 +151,7 @@ def test_drifted_blocks_versions_and_retrains_are_marked(result):
     drawn = traces(result)
     drifted = [score for score in result.scores if score.drift]
     assert drifted
-    assert drawn["block, drift"]["y"] == [100 * score.accuracy for score in drifted]
+    assert drawn["block, drift"]["y"] == [100 * score.kpi for score in drifted]
     assert len(drawn["block"]["y"]) == len(result.scores) - len(drifted)
     ends = {f"{record.timestamp}.000": record.promoted for record in result.retrains}
     assert dict.fromkeys(drawn["retrain, promoted"]["x"], True) | dict.fromkeys(drawn["retrain, not promoted"]["x"], False) == ends
@@ -186,14 +186,14 @@ def regression(result):
     """The same watch of a regression: the errors in percent as minutes."""
 
     def value(score):
-        mae = 100 * (1 - score.accuracy)
+        mae = 100 * (1 - score.kpi)
         rivals = {scoring.CONSTANT: mae + 5, "hour of the week": mae + 2}
         bounds = {"lower": mae - 1, "upper": mae + 1, "threshold": 40.0}
-        return replace(score, task="regression", accuracy=math.nan, mae=mae, mae_unretrained=mae + 3, bias=-0.5, rivals=rivals, set_aside=2, **bounds)
+        return replace(score, task="regression", kpi=mae, kpi_unretrained=mae + 3, bias=-0.5, rivals=rivals, set_aside=2, **bounds)
 
     baselines = {scoring.CONSTANT: 30.0, "hour of the week": 27.0}
     scores = tuple(map(value, result.scores))
-    return replace(result, task="regression", unit="minutes", scores=scores, mae=25.0, mae_without_retraining=28.0, baselines=baselines)
+    return replace(result, task="regression", unit="minutes", scores=scores, kpi=25.0, kpi_without_retraining=28.0, baselines=baselines)
 
 
 def test_a_regression_is_drawn_in_its_unit_with_its_own_baselines(result):
@@ -201,13 +201,13 @@ def test_a_regression_is_drawn_in_its_unit_with_its_own_baselines(result):
     drawn, layout = traces(made), watch_plot.draw(made).layout
     assert layout.yaxis.title.text == "minutes"
     assert not layout.yaxis.ticksuffix
-    assert drawn["95 % interval"]["y"] == [score.mae for score in made.scores]
+    assert drawn["95 % interval"]["y"] == [score.kpi for score in made.scores]
     assert drawn["hour of the week"]["y"] == watch_plot.average(made.scores, "hour of the week", 7)
     assert [name for name, trace in drawn.items() if trace.get("visible") is False] == [scoring.CONSTANT]
     page = Page(report_html(made))
     header, first, *_ = page.tables[-1]
     told = dict(zip(header, first, strict=True))
-    assert (told["MAE"], told["bias"], told["set aside"]) == (f"{made.scores[0].mae:.2f}", "−0.50", "2")
+    assert (told["MAE"], told["bias"], told["set aside"]) == (f"{made.scores[0].kpi:.2f}", "−0.50", "2")
     assert "accuracy" not in page.text.lower()
 
 
@@ -225,7 +225,7 @@ def hostile(result):
 
 
 def test_an_undefined_block_leaves_a_gap(result):
-    scores = tuple(replace(score, lower=math.nan, accuracy=math.nan) if score.block == 100 else score for score in result.scores)
+    scores = tuple(replace(score, lower=math.nan, kpi=math.nan) if score.block == 100 else score for score in result.scores)
     drawn = traces(replace(result, scores=scores))
     assert [at for at, value in enumerate(drawn["95 % interval"]["error_y"]["arrayminus"]) if math.isnan(value)] == [100]
     assert [at for at, value in enumerate(drawn["served model, average"]["y"]) if math.isnan(value)] == [100]
@@ -241,7 +241,7 @@ def test_a_block_does_not_last_through_a_gap_in_the_stream(result):
 
 @pytest.mark.parametrize("name", ["", "no_change"])
 def test_a_moving_average_does_not_look_ahead(result, name):
-    late = (*result.scores[:100], *(replace(score, accuracy=0.0, no_change=0.0) for score in result.scores[100:]))
+    late = (*result.scores[:100], *(replace(score, kpi=0.0, no_change=0.0) for score in result.scores[100:]))
     assert watch_plot.average(result.scores, name, 7)[:100] == watch_plot.average(late, name, 7)[:100]
     assert watch_plot.average(result.scores, name, 7)[100:] != watch_plot.average(late, name, 7)[100:]
 

@@ -26,10 +26,10 @@ def widest(text: str) -> int:
 
 def test_every_accuracy_stands_beside_its_baselines(result):
     text = summary_text(result)
-    assert f"right on {100 * result.accuracy:.2f} % of 13,594 rows" in text
-    for name, share in [("base model, unretrained", result.accuracy_without_retraining), ("no change, row by row", result.baselines["no_change"])]:
+    assert f"right on {100 * result.kpi:.2f} % of 13,594 rows" in text
+    for name, share in [("base model, unretrained", result.kpi_without_retraining), ("no change, row by row", result.baselines["no_change"])]:
         line = next(line for line in text.splitlines() if line.startswith(name))
-        assert line.split()[-2:] == [f"{100 * share:.2f}", wording.points(result.accuracy - share)]
+        assert line.split()[-2:] == [f"{100 * share:.2f}", wording.points(result.kpi - share)]
 
 
 def test_versions_and_retrains_are_listed(result):
@@ -74,7 +74,7 @@ def test_columns_are_aligned(result):
 
 
 def test_a_block_line_holds_all_its_figures(result):
-    score = replace(result.scores[0], accuracy=0.75, lower=0.612, upper=0.851, kappa=0.5, kappa_temporal=-1.0, no_change=0.875, threshold=0.6, drift=True)
+    score = replace(result.scores[0], kpi=0.75, lower=0.612, upper=0.851, kappa=0.5, kappa_temporal=-1.0, no_change=0.875, threshold=0.6, drift=True)
     line = blocks_text([score]).splitlines()[-1]
     assert line.split()[0] == "0"
     for figure in ("1998-02-15 00:00", "48", "75.0 [61.2, 85.1]", "0.50", "−1.00", "87.5", "–", "60.0", "yes"):
@@ -102,7 +102,7 @@ def test_names_cannot_steer_the_terminal_nor_widen_it(result):
 
 
 def test_a_version_promoted_after_the_last_block_has_no_blocks_yet(result):
-    unused = replace(result.versions[-1], version="5", first_block=-1, last_block=-1, rows=0, accuracy=math.nan, accuracy_unretrained=math.nan)
+    unused = replace(result.versions[-1], version="5", first_block=-1, last_block=-1, rows=0, kpi=math.nan, kpi_unretrained=math.nan)
     line = next(line for line in summary_text(replace(result, versions=(*result.versions, unused))).splitlines() if line.startswith("5 "))
     assert line.split()[:3] == ["5", "–", "0"]
 
@@ -114,11 +114,11 @@ def test_many_retrains_are_listed_without_their_words():
 
 
 def test_low_blocks_by_chance_are_as_many_as_the_binomial_says(result):
-    coin = replace(result.scores[0], rows=2, accuracy=0.5, threshold=0.5)
-    sure = replace(coin, version="2", accuracy=1.0)
+    coin = replace(result.scores[0], rows=2, kpi=0.5, threshold=0.5)
+    sure = replace(coin, version="2", kpi=1.0)
     assert wording.low_blocks_by_chance([coin] * 8) == pytest.approx((2, 1 - 0.75**8))  # none right of two: 1 in 4; one right is the threshold itself
     assert wording.low_blocks_by_chance([*[coin] * 8, *[sure] * 8]) == pytest.approx((2, 1 - 0.75**8))
-    assert wording.low_blocks_by_chance([replace(coin, accuracy=math.nan)]) == (0, 0)
+    assert wording.low_blocks_by_chance([replace(coin, kpi=math.nan)]) == (0, 0)
     assert wording.low_blocks_by_chance([]) == (0, 0)
 
 

@@ -6,12 +6,12 @@ from typing import Final
 
 from driftloop import settings
 from driftloop.drift.rules import detectors, trivial
+from driftloop.drift.rules.names import DETECTORS, NAMES
 from driftloop.drift.rules.rule import Rule
 from driftloop.drift.rules.significant import Significant
 from driftloop.drift.rules.threshold import ThresholdRule
 from driftloop.errors import SettingsError
 
-NAMES: Final = ("threshold", "significant", *detectors.NAMES, "never", "every", "random")
 EVERY: Final = 7  # blocks: a week where a block is a day
 RATE: Final = 1 / EVERY  # the same number of alarms
 
@@ -20,7 +20,7 @@ def make(name: str, *, threshold: float, alpha: float = 0.05, seed: int = settin
     """The rule of that name for one served model.
 
     Args:
-        name: one of `NAMES`.
+        name: one of `names.NAMES`.
         threshold: lowest accuracy that is good enough; of "threshold" in 0..1, of "significant" between 0 and 1. The others do without.
         alpha: the false-alarm rate of "significant" for the whole watch, between 0 and 1.
         seed: of "kswin" and "random".
@@ -37,7 +37,7 @@ def make(name: str, *, threshold: float, alpha: float = 0.05, seed: int = settin
         return ThresholdRule(threshold)
     if name == "significant":
         return Significant(threshold=threshold, alpha=alpha)
-    if name in detectors.NAMES:
+    if name in DETECTORS:
         return detectors.Detector(name, seed=seed)
     if name == "never":
         return trivial.Never()

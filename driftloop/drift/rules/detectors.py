@@ -25,20 +25,14 @@ from river import drift
 from river.drift import binary
 
 from driftloop.drift.rules.error_checks import wrong_rows
+from driftloop.drift.rules.names import DETECTORS
 from driftloop.drift.rules.rule import Rule
 from driftloop.drift.verdict import Verdict
 from driftloop.metrics import kpi
 
-_MAKE: Final[dict[str, Callable[..., Any]]] = {
-    "adwin": drift.ADWIN,
-    "ddm": binary.DDM,
-    "eddm": binary.EDDM,
-    "hddm_a": binary.HDDMA,
-    "hddm_w": binary.HDDMW,
-    "kswin": drift.KSWIN,
-    "page_hinkley": drift.PageHinkley,
-}
-NAMES: Final = tuple(_MAKE)
+_MAKE: Final[dict[str, Callable[..., Any]]] = dict(
+    zip(DETECTORS, (drift.ADWIN, binary.DDM, binary.EDDM, binary.HDDMA, binary.HDDMW, drift.KSWIN, drift.PageHinkley), strict=True)
+)
 EITHER: Final = ("adwin", "kswin")  # flag a fall of the error rate too
 
 
@@ -46,7 +40,7 @@ class Detector(Rule):
     """One of river's detectors.
 
     Args:
-        name: one of `NAMES`.
+        name: one of `names.DETECTORS`.
         seed: of KSWIN, which draws at random; the others do not.
         settings: of river's class, such as `delta=0.01` of ADWIN; river's defaults without.
 
@@ -61,7 +55,7 @@ class Detector(Rule):
 
     def __init__(self, name: str, *, seed: int, **settings: Any) -> None:
         if name not in _MAKE:
-            raise ValueError(f"detector {name!r}: give one of {', '.join(NAMES)}")
+            raise ValueError(f"detector {name!r}: give one of {', '.join(DETECTORS)}")
         self.name = name
         fixed: dict[str, dict[str, Any]] = {"kswin": {"seed": seed}, "page_hinkley": {"mode": "up"}}
         self._settings = fixed.get(name, {}) | settings

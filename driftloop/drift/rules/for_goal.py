@@ -14,7 +14,7 @@ def rule(name: str, goal: Goal, *, seed: int = settings.SEED, probation: bool = 
     """The drift rule of that name, given the losses of one block after the other.
 
     Args:
-        name: one of `catalogue.NAMES`; a regression refuses those that take right and wrong only.
+        name: one of `names.NAMES`; a regression refuses those that take right and wrong only.
         goal: what the model has to reach.
         seed: of the rules that draw.
         probation: from the first alarm on, put new models on probation (`rules.probation`).

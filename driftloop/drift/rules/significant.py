@@ -145,23 +145,11 @@ class Significant(Rule):
 
     def _verdict(self, wrong: np.ndarray, known: Dependence) -> Verdict:
         capital, limit = float(self._capitals.mean()), 1 / self._alpha
-        drift = capital >= limit
         rows = len(wrong)
         right = rows - int(np.count_nonzero(wrong))
-        lower, upper = kpi.wilson_interval(right, rows)
         evidence = told_evidence(capital, limit, alpha=self._alpha, against=f"right at least {self._threshold:.4g} of the time")
         message = f"accuracy {right / rows:.3f} on {rows} rows; {evidence}"
         if known.inflation > 1.5:
             message += f"; errors are autocorrelated: effective sample size is rows / {known.inflation:.1f}"
-        return Verdict(
-            drift=drift,
-            kind="performance" if drift else "none",
-            rule=self.name,
-            message=message,
-            statistic=capital,
-            threshold=limit,
-            lower=lower,
-            upper=upper,
-            p_value=min(1.0, 1 / self._highest) if self._highest > 0 else math.nan,
-            false_alarm_rate=self._alpha,
-        )
+        bounds = kpi.wilson_interval(right, rows)
+        return Verdict.of_capital(self.name, message, capital=capital, highest=self._highest, alpha=self._alpha, bounds=bounds)

@@ -127,25 +127,13 @@ class SignificantLoss(Rule):
 
     def _verdict(self, losses: np.ndarray, rows_in_one_now: float) -> Verdict:
         capital, limit, rows = float(self._capitals.mean()), 1 / self._alpha, len(losses)
-        drift = capital >= limit
-        lower, upper = kpi.mean_interval(losses)
         against = f"{'at least' if self._under else 'at most'} {self._threshold:.4g}"
         evidence = told_evidence(capital, limit, alpha=self._alpha, against=against)
         message = f"mean absolute error {losses.mean():.3f} on {rows} rows; {evidence}; errors are capped at {self.cap:.3g}"
         if rows_in_one_now > 1.5:
             message += f" and autocorrelated: effective sample size is rows / {rows_in_one_now:.1f}"
-        return Verdict(
-            drift=drift,
-            kind="performance" if drift else "none",
-            rule=self.name,
-            message=message,
-            statistic=capital,
-            threshold=limit,
-            lower=lower,
-            upper=upper,
-            p_value=min(1.0, 1 / self._highest) if self._highest > 0 else math.nan,
-            false_alarm_rate=self._alpha,
-        )
+        bounds = kpi.mean_interval(losses)
+        return Verdict.of_capital(self.name, message, capital=capital, highest=self._highest, alpha=self._alpha, bounds=bounds)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,10 @@ from typing import Final
 
 import numpy as np
 
+from driftloop.data.labels import Labels
 from driftloop.drift.estimate.confidence import LabelFree
 from driftloop.drift.verdict import Verdict
+from driftloop.metrics import baselines as trivial
 from driftloop.metrics import kpi, task
 from driftloop.settings import REFERENCE_BLOCKS
 from driftloop.training.reference import Reference
@@ -63,27 +65,18 @@ def baselines(rows: Rows, day_before: Rows, config: StreamConfig, reference: Ref
     found = {"fallback": rows.baselines}
     if config.task == "classification":
         times, labels = (np.concatenate([getattr(side, name) for side in (day_before, rows)]) for name in ("times", "labels"))
-        found["no_change"] = np.concatenate([[np.nan], labels[:-1]])[len(day_before) :] if len(labels) else labels
-        found["same_time_yesterday"] = _yesterday(times, labels)[len(day_before) :]
+        found["no_change"] = trivial.previous(labels)[len(day_before) :]
+        found["same_time_yesterday"] = trivial.day_earlier(labels, times)[len(day_before) :]
     if reference is not None and len(reference):
         name = "majority" if config.task == "classification" else "median"
         found[name] = np.full(len(rows), _constant(reference, config))
     return found
 
 
-def _yesterday(times: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The label of the row whose time is a day earlier, (N,); nan where there is no such row."""
-    at = np.searchsorted(times, times - _DAY)
-    same = times[np.minimum(at, len(times) - 1)] == times - _DAY if len(times) else np.zeros(0, bool)
-    return np.where(same, labels[np.minimum(at, len(labels) - 1)], np.nan) if len(times) else labels
-
-
 def _constant(reference: Reference, config: StreamConfig) -> float:
-    labels = reference.labels.tolist()
-    if config.task == "regression":
-        return task.of(config.task).constant(np.array(labels, np.float64))
-    places = [config.labels.index(label) for label in labels if label in config.labels]
-    return task.of(config.task).constant(np.array(places)) if places else math.nan
+    codes = Labels(config.labels).encode(reference.labels.tolist())
+    known = codes[~np.isnan(codes)]
+    return task.of(config.task).constant(known.astype(np.int64) if config.labels else known) if len(known) else math.nan
 
 
 def kappa_temporal(costs: np.ndarray, no_change: np.ndarray | None) -> float:

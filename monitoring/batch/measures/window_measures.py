@@ -14,6 +14,7 @@ from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from driftloop.drift.answer import Answer, Standing
 from driftloop.errors import DataError
+from driftloop.system.json_values import plain
 
 KINDS: Final = ("none", "quality", "data", "concept", "both", "cannot tell")
 
@@ -191,7 +192,7 @@ class Measures:
 
     def as_json(self) -> dict[str, Any]:
         """JSON values; figures that are not finite become null, or the text "inf"."""
-        found: dict[str, Any] = _plain(asdict(self))
+        found: dict[str, Any] = plain(asdict(self), infinity="inf")
         return found
 
 
@@ -206,16 +207,6 @@ def from_json(value: Mapping[str, Any]) -> Measures:
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
         raise DataError(f"a document of metrics cannot be read: {type(exc).__name__}: {exc}: measure the window again with this version") from exc
     return made
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else "inf" if value > 0 else "-inf"
-    return value.item() if hasattr(value, "item") else value
 
 
 def _made(wanted: Any, value: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from driftloop.data.labels import Labels
 from driftloop.drift.estimate.confidence import SUM_OFF
 from monitoring.batch.measures.window_measures import Window
 from monitoring.log.prediction_log import REJECTED, PredictionLog
@@ -213,8 +214,7 @@ def _numbers(values: Sequence[Any]) -> np.ndarray:
 def _answers(values: Sequence[Any], config: StreamConfig, *, foreign: float) -> np.ndarray:
     if config.task == "regression":
         return _numbers(values)
-    places: dict[Any, float] = {label: place for place, label in enumerate(config.labels)} | {None: math.nan}
-    return np.array([places.get(value, foreign) for value in values], np.float64)
+    return Labels(config.labels).encode(values, foreign=foreign)
 
 
 def _probabilities(page: Sequence[Document], classes: int) -> np.ndarray:

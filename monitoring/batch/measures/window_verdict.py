@@ -12,7 +12,6 @@ import numpy as np
 
 from driftloop.drift.answer import Answer, Standing
 from driftloop.drift.verdict import Verdict
-from driftloop.metrics import task
 from driftloop.training.reference import Reference
 from driftloop.watch import diagnosis
 from monitoring.batch.measures import input_drift, kpis
@@ -129,5 +128,5 @@ def _whole(rows: Rows, config: StreamConfig) -> tuple[np.ndarray, np.ndarray]:
 
 def _mean(costs: np.ndarray, config: StreamConfig) -> float:
     """In the unit in which the kind is told: see `diagnosis.comparable`."""
-    found = diagnosis.comparable(task.of(config.task), costs, threshold=config.threshold)
+    found = diagnosis.comparable(costs, config.goal)
     return float(found.mean()) if len(found) else math.nan

@@ -1,0 +1,37 @@
+"""Labels as people write them and as models know them: names and their codes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The classes of a stream by name, in the order of a model's probabilities; none of a regression, whose labels are numbers.
+
+    >>> Labels(("DOWN", "UP")).encode(["UP", None, "DOWN"]), Labels(("DOWN", "UP")).decode([1, 0]), Labels().decode([2])
+    (array([ 1., nan,  0.]), ['UP', 'DOWN'], [2.0])
+    """
+
+    names: tuple[Any, ...] = ()
+
+    @cached_property
+    def _codes(self) -> dict[Any, float]:
+        return {name: float(code) for code, name in enumerate(self.names)}
+
+    def encode(self, names: Iterable[Any], *, foreign: float = math.nan) -> np.ndarray:
+        """The code of each name, (N,) float64: nan where there is none, `foreign` where it is of no class."""
+        if not self.names:
+            return np.array(list(names), np.float64)
+        codes = {**self._codes, None: math.nan}
+        return np.array([codes.get(name, foreign) for name in names], np.float64)
+
+    def decode(self, codes: Iterable[float]) -> list[Any]:
+        """The name of each code, or the number of a regression."""
+        return [self.names[int(code)] for code in codes] if self.names else [float(code) for code in codes]

@@ -1,0 +1,7 @@
+"""The names of the drift rules: for the flags, which must not wait for the rules' libraries, and for the catalogue."""
+
+from typing import Final
+
+DETECTORS: Final = ("adwin", "ddm", "eddm", "hddm_a", "hddm_w", "kswin", "page_hinkley")  # river's
+WATCHING: Final = ("threshold", "significant", *DETECTORS, "never")  # those that need no further setting
+NAMES: Final = (*WATCHING, "every", "random")  # the last two are policies of the back-test
