@@ -23,7 +23,7 @@ def results_table(folder: Path = BENCHMARKS) -> str:
         taxi, elec = _taxi((folder / "taxi.md").read_text(encoding="utf-8")), _elec((folder / "figures.md").read_text(encoding="utf-8"))
     except (KeyError, ValueError, IndexError, StopIteration) as exc:
         raise DriftloopError(f"{folder}: taxi.md or figures.md lacks what the README shows of it ({exc}): write them again") from exc
-    lines = ["| | taxi: how long is a ride? | ELEC: the search may choose a history | ELEC: one row at a time |", "|---|---:|---:|---:|"]
+    lines = ["| | taxi: how long is a ride? | ELEC, history searched | ELEC, one row at a time |", "|---|---:|---:|---:|"]
     lines += [f"| {title} | {' | '.join([cell, *elec[title]])} |" for title, cell in taxi.items()]
     return "\n".join(lines) + "\n"
 
@@ -36,16 +36,16 @@ def _taxi(page: str) -> dict[str, str]:
     way, retrains = ways["weeks, with follow-ups"], ways["blocks"].index("retrains")
     alarms = re.findall(r"first alarm: (the week of [\d-]+)", page)
     return {
-        "`python lifecycle.py …`": "`--learner examples.nyc_taxi.learner:TAXI`",
-        "KPI": "MAE in minutes, lower is better",
+        "command": "`make taxi`",
+        "KPI": "MAE, minutes",
         "rows": year[1],
         "**served model**": year[served],
         "base model, never retrained, same rows": year[unretrained],
-        "gain": f"{float(year[served].strip('*')) - float(year[unretrained]):+.2f} minutes".replace("-", "−"),
-        "best baseline with labels by block": f"{year[linear]}, linear regression, refitted too",
-        "no change, row by row: needs each label at once": NONE,
+        "difference": f"{float(year[served].strip('*')) - float(year[unretrained]):+.2f} minutes".replace("-", "−"),
+        "best baseline, labels by block": f"{year[linear]} (linear regression, refitted, too)",
+        "no change, row by row (needs each label at once)": NONE,
         "first alarm": alarms[0],
-        "April 2020: served, never retrained": f"{drifted[served].strip('*')}, {drifted[unretrained]}",
+        "month of the drift, served and never retrained": f"{drifted[served].strip('*')} and {drifted[unretrained]}",
         "retrains, promotions": f"{way[retrains]}, {way[retrains + 1]}",
         "history of the last version, rows": NONE,
     }
@@ -60,18 +60,17 @@ def _elec(page: str) -> dict[str, list[str]]:
 def _elec_column(cells: dict[str, str]) -> dict[str, str]:
     baselines = {name: cells[f"{name}, %"] for name in ("same time yesterday", "majority class")}
     best = max(baselines, key=lambda name: float(baselines[name]))
-    flags = cells["command"].strip("`").removeprefix("python lifecycle.py").strip()
     return {
-        "`python lifecycle.py …`": f"`{flags}`" if flags else "no flags",
-        "KPI": "accuracy in %",
+        "command": cells["command"].replace("`python lifecycle.py`", "`make run`"),
+        "KPI": "accuracy, %",
         "rows": cells["rows, in blocks"].partition(" ")[0],
         "**served model**": f"{cells['**accuracy of the served model, %**']} ({cells['95 % interval, rows taken as independent']})",
         "base model, never retrained, same rows": cells["base model, never retrained, same rows, %"],
-        "gain": f"{cells['gain, points']} points",
-        "best baseline with labels by block": f"{baselines[best]}, {best}",
-        "no change, row by row: needs each label at once": cells["no change, row by row, %"],
+        "difference": f"{cells['gain, points']} points",
+        "best baseline, labels by block": f"{baselines[best]} ({best})",
+        "no change, row by row (needs each label at once)": cells["no change, row by row, %"],
         "first alarm": f"block {cells['first alarm of the rule `significant`, block']}",
-        "April 2020: served, never retrained": NONE,
+        "month of the drift, served and never retrained": NONE,
         "retrains, promotions": cells["retrains, promotions"],
         "history of the last version, rows": cells["history of the version served at the end, rows"],
     }
