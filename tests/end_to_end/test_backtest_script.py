@@ -16,9 +16,10 @@ import psutil
 import pytest
 from mlflow.entities import Run
 from ran_fixtures import SEA as STREAM
-from script_fixtures import ENVIRONMENT, ROOT, Ran, Workshop, parent, role
+from script_fixtures import ENVIRONMENT, Ran, Workshop, parent, role
 
 from driftloop.backtest import policies
+from driftloop.settings import ROOT
 
 NAMES = [policy.name for policy in policies.parse("all")]
 FIGURES = {"name", "accuracy", "kappa", "kappa_temporal", "worst_block", "blocks_under_threshold", "retrains", "false_alarms", "delay", "seconds"}

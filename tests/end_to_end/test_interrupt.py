@@ -15,8 +15,9 @@ from contextlib import contextmanager
 
 import psutil
 import pytest
-from script_fixtures import ENVIRONMENT, ROOT, Workshop, data_flags, drifting_table, parent, role
+from script_fixtures import ENVIRONMENT, Workshop, data_flags, drifting_table, parent, role
 
+from driftloop.settings import ROOT
 from driftloop.system import signals
 from driftloop.tracking import mlflow_store
 

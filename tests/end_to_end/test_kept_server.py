@@ -17,7 +17,7 @@ import numpy as np
 import psutil
 import pytest
 import requests
-from script_fixtures import ROOT, Workshop, data_flags, role
+from script_fixtures import Workshop, data_flags, role
 from serving_fixtures import FEATURES, elec_model, some_rows
 
 from driftloop.data.streams import Stream
@@ -25,6 +25,7 @@ from driftloop.errors import ServingError
 from driftloop.serving import archive, site, swap
 from driftloop.serving.site import Site, TorchServeDeployment
 from driftloop.serving.torchserve import Ports, TorchServe
+from driftloop.settings import ROOT
 from driftloop.system import processes
 from driftloop.tracking.registry import CHAMPION, Registry
 from driftloop.training.fitting import Learner

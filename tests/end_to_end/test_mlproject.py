@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 import yaml
 from mlflow.projects.utils import load_project
-from script_fixtures import ENVIRONMENT, ROOT, Workshop, data_flags, parent, role
+from script_fixtures import ENVIRONMENT, Workshop, data_flags, parent, role
+
+from driftloop.settings import ROOT
 
 ENTRY_POINTS = {
     "main": "base_model",

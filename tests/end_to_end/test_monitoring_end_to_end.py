@@ -22,10 +22,11 @@ import pytest
 import requests
 import yaml
 from board_fixtures import Asked, asked
-from script_fixtures import ROOT, drifting_table
+from script_fixtures import drifting_table
 
 from driftloop.data import streams
 from driftloop.serving.torchserve import TorchServeClient
+from driftloop.settings import ROOT
 from monitoring.local.parts import find_alertmanager
 from monitoring.local.replay import blocks, post
 from monitoring.log.embedded_mongo import program

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from script_fixtures import ROOT, Workshop, data_flags
+from script_fixtures import Workshop, data_flags
 
 from driftloop.cli import parsing, runner
+from driftloop.settings import ROOT
 from monitoring.__main__ import COMMANDS
 
 ENTRIES = (

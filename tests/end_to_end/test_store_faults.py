@@ -19,12 +19,13 @@ from unittest import mock
 import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
-from script_fixtures import ROOT, Workshop, data_flags, drifting_table, parent, role
+from script_fixtures import Workshop, data_flags, drifting_table, parent, role
 from sqlalchemy.exc import OperationalError
 from store_fixtures import FaultyServer, TrackingServer
 
 from driftloop.errors import TrackingError
 from driftloop.serving import site
+from driftloop.settings import ROOT
 from driftloop.tracking import mlflow_store, patience, retries, runs, stores, translate
 from driftloop.tracking.registry import CHALLENGER, CHAMPION, Registry
 from driftloop.training.trained_model import KnownModel

@@ -21,11 +21,12 @@ import pytest
 import requests
 import yaml
 from batch_fixtures import elec
-from script_fixtures import ROOT, data_flags, parent, role
+from script_fixtures import data_flags, parent, role
 from store_fixtures import KINDS, StoreWorkshop, postgresql_programs, store
 
 from driftloop.errors import TrackingError
 from driftloop.serving.torchserve import Ports, TorchServe
+from driftloop.settings import ROOT
 from driftloop.system.processes import Server, free_ports, port_taken
 from driftloop.tracking import experiments, mlflow_store
 from driftloop.tracking.registry import CHAMPION, Registry

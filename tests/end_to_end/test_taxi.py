@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from script_fixtures import ROOT, Workshop, parent, role
+from handler_context import FakeContext
+from script_fixtures import Workshop, parent, role
 from snapshot_fixtures import Snapshot, shape
-from test_handler import FakeContext
 
 from benchmarks import taxi_months
 from driftloop.data import blocks
@@ -23,6 +23,7 @@ from driftloop.data.streams import Stream
 from driftloop.errors import SettingsError
 from driftloop.metrics import data_quality
 from driftloop.serving import archive
+from driftloop.settings import ROOT
 from driftloop.tracking import mlflow_store
 from driftloop.training import fitting, trained_model
 from examples.nyc_taxi import cleaning, rivals, trips

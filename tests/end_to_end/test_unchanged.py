@@ -22,10 +22,11 @@ from mlflow.entities import Run
 from prediction_fixtures import row
 from prometheus_client.parser import text_string_to_metric_families
 from ran_fixtures import Deployed
-from script_fixtures import ROOT, Ran, Workshop, role
+from script_fixtures import Ran, Workshop, role
 from snapshot_fixtures import Snapshot, difference, numbers_left_out, shape
 
 from driftloop.errors import DriftloopError
+from driftloop.settings import ROOT
 
 MOVES = {"metrics": "monitoring.prometheus"}  # declares every Prometheus metric in METRICS
 PACKAGES = ("driftloop", "monitoring", "prediction_service", "examples")
@@ -71,7 +72,7 @@ def test_the_flags_of_the_scripts(snapshot: Snapshot) -> None:
 def test_the_flags_of_the_services_commands(snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MONGODB_URI", raising=False)  # the default of one of them
     parsers = [importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts)).build_parser() for path in COMMANDS]
-    snapshot("flags_of_services", {parser.prog.rpartition(".")[2]: flags(parser) for parser in parsers})
+    snapshot("flags_of_services", {parser.prog.removeprefix("monitoring "): flags(parser) for parser in parsers})
 
 
 def flags(parser: argparse.ArgumentParser) -> dict[str, Any]:

@@ -11,29 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from handler_context import FakeContext
 from serving_fixtures import FEATURES, elec_model, some_rows
 
 import handler
 from handler import ElecHandler
 
 HISTORY = 4
-
-
-class FakeContext:
-    """What TorchServe gives a handler, as far as ours uses it."""
-
-    def __init__(self, model_dir):
-        self.system_properties = {"model_dir": str(model_dir)}
-        self.model_name = "elec"
-        self.status: dict[int, int] = {}
-        self.headers: dict[int, str] = {}
-
-    def set_response_status(self, code, phrase, idx):
-        assert phrase
-        self.status[idx] = code
-
-    def set_response_header(self, idx, key, value):
-        self.headers[idx] = value
 
 
 @pytest.fixture(scope="module")

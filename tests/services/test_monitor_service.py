@@ -15,7 +15,7 @@ import requests
 from hostile import HOSTILE, RAW, Hostile
 from mongo_fixtures import needs_mongodb
 from monitor_records import ELEC, label, labelled, prediction, rejected
-from test_monitor_watcher import Kept, feed, some_reference, told
+from monitor_sample import Kept, feed, some_reference, told
 
 from driftloop.errors import DriftloopError, SettingsError
 from driftloop.settings import ROOT

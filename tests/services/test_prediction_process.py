@@ -14,12 +14,13 @@ from typing import Any
 import psutil
 import pytest
 import requests
-from prediction_fixtures import ELEC, ROOT, STREAMS, StandIn, row, running, some_reference, some_settings, wait_for
+from prediction_fixtures import ELEC, STREAMS, StandIn, row, running, some_reference, some_settings, wait_for
 from serving_fixtures import HANDLER
 
 from driftloop.errors import TrackingError
 from driftloop.serving.archive import build_mar
 from driftloop.serving.torchserve import TorchServe
+from driftloop.settings import ROOT
 from driftloop.system.processes import Server
 from driftloop.tracking import mlflow_store
 from driftloop.tracking.registry import Registry

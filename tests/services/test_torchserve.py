@@ -19,11 +19,12 @@ import numpy as np
 import psutil
 import pytest
 import requests
-from serving_fixtures import ROOT, elec_model, light_model, some_rows
+from serving_fixtures import elec_model, light_model, some_rows
 
 from driftloop.errors import JavaMissingError, ServingError
 from driftloop.serving import torchserve_client, torchserve_log
 from driftloop.serving.torchserve import FOLDER_PREFIX, Ports, TorchServe, TorchServeClient, find_java_home, remove_left_folders
+from driftloop.settings import ROOT
 from driftloop.system import processes
 
 

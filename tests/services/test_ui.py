@@ -15,9 +15,10 @@ from unittest import mock
 
 import pytest
 import requests
-from script_fixtures import ENVIRONMENT, ROOT, Workshop, processes_below
+from script_fixtures import ENVIRONMENT, Workshop, processes_below
 
 from driftloop import ui
+from driftloop.settings import ROOT
 from driftloop.system import processes
 from driftloop.tracking import mlflow_store
 

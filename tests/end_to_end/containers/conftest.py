@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.containers import images, needs
-from tests.containers.engine import engine
-from tests.containers.stack import RUN, Stack
-from tests.containers.traffic import Traffic
+
+from tests.end_to_end.containers import images, needs
+from tests.end_to_end.containers.engine import engine
+from tests.end_to_end.containers.stack import RUN, Stack
+from tests.end_to_end.containers.traffic import Traffic
 
 LOG = logging.getLogger("containers")
 WANTED = bool(os.environ.get("DRIFTLOOP_CONTAINERS"))  # set by `make containers-test`: no other command starts an engine

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tests.containers.engine import Engine, unmount
 
 from driftloop.settings import ROOT
+from tests.end_to_end.containers.engine import Engine, unmount
 
 LOG = logging.getLogger("containers")
 STANDINS = "tests/end_to_end/containers/standins"

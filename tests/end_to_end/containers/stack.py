@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import requests
-from tests.containers.engine import Engine
-from tests.containers.images import ROOT, SERVICES
+
+from tests.end_to_end.containers.engine import Engine
+from tests.end_to_end.containers.images import ROOT, SERVICES
 
 LOG = logging.getLogger("containers")
 PROJECT = "driftloop-test"

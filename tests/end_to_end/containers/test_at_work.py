@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import time
 
-from tests.containers.stack import MLFLOW, MONITOR, PREFECT, PROMETHEUS, Stack, wait
-from tests.containers.traffic import Traffic
+from tests.end_to_end.containers.stack import MLFLOW, MONITOR, PREFECT, PROMETHEUS, Stack, wait
+from tests.end_to_end.containers.traffic import Traffic
 
 LOG = logging.getLogger("containers")
 JOBS = {"prediction_service", "monitor", "retrain_hook", "torchserve", "prometheus"}

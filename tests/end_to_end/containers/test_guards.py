@@ -8,9 +8,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from tests.containers import images
-from tests.containers.images import SERVICES
-from tests.containers.stack import MLFLOW, PREFECT, RUN, Stack
+
+from tests.end_to_end.containers import images
+from tests.end_to_end.containers.images import SERVICES
+from tests.end_to_end.containers.stack import MLFLOW, PREFECT, RUN, Stack
 
 EVERY = pytest.mark.parametrize("service", RUN)
 INSIDE = [service for service in RUN if SERVICES[service]["networks"] == ["inside"]]

@@ -9,9 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.containers.stack import RUN, Stack, wait
-from tests.containers.test_at_work import JOBS, measured
-from tests.containers.traffic import Traffic
+
+from tests.end_to_end.containers.stack import RUN, Stack, wait
+from tests.end_to_end.containers.test_at_work import JOBS, measured
+from tests.end_to_end.containers.traffic import Traffic
 
 LOG = logging.getLogger("containers")
 CHAMPION = "2"  # since the drift

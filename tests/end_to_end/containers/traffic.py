@@ -6,11 +6,10 @@ import itertools
 import json
 from typing import Any
 
-from tests.containers.stack import PREDICTIONS, Stack
-
 from driftloop.data import streams
 from driftloop.training.base import base_span
 from monitoring.local.replay import blocks
+from tests.end_to_end.containers.stack import PREDICTIONS, Stack
 
 SIZE = 48
 FIND = """
