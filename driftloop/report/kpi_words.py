@@ -95,7 +95,7 @@ def verdict(result: WatchResult) -> tuple[str, str]:
 def _against_unretrained(result: WatchResult, figures: Figures) -> str:
     unretrained = result.mae_without_retraining
     if not math.isfinite(unretrained):
-        return "the unretrained base model was not scored beside it"
+        return "the unretrained base model was not scored for comparison"
     gain = figures.gain(result.mae, unretrained)
     return f"the unretrained base model by {figures.with_unit(unretrained)} on the same rows, a gain of {gain} {figures.step}"
 

@@ -211,7 +211,7 @@ def blocks_of(result: WatchResult) -> str:
 def _against_unretrained(result: WatchResult) -> str:
     unretrained = result.accuracy_without_retraining
     if not math.isfinite(unretrained):
-        return "the unretrained base model was not scored beside it"
+        return "the unretrained base model was not scored for comparison"
     return f"the unretrained base model on {with_sign(unretrained)} of the same rows, a gain of {points(result.accuracy - unretrained)} points"
 
 
