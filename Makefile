@@ -73,7 +73,7 @@ policies: $(VENV)/run.stamp ## the policies compared, as benchmarks/policies.md 
 	$(BIN)/python -m benchmarks.policies
 
 taxi: $(VENV)/run.stamp ## the New York taxi example: a regression, week by week through 2020
-	$(BIN)/python -m examples.nyc_taxi.lifecycle --mlflow_experiment_name taxi --report taxi.html
+	$(BIN)/python lifecycle.py --learner examples.nyc_taxi.learner:TAXI --mlflow_experiment_name taxi --report taxi.html
 
 pictures: $(VENV)/dev.stamp ## take docs/images again; needs Debian's chromium and chromium-driver
 	$(BIN)/python -m docs.take_screenshots

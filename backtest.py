@@ -19,11 +19,14 @@ from typing import Any
 from driftloop import settings
 from driftloop.cli import flags, parsing, runner
 from driftloop.cli.flag_types import rate, share
+from driftloop.errors import SettingsError
+from driftloop.watch import learners
 
 
 def build_parser() -> parsing.Parser:
     """The flags of this script."""
     parser = parsing.parser("backtest.py", __doc__)
+    learners.add_flag(parser)
     group = parser.add_argument_group("back-test")
     group.add_argument(
         "--policies",
@@ -74,15 +77,17 @@ def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     from driftloop.backtest import from_flags, policies, run, text
     from driftloop.tracking import mlflow_store
     from driftloop.watch.preparation import Work, bar, open_work
-    from learner import ELEC
 
+    learner = learners.load(args.learner)
+    if learner.task != "classification":
+        raise SettingsError(f"--learner {args.learner}: backtest.py plays classification only, and this is a learner of {learner.task}")
     chosen = policies.parse(args.policies)
     means = from_flags.Means(args.jobs, Path(args.cache), args.resume, Path(args.plot) if args.plot else None, bar)
     means.check()
     true = from_flags.known_stream(args) if args.synthetic else None
-    opened = Work(mlflow_store.open_store(args.mlflow_experiment_name or None), true.stream, ELEC) if true else open_work(args, ELEC)
-    wanted = from_flags.make(args, chosen, rows=len(opened.stream))
-    result = run.play_all(opened.store, ELEC, opened.stream, wanted, changes=true.changes if true else None, means=means)
+    opened = Work(mlflow_store.open_store(args.mlflow_experiment_name or None), true.stream, learner) if true else open_work(args, learner)
+    wanted = from_flags.make(args, chosen, learner=learner, rows=len(opened.stream))
+    result = run.play_all(opened.store, learner, opened.stream, wanted, changes=true.changes if true else None, means=means)
     print(text.backtest_text(result))
     return {**result.as_json(), "experiment": opened.store.experiment_name}, 0
 

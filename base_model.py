@@ -14,11 +14,13 @@ import sys
 from typing import Any
 
 from driftloop.cli import flags, parsing, runner
+from driftloop.watch import learners
 
 
 def build_parser() -> parsing.Parser:
     """The flags of this script."""
     parser = parsing.parser("base_model.py", __doc__)
+    learners.add_flag(parser)
     flags.add_training_flags(parser, total_trials=0, what="sets of parameters to try with Ax; 0: the documented defaults")
     flags.add_tracking_flags(parser, registers=False, base=False)
     flags.add_data_flags(parser)
@@ -28,9 +30,8 @@ def build_parser() -> parsing.Parser:
 def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """Train and log; give the figures."""
     from driftloop.watch.scripts import train
-    from learner import ELEC
 
-    return train(args, ELEC)
+    return train(args, learners.load(args.learner))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -18,11 +18,13 @@ import sys
 from typing import Any
 
 from driftloop.cli import flags, parsing, runner
+from driftloop.watch import learners
 
 
 def build_parser() -> parsing.Parser:
     """The flags of this script."""
     parser = parsing.parser("deploy_model.py", __doc__)
+    learners.add_flag(parser)
     flags.add_watch_flags(parser, test_data_rows=100, block_size=20, threshold=0.55, rule="threshold", on_drift="prompt", max_retrains=5)
     flags.add_training_flags(parser, total_trials=4, what="sets of parameters that a retrain tries with Ax")
     flags.add_retrain_flags(parser)
@@ -35,9 +37,8 @@ def build_parser() -> parsing.Parser:
 def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """Deploy, watch, decide; give the result."""
     from driftloop.watch.scripts import deploy
-    from learner import ELEC
 
-    return deploy(args, ELEC)
+    return deploy(args, learners.load(args.learner))
 
 
 def main(argv: list[str] | None = None) -> int:

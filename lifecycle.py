@@ -5,6 +5,7 @@
     python lifecycle.py --drift_rule threshold --threshold_accuracy .7        # the plain rule: retrain on any bad block
     python lifecycle.py --proactive --lead_blocks 3                           # retrain before the forecast crossing, too
     python lifecycle.py --data_path my.csv --target label --time_column time --block_size 100 --threshold_accuracy .8
+    python lifecycle.py --learner examples.nyc_taxi.learner:TAXI              # another model, with defaults of its own for the flags
 
 The base model learns the oldest 70 % of the stream; the rest is watched in blocks. The base model that is never
 retrained is scored on the same rows, so that the gain is measured. Everything is in MLflow under one parent run.
@@ -17,11 +18,13 @@ import sys
 from typing import Any
 
 from driftloop.cli import flags, parsing, runner
+from driftloop.watch import learners
 
 
 def build_parser() -> parsing.Parser:
     """The flags of this script."""
     parser = parsing.parser("lifecycle.py", __doc__)
+    learners.add_flag(parser)
     flags.add_watch_flags(parser, test_data_rows=0, block_size=48, threshold=0.8, rule="significant", on_drift="retrain", max_retrains=1000)
     flags.add_training_flags(parser, total_trials=12, what="sets of parameters that each retrain tries with Ax, the documented defaults first")
     parser.add_argument(
@@ -37,9 +40,8 @@ def build_parser() -> parsing.Parser:
 def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """Run the lifecycle; give its result."""
     from driftloop.watch.scripts import run_lifecycle
-    from learner import ELEC
 
-    return run_lifecycle(args, ELEC)
+    return run_lifecycle(args, learners.load(args.learner))
 
 
 def main(argv: list[str] | None = None) -> int:

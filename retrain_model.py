@@ -15,11 +15,13 @@ import sys
 from typing import Any
 
 from driftloop.cli import flags, parsing, runner
+from driftloop.watch import learners
 
 
 def build_parser() -> parsing.Parser:
     """The flags of this script."""
     parser = parsing.parser("retrain_model.py", __doc__)
+    learners.add_flag(parser)
     flags.add_training_flags(parser, total_trials=8, what="sets of parameters to try with Ax, the documented defaults first; at least 1")
     flags.add_retrain_flags(parser)
     parser.add_argument("--until_row", type=parsing.whole(0), default=0, help="first row that must not be seen; 0: the row after the drifted block")
@@ -33,9 +35,8 @@ def build_parser() -> parsing.Parser:
 def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """Retrain, judge, promote; give the record."""
     from driftloop.watch.scripts import retrain_drifted
-    from learner import ELEC
 
-    return retrain_drifted(args, ELEC)
+    return retrain_drifted(args, learners.load(args.learner))
 
 
 def main(argv: list[str] | None = None) -> int:

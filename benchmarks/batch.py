@@ -100,13 +100,15 @@ def fill_taxi(place: Path, *, reuse: bool) -> dict[str, Any]:
 
 
 def _trained() -> tuple[Any, Any]:
+    import deploy_model
     from driftloop.tracking.registry import Registry
+    from driftloop.watch import learners
     from driftloop.watch.preparation import base_model, open_work
-    from examples.nyc_taxi import deploy
-    from examples.nyc_taxi.learner import TAXI
 
-    args = deploy.build_parser().parse_args(["--mlflow_experiment_name", "taxi", "--train_base", "--train_until", UNTIL])
-    work = open_work(args, TAXI)
+    args = deploy_model.build_parser().parse_args(
+        ["--learner", "examples.nyc_taxi.learner:TAXI", "--mlflow_experiment_name", "taxi", "--train_base", "--train_until", UNTIL]
+    )
+    work = open_work(args, learners.load(args.learner))
     known = base_model(work, args)
     registry = Registry(work.store.client, args.register_model_name)
     version = registry.version_of(known.run_id) or registry.register(source=known.uri, run_id=known.run_id)

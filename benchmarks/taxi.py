@@ -27,6 +27,7 @@ from driftloop.metrics.goal import Goal
 
 ROOT = Path(__file__).resolve().parent.parent
 WATCHES = 400  # of each kind of errors
+LEARNER: Final = "examples.nyc_taxi.learner:TAXI"
 DEFAULT: Final = "weeks, with follow-ups"
 WAYS: Final[dict[str, list[str]]] = {  # of watching the same year; the first is the example's own
     DEFAULT: [],
@@ -77,7 +78,7 @@ def _kept(folder: Path, measure: Any, flags: list[str], *, reuse: bool) -> Any:
 
 
 def _lifecycle(folder: Path, flags: list[str]) -> dict[str, Any]:
-    command = [sys.executable, "-m", "examples.nyc_taxi.lifecycle", "--json", "--report", "taxi.html", "--mlflow_experiment_name", "taxi", *flags]
+    command = [sys.executable, str(ROOT / "lifecycle.py"), "--learner", LEARNER, "--json", "--report", "taxi.html", "--mlflow_experiment_name", "taxi", *flags]
     environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -124,8 +125,7 @@ def _year_before() -> dict[str, Any]:
     from driftloop.training.base import base_span
     from driftloop.training.fitting import fit
     from examples.nyc_taxi import trips
-    from examples.nyc_taxi.defaults import DEFAULTS, THRESHOLD_MAE
-    from examples.nyc_taxi.learner import BASE_PARAMS, TAXI
+    from examples.nyc_taxi.learner import BASE_PARAMS, DEFAULTS, TAXI, THRESHOLD_MAE
 
     stream = trips.load()
     first, stop = base_span(stream, until=np.datetime64("2019-01-01"))

@@ -4,7 +4,7 @@
     python -m docs.take_screenshots                          # runs the default lifecycle first
     python -m docs.take_screenshots --folder /tmp/figures    # of the run that `benchmarks.figures --folder` left there
     python -m docs.take_screenshots --batch april.html       # batch-report.png alone, of a report of monitoring batch
-    python -m docs.take_screenshots --taxi taxi.html         # taxi-report.png alone, of the report of examples.nyc_taxi.lifecycle
+    python -m docs.take_screenshots --taxi taxi.html         # taxi-report.png alone, of the report of `make taxi`
 
 It writes report.png (the report down to its plot), mlflow-run.png (the run that `make ui` opens), mlflow-runs.png (the runs list, parents
 unfolded), mlflow-compare.png (the base model and its retrains beside each other) and mlflow-version.png (the version in service).
@@ -71,7 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, help="where `benchmarks.figures --folder` left its runs; default: run the lifecycle now")
     parser.add_argument("--batch", type=Path, help="a report of monitoring batch: take its picture and no other")
-    parser.add_argument("--taxi", type=Path, help="a report of examples.nyc_taxi.lifecycle: take its picture and no other")
+    parser.add_argument("--taxi", type=Path, help="a report of `make taxi`: take its picture and no other")
     parser.add_argument("--columns", nargs="*", default=["test_accuracy", "watch_accuracy"], help="of the runs list, instead of the data set")
     parser.add_argument("--out", type=Path, default=IMAGES, help="folder of the pictures")
     parser.add_argument("--chromium", default="/usr/bin/chromium", help="the browser")

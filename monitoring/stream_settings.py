@@ -16,7 +16,7 @@ They stand in streams.yaml beside this file, or in one of your own:
         period: {low: 0, high: 1}                          # what lies outside is refused
         zone: {low: 1, high: 265, categorical: true}       # whole numbers only
         wind: {low: 0, high: 90, required: false}          # may be null
-      retrain: retrain_model.py       # likewise deploy and replay: the stream's own scripts, when it has any
+      learner: learner:ELEC           # what serves and retrains it: MODULE:NAME, as --learner of the scripts takes it
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from typing import Any, Final, Literal
 import yaml
 
 from driftloop.errors import SettingsError
+from driftloop.watch import learners
 
 BUNDLED: Final = Path(__file__).with_name("streams.yaml")
 STREAM_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -104,9 +105,12 @@ class StreamConfig:
     alpha: float = 0.05
     unit: str = ""  # of an error KPI
     labels: tuple[int | str, ...] = ()  # of classification, in the order of the probabilities
-    deploy: str = "deploy_model.py"  # the scripts of the stream, each with its first flags: what serves its model,
-    retrain: str = "retrain_model.py"  # what retrains it,
-    replay: str = "-m monitoring replay"  # and what plays its table against the prediction service
+    learner: str = learners.DEFAULT  # of the scripts that serve and retrain the model, and of its replay
+
+    @property
+    def retrain(self) -> str:
+        """The script that retrains it, with its first flags."""
+        return f"retrain_model.py --learner {self.learner}"
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -175,8 +179,8 @@ def _stream(name: Any, settings: Any) -> StreamConfig:
     fallback_by, labels = _plain(given["fallback_by"], f"{where}: fallback_by"), _plain(given["labels"], f"{where}: labels")
     _demand(set(fallback_by) <= names, f"{where}: fallback_by must list features of the stream")
     _demand(isinstance(given["unit"], str) and len(given["unit"]) <= LONGEST_UNIT, f"{where}: unit must be a word")
-    for script in ("deploy", "retrain", "replay"):
-        _demand(isinstance(given[script], str) and given[script].strip(), f"{where}: {script} must be a script of this project, or -m and a module")
+    learner = given["learner"]
+    _demand(isinstance(learner, str) and learners.FORM.fullmatch(learner), f"{where}: learner {learner!r}: give MODULE:NAME, such as {learners.DEFAULT}")
     enough = len(labels) >= 2 if given["task"] == "classification" else not labels
     _demand(enough, f"{where}: labels must be two or more different values for classification, none for regression")
     return StreamConfig(**{**given, "name": name, "features": features, "fallback_by": tuple(fallback_by), "labels": tuple(labels)})

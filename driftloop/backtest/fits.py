@@ -14,7 +14,7 @@ import os
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -101,7 +101,8 @@ class Fits:
             return
         # Only what can be handed to another process: the model classes and the stream, not what is kept in memory.
         size = max(1, min(CHUNK, len(missing) // (4 * jobs)))
-        chunks = [(self.learner, self.stream, self.recipe, self.place.parent, missing[at : at + size]) for at in range(0, len(missing), size)]
+        learner = replace(self.learner, rivals={}, check=None)  # functions that need not have a name there
+        chunks = [(learner, self.stream, self.recipe, self.place.parent, missing[at : at + size]) for at in range(0, len(missing), size)]
         if chunks:
             with closing(processes.in_parallel(_fit_chunk, chunks, jobs=jobs)) as done:
                 for fitted in done:

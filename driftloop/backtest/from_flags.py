@@ -14,8 +14,8 @@ from driftloop.backtest.policies import Policy, Watching
 from driftloop.data import synthetic
 from driftloop.data.synthetic import TrueStream
 from driftloop.errors import SettingsError
-from driftloop.settings import DEFAULT_PARAMS, RETRAIN_PARAMS
 from driftloop.system import places
+from driftloop.training.fitting import Learner
 
 MIN_TRAINED = 20  # rows before the first block
 
@@ -61,8 +61,8 @@ class Means:
             raise SettingsError(f"--plot {self.plot}: cannot be written: {why}; give another place")
 
 
-def make(args: argparse.Namespace, policies: tuple[Policy, ...], *, rows: int) -> BacktestPlan:
-    """The plan that the flags ask for, on a stream of so many rows.
+def make(args: argparse.Namespace, policies: tuple[Policy, ...], *, learner: Learner, rows: int) -> BacktestPlan:
+    """The plan that the flags ask for, with this learner on a stream of so many rows.
 
     Raises:
         SettingsError: see `first_row`.
@@ -73,8 +73,8 @@ def make(args: argparse.Namespace, policies: tuple[Policy, ...], *, rows: int) -
         watching=Watching(args.threshold_accuracy, args.alpha, args.seed, args.lead_blocks),
         first_row=first_row(rows, train_share=args.train_share, wanted=args.first_rows),
         block_size=args.block_size,
-        base=Recipe(DEFAULT_PARAMS | history, args.max_epochs, args.seed),
-        retrain=Recipe(RETRAIN_PARAMS | history | {"window": args.window}, args.max_epochs, args.seed),
+        base=Recipe({**learner.base_params, **history}, args.max_epochs, args.seed),
+        retrain=Recipe({**learner.retrain_params, **history, "window": args.window}, args.max_epochs, args.seed),
         judge_rows=args.judge_rows,
         judge_alpha=args.judge_alpha,
         random_seeds=args.random_seeds,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from typing import NoReturn
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 from driftloop.cli import printed_commands
 from driftloop.cli.flag_types import mongodb_uri
@@ -14,7 +15,14 @@ AUTO = "auto"
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose complaints are one line, as all our errors."""
+    """An argument parser whose complaints are one line, as all our errors; `prepare` may set defaults by the words that are to be parsed."""
+
+    prepare: Callable[[Parser, list[str]], list[str]] | None = None
+
+    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """Parse, once prepared for these words."""
+        words = list(sys.argv[1:] if args is None else args)
+        return super().parse_known_args(self.prepare(self, words) if self.prepare else words, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the flags."""

@@ -7,48 +7,35 @@ each flag that the other script has too and whose value is not its default, so t
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
+import runpy
 import shlex
 import shutil
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from driftloop.settings import ROOT
 
+SCRIPTS: Final = ("base_model", "deploy_model", "retrain_model", "lifecycle", "backtest")  # at the root
 NOT_CARRIED: Final = frozenset({"help", "json", "train_base"})
 SECRETS: Final = {"mongodb_uri": '"$MONGODB_URI"', "tracking_uri": '"$MLFLOW_TRACKING_URI"'}  # a password is not printed
 
 
 @dataclass(frozen=True)
 class Call:
-    """A script as it was started: its file, the package it was started from with -m ("" by its path), and its words."""
+    """The words of a call, and when it began."""
 
-    file: Path | None
-    package: str
-    argv: tuple[str, ...]
+    argv: tuple[str, ...] = ()
     started: float = field(default_factory=time.monotonic)
-
-    @classmethod
-    def of(cls, main: Callable[..., Any], argv: Sequence[str] | None) -> Call:
-        """The call whose work `main` does; its module tells which script it is."""
-        names: Mapping[str, Any] = getattr(main, "__globals__", {})
-        path = names.get("__file__")
-        return cls(Path(path).absolute() if path else None, names.get("__package__") or "", tuple(sys.argv[1:] if argv is None else argv))
-
-    def beside(self, *names: str) -> str | None:
-        """The first of these modules that lies beside the script, as it is imported; None when none does."""
-        found = next((name for name in names if self.file and (self.file.parent / f"{name}.py").is_file()), None)
-        return found and f"{self.package}.{found}".lstrip(".")
 
 
 def of(args: argparse.Namespace) -> Call:
-    """The call that these flags are from; of flags that no script has parsed, one that is nowhere."""
-    return getattr(args, "call", None) or Call(None, "", ())
+    """The call that these flags are from; of flags that no script has parsed, one without words."""
+    return getattr(args, "call", None) or Call()
 
 
 def python() -> str:
@@ -81,22 +68,15 @@ def ui() -> str:
     return f"make ui, or {of_module('driftloop.ui')}" if Path.cwd() == ROOT else of_module("driftloop.ui")
 
 
-def start(call: Call, module: str) -> str:
-    """How a module beside a script is started from the current folder."""
-    if call.package:
-        return f"{python()} -m {module}"
-    path = (call.file.parent if call.file else Path.cwd()) / f"{module}.py"
-    return f"{python()} {shlex.quote(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))}"
-
-
 def of_prog(prog: str) -> str:
     """How the script of that name is started.
 
-    >>> of_prog("monitoring history").removeprefix(python()), of_prog("examples/nyc_taxi/deploy.py").removeprefix(python())
-    (' -m monitoring history', ' -m examples.nyc_taxi.deploy')
+    >>> of_prog("monitoring history").removeprefix(python()), of_prog("examples/nyc_taxi/prepare.py").removeprefix(python())
+    (' -m monitoring history', ' -m examples.nyc_taxi.prepare')
     """
     if prog.endswith(".py") and "/" not in prog:
-        return start(Call(ROOT / prog, "", ()), prog.removesuffix(".py"))
+        path = ROOT / prog
+        return f"{python()} {shlex.quote(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))}"
     return of_module(prog.removesuffix(".py").replace("/", "."))
 
 
@@ -123,35 +103,26 @@ def flags(parser: argparse.ArgumentParser, args: argparse.Namespace, *, leave_ou
 
 def retrain(args: argparse.Namespace, *, experiment: str, base_run_id: str) -> str:
     """The retrain of the base model that a deployment has watched."""
-    always = {"mlflow_experiment_name": experiment, "base_run_id": base_run_id}
-    return _beside(args, "retrain_model", "retrain", always=always) or f"{of_prog('retrain_model.py')} {_given(always)}"
+    return _script("retrain_model", args, always={"mlflow_experiment_name": experiment, "base_run_id": base_run_id})
 
 
 def train_base(args: argparse.Namespace, *, experiment: str) -> str:
-    """What trains the base model that a call found missing: the script for it, or the call itself with --train_base."""
-    always = {"mlflow_experiment_name": experiment}
+    """What trains the base model that a call found missing."""
     # The trials of a deployment are those of its retrains.
-    found = _beside(args, "base_model", "base", leave_out={"total_trials"}, always=always)
-    if found:
-        return f"{found}, or add --train_base"
-    call = of(args)
-    if call.file is None:
-        return f"{of_prog('base_model.py')} {_given(always)}, or add --train_base"
-    own = start(call, f"{call.package}.{call.file.stem}".lstrip("."))
-    return f"{own} {shlex.join([*call.argv, '--train_base'])}"
+    return f"{_script('base_model', args, leave_out={'total_trials'}, always={'mlflow_experiment_name': experiment})}, or add --train_base"
 
 
-def _beside(args: argparse.Namespace, *names: str, leave_out: Collection[str] = (), always: Mapping[str, str]) -> str | None:
-    call = of(args)
-    module = call.beside(*names)
-    if module is None:
-        return None
-    parser = importlib.import_module(module).build_parser()
-    return f"{start(call, module)} {flags(parser, args, leave_out=leave_out, always=always)}"
+def parser_of(script: str) -> argparse.ArgumentParser:
+    """The parser of a script at the root, wherever a module of the same name may lie."""
+    made: argparse.ArgumentParser = runpy.run_path(str(ROOT / f"{script}.py"))["build_parser"]()
+    return made
 
 
-def _given(always: Mapping[str, str]) -> str:
-    return " ".join(_word(f"--{name}", value) for name, value in always.items())
+def _script(script: str, args: argparse.Namespace, *, leave_out: Collection[str] = (), always: Mapping[str, str]) -> str:
+    parser = parser_of(script)
+    if hasattr(args, "learner"):
+        parser.parse_known_args(["--learner", args.learner])  # gives the parser the learner's own defaults
+    return f"{of_prog(f'{script}.py')} {flags(parser, args, leave_out=leave_out, always=always)}"
 
 
 def _flag(action: argparse.Action, value: Any, argv: Sequence[str]) -> str:

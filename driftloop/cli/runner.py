@@ -28,7 +28,7 @@ def run(main: Callable[[argparse.Namespace], tuple[dict[str, Any], int]], made: 
     """
     settings.quiet_environment()
     output.lenient()
-    called = printed_commands.Call.of(main, argv)
+    called = printed_commands.Call(tuple(sys.argv[1:] if argv is None else argv))
     try:
         places.check_current()
         arguments = made.parse_args(argv, argparse.Namespace(call=called))

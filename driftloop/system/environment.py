@@ -23,8 +23,13 @@ def missing(error: ModuleNotFoundError) -> str:
     return f"Python {sys.version.split()[0]} ({sys.executable}) has no package {module}: {_advice(module)}"
 
 
+def complete() -> bool:
+    """Whether what everything here needs is installed."""
+    return all(importlib.util.find_spec(name) for name in CORE)
+
+
 def _advice(module: str) -> str:
-    if not all(importlib.util.find_spec(name) for name in CORE):
+    if not complete():
         made = ROOT / ".venv"
         entered = Path(sys.prefix).resolve() == made.resolve()
         return "run `source .venv/bin/activate` first" if made.is_dir() and not entered else "run `make setup`, then `source .venv/bin/activate`"

@@ -38,6 +38,8 @@ class Learner:
     """The classes that learn a stream, the files of theirs that travel inside the .mar, and where their searches start.
 
     `rivals` are baselines of the stream by name, in words: each is fitted on the rows that the served model was fitted on and scored beside it.
+    `defaults` are the learner's own for the flags of the scripts, by name; what stands under the name of a command ("lifecycle.py",
+    "monitoring replay") is for that one alone. A flag that a person gives wins.
     """
 
     model: type[Any]  # a pl.LightningModule with `learn_scale`, and `probabilities` or, of a regression, `values`
@@ -51,6 +53,7 @@ class Learner:
     task: str = "classification"
     unit: str = ""  # of a regression's label
     check: Check | None = None  # which rows of the table hold implausible values, as in `streams.load`
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

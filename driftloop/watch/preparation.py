@@ -49,7 +49,7 @@ def open_work(args: argparse.Namespace, learner: Learner) -> Work:
     asked = getattr(args, "task", learner.task)  # backtest.py has no such flag
     if asked != learner.task:
         raise SettingsError(
-            f"--task {asked}: {learner.model.__name__} is a model for {learner.task}; give a learner of your own (examples/nyc_taxi/learner.py)"
+            f"--task {asked}: {learner.model.__name__} is a model for {learner.task}; give --learner with one for {asked}, as examples/nyc_taxi/learner.py is"
         )
     stream = streams.load(**flags.table_options(args), task_name=learner.task, unit=learner.unit, check=learner.check)
     tell_reading(stream)

@@ -18,8 +18,9 @@ import pandas as pd
 
 from driftloop.cli import parsing, runner
 from driftloop.errors import DataError
+from examples.nyc_taxi.cleaning import TARGET, TIME
+from examples.nyc_taxi.trips import DATA
 
-OUT = Path(__file__).resolve().parents[2] / "data" / "nyc_taxi.parquet"
 NEEDED = ("pickup_datetime", "dropoff_datetime", "trip_distance", "pickup_location_id", "dropoff_location_id", "file_month")
 
 
@@ -36,8 +37,8 @@ def compact(trips: pd.DataFrame) -> pd.DataFrame:
     seconds = (trips["dropoff_datetime"] - trips["pickup_datetime"]).dt.total_seconds()
     made = pd.DataFrame(
         {
-            "pickup_time": pickup,
-            "duration_minutes": (seconds / 60).astype("float32"),
+            TIME: pickup,
+            TARGET: (seconds / 60).astype("float32"),
             "pickup_zone": trips["pickup_location_id"].astype("int16"),
             "dropoff_zone": trips["dropoff_location_id"].astype("int16"),
             "distance_miles": trips["trip_distance"].astype("float32"),
@@ -46,14 +47,14 @@ def compact(trips: pd.DataFrame) -> pd.DataFrame:
             "file_month": trips["file_month"].str.replace("-", "").astype("int32"),
         }
     )
-    return made.sort_values(["file_month", "pickup_time"], kind="stable", ignore_index=True)
+    return made.sort_values(["file_month", TIME], kind="stable", ignore_index=True)
 
 
 def build_parser() -> parsing.Parser:
     """The flags of this script."""
     parser = parsing.parser("examples/nyc_taxi/prepare.py", __doc__)
     parser.add_argument("trips", type=Path, help="the table of trips, Parquet")
-    parser.add_argument("--out", type=Path, default=OUT, help="where to")
+    parser.add_argument("--out", type=Path, default=DATA, help="where to")
     return parser
 
 

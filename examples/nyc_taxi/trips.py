@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from os import PathLike
+from pathlib import Path
+from typing import Final
 
 from driftloop.data import streams
 from driftloop.data.streams import Stream
 from examples.nyc_taxi import cleaning
-from examples.nyc_taxi.defaults import DATA
+
+DATA: Final = Path(__file__).resolve().parents[2] / "data" / "nyc_taxi.parquet"
+TASK: Final = "regression"
+UNIT: Final = "minutes"
+BAD_ROWS: Final = "set_aside"
 
 
 def load(path: str | PathLike[str] = DATA) -> Stream:
@@ -21,8 +27,8 @@ def load(path: str | PathLike[str] = DATA) -> Stream:
         target=cleaning.TARGET,
         time_column=cleaning.TIME,
         features=cleaning.FEATURES,
-        bad_rows="set_aside",
-        task_name="regression",
-        unit="minutes",
+        bad_rows=BAD_ROWS,
+        task_name=TASK,
+        unit=UNIT,
         check=cleaning.faults,
     )

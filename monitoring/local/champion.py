@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -29,8 +28,8 @@ def serve(stream: StreamConfig, *, torchserve_url: str, flags: Iterable[str] = (
     Raises:
         DriftloopError: the script failed.
     """
-    command = [*script(stream.deploy), "--json", "--serve_only", "--torchserve_url", torchserve_url, "--train_base", "--register_model_name", stream.model]
-    done = processes.run([*command, *flags], timeout_s=DEPLOY_S)
+    command = [sys.executable, str(ROOT / "deploy_model.py"), "--learner", stream.learner, "--json", "--serve_only", "--torchserve_url", torchserve_url]
+    done = processes.run([*command, "--train_base", "--register_model_name", stream.model, *flags], timeout_s=DEPLOY_S)
     if done.code:
         raise DriftloopError(f"the champion could not be served: {done.last_line}")
     return int(json.loads(done.last_line)["trained_rows"][1]), [line for line in done.output.splitlines() if re.match(r"version \S+ takes the alias", line)]
@@ -39,13 +38,3 @@ def serve(stream: StreamConfig, *, torchserve_url: str, flags: Iterable[str] = (
 def store(ports: Ports) -> Path:
     """Where the scripts write archives for the TorchServe on these ports of this machine."""
     return Path(".driftloop") / f"{HOST}-{ports.inference}"
-
-
-def script(words: str) -> list[str]:
-    """The command of a script at the root, or of a module, as a stream names it.
-
-    >>> script("-m monitoring replay")[1:]
-    ['-m', 'monitoring', 'replay']
-    """
-    first, *flags = shlex.split(words)
-    return [sys.executable, str(ROOT / first) if first.endswith(".py") else first, *flags]

@@ -19,6 +19,7 @@ import numpy as np
 from driftloop.cli import flags, parsing, runner
 from driftloop.cli.flag_types import mongodb_uri
 from driftloop.errors import DataError, SettingsError, TrackingError
+from driftloop.watch import learners
 from monitoring import stream_settings
 from monitoring.fallback import Fallback, table
 from monitoring.log.prediction_log import Added, PredictionLog, open_log
@@ -123,6 +124,7 @@ def _time(when: np.datetime64) -> str:
 def build_parser() -> parsing.Parser:
     """The flags of this command."""
     parser = parsing.parser("monitoring fill", __doc__ or "")
+    learners.add_flag(parser)
     parser.add_argument("--stream", default="elec", help="name of the stream")
     parser.add_argument("--streams_file", default="", help="YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
     parser.add_argument("--mongodb_uri", type=mongodb_uri, default="", help="the log's database; empty: MONGODB_URI, else an embedded server, ended at the end")
@@ -136,7 +138,7 @@ def build_parser() -> parsing.Parser:
     return parser
 
 
-def work(args: argparse.Namespace, learner: Learner) -> tuple[dict[str, Any], int]:
+def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """Fill; give how many rows there were and how fast."""
     from driftloop.training import reference
     from driftloop.watch.preparation import open_work
@@ -144,7 +146,7 @@ def work(args: argparse.Namespace, learner: Learner) -> tuple[dict[str, Any], in
     streams = stream_settings.load(args.streams_file or None)
     if args.stream not in streams:
         raise SettingsError(f"there is no stream {args.stream!a:.50}: the streams are {', '.join(streams)}")
-    of = streams[args.stream]
+    of, learner = streams[args.stream], learners.load(args.learner)
     opened = open_work(args, learner)
     stop = min(args.from_row + args.rows, len(opened.stream)) if args.rows else len(opened.stream)
     if args.from_row >= stop:
@@ -179,12 +181,6 @@ def registered(store: mlflow_store.Store, learner: Learner, stream: Stream, of: 
     return trained_model.restore(store, run_id, learner=learner, stream=stream).numbered(wanted)
 
 
-def _elec(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
-    from learner import ELEC
-
-    return work(args, ELEC)
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run the command; give its exit code."""
-    return runner.run(_elec, build_parser(), argv)
+    return runner.run(work, build_parser(), argv)

@@ -16,8 +16,8 @@ import yaml
 from driftloop.errors import SettingsError
 from driftloop.serving.torchserve import Ports
 from driftloop.settings import DEFAULT_STORE
+from driftloop.watch import learners
 from monitoring import stream_settings
-from monitoring.local.champion import script
 from monitoring.local.parts import HOST, LocalPorts, Part, alertmanager_config, find_alertmanager, free_torchserve_ports, prometheus_config
 from monitoring.stream_settings import StreamConfig
 
@@ -58,11 +58,13 @@ def plan_of(args: argparse.Namespace) -> Plan:
     """What the flags ask for.
 
     Raises:
-        SettingsError: the stream is not known, or a port is taken.
+        SettingsError: the stream is not known, its learner cannot be imported, or a port is taken.
     """
     streams = stream_settings.load(args.streams_file or None)
     if args.stream not in streams:
         raise SettingsError(f"--stream {args.stream!r} is not known; known are {', '.join(streams)}")
+    if streams[args.stream].learner != learners.DEFAULT:
+        learners.load(streams[args.stream].learner)  # what cannot be imported is reported before anything starts
     args.mlflow_experiment_name = args.mlflow_experiment_name or f"monitor-{args.stream}"
     ports, torchserve = (LocalPorts.free(), free_torchserve_ports()) if args.free_ports else (LocalPorts(), Ports())
     plan = Plan(
@@ -131,4 +133,4 @@ def replay(plan: Plan, *, from_row: int) -> Part:
     flags = ["--url", plan.ports.url("prediction_service"), "--stream", plan.stream.name, "--block_size", str(plan.stream.block_size)]
     flags += ["--from_row", str(args.from_row or from_row), "--rate", str(args.rate), "--rows", str(args.rows)]
     flags += [] if args.no_wait else ["--hook_url", plan.ports.url("retrain_hook")]
-    return Part("replay", (*script(plan.stream.replay), *flags, *plan.data_flags))
+    return Part("replay", (sys.executable, "-m", "monitoring", "replay", "--learner", plan.stream.learner, *flags, *plan.data_flags))

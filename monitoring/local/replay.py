@@ -20,10 +20,11 @@ import requests
 from driftloop.cli import flags, parsing, runner
 from driftloop.cli.flag_types import address, service_address
 from driftloop.errors import PartError, SettingsError
+from driftloop.watch import learners
 from monitoring.local import progress
 
 if TYPE_CHECKING:
-    from driftloop.data.streams import Check, Stream
+    from driftloop.data.streams import Stream
 
 TIMEOUT_S = 30.0
 POLL_S = 0.5
@@ -33,6 +34,7 @@ CONTEXT = 96  # rows before a block that go with it: the longest history of the 
 def build_parser() -> parsing.Parser:
     """The flags of this script."""
     parser = parsing.parser("monitoring replay", __doc__ or "")
+    learners.add_flag(parser)
     parser.add_argument("--url", type=service_address, default="http://127.0.0.1:8000", help="the prediction service, http://host:port")
     parser.add_argument("--hook_url", type=address, default="", help="a retrain hook: the replay, whose days pass in seconds, waits while it retrains")
     parser.add_argument("--stream", default="elec", help="name under which the service knows the stream")
@@ -110,13 +112,13 @@ def replay(stream: Stream, start: int, stop: int, *, url: str, name: str, size: 
     return {"stream": name, "rows": rows, **kpi, "by_fallback": fallback, "by_version": versions, "seconds": time.monotonic() - began}
 
 
-def work(args: argparse.Namespace, check: Check | None = None) -> tuple[dict[str, Any], int]:
-    """Replay; give what came of it. `check` tells the rows that cannot be, as in `streams.load`."""
+def work(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    """Replay; give what came of it."""
     from driftloop.data import streams
     from driftloop.training.base import base_span
     from driftloop.watch.preparation import tell_reading, train_until
 
-    stream = streams.load(**flags.table_options(args), task_name=args.task, check=check)
+    stream = streams.load(**flags.table_options(args), task_name=args.task, check=learners.load(args.learner).check)
     tell_reading(stream)
     start = args.from_row or base_span(stream, until=train_until(args))[1]
     stop = start + args.rows if args.rows else len(stream)

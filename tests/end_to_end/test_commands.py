@@ -22,14 +22,14 @@ from driftloop.settings import ROOT
 from monitoring.batch import flow_command, history
 
 
-def called(script: str, parser: parsing.Parser, *argv: str) -> argparse.Namespace:
+def called(parser: parsing.Parser, *argv: str) -> argparse.Namespace:
     """The flags of a call of a script at the root."""
-    return parser.parse_args(list(argv), argparse.Namespace(call=Call(ROOT / script, "", argv)))
+    return parser.parse_args(list(argv), argparse.Namespace(call=Call(argv)))
 
 
 def retrain_of(*argv: str) -> list[str]:
     """The words of the retrain that a deployment with these flags prints."""
-    return shlex.split(printed_commands.retrain(called("deploy_model.py", deploy_model.build_parser(), *argv), experiment="it's mine", base_run_id="abc"))
+    return shlex.split(printed_commands.retrain(called(deploy_model.build_parser(), *argv), experiment="it's mine", base_run_id="abc"))
 
 
 def test_a_retrain_is_told_with_every_flag_of_the_deployment_that_it_has_too() -> None:
@@ -47,7 +47,7 @@ def test_no_flag_of_a_deployment_is_forgotten_that_a_retrain_has_too() -> None:
     """Also one that is added tomorrow: each is given a value that is not its default, and has to arrive."""
     deploys, retrains = deploy_model.build_parser(), retrain_model.build_parser()
     shared = {action.dest for action in deploys._actions} & {action.dest for action in retrains._actions} - printed_commands.NOT_CARRIED
-    args = called("deploy_model.py", deploys)
+    args = called(deploys)
     for name in shared:
         setattr(args, name, "x y")
     words = shlex.split(printed_commands.flags(retrains, args))
@@ -84,19 +84,21 @@ def test_a_window_that_was_never_measured_is_told_with_the_command_that_measures
 
 
 def test_the_script_is_named_so_that_it_is_found_from_the_folder_of_the_person(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    call = Call(ROOT / "deploy_model.py", "", ())
-    monkeypatch.chdir(ROOT)
-    assert shlex.split(printed_commands.start(call, "retrain_model"))[1:] == ["retrain_model.py"]
-    monkeypatch.chdir(tmp_path)
-    assert shlex.split(printed_commands.start(call, "retrain_model"))[1:] == [str(ROOT / "retrain_model.py")]
-    taxi = Call(ROOT / "examples" / "nyc_taxi" / "deploy.py", "examples.nyc_taxi", ())
-    assert shlex.split(printed_commands.start(taxi, taxi.beside("retrain_model", "retrain") or ""))[1:] == ["-m", "examples.nyc_taxi.retrain"]
+    for folder, name in ((ROOT, "retrain_model.py"), (ROOT.parent, f"{ROOT.name}/retrain_model.py"), (tmp_path, str(ROOT / "retrain_model.py"))):
+        monkeypatch.chdir(folder)
+        assert shlex.split(printed_commands.of_prog("retrain_model.py"))[1:] == [name]
 
 
-def test_a_stream_without_a_script_for_its_base_is_told_its_own_call_with_train_base() -> None:
-    argv = ["--seed", "3", "--report", "my report.html"]
-    taxi = argparse.Namespace(call=Call(ROOT / "examples" / "nyc_taxi" / "deploy.py", "examples.nyc_taxi", tuple(argv)))
-    assert shlex.split(printed_commands.train_base(taxi, experiment="taxi"))[1:] == ["-m", "examples.nyc_taxi.deploy", *argv, "--train_base"]
+def test_what_is_printed_of_another_learner_names_it_and_no_default_of_its_own() -> None:
+    args = called(deploy_model.build_parser(), "--learner", "examples.nyc_taxi.learner:TAXI", "--max_epochs", "6", "--judge_rows", "48", "--follow_up", "false")
+    told = {"mlflow_experiment_name": "taxi", "learner": "examples.nyc_taxi.learner:TAXI", "judge_rows": "48"}
+    words = shlex.split(printed_commands.retrain(args, experiment="taxi", base_run_id="abc"))[2:]
+    assert dict(zip(words[::2], words[1::2], strict=True)) == {f"--{name}": value for name, value in told.items()} | {
+        "--base_run_id": "abc",
+        "--total_trials": "4",
+    }
+    words = shlex.split(printed_commands.train_base(args, experiment="taxi").removesuffix(", or add --train_base"))
+    assert words[1:] == ["base_model.py", "--learner", told["learner"], "--mlflow_experiment_name", "taxi"]
 
 
 def test_python_is_named_by_its_path_where_the_shell_finds_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -128,7 +130,7 @@ def test_printed_commands_run_as_they_are_pasted_in_a_shell(tmp_path: Path, monk
     trained = paste(f"{advised} --json")
     assert trained.returncode == 0, trained.stderr
     run_id = trained.stdout.partition('"run_id": "')[2].partition('"')[0]
-    deployed = called("deploy_model.py", deploy_model.build_parser(), *flags, *more, "--block_size", "50")
+    deployed = called(deploy_model.build_parser(), *flags, *more, "--block_size", "50")
     done = paste(printed_commands.retrain(deployed, experiment="it's mine", base_run_id=run_id))
     assert done.returncode == 0, done.stderr
     wrong = paste(shlex.join([sys.executable, str(ROOT / "retrain_model.py"), "--nosuch"]))
@@ -150,7 +152,7 @@ def test_a_module_is_started_from_any_folder(tmp_path: Path, monkeypatch: pytest
     assert printed_commands.ui() == f"make ui, or {printed_commands.python()} -m driftloop.ui"
     monkeypatch.chdir(tmp_path)
     assert "make" not in printed_commands.ui() and printed_commands.ui() == printed_commands.of_module("driftloop.ui")
-    progs = ("monitoring history", "examples/nyc_taxi/deploy.py")
+    progs = ("monitoring history", "examples/nyc_taxi/prepare.py")
     for words in (f"{printed_commands.ui()} --help", *(f"{printed_commands.of_prog(prog)} --help" for prog in progs)):
         done = subprocess.run(["bash", "-c", words], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0 and done.stdout.startswith("usage:"), done.stderr

@@ -21,7 +21,7 @@ from monitoring.__main__ import COMMANDS
 ENTRIES = (
     *("base_model", "deploy_model", "retrain_model", "lifecycle", "backtest", "prediction_service.__main__"),
     *(module for module, _ in COMMANDS.values()),
-    *(f"examples.nyc_taxi.{name}" for name in ("deploy", "fill_log", "lifecycle", "prepare", "replay", "retrain")),
+    "examples.nyc_taxi.prepare",
 )
 
 

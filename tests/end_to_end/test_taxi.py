@@ -27,11 +27,12 @@ from driftloop.settings import ROOT
 from driftloop.tracking import mlflow_store
 from driftloop.training import fitting, trained_model
 from examples.nyc_taxi import cleaning, rivals, trips
-from examples.nyc_taxi.defaults import DATA, DEFAULTS
-from examples.nyc_taxi.learner import BASE_PARAMS, TAXI
+from examples.nyc_taxi.learner import BASE_PARAMS, DEFAULTS, TAXI
 from examples.nyc_taxi.taxi_model import TaxiModel
+from examples.nyc_taxi.trips import DATA
 from handler import ElecHandler
 
+LEARNER = "examples.nyc_taxi.learner:TAXI"
 FIRST_OF_2020 = np.datetime64("2020-01-01")
 
 
@@ -174,7 +175,7 @@ def test_the_handler_answers_values_with_the_version(tmp_path: Path) -> None:
 
 
 def run(workshop: Workshop, *flags: object) -> dict:
-    done = workshop.run("examples.nyc_taxi.lifecycle", "--json", *flags)
+    done = workshop.run("lifecycle", "--learner", LEARNER, "--json", *flags)
     assert done.code == 0, done.err
     return done.result
 
@@ -218,14 +219,14 @@ def test_a_small_stream_goes_through_the_whole_lifecycle(workshop: Workshop, sam
 
 
 def test_rules_for_rights_and_wrongs_are_refused_before_anything_is_trained(workshop: Workshop, sample: Path) -> None:
-    done = workshop.run("examples.nyc_taxi.lifecycle", "--data_path", sample, "--drift_rule", "ddm", "--mlflow_experiment_name", "refused taxi")
+    done = workshop.run("lifecycle", "--learner", LEARNER, "--data_path", sample, "--drift_rule", "ddm", "--mlflow_experiment_name", "refused taxi")
     assert done.code == SettingsError.exit_code
     assert "takes right and wrong only" in done.err
     assert workshop.runs("refused taxi") == []
 
 
 def test_the_root_scripts_refuse_a_regression_with_their_own_model(workshop: Workshop, sample: Path) -> None:
-    flags = [f"--{name}={DEFAULTS[name]}" for name in ("task", "target", "time_column", "features", "bad_rows")]
+    flags = [f"--task={TAXI.task}", *(f"--{name}={DEFAULTS[name]}" for name in ("target", "time_column", "features", "bad_rows"))]
     done = workshop.run("base_model", "--data_path", sample, *flags)
     assert done.code == SettingsError.exit_code
     assert "ElecModel is a model for classification" in done.complaint("base_model")

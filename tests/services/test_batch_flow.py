@@ -6,7 +6,6 @@ import csv
 import json
 import math
 import resource
-import shlex
 import shutil
 import signal
 import sys
@@ -275,10 +274,14 @@ def drifting(place: Place) -> Iterator[Place]:
         workshop.run("base_model", *flags, "--max_epochs", "3", "--train_until", "2024-01-09T18:00:00").code == 0
     )  # errs at times, so that the rule knows how its errors come
     (run,) = [run for run in workshop.runs("small") if role(run) == "base"]
-    retrain = f"retrain_model.py {shlex.join(flags)} --total_trials 2 --max_epochs 20 --judge_rows 20 --validation_rows 40"
+    own = {"data_path": "t.csv", "time_column": "time", "history": 0, "mlflow_experiment_name": "small"}
+    judged = {"total_trials": 2, "max_epochs": 20, "judge_rows": 20, "validation_rows": 40}
+    (place.folder / "small.py").write_text(
+        f"from dataclasses import replace\nfrom learner import ELEC\nSMALL = replace(ELEC, defaults={{**{own}, 'retrain_model.py': {judged}}})\n"
+    )
     ends = {"low": 0, "high": 1}
     small = {"task": "classification", "kpi": "accuracy", "model": "small_model", "labels": [0, 1], "block_size": 20, "threshold": 0.8, "alpha": 0.05}
-    streams = {"small": {**small, "fallback_by": [], "retrain": retrain, "features": {"x1": ends, "x2": ends}}}
+    streams = {"small": {**small, "fallback_by": [], "learner": "small:SMALL", "features": {"x1": ends, "x2": ends}}}
     (place.folder / "streams.yaml").write_text(yaml.safe_dump(streams), encoding="utf-8")
     with workshop.entered():
         registry = Registry(mlflow_store.open_store(None).client, "small_model")
@@ -306,9 +309,9 @@ def test_a_retrain_that_fails_fails_the_flow(place: Place, monkeypatch: pytest.M
     from monitoring.batch import flow
 
     monkeypatch.setenv("MONGODB_URI", place.uri)
-    stream = replace(stream_settings.load()["taxi"], retrain="no_such_script.py")
+    stream = replace(stream_settings.load()["taxi"], learner="no_such_module:TAXI")
     options = flow.Options(retrains=str(place.folder / "retrains"))
-    with pytest.raises(DriftloopError, match=r"measured and reported, but its retrain failed: .*exit code"):
+    with pytest.raises(DriftloopError, match=r"measured and reported, but its retrain failed: .*exit code 2: .* no module no_such_module"):
         flow.retrain.fn(stream, batch_fixtures.taxi(), options)
 
 

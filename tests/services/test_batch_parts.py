@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import shlex
 import sys
 import threading
 from dataclasses import replace
@@ -22,6 +21,7 @@ from monitoring.log import report_links
 from monitoring.log.prediction_log import PredictionLog
 from monitoring.online.api import build_app
 from monitoring.online.monitor import Monitor
+from monitoring.retrain import webhook
 from monitoring.retrain.retrains import Retrains
 from monitoring.retrain.webhook import build_app as build_hook
 from monitoring.stream_settings import StreamConfig
@@ -86,14 +86,14 @@ def test_a_retrain_is_wanted_when_the_kpi_of_the_newest_window_has_drifted(measu
 
 
 @pytest.fixture
-def stream(tmp_path: Path) -> StreamConfig:
+def stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StreamConfig:
     """Taxi, with a script in the place of the retrain's that notes what it was given."""
-    script = tmp_path / "noted.py"
-    script.write_text(
+    monkeypatch.setattr(webhook, "ROOT", tmp_path)
+    (tmp_path / "retrain_model.py").write_text(
         f"import json, sys\nopen({str(tmp_path / 'noted.txt')!r}, 'a').write(' '.join(sys.argv[1:]) + '\\n')\n"
         "print(json.dumps({'promoted': True, 'decision': 'better', 'version': '9'}))\n"
     )
-    return replace(stream_settings.load()["taxi"], retrain=shlex.quote(str(script)))
+    return stream_settings.load()["taxi"]
 
 
 def test_a_window_and_its_verdict_start_one_retrain_on_the_rows_before_its_end(tmp_path: Path, stream: StreamConfig) -> None:
@@ -101,7 +101,7 @@ def test_a_window_and_its_verdict_start_one_retrain_on_the_rows_before_its_end(t
         one = window_retrain.run_here(BAD, stream, folder=tmp_path / "retrains", torchserve_url="", timeout_s=120)
         assert (one.state, one.version, one.until_time) == ("promoted", "9", BAD.window.stop)
     (line,) = (tmp_path / "noted.txt").read_text().splitlines()
-    assert f"--until_time {BAD.window.stop}" in line
+    assert line.startswith("--learner examples.nyc_taxi.learner:TAXI ") and f"--until_time {BAD.window.stop}" in line
     other = replace(BAD, verdict=replace(BAD.verdict, kind="concept"))
     assert window_retrain.alert_of(other).key != window_retrain.alert_of(BAD).key
 

@@ -90,7 +90,7 @@ def test_the_time_of_a_deployment_is_that_of_the_whole_run(monkeypatch: pytest.M
     for name, value in faked.items():
         monkeypatch.setattr(scripts, name, lambda *_, value=value, **__: value)
     monkeypatch.setattr(scripts, "log_outcome", lambda *given, **_: logged.append(given[-1]))
-    call = Call(None, "", (), started=time.monotonic() - 44)
+    call = Call(started=time.monotonic() - 44)
     args = Namespace(serve_only=False, on_drift="ignore", register_model_name="m", fail_on_drift=False, call=call)
     scripts.deploy(args, cast(Any, None))
     assert logged[0].seconds == pytest.approx(44, abs=5)

@@ -17,7 +17,7 @@ from driftloop.system.processes import Finished
 SCRIPTS = ("base_model.py", "deploy_model.py", "retrain_model.py", "lifecycle.py", "backtest.py")
 MODULES = (
     *(("monitoring", name) for name in ("local", "monitor", "batch", "hook", "shipper", "replay", "labels", "history", "fill", "mongo")),
-    *((name,) for name in ("prediction_service", "examples.nyc_taxi.deploy", "examples.nyc_taxi.lifecycle", "examples.nyc_taxi.replay")),
+    ("prediction_service",),
 )
 
 
@@ -46,6 +46,11 @@ def test_a_service_without_its_packages_says_so_in_one_line(bare: Path, words: t
     done = run(bare, "-m", *words, *needed)
     assert done.code == 1 and done.output.count("\n") == 1, done.output
     assert "has no package" in done.output and "activate`" in done.output
+
+
+def test_a_learner_whose_packages_are_missing_is_a_matter_of_the_environment(bare: Path) -> None:
+    done = run(bare, "lifecycle.py", "--learner", "examples.nyc_taxi.learner:TAXI", "--help")
+    assert done.code == 1 and done.output.count("\n") == 1 and "has no package" in done.output, done.output
 
 
 def test_help_needs_no_package(bare: Path) -> None:

@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -41,6 +40,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TorchServe]:
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(champion, "ROOT", tmp_path)  # of the script that deploys
     monkeypatch.setattr(keeper, "AGAIN_S", (0.1, 0.2))
     monkeypatch.setattr(keeper, "POLL_S", 0.05)
     monkeypatch.setattr(keeper, "PING_S", 0.1)
@@ -89,8 +89,8 @@ def deaf(server: TorchServe) -> Iterator[None]:
 
 
 def test_the_champion_is_tried_again_until_it_serves(here: Path, server: TorchServe, capsys: pytest.CaptureFixture[str]) -> None:
-    (here / "deploy.py").write_text(DEPLOY)
-    keeper.put_back(replace(stream_settings.load()["elec"], deploy=str(here / "deploy.py")), server)
+    (here / "deploy_model.py").write_text(DEPLOY)
+    keeper.put_back(stream_settings.load()["elec"], server)
     assert (here / "tries").read_text() == "xxx"
     said = capsys.readouterr().err.splitlines()
     assert [("MLflow is unreachable" in line, "next try" in line) for line in said[:2]] == [(True, True)] * 2
@@ -112,8 +112,8 @@ def test_a_dead_hook_is_started_again_and_a_deaf_torchserve_ends_all(here: Path,
 
 def test_a_torchserve_that_is_deaf_before_the_champion_serves_ends_all_too(here: Path, server: TorchServe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeper, "DEAF_S", 1.0)
-    stream = replace(stream_settings.load()["elec"], deploy=str(here / "deploy.py"))
-    (here / "deploy.py").write_text("import sys; sys.exit('deploy_model.py: error: no TorchServe answers there')")
+    stream = stream_settings.load()["elec"]
+    (here / "deploy_model.py").write_text("import sys; sys.exit('deploy_model.py: error: no TorchServe answers there')")
     with deaf(server):
         thread, ended = running(lambda: keeper.put_back(stream, server))
         thread.join(60)

@@ -132,7 +132,7 @@ def taxi(number: int = 27, *, blocks: int = 20, rows: int = 10_000, seed: int = 
         ),
         estimate="",
         forecast=NO_FORECAST,
-        next_step="Retrain: python -m examples.nyc_taxi.retrain --until_time 2020-05-01T00:00:00Z" if drift else "Nothing to do.",
+        next_step="Retrain: python retrain_model.py --learner examples.nyc_taxi.learner:TAXI --until_time 2020-05-01T00:00:00Z" if drift else "Nothing to do.",
         notes=("Baselines are fitted on the training rows of version 3.",),
     )
 

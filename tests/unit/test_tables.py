@@ -127,7 +127,9 @@ def test_blanks_separate_where_they_cut_every_line_alike(tmp_path: Path) -> None
         assert load(tmp_path, content, separator="space").features == ("load", "Wärme")
     wide = "\n".join("   ".join(map(str, row)) for row in [FRAME.columns, *FRAME.to_numpy()])
     assert len(load(tmp_path, wide)) == 8
-    assert "blanks cannot separate columns whose values hold blanks" in refusal(tmp_path, FRAME.to_csv(index=False, sep=" ", quoting=3, escapechar="\\").replace("\\", ""))
+    assert "blanks cannot separate columns whose values hold blanks" in refusal(
+        tmp_path, FRAME.to_csv(index=False, sep=" ", quoting=3, escapechar="\\").replace("\\", "")
+    )
 
 
 def test_a_separator_is_the_one_that_cuts_all_lines_alike_not_the_most_frequent_of_the_header(tmp_path: Path) -> None:

@@ -6,8 +6,6 @@ import re
 from datetime import datetime
 from typing import Final
 
-import pandas as pd
-
 NUMBERS: Final = ("unix_s", "unix_ms", "unix_us", "unix_ns", "excel")
 """Formats of plain numbers: since 1970 in UTC, or Excel's serial days."""
 
@@ -61,6 +59,8 @@ def _misread(text: str) -> str:
         told = "%m after the hour is the month: minutes are %M"
     if told:
         return f"{text!r} is not a time format that can be read: {told}"
+    import pandas as pd  # not at the top: --help needs no package
+
     try:
         pd.to_datetime(["-"], format=text.replace("%Z", ""), errors="coerce", utc=True)
     except ValueError as exc:  # week numbers without a day
