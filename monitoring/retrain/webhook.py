@@ -110,7 +110,7 @@ def newest_labelled(monitor_url: str) -> Callable[[str], str]:
 def retrain_command(commands: Mapping[str, str], streams: Mapping[str, StreamConfig], *, torchserve_url: str) -> Callable[[str, str], list[str]]:
     """Makes the command that retrains a stream on the rows before a time.
 
-    >>> make = retrain_command({"elec": "retrain_model.py --seed 3"}, config.load(), torchserve_url="http://127.0.0.1:8080")
+    >>> make = retrain_command({"elec": "retrain_model.py --seed 3"}, stream_settings.load(), torchserve_url="http://127.0.0.1:8080")
     >>> make("elec", "2020-04-01T07:30:00.000Z")[-8:-4]
     ['3', '--json', '--until_time', '2020-04-01T07:30:00.000Z']
     """

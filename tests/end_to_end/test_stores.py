@@ -121,7 +121,7 @@ def hook(place: StoreWorkshop, beside: TorchServe, drifting_csv: Path, tmp_path:
     ports = free_ports(2)
     monitor, address = (f"http://127.0.0.1:{port}" for port in ports)
     words = shlex.join(["retrain_model.py", *map(str, flags), *map(str, RETRAIN)])
-    command = [sys.executable, "-m", "monitoring.retrain.webhook", "--torchserve_url", beside.client.inference_url, "--monitor_url", monitor]
+    command = [sys.executable, "-m", "monitoring", "hook", "--torchserve_url", beside.client.inference_url, "--monitor_url", monitor]
     command += ["--streams_file", tmp_path / "streams.yaml", "--state", tmp_path / "state", "--command", f"drifting={words}", "--port", str(ports[1])]
     answers = [sys.executable, "-m", "http.server", str(ports[0]), "--bind", "127.0.0.1", "--directory", tmp_path]
     there: dict[str, Any] = {"env": {"PYTHONPATH": str(ROOT)}, "folder": place.folder}

@@ -25,7 +25,7 @@ from monitoring.spool.writer import Spool
 WRITER = """
 import sys
 from pathlib import Path
-from monitoring.spool import Spool
+from monitoring.spool.writer import Spool
 spool, number = Spool(Path(sys.argv[1]), segment_bytes=20_000), 0
 while number < int(sys.argv[3]):
     spool.append([{"writer": sys.argv[2], "number": number}])

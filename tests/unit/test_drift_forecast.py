@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from driftloop.drift.forecast import crossing, survival
-from driftloop.drift.forecast.crossing import MIN_BLOCKS, MIN_VERSIONS, Forecast, Lifetime, due, from_survival, lifetime, predict
+from driftloop.drift.forecast import survival
+from driftloop.drift.forecast.crossing import MIN_BLOCKS, MIN_VERSIONS, Forecast, Lifetime, crossing, due, from_survival, lifetime, predict
 
 FALLING = [0.9 - 0.005 * block for block in range(20)]  # block 31 is the first under 0.75
 ROWS = [336] * 20

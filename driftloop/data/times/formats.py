@@ -59,7 +59,7 @@ def _misread(text: str) -> str:
         told = "%m after the hour is the month: minutes are %M"
     if told:
         return f"{text!r} is not a time format that can be read: {told}"
-    import pandas as pd  # not at the top: --help needs no package
+    import pandas as pd  # here, because --help of a script needs no package
 
     try:
         pd.to_datetime(["-"], format=text.replace("%Z", ""), errors="coerce", utc=True)
