@@ -6,7 +6,7 @@ EXPERIMENT ?= elec
 STREAM ?= elec
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all lint ui figures bench backtest policies monitor setup-batch batch prefect secrets stores-test containers-test taxi pictures readme lock clean
+.PHONY: help setup run test test-all lint ui figures bench backtest policies monitor setup-batch batch prefect secrets stores-test containers-test taxi pictures docs lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,10 @@ $(VENV)/monitor.stamp: requirements-monitoring.txt requirements-embedded.txt $(V
 
 $(VENV)/batch.stamp: requirements-batch.txt $(VENV)/monitor.stamp
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-batch.txt -c requirements.lock
+	@touch $@
+
+$(VENV)/docs.stamp: requirements-docs.txt $(VENV)/monitor.stamp
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt -c requirements.lock
 	@touch $@
 
 setup: $(VENV)/run.stamp ## the environment, in .venv
@@ -74,8 +78,9 @@ taxi: $(VENV)/run.stamp ## the New York taxi example: a regression, week by week
 pictures: $(VENV)/dev.stamp ## take docs/images again; needs Debian's chromium and chromium-driver
 	$(BIN)/python -m docs.take_screenshots
 
-readme: $(VENV)/run.stamp ## the README's tables of flags and exit codes
-	$(BIN)/python -m docs.readme
+docs: $(VENV)/docs.stamp ## README and docs as a site, in site/; writes their tables first; a dead link fails
+	$(BIN)/python -m docs.tables
+	$(BIN)/mkdocs build --strict
 
 lint: $(VENV)/dev.stamp ## ruff, mypy, layers
 	$(BIN)/ruff check .

@@ -50,7 +50,7 @@ def build_parser() -> parsing.Parser:
     )
     group.add_argument("--train_share", type=share, default=settings.TRAIN_SHARE, help="share of the rows, the oldest, that the base model learns")
     group.add_argument("--first_rows", type=parsing.whole(0), default=0, help="rows, the oldest, that the base model learns; 0: --train_share decides")
-    group.add_argument("--random_seeds", type=parsing.whole(1, 1000), default=20, help="times that random is played beside each triggered policy")
+    group.add_argument("--random_seeds", type=parsing.whole(1, 1000), default=20, help="random runs to compare each triggered policy with")
     group.add_argument("--judge_rows", type=parsing.whole(0), default=0, help="newest rows on which a retrain must beat the model in service; 0: no judge")
     group.add_argument("--judge_alpha", type=share, default=settings.JUDGE_ALPHA, help="largest p-value at which the retrain counts as better")
     group.add_argument("--jobs", type=parsing.whole(1, 256), default=1, help="processes that fit; the figures do not depend on it")
@@ -64,7 +64,7 @@ def build_parser() -> parsing.Parser:
     group.add_argument("--seed", type=parsing.whole(0, 2**31 - 1), default=settings.SEED, help="fixes the weights, the batches, and what is drawn")
     group = parser.add_argument_group("stream with known drift, instead of a table")
     group.add_argument("--synthetic", default="", help="generator:drift, such as sea:abrupt or hyperplane:gradual; empty: the table")
-    group.add_argument("--rows", type=parsing.whole(1), default=20_000, help="rows of it")
+    group.add_argument("--rows", type=parsing.whole(1), default=20_000, help="rows of the synthetic stream")
     flags.add_tracking_flags(parser, registers=False, base=False)
     flags.add_data_flags(parser)
     return parser

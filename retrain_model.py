@@ -25,7 +25,7 @@ def build_parser() -> parsing.Parser:
     flags.add_training_flags(parser, total_trials=8, what="sets of parameters to try with Ax, the documented defaults first; at least 1")
     flags.add_retrain_flags(parser)
     parser.add_argument("--until_row", type=parsing.whole(0), default=0, help="first row that must not be seen; 0: the row after the drifted block")
-    parser.add_argument("--until_time", default="", help="the same as a time, 2020-04-01T07:30:00Z: no row from then on is seen; empty: --until_row says it")
+    parser.add_argument("--until_time", default="", help="--until_row as a time, such as 2020-04-01T07:30:00Z; empty: --until_row decides")
     flags.add_tracking_flags(parser, registers=True, base=True)
     flags.add_serving_flags(parser, starts=False)
     flags.add_data_flags(parser)

@@ -1,4 +1,4 @@
-"""Run the lifecycles of the README on ELEC and write their figures, into benchmarks/figures.md and the README.
+"""Run three lifecycles on ELEC and write their figures into benchmarks/figures.md, and some of them into the README.
 
 python -m benchmarks.figures                              # about 15 minutes on two cores; a store of its own
 python -m benchmarks.figures --folder /tmp/figures        # keep the stores, reports and results there
@@ -19,7 +19,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from docs.readme import README, with_block
+from docs import results as readme_results
+from docs import tables
 from driftloop import settings
 from driftloop.cli import parsing
 from driftloop.errors import DriftloopError
@@ -46,17 +47,16 @@ def main(argv: list[str] | None = None) -> int:
         with contextlib.nullcontext(args.folder) if args.folder else tempfile.TemporaryDirectory(prefix="driftloop-figures-") as folder:
             results = {name: run_lifecycle(flags, Path(folder) / name, reuse=args.reuse) for name, flags in LIFECYCLES.items()}
             refitted = refit_every_block(Path(folder) / "refitted.json", reuse=args.reuse)
-        block = figures_text(results, refitted=refitted)
-        page = with_block(README.read_text(encoding="utf-8"), "figures", block)
+        PAGE.write_text(text := figures_text(results, refitted=refitted), encoding="utf-8")
+        page = tables.with_block(tables.README.read_text(encoding="utf-8"), "results", readme_results.results_table())
     except DriftloopError as exc:
         print(f"benchmarks.figures: error: {exc}", file=sys.stderr)
         return exc.exit_code
     except subprocess.CalledProcessError as exc:
         print(f"benchmarks.figures: error: {' '.join(map(str, exc.cmd))} ended with exit code {exc.returncode}", file=sys.stderr)
         return exc.returncode
-    PAGE.write_text(block, encoding="utf-8")
-    README.write_text(page, encoding="utf-8")
-    print(block)
+    tables.README.write_text(page, encoding="utf-8")
+    print(text)
     return 0
 
 
@@ -99,7 +99,7 @@ def refit_every_block(kept: Path, *, reuse: bool) -> float:
 
 
 def figures_text(results: Mapping[str, Mapping[str, Any]], *, refitted: float) -> str:
-    """The figures of the lifecycles side by side, as a Markdown table, and what they do not show by themselves."""
+    """The page: the figures of the lifecycles side by side, and what they do not show by themselves."""
     columns = {name: [f"`{' '.join(['python lifecycle.py', *LIFECYCLES[name]])}`", *_cells(result)] for name, result in results.items()}
     titles = [
         "command",
@@ -119,7 +119,8 @@ def figures_text(results: Mapping[str, Mapping[str, Any]], *, refitted: float) -
         "history of the version served at the end, rows",
         "whole run on two cores",
     ]
-    lines = ["| | the search may choose a history | a day of history from the start | one row at a time |", "|---|" + "---:|" * len(columns)]
+    lines = ["# Three lifecycles on ELEC", "", "Written by `python -m benchmarks.figures`.", ""]
+    lines += ["| | the search may choose a history | a day of history from the start | one row at a time |", "|---|" + "---:|" * len(columns)]
     lines += [f"| {title} | {' | '.join(column[at] for column in columns.values())} |" for at, title in enumerate(titles)]
     lines += [
         "",

@@ -47,7 +47,7 @@ class DataError(DriftloopError):
 
 
 class TrackingError(DriftloopError):
-    """The MLflow tracking store cannot be reached or does not hold what was asked for."""
+    """The MLflow tracking store is unreachable or does not hold what was asked for."""
 
     exit_code = 4
 

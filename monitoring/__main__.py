@@ -16,7 +16,7 @@ COMMANDS: Final = {
     "monitor": ("monitoring.online.api", "KPI, drift and coverage of each stream, for Prometheus and for people"),
     "shipper": ("monitoring.spool.shipper", "bring the records of a spool to MongoDB and to the monitor"),
     "hook": ("monitoring.retrain.webhook", "Alertmanager's webhook: an alert starts a retrain"),
-    "keeper": ("monitoring.local.keeper", "TorchServe with the registry's champion in it, and the hook beside it"),
+    "keeper": ("monitoring.local.keeper", "TorchServe with the registry's champion in it, and the retrain hook"),
     "mongo": ("monitoring.log.embedded_mongo", "an embedded MongoDB for the prediction log"),
     "labels": ("monitoring.spool.label_file", "bring labels from a CSV file to their predictions"),
     "fill": ("monitoring.local.fill", "fill the prediction log from a table, as if a model had answered it"),

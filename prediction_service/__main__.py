@@ -46,13 +46,13 @@ def build_parser() -> parsing.Parser:
     parser.add_argument("--streams_file", default="", help="YAML file that describes them; empty: the bundled monitoring/streams.yaml")
     parser.add_argument("--torchserve_url", type=torchserve_address, default="http://127.0.0.1:8080", help="where the models are served")
     parser.add_argument("--spool", default=".driftloop/spool", help="folder that takes the records; empty: nothing is logged, labels are refused")
-    parser.add_argument("--monitor_url", type=address, default="", help="the monitor, whose verdict can bring the fallback in; empty: nobody's")
+    parser.add_argument("--monitor_url", type=address, default="", help="the monitor, whose verdict can bring the fallback in; empty: none")
     parser.add_argument("--reference", default="", help="folder with each stream's training reference; empty: the champion's, from MLflow")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=parsing.whole(1, 65535), default=8000, help="port to listen on")
     parser.add_argument("--threads", type=parsing.whole(2, 256), default=16, help="requests that are answered at the same time")
     parser.add_argument("--model_timeout_ms", type=parsing.whole(10, 60_000), default=2000, help="longest wait for TorchServe, until the fallback answers")
-    parser.add_argument("--look_every_ms", type=parsing.whole(50, 600_000), default=2000, help="pause between two looks at models and monitor")
+    parser.add_argument("--look_every_ms", type=parsing.whole(50, 600_000), default=2000, help="pause between two checks of models and monitor")
     return parser
 
 

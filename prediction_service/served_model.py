@@ -172,7 +172,7 @@ def read_answer(one: Mapping[str, Any], stream: StreamConfig) -> ModelAnswer:
     label, probability = one["label"], _finite(one["probability"])
     probabilities = tuple(_finite(value) for value in one["probabilities"])
     if label not in stream.labels:
-        raise ValueError(f"label {label!r} is none of {', '.join(map(str, stream.labels))}")
+        raise ValueError(f"label {label!r} is not one of {', '.join(map(str, stream.labels))}")
     if len(probabilities) != len(stream.labels) or probabilities[stream.labels.index(label)] != probability:
         raise ValueError(f"the probability of label {label!r} is not where the stream's labels {', '.join(map(str, stream.labels))} have it")
     return ModelAnswer(label, probability, probabilities, version)

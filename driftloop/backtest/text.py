@@ -61,7 +61,7 @@ def _delay(policy: PolicyResult) -> str:
 def _notes(result: BacktestResult) -> str:
     notes = [
         "+ no other policy is as accurate with as few retrains (the Pareto front). In brackets the 95 % interval, rows taken as independent. "
-        "The base model's fit is charged to nobody.",
+        "The base model's fit is not counted.",
         "* needs the label of the row before at once: not comparable.",
     ]
     if any(policy.kind == "continuous" for policy in result.policies):
@@ -123,5 +123,5 @@ def comparison_words(comparisons: Sequence[Comparison]) -> str:
     if worse:
         parts.append(f"Worse than one of them: {', '.join(worse)}.")
     if rest:
-        parts.append(f"Not told apart from at least one of them: {', '.join(rest)}.")
+        parts.append(f"Not significantly different from at least one of them: {', '.join(rest)}.")
     return " ".join([*parts, "(95 % intervals, paired by block, each comparison by itself.)"])

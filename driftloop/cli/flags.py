@@ -49,9 +49,9 @@ def add_data_flags(to: argparse.ArgumentParser) -> None:
         "--time_format",
         type=time_format,
         default="",
-        help="how the times are written, such as '%%d/%%m/%%Y %%H:%%M', unix_ms, excel; empty: as all rows tell",
+        help="how the times are written, such as '%%d/%%m/%%Y %%H:%%M', unix_ms, excel; empty: inferred from all rows",
     )
-    group.add_argument("--time_zone", type=time_zone, default="", help="where the clock stands that the times show, such as Europe/Berlin; empty: as they are")
+    group.add_argument("--time_zone", type=time_zone, default="", help="zone of times that carry none, such as Europe/Berlin; empty: taken as they are")
     group.add_argument(
         "--features",
         default="",
@@ -63,8 +63,10 @@ def add_data_flags(to: argparse.ArgumentParser) -> None:
 
 def add_text_flags(to: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
     """How a file of text is written."""
-    to.add_argument("--encoding", type=_encoding, default="", help="of a text file, such as latin-1; empty: UTF-8, or what its first bytes say")
-    to.add_argument("--separator", type=_separator, default="", help="between a CSV's columns, such as ';' or tab; empty: what cuts its lines alike")
+    to.add_argument("--encoding", type=_encoding, default="", help="encoding of a text file, such as latin-1; empty: UTF-8, or that of its byte order mark")
+    to.add_argument(
+        "--separator", type=_separator, default="", help="separator of a CSV's columns, such as ';' or tab; empty: the one that gives every line as many fields"
+    )
 
 
 def table_options(args: DataFlags) -> dict[str, Any]:
@@ -119,7 +121,7 @@ def add_training_flags(to: argparse.ArgumentParser, *, total_trials: int, what: 
     group.add_argument("--max_epochs", type=whole(1, 10_000), default=3, help="passes over the training rows in each fit")
     group.add_argument("--total_trials", type=whole(0, 10_000), default=total_trials, help=what)
     group.add_argument("--history", type=history, default=AUTO, help="rows before each row that the model sees, fixed; auto: 0 for the defaults, else searched")
-    group.add_argument("--optimizer", choices=["sgd", "adamw"], default="sgd", help="how the weights are fitted; AdamW wants lower learning rates")
+    group.add_argument("--optimizer", choices=["sgd", "adamw"], default="sgd", help="optimizer of each fit; AdamW needs lower learning rates")
     group.add_argument("--search_space", default="", help="YAML file with the search space; empty: the documented one")
     group.add_argument("--seed", type=whole(0, 2**31 - 1), default=settings.SEED, help="fixes the weights, the batches and the search")
     add_task_flags(group)
@@ -178,10 +180,10 @@ class ServingFlags:
 def add_serving_flags(to: argparse.ArgumentParser, *, starts: bool = True, alone: bool = False) -> None:
     """Which TorchServe to use; `alone`: also to serve and do nothing else."""
     group = to.add_argument_group("TorchServe")
-    own = "; empty: one of our own is started, and ended" if starts else "; empty: nothing is swapped in, the registry alone is updated"
+    own = "; empty: one is started, and ended" if starts else "; empty: nothing is swapped in, the registry alone is updated"
     group.add_argument("--torchserve_url", default="", help=f"a running TorchServe, http://host:port{own}")
     if starts:
-        group.add_argument("--port", type=whole(0, 65531), default=0, help="first of five consecutive ports for our own; 0: free ones")
+        group.add_argument("--port", type=whole(0, 65531), default=0, help="first of five consecutive ports of a TorchServe that is started here; 0: free ones")
     group.add_argument("--workers", type=whole(1, 64), default=1, help="worker processes for each served version")
     if alone:
         add_switch(group, "--serve_only", "put the champion, else the base model, into the TorchServe at --torchserve_url; nothing is scored")
@@ -224,7 +226,7 @@ def add_watch_flags(
         "--block_by",
         default="rows",
         choices=["rows", "day", "week", "month"],
-        help="rows: blocks of --block_size rows; else of the calendar, whatever their rows; a week begins on Monday",
+        help="rows: blocks of --block_size rows; otherwise calendar blocks with any number of rows; a week begins on Monday",
     )
     group.add_argument("--drift_rule", default=rule, choices=WATCHING, help=RULE_HELP)
     group.add_argument(
@@ -239,7 +241,7 @@ def add_watch_flags(
         default=on_drift,
         help="prompt asks on a terminal and advises elsewhere; retrain does so at once; advise says what to run; ignore only scores",
     )
-    group.add_argument("--max_retrains", type=whole(0), default=max_retrains, help="retrains at the most; after them the rest is only scored")
+    group.add_argument("--max_retrains", type=whole(0), default=max_retrains, help="maximum number of retrains; the rows after them are only scored")
     group.add_argument(
         "--after_drift",
         default="probation",

@@ -127,7 +127,7 @@ def verdict(result: WatchResult) -> tuple[str, str]:
 def _against_unretrained(result: WatchResult, figures: Figures) -> str:
     unretrained = result.kpi_without_retraining
     if not math.isfinite(unretrained):
-        return "the unretrained base model was not scored beside it"
+        return "the unretrained base model was not scored for comparison"
     reached = f"by {figures.with_unit(unretrained)} on" if figures.regression else f"on {figures.with_unit(unretrained)} of"
     return f"the unretrained base model {reached} the same rows, a gain of {figures.gain(result.kpi, unretrained)} {figures.step}"
 

@@ -78,7 +78,7 @@ def swap_in(
     """Serve `version` in the place of `previous_version`.
 
     Args:
-        client: the TorchServe that serves the previous version and goes on serving throughout.
+        client: the TorchServe that serves the previous version and keeps serving throughout.
         mar: archive of the new version.
         name: model name.
         version: the new version; not registered yet.
@@ -109,7 +109,7 @@ def swap_in(
         entry = _write(journal, replace(entry, step=MOVE_ALIAS))
         move_alias()
     except DriftloopError as exc:
-        kept = f"version {previous_version} goes on serving" if previous_version else "nothing is served"
+        kept = f"version {previous_version} keeps serving" if previous_version else "nothing is served"
         try:
             _undo(client, journal, replace(entry, reason=str(exc)), drain_timeout_s=drain_timeout_s)
         except ServingError as undoing:

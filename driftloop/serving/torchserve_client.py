@@ -245,7 +245,7 @@ class TorchServeClient:
     def _manage(self, method: str, path: str, **options: Any) -> requests.Response:
         host = urlsplit(self.management_url).hostname or ""
         if not _is_loopback(host):
-            raise ServingError(f"the model API on {host} is not on this machine and has no token: run this beside the server, or tunnel its port")
+            raise ServingError(f"the model API on {host} is not on this machine and has no token: run this on the server's machine, or tunnel its port")
         return self._call(method, self.management_url + path, **options)
 
     def _call(self, method: str, url: str, **options: Any) -> requests.Response:

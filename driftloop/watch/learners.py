@@ -39,7 +39,7 @@ def add_flag(parser: parsing.Parser) -> None:
         "--learner",
         default=DEFAULT,
         metavar="MODULE:NAME",
-        help="what learns: a Learner in a module of the current folder or of the project; --help beside it shows the defaults that it brings",
+        help="what learns: a Learner in a module of the current folder or of the project; --help with it shows its own defaults",
     )
     parser.prepare = _prepare
 

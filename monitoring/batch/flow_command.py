@@ -102,10 +102,10 @@ def build_parser() -> parsing.Parser:
     run.add_argument("--report", default="", help="write the HTML report to this file, too")
     backfill = parts.add_parser("backfill", help="many windows, one after the other, the oldest first")
     backfill.add_argument("--first", required=True, help="the first window")
-    backfill.add_argument("--last", required=True, help="the last one")
+    backfill.add_argument("--last", required=True, help="the last window")
     backfill.add_argument("--by", choices=["month", "week", "day"], default="month", help="length of the windows")
     serve = parts.add_parser("serve", help="by the clock, until Ctrl-C; needs PREFECT_API_URL")
-    serve.add_argument("--cron", required=True, help='when, such as "0 6 1 * *" for six o\'clock on the first of each month, UTC')
+    serve.add_argument("--cron", required=True, help='schedule, such as "0 6 1 * *" for six o\'clock on the first of each month, UTC')
     serve.add_argument("--window", default="last-month", help="which rows: last-month or last-day before the newest row")
     for command in (run, backfill, serve):
         _add_flags(command)
@@ -122,10 +122,10 @@ def _add_flags(to: argparse.ArgumentParser) -> None:
         "--on_drift",
         choices=["advise", "retrain", "ignore"],
         default="advise",
-        help="advise says what to do next; retrain starts a retrain, when the KPI has drifted and the window is the newest; ignore says nothing",
+        help="advise prints what to do next; retrain starts a retrain, when the KPI has drifted and the window is the newest; ignore prints nothing",
     )
     parsing.add_switch(to, "--fail_on_drift", "exit with code 10 when a window has drifted")
-    parsing.add_switch(to, "--with_evidently", "Evidently's own report beside ours; needs requirements-evidently.txt")
+    parsing.add_switch(to, "--with_evidently", "Evidently's own report as well; needs requirements-evidently.txt")
     to.add_argument("--mongodb_uri", type=mongodb_uri, default="", help="the prediction log; empty: MONGODB_URI, else the embedded one in ./prediction-log")
     to.add_argument("--tracking_uri", default="", help="MLflow store with the models and for the reports; empty: MLFLOW_TRACKING_URI, else ./mlflow.db")
     to.add_argument(
@@ -138,8 +138,10 @@ def _add_flags(to: argparse.ArgumentParser) -> None:
     to.add_argument("--folder", default=".driftloop/batch", help="reports are kept here, in <stream>/<window>")
     to.add_argument("--torchserve_url", type=swap_address, default="", help="of a retrain: where a winner is swapped in; empty: the registry alone is updated")
     to.add_argument("--hook_url", type=address, default="", help="of a retrain: a running retrain hook, http://host:port; empty: it runs here")
-    to.add_argument("--retrains", default=".driftloop/retrains", help="of a retrain that runs here: what is known of retrains, and their logs")
-    to.add_argument("--retries", type=parsing.whole(0, 20), default=3, help="of a step that fails because the database, MLflow or the hook is unreachable")
+    to.add_argument("--retrains", default=".driftloop/retrains", help="of a retrain that runs here: folder of its state and logs")
+    to.add_argument(
+        "--retries", type=parsing.whole(0, 20), default=3, help="retries of a step that fails because the database, MLflow or the hook is unreachable"
+    )
     to.add_argument("--streams_file", default="", help="YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
 
 

@@ -97,7 +97,7 @@ def build_parser() -> parsing.Parser:
     parser = parsing.parser("monitoring history", __doc__ or "")
     parser.add_argument("--stream", default="elec", help="name of the stream")
     parser.add_argument("--mongodb_uri", type=mongodb_uri, default=os.environ.get("MONGODB_URI", ""), help="the database; empty: an embedded server")
-    parser.add_argument("--log_folder", type=Path, default=FOLDER, help="of the embedded server")
+    parser.add_argument("--log_folder", type=Path, default=FOLDER, help="folder of the embedded server")
     parser.add_argument("--html", default="", help="write the page to this file; empty: no page")
     parser.add_argument("--state", type=Path, default=Path(".driftloop/retrains"), help="the retrain hook's folder, for the retrains")
     return parser

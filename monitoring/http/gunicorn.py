@@ -33,7 +33,7 @@ class JsonWorker(ThreadWorker):
         try:
             util.write_nonblock(client, (head + body).encode())
         except OSError:
-            self.log.debug("a client left before it was told what was wrong")
+            self.log.debug("a client left before it got the error")
 
 
 class Application(BaseApplication):

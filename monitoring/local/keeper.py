@@ -162,7 +162,7 @@ def build_parser() -> parsing.Parser:
     parser.add_argument("--monitor_url", type=service_address, required=True, help="the monitor, http://host:port")
     parser.add_argument("--host", default=HOST, help="address of predictions, TorchServe's metrics and the hook; never of the model API")
     parser.add_argument("--hook_port", type=parsing.whole(1, 65535), default=8020, help="the hook's port")
-    parser.add_argument("--state", default=".driftloop/retrains", help="folder for what is known of retrains, and their logs")
+    parser.add_argument("--state", default=".driftloop/retrains", help="folder of the retrains' state and logs")
     parser.add_argument("--hook_flags", default="", help="more flags of monitoring hook, as one text")
     return parser
 

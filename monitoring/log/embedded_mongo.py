@@ -146,8 +146,8 @@ class MongoFlags(Flags):
 def build_parser() -> parsing.Parser:
     """The flags of this command."""
     parser = parsing.Parser(prog="monitoring mongo", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, default=Path("prediction-log"), help="keeps the data (default: %(default)s)")
-    parser.add_argument("--port", type=parsing.whole(0, 65535), default=27017, help="on 127.0.0.1; 0: a free one (default: %(default)s)")
+    parser.add_argument("--folder", type=Path, default=Path("prediction-log"), help="folder of the data (default: %(default)s)")
+    parser.add_argument("--port", type=parsing.whole(0, 65535), default=27017, help="port on 127.0.0.1; 0: a free one (default: %(default)s)")
     parser.set_defaults(json=False)
     return parser
 

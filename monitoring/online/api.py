@@ -150,7 +150,7 @@ def build_parser() -> parsing.Parser:
     parser.add_argument("--streams_file", default="", help="YAML file with the streams; empty: the bundled elec and taxi")
     parser.add_argument("--mongodb_uri", type=mongodb_uri, default=os.environ.get("MONGODB_URI", ""), help="the prediction log; empty: MONGODB_URI, else none")
     parser.add_argument("--tracking_uri", default="", help="MLflow store with the training references and the champion; empty: MLFLOW_TRACKING_URI, else none")
-    parser.add_argument("--reference", default="", help="instead: folder with a training reference for each stream, in <folder>/<stream>")
+    parser.add_argument("--reference", default="", help="folder with a training reference for each stream, in <folder>/<stream>; empty: those in MLflow")
     return parser
 
 

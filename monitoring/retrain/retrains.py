@@ -145,7 +145,7 @@ class Retrains:
         try:
             state, message, version = self._outcome(one)
         except (OSError, ValueError, KeyError, TypeError) as exc:  # it could not be started, or printed something else
-            state, message, version = FAILED, f"{type(exc).__name__}: {exc}; the champion goes on serving", ""
+            state, message, version = FAILED, f"{type(exc).__name__}: {exc}; the champion keeps serving", ""
         ended = replace(one, state=state, message=message[:MESSAGE], version=version, ended_at=events.now())
         LOG.log(logging.ERROR if state == FAILED else logging.INFO, "retrain of %s %s: %s", one.stream, state, ended.message)
         with self._mutex:
@@ -159,13 +159,13 @@ class Retrains:
                 if self._closed.is_set():
                     return CUT_OFF, "the hook was ended", ""
                 if time.monotonic() > end:
-                    return FAILED, f"not done within {self._timeout_s:.0f} s; the champion goes on serving", ""
+                    return FAILED, f"not done within {self._timeout_s:.0f} s; the champion keeps serving", ""
                 time.sleep(POLL_S)
             code = server.code
         lines = [line for line in Path(one.log).read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
         last = lines[-1] if lines else "it printed nothing"
         if code:
-            return FAILED, f"exit code {code}: {last}; the champion goes on serving", ""
+            return FAILED, f"exit code {code}: {last}; the champion keeps serving", ""
         result = json.loads(last)
         return (PROMOTED if result["promoted"] else KEPT), str(result["decision"]), str(result["version"])
 

@@ -144,14 +144,14 @@ def build_parser() -> parsing.Parser:
     parser = parsing.parser("monitoring hook", __doc__)
     parser.add_argument("--torchserve_url", type=torchserve_address, required=True, help="the TorchServe on this machine that serves, http://host:port")
     parser.add_argument("--monitor_url", type=service_address, required=True, help="the monitor, http://host:port")
-    parser.add_argument("--state", default=".driftloop/retrains", help="folder for what is known of retrains, and their logs")
+    parser.add_argument("--state", default=".driftloop/retrains", help="folder of the retrains' state and logs")
     parser.add_argument(
         "--command", action="append", default=None, metavar="STREAM=WORDS", help="script and flags that retrain a stream; default: those of the streams file"
     )
     parser.add_argument("--cool_down_s", type=parsing.whole(0), default=3600, help="pause between two retrains of a stream, in seconds")
     parser.add_argument("--streams_file", default="", help="YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on: whoever reaches it can start a retrain")
-    parser.add_argument("--port", type=parsing.whole(0, 65535), default=8020, help="its port")
+    parser.add_argument("--port", type=parsing.whole(0, 65535), default=8020, help="port to listen on")
     return parser
 
 

@@ -148,7 +148,7 @@ class ToMonitor:
         except requests.Timeout as exc:
             raise AwayError(f"the monitor at {self._url} does not answer in time", slow=isinstance(exc, requests.ReadTimeout)) from exc
         except requests.RequestException as exc:
-            raise AwayError(f"the monitor at {self._url} cannot be reached") from exc
+            raise AwayError(f"the monitor at {self._url} is unreachable") from exc
         if answer.status_code in {200, 202, 204}:
             return []
         said = _error_of(answer)

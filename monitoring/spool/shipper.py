@@ -193,8 +193,8 @@ def build_parser() -> parsing.Parser:
     parser.add_argument("--spool", type=Path, default=Path(".driftloop/spool"), help="the spool's folder")
     parser.add_argument("--mongodb_uri", type=mongodb_uri, default="", help="mongodb://host:port/database; empty: MONGODB_URI, or an embedded server")
     parser.add_argument("--monitor_url", type=address, default="", help="the monitoring service, http://host:port; empty: none")
-    parser.add_argument("--log_folder", type=Path, default=FOLDER, help="of the embedded server")
-    parser.add_argument("--keep_days", type=parsing.whole(0), default=0, help="days that the log keeps predictions after they were served; 0: for ever")
+    parser.add_argument("--log_folder", type=Path, default=FOLDER, help="folder of the embedded server")
+    parser.add_argument("--keep_days", type=parsing.whole(0), default=0, help="days that the log keeps predictions after they were served; 0: no limit")
     return parser
 
 

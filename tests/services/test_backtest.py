@@ -334,7 +334,7 @@ def test_a_trigger_that_beats_only_one_of_the_two_is_not_called_better() -> None
     words = text.comparison_words([compared("one", better, better), compared("two", better, unclear), compared("three", better, worse)])
     assert "Better than both periodic and random with as many retrains: one." in words
     assert "Worse than one of them: three." in words
-    assert "Not told apart from at least one of them: two." in words
+    assert "Not significantly different from at least one of them: two." in words
     assert "No triggered policy beats both" in text.comparison_words([compared("two", better, unclear)])
 
 

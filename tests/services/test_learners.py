@@ -222,8 +222,8 @@ def test_a_back_test_plays_classes_only() -> None:
 # One file of a person's own
 
 
-def test_the_learners_of_the_readme_are_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_learners_of_readme_and_docs_are_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     for name, body in re.findall(r"^cat > (\S+\.py) <<'END'\n(.*?)^END$", text, flags=re.DOTALL | re.MULTILINE):

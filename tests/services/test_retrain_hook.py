@@ -200,10 +200,10 @@ def test_what_asks_for_no_retrain_starts_none(hook: Callable[..., Hook], sent: d
     ("script", "state", "words"),
     [
         (f"{NOTE}print(json.dumps({ {**PROMOTED, 'promoted': False, 'version': ''}!r}))", "kept", "better on 48 rows"),
-        (f"{NOTE}sys.exit('retrain_model.py: error: no rows')", "failed", "exit code 1: retrain_model.py: error: no rows; the champion goes on serving"),
-        (f"{NOTE}print('done')", "failed", "the champion goes on serving"),
-        ("", "failed", "the champion goes on serving"),
-        (f"{NOTE}print('[]')", "failed", "the champion goes on serving"),
+        (f"{NOTE}sys.exit('retrain_model.py: error: no rows')", "failed", "exit code 1: retrain_model.py: error: no rows; the champion keeps serving"),
+        (f"{NOTE}print('done')", "failed", "the champion keeps serving"),
+        ("", "failed", "the champion keeps serving"),
+        (f"{NOTE}print('[]')", "failed", "the champion keeps serving"),
         (f"{NOTE}import os\nos.kill(os.getpid(), 9)", "failed", "exit code -9"),
     ],
 )

@@ -187,7 +187,7 @@ def test_the_monitor_may_be_away_while_mongodb_gets_its_records_and_then_gets_al
         monitor.stop()
         put(spool, *[prediction(number) for number in range(1, 50)])
         emptied(spool, "mongodb")
-        wait_for(lambda: "cannot be reached; records wait in the spool" in said(spool)[-1])
+        wait_for(lambda: "is unreachable; records wait in the spool" in said(spool)[-1])
         assert spool.length("monitor") == 49
         monitor.status = 503
         monitor.start()

@@ -173,7 +173,7 @@ def test_wrong_golden_predictions_change_nothing(torchserve, serving, tmp_path):
     client, (name, archive) = torchserve.client, serving
     alias = Alias("1")
     wrong = light_model(seed=2).model.probabilities(ROWS) + np.float32(1e-5)
-    with pytest.raises(ServingError, match=r"step golden: golden predictions differ by 1e-05.*version 1 goes on serving"):
+    with pytest.raises(ServingError, match=r"step golden: golden predictions differ by 1e-05.*version 1 keeps serving"):
         swap_in(client, tmp_path / "journal", name=name, mar=archive("2"), alias=alias, golden=wrong)
     assert client.versions(name=name) == ["1"] and client.default_version(name=name) == "1" and alias.version == "1"
     assert client.predict(ROWS, name=name).version == "1"
@@ -195,7 +195,7 @@ def test_a_worker_that_dies_while_it_is_proven_is_asked_again_but_not_for_ever(t
     if deaths < swap.ATTEMPTS:
         assert swap_in(client, tmp_path / "journal", name=name, mar=archive("2")).golden_gap <= 1e-6
     else:
-        with pytest.raises(ServingError, match=r"step golden: .*; version 1 goes on serving"):
+        with pytest.raises(ServingError, match=r"step golden: .*; version 1 keeps serving"):
             swap_in(client, tmp_path / "journal", name=name, mar=archive("2"))
     assert client.default_version(name=name) == ("2" if deaths < swap.ATTEMPTS else "1")
 
@@ -283,7 +283,7 @@ def test_a_crash_while_mending_is_mended_too(tmp_path, monkeypatch, step):
 def test_a_version_that_does_not_load_changes_nothing(tmp_path):
     server = FakeServer("1")
     server.loads = False
-    with pytest.raises(ServingError, match="step register: did not load; version 1 goes on serving"):
+    with pytest.raises(ServingError, match="step register: did not load; version 1 keeps serving"):
         swap_in(server, tmp_path / "journal")
     assert list(server.models) == ["1"] and swap.read_journal(tmp_path / "journal").step == swap.UNDONE
 

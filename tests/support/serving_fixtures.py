@@ -61,7 +61,7 @@ def elec_model(*, history: int = 0, seed: int = 0) -> SmallModel:
 def light_model(*, seed: int = 0) -> SmallModel:
     torch.manual_seed(seed)
     arguments = {"features": len(FEATURES), "classes": 2, "history": 0}
-    return SmallModel(LightModel(**arguments), ROOT / "tests" / "light_model.py", arguments)
+    return SmallModel(LightModel(**arguments), ROOT / "tests" / "support" / "light_model.py", arguments)
 
 
 def some_rows(count: int, *, seed: int = 1) -> np.ndarray:

@@ -88,7 +88,7 @@ def test_a_wide_encoding_of_a_narrow_file_is_refused_as_such(tmp_path: Path, enc
 
 @pytest.mark.parametrize(("above", "line"), [("# made by me\n# on a Monday, at 5\n", 3), ("Report\n\n", 3), ("#a,b\n", 2), ("\nReport of 2024\n", 3)])
 def test_what_stands_above_the_header_is_named_with_the_line_of_the_header(tmp_path: Path, above: str, line: int) -> None:
-    assert f"is not the header, which seems to be line {line}: remove what stands above that" in refusal(tmp_path, above + CSV)
+    assert f"is not the header, which seems to be line {line}: remove the lines above it" in refusal(tmp_path, above + CSV)
 
 
 def test_a_header_may_begin_with_a_hash(tmp_path: Path) -> None:
@@ -127,7 +127,9 @@ def test_blanks_separate_where_they_cut_every_line_alike(tmp_path: Path) -> None
         assert load(tmp_path, content, separator="space").features == ("load", "Wärme")
     wide = "\n".join("   ".join(map(str, row)) for row in [FRAME.columns, *FRAME.to_numpy()])
     assert len(load(tmp_path, wide)) == 8
-    assert "blanks alone do not tell them apart" in refusal(tmp_path, FRAME.to_csv(index=False, sep=" ", quoting=3, escapechar="\\").replace("\\", ""))
+    assert "blanks cannot separate columns whose values hold blanks" in refusal(
+        tmp_path, FRAME.to_csv(index=False, sep=" ", quoting=3, escapechar="\\").replace("\\", "")
+    )
 
 
 def test_a_separator_is_the_one_that_cuts_all_lines_alike_not_the_most_frequent_of_the_header(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_even_steps_decide_when_only_one_reading_has_them() -> None:
     monthly = [f"01/{month:02}/{year}" for year in range(2015, 2025) for month in range(1, 13)]
     assert read(monthly)[53:55] == ["2019-06-01", "2019-07-01"]
     assert read([f"{text[3:5]}/{text[:2]}/{text[6:]}" for text in monthly])[53:55] == ["2019-06-01", "2019-07-01"]
-    assert "no row tells which" in refusal(monthly[:12])  # as well the first twelve days of a January
+    assert "no row decides which" in refusal(monthly[:12])  # as well the first twelve days of a January
 
 
 @pytest.mark.parametrize(

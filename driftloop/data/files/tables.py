@@ -128,9 +128,9 @@ def _csv(text: str, path: Path, digest: str, as_text: Iterable[str], delimiter: 
     names = [_name(name, at) for at, name in enumerate(header)]
     if (len(names) < 2 or first.startswith("#")) and (below := texts.header_below(body)):
         line = lines_before + 1
-        raise DataError(f"{path}: line {line} ({first[:40]!r}) is not the header, which seems to be line {line + below}: remove what stands above that")
+        raise DataError(f"{path}: line {line} ({first[:40]!r}) is not the header, which seems to be line {line + below}: remove the lines above it")
     if len(names) < 2:
-        blanks = "; blanks alone do not tell them apart, if they stand within a value as well" * (" " in first)
+        blanks = "; blanks cannot separate columns whose values hold blanks" * (" " in first)
         raise DataError(f"{path}: has 1 column when cut at {delimiter!r}, not a label and features: give what separates them as --separator{blanks}")
     _check_names(names, path)
     # What is left of the header's line is blank, so lines still count from the top of the file.

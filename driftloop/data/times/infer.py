@@ -97,7 +97,7 @@ def _day_first(column: Column, parts: Parts, rows: np.ndarray) -> bool:
     row = int(np.flatnonzero(told & (by_day != by_month))[0])
     text = column.texts[int(np.flatnonzero(rows)[row])].as_py()
     raise DataError(
-        f"--time_column {column.name!r} can be read day first or month first ({text!r} is {by_day[row]} or {by_month[row]}), and no row tells which: "
+        f"--time_column {column.name!r} can be read day first or month first ({text!r} is {by_day[row]} or {by_month[row]}), and no row decides which: "
         f"give --time_format {_format(text, '%d', '%m')!r} or {_format(text, '%m', '%d')!r}"
     )
 

@@ -107,7 +107,7 @@ def to_utc(local: np.ndarray, zone: str) -> tuple[np.ndarray, dict[int, str]]:
     for night in _nights(local, np.flatnonzero(times < later)):
         split = _second_pass(local[night], hourly=hourly)
         if split is None:
-            faults |= {int(row): f"comes twice in {zone}, and no step back of the rows tells which one it is: write its offset" for row in night}
+            faults |= {int(row): f"comes twice in {zone}, and no step back of the rows decides which one it is: write its offset" for row in night}
         else:
             times[night[split:]] = later[night[split:]]
     times[list(faults)] = np.datetime64("NaT")

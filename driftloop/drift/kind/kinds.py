@@ -27,7 +27,7 @@ from driftloop.drift.verdict import Kind, Verdict
 RULE: Final = "kind"
 _KINDS: Final[dict[tuple[bool, bool], Kind]] = {(False, False): "none", (True, False): "data", (False, True): "concept", (True, True): "both"}
 _UNTOLD: Final = "Cannot tell the kind of drift"
-_HALF: Final = "Data drift, and whether the concept has changed as well cannot be told"
+_HALF: Final = "Data drift; whether the concept has changed as well is unknown"
 _HEADS: Final[dict[Kind, str]] = {
     "none": "No drift",
     "cannot tell": _UNTOLD,

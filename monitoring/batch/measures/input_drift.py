@@ -74,16 +74,14 @@ def message(tests: Sequence[FeatureMeasure], *, alpha: float) -> str:
     """What the tests say together, in one or two sentences."""
     moved = [test for test in tests if test.moved]
     untold = [test for test in tests if math.isnan(test.corrected)]
-    usual = (
-        "" if any(not math.isnan(test.p_wobble) for test in tests) else " How far such stretches usually lie from the rest is not known: noise alone decides."
-    )
+    usual = "" if any(not math.isnan(test.p_wobble) for test in tests) else " How far such stretches usually differ is unknown: only noise is accounted for."
     if moved:
         farthest = ", ".join(f"{test.feature} (KS {test.distance:.3f}{_most(test)})" for test in moved[:3])
         more = f" and {len(moved) - 3} more" if len(moved) > 3 else ""
-        return f"The inputs moved: {farthest}{more}; at most {100 * alpha:g} % of windows without drift are said to have moved.{usual}"
+        return f"The inputs moved: {farthest}{more}; at most {100 * alpha:g} % of windows without drift are reported as moved.{usual}"
     if len(untold) == len(tests):
-        return "Whether the inputs moved cannot be told: no reference, or too few rows."
-    rest = f"; of {', '.join(test.feature for test in untold)} it cannot be told" if untold else ""
+        return "The inputs were not tested: no reference, or too few rows."
+    rest = f"; too little data on {', '.join(test.feature for test in untold)}" if untold else ""
     return f"The inputs did not move beyond noise and what such stretches usually do{rest}." if not usual else f"The inputs did not move beyond noise{rest}."
 
 

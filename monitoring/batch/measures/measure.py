@@ -112,7 +112,7 @@ def _references(rows: Rows, config: StreamConfig, references: References | None)
                 raise DriftloopError("no registry or folder of references was given")
             found[version] = fitting(references.find(config.name, config.model, version), config)
         except DriftloopError as exc:
-            notes.append(f"No training reference of version {version}: {exc}. Its inputs are not compared, and rows within its training are not told apart.")
+            notes.append(f"No training reference of version {version}: {exc}. Its inputs are not compared, and rows that it was trained on are not marked.")
     return found, notes
 
 
@@ -150,7 +150,7 @@ def _next_step(seen: _Seen, made: Measures) -> str:
     elif seen.quality.bad:
         step = f"Look at the source of the data: {seen.quality.message}"
     elif not seen.labels.labelled:
-        step = "Wait for labels, and measure again: without them nobody can say whether the model is still good enough."
+        step = "Wait for labels, and measure again: without them it is unknown whether the model is still good enough."
     elif moved:
         step = f"Look at the source of the data: {moved} moved, but that the KPI fell under its threshold is not proven, so a retrain is not due."
     elif seen.labels.coverage < MOST_LABELLED:
@@ -170,10 +170,10 @@ def _notes(seen: _Seen) -> list[str]:
     if len(seen.judged) > 1:
         notes.append(f"{len(seen.judged)} versions answered: each has its own rule, at its share of alpha.")
     if seen.rows.foreign_labels:
-        notes.append(f"{seen.rows.foreign_labels:,} labels are none of the stream's and count as missing.")
+        notes.append(f"{seen.rows.foreign_labels:,} labels are not among the stream's and count as missing.")
     untold = [test.feature for test in seen.tests if math.isnan(test.p_wobble) and not math.isnan(test.p_noise)]
     if untold:
-        notes.append(f"How far stretches as long as the window usually lie from the rest is not known for {', '.join(untold)}: sampling noise alone decides.")
+        notes.append(f"How far stretches as long as the window usually differ is unknown for {', '.join(untold)}: sampling noise alone decides.")
     if newest is not None and seen.labels.labelled < len(seen.rows):
         notes.append(f"{len(seen.rows) - seen.labels.labelled:,} of {len(seen.rows):,} rows have no label yet.")
     return notes

@@ -90,7 +90,7 @@ def _too_few(judged: Sequence[Judged], tests: Sequence[FeatureMeasure], *, rows:
 
 def _kpi_message(judged: Sequence[Judged], alarmed: Judged | None, rows: Rows) -> str:
     if not any(one.blocks for one in judged):
-        return "The KPI cannot be judged: " + ("no rows came." if not len(rows) else "no row that a model answered has a label.")
+        return "There is no verdict on the KPI: " + ("no rows came." if not len(rows) else "no row that a model answered has a label.")
     one = alarmed or max(judged, key=lambda each: len(each.rows))
     assert one.verdict is not None
     of = f" (version {one.version})" if len(judged) > 1 else ""
@@ -111,7 +111,7 @@ def _kind(log: PredictionLog, config: StreamConfig, window: Window, rows: Rows, 
     (older, older_costs), (now, now_costs) = (_whole(side, config) for side in (before, newest))
     if not len(older):
         why = f"the log has no labelled rows that version {alarmed.version} answered before the window, after its training rows"
-        return _Kind("cannot tell", f"What the inputs explain cannot be told: {why}.", math.nan, math.nan)
+        return _Kind("cannot tell", f"There is no estimate of what the inputs explain: {why}.", math.nan, math.nan)
     told: Verdict = Scoring(config).told_kind(older, older_costs, now, now_costs, alpha=config.alpha)
     change = _mean(now_costs, config) - _mean(older_costs, config)
     sides = f"{len(now):,} rows of the window against the {len(older):,} that the version answered just before it"

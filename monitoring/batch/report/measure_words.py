@@ -72,7 +72,7 @@ def _features_told(measures: Measures) -> str:
         return f"{len(some)} of {wording.count(len(measures.features), 'feature')} {'has' if len(some) == 1 else 'have'} moved ({named})"
     if any(math.isfinite(one.corrected) for one in measures.features):
         return "no feature has moved beyond noise and what is usual"
-    return "whether features have moved cannot be told" if measures.labels.rows else ""
+    return "the features were not tested" if measures.labels.rows else ""
 
 
 def of_all(measures: Sequence[Measures]) -> str:
