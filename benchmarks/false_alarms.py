@@ -23,8 +23,8 @@ from driftloop import settings
 from driftloop.cli import parsing
 from driftloop.data import streams
 from driftloop.drift.rules import catalogue
-from driftloop.drift.rules.names import DETECTORS
 from driftloop.drift.rules.rule import Rule
+from driftloop.drift.rules.rule_names import DETECTORS
 from driftloop.metrics import kpi
 
 NAMES = ("significant", "threshold", *DETECTORS)

@@ -22,7 +22,7 @@ import pandas as pd
 
 from benchmarks import script, taxi_page
 from driftloop.cli import parsing
-from driftloop.drift.rules import for_goal
+from driftloop.drift.rules import catalogue
 from driftloop.metrics.goal import Goal
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -133,7 +133,7 @@ def _year_before() -> dict[str, Any]:
     model = fit(TAXI, stream, BASE_PARAMS, train=(first, stop), max_epochs=DEFAULTS["max_epochs"], seed=settings.SEED).model
     losses = trained_model.losses(model, stream, first, end)
     months, weeks = ([losses[block.start : block.stop] for block in blocks.cut_calendar(stream.times, stop, end, by=by)] for by in ("month", "week"))
-    rule = for_goal.rule(DEFAULTS["drift_rule"], Goal(task.of(stream.task), THRESHOLD_MAE), probation=True)
+    rule = catalogue.for_goal(DEFAULTS["drift_rule"], Goal(task.of(stream.task), THRESHOLD_MAE), probation=True)
     largest = max(len(week) for week in weeks)
     rule.prepare(losses[max(0, stop - settings.REFERENCE_BLOCKS * largest) : stop], block_size=largest)
     return {

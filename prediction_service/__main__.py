@@ -62,7 +62,7 @@ def work(args: ServiceFlags) -> tuple[dict[str, Any], int]:
     from monitoring.http.gunicorn import Application, check_port
     from prediction_service import fallback_tables
     from prediction_service.app import create_app
-    from prediction_service.settings import Settings
+    from prediction_service.service_settings import Settings
 
     known = stream_settings.load(args.streams_file or None)
     names = [name.strip() for name in args.streams.split(",") if name.strip()]

@@ -17,7 +17,7 @@ from monitoring.fallback import Fallback
 from monitoring.prometheus import ServiceMetrics
 from monitoring.records import events
 from monitoring.stream_settings import StreamConfig
-from prediction_service.requests import LabelRequest, PredictRequest, Row, RowsError
+from prediction_service.requests import LabelRequest, PredictRequest, RequestRow, RowsError
 from prediction_service.served_model import ModelAnswer, ServedModel
 
 UNAVAILABLE, UNACCEPTABLE, INCOMPLETE = "model_unavailable", "model_unacceptable", "row_incomplete"
@@ -29,7 +29,7 @@ FALLBACKS = {
 LOG = logging.getLogger("prediction_service")
 
 
-class Log(Protocol):
+class RecordLog(Protocol):
     """Where records go; `monitoring.spool.writer.Spool` is one."""
 
     def append(self, records: Sequence[dict[str, Any]]) -> None:
@@ -37,7 +37,7 @@ class Log(Protocol):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class MonitorVerdict:
     """What the monitor thinks of a version: whether it may answer."""
 
     acceptable: bool = True
@@ -49,7 +49,7 @@ class ServedStream:
 
     def __init__(self, config: StreamConfig, model: ServedModel, fallback: Fallback) -> None:
         self.config, self.model, self.fallback = config, model, fallback
-        self.verdict = Verdict()
+        self.verdict = MonitorVerdict()
 
     @property
     def why_fallback(self) -> str:
@@ -91,7 +91,7 @@ class _Said:
     fallback: str  # "", or why the fallback answered
     latency_ms: float
 
-    def record(self, row: Row, answer: ModelAnswer, baseline: Any) -> dict[str, Any]:
+    def record(self, row: RequestRow, answer: ModelAnswer, baseline: Any) -> dict[str, Any]:
         """The record of a row, its answer, and what the fallback says of it."""
         return events.Prediction(
             id=row.id,
@@ -119,7 +119,7 @@ class PredictionService:
         metrics: counts.
     """
 
-    def __init__(self, streams: Mapping[str, ServedStream], log: Log | None, metrics: ServiceMetrics) -> None:
+    def __init__(self, streams: Mapping[str, ServedStream], log: RecordLog | None, metrics: ServiceMetrics) -> None:
         self.streams = dict(streams)
         self.configs = {name: stream.config for name, stream in self.streams.items()}
         self.metrics = metrics

@@ -23,12 +23,12 @@ from monitoring.prometheus import CONTENT_TYPE, ServiceMetrics
 from monitoring.spool.writer import Spool
 from prediction_service import openapi
 from prediction_service.answering import PredictionService, ServedStream
-from prediction_service.background import Watcher
+from prediction_service.background import Background
 from prediction_service.fallback_tables import fetch
 from prediction_service.front_page import TITLE, front
 from prediction_service.requests import RowsError, read_labels, read_predict
 from prediction_service.served_model import ServedModel
-from prediction_service.settings import MAX_BODY_BYTES, Settings
+from prediction_service.service_settings import MAX_BODY_BYTES, Settings
 
 CONSUMERS = ("mongodb", "monitor")  # of the spool
 
@@ -42,7 +42,7 @@ def create_app(settings: Settings) -> Flask:
     }
     spool = None if settings.spool is None else Spool(settings.spool)
     service = PredictionService(streams, spool, metrics)
-    watcher = Watcher(list(streams.values()), monitor_url=settings.monitor_url, fetch=fetch if settings.renew else None, every_s=settings.look_every_s)
+    watcher = Background(list(streams.values()), monitor_url=settings.monitor_url, fetch=fetch if settings.renew else None, every_s=settings.look_every_s)
     app = build_app(service, max_rows=settings.max_rows)
     for name, stream in streams.items():
         metrics.model_up.labels(name).set_function(partial(getattr, stream.model, "up"))

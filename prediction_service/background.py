@@ -16,7 +16,7 @@ from driftloop.errors import DriftloopError
 from driftloop.system import loopback
 from monitoring.fallback import Fallback
 from monitoring.stream_settings import StreamConfig
-from prediction_service.answering import ServedStream, Verdict
+from prediction_service.answering import MonitorVerdict, ServedStream
 
 MONITOR_TIMEOUT_S = 1.0
 RETRY_S = 60.0  # after a table could not be had
@@ -25,7 +25,7 @@ LOG = logging.getLogger("prediction_service")
 Fetch = Callable[[StreamConfig, str], Fallback]  # the table of a stream and a registered version; raises DriftloopError
 
 
-class Watcher:
+class Background:
     """A thread that looks after the streams every `every_s` seconds, from `start` to `close`.
 
     Args:
@@ -72,7 +72,7 @@ class Watcher:
             response = self._session.get(f"{self._monitor_url}/streams/{stream.config.name}", timeout=MONITOR_TIMEOUT_S)
             response.raise_for_status()
             found = response.json()
-            verdict = Verdict(found.get("acceptable") is not False, str(found.get("version") or ""))
+            verdict = MonitorVerdict(found.get("acceptable") is not False, str(found.get("version") or ""))
         except (requests.RequestException, ValueError, AttributeError):
             return
         if verdict.acceptable != stream.verdict.acceptable:

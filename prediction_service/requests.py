@@ -41,7 +41,7 @@ Features = Mapping[str, float | None]
 
 
 @dataclass(frozen=True)
-class Row:
+class RequestRow:
     """One row to predict; `time` is "" when the row has none."""
 
     id: str
@@ -54,7 +54,7 @@ class PredictRequest:
     """What to predict, in time order; `single` when one row came by itself, not in a list."""
 
     stream: StreamConfig
-    rows: tuple[Row, ...]
+    rows: tuple[RequestRow, ...]
     context: tuple[Features, ...]
     single: bool
 
@@ -108,7 +108,9 @@ def read_predict(body: Any, streams: Mapping[str, StreamConfig], *, max_rows: in
         raise _schema("context is not a list: give the features of the rows before")
     if max(len(given), len(context)) > max_rows:
         raise RequestError(413, "too_many_rows", f"{max(len(given), len(context))} rows, at most {max_rows} a request: send them in parts")
-    rows = tuple(Row(one.get("id") or events.new_id(), one.get("time", ""), _in_order(one["features"], stream)) for one in _checked(given, stream, "row"))
+    rows = tuple(
+        RequestRow(one.get("id") or events.new_id(), one.get("time", ""), _in_order(one["features"], stream)) for one in _checked(given, stream, "row")
+    )
     before = tuple(_in_order(one, stream) for one in _checked(context, stream, "context row"))
     if len({row.id for row in rows}) < len(rows):
         raise RequestError(409, "duplicate_id", "two rows have the same id: give each its own, or none")

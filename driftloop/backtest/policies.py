@@ -12,9 +12,9 @@ import numpy as np
 from driftloop.drift.forecast import crossing
 from driftloop.drift.forecast.crossing import Blocks
 from driftloop.drift.rules import catalogue
-from driftloop.drift.rules.names import DETECTORS
 from driftloop.drift.rules.probation import Probation
 from driftloop.drift.rules.rule import Rule
+from driftloop.drift.rules.rule_names import DETECTORS
 from driftloop.drift.verdict import Verdict
 from driftloop.errors import SettingsError
 

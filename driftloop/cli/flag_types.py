@@ -8,7 +8,7 @@ import math
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from driftloop.data.times import formats, places
+from driftloop.data.times import formats, zone_names
 from driftloop.system.names import experiment_fault, model_fault
 
 
@@ -61,7 +61,7 @@ def time_format(text: str) -> str:
 
 def time_zone(text: str) -> str:
     """A flag's type: the IANA name of a zone, or nothing."""
-    if text and (told := places.fault(text)):
+    if text and (told := zone_names.fault(text)):
         raise argparse.ArgumentTypeError(told)
     return text
 

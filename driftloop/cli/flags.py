@@ -10,7 +10,7 @@ from driftloop import settings
 from driftloop.cli.flag_types import amount, experiment_name, model_name, moment, names, rate, share, time_format, time_zone
 from driftloop.cli.parsing import AUTO, add_switch, history, whole
 from driftloop.data.files import texts
-from driftloop.drift.rules.names import WATCHING
+from driftloop.drift.rules.rule_names import WATCHING
 
 RULE_HELP = (
     "threshold: any block under --threshold_accuracy, noise or not; significant: under it by more than noise, at the rate --alpha; "

@@ -50,7 +50,7 @@ def told_impossible(farthest: float) -> str:
 
 
 @dataclass(frozen=True)
-class Quality:
+class BlockQuality:
     """Rows of a block's stretch of the file that could not be used, by reason, the most frequent first."""
 
     rows: int  # usable
@@ -79,7 +79,7 @@ class Quality:
         return {"set_aside": self.set_aside, "set_aside_why": why, "quality": self.message}
 
 
-def of_block(stream: Stream, block: Block) -> Quality:
+def of_block(stream: Stream, block: Block) -> BlockQuality:
     """The quality of one block; a row that was set aside belongs to the block in whose stretch of the file it stands."""
     before = stream.aside.before
     inside = (before >= block.start) & (before < block.stop)
@@ -89,7 +89,7 @@ def of_block(stream: Stream, block: Block) -> Quality:
     why = [stream.set_aside[row][1] for row in at]
     reasons = Counter(map(kind_of, why))
     jumps = _jumps(stream.features, stream.rows[block.start : block.stop], stream.aside.values[at], why) if len(at) else ()
-    return Quality(block.rows, tuple(reasons.most_common()), jumps)
+    return BlockQuality(block.rows, tuple(reasons.most_common()), jumps)
 
 
 def findings(scores: Sequence[BlockScore]) -> tuple[str, ...]:

@@ -16,12 +16,12 @@ from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
 from driftloop.errors import JavaMissingError, ServingError
-from driftloop.serving.torchserve_client import Answer, TorchServeClient
+from driftloop.serving.torchserve_client import TorchServeClient
 from driftloop.serving.torchserve_log import server_error, tail
 from driftloop.system import processes
 from driftloop.system.ports import HOST, free_ports, port_fault
 
-__all__ = ["Answer", "Ports", "TorchServe", "TorchServeClient", "find_java_home"]
+__all__ = ["Ports", "TorchServe", "TorchServeClient", "find_java_home"]
 
 FOLDER_PREFIX = "driftloop-ts-"
 # The workers' sockets lie in the folder, and a socket's path may not be longer than about 100 bytes.

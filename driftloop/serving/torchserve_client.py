@@ -39,7 +39,7 @@ UNANSWERED = {"InternalServerException", "ServiceUnavailableException", "ModelNo
 
 
 @dataclass(frozen=True)
-class Answer:
+class ServedAnswer:
     """What was served: class probabilities (N, K) float32, of a regression values (N,), and for each row the version that gave them.
 
     `run_ids` are the runs that trained what answered, "" for an archive that does not say.
@@ -195,7 +195,7 @@ class TorchServeClient:
         if response.status_code != requests.codes.not_found:
             parsed(response)
 
-    def predict(self, rows: np.ndarray, *, name: str, context: np.ndarray | None = None, version: str | None = None) -> Answer:
+    def predict(self, rows: np.ndarray, *, name: str, context: np.ndarray | None = None, version: str | None = None) -> ServedAnswer:
         """Ask for the class probabilities of `rows` (N, F), N at least 1.
 
         Args:
@@ -224,7 +224,7 @@ class TorchServeClient:
             parts.append(np.array([one.get("probabilities", one.get("value")) for one in predictions], dtype=np.float32))
             versions += [one["version"] for one in predictions]
             runs.add(run_id)
-        return Answer(np.concatenate(parts), tuple(versions), frozenset(runs))
+        return ServedAnswer(np.concatenate(parts), tuple(versions), frozenset(runs))
 
     def _predictions(self, url: str, rows: np.ndarray, context: np.ndarray) -> tuple[list[dict[str, Any]], str]:
         """The predictions, and the run that trained the model."""

@@ -22,7 +22,7 @@ Span = tuple[int, int]
 DIGEST: Final = 12  # hexadecimal digits; MLflow takes at most 36
 
 
-class Rows(Dataset):
+class UsedRows(Dataset):
     """Rows `span` of a stream: what MLflow keeps of a dataset, without the dataset."""
 
     def __init__(self, stream: Stream, span: Span) -> None:
@@ -58,4 +58,4 @@ def log(stream: Stream, spans: Mapping[str, Span | None]) -> None:
     used = {context: span for context, span in spans.items() if span and span[1] > span[0]}
     with translated("MLflow datasets"):
         tags: list[dict[str, str] | None] = [{"rows": f"{first} to {stop}"} for first, stop in used.values()]
-        mlflow.log_inputs(datasets=[Rows(stream, span) for span in used.values()], contexts=list(used), tags_list=tags)
+        mlflow.log_inputs(datasets=[UsedRows(stream, span) for span in used.values()], contexts=list(used), tags_list=tags)

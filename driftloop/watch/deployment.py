@@ -13,7 +13,7 @@ from tqdm import tqdm
 from driftloop.cli import runner
 from driftloop.cli.flags import WatchFlags
 from driftloop.cli.script_flags import LoopFlags, SwapFlags
-from driftloop.drift.rules import for_goal
+from driftloop.drift.rules import catalogue
 from driftloop.drift.rules.rule import Rule
 from driftloop.drift.verdict import Verdict
 from driftloop.errors import DriftloopError, ServingError, SettingsError
@@ -120,7 +120,7 @@ def drift_rule(args: LoopFlags) -> Rule:
     if args.proactive and args.task == "regression":
         raise SettingsError("--proactive is given, but there is no forecast for a regression: leave it out")
     probation = args.after_drift == "probation" and not args.proactive and args.drift_rule not in {"threshold", "never"}
-    return for_goal.rule(args.drift_rule, goal_of(args), seed=args.seed, probation=probation)
+    return catalogue.for_goal(args.drift_rule, goal_of(args), seed=args.seed, probation=probation)
 
 
 def goal_of(args: LoopFlags) -> Goal:

@@ -27,7 +27,7 @@ from monitoring import stream_settings
 from monitoring.batch import measure_store, window
 from monitoring.batch.measures import measure
 from monitoring.batch.measures.window_measures import Measures, Window
-from monitoring.batch.report import measure_words, page, window_report
+from monitoring.batch.report import batch_page, measure_words, window_report
 from monitoring.batch.window_retrain import HookAwayError
 from monitoring.log import report_links
 from monitoring.log.mongo import Database, LogAwayError
@@ -126,7 +126,7 @@ def draw(measures: Measures, options: Options) -> Path:
 
     url = publish.list_place(measures.stream, measures=measures, experiment=options.experiment).url("index.html")
     path = Path(options.folder) / measures.stream / measures.window.name / publish.REPORT
-    page.write(path, window_report.html(measures, index_url=url))
+    batch_page.write(path, window_report.html(measures, index_url=url))
     return path
 
 
@@ -138,7 +138,7 @@ def draw_evidently(stream: StreamConfig, measures: Measures, options: Options) -
     path = Path(options.folder) / stream.name / measures.window.name / evidently_report.NAME
     references = _references(options.reference, os.environ.get("MLFLOW_TRACKING_URI", ""))
     with _log() as log:
-        page.write(path, evidently_report.html(log, stream, measures, references=references))
+        batch_page.write(path, evidently_report.html(log, stream, measures, references=references))
     return path
 
 

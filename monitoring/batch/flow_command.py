@@ -265,13 +265,13 @@ def _result(one: Outcome) -> dict[str, Any]:
 
 
 def _copy(report: Path, to: Path) -> None:
-    from monitoring.batch.report import page
+    from monitoring.batch.report import batch_page
 
     try:
         text = report.read_text(encoding="utf-8")
     except OSError as exc:
         raise DataError(f"report {report}: cannot be read: {exc.strerror}") from exc
-    page.write(to, text)
+    batch_page.write(to, text)
 
 
 @contextmanager

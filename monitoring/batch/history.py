@@ -23,8 +23,8 @@ from driftloop.report import terminal, wording
 from driftloop.report.watch_report import check_place
 from monitoring.batch import flow_command, measure_store
 from monitoring.batch.measures.window_measures import Measures
+from monitoring.batch.report import batch_page as pages
 from monitoring.batch.report import measure_words, timeline
-from monitoring.batch.report import page as pages
 from monitoring.log import report_links
 from monitoring.log.prediction_log import FOLDER, open_log
 from monitoring.retrain.retrains import Retrain, remembered

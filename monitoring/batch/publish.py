@@ -30,7 +30,7 @@ UI: Final = "http://127.0.0.1:5000"  # where `make ui` shows a store that no ser
 
 
 @dataclass(frozen=True)
-class Place:
+class ReportPlace:
     """A run and its experiment, where a person finds it."""
 
     experiment_id: str
@@ -39,7 +39,7 @@ class Place:
     def url(self, artifact: str) -> str:
         """Where MLflow's pages show an artifact of the run: on DRIFTLOOP_MLFLOW_UI, else on the tracking server, else where `make ui` is.
 
-        >>> Place("3", "abc").url("report.html").partition("/#/")[2]
+        >>> ReportPlace("3", "abc").url("report.html").partition("/#/")[2]
         'experiments/3/runs/abc/artifacts/report.html'
         """
         uri = os.environ.get("MLFLOW_TRACKING_URI", "")
@@ -53,7 +53,7 @@ def model_run(measures: Measures) -> str:
     return max(known, key=lambda version: version.rows).run_id if known else ""
 
 
-def keep(measures: Measures, files: Sequence[Path], *, experiment: str) -> Place:
+def keep(measures: Measures, files: Sequence[Path], *, experiment: str) -> ReportPlace:
     """Log the measures and files of a window to its run.
 
     Args:
@@ -77,10 +77,10 @@ def keep(measures: Measures, files: Sequence[Path], *, experiment: str) -> Place
             document = Path(folder) / DOCUMENT
             document.write_text(json.dumps(measures.as_json(), indent=1, allow_nan=False), encoding="utf-8")
             mlflow_store.log_outcome(store, run_id, {}, files=[*files, document])
-    return Place(store.experiment_id, run_id)
+    return ReportPlace(store.experiment_id, run_id)
 
 
-def list_place(stream: str, *, measures: Measures, experiment: str) -> Place:
+def list_place(stream: str, *, measures: Measures, experiment: str) -> ReportPlace:
     """The run that lists the reports of a stream, in the experiment of the window's model; made when it is not there.
 
     Raises:
@@ -89,13 +89,13 @@ def list_place(stream: str, *, measures: Measures, experiment: str) -> Place:
     store = _store(model_run(measures), experiment)
     there = _found(store, STREAM_TAG, stream)
     if there:
-        return Place(store.experiment_id, there)
+        return ReportPlace(store.experiment_id, there)
     with mlflow_store.run(store, f"reports/{stream}", role=REPORTS) as run_id:
         mlflow_store.set_tags({STREAM_TAG: stream})
-    return Place(store.experiment_id, run_id)
+    return ReportPlace(store.experiment_id, run_id)
 
 
-def keep_list(place: Place, stream: str, measures: Sequence[Measures], links: Mapping[str, str]) -> None:
+def keep_list(place: ReportPlace, stream: str, measures: Sequence[Measures], links: Mapping[str, str]) -> None:
     """Write the list of reports, index.html and reports.csv, into its run.
 
     Raises:

@@ -11,7 +11,7 @@ from driftloop.system import loopback
 TIMEOUT_S = 2.0
 
 
-class Retrains:
+class RetrainProgress:
     """Follows a retrain hook; `url` is that of its list."""
 
     def __init__(self, url: str) -> None:

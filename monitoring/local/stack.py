@@ -170,7 +170,7 @@ def watch(running: Running, part: Part | None, *, retrains: str) -> None:
     Raises:
         DriftloopError: a part ended by itself.
     """
-    told, replays = progress.Retrains(retrains), part is not None
+    told, replays = progress.RetrainProgress(retrains), part is not None
     told.news()  # what an earlier start did is none
     if part:
         running.start(part)

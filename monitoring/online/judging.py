@@ -11,7 +11,7 @@ from typing import cast
 import numpy as np
 
 from driftloop.drift.kind import kinds
-from driftloop.drift.rules import for_goal
+from driftloop.drift.rules import catalogue
 from driftloop.drift.rules.probation import Probation
 from driftloop.drift.verdict import Verdict
 from driftloop.metrics import task
@@ -50,7 +50,7 @@ class Scoring:
 
     def rule(self) -> Probation:
         """A new drift rule: `significant` with probation, as in the lifecycle's watch."""
-        return cast(Probation, for_goal.rule("significant", self._config.goal, probation=True))
+        return cast(Probation, catalogue.for_goal("significant", self._config.goal, probation=True))
 
     def told_kind(self, older: np.ndarray, older_errors: np.ndarray, newest: np.ndarray, newest_errors: np.ndarray, *, alpha: float) -> Verdict:
         """Of which kind the proven drift of the newest rows is, held against older ones. Takes seconds.

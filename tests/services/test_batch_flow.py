@@ -32,7 +32,7 @@ from driftloop.tracking import mlflow_store
 from driftloop.tracking.registry import CHAMPION, Registry
 from monitoring import stream_settings
 from monitoring.batch import flow_command, measure_store, prefect_engine
-from monitoring.batch.report import page
+from monitoring.batch.report import batch_page
 from monitoring.local import fill
 from monitoring.log import report_links
 from monitoring.log.mongo import Database
@@ -335,13 +335,13 @@ def test_figures_that_a_new_measurement_has_not_are_undefined_in_mlflow(place: P
 
 def test_a_full_disk_at_the_report_leaves_the_old_one_whole(place: Place) -> None:
     path = place.folder / "report.html"
-    page.write(path, "old")
+    batch_page.write(path, "old")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
     try:
         with pytest.raises(DataError, match="cannot be written: File too large"):
-            page.write(path, "new" * 10_000)
+            batch_page.write(path, "new" * 10_000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, handler)

@@ -21,7 +21,7 @@ from monitoring.stream_settings import StreamConfig
 from prediction_service import __main__ as script
 from prediction_service.answering import ServedStream
 from prediction_service.app import create_app
-from prediction_service.background import Watcher
+from prediction_service.background import Background
 from prediction_service.served_model import FAILURES, ServedModel
 
 ANSWER = {"id", "stream", "prediction", "probability", "model", "version", "fallback", "context_rows", "context_needed"}
@@ -235,7 +235,7 @@ def test_a_version_that_the_monitor_finds_unacceptable_gives_way_until_another_s
 
 def test_a_monitor_that_went_away_changes_nothing(served_model: StandIn, monitor: StandIn, tmp_path: Path) -> None:
     stream = watched(served_model)
-    watcher = Watcher([stream], monitor_url=monitor.url, fetch=None, every_s=0)
+    watcher = Background([stream], monitor_url=monitor.url, fetch=None, every_s=0)
     monitor.verdict = {"acceptable": False, "version": "1"}
     watcher.look()
     monitor.close()
@@ -247,7 +247,7 @@ def test_a_monitor_that_went_away_changes_nothing(served_model: StandIn, monitor
 def test_what_is_no_verdict_does_not_bring_in_the_fallback(served_model: StandIn, monitor: StandIn, verdict: Any) -> None:
     monitor.verdict = verdict
     stream = watched(served_model)
-    Watcher([stream], monitor_url=monitor.url, fetch=None, every_s=0).look()
+    Background([stream], monitor_url=monitor.url, fetch=None, every_s=0).look()
     assert stream.why_fallback == ""
 
 
@@ -272,7 +272,7 @@ def test_the_table_follows_the_version_that_serves(served_model: StandIn) -> Non
         return Fallback((), {}, 1, version)
 
     stream = watched(served_model)
-    watcher = Watcher([stream], monitor_url="", fetch=fetch, every_s=0)
+    watcher = Background([stream], monitor_url="", fetch=fetch, every_s=0)
     watcher.look()
     assert asked == []  # the table is version 1's already
     served_model.version = "2"
@@ -290,7 +290,7 @@ def test_a_table_that_cannot_be_had_leaves_the_one_before(served_model: StandIn)
 
     served_model.version = "2"
     stream = watched(served_model)
-    watcher = Watcher([stream], monitor_url="", fetch=fetch, every_s=0)
+    watcher = Background([stream], monitor_url="", fetch=fetch, every_s=0)
     watcher.look()
     watcher.look()
     assert asked == ["2"]  # not at every look

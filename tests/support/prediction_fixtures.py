@@ -31,7 +31,7 @@ from monitoring.spool.cursors import Reader
 from monitoring.stream_settings import StreamConfig
 from prediction_service import fallback_tables
 from prediction_service.app import create_app
-from prediction_service.settings import Settings
+from prediction_service.service_settings import Settings
 
 STREAMS = stream_settings.load()
 ELEC = {"period": 0.5, "nswprice": 0.06, "nswdemand": 0.4, "vicprice": 0.003, "vicdemand": 0.4, "transfer": 0.4}

@@ -7,7 +7,7 @@ import pytest
 from river import drift
 
 from driftloop.drift.rules.detectors import Detector
-from driftloop.drift.rules.names import DETECTORS
+from driftloop.drift.rules.rule_names import DETECTORS
 
 SUDDEN = {"adwin": {}, "ddm": {}, "eddm": {}, "hddm_a": {}, "hddm_w": {}, "kswin": {}, "page_hinkley": {"threshold": 10}}
 

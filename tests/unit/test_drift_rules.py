@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from driftloop.drift.rules import catalogue
-from driftloop.drift.rules.names import NAMES
 from driftloop.drift.rules.rule import Rule
+from driftloop.drift.rules.rule_names import NAMES
 from driftloop.drift.rules.threshold import ThresholdRule, threshold_rule
 from driftloop.errors import SettingsError
 

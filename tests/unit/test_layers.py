@@ -5,6 +5,7 @@ import graphlib
 import pkgutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,6 +81,22 @@ def test_every_module_of_the_package_has_a_layer() -> None:
     layers = (ROOT / ".importlinter").read_text().split()
     modules = {module.name for module in pkgutil.iter_modules([str(ROOT / "driftloop")])}
     assert {name for name in modules if f"driftloop.{name}" not in layers} == set()
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_room_is_crowded_and_each_says_what_lives_there(package: str) -> None:
+    for init in (ROOT / package).rglob("__init__.py"):
+        assert len(list(init.parent.glob("*.py"))) <= 13, f"{init.parent.relative_to(ROOT)}: more than twelve modules beside its __init__"
+    for path in (ROOT / package).rglob("*.py"):
+        first = (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n")[0]
+        assert first.endswith((".", ":", "?")) and len(first) > 20, f"{path.relative_to(ROOT)} does not say in its first line what it is for: {first!r}"
+
+
+def test_no_two_modules_and_no_two_public_classes_share_a_name() -> None:
+    modules = [path for path in SOURCES if path.stem not in {"__init__", "__main__"} and path.parent != ROOT]
+    assert {name for name, times in Counter(path.stem for path in modules).items() if times > 1} == set()
+    classes = [node.name for path in modules for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef) and node.name[0] != "_"]
+    assert {name for name, times in Counter(classes).items() if times > 1} == set()
 
 
 def test_no_module_of_the_package_imports_in_a_circle() -> None:

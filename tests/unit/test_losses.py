@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.loss_streams import KINDS, ROWS, Draw, alarmed, by_day, exponential, heavy, together, wandering
-from driftloop.drift.rules import for_goal
+from driftloop.drift.rules import catalogue
 from driftloop.drift.rules.loss_rules import REAL, LossThreshold, make
 from driftloop.drift.rules.probation import Probation
 from driftloop.drift.rules.significant_loss import SignificantLoss, profile, rows_in_one
@@ -49,7 +49,7 @@ def test_one_huge_error_is_no_proof() -> None:
 
 def test_probation_ends_when_the_errors_are_proven_smaller_than_the_threshold() -> None:
     rng = np.random.default_rng(3)
-    rule = for_goal.rule("significant", Goal(REGRESSION, threshold=1.0), probation=True)
+    rule = catalogue.for_goal("significant", Goal(REGRESSION, threshold=1.0), probation=True)
     assert isinstance(rule, Probation)
     rule.prepare(rng.exponential(0.9, 20 * ROWS), block_size=ROWS)
     while not rule.update(rng.exponential(2.0, ROWS)).drift:

@@ -11,7 +11,7 @@ from benchmarks import policies as benchmark
 from benchmarks import script
 from driftloop.backtest import policies
 from driftloop.backtest.policies import Proactive, Watching
-from driftloop.drift.rules.names import DETECTORS
+from driftloop.drift.rules.rule_names import DETECTORS
 from driftloop.errors import SettingsError
 
 WATCHING = Watching(threshold=0.7, alpha=0.05, seed=7, lead_blocks=2)

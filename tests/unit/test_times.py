@@ -13,7 +13,7 @@ import pytest
 
 from driftloop.cli import flag_types
 from driftloop.data import streams
-from driftloop.data.times import formats, places, zones
+from driftloop.data.times import formats, zone_names, zones
 from driftloop.data.times.column import time_values
 from driftloop.errors import DataError, SettingsError
 
@@ -478,7 +478,7 @@ def test_a_stream_of_local_hours_is_told_the_flag_and_reads_with_it(tmp_path: Pa
 
 @pytest.mark.parametrize(("text", "near"), [("Europe/Berln", "Europe/Berlin"), ("berlin", "Europe/Berlin"), ("../etc/passwd", "IANA"), ("Europe", "time zone")])
 def test_a_zone_that_is_none_is_refused_with_the_nearest(text: str, near: str) -> None:
-    assert near in places.fault(text)
+    assert near in zone_names.fault(text)
 
 
 def test_moments_of_flags_are_as_the_times_of_the_stream() -> None:

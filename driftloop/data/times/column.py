@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from driftloop.data.times import declared, infer, numbers, zones
-from driftloop.data.times.reading import Column, Reading, in_nanoseconds
+from driftloop.data.times.reading import Reading, TimeColumn, in_nanoseconds
 from driftloop.errors import DataError
 
 _BLANKS: Final = r"[\x{00A0}\x{2007}\x{2009}\x{202F}]"  # non-breaking and narrow ones, as before a.m. and p.m.
@@ -39,7 +39,7 @@ def time_values(column: pd.Series, *, time_format: str = "", time_zone: str = ""
         column = column.astype(column.cat.categories.dtype)
     if pd.api.types.is_timedelta64_dtype(column):
         raise DataError(f"--time_column {name!r} holds durations, no dates: add the time at which they begin")
-    texts = Column(name, _texts(column))
+    texts = TimeColumn(name, _texts(column))
     if pd.api.types.is_datetime64_any_dtype(column):
         found = _dates(column)
     elif time_format:
@@ -85,7 +85,7 @@ def _text(value: Any) -> str | None:
     return None if pd.api.types.is_scalar(value) and pd.isna(value) else str(value)
 
 
-def _utc(column: Column, found: Reading, zone: str) -> tuple[np.ndarray, dict[int, str]]:
+def _utc(column: TimeColumn, found: Reading, zone: str) -> tuple[np.ndarray, dict[int, str]]:
     """Times in UTC, or as they are where nothing says a zone, and the reasons of those that are none."""
     read = ~np.isnat(found.times)
     local = read & ~found.zoned

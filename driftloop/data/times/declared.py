@@ -11,13 +11,13 @@ import pandas as pd
 
 from driftloop.data.times import numbers, zones
 from driftloop.data.times.formats import NUMBERS
-from driftloop.data.times.reading import Column, Reading
+from driftloop.data.times.reading import Reading, TimeColumn
 from driftloop.errors import DataError
 
 _ABBREVIATION: Final = "%Z"
 
 
-def reading(column: Column, time_format: str, *, zone: str = "") -> Reading:
+def reading(column: TimeColumn, time_format: str, *, zone: str = "") -> Reading:
     """The times of a column of texts by a format of `strptime`, or one of `formats.NUMBERS`.
 
     A row may lack the fraction of a second, or the time of day, that the format has at its end: writers leave out what is zero.

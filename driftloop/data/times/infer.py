@@ -7,9 +7,9 @@ from typing import Final
 
 import numpy as np
 
-from driftloop.data.times import forms, places, zones
+from driftloop.data.times import forms, zone_names, zones
 from driftloop.data.times.forms import Parts
-from driftloop.data.times.reading import Column, Reading, in_nanoseconds
+from driftloop.data.times.reading import Reading, TimeColumn, in_nanoseconds
 from driftloop.errors import DataError
 
 _SEPARATORS: Final = ("-", "/", ".")
@@ -19,7 +19,7 @@ _MANY: Final = 12  # steps that are not even by chance
 _EVEN: Final = 1.25  # months have 28 to 31 days
 
 
-def reading(column: Column, *, zone: str = "") -> Reading:
+def reading(column: TimeColumn, *, zone: str = "") -> Reading:
     """The times of a column of texts.
 
     Rows in another form than most are not read: their reason says so.
@@ -48,7 +48,7 @@ def reading(column: Column, *, zone: str = "") -> Reading:
     return Reading(_without_offset(times, parts, zoned & rows, reasons, zone=zone), zoned, reasons)
 
 
-def _form(column: Column, parts: Parts) -> str:
+def _form(column: TimeColumn, parts: Parts) -> str:
     """The form of most rows; of several the one that comes first."""
     found, first, counts = np.unique(parts.form[parts.form != forms.NONE].astype(str), return_index=True, return_counts=True)
     if not len(found):
@@ -75,7 +75,7 @@ def _one_clock(parts: Parts, rows: np.ndarray, reasons: dict[int, str]) -> np.nd
     return np.asarray(~wrong, bool)
 
 
-def _day_first(column: Column, parts: Parts, rows: np.ndarray) -> bool:
+def _day_first(column: TimeColumn, parts: Parts, rows: np.ndarray) -> bool:
     """Whether the first of two numbers is the day: as the numbers above 12 say, else the order of the rows, else the steps between their days."""
     first, second = parts.first, parts.second
     day_first, month_first = (np.flatnonzero(rows & (high > 12) & (high <= 31) & (low <= 12)) for high, low in ((first, second), (second, first)))
@@ -102,7 +102,7 @@ def _day_first(column: Column, parts: Parts, rows: np.ndarray) -> bool:
     )
 
 
-def _check_month_second(column: Column, parts: Parts, rows: np.ndarray) -> None:
+def _check_month_second(column: TimeColumn, parts: Parts, rows: np.ndarray) -> None:
     """Refuse year, day, month: rows that fit both would be read as year, month, day."""
     day_second = np.flatnonzero(rows & (parts.first > 12) & (parts.first <= 31) & (parts.second <= 12))
     text = str(column.texts[int(day_second[0])].as_py()) if len(day_second) > 1 else ""  # a single one may be a slip
@@ -149,7 +149,7 @@ def _without_offset(times: np.ndarray, parts: Parts, zoned: np.ndarray, reasons:
     times, carriers = times.copy(), np.flatnonzero(zoned)
     years = parts.year[zoned]
     east = zones.offsets(texts, zone=zone, years=(int(years.min()), int(years.max())))
-    for place in [text for text in texts if "/" in text and places.known(text)]:  # a name of the database, not an offset
+    for place in [text for text in texts if "/" in text and zone_names.known(text)]:  # a name of the database, not an offset
         rows = carriers[texts[codes] == place]
         times[rows], faults = zones.to_utc(times[rows], str(place))
         reasons |= {int(rows[index]): f"which {reason}" for index, reason in faults.items()}

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from driftloop.data.times import forms, infer
 from driftloop.data.times.formats import NUMBERS
-from driftloop.data.times.reading import Column, Reading, in_nanoseconds
+from driftloop.data.times.reading import Reading, TimeColumn, in_nanoseconds
 from driftloop.errors import DataError
 
 _NUMBER: Final = r"^[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d{1,2})?$"
@@ -34,7 +34,7 @@ def are_numbers(texts: pa.Array) -> bool:
     return (pc.sum(found).as_py() or 0) * 2 > len(texts) - texts.null_count > 0
 
 
-def reading(column: Column) -> Reading:
+def reading(column: TimeColumn) -> Reading:
     """The times of a column of numbers: dates such as 20240131, or the Unix unit that the size of most of them tells.
 
     Raises:
@@ -62,7 +62,7 @@ def reading(column: Column) -> Reading:
     return Reading(found.times, found.zoned, {int(row): f"not in {_NAMES[best]} as most rows are" for row in others})
 
 
-def declared(column: Column, name: str) -> Reading:
+def declared(column: TimeColumn, name: str) -> Reading:
     """The times of a column of numbers of which is known what they are: one of `formats.NUMBERS`."""
     whole, fraction, given = _split(column.texts)
     reasons: dict[int, str] = {}

@@ -15,7 +15,7 @@ OUTSIDE: Final = f"outside the years {YEARS[0]} to {YEARS[1]}"
 
 
 @dataclass(frozen=True, eq=False)
-class Column:
+class TimeColumn:
     """A time column as text, without blanks around; entry i belongs to row i."""
 
     name: str

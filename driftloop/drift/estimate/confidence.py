@@ -30,7 +30,7 @@ SUM_OFF = 1e-3  # probabilities of a row may miss 1 by so much
 
 
 @dataclass(frozen=True)
-class Quality:
+class EstimateQuality:
     """How the estimates of the newest `blocks` measured blocks did; nan where undefined."""
 
     blocks: int
@@ -114,15 +114,15 @@ class LabelFree:
         self._confidence = np.concatenate([self._confidence, confidence])[-ROWS:]
         self._right = np.concatenate([self._right, right])[-ROWS:]
 
-    def quality(self) -> Quality:
+    def quality(self) -> EstimateQuality:
         """How the estimates of the newest blocks did; each was made from the rows before its block."""
         blocks = len(self._measured)
         if not blocks:
-            return Quality(0, *[math.nan] * 5)
+            return EstimateQuality(0, *[math.nan] * 5)
         estimates, guesses, accuracies = np.array(self._measured).T
         error, guess_error = np.abs(estimates - accuracies), np.abs(guesses - accuracies)
         varied = blocks > 1 and min(np.ptp(estimates), np.ptp(accuracies)) > 0
-        return Quality(
+        return EstimateQuality(
             blocks=blocks,
             error=float(error.mean()),
             guess_error=float(guess_error.mean()),
@@ -156,7 +156,7 @@ def _no_lead(leads: np.ndarray) -> float:
     return float(stats.t.sf(leads.mean() / spread, len(leads) - 1))
 
 
-def _words(quality: Quality, trustworthy: bool) -> str:
+def _words(quality: EstimateQuality, trustworthy: bool) -> str:
     if quality.blocks < MIN_BLOCKS:
         return f"not trustworthy yet: measured on {quality.blocks} blocks, needs at least {MIN_BLOCKS}"
     found = f"it was {quality.error:.3f} off on the last {quality.blocks} blocks, guessing the past mean {quality.guess_error:.3f}"

@@ -33,7 +33,7 @@ _DAY: Final = np.timedelta64(1, "D")
 
 
 @dataclass(frozen=True, eq=False)
-class Column:
+class ColumnSpans:
     """One feature. Bin b holds what lies above tops[b - 1] and at most at tops[b]; bin B the rest."""
 
     tops: np.ndarray  # (B,) rising; float32 where every training value is one, so that a value with fewer digits (0.6) is equal to its float32
@@ -54,7 +54,7 @@ class Spans:
 
     first: np.datetime64  # day
     bad: np.ndarray  # (days,) rows that were set aside
-    columns: tuple[Column, ...]
+    columns: tuple[ColumnSpans, ...]
 
     @property
     def days(self) -> int:
@@ -100,7 +100,7 @@ def of_rows(times: np.ndarray, rows: np.ndarray, *, bad_times: np.ndarray | None
     return Spans(first, np.bincount(bad[(bad >= 0) & (bad < days)], minlength=days), columns)
 
 
-def _column(values: np.ndarray, at: np.ndarray, days: int) -> Column:
+def _column(values: np.ndarray, at: np.ndarray, days: int) -> ColumnSpans:
     known = np.isfinite(values)
     values, at = values[known], at[known]
     if is_float32(values):
@@ -113,7 +113,7 @@ def _column(values: np.ndarray, at: np.ndarray, days: int) -> Column:
         tops = np.unique(np.concatenate([np.quantile(values, shares, method="inverted_cdf").astype(values.dtype), drawn]))
     codes = np.searchsorted(tops, values, side="left")
     counts = np.bincount(at * (len(tops) + 1) + codes, minlength=days * (len(tops) + 1)).reshape(days, -1)
-    return Column(tops, drawn, counts.astype(np.int32))
+    return ColumnSpans(tops, drawn, counts.astype(np.int32))
 
 
 def is_float32(values: np.ndarray) -> bool:
@@ -137,7 +137,7 @@ def apart(one: np.ndarray, other: np.ndarray) -> float:
     return float(distances.distance("ks", one.astype(np.float64), other.astype(np.float64), np.empty(0)))
 
 
-def usual(column: Column, stretches: Sequence[slice], allowed: np.ndarray) -> np.ndarray:
+def usual(column: ColumnSpans, stretches: Sequence[slice], allowed: np.ndarray) -> np.ndarray:
     """The distance of each stretch from all other allowed days, (at most S,): stretches with less than half the usual rows are left out."""
     total = column.counts[allowed].sum(axis=0)
     inside = [column.counts[stretch].sum(axis=0) for stretch in stretches]
@@ -185,7 +185,7 @@ def read(folder: Path) -> Spans | None:
         return None
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as found:  # np.load leaves a broken file of its own open
-            columns = tuple(Column(found[f"tops_{i}"], found[f"drawn_{i}"], found[f"counts_{i}"]) for i in range(int(found["columns"])))
+            columns = tuple(ColumnSpans(found[f"tops_{i}"], found[f"drawn_{i}"], found[f"counts_{i}"]) for i in range(int(found["columns"])))
             return Spans(found["first"].astype("datetime64[D]")[()], found["bad"], columns)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as exc:
         raise DataError(f"{path}: {type(exc).__name__}: {str(exc).splitlines()[0] if str(exc) else 'empty'}: log it again with the model") from exc

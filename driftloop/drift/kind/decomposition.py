@@ -31,7 +31,7 @@ _MOST_BLOCKS: Final = 400  # in the bootstrap
 
 
 @dataclass(frozen=True)
-class Part:
+class KpiPart:
     """A change of the KPI, in -1..1, with the bounds of its interval."""
 
     change: float
@@ -39,7 +39,7 @@ class Part:
     upper: float
 
 
-UNKNOWN: Final = Part(math.nan, math.nan, math.nan)
+UNKNOWN: Final = KpiPart(math.nan, math.nan, math.nan)
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ class Decomposition:
 
     reference_kpi: float
     current_kpi: float
-    total: Part
-    data: Part  # explained by P(X)
-    concept: Part  # the rest
+    total: KpiPart
+    data: KpiPart  # explained by P(X)
+    concept: KpiPart  # the rest
     p_value: float  # that right and wrong depend on the inputs as before
     effective_rows: float  # what the weighted reference rows are worth
     message: str
@@ -103,7 +103,7 @@ def decompose(
     was, is_now = (float(one.mean()) if len(one) else math.nan for one in (before, now))
     why = _too_little(len(before), len(now), domain)
     if why:
-        total = Part(is_now - was, math.nan, math.nan)
+        total = KpiPart(is_now - was, math.nan, math.nan)
         return Decomposition(was, is_now, total, UNKNOWN, UNKNOWN, math.nan, domain.effective_rows, f"cannot tell the parts: {why}")
     rows, correct = np.concatenate([reference_rows, current_rows]), np.concatenate([before, now])
     as_before = conditional.expected(rows, correct, domain, of=np.arange(len(rows)) < len(before))
@@ -117,7 +117,7 @@ def decompose(
     return Decomposition(was, is_now, total, data, concept, p, domain.effective_rows, message)
 
 
-def _told(part: Part) -> str:
+def _told(part: KpiPart) -> str:
     return f"{part.change:+.3f} ({part.lower:+.3f} to {part.upper:+.3f})"
 
 
@@ -148,7 +148,7 @@ def _too_little(before: int, now: int, domain: Domain) -> str:
     return ""
 
 
-def _parts(before: np.ndarray, now: np.ndarray, as_before: np.ndarray, domain: Domain, *, alpha: float, seed: int) -> tuple[Part, Part, Part]:
+def _parts(before: np.ndarray, now: np.ndarray, as_before: np.ndarray, domain: Domain, *, alpha: float, seed: int) -> tuple[KpiPart, KpiPart, KpiPart]:
     """Total, data and concept with block-bootstrap intervals; the fits stay as they are."""
     rng, reference = np.random.default_rng(seed), len(before)
     length = max(domain.folds.block_rows, dependence.memory([before, now]).length, len(as_before) // _MOST_BLOCKS)
@@ -158,7 +158,7 @@ def _parts(before: np.ndarray, now: np.ndarray, as_before: np.ndarray, domain: D
     would = new[:, 2] / new[:, 0] + old[:, 3] / old[:, 2]
     changes = is_now - was, would - was, is_now - would
     bounds = [np.quantile(change[1:], [alpha / 2, 1 - alpha / 2]) for change in changes]
-    total, data, concept = (Part(float(change[0]), float(low), float(high)) for change, (low, high) in zip(changes, bounds, strict=True))
+    total, data, concept = (KpiPart(float(change[0]), float(low), float(high)) for change, (low, high) in zip(changes, bounds, strict=True))
     return total, data, concept
 
 

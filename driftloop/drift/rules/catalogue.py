@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from driftloop import settings
-from driftloop.drift.rules import detectors, trivial
-from driftloop.drift.rules.names import DETECTORS, NAMES
+from driftloop.drift.rules import detectors, loss_rules, trivial
+from driftloop.drift.rules.probation import Probation
 from driftloop.drift.rules.rule import Rule
+from driftloop.drift.rules.rule_names import DETECTORS, EVERY, NAMES, RATE
 from driftloop.drift.rules.significant import Significant
 from driftloop.drift.rules.threshold import ThresholdRule
 from driftloop.errors import SettingsError
-
-EVERY: Final = 7  # blocks: a week where a block is a day
-RATE: Final = 1 / EVERY  # the same number of alarms
+from driftloop.metrics.goal import Goal
+from driftloop.metrics.task import CLASSIFICATION
 
 
 def make(name: str, *, threshold: float, alpha: float = 0.05, seed: int = settings.SEED, every: int = EVERY, rate: float = RATE) -> Rule:
@@ -46,3 +44,26 @@ def make(name: str, *, threshold: float, alpha: float = 0.05, seed: int = settin
     if name == "random":
         return trivial.Random(rate, seed=seed)
     raise SettingsError(f"--drift_rule is {name!r}: give one of {', '.join(NAMES)}")
+
+
+def for_goal(name: str, goal: Goal, *, seed: int = settings.SEED, probation: bool = False) -> Rule:
+    """The drift rule of that name that holds a model to its goal, given the losses of one block after the other.
+
+    Args:
+        name: one of `names.NAMES`; a regression refuses those that take right and wrong only.
+        goal: what the model has to reach.
+        seed: of the rules that draw.
+        probation: from the first alarm on, put new models on probation (`rules.probation`).
+
+    Raises:
+        SettingsError: unknown name, or a setting of that rule outside its range.
+    """
+    threshold, alpha = goal.threshold, goal.alpha
+    if goal.task is CLASSIFICATION:
+        made = make(name, threshold=threshold, alpha=alpha, seed=seed)
+        return Probation(made, threshold=threshold, alpha=alpha) if probation else made
+    made = loss_rules.make(name, threshold=threshold, alpha=alpha, seed=seed)
+    if not probation:
+        return made
+    proof = loss_rules.SignificantLoss(threshold=threshold, alpha=alpha, under=True)
+    return Probation(made, threshold=threshold, alpha=alpha, plain=loss_rules.LossThreshold(threshold), proof=proof)

@@ -24,9 +24,8 @@ import numpy as np
 from river import drift
 from river.drift import binary
 
-from driftloop.drift.rules.error_checks import wrong_rows
-from driftloop.drift.rules.names import DETECTORS
-from driftloop.drift.rules.rule import Rule
+from driftloop.drift.rules.rule import Rule, wrong_rows
+from driftloop.drift.rules.rule_names import DETECTORS
 from driftloop.drift.verdict import Verdict
 from driftloop.metrics import kpi
 

@@ -14,11 +14,9 @@ import numpy as np
 from scipy import stats
 
 from driftloop.drift.rules import trivial
-from driftloop.drift.rules.catalogue import EVERY, RATE
 from driftloop.drift.rules.detectors import Detector
-from driftloop.drift.rules.error_checks import loss_rows
-from driftloop.drift.rules.names import DETECTORS, NAMES
-from driftloop.drift.rules.rule import Rule
+from driftloop.drift.rules.rule import Rule, loss_rows
+from driftloop.drift.rules.rule_names import DETECTORS, EVERY, NAMES, RATE
 from driftloop.drift.rules.significant_loss import CAP_THRESHOLDS, SignificantLoss, profile, rows_in_one
 from driftloop.drift.verdict import Verdict
 from driftloop.errors import SettingsError

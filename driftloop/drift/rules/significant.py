@@ -26,8 +26,7 @@ from typing import Final
 
 import numpy as np
 
-from driftloop.drift.rules.error_checks import wrong_rows
-from driftloop.drift.rules.rule import Rule
+from driftloop.drift.rules.rule import Rule, wrong_rows
 from driftloop.drift.rules.variance import Dependence, DependenceEstimate
 from driftloop.drift.verdict import Verdict, told_evidence
 from driftloop.errors import SettingsError

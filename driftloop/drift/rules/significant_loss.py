@@ -25,8 +25,7 @@ from typing import Final
 import numpy as np
 from scipy import special
 
-from driftloop.drift.rules.error_checks import loss_rows
-from driftloop.drift.rules.rule import Rule
+from driftloop.drift.rules.rule import Rule, loss_rows
 from driftloop.drift.rules.significant import HALF, MOST
 from driftloop.drift.verdict import Verdict, told_evidence
 from driftloop.errors import SettingsError

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from driftloop.drift.rules.error_checks import wrong_rows
-from driftloop.drift.rules.rule import Rule
+from driftloop.drift.rules.rule import Rule, wrong_rows
 from driftloop.drift.verdict import Verdict
 from driftloop.errors import SettingsError
 

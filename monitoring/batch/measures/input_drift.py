@@ -20,10 +20,10 @@ import numpy as np
 from driftloop.drift.inputs import spans
 from driftloop.drift.inputs.dependence import told
 from driftloop.drift.inputs.distribution import FeatureTest, holm
-from driftloop.drift.inputs.spans import Column, Spans
+from driftloop.drift.inputs.spans import ColumnSpans, Spans
 from driftloop.training.reference import Reference
 from monitoring.batch.measures.window_measures import FeatureMeasure, Window
-from monitoring.batch.measures.window_rows import Rows, thinned
+from monitoring.batch.measures.window_rows import WindowRows, thinned
 from monitoring.online import input_tests
 from monitoring.stream_settings import Feature, StreamConfig
 
@@ -41,7 +41,7 @@ class _Stretches:
     slices: Sequence[slice]
 
 
-def compare(rows: Rows, config: StreamConfig, window: Window, reference: Reference, *, alpha: float) -> tuple[FeatureMeasure, ...]:
+def compare(rows: WindowRows, config: StreamConfig, window: Window, reference: Reference, *, alpha: float) -> tuple[FeatureMeasure, ...]:
     """Every feature against the training reference, those that moved most first.
 
     Args:
@@ -59,7 +59,7 @@ def compare(rows: Rows, config: StreamConfig, window: Window, reference: Referen
     return tuple(sorted(made, key=lambda one: (not one.moved, -one.distance if not math.isnan(one.distance) else 1, one.feature)))
 
 
-def without_reference(rows: Rows, config: StreamConfig) -> tuple[FeatureMeasure, ...]:
+def without_reference(rows: WindowRows, config: StreamConfig) -> tuple[FeatureMeasure, ...]:
     """The features of a window that nothing is known to hold against: counts of missing values only."""
     missing = np.isnan(rows.features).sum(axis=0)
     why = "no training reference: not compared"
@@ -106,7 +106,7 @@ class _Found:
     usual: float
     p_noise: float
     p_wobble: float
-    column: Column
+    column: ColumnSpans
     before: np.ndarray  # (B + 1,)
     now: np.ndarray  # (B + 1,)
 

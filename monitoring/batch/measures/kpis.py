@@ -17,7 +17,7 @@ from driftloop.metrics import kpi, task
 from driftloop.settings import REFERENCE_BLOCKS
 from driftloop.training.reference import Reference
 from monitoring.batch.measures.window_measures import BlockMeasure, ForecastMeasure, Interval, LabelMeasure, VersionMeasure
-from monitoring.batch.measures.window_rows import Rows
+from monitoring.batch.measures.window_rows import WindowRows
 from monitoring.online import version_record
 from monitoring.online.judging import Scoring
 from monitoring.online.version_record import BlockKpi
@@ -31,7 +31,7 @@ Baselines = Mapping[str, np.ndarray]  # what each predicts for every row, (N,); 
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class JudgedVersion:
     """One version's answered and labelled rows, as the rule saw them."""
 
     version: str
@@ -42,7 +42,7 @@ class Judged:
     in_sample: bool  # whether all of them lie within the training rows
 
 
-def errors(rows: Rows, config: StreamConfig, answers: np.ndarray | None = None) -> np.ndarray:
+def errors(rows: WindowRows, config: StreamConfig, answers: np.ndarray | None = None) -> np.ndarray:
     """What each row costs by its prediction, or by other answers, (N,); nan without a label or an answer."""
     given = rows.predictions if answers is None else answers
     known = ~np.isnan(rows.labels) & ~np.isnan(given)
@@ -55,7 +55,7 @@ def interval(costs: np.ndarray, config: StreamConfig) -> Interval:
     return Interval(of_task.value(known), *of_task.interval(known), len(known))
 
 
-def baselines(rows: Rows, day_before: Rows, config: StreamConfig, reference: Reference | None) -> Baselines:
+def baselines(rows: WindowRows, day_before: WindowRows, config: StreamConfig, reference: Reference | None) -> Baselines:
     """What each baseline says of every row.
 
     Args:
@@ -88,14 +88,14 @@ def kappa_temporal(costs: np.ndarray, no_change: np.ndarray | None) -> float:
     return kpi.kappa_temporal(accuracy=float(shares[0]), no_change=float(shares[1]))
 
 
-def in_sample(rows: Rows, reference: Reference | None) -> np.ndarray:
+def in_sample(rows: WindowRows, reference: Reference | None) -> np.ndarray:
     """Which rows are not after the model's training rows, (N,)."""
     if reference is None or not len(reference):
         return np.zeros(len(rows), bool)
     return rows.times <= reference.times[-1].astype("datetime64[ms]")
 
 
-def judge(rows: Rows, version: str, config: StreamConfig, reference: Reference | None, told: Baselines, *, alpha: float) -> Judged:
+def judge(rows: WindowRows, version: str, config: StreamConfig, reference: Reference | None, told: Baselines, *, alpha: float) -> JudgedVersion:
     """Let the rule judge the rows that a version answered; those after its training rows, where there are any.
 
     Args:
@@ -119,7 +119,7 @@ def judge(rows: Rows, version: str, config: StreamConfig, reference: Reference |
         verdict = verdict if verdict and verdict.drift else newest
         seen.append(_Seen(part, verdict.drift, newest.statistic / newest.threshold))
     blocks = tuple(_drawn(rows, [seen[number] for number in group], costs, told, config) for group in cut(np.arange(len(seen)), 1, most=DRAWN))
-    return Judged(version, at, blocks, verdict, bool(verdict and verdict.drift), whole)
+    return JudgedVersion(version, at, blocks, verdict, bool(verdict and verdict.drift), whole)
 
 
 def cut(at: np.ndarray, size: int, *, most: int) -> list[np.ndarray]:
@@ -141,14 +141,14 @@ class _Seen:
     evidence: float
 
 
-def _drawn(rows: Rows, group: Sequence[_Seen], costs: np.ndarray, told: Baselines, config: StreamConfig) -> BlockMeasure:
+def _drawn(rows: WindowRows, group: Sequence[_Seen], costs: np.ndarray, told: Baselines, config: StreamConfig) -> BlockMeasure:
     at, last = np.concatenate([block.rows for block in group]), group[-1]
     compared = {name: interval(costs_of[at], config).value for name, costs_of in told.items()}
     first_time, last_time = (_text(rows.times[place]) for place in (at[0], at[-1]))
     return BlockMeasure(first_time, last_time, rows.versions[at[0]], interval(costs[at], config), compared, last.drift, float(last.evidence))
 
 
-def versions(rows: Rows, config: StreamConfig, references: Mapping[str, Reference]) -> tuple[VersionMeasure, ...]:
+def versions(rows: WindowRows, config: StreamConfig, references: Mapping[str, Reference]) -> tuple[VersionMeasure, ...]:
     """The model versions that answered, in the order of their first row."""
     costs, found = errors(rows, config), []
     for version in names(rows):
@@ -161,12 +161,12 @@ def versions(rows: Rows, config: StreamConfig, references: Mapping[str, Referenc
     return tuple(found)
 
 
-def names(rows: Rows) -> list[str]:
+def names(rows: WindowRows) -> list[str]:
     """The model versions that answered, in the order of their first row."""
     return list(dict.fromkeys(rows.versions[rows.by_model].tolist()))
 
 
-def labels(rows: Rows) -> LabelMeasure:
+def labels(rows: WindowRows) -> LabelMeasure:
     """How many labels came, and how late."""
     late = ((rows.labelled_at - rows.times) / _DAY)[rows.labelled]
     late = late[~np.isnan(late)]
@@ -174,13 +174,13 @@ def labels(rows: Rows) -> LabelMeasure:
     return LabelMeasure(len(rows), int(rows.labelled.sum()), days)
 
 
-def latency(rows: Rows) -> dict[str, float]:
+def latency(rows: WindowRows) -> dict[str, float]:
     """Milliseconds of an answer; {} where none was measured: rows that were filled in took no time."""
     known = rows.latency_ms[rows.latency_ms > 0]
     return {name: float(np.quantile(known, share)) for name, share in (("median", 0.5), ("p95", 0.95), ("p99", 0.99))} if len(known) else {}
 
 
-def estimate(rows: Rows, config: StreamConfig, judged: Judged | None) -> str:
+def estimate(rows: WindowRows, config: StreamConfig, judged: JudgedVersion | None) -> str:
     """What the probabilities say of the rows without labels, with the error of such estimates on the window itself; "" where there are none."""
     if config.task != "classification" or not len(rows):
         return ""
@@ -197,7 +197,7 @@ def estimate(rows: Rows, config: StreamConfig, judged: Judged | None) -> str:
     return f"{f'{len(asked):,} rows without labels' if open_rows.any() else 'Every row has its label; of the newest block'}: {told}."
 
 
-def forecast(judged: Sequence[Judged], config: StreamConfig, stop: str) -> ForecastMeasure:
+def forecast(judged: Sequence[JudgedVersion], config: StreamConfig, stop: str) -> ForecastMeasure:
     """When the newest version's KPI crosses the threshold, counted on from the window's end."""
     nothing = ForecastMeasure(math.nan, math.nan, math.nan, "", "", "")
     if config.task != "classification":

@@ -17,9 +17,9 @@ from driftloop.errors import DriftloopError
 from driftloop.training.reference import Reference
 from monitoring.batch.measures import input_drift, kpis, row_quality, window_verdict
 from monitoring.batch.measures import window_rows as reading
-from monitoring.batch.measures.kpis import Baselines, Judged
+from monitoring.batch.measures.kpis import Baselines, JudgedVersion
 from monitoring.batch.measures.window_measures import DriftMeasure, FeatureMeasure, LabelMeasure, Measures, QualityMeasure, VersionMeasure, Window
-from monitoring.batch.measures.window_rows import Rows
+from monitoring.batch.measures.window_rows import WindowRows
 from monitoring.batch.report import measure_words
 from monitoring.log.prediction_log import PredictionLog
 from monitoring.records.events import parse_time, time_text
@@ -62,11 +62,11 @@ class _Seen:
 
     config: StreamConfig
     window: Window
-    rows: Rows
+    rows: WindowRows
     labels: LabelMeasure
     tests: Sequence[FeatureMeasure]
     quality: QualityMeasure
-    judged: Sequence[Judged]
+    judged: Sequence[JudgedVersion]
     verdict: DriftMeasure
 
 
@@ -103,7 +103,7 @@ def _document(seen: _Seen, costs: np.ndarray, told: Baselines, *, versions: tupl
     return replace(made, verdict=replace(made.verdict, sentence=measure_words.headline(made)), next_step=_next_step(seen, made))
 
 
-def _references(rows: Rows, config: StreamConfig, references: References | None) -> tuple[dict[str, Reference], list[str]]:
+def _references(rows: WindowRows, config: StreamConfig, references: References | None) -> tuple[dict[str, Reference], list[str]]:
     """The reference of each version that answered, and why others are not known."""
     found, notes = {}, []
     for version in kpis.names(rows):
@@ -116,13 +116,13 @@ def _references(rows: Rows, config: StreamConfig, references: References | None)
     return found, notes
 
 
-def _main(rows: Rows) -> str:
+def _main(rows: WindowRows) -> str:
     """The version that answered most rows, of two the later; "" when no model answered."""
     names = kpis.names(rows)
     return max(reversed(names), key=lambda name: int(np.count_nonzero(rows.by_model & (rows.versions == name)))) if names else ""
 
 
-def _costs(log: PredictionLog, config: StreamConfig, window: Window, rows: Rows, reference: Reference | None) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def _costs(log: PredictionLog, config: StreamConfig, window: Window, rows: WindowRows, reference: Reference | None) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """What each row costs by its answer, and by each baseline, (N,)."""
     day_before = rows[:0]
     if config.task == "classification" and len(rows):  # a baseline looks a day back

@@ -11,14 +11,14 @@ from scipy import stats
 from driftloop.metrics.data_quality import JUMP, told_impossible, told_means
 from driftloop.training.reference import Reference
 from monitoring.batch.measures.window_measures import QualityMeasure, Window
-from monitoring.batch.measures.window_rows import FAULTS, Refused, Rows
+from monitoring.batch.measures.window_rows import FAULTS, Refused, WindowRows
 from monitoring.online.watcher import QUALITY_ALPHA, TOLERATED
 from monitoring.stream_settings import StreamConfig
 
 _DAY: Final = np.timedelta64(1, "D")
 
 
-def measure(rows: Rows, refused: Refused, config: StreamConfig, window: Window, reference: Reference | None) -> QualityMeasure:
+def measure(rows: WindowRows, refused: Refused, config: StreamConfig, window: Window, reference: Reference | None) -> QualityMeasure:
     """The quality of the rows that came, answered or not.
 
     A share of bad rows is news when it is more than tolerated beyond chance (binomial): more than `TOLERATED`, or than the worst stretch of the
@@ -64,7 +64,7 @@ def _tolerated(reference: Reference | None, window: Window) -> float:
     return max([TOLERATED, *shares])
 
 
-def _jump(rows: Rows, refused: Refused, config: StreamConfig, at: int) -> str:
+def _jump(rows: WindowRows, refused: Refused, config: StreamConfig, at: int) -> str:
     """A sentence where the mean with impossible values lies far from that without; "" where it does not."""
     feature = config.features[at]
     if feature.categorical:  # the mean of zone numbers says nothing

@@ -26,7 +26,7 @@ Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class WindowRows:
     """Rows in the order of time, and within one time of id; entry i of every array belongs to the same row.
 
     Labels, predictions and baselines are numbers, or places in the stream's labels; nan where there is none. A prediction that is none of the
@@ -60,11 +60,11 @@ class Rows:
         """Which rows have a label, (N,)."""
         return ~np.isnan(self.labels)
 
-    def __getitem__(self, which: np.ndarray | slice) -> Rows:
-        return Rows(**{name: getattr(self, name)[which] for name in _ARRAYS})
+    def __getitem__(self, which: np.ndarray | slice) -> WindowRows:
+        return WindowRows(**{name: getattr(self, name)[which] for name in _ARRAYS})
 
 
-_ARRAYS: Final = tuple(one.name for one in fields(Rows) if one.name not in {"unknown", "foreign_labels"})
+_ARRAYS: Final = tuple(one.name for one in fields(WindowRows) if one.name not in {"unknown", "foreign_labels"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,7 @@ class Refused:
     features: np.ndarray  # (M, F) what they held, nan where nothing is known
 
 
-def read(log: PredictionLog, config: StreamConfig, window: Window) -> Rows:
+def read(log: PredictionLog, config: StreamConfig, window: Window) -> WindowRows:
     """The rows of a window.
 
     Raises:
@@ -104,7 +104,7 @@ def read_refused(log: PredictionLog, config: StreamConfig, window: Window) -> Re
     return Refused(len(rows), reasons, rows)
 
 
-def before(log: PredictionLog, config: StreamConfig, window: Window, *, most: int, since: str | None, wanted: Callable[[Rows], np.ndarray]) -> Rows:
+def before(log: PredictionLog, config: StreamConfig, window: Window, *, most: int, since: str | None, wanted: Callable[[WindowRows], np.ndarray]) -> WindowRows:
     """The newest rows before a window that are wanted, at most `most`, looked for in ten times as many.
 
     Args:
@@ -114,7 +114,7 @@ def before(log: PredictionLog, config: StreamConfig, window: Window, *, most: in
     Raises:
         LogAwayError: MongoDB is away.
     """
-    found: list[Rows] = []
+    found: list[WindowRows] = []
     had = looked = 0
     for page in log.pages(config.name, since, window.start, backward=True):
         if page:
@@ -128,11 +128,11 @@ def before(log: PredictionLog, config: StreamConfig, window: Window, *, most: in
     return rows[max(0, len(rows) - most) :] if len(rows) > most else rows
 
 
-def joined(parts: Sequence[Rows], config: StreamConfig) -> Rows:
+def joined(parts: Sequence[WindowRows], config: StreamConfig) -> WindowRows:
     """The rows of all parts, one after the other."""
     parts = [*parts] or [_chunk([], config)]
     arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS}
-    return Rows(**arrays, unknown=sum((part.unknown for part in parts), Counter()), foreign_labels=sum(part.foreign_labels for part in parts))
+    return WindowRows(**arrays, unknown=sum((part.unknown for part in parts), Counter()), foreign_labels=sum(part.foreign_labels for part in parts))
 
 
 def thinned(rows: int, most: int) -> np.ndarray:
@@ -153,14 +153,14 @@ def _ahead(pages: Iterator[list[dict[str, Any]]]) -> Iterator[list[dict[str, Any
             yield page
 
 
-def _chunk(page: Sequence[Document], config: StreamConfig) -> Rows:
+def _chunk(page: Sequence[Document], config: StreamConfig) -> WindowRows:
     given = [document.get("features") or {} for document in page]
     features, faults = _features(given, config.features)
     known = set(config.feature_names)
     unknown = Counter(name for row in given if not row.keys() <= known for name in row.keys() - known)
     raw = [document.get("label") for document in page]
     labels = _answers(raw, config, foreign=math.nan)
-    return Rows(
+    return WindowRows(
         features=features,
         faults=faults,
         times=_times(page, "time"),

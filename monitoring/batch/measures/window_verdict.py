@@ -16,9 +16,9 @@ from driftloop.training.reference import Reference
 from driftloop.watch import diagnosis
 from monitoring.batch.measures import input_drift, kpis
 from monitoring.batch.measures import window_rows as reading
-from monitoring.batch.measures.kpis import Judged
+from monitoring.batch.measures.kpis import JudgedVersion
 from monitoring.batch.measures.window_measures import DriftMeasure, FeatureMeasure, QualityMeasure, Window
-from monitoring.batch.measures.window_rows import Rows
+from monitoring.batch.measures.window_rows import WindowRows
 from monitoring.log.prediction_log import PredictionLog
 from monitoring.online.judging import Scoring
 from monitoring.records.events import time_text
@@ -41,9 +41,9 @@ def tell(
     log: PredictionLog,
     config: StreamConfig,
     window: Window,
-    rows: Rows,
+    rows: WindowRows,
     *,
-    judged: Sequence[Judged],
+    judged: Sequence[JudgedVersion],
     tests: Sequence[FeatureMeasure],
     quality: QualityMeasure,
     references: Mapping[str, Reference],
@@ -79,7 +79,7 @@ def tell(
     )
 
 
-def _too_few(judged: Sequence[Judged], tests: Sequence[FeatureMeasure], *, rows: int) -> bool:
+def _too_few(judged: Sequence[JudgedVersion], tests: Sequence[FeatureMeasure], *, rows: int) -> bool:
     """Whether there are too few rows to say that anything has held. Inputs that hold say nothing of a KPI that nobody knows."""
     if not any(len(one.rows) for one in judged):
         return True
@@ -88,7 +88,7 @@ def _too_few(judged: Sequence[Judged], tests: Sequence[FeatureMeasure], *, rows:
     return max(labelled, compared) < LEAST_ROWS
 
 
-def _kpi_message(judged: Sequence[Judged], alarmed: Judged | None, rows: Rows) -> str:
+def _kpi_message(judged: Sequence[JudgedVersion], alarmed: JudgedVersion | None, rows: WindowRows) -> str:
     if not any(one.blocks for one in judged):
         return "There is no verdict on the KPI: " + ("no rows came." if not len(rows) else "no row that a model answered has a label.")
     one = alarmed or max(judged, key=lambda each: len(each.rows))
@@ -98,11 +98,11 @@ def _kpi_message(judged: Sequence[Judged], alarmed: Judged | None, rows: Rows) -
     return f"{text} In-sample: the model was trained on these rows, which says nothing of how good it is on new ones." if one.in_sample else text
 
 
-def _kind(log: PredictionLog, config: StreamConfig, window: Window, rows: Rows, *, alarmed: Judged, reference: Reference | None) -> _Kind:
+def _kind(log: PredictionLog, config: StreamConfig, window: Window, rows: WindowRows, *, alarmed: JudgedVersion, reference: Reference | None) -> _Kind:
     """Of which kind the alarm of one version is: its rows against its own before the window that it was not trained on either."""
     since = None if reference is None or not len(reference) else time_text(reference.times[-1].astype("datetime64[ms]").item().replace(tzinfo=UTC))
 
-    def wanted(some: Rows) -> np.ndarray:
+    def wanted(some: WindowRows) -> np.ndarray:
         return some.by_model & (some.versions == alarmed.version) & some.labelled & ~kpis.in_sample(some, reference)
 
     before = reading.before(log, config, window, most=MOST_OLDER, since=since, wanted=wanted)
@@ -118,7 +118,7 @@ def _kind(log: PredictionLog, config: StreamConfig, window: Window, rows: Rows, 
     return _Kind(told.kind, f"{told.message} ({sides}.)", change - told.statistic, told.statistic)
 
 
-def _whole(rows: Rows, config: StreamConfig) -> tuple[np.ndarray, np.ndarray]:
+def _whole(rows: WindowRows, config: StreamConfig) -> tuple[np.ndarray, np.ndarray]:
     """Rows without a missing value, and what they cost."""
     possible = rows.possible
     whole = ~np.isnan(possible).any(axis=1)

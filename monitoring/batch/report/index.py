@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from monitoring.batch.measures.window_measures import Measures
-from monitoring.batch.report import measure_words, page
+from monitoring.batch.report import batch_page, measure_words
 
 COLUMNS: Final = (
     "window",
@@ -46,8 +46,8 @@ def table(measures: Sequence[Measures], links: Mapping[str, str]) -> str:
 
 def html(stream: str, measures: Sequence[Measures], links: Mapping[str, str]) -> str:
     """The same as a page, the newest first; all names and values are escaped, and only addresses one can click on are links."""
-    rows = [(one, page.link(links.get(one.id, ""))) for one in reversed(measures)]
-    return page.render("index.html", {}, stream=stream, rows=rows, sentence=measure_words.of_all(measures))
+    rows = [(one, batch_page.link(links.get(one.id, ""))) for one in reversed(measures)]
+    return batch_page.render("index.html", {}, stream=stream, rows=rows, sentence=measure_words.of_all(measures))
 
 
 def _number(value: float) -> str:

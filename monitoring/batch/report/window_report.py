@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from monitoring.batch.measures.window_measures import Measures
-from monitoring.batch.report import measure_words, page, window_plots
+from monitoring.batch.report import batch_page, measure_words, window_plots
 
 
 def html(measures: Measures, *, index_url: str = "") -> str:
@@ -19,7 +19,7 @@ def html(measures: Measures, *, index_url: str = "") -> str:
     if any(math.isfinite(block.kpi.value) for block in measures.blocks):
         plots = {"plot-kpi": window_plots.kpi_by_block(measures), **plots}
     told, ahead = measures.verdict, measures.forecast
-    return page.render(
+    return batch_page.render(
         "report.html",
         plots,
         m=measures,
@@ -28,5 +28,5 @@ def html(measures: Measures, *, index_url: str = "") -> str:
         parts=math.isfinite(told.explained) or math.isfinite(told.rest),
         forecast=not all(map(math.isnan, (ahead.early, ahead.middle, ahead.late))),
         undefined=math.nan,
-        index_url=page.link(index_url),
+        index_url=batch_page.link(index_url),
     )
