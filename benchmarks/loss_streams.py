@@ -43,10 +43,10 @@ def wandering(rng: np.random.Generator, rows: int) -> np.ndarray:
 KINDS: Final[dict[str, Draw]] = {draw.__name__: draw for draw in (exponential, heavy, together, by_day, wandering)}
 
 
-def alarmed(draw: Draw, *, seed: int, factor: float = 1.0, blocks: int = 40, alpha: float = 0.05) -> int | None:
+def alarmed(draw: Draw, *, seed: int, factor: float = 1.0, blocks: int = 40) -> int | None:
     """The first block alarmed about in a watch whose errors have the mean `factor`, held against the threshold 1."""
     rng = np.random.default_rng(seed)
-    rule = SignificantLoss(threshold=1.0, alpha=alpha)
+    rule = SignificantLoss(threshold=1.0)
     rule.prepare(draw(rng, REFERENCE * ROWS), block_size=ROWS)
     losses = factor * draw(rng, blocks * ROWS)
     return next((at for at in range(blocks) if rule.update(losses[at * ROWS : (at + 1) * ROWS]).drift), None)

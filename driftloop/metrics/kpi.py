@@ -148,8 +148,8 @@ def paired_p_value(champion_correct: np.ndarray, challenger_correct: np.ndarray)
     return float(special.bdtr(lost, gained + lost, 0.5))
 
 
-def mean_interval(values: np.ndarray, *, confidence: float = 0.95) -> tuple[float, float]:
-    """Lower and upper bound of a true mean (Student), rows taken as independent; nan with fewer than two.
+def mean_interval(values: np.ndarray) -> tuple[float, float]:
+    """Lower and upper 95 % bound of a true mean (Student), rows taken as independent; nan with fewer than two.
 
     >>> tuple(round(bound, 2) for bound in mean_interval(np.array([1.0, 2.0, 3.0, 4.0])))
     (0.45, 4.55)
@@ -157,7 +157,7 @@ def mean_interval(values: np.ndarray, *, confidence: float = 0.95) -> tuple[floa
     if len(values) < 2:
         return math.nan, math.nan
     mean = float(values.mean())
-    half = float(special.stdtrit(len(values) - 1, (1 + confidence) / 2)) * float(values.std(ddof=1)) / math.sqrt(len(values))
+    half = float(special.stdtrit(len(values) - 1, 0.975)) * float(values.std(ddof=1)) / math.sqrt(len(values))
     return mean - half, mean + half
 
 

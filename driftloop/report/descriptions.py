@@ -44,9 +44,9 @@ def code(name: object) -> str:
     return "`" + " ".join(str(name).split()).replace("`", "'") + "`"
 
 
-def short(text: str, *, longest: int = LONGEST) -> str:
+def short(text: str) -> str:
     """A text that fits."""
-    return text if len(text) <= longest else f"{text[: longest - 2]} …"
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 2]} …"
 
 
 def with_section(text: str, title: str, words: str) -> str:

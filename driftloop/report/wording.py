@@ -59,7 +59,7 @@ def points(difference: float, *, digits: int = 2) -> str:
     return f"{'+' if difference > 0 else '−'}{size}"
 
 
-def signed(value: float, *, digits: int = 2) -> str:
+def signed(value: float) -> str:
     """A plain difference, always signed.
 
     >>> signed(0.6), signed(-0.004), signed(float("nan"))
@@ -67,7 +67,7 @@ def signed(value: float, *, digits: int = 2) -> str:
     """
     if not math.isfinite(value):
         return UNDEFINED
-    size = f"{abs(value):.{digits}f}"
+    size = f"{abs(value):.2f}"
     return f"±{size}" if float(size) == 0 else f"{'+' if value > 0 else '−'}{size}"
 
 

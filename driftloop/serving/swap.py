@@ -31,6 +31,7 @@ FORWARD = (SET_DEFAULT, MOVE_ALIAS, DRAIN, UNREGISTER)  # cut off in one of thes
 QUIET_S = 1.0
 ATTEMPTS = 3  # to have the golden rows answered, when the worker ends each time
 POLL_S = 0.05
+DRAIN_S = 60.0  # for the last requests of a version
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def swap_in(
     known: golden.Golden,
     journal: Path,
     move_alias: Callable[[], None],
-    drain_timeout_s: float = 60.0,
+    drain_timeout_s: float = DRAIN_S,
 ) -> Swap:
     """Serve `version` in the place of `previous_version`.
 
@@ -129,7 +130,7 @@ def _prove(client: TorchServeClient, known: golden.Golden, entry: Entry) -> floa
     return golden.prove(client, known, name=entry.name, version=entry.version, run_ids={entry.run_id})
 
 
-def recover(client: TorchServeClient, journal: Path, *, move_alias: Callable[[str], None], drain_timeout_s: float = 60.0) -> Entry | None:
+def recover(client: TorchServeClient, journal: Path, *, move_alias: Callable[[str], None]) -> Entry | None:
     """Finish or undo the swap that a crash cut off; call it at every start, before the next swap.
 
     A server that started anew has forgotten both versions: then only the alias is put right, and the
@@ -139,7 +140,6 @@ def recover(client: TorchServeClient, journal: Path, *, move_alias: Callable[[st
         client: the TorchServe, its own start behind it.
         journal: as given to `swap_in`; nothing happens when it is absent or its swap came to its end.
         move_alias: lets the alias point to the version given; may be called when it does already.
-        drain_timeout_s: how long a version may take for its last requests.
 
     Returns:
         The swap that was mended, its step "done", "undone", or "drain" when the old version still has
@@ -154,13 +154,13 @@ def recover(client: TorchServeClient, journal: Path, *, move_alias: Callable[[st
     known = _holds(client, entry.name, entry.version, entry.run_id)
     # Before the alias was touched, a version that the server has forgotten is simply not swapped in.
     if entry.step not in FORWARD or (entry.step == SET_DEFAULT and not known):
-        _undo(client, journal, replace(entry, reason=entry.reason or f"cut off at step {entry.step}"), drain_timeout_s=drain_timeout_s)
+        _undo(client, journal, replace(entry, reason=entry.reason or f"cut off at step {entry.step}"), drain_timeout_s=DRAIN_S)
         return read_journal(journal)
     if known:
         client.wait_ready(name=entry.name, version=entry.version)
         client.set_default(name=entry.name, version=entry.version)
     move_alias(entry.version)
-    _retire_previous(client, journal, entry, drain_timeout_s=drain_timeout_s)
+    _retire_previous(client, journal, entry, drain_timeout_s=DRAIN_S)
     return read_journal(journal)
 
 

@@ -100,14 +100,13 @@ class TorchServeClient:
         except requests.RequestException:
             return False
 
-    def register(self, mar: Path, *, name: str, version: str, timeout_s: float = LOAD_TIMEOUT_S) -> None:
+    def register(self, mar: Path, *, name: str, version: str) -> None:
         """Register an archive and start the workers that its own configuration asks for.
 
         Args:
             mar: the archive, in the server's model store or where the server may fetch it as a file.
             name: model name; that of the archive.
             version: its version; that of the archive.
-            timeout_s: limit for loading it.
 
         Raises:
             ServingError: the archive is refused, or a worker cannot load it; then it is unregistered again.
@@ -115,10 +114,10 @@ class TorchServeClient:
         if version in self.versions(name=name):
             raise ServingError(f"{name} {version} is registered already: give the new model a new version")
         query = {"url": str(mar.resolve()), "initial_workers": "1", "synchronous": "true"}
-        response = self._manage("POST", "/models", params=query, timeout=timeout_s)
+        response = self._manage("POST", "/models", params=query, timeout=LOAD_TIMEOUT_S)
         if response.status_code == requests.codes.not_found and mar.is_file():
             # A server that is not ours has another store and copies the file from here.
-            response = self._manage("POST", "/models", params={**query, "url": mar.resolve().as_uri()}, timeout=timeout_s)
+            response = self._manage("POST", "/models", params={**query, "url": mar.resolve().as_uri()}, timeout=LOAD_TIMEOUT_S)
         if response.status_code == requests.codes.conflict:  # of another, who came first: it stays
             raise ServingError(f"{name} {version} was registered by someone else in the meantime: give the new model a new version")
         if not response.ok:
@@ -126,13 +125,13 @@ class TorchServeClient:
             self.unregister(name=name, version=version)
             raise ServingError(f"{name} {version} was not loaded from {mar.name}: {why}")
 
-    def wait_ready(self, *, name: str, version: str, timeout_s: float = LOAD_TIMEOUT_S) -> None:
+    def wait_ready(self, *, name: str, version: str) -> None:
         """Wait until every worker of a version is READY.
 
         Raises:
-            ServingError: not within `timeout_s`, or its workers keep dying (known from the third on).
+            ServingError: not within `LOAD_TIMEOUT_S`, or its workers keep dying (known from the third on).
         """
-        end = time.monotonic() + timeout_s
+        end = time.monotonic() + LOAD_TIMEOUT_S
         pids: set[int] = set()
         while True:
             model = self.describe(name=name, version=version)
@@ -143,7 +142,7 @@ class TorchServeClient:
             dying = len(pids) > 2 * max(len(workers), 1) or not (workers or model["minWorkers"])
             if dying or time.monotonic() > end:
                 why = worker_error(self.log, name=name, version=version) or "see the server's log"
-                raise ServingError(f"{name} {version}: {'its workers keep dying' if dying else f'not ready within {timeout_s:.0f} s'}: {why}")
+                raise ServingError(f"{name} {version}: {'its workers keep dying' if dying else f'not ready within {LOAD_TIMEOUT_S:.0f} s'}: {why}")
             time.sleep(POLL_S)
 
     def describe(self, *, name: str, version: str | None = None) -> dict[str, Any]:

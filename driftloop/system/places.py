@@ -17,8 +17,8 @@ LONGEST_NAME: Final = 255  # bytes
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
-def unwritable(path: Path, *, room: int = ROOM) -> str | None:
-    """Why no file of that size can be written there, or None. Nothing is left behind; missing folders are not made.
+def unwritable(path: Path) -> str | None:
+    """Why no file of `ROOM` bytes can be written there, or None. Nothing is left behind; missing folders are not made.
 
     >>> unwritable(Path("/dev/null/report.html"))
     '/dev/null is not a folder that may be written to'
@@ -34,7 +34,7 @@ def unwritable(path: Path, *, room: int = ROOM) -> str | None:
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         return f"{nearest} is not a folder that may be written to"
     # The name is that of the file aside which is renamed in the end, so a name that is too long is found as well.
-    return _tried(nearest / f".{path.name}.{os.getpid()}", room)
+    return _tried(nearest / f".{path.name}.{os.getpid()}", ROOM)
 
 
 def check_temporary() -> None:

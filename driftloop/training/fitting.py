@@ -60,7 +60,7 @@ class Learner:
 class Fitted:
     """A trained model with what it was trained on.
 
-    `metrics` holds the Lightning metrics of its validation and test rows, where there were any;
+    `metrics` holds the Lightning metrics of its validation rows, where there were any;
     `trained` is the span of training rows; nothing outside it was fitted on.
     """
 
@@ -117,7 +117,6 @@ def fit(
     *,
     train: Span,
     validation: Span | None = None,
-    test: Span | None = None,
     max_epochs: int,
     seed: int,
 ) -> Fitted:
@@ -137,7 +136,7 @@ def fit(
         doing.learn_scale(model, stream.rows[slice(*trained)], labels)
     except TrainingError as exc:
         raise TrainingError(f"rows {trained[0]} to {trained[1]} {exc}") from exc
-    data = learner.data(stream.rows, stream.labels, train=trained, validation=validation, test=test, history=params["history"])
+    data = learner.data(stream.rows, stream.labels, train=trained, validation=validation, history=params["history"])
     trainer = pl.Trainer(
         callbacks=[_PlainOptimizer()],
         max_epochs=max_epochs,
@@ -152,8 +151,6 @@ def fit(
     )
     _fit(trainer, model, data)
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-    if test:
-        metrics |= trainer.test(model, datamodule=data, verbose=False)[0]
     if not all(torch.isfinite(weight).all() for weight in model.state_dict().values()):
         raise TrainingError(f"the fit diverged (lr {params['lr']}): its weights are not finite; lower the learning rate")
     return Fitted(model, dict(params), trained, metrics, time.monotonic() - started)

@@ -38,6 +38,9 @@ class KpiPart:
     lower: float
     upper: float
 
+    def __str__(self) -> str:
+        return f"{self.change:+.3f} ({self.lower:+.3f} to {self.upper:+.3f})"
+
 
 UNKNOWN: Final = KpiPart(math.nan, math.nan, math.nan)
 
@@ -111,14 +114,10 @@ def decompose(
     p = conditional.p_value(rows, correct, domain)
     what = "errors" if losses else "right and wrong"
     message = (
-        f"KPI {was:.3f} to {is_now:.3f}: inputs explain {_told(data)}, the rest is {_told(concept)}; {what} depend on the inputs "
+        f"KPI {was:.3f} to {is_now:.3f}: inputs explain {data}, the rest is {concept}; {what} depend on the inputs "
         f"as before with {dependence.told(p)}; the {len(before)} reference rows are worth {domain.effective_rows:.0f} under the current inputs"
     )
     return Decomposition(was, is_now, total, data, concept, p, domain.effective_rows, message)
-
-
-def _told(part: KpiPart) -> str:
-    return f"{part.change:+.3f} ({part.lower:+.3f} to {part.upper:+.3f})"
 
 
 def _told_values(correct: np.ndarray, rows: np.ndarray, side: str, *, losses: bool) -> np.ndarray:

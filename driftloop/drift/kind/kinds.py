@@ -158,7 +158,6 @@ def _untold(parts: Decomposition, inputs: str, *, data_p: float, losses: bool) -
 
 
 def _whole(kind: Kind, parts: Decomposition, inputs: str, *, unsure: bool, wanted: int | None, moved: bool, losses: bool) -> str:
-    rest = f"{parts.concept.change:+.3f} ({parts.concept.lower:+.3f} to {parts.concept.upper:+.3f})"
     worth = f", with the reference rows worth {parts.effective_rows:.0f}" if moved else ""
     found = f"({told(parts.p_value)}{worth})"
     if unsure:
@@ -170,7 +169,9 @@ def _whole(kind: Kind, parts: Decomposition, inputs: str, *, unsure: bool, wante
         equal = f"On equal inputs the model {'does not err' if losses else 'is not right and wrong'} as before {found}"
     else:
         equal = f"The rest is within noise {found}"
-    return f"{_HEADS[kind]}: {_kpi(parts, losses=losses)}, of which the inputs explain {parts.data.change:+.3f}; the rest is {rest}. {equal}; {inputs}."
+    return (
+        f"{_HEADS[kind]}: {_kpi(parts, losses=losses)}, of which the inputs explain {parts.data.change:+.3f}; the rest is {parts.concept}. {equal}; {inputs}."
+    )
 
 
 def _plainly_apart(before: np.ndarray, now: np.ndarray) -> bool:

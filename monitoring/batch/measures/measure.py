@@ -29,7 +29,7 @@ from monitoring.stream_settings import StreamConfig
 MOST_LABELLED: Final = 0.9  # share of the rows from which on nobody waits for the other labels
 
 
-def measure(log: PredictionLog, config: StreamConfig, window: Window, *, references: References | None, alpha: float | None = None) -> Measures:
+def measure(log: PredictionLog, config: StreamConfig, window: Window, *, references: References | None) -> Measures:
     """The measures of a window.
 
     Args:
@@ -37,12 +37,10 @@ def measure(log: PredictionLog, config: StreamConfig, window: Window, *, referen
         config: the stream.
         window: which rows.
         references: where training references are had from; None, or one that has none for a version: a note says what is not known without.
-        alpha: false-alarm rate of each verdict; None: the stream's.
 
     Raises:
         LogAwayError: MongoDB is away.
     """
-    config = config if alpha is None else replace(config, alpha=alpha)
     rows = reading.read(log, config, window)
     known, notes = _references(rows, config, references)
     main = _main(rows)
