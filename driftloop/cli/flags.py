@@ -57,7 +57,7 @@ def add_data_flags(to: argparse.ArgumentParser) -> None:
         default="",
         help="columns, separated by commas, a name with one in double quotes; empty: ELEC's six, or every other numeric column",
     )
-    group.add_argument("--bad_rows", default="refuse", choices=["refuse", "set_aside"], help="what to do with rows that hold no finite value")
+    group.add_argument("--bad_rows", default="refuse", choices=["refuse", "set_aside"], help="what to do with rows where a value is missing or not finite")
     add_text_flags(group)
 
 

@@ -163,7 +163,7 @@ def build_parser() -> parsing.Parser:
     parser.add_argument("--host", default=HOST, help="address of predictions, TorchServe's metrics and the hook; never of the model API")
     parser.add_argument("--hook_port", type=parsing.whole(1, 65535), default=8020, help="the hook's port")
     parser.add_argument("--state", default=".driftloop/retrains", help="folder of the retrains' state and logs")
-    parser.add_argument("--hook_flags", default="", help="more flags of monitoring hook, as one text")
+    parser.add_argument("--hook_flags", default="", help="more flags of python -m monitoring hook, as one text")
     return parser
 
 
