@@ -194,11 +194,10 @@ def watch(state: State, *, regression: bool) -> WatchResult:
     base = make_result(4, retrains=0)
     standing = state.standing(higher=not regression)
     changes: dict[str, Any] = {"lower": standing.lower, "upper": standing.upper, "threshold": standing.threshold, "drift": state.proven}
-    name = "mae" if regression else "accuracy"
     task = "regression" if regression else "classification"
     kind = Answer.of(standing, told=state.told, bad_data=state.bad_data).kind
-    scores: list[BlockScore] = [replace(score, **changes, **{name: standing.value}, task=task, kind=kind) for score in base.scores]
-    result = replace(base, scores=tuple(scores), threshold=standing.threshold, task=task, **{name: standing.value}, notes=(), findings=(), rule="significant")
+    scores: list[BlockScore] = [replace(score, **changes, kpi=standing.value, task=task, kind=kind) for score in base.scores]
+    result = replace(base, scores=tuple(scores), threshold=standing.threshold, task=task, kpi=standing.value, notes=(), findings=(), rule="significant")
     return replace(result, notes=notes.of_limits(result, 5), baselines={} if regression else base.baselines)
 
 
