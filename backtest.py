@@ -15,10 +15,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from driftloop import settings
 from driftloop.cli import flags, parsing, runner
-from driftloop.cli.flag_types import rate, share
-from driftloop.cli.script_flags import BacktestFlags
+from driftloop.cli.script_flags import BacktestFlags, FitFlags, KnownStreamFlags, PlayFlags
 from driftloop.errors import SettingsError
 from driftloop.watch import learners
 
@@ -27,46 +25,11 @@ def build_parser() -> parsing.Parser:
     """The flags of this script."""
     parser = parsing.parser("backtest.py", __doc__)
     learners.add_flag(parser)
-    group = parser.add_argument_group("back-test")
-    group.add_argument(
-        "--policies",
-        default="all",
-        help="policies, separated by commas: never, always, periodic (every 2, 7, 28 blocks), periodic-N, random, threshold, significant, probation, "
-        "adwin, ddm, eddm, hddm_a, hddm_w, kswin, page_hinkley, proactive, continuous, or all",
-    )
-    group.add_argument("--block_size", type=int, default=48, help="rows a block; labels come when a block ends")
-    group.add_argument("--threshold_accuracy", type=rate, default=0.8, help="lowest accuracy, 0..1, that is good enough")
-    group.add_argument(
-        "--alpha",
-        type=rate,
-        default=settings.ALPHA,
-        help="maximum false-alarm probability of `significant` over the whole run, for a model that is good enough",
-    )
-    group.add_argument(
-        "--lead_blocks",
-        type=parsing.whole(0, 10_000),
-        default=settings.LEAD_BLOCKS,
-        help="`proactive` retrains when the forecast's lower bound is at most this many blocks away",
-    )
-    group.add_argument("--train_share", type=share, default=settings.TRAIN_SHARE, help="share of the rows, the oldest, that the base model learns")
-    group.add_argument("--first_rows", type=parsing.whole(0), default=0, help="rows, the oldest, that the base model learns; 0: --train_share decides")
-    group.add_argument("--random_seeds", type=parsing.whole(1, 1000), default=20, help="random runs to compare each triggered policy with")
-    group.add_argument("--judge_rows", type=parsing.whole(0), default=0, help="newest rows on which a retrain must beat the model in service; 0: no judge")
-    group.add_argument("--judge_alpha", type=share, default=settings.JUDGE_ALPHA, help="largest p-value at which the retrain counts as better")
-    group.add_argument("--jobs", type=parsing.whole(1, 256), default=1, help="processes that fit; the figures do not depend on it")
-    group.add_argument("--cache", default=".driftloop/fits", help="folder that keeps the fits")
-    parsing.add_switch(group, "--resume", "continue the newest unfinished back-test of the same stream and settings")
-    group.add_argument("--plot", default="", help="write the picture to this PNG file, too; it is always logged to MLflow")
-    group = parser.add_argument_group("training")
-    group.add_argument("--max_epochs", type=parsing.whole(1, 10_000), default=3, help="passes over the training rows in each fit")
-    group.add_argument("--window", type=parsing.whole(0), default=settings.RETRAIN_PARAMS["window"], help="newest rows that a retrain learns; 0: all")
-    group.add_argument("--history", type=parsing.whole(0, 10_000), default=0, help="rows before each row that the model sees; `continuous` sees none")
-    group.add_argument("--seed", type=parsing.whole(0, 2**31 - 1), default=settings.SEED, help="fixes the weights, the batches, and what is drawn")
-    group = parser.add_argument_group("stream with known drift, instead of a table")
-    group.add_argument("--synthetic", default="", help="generator:drift, such as sea:abrupt or hyperplane:gradual; empty: the table")
-    group.add_argument("--rows", type=parsing.whole(1), default=20_000, help="rows of the synthetic stream")
-    flags.add_tracking_flags(parser, registers=False, base=False)
-    flags.add_data_flags(parser)
+    parsing.add_flags(parser, PlayFlags, title="back-test")
+    parsing.add_flags(parser, FitFlags, title="training")
+    parsing.add_flags(parser, KnownStreamFlags, title="stream with known drift, instead of a table")
+    parsing.add_flags(parser, flags.ExperimentFlags, title="MLflow")
+    parsing.add_flags(parser, flags.DataFlags, flags.TextFlags, title="data")
     return parser
 
 

@@ -21,9 +21,9 @@ def build_parser() -> parsing.Parser:
     """The flags of this script."""
     parser = parsing.parser("base_model.py", __doc__)
     learners.add_flag(parser)
-    flags.add_training_flags(parser, total_trials=0, what="sets of parameters to try with Ax; 0: the documented defaults")
-    flags.add_tracking_flags(parser, registers=False, base=False)
-    flags.add_data_flags(parser)
+    parsing.add_flags(parser, flags.TrainingFlags, flags.TaskFlags, title="training")
+    parsing.add_flags(parser, flags.ExperimentFlags, title="MLflow")
+    parsing.add_flags(parser, flags.DataFlags, flags.TextFlags, title="data")
     return parser
 
 

@@ -17,7 +17,8 @@ import sys
 from typing import Any
 
 from driftloop.cli import flags, parsing, runner
-from driftloop.cli.script_flags import DeployFlags
+from driftloop.cli.call import flag
+from driftloop.cli.script_flags import DeployFlags, LoopFlags
 from driftloop.watch import learners
 
 
@@ -25,12 +26,13 @@ def build_parser() -> parsing.Parser:
     """The flags of this script."""
     parser = parsing.parser("deploy_model.py", __doc__)
     learners.add_flag(parser)
-    flags.add_watch_flags(parser, test_data_rows=100, block_size=20, threshold=0.55, rule="threshold", on_drift="prompt", max_retrains=5)
-    flags.add_training_flags(parser, total_trials=4, what="sets of parameters that a retrain tries with Ax")
-    flags.add_retrain_flags(parser)
-    flags.add_tracking_flags(parser, registers=True, base=True)
-    flags.add_serving_flags(parser, alone=True)
-    flags.add_data_flags(parser)
+    own = {"test_data_rows": 100, "block_size": 20, "threshold_accuracy": 0.55, "drift_rule": "threshold", "on_drift": "prompt", "max_retrains": 5}
+    parsing.add_flags(parser, flags.WatchFlags, title="watch", **own)
+    parsing.add_flags(parser, flags.TrainingFlags, flags.TaskFlags, title="training", total_trials=flag(4, "sets of parameters that a retrain tries with Ax"))
+    parsing.add_flags(parser, flags.JudgingFlags, title="judging")
+    parsing.add_flags(parser, flags.ExperimentFlags, flags.RegistryFlags, flags.BaseRunFlags, title="MLflow")
+    parsing.add_flags(parser, flags.ServerFlags, LoopFlags, flags.WorkerFlags, DeployFlags, flags.ServingFlags, title="TorchServe")
+    parsing.add_flags(parser, flags.DataFlags, flags.TextFlags, title="data")
     return parser
 
 

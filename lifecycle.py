@@ -17,7 +17,8 @@ import sys
 from typing import Any
 
 from driftloop.cli import flags, parsing, runner
-from driftloop.cli.script_flags import LifecycleFlags
+from driftloop.cli.call import flag
+from driftloop.cli.script_flags import LifecycleFlags, LoopFlags
 from driftloop.watch import learners
 
 
@@ -25,15 +26,14 @@ def build_parser() -> parsing.Parser:
     """The flags of this script."""
     parser = parsing.parser("lifecycle.py", __doc__)
     learners.add_flag(parser)
-    flags.add_watch_flags(parser, test_data_rows=0, block_size=48, threshold=0.8, rule="significant", on_drift="retrain", max_retrains=1000)
-    flags.add_training_flags(parser, total_trials=12, what="sets of parameters that each retrain tries with Ax, the documented defaults first")
-    parser.add_argument(
-        "--base_trials", type=parsing.whole(0, 10_000), default=0, help="sets of parameters to try for the base model; 0: the documented defaults"
-    )
-    flags.add_retrain_flags(parser)
-    flags.add_tracking_flags(parser, registers=True, base=False)
-    flags.add_serving_flags(parser)
-    flags.add_data_flags(parser)
+    trials = flag(12, "sets of parameters that each retrain tries with Ax, the documented defaults first")
+    parsing.add_flags(parser, flags.WatchFlags, title="watch")
+    parsing.add_flags(parser, flags.TrainingFlags, flags.TaskFlags, title="training", total_trials=trials)
+    parsing.add_flags(parser, LifecycleFlags)
+    parsing.add_flags(parser, flags.JudgingFlags, title="judging")
+    parsing.add_flags(parser, flags.ExperimentFlags, flags.RegistryFlags, title="MLflow")
+    parsing.add_flags(parser, flags.ServerFlags, LoopFlags, flags.WorkerFlags, flags.ServingFlags, title="TorchServe")
+    parsing.add_flags(parser, flags.DataFlags, flags.TextFlags, title="data")
     return parser
 
 

@@ -14,6 +14,7 @@ import sys
 from typing import Any
 
 from driftloop.cli import flags, parsing, runner
+from driftloop.cli.call import flag
 from driftloop.cli.script_flags import RetrainFlags
 from driftloop.watch import learners
 
@@ -22,13 +23,14 @@ def build_parser() -> parsing.Parser:
     """The flags of this script."""
     parser = parsing.parser("retrain_model.py", __doc__)
     learners.add_flag(parser)
-    flags.add_training_flags(parser, total_trials=8, what="sets of parameters to try with Ax, the documented defaults first; at least 1")
-    flags.add_retrain_flags(parser)
-    parser.add_argument("--until_row", type=parsing.whole(0), default=0, help="first row that must not be seen; 0: the row after the drifted block")
-    parser.add_argument("--until_time", default="", help="--until_row as a time, such as 2020-04-01T07:30:00Z; empty: --until_row decides")
-    flags.add_tracking_flags(parser, registers=True, base=True)
-    flags.add_serving_flags(parser, starts=False)
-    flags.add_data_flags(parser)
+    trials = flag(8, "sets of parameters to try with Ax, the documented defaults first; at least 1")
+    served = flag("", "a running TorchServe, http://host:port; empty: nothing is swapped in, the registry alone is updated")
+    parsing.add_flags(parser, flags.TrainingFlags, flags.TaskFlags, title="training", total_trials=trials)
+    parsing.add_flags(parser, flags.JudgingFlags, title="judging")
+    parsing.add_flags(parser, RetrainFlags)
+    parsing.add_flags(parser, flags.ExperimentFlags, flags.RegistryFlags, flags.BaseRunFlags, title="MLflow")
+    parsing.add_flags(parser, flags.ServerFlags, flags.WorkerFlags, flags.ServingFlags, title="TorchServe", torchserve_url=served)
+    parsing.add_flags(parser, flags.DataFlags, flags.TextFlags, title="data")
     return parser
 
 

@@ -13,7 +13,6 @@ import json
 import os
 import resource
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -59,9 +58,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def measured(args: argparse.Namespace, given: str) -> str:
     """The page."""
-    with contextlib.nullcontext(args.folder) if args.folder else tempfile.TemporaryDirectory(prefix="driftloop-batch-") as folder:
-        place = Path(folder).resolve()
-        place.mkdir(parents=True, exist_ok=True)
+    with script.place(args.folder) as place:
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{place / 'mlflow.db'}"
         here = Path.cwd()
         os.chdir(place)  # the store names its artifacts relative to where it was made

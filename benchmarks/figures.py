@@ -8,22 +8,20 @@ python -m benchmarks.figures --folder /tmp/figures --reuse    # write the page a
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import math
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks import script
 from docs import results as readme_results
 from docs import tables
 from driftloop import settings
 from driftloop.cli import parsing
-from driftloop.errors import DriftloopError
 from driftloop.metrics import kpi
 from driftloop.report import wording
 
@@ -34,7 +32,7 @@ LIFECYCLES = {"default": [], "history-48": ["--history", "48"], "history-0": ["-
 
 def build_parser() -> parsing.Parser:
     """The flags of the tool."""
-    parser = parsing.Parser(prog="benchmarks.figures", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script.parser(__file__, __doc__)
     parser.add_argument("--folder", type=Path, help="folder for stores, reports and results; default: a temporary one")
     parser.add_argument("--reuse", action="store_true", help="do not run what has a result in --folder already")
     return parser
@@ -42,22 +40,19 @@ def build_parser() -> parsing.Parser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run, then write both files; 0, or the exit code of a lifecycle that failed."""
-    try:
-        args = build_parser().parse_args(argv)
-        with contextlib.nullcontext(args.folder) if args.folder else tempfile.TemporaryDirectory(prefix="driftloop-figures-") as folder:
-            results = {name: run_lifecycle(flags, Path(folder) / name, reuse=args.reuse) for name, flags in LIFECYCLES.items()}
-            refitted = refit_every_block(Path(folder) / "refitted.json", reuse=args.reuse)
-        PAGE.write_text(text := figures_text(results, refitted=refitted), encoding="utf-8")
-        page = tables.with_block(tables.README.read_text(encoding="utf-8"), "results", readme_results.results_table())
-    except DriftloopError as exc:
-        print(f"benchmarks.figures: error: {exc}", file=sys.stderr)
-        return exc.exit_code
-    except subprocess.CalledProcessError as exc:
-        print(f"benchmarks.figures: error: {' '.join(map(str, exc.cmd))} ended with exit code {exc.returncode}", file=sys.stderr)
-        return exc.returncode
-    tables.README.write_text(page, encoding="utf-8")
-    print(text)
-    return 0
+    code = script.run(build_parser(), measured, argv)
+    if not code:
+        readme = tables.with_block(tables.README.read_text(encoding="utf-8"), "results", readme_results.results_table())
+        tables.README.write_text(readme, encoding="utf-8")
+    return code
+
+
+def measured(args: argparse.Namespace, given: str) -> str:
+    """The page of the lifecycles."""
+    with script.place(args.folder) as folder:
+        results = {name: run_lifecycle(flags, folder / name, reuse=args.reuse) for name, flags in LIFECYCLES.items()}
+        refitted = refit_every_block(folder / "refitted.json", reuse=args.reuse)
+    return figures_text(results, refitted=refitted)
 
 
 def run_lifecycle(flags: list[str], folder: Path, *, reuse: bool) -> dict[str, Any]:

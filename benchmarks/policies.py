@@ -10,12 +10,10 @@ Every figure is of blockwise scoring: the labels of a block come when it ends.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Hashable
 from pathlib import Path
@@ -69,9 +67,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def measured(args: argparse.Namespace, given: str) -> str:
     """The page of all back-tests."""
-    with contextlib.nullcontext(args.folder) if args.folder else tempfile.TemporaryDirectory(prefix="driftloop-policies-") as folder:
-        place = Path(folder).resolve()
-        place.mkdir(parents=True, exist_ok=True)
+    with script.place(args.folder) as place:
         kept = {name: lambda name=name: back_test(name, place, jobs=args.jobs) for name in RUNS} | {"stream": learn_all_rows}
         results = {name: known(place / f"{name}.json", make, reuse=args.reuse) for name, make in kept.items()}
     return policies_page.page(results, runs=RUNS, seeds=SEEDS)

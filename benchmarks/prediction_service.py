@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import script
+from benchmarks import scoring, script
 from driftloop import settings
 from driftloop.cli import parsing
 from driftloop.errors import ServingError
@@ -103,7 +103,6 @@ def measure(*, requests: int, rate: int) -> list[Timing]:
 
 def deploy(torchserve: TorchServe, stream: Stream, folder: Path) -> None:
     """Serve a model of the documented defaults, and leave its training reference in folder/references/elec."""
-    from driftloop.serving.archive import build_mar
     from driftloop.training import reference, trained_model
     from driftloop.training.base import base_span
     from driftloop.training.fitting import fit
@@ -113,23 +112,7 @@ def deploy(torchserve: TorchServe, stream: Stream, folder: Path) -> None:
     span = base_span(stream)
     fitted = fit(ELEC, stream, settings.DEFAULT_PARAMS, train=span, max_epochs=3, seed=settings.SEED)
     name = stream_settings.load()["elec"].model
-    card = {
-        "class": ELEC.model.__name__,
-        "module": ELEC.model_file.name,
-        "arguments": dict(fitted.model.hparams),
-        "features": list(stream.features),
-        "labels": list(stream.label_names),
-        "version": "1",
-    }
-    mar = build_mar(
-        name=name,
-        version="1",
-        card=card,
-        state_dict=fitted.model.state_dict(),
-        model_file=ELEC.model_file,
-        handler_file=ELEC.handler_file,
-        store=torchserve.model_store,
-    )
+    mar = scoring.archive_of(fitted, stream, name=name, version="1", store=torchserve.model_store)
     torchserve.client.register(mar, name=name, version="1")
     torchserve.client.wait_ready(name=name, version="1")
     newest = trained_model.predict(fitted.model, stream, reference.first_row(fitted.trained), fitted.trained[1])

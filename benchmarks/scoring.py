@@ -142,7 +142,7 @@ def time_both(server: TorchServe, stream: Stream, fitted: Fitted, blocks: list[B
     )
 
 
-def archive_of(fitted: Fitted, stream: Stream, *, version: str, store: Path) -> Path:
+def archive_of(fitted: Fitted, stream: Stream, *, version: str, store: Path, name: str = NAME) -> Path:
     """The .mar of a fitted model."""
     from driftloop.serving.archive import build_mar
     from learner import ELEC
@@ -156,7 +156,7 @@ def archive_of(fitted: Fitted, stream: Stream, *, version: str, store: Path) -> 
         "version": version,
     }
     return build_mar(
-        name=NAME, version=version, card=card, state_dict=fitted.model.state_dict(), model_file=ELEC.model_file, handler_file=ELEC.handler_file, store=store
+        name=name, version=version, card=card, state_dict=fitted.model.state_dict(), model_file=ELEC.model_file, handler_file=ELEC.handler_file, store=store
     )
 
 

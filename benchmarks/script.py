@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from driftloop import settings
@@ -28,6 +30,15 @@ def parser(file: str, description: str | None) -> parsing.Parser:
     made = parsing.Parser(prog=f"benchmarks.{Path(file).stem}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--out", type=Path, default=page_of(file), help="Markdown file to write")
     return made
+
+
+@contextlib.contextmanager
+def place(folder: Path | None) -> Iterator[Path]:
+    """That folder, made where it is not there; None: one for the time being."""
+    with contextlib.nullcontext(folder) if folder else tempfile.TemporaryDirectory(prefix="driftloop-bench-") as name:
+        found = Path(name).resolve()
+        found.mkdir(parents=True, exist_ok=True)
+        yield found
 
 
 def run(flags: parsing.Parser, measured: Callable[[argparse.Namespace, str], str], argv: list[str] | None) -> int:

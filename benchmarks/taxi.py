@@ -13,7 +13,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -52,8 +51,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def measured(args: argparse.Namespace, given: str) -> str:
     """The page of the year."""
-    with contextlib.nullcontext(args.folder) if args.folder else tempfile.TemporaryDirectory(prefix="driftloop-taxi-") as folder:
-        return taxi_page.page(found_in(Path(folder).resolve(), reuse=args.reuse))
+    with script.place(args.folder) as folder:
+        return taxi_page.page(found_in(folder, reuse=args.reuse))
 
 
 def found_in(folder: Path, *, reuse: bool) -> dict[str, Any]:

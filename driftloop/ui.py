@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from driftloop.cli import parsing, runner
-from driftloop.cli.call import Flags
+from driftloop.cli.call import Flags, flag
+from driftloop.cli.parsing import whole
 from driftloop.errors import NoBaseRunError, SettingsError, TrackingError
 from driftloop.settings import DEFAULT_STORE
 from driftloop.system import loopback, processes
@@ -37,19 +38,14 @@ POLL_S: Final = 0.2
 class UiFlags(Flags):
     """What this module is given."""
 
-    mlflow_experiment_name: str
-    port: int
-    browser: bool
+    mlflow_experiment_name: str = flag("", "the newest run of this experiment; empty: of the store")
+    port: int = flag(0, f"port of 127.0.0.1; 0: {PORT}, or a free one where that is taken", type=whole(0, 65535))
+    browser: bool = flag(True, "open the address in a browser, where there is a terminal and a desktop")
 
 
 def build_parser() -> parsing.Parser:
     """The flags of this module."""
-    parser = parsing.parser("driftloop.ui", __doc__, result=False)
-    parser.add_argument("--mlflow_experiment_name", default="", help="the newest run of this experiment; empty: of the store")
-    parser.add_argument("--port", type=parsing.whole(0, 65535), default=0, help=f"port of 127.0.0.1; 0: {PORT}, or a free one where that is taken")
-    parsing.add_switch(parser, "--browser", "open the address in a browser, where there is a terminal and a desktop")
-    parser.set_defaults(browser=True)
-    return parser
+    return parsing.parser("driftloop.ui", __doc__, UiFlags, result=False)
 
 
 def main(argv: list[str] | None = None) -> int:

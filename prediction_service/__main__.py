@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from driftloop.cli import parsing, runner
-from driftloop.cli.call import Flags
+from driftloop.cli.call import Flags, flag
 from driftloop.cli.flag_types import address, torchserve_address
+from driftloop.cli.parsing import whole
 from driftloop.errors import SettingsError
 
 
@@ -26,34 +27,22 @@ from driftloop.errors import SettingsError
 class ServiceFlags(Flags):
     """What the service is given."""
 
-    streams: str
-    streams_file: str
-    torchserve_url: str
-    spool: str
-    monitor_url: str
-    reference: str
-    host: str
-    port: int
-    threads: int
-    model_timeout_ms: int
-    look_every_ms: int
+    streams: str = flag("elec", "streams to serve, separated by commas")
+    streams_file: str = flag("", "YAML file that describes them; empty: the bundled monitoring/streams.yaml")
+    torchserve_url: str = flag("http://127.0.0.1:8080", "where the models are served", type=torchserve_address)
+    spool: str = flag(".driftloop/spool", "folder that takes the records; empty: nothing is logged, labels are refused")
+    monitor_url: str = flag("", "the monitor, whose verdict can bring the fallback in; empty: none", type=address)
+    reference: str = flag("", "folder with each stream's training reference; empty: the champion's, from MLflow")
+    host: str = flag("127.0.0.1", "address to listen on")
+    port: int = flag(8000, "port to listen on", type=whole(1, 65535))
+    threads: int = flag(16, "requests that are answered at the same time", type=whole(2, 256))
+    model_timeout_ms: int = flag(2000, "longest wait for TorchServe, until the fallback answers", type=whole(10, 60_000))
+    look_every_ms: int = flag(2000, "pause between two checks of models and monitor", type=whole(50, 600_000))
 
 
 def build_parser() -> parsing.Parser:
     """The flags of the service."""
-    parser = parsing.parser("prediction_service", __doc__)
-    parser.add_argument("--streams", default="elec", help="streams to serve, separated by commas")
-    parser.add_argument("--streams_file", default="", help="YAML file that describes them; empty: the bundled monitoring/streams.yaml")
-    parser.add_argument("--torchserve_url", type=torchserve_address, default="http://127.0.0.1:8080", help="where the models are served")
-    parser.add_argument("--spool", default=".driftloop/spool", help="folder that takes the records; empty: nothing is logged, labels are refused")
-    parser.add_argument("--monitor_url", type=address, default="", help="the monitor, whose verdict can bring the fallback in; empty: none")
-    parser.add_argument("--reference", default="", help="folder with each stream's training reference; empty: the champion's, from MLflow")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=parsing.whole(1, 65535), default=8000, help="port to listen on")
-    parser.add_argument("--threads", type=parsing.whole(2, 256), default=16, help="requests that are answered at the same time")
-    parser.add_argument("--model_timeout_ms", type=parsing.whole(10, 60_000), default=2000, help="longest wait for TorchServe, until the fallback answers")
-    parser.add_argument("--look_every_ms", type=parsing.whole(50, 600_000), default=2000, help="pause between two checks of models and monitor")
-    return parser
+    return parsing.parser("prediction_service", __doc__, ServiceFlags)
 
 
 def work(args: ServiceFlags) -> tuple[dict[str, Any], int]:

@@ -6,9 +6,10 @@ import argparse
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Read = TypeVar("Read")
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -19,19 +20,35 @@ class Call:
     started: float = field(default_factory=time.monotonic)
 
 
+def flag(default: Value, text: str, **how: Any) -> Value:
+    """A field that is a flag with this default and help; `how` is what else `add_argument` takes. Of a truth value it is a switch."""
+    made: Value = field(metadata={"default": default, "help": text, **how})
+    return made
+
+
+def required(text: str, **how: Any) -> Any:
+    """A field that is a flag which must be given."""
+    return field(metadata={"required": True, "help": text, **how})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Flags:
-    """What every command is given. Each command adds its own flags: a field has the name and the type that the flag's value has."""
+    """What every command is given. Each command adds its own flags: a field has the name and the type that the flag's value has.
+
+    A field made by `flag` or `required` says all of its flag; `parsing.add_flags` adds it to a parser.
+    """
 
     call: Call = Call()
     json: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LearnerFlags(Flags):
     """What a command is given that works for any learner."""
 
-    learner: str
+    learner: str = flag(
+        "", "what learns: a Learner in a module of the current folder or of the project; --help with it shows its own defaults", metavar="MODULE:NAME"
+    )
 
 
 def read(kind: Callable[..., Read], args: argparse.Namespace) -> Read:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from dataclasses import Field, fields
+from typing import Any, Final, NoReturn
 
 from driftloop.cli import printed_commands
 from driftloop.cli.flag_types import mongodb_uri
@@ -38,20 +40,40 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
         return f"{action.help} (default: {str(action.default).lower() if isinstance(action.default, bool) else '%(default)s'})"
 
 
-def parser(prog: str, description: str, *, result: bool = True) -> Parser:
+def parser(prog: str, description: str | None, *kinds: type, result: bool = True) -> Parser:
     """A parser that shows each flag's default.
 
     Args:
         prog: the script's name.
         description: its docstring.
+        kinds: as in `add_flags`.
         result: whether it ends with a result, and so has --json.
     """
     made = Parser(prog=prog, description=description, formatter_class=_Formatter, allow_abbrev=False)
     if result:
-        add_switch(made, "--json", "print the result as one JSON object on the last line of stdout, all else on stderr")
+        made.add_argument("--json", **SWITCH, default=False, help="print the result as one JSON object on the last line of stdout, all else on stderr")
     else:
         made.set_defaults(json=False)
+    add_flags(made, *kinds)
     return made
+
+
+def add_flags(to: argparse.ArgumentParser, *kinds: type, title: str = "", **changed: Any) -> None:
+    """Add the flags that these dataclasses declare themselves, without those of their bases.
+
+    Args:
+        to: the parser.
+        kinds: dataclasses with fields made by `call.flag` or `call.required`; a field made otherwise is not added.
+        title: the flags get a group of that title in --help.
+        changed: another default for the flag of that name, or a `call.flag` with another default and help.
+    """
+    group = to.add_argument_group(title) if title else to
+    for one in (one for kind in kinds for one in fields(kind) if one.name in inspect.get_annotations(kind) and one.metadata):
+        how, change = dict(one.metadata), changed.get(one.name, one)
+        how |= change.metadata if isinstance(change, Field) else {"default": change}
+        if isinstance(how.get("default"), bool):
+            how |= SWITCH
+        group.add_argument(f"--{one.name}", **how)
 
 
 def whole(low: int, high: int = 10_000_000) -> Callable[[str], int]:
@@ -81,6 +103,4 @@ def switch(text: str) -> bool:
     return text.lower() == "true"
 
 
-def add_switch(group: argparse._ArgumentGroup | argparse.ArgumentParser, name: str, text: str) -> None:
-    """A flag that is on when named alone, and takes true or false from MLproject."""
-    group.add_argument(name, type=switch, nargs="?", const=True, default=False, metavar="true|false", help=text)
+SWITCH: Final[dict[str, Any]] = {"type": switch, "nargs": "?", "const": True, "metavar": "true|false"}  # on when named alone; MLproject passes a value

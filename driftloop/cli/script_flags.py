@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from driftloop.cli.call import LearnerFlags
+from driftloop import settings
+from driftloop.cli.call import LearnerFlags, flag
+from driftloop.cli.flag_types import rate, share
 from driftloop.cli.flags import BaseRunFlags, DataFlags, ExperimentFlags, JudgingFlags, RegistryFlags, ServingFlags, TrainingFlags, WatchFlags
+from driftloop.cli.parsing import whole
 
 
 @dataclass(frozen=True)
@@ -27,52 +30,75 @@ class SwapFlags(BaseModelFlags, JudgingFlags, RegistryFlags, ServingFlags):
 class LoopFlags(SwapFlags, WatchFlags):
     """Of what serves, watches, and answers drift."""
 
-    port: int
+    port: int = flag(0, "first of five consecutive ports of a TorchServe that is started here; 0: free ones", type=whole(0, 65531))
 
 
 @dataclass(frozen=True)
 class DeployFlags(LoopFlags, BaseRunFlags):
     """Of deploy_model.py."""
 
-    serve_only: bool
+    serve_only: bool = flag(False, "put the champion, else the base model, into the TorchServe at --torchserve_url; nothing is scored")
 
 
 @dataclass(frozen=True)
 class RetrainFlags(SwapFlags, BaseRunFlags):
     """Of retrain_model.py."""
 
-    until_row: int
-    until_time: str
+    until_row: int = flag(0, "first row that must not be seen; 0: the row after the drifted block", type=whole(0))
+    until_time: str = flag("", "--until_row as a time, such as 2020-04-01T07:30:00Z; empty: --until_row decides")
 
 
 @dataclass(frozen=True)
 class LifecycleFlags(LoopFlags):
     """Of lifecycle.py."""
 
-    base_trials: int
+    base_trials: int = flag(0, "sets of parameters to try for the base model; 0: the documented defaults", type=whole(0, 10_000))
 
 
 @dataclass(frozen=True)
-class BacktestFlags(WorkFlags):
-    """Of backtest.py."""
+class PlayFlags:
+    """What a back-test plays, and how it is judged."""
 
-    policies: str
-    block_size: int
-    threshold_accuracy: float
-    alpha: float
-    lead_blocks: int
-    train_share: float
-    first_rows: int
-    random_seeds: int
-    judge_rows: int
-    judge_alpha: float
-    jobs: int
-    cache: str
-    resume: bool
-    plot: str
-    max_epochs: int
-    window: int
-    history: int
-    seed: int
-    synthetic: str
-    rows: int
+    policies: str = flag(
+        "all",
+        "policies, separated by commas: never, always, periodic (every 2, 7, 28 blocks), periodic-N, random, threshold, significant, probation, "
+        "adwin, ddm, eddm, hddm_a, hddm_w, kswin, page_hinkley, proactive, continuous, or all",
+    )
+    block_size: int = flag(48, "rows a block; labels come when a block ends", type=int)
+    threshold_accuracy: float = flag(0.8, "lowest accuracy, 0..1, that is good enough", type=rate)
+    alpha: float = flag(settings.ALPHA, "maximum false-alarm probability of `significant` over the whole run, for a model that is good enough", type=rate)
+    lead_blocks: int = flag(
+        settings.LEAD_BLOCKS, "`proactive` retrains when the forecast's lower bound is at most this many blocks away", type=whole(0, 10_000)
+    )
+    train_share: float = flag(settings.TRAIN_SHARE, "share of the rows, the oldest, that the base model learns", type=share)
+    first_rows: int = flag(0, "rows, the oldest, that the base model learns; 0: --train_share decides", type=whole(0))
+    random_seeds: int = flag(20, "random runs to compare each triggered policy with", type=whole(1, 1000))
+    judge_rows: int = flag(0, "newest rows on which a retrain must beat the model in service; 0: no judge", type=whole(0))
+    judge_alpha: float = flag(settings.JUDGE_ALPHA, "largest p-value at which the retrain counts as better", type=share)
+    jobs: int = flag(1, "processes that fit; the figures do not depend on it", type=whole(1, 256))
+    cache: str = flag(".driftloop/fits", "folder that keeps the fits")
+    resume: bool = flag(False, "continue the newest unfinished back-test of the same stream and settings")
+    plot: str = flag("", "write the picture to this PNG file, too; it is always logged to MLflow")
+
+
+@dataclass(frozen=True)
+class FitFlags:
+    """How a back-test fits."""
+
+    max_epochs: int = flag(3, "passes over the training rows in each fit", type=whole(1, 10_000))
+    window: int = flag(settings.RETRAIN_PARAMS["window"], "newest rows that a retrain learns; 0: all", type=whole(0))
+    history: int = flag(0, "rows before each row that the model sees; `continuous` sees none", type=whole(0, 10_000))
+    seed: int = flag(settings.SEED, "fixes the weights, the batches, and what is drawn", type=whole(0, 2**31 - 1))
+
+
+@dataclass(frozen=True)
+class KnownStreamFlags:
+    """The stream of a back-test whose drift is known."""
+
+    synthetic: str = flag("", "generator:drift, such as sea:abrupt or hyperplane:gradual; empty: the table")
+    rows: int = flag(20_000, "rows of the synthetic stream", type=whole(1))
+
+
+@dataclass(frozen=True)
+class BacktestFlags(WorkFlags, PlayFlags, FitFlags, KnownStreamFlags):
+    """Of backtest.py."""

@@ -13,6 +13,8 @@ import math
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from driftloop.metrics.goal import Goal
+
 Health = Literal["good", "not proven", "drifted", "no labels"]
 HEALTHS: Final[tuple[Health, ...]] = ("good", "not proven", "drifted", "no labels")
 TOLD: Final = ("both", "concept", "data")  # the kinds that say why a KPI fell
@@ -30,17 +32,17 @@ KINDS: Final[dict[str, str]] = {
 class Standing:
     """A KPI with its 95 % interval against the threshold; nan without rows.
 
-    >>> Standing(0.35, 0.28, 0.43, threshold=0.8, higher_is_better=True, drifted=False).health
+    >>> from driftloop.metrics.task import CLASSIFICATION, REGRESSION
+    >>> Standing(0.35, 0.28, 0.43, Goal(CLASSIFICATION, 0.8), drifted=False).health
     'not proven'
-    >>> Standing(3.23, 3.2, 3.26, threshold=3.5, higher_is_better=False, drifted=False).health
+    >>> Standing(3.23, 3.2, 3.26, Goal(REGRESSION, 3.5), drifted=False).health
     'good'
     """
 
     value: float
     lower: float
     upper: float
-    threshold: float
-    higher_is_better: bool
+    goal: Goal
     drifted: bool  # the drift rule has proven that the KPI is worse than the threshold
 
     @property
@@ -50,31 +52,33 @@ class Standing:
             return "drifted"
         if math.isnan(self.value):
             return "no labels"
-        good = self.lower >= self.threshold if self.higher_is_better else self.upper <= self.threshold
-        return "good" if good else "not proven"
+        return "good" if self.goal.met(self.lower if self.goal.task.higher else self.upper) else "not proven"
 
     @property
     def under(self) -> bool:
         """Whether the whole interval is worse than the threshold; that is no proof yet, for it takes rows as independent."""
-        return self.upper < self.threshold if self.higher_is_better else self.lower > self.threshold
+        return self.goal.task.better(self.goal.threshold, self.upper if self.goal.task.higher else self.lower)
 
     def rows_needed(self, rows: int) -> int | None:
         """About how many rows would put the threshold outside the interval if the KPI stays as it is; None where that is no number, or it is outside.
 
-        >>> Standing(0.75, 0.66, 0.82, threshold=0.8, higher_is_better=True, drifted=False).rows_needed(100)
+        >>> from driftloop.metrics.task import CLASSIFICATION
+        >>> Standing(0.75, 0.66, 0.82, Goal(CLASSIFICATION, 0.8), drifted=False).rows_needed(100)
         196
         """
-        if not self.lower <= self.threshold <= self.upper or self.value == self.threshold:
+        threshold = self.goal.threshold
+        if not self.lower <= threshold <= self.upper or self.value == threshold:
             return None
-        half = self.upper - self.value if self.threshold > self.value else self.value - self.lower
-        return math.ceil(round(rows * (half / abs(self.threshold - self.value)) ** 2, 6))
+        half = self.upper - self.value if threshold > self.value else self.value - self.lower
+        return math.ceil(round(rows * (half / abs(threshold - self.value)) ** 2, 6))
 
 
 @dataclass(frozen=True)
 class Answer:
     """Both answers.
 
-    >>> Answer.of(Standing(0.35, 0.28, 0.43, threshold=0.8, higher_is_better=True, drifted=True), told="none", moved=True).kind
+    >>> from driftloop.metrics.task import CLASSIFICATION
+    >>> Answer.of(Standing(0.35, 0.28, 0.43, Goal(CLASSIFICATION, 0.8), drifted=True), told="none", moved=True).kind
     'cannot tell'
     """
 

@@ -11,13 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+BASELINES: Final = ("no_change", "same_time_yesterday", "majority")  # of a classification; nan where one has no prediction
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class BlockScore:
     """How the served model did on one block, beside what costs nothing.
 
     The KPI is the accuracy, 0..1, or the MAE of a regression, in the label's unit; `lower` and `upper` bound it (95 %).
-    Of a regression the other shares are nan, and `bias` and `rivals` hold.
+    Of a regression κ and κ-temporal are nan, and `bias` holds.
     `no_change` copies the previous row's label and so needs every label at once;
     the served model gets labels only when the block ends. `kpi_unretrained` is the base
     model's on the same rows (nan when it was not scored).
@@ -33,11 +35,9 @@ class BlockScore:
     kpi: float
     lower: float
     upper: float
-    kappa: float
-    kappa_temporal: float
-    no_change: float
-    same_time_yesterday: float  # nan when the first day is not over yet
-    majority: float  # the class most frequent in the training rows
+    kappa: float = math.nan
+    kappa_temporal: float = math.nan
+    baselines: dict[str, float] = field(default_factory=dict)  # KPI of each by its name: of classes BASELINES, of values names in words
     kpi_unretrained: float
     threshold: float
     drift: bool
@@ -54,11 +54,13 @@ class BlockScore:
     quality: str = ""  # what the rows set aside would do to the block's means, in words; empty when nothing that matters
     task: str = "classification"
     bias: float = math.nan  # mean of prediction less label, of a regression
-    rivals: dict[str, float] = field(default_factory=dict)  # MAE of each baseline by its name
 
     def as_json(self) -> dict[str, Any]:
-        """The figures by the name of their KPI, which MLflow's table of blocks shows."""
-        return _by_kpi(vars(self), self.task)
+        """The figures by the name of their KPI, the baselines among them, which MLflow's table of blocks shows."""
+        values: dict[str, Any] = {}
+        for name, value in vars(self).items():
+            values |= dict.fromkeys(BASELINES, math.nan) | value if name == "baselines" else {name: value}
+        return _by_kpi(values, self.task)
 
 
 REGRESSION = "regression"

@@ -80,12 +80,9 @@ def score_block(
     doing, labels = task.of(stream.task), stream.labels[block.start : block.stop]
     losses = doing.losses(labels, predicted)
     whole = summary(stream, block.start, predicted, majority=majority, rivals=rivals)
-    reached, free = whole.pop(doing.kpi), whole.pop("baselines")
+    reached = whole.pop(doing.kpi)
     if doing is REGRESSION:
-        nothing = dict.fromkeys(("kappa", "kappa_temporal", "no_change", "same_time_yesterday", "majority"), float("nan"))
-        whole |= {**nothing, "bias": float(np.mean(predicted - labels)), "rivals": free}
-    else:
-        whole |= free
+        whole["bias"] = float(np.mean(predicted - labels))
     lower, upper = doing.interval(losses)
     return BlockScore(
         block=block.index,

@@ -39,26 +39,25 @@ def _of_shares(_: WatchResult) -> tuple[Column, ...]:
         Column("κ", lambda one: wording.number(one.kappa)),
         Column("κ-temporal", lambda one: wording.number(one.kappa_temporal)),
         Column("unretrained", lambda one: wording.percent(one.kpi_unretrained)),
-        Column("no change", lambda one: wording.percent(one.no_change)),
-        Column("yesterday", lambda one: wording.percent(one.same_time_yesterday)),
-        Column("majority", lambda one: wording.percent(one.majority)),
+        _baseline("no change", "no_change", wording.percent),
+        _baseline("yesterday", "same_time_yesterday", wording.percent),
+        _baseline("majority", "majority", wording.percent),
         Column("threshold", lambda one: wording.percent(one.threshold)),
     )
 
 
 def _of_values(result: WatchResult) -> tuple[Column, ...]:
-    rivals = result.scores[0].rivals if result.scores else ()
     return (
         Column("bias", lambda one: wording.signed(one.bias)),
         Column("unretrained", lambda one: wording.number(one.kpi_unretrained)),
-        *map(_of_rival, rivals),
+        *(_baseline(name, name, wording.number) for score in result.scores[:1] for name in score.baselines),
         Column("threshold", lambda one: wording.number(one.threshold)),
         Column("set aside", lambda one: f"{one.set_aside}{', impossible values' * ('impossible values' in one.quality)}"),
     )
 
 
-def _of_rival(name: str) -> Column:
-    return Column(name, lambda one: wording.number(one.rivals.get(name, math.nan)))
+def _baseline(title: str, name: str, write: Callable[[float], str]) -> Column:
+    return Column(title, lambda one: write(one.baselines.get(name, math.nan)))
 
 
 def _drift(one: BlockScore) -> str:

@@ -97,15 +97,15 @@ def _block_cells(score: BlockScore) -> tuple[str, ...]:
         kpi_words.Figures(score.task).in_brackets(score.kpi, score),
         wording.number(score.kappa),
         wording.number(score.kappa_temporal),
-        wording.percent(score.no_change),
-        wording.percent(score.same_time_yesterday),
+        wording.percent(score.baselines["no_change"]),
+        wording.percent(score.baselines["same_time_yesterday"]),
         wording.percent(score.threshold),
         wording.drifted(score),
     )
 
 
 def _values_text(scores: Sequence[BlockScore]) -> str:
-    rivals = list(scores[0].rivals)
+    rivals = list(scores[0].baselines)
     header = ("block", "time", "rows", "MAE", "bias", "unre-\ntrained", *(f"[{at}]" for at in range(1, len(rivals) + 1)), "thresh-\nold", "set\naside", "drift")
     rows = [
         (
@@ -115,7 +115,7 @@ def _values_text(scores: Sequence[BlockScore]) -> str:
             kpi_words.Figures(score.task).in_brackets(score.kpi, score),
             wording.signed(score.bias),
             wording.number(score.kpi_unretrained),
-            *(wording.number(score.rivals[name]) for name in rivals),
+            *(wording.number(score.baselines[name]) for name in rivals),
             wording.number(score.threshold),
             str(score.set_aside),
             wording.drifted(score),

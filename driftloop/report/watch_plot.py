@@ -29,7 +29,7 @@ def draw(result: WatchResult) -> go.Figure:
     """The plot of a result with at least one block; undefined figures leave gaps."""
     scores, write = result.scores, kpi_words.of(result)
     blocks, places = averaged(scores), edges(scores)
-    lines = {name: average(scores, name, blocks) for name in (*rivals(result), UNRETRAINED)}
+    lines = {name: average(scores, name, blocks) for name in (*scores[0].baselines, UNRETRAINED)}
     cells = block_table.columns(result)
     points = [
         plots.Point(
@@ -58,13 +58,6 @@ def draw(result: WatchResult) -> go.Figure:
     told = {True: "promoted", False: "not promoted"}
     plots.mark_retrains(made, [(ends[one.block], one.promoted, f"retrain after block {one.block}: {told[one.promoted]}") for one in retrains])
     return made
-
-
-def rivals(result: WatchResult) -> list[str]:
-    """The baselines that are known by block: keys of the classification's, names of the regression's."""
-    if not kpi_words.of(result).regression:
-        return list(wording.BASELINE_NAMES)
-    return list(result.scores[0].rivals) if result.scores else []
 
 
 def averaged(scores: Sequence[BlockScore]) -> int:
@@ -119,4 +112,4 @@ def _of(score: BlockScore, name: str) -> float:
         return score.kpi
     if name == UNRETRAINED:
         return score.kpi_unretrained
-    return float(score.rivals.get(name, math.nan) if score.rivals else getattr(score, name))
+    return score.baselines.get(name, math.nan)

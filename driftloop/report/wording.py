@@ -15,7 +15,9 @@ import numpy as np
 from scipy.stats import binom
 
 from driftloop.drift.answer import Standing
-from driftloop.metrics.results import NO_BLOCK, REGRESSION, BlockScore, RetrainRecord, VersionRecord, WatchResult
+from driftloop.metrics import task
+from driftloop.metrics.goal import Goal
+from driftloop.metrics.results import NO_BLOCK, BlockScore, RetrainRecord, VersionRecord, WatchResult
 
 UNDEFINED = "–"
 BASELINE_NAMES = {"no_change": "no change, row by row", "same_time_yesterday": "same time yesterday", "majority": "majority class"}
@@ -195,8 +197,7 @@ def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, s
 
 def standing(score: BlockScore) -> Standing:
     """A block's KPI against its threshold."""
-    higher = score.task != REGRESSION
-    return Standing(score.kpi, score.lower, score.upper, threshold=score.threshold, higher_is_better=higher, drifted=score.drift)
+    return Standing(score.kpi, score.lower, score.upper, Goal(task.of(score.task), score.threshold), drifted=score.drift)
 
 
 def drifted(score: BlockScore) -> str:

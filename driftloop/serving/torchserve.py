@@ -124,11 +124,6 @@ class TorchServe:
         return TorchServeClient(inference_url=self.ports.url, management_url=f"http://{HOST}:{self.ports.management}", log=log)
 
     @property
-    def metrics_url(self) -> str:
-        """Where Prometheus may scrape."""
-        return f"http://{HOST}:{self.ports.metrics}/metrics"
-
-    @property
     def pid(self) -> int | None:
         """Id of the process group, or None when it is not running."""
         return self._server.pid if self._server and self._server.code is None else None

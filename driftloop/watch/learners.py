@@ -21,6 +21,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from driftloop.cli import parsing, printed_commands
+from driftloop.cli.call import LearnerFlags
 from driftloop.errors import SettingsError
 from driftloop.settings import ROOT, TASKS
 from driftloop.system import environment
@@ -35,12 +36,7 @@ NEAR: Final = 0.5  # of a name that is suggested for another, 0..1
 
 def add_flag(parser: parsing.Parser) -> None:
     """--learner; the flags that are not given take the learner's own defaults."""
-    parser.add_argument(
-        "--learner",
-        default=DEFAULT,
-        metavar="MODULE:NAME",
-        help="what learns: a Learner in a module of the current folder or of the project; --help with it shows its own defaults",
-    )
+    parsing.add_flags(parser, LearnerFlags, learner=DEFAULT)
     parser.prepare = _prepare
 
 

@@ -24,10 +24,10 @@ SERIES: Final = (
 def log_blocks(store: Store, run_id: str, scores: Sequence[BlockScore]) -> None:
     """Log what was scored to the active run: series with `step` = block, and the table."""
     rows = [score.as_json() for score in scores]
-    series = [{name: row[name] for name in SERIES} | row["rivals"] | {"drift": float(row["drift"])} for row in rows]
+    series = [{name: row[name] for name in (*SERIES, *score.baselines, "drift")} for row, score in zip(rows, scores, strict=True)]
     times = [int(np.datetime64(score.timestamp, "ms").astype(int)) for score in scores]
     mlflow_store.log_series(store, run_id, [{f"block/{name}": value for name, value in row.items()} for row in series], times_ms=times)
-    mlflow_store.log_table([{name: value for name, value in row.items() if name != "rivals"} | row["rivals"] for row in rows], "blocks")
+    mlflow_store.log_table(rows, "blocks")
 
 
 def log_whole(store: Store, run_id: str, result: WatchResult, *, report_run_id: str) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from driftloop.cli import parsing, runner
-from driftloop.cli.call import Flags
+from driftloop.cli.call import Flags, flag
 from driftloop.errors import DataError
 from examples.nyc_taxi.cleaning import TARGET, TIME
 from examples.nyc_taxi.trips import DATA
@@ -56,14 +56,14 @@ class PrepareFlags(Flags):
     """What this script is given."""
 
     trips: Path
-    out: Path
+    out: Path = flag(DATA, "where to", type=Path)
 
 
 def build_parser() -> parsing.Parser:
     """The flags of this script."""
     parser = parsing.parser("examples/nyc_taxi/prepare.py", __doc__)
     parser.add_argument("trips", type=Path, help="the table of trips, Parquet")
-    parser.add_argument("--out", type=Path, default=DATA, help="where to")
+    parsing.add_flags(parser, PrepareFlags)
     return parser
 
 

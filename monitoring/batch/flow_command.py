@@ -27,8 +27,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from driftloop.cli import parsing, printed_commands, runner
-from driftloop.cli.call import Flags
+from driftloop.cli.call import Flags, flag, required
 from driftloop.cli.flag_types import address, experiment_name, mongodb_uri, swap_address
+from driftloop.cli.parsing import whole
 from driftloop.errors import EXIT_DRIFT, DataError, DriftloopError, SettingsError
 from driftloop.report import wording
 from driftloop.report.watch_report import check_place
@@ -48,101 +49,75 @@ class BatchFlags(Flags):
     """What each of the three commands is given."""
 
     command: str
-    stream: str
-    on_drift: str
-    fail_on_drift: bool
-    with_evidently: bool
-    mongodb_uri: str
-    tracking_uri: str
-    mlflow_experiment_name: str
-    reference: str
-    folder: str
-    torchserve_url: str
-    hook_url: str
-    retrains: str
-    retries: int
-    streams_file: str
+    stream: str = required("name of the stream")
+    on_drift: str = flag(
+        "advise",
+        "advise prints what to do next; retrain starts a retrain, when the KPI has drifted and the window is the newest; ignore prints nothing",
+        choices=["advise", "retrain", "ignore"],
+    )
+    fail_on_drift: bool = flag(False, "exit with code 10 when a window has drifted")
+    with_evidently: bool = flag(False, "Evidently's own report as well; needs requirements-evidently.txt")
+    mongodb_uri: str = flag("", "the prediction log; empty: MONGODB_URI, else the embedded one in ./prediction-log", type=mongodb_uri)
+    tracking_uri: str = flag("", "MLflow store with the models and for the reports; empty: MLFLOW_TRACKING_URI, else ./mlflow.db")
+    mlflow_experiment_name: str = flag("", "experiment of windows whose model is not known; empty: MLFLOW_EXPERIMENT_NAME, or Default", type=experiment_name)
+    reference: str = flag("", "folder with a training reference for each stream; empty: those of MLflow's registry")
+    folder: str = flag(".driftloop/batch", "reports are kept here, in <stream>/<window>")
+    torchserve_url: str = flag("", "of a retrain: where a winner is swapped in; empty: the registry alone is updated", type=swap_address)
+    hook_url: str = flag("", "of a retrain: a running retrain hook, http://host:port; empty: it runs here", type=address)
+    retrains: str = flag(".driftloop/retrains", "of a retrain that runs here: folder of its state and logs")
+    retries: int = flag(3, "retries of a step that fails because the database, MLflow or the hook is unreachable", type=whole(0, 20))
+    streams_file: str = flag("", "YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
 
 
 @dataclass(frozen=True)
 class RunFlags(BatchFlags):
     """What `run` is given."""
 
-    window: str
-    report: str
+    window: str = required("which rows: 2020-04, 2020-04-05, two times with .. between them, last-month, last-day")
+    report: str = flag("", "write the HTML report to this file, too")
 
 
 @dataclass(frozen=True)
 class BackfillFlags(BatchFlags):
     """What `backfill` is given."""
 
-    first: str
-    last: str
-    by: str
+    first: str = required("the first window")
+    last: str = required("the last window")
+    by: str = flag("month", "length of the windows", choices=["month", "week", "day"])
 
 
 @dataclass(frozen=True)
 class ServeFlags(BatchFlags):
     """What `serve` is given."""
 
-    cron: str
-    window: str
+    cron: str = required('schedule, such as "0 6 1 * *" for six o\'clock on the first of each month, UTC')
+    window: str = flag("last-month", "which rows: last-month or last-day before the newest row")
 
 
 AnyFlags = RunFlags | BackfillFlags | ServeFlags
 KINDS: Final[dict[str, type[AnyFlags]]] = {"run": RunFlags, "backfill": BackfillFlags, "serve": ServeFlags}
+COMMANDS: Final = {
+    "run": "one window, now",
+    "backfill": "many windows, one after the other, the oldest first",
+    "serve": "by the clock, until Ctrl-C; needs PREFECT_API_URL",
+}
 
 
 def build_parser() -> parsing.Parser:
     """The flags of this command."""
-    parser = parsing.parser("monitoring batch", __doc__ or "")
+    parser = parsing.parser("monitoring batch", __doc__)
     parts = parser.add_subparsers(dest="command", required=True, metavar="run | backfill | serve", parser_class=parsing.Parser)
-    run = parts.add_parser("run", help="one window, now")
-    run.add_argument("--window", required=True, help="which rows: 2020-04, 2020-04-05, two times with .. between them, last-month, last-day")
-    run.add_argument("--report", default="", help="write the HTML report to this file, too")
-    backfill = parts.add_parser("backfill", help="many windows, one after the other, the oldest first")
-    backfill.add_argument("--first", required=True, help="the first window")
-    backfill.add_argument("--last", required=True, help="the last window")
-    backfill.add_argument("--by", choices=["month", "week", "day"], default="month", help="length of the windows")
-    serve = parts.add_parser("serve", help="by the clock, until Ctrl-C; needs PREFECT_API_URL")
-    serve.add_argument("--cron", required=True, help='schedule, such as "0 6 1 * *" for six o\'clock on the first of each month, UTC')
-    serve.add_argument("--window", default="last-month", help="which rows: last-month or last-day before the newest row")
-    for command in (run, backfill, serve):
+    for name, what in COMMANDS.items():
+        command = parts.add_parser(name, help=what)
+        parsing.add_flags(command, KINDS[name])
         _add_flags(command)
     return parser
 
 
 def _add_flags(to: argparse.ArgumentParser) -> None:
     # SUPPRESS: given before or after the command, and a default here would undo the former.
-    to.add_argument(
-        "--json", type=parsing.switch, nargs="?", const=True, default=argparse.SUPPRESS, metavar="true|false", help="the result as one JSON object, last"
-    )
-    to.add_argument("--stream", required=True, help="name of the stream")
-    to.add_argument(
-        "--on_drift",
-        choices=["advise", "retrain", "ignore"],
-        default="advise",
-        help="advise prints what to do next; retrain starts a retrain, when the KPI has drifted and the window is the newest; ignore prints nothing",
-    )
-    parsing.add_switch(to, "--fail_on_drift", "exit with code 10 when a window has drifted")
-    parsing.add_switch(to, "--with_evidently", "Evidently's own report as well; needs requirements-evidently.txt")
-    to.add_argument("--mongodb_uri", type=mongodb_uri, default="", help="the prediction log; empty: MONGODB_URI, else the embedded one in ./prediction-log")
-    to.add_argument("--tracking_uri", default="", help="MLflow store with the models and for the reports; empty: MLFLOW_TRACKING_URI, else ./mlflow.db")
-    to.add_argument(
-        "--mlflow_experiment_name",
-        type=experiment_name,
-        default="",
-        help="experiment of windows whose model is not known; empty: MLFLOW_EXPERIMENT_NAME, or Default",
-    )
-    to.add_argument("--reference", default="", help="folder with a training reference for each stream; empty: those of MLflow's registry")
-    to.add_argument("--folder", default=".driftloop/batch", help="reports are kept here, in <stream>/<window>")
-    to.add_argument("--torchserve_url", type=swap_address, default="", help="of a retrain: where a winner is swapped in; empty: the registry alone is updated")
-    to.add_argument("--hook_url", type=address, default="", help="of a retrain: a running retrain hook, http://host:port; empty: it runs here")
-    to.add_argument("--retrains", default=".driftloop/retrains", help="of a retrain that runs here: folder of its state and logs")
-    to.add_argument(
-        "--retries", type=parsing.whole(0, 20), default=3, help="retries of a step that fails because the database, MLflow or the hook is unreachable"
-    )
-    to.add_argument("--streams_file", default="", help="YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
+    to.add_argument("--json", **parsing.SWITCH, default=argparse.SUPPRESS, help="the result as one JSON object, last")
+    parsing.add_flags(to, BatchFlags)
 
 
 def work(args: AnyFlags) -> tuple[dict[str, Any], int]:

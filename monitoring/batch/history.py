@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from driftloop.cli import parsing, runner
-from driftloop.cli.call import Flags
+from driftloop.cli.call import Flags, flag
 from driftloop.cli.flag_types import mongodb_uri
 from driftloop.errors import DataError
 from driftloop.report import terminal, wording
@@ -85,21 +85,17 @@ def _cells(one: Measures) -> tuple[str, ...]:
 class HistoryFlags(Flags):
     """What this command is given."""
 
-    stream: str
-    mongodb_uri: str
-    log_folder: Path
-    html: str
-    state: Path
+    stream: str = flag("elec", "name of the stream")
+    mongodb_uri: str = flag("", "the database; empty: an embedded server", type=mongodb_uri)
+    log_folder: Path = flag(FOLDER, "folder of the embedded server", type=Path)
+    html: str = flag("", "write the page to this file; empty: no page")
+    state: Path = flag(Path(".driftloop/retrains"), "the retrain hook's folder, for the retrains", type=Path)
 
 
 def build_parser() -> parsing.Parser:
     """The flags of this command."""
-    parser = parsing.parser("monitoring history", __doc__ or "")
-    parser.add_argument("--stream", default="elec", help="name of the stream")
-    parser.add_argument("--mongodb_uri", type=mongodb_uri, default=os.environ.get("MONGODB_URI", ""), help="the database; empty: an embedded server")
-    parser.add_argument("--log_folder", type=Path, default=FOLDER, help="folder of the embedded server")
-    parser.add_argument("--html", default="", help="write the page to this file; empty: no page")
-    parser.add_argument("--state", type=Path, default=Path(".driftloop/retrains"), help="the retrain hook's folder, for the retrains")
+    parser = parsing.parser("monitoring history", __doc__)
+    parsing.add_flags(parser, HistoryFlags, mongodb_uri=os.environ.get("MONGODB_URI", ""))
     return parser
 
 

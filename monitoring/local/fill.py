@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from driftloop.cli import flags, parsing, runner
+from driftloop.cli import parsing, runner
+from driftloop.cli.call import flag
 from driftloop.cli.flag_types import mongodb_uri
-from driftloop.cli.flags import TaskFlags
+from driftloop.cli.flags import DataFlags, ExperimentFlags, TaskFlags, TextFlags
+from driftloop.cli.parsing import whole
 from driftloop.cli.script_flags import WorkFlags
 from driftloop.data.labels import Labels
 from driftloop.errors import DataError, SettingsError
@@ -129,29 +131,23 @@ def _time(when: np.datetime64) -> str:
 class FillFlags(WorkFlags, TaskFlags):
     """What this command is given."""
 
-    stream: str
-    streams_file: str
-    mongodb_uri: str
-    version: str
-    from_row: int
-    rows: int
-    label_hours: float
+    stream: str = flag("elec", "name of the stream")
+    streams_file: str = flag("", "YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
+    mongodb_uri: str = flag("", "the log's database; empty: MONGODB_URI, else an embedded server, ended at the end", type=mongodb_uri)
+    version: str = flag("", "registered version that answers; empty: the champion")
+    from_row: int = flag(0, "first row", type=whole(0))
+    rows: int = flag(0, "rows to fill; 0: all that are left", type=whole(0))
+    label_hours: float = flag(24.0, "hours from a row's time to its label's", type=float)
 
 
 def build_parser() -> parsing.Parser:
     """The flags of this command."""
-    parser = parsing.parser("monitoring fill", __doc__ or "")
+    parser = parsing.parser("monitoring fill", __doc__)
     learners.add_flag(parser)
-    parser.add_argument("--stream", default="elec", help="name of the stream")
-    parser.add_argument("--streams_file", default="", help="YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
-    parser.add_argument("--mongodb_uri", type=mongodb_uri, default="", help="the log's database; empty: MONGODB_URI, else an embedded server, ended at the end")
-    parser.add_argument("--version", default="", help="registered version that answers; empty: the champion")
-    parser.add_argument("--from_row", type=parsing.whole(0), default=0, help="first row")
-    parser.add_argument("--rows", type=parsing.whole(0), default=0, help="rows to fill; 0: all that are left")
-    parser.add_argument("--label_hours", type=float, default=24.0, help="hours from a row's time to its label's")
-    flags.add_tracking_flags(parser, registers=False, base=False)
-    flags.add_data_flags(parser)
-    flags.add_task_flags(parser)
+    parsing.add_flags(parser, FillFlags)
+    parsing.add_flags(parser, ExperimentFlags, title="MLflow")
+    parsing.add_flags(parser, DataFlags, TextFlags, title="data")
+    parsing.add_flags(parser, TaskFlags)
     return parser
 
 

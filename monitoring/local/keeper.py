@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from driftloop.cli import parsing, runner
-from driftloop.cli.call import Flags
+from driftloop.cli.call import Flags, flag, required
 from driftloop.cli.flag_types import service_address
+from driftloop.cli.parsing import whole
 from driftloop.errors import DriftloopError, ServingError, SettingsError
 from driftloop.serving.torchserve import Ports, TorchServe, archive_folder
 from driftloop.system import processes
@@ -145,26 +146,18 @@ def say(line: str) -> None:
 class KeeperFlags(Flags):
     """What this program is given."""
 
-    stream: str
-    streams_file: str
-    monitor_url: str
-    host: str
-    hook_port: int
-    state: str
-    hook_flags: str
+    stream: str = required("the stream whose champion is served")
+    streams_file: str = flag("", "YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
+    monitor_url: str = required("the monitor, http://host:port", type=service_address)
+    host: str = flag(HOST, "address of predictions, TorchServe's metrics and the hook; never of the model API")
+    hook_port: int = flag(8020, "the hook's port", type=whole(1, 65535))
+    state: str = flag(".driftloop/retrains", "folder of the retrains' state and logs")
+    hook_flags: str = flag("", "more flags of python -m monitoring hook, as one text")
 
 
 def build_parser() -> parsing.Parser:
     """The flags of this program."""
-    parser = parsing.parser("monitoring keeper", __doc__ or "", result=False)
-    parser.add_argument("--stream", required=True, help="the stream whose champion is served")
-    parser.add_argument("--streams_file", default="", help="YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
-    parser.add_argument("--monitor_url", type=service_address, required=True, help="the monitor, http://host:port")
-    parser.add_argument("--host", default=HOST, help="address of predictions, TorchServe's metrics and the hook; never of the model API")
-    parser.add_argument("--hook_port", type=parsing.whole(1, 65535), default=8020, help="the hook's port")
-    parser.add_argument("--state", default=".driftloop/retrains", help="folder of the retrains' state and logs")
-    parser.add_argument("--hook_flags", default="", help="more flags of python -m monitoring hook, as one text")
-    return parser
+    return parsing.parser("monitoring keeper", __doc__, KeeperFlags, result=False)
 
 
 def work(args: KeeperFlags) -> tuple[dict[str, Any], int]:

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import yaml
 
-from driftloop.cli.call import Flags
+from driftloop.cli.call import Flags, flag
+from driftloop.cli.flag_types import experiment_name
 from driftloop.cli.flags import DataFlags
+from driftloop.cli.parsing import whole
 from driftloop.errors import SettingsError
 from driftloop.serving.torchserve import Ports
 from driftloop.settings import DEFAULT_STORE
@@ -30,21 +32,21 @@ SOONEST_AGAIN_S = 5  # an alert that goes on firing is not told to the hook agai
 class LocalFlags(Flags, DataFlags):
     """What `monitoring local` is given."""
 
-    stream: str
-    streams_file: str
-    folder: str
-    mlflow_experiment_name: str
-    deploy_flags: str
-    retrain_flags: str
-    cool_down_s: int
-    scrape_s: int
-    rate: int
-    from_row: int
-    rows: int
-    idle: bool
-    no_wait: bool
-    free_ports: bool
-    mlflow_ui: bool
+    stream: str = flag("elec", "the stream to serve and replay")
+    streams_file: str = flag("", "YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
+    folder: str = flag("", "keeps logs, spool and databases; empty: .driftloop/ and the experiment's name")
+    mlflow_experiment_name: str = flag("", "experiment with the base model and the retrains; empty: monitor- and the stream's name", type=experiment_name)
+    deploy_flags: str = flag("", "more flags of the script that deploys, as one text")
+    retrain_flags: str = flag("--total_trials 4", "flags of the script that retrains, as one text")
+    cool_down_s: int = flag(60, "pause between two retrains, in seconds", type=whole(0))
+    scrape_s: int = flag(5, "seconds between two scrapes of Prometheus", type=whole(1, 3600))
+    rate: int = flag(100, "rows a second of the replay; 0: as fast as they are answered", type=whole(0))
+    from_row: int = flag(0, "first row to replay; 0: that after the rows the champion was trained on", type=whole(0))
+    rows: int = flag(0, "rows to replay; 0: all that are left", type=whole(0))
+    idle: bool = flag(False, "replay nothing")
+    no_wait: bool = flag(False, "replay on while a retrain runs")
+    free_ports: bool = flag(False, "take free ports instead of the usual ones")
+    mlflow_ui: bool = flag(False, "run MLflow's pages, too")
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from driftloop.cli import flags, parsing, runner
-from driftloop.cli.call import LearnerFlags
+from driftloop.cli import parsing, runner
+from driftloop.cli.call import LearnerFlags, flag
 from driftloop.cli.flag_types import address, service_address
-from driftloop.cli.flags import DataFlags, TaskFlags
+from driftloop.cli.flags import DataFlags, TaskFlags, TextFlags, table_options
+from driftloop.cli.parsing import whole
 from driftloop.data.labels import Labels
 from driftloop.errors import PartError, SettingsError
 from driftloop.system import loopback
@@ -39,28 +40,22 @@ CONTEXT = 96  # rows before a block that go with it: the longest history of the 
 class ReplayFlags(LearnerFlags, DataFlags, TaskFlags):
     """What this script is given."""
 
-    url: str
-    hook_url: str
-    stream: str
-    rate: int
-    block_size: int
-    from_row: int
-    rows: int
+    url: str = flag("http://127.0.0.1:8000", "the prediction service, http://host:port", type=service_address)
+    hook_url: str = flag("", "a retrain hook: the replay, whose days pass in seconds, waits while it retrains", type=address)
+    stream: str = flag("elec", "name under which the service knows the stream")
+    rate: int = flag(200, "rows a second; 0: as fast as they are answered", type=whole(0))
+    block_size: int = flag(48, "rows a request; their labels follow at once", type=whole(1, 1000))
+    from_row: int = flag(0, "first row; 0: that after the rows a base model is trained on", type=whole(0))
+    rows: int = flag(0, "rows to replay; 0: all that are left", type=whole(0))
 
 
 def build_parser() -> parsing.Parser:
     """The flags of this script."""
-    parser = parsing.parser("monitoring replay", __doc__ or "")
+    parser = parsing.parser("monitoring replay", __doc__)
     learners.add_flag(parser)
-    parser.add_argument("--url", type=service_address, default="http://127.0.0.1:8000", help="the prediction service, http://host:port")
-    parser.add_argument("--hook_url", type=address, default="", help="a retrain hook: the replay, whose days pass in seconds, waits while it retrains")
-    parser.add_argument("--stream", default="elec", help="name under which the service knows the stream")
-    parser.add_argument("--rate", type=parsing.whole(0), default=200, help="rows a second; 0: as fast as they are answered")
-    parser.add_argument("--block_size", type=parsing.whole(1, 1000), default=48, help="rows a request; their labels follow at once")
-    parser.add_argument("--from_row", type=parsing.whole(0), default=0, help="first row; 0: that after the rows a base model is trained on")
-    parser.add_argument("--rows", type=parsing.whole(0), default=0, help="rows to replay; 0: all that are left")
-    flags.add_data_flags(parser)
-    flags.add_task_flags(parser)
+    parsing.add_flags(parser, ReplayFlags)
+    parsing.add_flags(parser, DataFlags, TextFlags, title="data")
+    parsing.add_flags(parser, TaskFlags)
     return parser
 
 
@@ -134,7 +129,7 @@ def work(args: ReplayFlags) -> tuple[dict[str, Any], int]:
     from driftloop.training.base import base_span
     from driftloop.watch.preparation import tell_reading, train_until
 
-    stream = streams.load(**flags.table_options(args), task_name=args.task, check=learners.load(args.learner).check)
+    stream = streams.load(**table_options(args), task_name=args.task, check=learners.load(args.learner).check)
     tell_reading(stream)
     start = args.from_row or base_span(stream, until=train_until(args.train_until, zone=args.time_zone))[1]
     stop = start + args.rows if args.rows else len(stream)

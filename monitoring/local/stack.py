@@ -25,8 +25,8 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from urllib.parse import urlencode
 
-from driftloop.cli import flags, parsing, runner
-from driftloop.cli.flag_types import experiment_name
+from driftloop.cli import parsing, runner
+from driftloop.cli.flags import DataFlags, TextFlags
 from driftloop.errors import LogError
 from driftloop.serving.torchserve import TorchServe, archive_folder
 from driftloop.system.files import replace_file
@@ -44,28 +44,8 @@ MISSING = "not installed, so nothing is alerted or retrained: apt-get install"
 
 def build_parser() -> parsing.Parser:
     """The flags of this script."""
-    parser = parsing.parser("monitoring local", __doc__ or "")
-    parser.add_argument("--stream", default="elec", help="the stream to serve and replay")
-    parser.add_argument("--streams_file", default="", help="YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
-    parser.add_argument("--folder", default="", help="keeps logs, spool and databases; empty: .driftloop/ and the experiment's name")
-    parser.add_argument(
-        "--mlflow_experiment_name",
-        type=experiment_name,
-        default="",
-        help="experiment with the base model and the retrains; empty: monitor- and the stream's name",
-    )
-    parser.add_argument("--deploy_flags", default="", help="more flags of the script that deploys, as one text")
-    parser.add_argument("--retrain_flags", default="--total_trials 4", help="flags of the script that retrains, as one text")
-    parser.add_argument("--cool_down_s", type=parsing.whole(0), default=60, help="pause between two retrains, in seconds")
-    parser.add_argument("--scrape_s", type=parsing.whole(1, 3600), default=5, help="seconds between two scrapes of Prometheus")
-    parser.add_argument("--rate", type=parsing.whole(0), default=100, help="rows a second of the replay; 0: as fast as they are answered")
-    parser.add_argument("--from_row", type=parsing.whole(0), default=0, help="first row to replay; 0: that after the rows the champion was trained on")
-    parser.add_argument("--rows", type=parsing.whole(0), default=0, help="rows to replay; 0: all that are left")
-    parsing.add_switch(parser, "--idle", "replay nothing")
-    parsing.add_switch(parser, "--no_wait", "replay on while a retrain runs")
-    parsing.add_switch(parser, "--free_ports", "take free ports instead of the usual ones")
-    parsing.add_switch(parser, "--mlflow_ui", "run MLflow's pages, too")
-    flags.add_data_flags(parser)
+    parser = parsing.parser("monitoring local", __doc__, LocalFlags)
+    parsing.add_flags(parser, DataFlags, TextFlags, title="data")
     return parser
 
 

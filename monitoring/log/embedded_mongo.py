@@ -10,7 +10,6 @@ when a collection first needs one, and a kill in that moment leaves a database t
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import shutil
@@ -21,7 +20,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from driftloop.cli import parsing, runner
-from driftloop.cli.call import Flags
+from driftloop.cli.call import Flags, flag
+from driftloop.cli.parsing import whole
 from driftloop.errors import DataError, LogError, SettingsError
 from driftloop.system import lock, priority, processes
 from driftloop.system.files import replace_file
@@ -139,17 +139,13 @@ def program() -> Path | None:
 class MongoFlags(Flags):
     """What this command is given."""
 
-    folder: Path
-    port: int
+    folder: Path = flag(Path("prediction-log"), "folder of the data", type=Path)
+    port: int = flag(27017, "port on 127.0.0.1; 0: a free one", type=whole(0, 65535))
 
 
 def build_parser() -> parsing.Parser:
     """The flags of this command."""
-    parser = parsing.Parser(prog="monitoring mongo", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, default=Path("prediction-log"), help="folder of the data (default: %(default)s)")
-    parser.add_argument("--port", type=parsing.whole(0, 65535), default=27017, help="port on 127.0.0.1; 0: a free one (default: %(default)s)")
-    parser.set_defaults(json=False)
-    return parser
+    return parsing.parser("monitoring mongo", __doc__, MongoFlags, result=False)
 
 
 def work(args: MongoFlags) -> tuple[dict[str, Any], int]:

@@ -30,8 +30,9 @@ from typing import Any, Final
 from flask import Flask, Response
 
 from driftloop.cli import parsing, runner
-from driftloop.cli.call import Flags
+from driftloop.cli.call import Flags, flag
 from driftloop.cli.flag_types import mongodb_uri
+from driftloop.cli.parsing import whole
 from driftloop.errors import DataError, LogError, SettingsError
 from driftloop.system import priority
 from monitoring import stream_settings
@@ -132,25 +133,19 @@ def _records() -> list[Any]:
 class MonitorFlags(Flags):
     """What the service is given."""
 
-    host: str
-    port: int
-    streams: str
-    streams_file: str
-    mongodb_uri: str
-    tracking_uri: str
-    reference: str
+    host: str = flag("127.0.0.1", "address to listen on")
+    port: int = flag(8010, "port to listen on", type=whole(1, 65535))
+    streams: str = flag("", "streams to watch, separated by commas; empty: all of the file")
+    streams_file: str = flag("", "YAML file with the streams; empty: the bundled elec and taxi")
+    mongodb_uri: str = flag("", "the prediction log; empty: MONGODB_URI, else none", type=mongodb_uri)
+    tracking_uri: str = flag("", "MLflow store with the training references and the champion; empty: MLFLOW_TRACKING_URI, else none")
+    reference: str = flag("", "folder with a training reference for each stream, in <folder>/<stream>; empty: those in MLflow")
 
 
 def build_parser() -> parsing.Parser:
     """The flags of the service."""
-    parser = parsing.parser("monitoring monitor", __doc__ or "")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=parsing.whole(1, 65535), default=8010, help="port to listen on")
-    parser.add_argument("--streams", default="", help="streams to watch, separated by commas; empty: all of the file")
-    parser.add_argument("--streams_file", default="", help="YAML file with the streams; empty: the bundled elec and taxi")
-    parser.add_argument("--mongodb_uri", type=mongodb_uri, default=os.environ.get("MONGODB_URI", ""), help="the prediction log; empty: MONGODB_URI, else none")
-    parser.add_argument("--tracking_uri", default="", help="MLflow store with the training references and the champion; empty: MLFLOW_TRACKING_URI, else none")
-    parser.add_argument("--reference", default="", help="folder with a training reference for each stream, in <folder>/<stream>; empty: those in MLflow")
+    parser = parsing.parser("monitoring monitor", __doc__)
+    parsing.add_flags(parser, MonitorFlags, mongodb_uri=os.environ.get("MONGODB_URI", ""))
     return parser
 
 

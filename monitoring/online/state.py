@@ -51,15 +51,8 @@ class Known:
     @property
     def answer(self) -> Answer:
         """Is the version bad, and why?"""
-        kpi, config = self.kpi, self.config
-        standing = Standing(
-            kpi.value,
-            kpi.lower,
-            kpi.upper,
-            threshold=config.threshold,
-            higher_is_better=config.higher_is_better,
-            drifted=self.drift.get("performance", False),
-        )
+        kpi = self.kpi
+        standing = Standing(kpi.value, kpi.lower, kpi.upper, self.config.goal, drifted=self.drift.get("performance", False))
         told = self.told.kind if self.told else "none"
         return Answer.of(standing, told=told, moved=self.drift.get("data", False), bad_data=self.drift.get("quality", False))
 

@@ -94,7 +94,6 @@ class Rejected(_Event):
 Record = Prediction | Label | Rejected
 _RECORD: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(discriminator="kind")])
 _FIELDS = {made.kind: {one.name for one in fields(made)} for made in (Prediction, Label, Rejected)}
-_ID: TypeAdapter[str] = TypeAdapter(Id)
 
 
 def from_json(value: object) -> Record:
@@ -114,18 +113,6 @@ def from_json(value: object) -> Record:
         return _RECORD.validate_python(value)
     except ValidationError as exc:
         raise DataError(_complaint(value, exc)) from None
-
-
-def check_id(value: object) -> str:
-    """The id, if it may be one.
-
-    Raises:
-        DataError: it is not 1 to 100 characters of letters, digits, dot, underscore, colon and hyphen.
-    """
-    try:
-        return _ID.validate_python(value)
-    except ValidationError as exc:
-        raise DataError(f"id {exc.errors()[0]['msg']}") from None
 
 
 def new_id() -> str:

@@ -27,8 +27,9 @@ import requests
 from flask import Flask, Response
 
 from driftloop.cli import parsing, runner
-from driftloop.cli.call import Flags
+from driftloop.cli.call import Flags, flag, required
 from driftloop.cli.flag_types import service_address, torchserve_address
+from driftloop.cli.parsing import whole
 from driftloop.errors import DataError, SettingsError
 from driftloop.settings import ROOT
 from driftloop.system import loopback
@@ -129,30 +130,21 @@ def retrain_command(commands: Mapping[str, str], streams: Mapping[str, StreamCon
 class HookFlags(Flags):
     """What this script is given."""
 
-    torchserve_url: str
-    monitor_url: str
-    state: str
-    command: list[str] | None
-    cool_down_s: int
-    streams_file: str
-    host: str
-    port: int
+    torchserve_url: str = required("the TorchServe on this machine that serves, http://host:port", type=torchserve_address)
+    monitor_url: str = required("the monitor, http://host:port", type=service_address)
+    state: str = flag(".driftloop/retrains", "folder of the retrains' state and logs")
+    command: list[str] | None = flag(
+        None, "script and flags that retrain a stream; default: those of the streams file", action="append", metavar="STREAM=WORDS"
+    )
+    cool_down_s: int = flag(3600, "pause between two retrains of a stream, in seconds", type=whole(0))
+    streams_file: str = flag("", "YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
+    host: str = flag("127.0.0.1", "address to listen on: whoever reaches it can start a retrain")
+    port: int = flag(8020, "port to listen on", type=whole(0, 65535))
 
 
 def build_parser() -> parsing.Parser:
     """The flags of this script."""
-    parser = parsing.parser("monitoring hook", __doc__)
-    parser.add_argument("--torchserve_url", type=torchserve_address, required=True, help="the TorchServe on this machine that serves, http://host:port")
-    parser.add_argument("--monitor_url", type=service_address, required=True, help="the monitor, http://host:port")
-    parser.add_argument("--state", default=".driftloop/retrains", help="folder of the retrains' state and logs")
-    parser.add_argument(
-        "--command", action="append", default=None, metavar="STREAM=WORDS", help="script and flags that retrain a stream; default: those of the streams file"
-    )
-    parser.add_argument("--cool_down_s", type=parsing.whole(0), default=3600, help="pause between two retrains of a stream, in seconds")
-    parser.add_argument("--streams_file", default="", help="YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on: whoever reaches it can start a retrain")
-    parser.add_argument("--port", type=parsing.whole(0, 65535), default=8020, help="port to listen on")
-    return parser
+    return parsing.parser("monitoring hook", __doc__, HookFlags)
 
 
 def work(args: HookFlags) -> tuple[dict[str, Any], int]:

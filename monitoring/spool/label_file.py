@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from driftloop.cli import flags, parsing, runner
-from driftloop.cli.call import Flags
+from driftloop.cli import parsing, runner
+from driftloop.cli.call import Flags, flag, required
 from driftloop.cli.flags import TextFlags
 from driftloop.data.files import texts, unpacking
 from driftloop.errors import DataError, SettingsError
@@ -83,21 +83,15 @@ def _value(text: str | None, stream: StreamConfig) -> checks.Value:
 class LabelsFlags(Flags, TextFlags):
     """What this command is given."""
 
-    stream: str
-    file: Path
-    spool: Path
-    streams_file: str
+    stream: str = required("name of the stream")
+    file: Path = required("CSV file with the columns id and label", type=Path)
+    spool: Path = flag(Path(".driftloop/spool"), "the spool's folder", type=Path)
+    streams_file: str = flag("", "YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
 
 
 def build_parser() -> parsing.Parser:
     """The flags of this command."""
-    parser = parsing.parser("monitoring labels", __doc__ or "")
-    parser.add_argument("--stream", required=True, help="name of the stream")
-    parser.add_argument("--file", type=Path, required=True, help="CSV file with the columns id and label")
-    flags.add_text_flags(parser)
-    parser.add_argument("--spool", type=Path, default=Path(".driftloop/spool"), help="the spool's folder")
-    parser.add_argument("--streams_file", default="", help="YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
-    return parser
+    return parsing.parser("monitoring labels", __doc__, LabelsFlags, TextFlags)
 
 
 def work(args: LabelsFlags) -> tuple[dict[str, Any], int]:

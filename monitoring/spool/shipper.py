@@ -26,8 +26,9 @@ from pathlib import Path
 from typing import Any
 
 from driftloop.cli import parsing, runner
-from driftloop.cli.call import Flags
+from driftloop.cli.call import Flags, flag
 from driftloop.cli.flag_types import address, mongodb_uri
+from driftloop.cli.parsing import whole
 from driftloop.errors import DataError, DriftloopError, SettingsError, SpoolError
 from driftloop.system import files, lock, priority
 from monitoring.log.prediction_log import FOLDER, open_log
@@ -180,22 +181,16 @@ def _tend(folder: Path, lanes: Sequence[Lane], shown: dict[str, Any]) -> dict[st
 class ShipperFlags(Flags):
     """What this command is given."""
 
-    spool: Path
-    mongodb_uri: str
-    monitor_url: str
-    log_folder: Path
-    keep_days: int
+    spool: Path = flag(Path(".driftloop/spool"), "the spool's folder", type=Path)
+    mongodb_uri: str = flag("", "mongodb://host:port/database; empty: MONGODB_URI, or an embedded server", type=mongodb_uri)
+    monitor_url: str = flag("", "the monitoring service, http://host:port; empty: none", type=address)
+    log_folder: Path = flag(FOLDER, "folder of the embedded server", type=Path)
+    keep_days: int = flag(0, "days that the log keeps predictions after they were served; 0: no limit", type=whole(0))
 
 
 def build_parser() -> parsing.Parser:
     """The flags of this command."""
-    parser = parsing.parser("monitoring shipper", __doc__ or "", result=False)
-    parser.add_argument("--spool", type=Path, default=Path(".driftloop/spool"), help="the spool's folder")
-    parser.add_argument("--mongodb_uri", type=mongodb_uri, default="", help="mongodb://host:port/database; empty: MONGODB_URI, or an embedded server")
-    parser.add_argument("--monitor_url", type=address, default="", help="the monitoring service, http://host:port; empty: none")
-    parser.add_argument("--log_folder", type=Path, default=FOLDER, help="folder of the embedded server")
-    parser.add_argument("--keep_days", type=parsing.whole(0), default=0, help="days that the log keeps predictions after they were served; 0: no limit")
-    return parser
+    return parsing.parser("monitoring shipper", __doc__, ShipperFlags, result=False)
 
 
 def work(args: ShipperFlags) -> tuple[dict[str, Any], int]:

@@ -59,9 +59,8 @@ def test_no_flag_of_a_deployment_is_forgotten_that_a_retrain_has_too() -> None:
 
 def test_switches_lists_and_passwords_are_written_as_their_flags_take_them() -> None:
     parser = argparse.ArgumentParser()
-    parsing.add_switch(parser, "--on", "")
-    parsing.add_switch(parser, "--off", "")
-    parser.set_defaults(off=True)
+    parser.add_argument("--on", **parsing.SWITCH, default=False)
+    parser.add_argument("--off", **parsing.SWITCH, default=True)
     parser.add_argument("--many", nargs="+", default=[])
     parser.add_argument("--each", action="append", default=[])
     parser.add_argument("--empty", default="full")

@@ -106,7 +106,7 @@ def test_the_registered_limits_are_those_of_the_archive(client, served_light):
 
 def test_the_metrics_port_speaks_prometheus(torchserve, served_light):
     torchserve.client.predict(some_rows(1), name="steady")
-    metrics = requests.get(torchserve.metrics_url, timeout=10).text
+    metrics = requests.get(f"http://127.0.0.1:{torchserve.ports.metrics}/metrics", timeout=10).text
     assert 'ts_inference_requests_total{model_name="steady"' in metrics
 
 

@@ -16,7 +16,9 @@ from watch_sample import make_result
 
 from driftloop.drift.answer import HEALTHS, KINDS, TOLD, Answer, Standing
 from driftloop.drift.verdict import Verdict
+from driftloop.metrics.goal import Goal
 from driftloop.metrics.results import BlockScore, WatchResult
+from driftloop.metrics.task import CLASSIFICATION, REGRESSION
 from driftloop.report import kpi_words, notes, terminal, watch_report, wording
 from monitoring import stream_settings
 from monitoring.batch import flow, history
@@ -60,7 +62,8 @@ class State:
 
     def standing(self, *, higher: bool = True) -> Standing:
         value, lower, upper = (INTERVALS[self.interval]) if higher else _mirrored(INTERVALS[self.interval])
-        return Standing(value, lower, upper, threshold=THRESHOLD if higher else 1 - THRESHOLD, higher_is_better=higher, drifted=self.proven)
+        goal = Goal(CLASSIFICATION, THRESHOLD) if higher else Goal(REGRESSION, 1 - THRESHOLD)
+        return Standing(value, lower, upper, goal, drifted=self.proven)
 
 
 def _mirrored(interval: tuple[float, float, float]) -> tuple[float, float, float]:
@@ -93,6 +96,7 @@ def test_both_answers_are_of_the_vocabulary_and_calm_only_where_the_kpi_is_known
 def window(state: State, *, higher: bool) -> Measures:
     base = ELEC if higher else TAXI
     standing = state.standing(higher=higher)
+    threshold = standing.goal.threshold
     kpi = Interval(standing.value, standing.lower, standing.upper, 0 if math.isnan(standing.value) else 400)
     verdict = replace(
         base.verdict,
@@ -108,9 +112,9 @@ def window(state: State, *, higher: bool) -> Measures:
     features = tuple(replace(one, moved=state.moved) for one in base.features[:1])
     return replace(
         base,
-        threshold=standing.threshold,
+        threshold=threshold,
         kpi=kpi,
-        verdict=replace(verdict, sentence=measure_words.headline(replace(base, kpi=kpi, threshold=standing.threshold, verdict=verdict, features=features))),
+        verdict=replace(verdict, sentence=measure_words.headline(replace(base, kpi=kpi, threshold=threshold, verdict=verdict, features=features))),
         quality=replace(base.quality, bad=state.bad_data),
         features=features,
         blocks=tuple(replace(block, drift=state.proven) for block in base.blocks),
@@ -170,7 +174,7 @@ def test_no_next_step_is_nothing_where_the_kpi_is_not_good(higher: bool) -> None
 
 
 def known(state: State, *, higher: bool) -> Known:
-    stream = replace(STREAMS["elec" if higher else "taxi"], threshold=state.standing(higher=higher).threshold)
+    stream = replace(STREAMS["elec" if higher else "taxi"], threshold=state.standing(higher=higher).goal.threshold)
     standing = state.standing(higher=higher)
     kpi = Figure(standing.value, standing.lower, standing.upper, 0 if math.isnan(standing.value) else 400)
     told = Verdict(drift=True, kind=state.told, rule="kind", message=f"({state.told})") if state.proven else None  # type: ignore[arg-type]
@@ -193,11 +197,11 @@ def test_the_monitor_says_the_same_in_every_key(higher: bool) -> None:
 def watch(state: State, *, regression: bool) -> WatchResult:
     base = make_result(4, retrains=0)
     standing = state.standing(higher=not regression)
-    changes: dict[str, Any] = {"lower": standing.lower, "upper": standing.upper, "threshold": standing.threshold, "drift": state.proven}
+    changes: dict[str, Any] = {"lower": standing.lower, "upper": standing.upper, "threshold": standing.goal.threshold, "drift": state.proven}
     task = "regression" if regression else "classification"
     kind = Answer.of(standing, told=state.told, bad_data=state.bad_data).kind
     scores: list[BlockScore] = [replace(score, **changes, kpi=standing.value, task=task, kind=kind) for score in base.scores]
-    result = replace(base, scores=tuple(scores), threshold=standing.threshold, task=task, kpi=standing.value, notes=(), findings=(), rule="significant")
+    result = replace(base, scores=tuple(scores), threshold=standing.goal.threshold, task=task, kpi=standing.value, notes=(), findings=(), rule="significant")
     return replace(result, notes=notes.of_limits(result, 5), baselines={} if regression else base.baselines)
 
 

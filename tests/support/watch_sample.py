@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from driftloop.metrics.results import BlockScore, RetrainRecord, VersionRecord, WatchResult
+from driftloop.metrics.results import BASELINES, BlockScore, RetrainRecord, VersionRecord, WatchResult
 
 START = datetime(1998, 2, 15)
 BLOCK_SIZE = 48
@@ -42,9 +42,11 @@ def make_score(block: int, rng: np.random.Generator, *, skill: float, version: s
         upper=upper,
         kappa=2 * right / rows - 1,
         kappa_temporal=1 - (1 - right / rows) / max(1 - no_change, 1 / rows),
-        no_change=no_change,
-        same_time_yesterday=rng.binomial(rows, 0.65) / rows if block else math.nan,
-        majority=rng.binomial(rows, 0.57) / rows,
+        baselines={
+            "no_change": no_change,
+            "same_time_yesterday": rng.binomial(rows, 0.65) / rows if block else math.nan,
+            "majority": rng.binomial(rows, 0.57) / rows,
+        },
         kpi_unretrained=rng.binomial(rows, 0.71 - 0.1 * math.sin(block / 40)) / rows,
         threshold=0.6,
         drift=right / rows < 0.6,
@@ -111,18 +113,18 @@ def make_result(blocks: int = 284, *, retrains: int = 4, seed: int = 7) -> Watch
     rows = sum(score.rows for score in flat)
 
     def over_all(name: str) -> float:
-        return float(np.nansum([getattr(score, name) * score.rows for score in flat]) / rows)
+        return float(np.nansum([score.as_json()[name] * score.rows for score in flat]) / rows)
 
     return WatchResult(
         stream="ELEC",
         rows=rows,
         block_size=BLOCK_SIZE,
         threshold=0.6,
-        kpi=over_all("kpi"),
+        kpi=over_all("accuracy"),
         kappa=0.52,
         kappa_temporal=-0.61,
-        kpi_without_retraining=over_all("kpi_unretrained"),
-        baselines={name: over_all(name) for name in ("no_change", "same_time_yesterday", "majority")},
+        kpi_without_retraining=over_all("accuracy_unretrained"),
+        baselines={name: over_all(name) for name in BASELINES},
         scores=flat,
         retrains=tuple(records),
         versions=tuple(served),
@@ -135,8 +137,8 @@ def make_result(blocks: int = 284, *, retrains: int = 4, seed: int = 7) -> Watch
 
 def without_figures(result: WatchResult) -> WatchResult:
     """The same result with every share undefined."""
-    shares = ("kpi", "lower", "upper", "kappa", "kappa_temporal", "no_change", "same_time_yesterday", "majority", "kpi_unretrained", "threshold")
-    undefined = dict.fromkeys(shares, math.nan)
+    shares = ("kpi", "lower", "upper", "kappa", "kappa_temporal", "kpi_unretrained", "threshold")
+    undefined = dict.fromkeys(shares, math.nan) | {"baselines": dict.fromkeys(BASELINES, math.nan)}
     return replace(
         result,
         threshold=math.nan,

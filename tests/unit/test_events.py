@@ -159,12 +159,12 @@ def test_times_as_text_sort_as_the_times_do():
 def test_new_ids_are_ids_and_differ():
     made = [events.new_id() for _ in range(100)]
     assert len(set(made)) == 100
-    assert all(events.check_id(one) == one for one in made)
+    assert all(events.from_json(LABEL | {"id": one}).id == one for one in made)
 
 
 def test_an_id_is_refused_with_what_it_must_be():
     with pytest.raises(DataError, match="id must be 1 to 100 characters"):
-        events.check_id("a b")
+        events.from_json(LABEL | {"id": "a b"})
 
 
 def test_a_refused_row_of_an_earlier_version_has_the_time_of_its_service_and_no_features() -> None:

@@ -189,7 +189,7 @@ def regression(result):
         mae = 100 * (1 - score.kpi)
         rivals = {scoring.CONSTANT: mae + 5, "hour of the week": mae + 2}
         bounds = {"lower": mae - 1, "upper": mae + 1, "threshold": 40.0}
-        return replace(score, task="regression", kpi=mae, kpi_unretrained=mae + 3, bias=-0.5, rivals=rivals, set_aside=2, **bounds)
+        return replace(score, task="regression", kpi=mae, kpi_unretrained=mae + 3, bias=-0.5, baselines=rivals, set_aside=2, **bounds)
 
     baselines = {scoring.CONSTANT: 30.0, "hour of the week": 27.0}
     scores = tuple(map(value, result.scores))
@@ -241,7 +241,7 @@ def test_a_block_does_not_last_through_a_gap_in_the_stream(result):
 
 @pytest.mark.parametrize("name", ["", "no_change"])
 def test_a_moving_average_does_not_look_ahead(result, name):
-    late = (*result.scores[:100], *(replace(score, kpi=0.0, no_change=0.0) for score in result.scores[100:]))
+    late = (*result.scores[:100], *(replace(score, kpi=0.0, baselines={"no_change": 0.0}) for score in result.scores[100:]))
     assert watch_plot.average(result.scores, name, 7)[:100] == watch_plot.average(late, name, 7)[:100]
     assert watch_plot.average(result.scores, name, 7)[100:] != watch_plot.average(late, name, 7)[100:]
 

@@ -74,7 +74,17 @@ def test_columns_are_aligned(result):
 
 
 def test_a_block_line_holds_all_its_figures(result):
-    score = replace(result.scores[0], kpi=0.75, lower=0.612, upper=0.851, kappa=0.5, kappa_temporal=-1.0, no_change=0.875, threshold=0.6, drift=True)
+    score = replace(
+        result.scores[0],
+        kpi=0.75,
+        lower=0.612,
+        upper=0.851,
+        kappa=0.5,
+        kappa_temporal=-1.0,
+        baselines={**result.scores[0].baselines, "no_change": 0.875},
+        threshold=0.6,
+        drift=True,
+    )
     line = blocks_text([score]).splitlines()[-1]
     assert line.split()[0] == "0"
     for figure in ("1998-02-15 00:00", "48", "75.0 [61.2, 85.1]", "0.50", "−1.00", "87.5", "–", "60.0", "yes"):

@@ -277,7 +277,7 @@ def test_a_parquet_file_whose_names_are_damaged_is_refused(tmp_path: Path) -> No
 
 def test_the_options_of_the_flags_are_those_of_the_loader() -> None:
     parser = parsing.parser("t", "")
-    flags.add_data_flags(parser)
+    parsing.add_flags(parser, flags.DataFlags, flags.TextFlags)
     named = {action.dest for action in parser._actions if action.option_strings} - {"help", "json"}
     options = flags.table_options(parser.parse_args([]))
     assert {"data_path" if name == "path" else name for name in options} == named

@@ -14,6 +14,8 @@ from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from driftloop.drift.answer import Answer, Standing
 from driftloop.errors import DataError
+from driftloop.metrics import task
+from driftloop.metrics.goal import Goal
 from driftloop.system.json_values import plain
 
 KINDS: Final = ("none", "quality", "data", "concept", "both", "cannot tell")
@@ -188,7 +190,7 @@ class Measures:
     def standing(self) -> Standing:
         """The window's KPI against the threshold."""
         kpi = self.kpi
-        return Standing(kpi.value, kpi.lower, kpi.upper, threshold=self.threshold, higher_is_better=self.higher_is_better, drifted=self.verdict.kpi_drift)
+        return Standing(kpi.value, kpi.lower, kpi.upper, Goal(task.of(self.task), self.threshold), drifted=self.verdict.kpi_drift)
 
     @property
     def answer(self) -> Answer:

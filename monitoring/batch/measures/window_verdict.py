@@ -62,9 +62,7 @@ def tell(
         told = _Kind("cannot tell" if _too_few(judged, tests, rows=len(rows)) else "none", "", math.nan, math.nan)
     costs = kpis.errors(rows, config)
     found = kpis.interval(costs[rows.by_model & ~np.isnan(costs)], config)
-    standing = Standing(
-        found.value, found.lower, found.upper, threshold=config.threshold, higher_is_better=config.higher_is_better, drifted=alarmed is not None
-    )
+    standing = Standing(found.value, found.lower, found.upper, config.goal, drifted=alarmed is not None)
     return DriftMeasure(
         drift=alarmed is not None or moved,
         kind=Answer.of(standing, told=told.kind, moved=moved, bad_data=quality.bad).kind,
