@@ -13,11 +13,11 @@ from driftloop.metrics import baselines, data_quality, kpi, task
 from driftloop.metrics.results import BlockScore
 from driftloop.metrics.task import REGRESSION
 
-CONSTANT = "median of the training rows"  # the baseline that every regression has
+CONSTANT = "median of the training rows"  # baseline of every regression
 
 
 def baseline_predictions(stream: Stream, start: int, stop: int, *, majority: int) -> dict[str, np.ndarray]:
-    """What costs nothing predicts for rows start..stop; `majority` is the training rows' most frequent class."""
+    """Predictions of the trivial baselines for rows start..stop; `majority` is the training rows' most frequent class."""
     return {
         "no_change": baselines.no_change(stream.labels, start, stop),
         "same_time_yesterday": baselines.same_time_yesterday(stream.labels, start, stop, period=stream.period, times=stream.times),
@@ -32,11 +32,11 @@ def baseline_accuracies(stream: Stream, start: int, stop: int, *, majority: int)
 
 
 def summary(stream: Stream, start: int, predicted: np.ndarray, *, majority: int | float, rivals: Mapping[str, np.ndarray] | None = None) -> dict[str, Any]:
-    """KPI and baselines of predictions for the rows from `start` on; of classes κ and κ-temporal as well.
+    """KPI and baselines of predictions for the rows from `start` on; for classes also κ and κ-temporal.
 
     Args:
-        majority: what a constant predicts, as in `KnownModel`.
-        rivals: what further baselines predict for the same rows, by name; of a regression.
+        majority: the constant baseline's prediction, as in `KnownModel`.
+        rivals: predictions of further baselines for the same rows, by name; for a regression.
     """
     stop = start + len(predicted)
     labels = stream.labels[start:stop]
@@ -66,15 +66,15 @@ def score_block(
     drift: bool,
     rivals: Mapping[str, np.ndarray] | None = None,
 ) -> BlockScore:
-    """Score one block when its labels have come.
+    """Score one block when its labels have arrived.
 
     Args:
         predicted: class indices or values that the served model gave, (rows,).
         version: the model version that gave them.
-        unretrained: the same of the base model on the same rows, (rows,).
-        majority: what a constant predicts, as in `KnownModel`.
+        unretrained: the base model's predictions for the same rows, (rows,).
+        majority: the constant baseline's prediction, as in `KnownModel`.
         threshold: KPI that is just good enough.
-        drift: what the drift rule says of the block.
+        drift: the drift rule's verdict on the block.
         rivals: as in `summary`.
     """
     doing, labels = task.of(stream.task), stream.labels[block.start : block.stop]

@@ -73,7 +73,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path, capsys):
     (tmp_path / "labels.csv").write_bytes(b"id,label\n\xff,1\n")
     (tmp_path / "spool").mkdir()
     assert label_file.main(["--stream", "elec", "--file", str(tmp_path / "labels.csv"), "--spool", str(tmp_path / "spool")]) == DataError.exit_code
-    assert "is not UTF-8 text (line 2, byte 1 is 0xff): say what it is, perhaps --encoding latin-1" in capsys.readouterr().err
+    assert "is not UTF-8 text (line 2, byte 1 is 0xff): give its --encoding, perhaps latin-1" in capsys.readouterr().err
 
 
 def test_a_spool_that_nobody_ships_is_told(tmp_path, capsys):
