@@ -1,10 +1,10 @@
-"""Show what was run in MLflow's UI: serve it and print the direct address of the newest lifecycle or base model.
+"""Serves MLflow's UI and prints the URL of the newest lifecycle or base model.
 
     python -m driftloop.ui                                    # or: make ui
     python -m driftloop.ui --mlflow_experiment_name elec --port 5050
 
-MLflow's own start page is that for language models, which has nothing of ours. The store is that of MLFLOW_TRACKING_URI, or else
-mlflow.db in the current folder. With a tracking server at http://... nothing is started: its own UI is there. Ctrl-C ends it.
+MLflow's start page is for language models and shows none of our runs. The store is MLFLOW_TRACKING_URI, or else
+mlflow.db in the current folder. For a tracking server at http://... nothing is started: it has its own UI. Ctrl-C stops it.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from driftloop.system import loopback, processes
 from driftloop.system.ports import free_ports, port_fault
 from driftloop.tracking import links
 
-PORT: Final = 5000  # taken when it is free
+PORT: Final = 5000  # used when free
 START_S: Final = 120.0
 POLL_S: Final = 0.2
 
 
 @dataclass(frozen=True)
 class UiFlags(Flags):
-    """What this module is given."""
+    """The flags of this module."""
 
     mlflow_experiment_name: str = flag("", "the newest run of this experiment; empty: of the store")
     port: int = flag(0, f"port of 127.0.0.1; 0: {PORT}, or a free one where that is taken", type=whole(0, 65535))
@@ -49,7 +49,7 @@ def build_parser() -> parsing.Parser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Serve until Ctrl-C; give the exit code."""
+    """Serve until Ctrl-C; return the exit code."""
     return runner.run(work, build_parser(), argv, UiFlags)
 
 
@@ -68,11 +68,11 @@ def work(args: UiFlags) -> tuple[dict[str, Any], int]:
                 time.sleep(POLL_S)
         except KeyboardInterrupt:
             return {}, 0
-    raise TrackingError(f"MLflow's UI ended by itself (exit code {server.code}): try another --port")
+    raise TrackingError(f"MLflow's UI exited unexpectedly (exit code {server.code}): try another --port")
 
 
 def _newest(uri: str, experiment: str) -> dict[str, str]:
-    """The places in the UI of the newest parent run, and of all runs beside it."""
+    """The paths in the UI of the newest parent run, and of the list of runs."""
     from driftloop.tracking import mlflow_store, runs, stores
 
     file = stores.sqlite_file(uri)
@@ -93,21 +93,21 @@ def _port(asked: int) -> int:
     """The port asked for, or the usual one, or a free one.
 
     Raises:
-        SettingsError: somebody listens on the one asked for.
+        SettingsError: the requested one is in use.
     """
     if not port_fault(asked or PORT):
         return asked or PORT
     if asked:
-        raise SettingsError(f"--port {asked}: another program listens there; give another port, or leave the flag out for a free one")
+        raise SettingsError(f"--port {asked}: another program listens there; give another port, or omit the flag for a free one")
     return free_ports()[0]
 
 
 @contextmanager
 def _served(uri: str, port: int) -> Iterator[tuple[str, processes.Server]]:
-    """MLflow's UI on a store of this machine, ready to answer.
+    """MLflow's UI on a local store, ready for requests.
 
     Raises:
-        TrackingError: it does not answer.
+        TrackingError: it does not respond.
     """
     from driftloop.tracking import stores
 
@@ -115,12 +115,12 @@ def _served(uri: str, port: int) -> Iterator[tuple[str, processes.Server]]:
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     with tempfile.TemporaryDirectory(prefix=f"driftloop-ui-{os.getpid()}-") as folder:
         log = Path(folder) / "mlflow.log"
-        with processes.Server(command, log=log, env={"MLFLOW_BACKEND_STORE_URI": uri}) as server:  # the address may hold a password
+        with processes.Server(command, log=log, env={"MLFLOW_BACKEND_STORE_URI": uri}) as server:  # the URI may contain a password
             end = time.monotonic() + START_S
             while not loopback.answers(f"{url}/health", timeout_s=5):
                 if server.code is not None or time.monotonic() > end:
                     said = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-                    raise TrackingError(f"MLflow's UI does not start on {stores.shown(uri)}: {said[-1] if said else 'it says nothing'}")
+                    raise TrackingError(f"MLflow's UI does not start on {stores.shown(uri)}: {said[-1] if said else 'no output'}")
                 time.sleep(POLL_S)
             yield url, server
 

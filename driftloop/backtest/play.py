@@ -18,7 +18,7 @@ from driftloop.data import blocks
 from driftloop.data.streams import Stream
 from driftloop.drift.rules.rule import Rule
 from driftloop.drift.verdict import Verdict
-from driftloop.metrics import scoring
+from driftloop.metrics import promotion
 from driftloop.metrics.task import CLASSIFICATION
 from driftloop.settings import REFERENCE_BLOCKS
 
@@ -124,7 +124,7 @@ def _retrain(scene: Scene, model: Fit, stop: int) -> tuple[Fit | None, float]:
     if challenger.failure:
         return None, challenger.seconds
     labels = scene.stream.labels[judged_from:stop]
-    verdict = scoring.judge(
+    verdict = promotion.judge(
         CLASSIFICATION, model.on(judged_from, stop) != labels, challenger.on(judged_from, stop) != labels, start=judged_from, alpha=scene.judge_alpha
     )
     if not verdict.better:

@@ -48,7 +48,7 @@ class DataFlags(TextFlags):
     time_format: str = flag("", "how the times are written, such as '%%d/%%m/%%Y %%H:%%M', unix_ms, excel; empty: inferred from all rows", type=time_format)
     time_zone: str = flag("", "zone of times that carry none, such as Europe/Berlin; empty: taken as they are", type=time_zone)
     features: str = flag("", "columns, separated by commas, a name with one in double quotes; empty: ELEC's six, or every other numeric column")
-    bad_rows: str = flag("refuse", "what to do with rows that hold no finite value", choices=["refuse", "set_aside"])
+    bad_rows: str = flag("refuse", "what to do with rows where a value is missing or not finite", choices=["refuse", "set_aside"])
 
 
 def table_options(args: DataFlags) -> dict[str, Any]:

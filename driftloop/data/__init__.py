@@ -1,1 +1,1 @@
-"""Tables and streams: from the bytes of a file to rows in time order, cut into blocks. What a model makes of them lies in `metrics` and above."""
+"""Tables and streams: from the bytes of a file to rows in time order, cut into blocks. Knows no models; those are in `metrics` and above."""

@@ -1,6 +1,6 @@
 """Cut a stretch of a stream into blocks of consecutive rows.
 
-Labels come when a block ends, so a block is the smallest unit that is scored and judged.
+Labels arrive when a block ends, so a block is the smallest unit that is scored and judged.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Block:
     """Rows `start` (inclusive) to `stop` (exclusive) of a stream.
 
     `index` counts from 0. `short` marks a last block with fewer rows than the others: its
-    KPI is noisier, so it is kept and scored but shown as what it is.
+    KPI is noisier, so it is scored but marked as short.
     """
 
     index: int
@@ -38,7 +38,7 @@ class Block:
 
 
 def cut(start: int, stop: int, *, block_size: int) -> Iterator[Block]:
-    """Cut rows `start`..`stop` into blocks of `block_size`; the left-over is kept as a short block.
+    """Cut rows `start`..`stop` into blocks of `block_size`; the remainder becomes a short block.
 
     >>> [(b.start, b.stop, b.short) for b in cut(100, 150, block_size=20)]
     [(100, 120, False), (120, 140, False), (140, 150, True)]
@@ -63,7 +63,7 @@ def _blocks(start: int, stop: int, block_size: int) -> Iterator[Block]:
 def cut_calendar(times: np.ndarray, start: int, stop: int, *, by: str) -> Iterator[Block]:
     """Cut rows `start`..`stop` at the calendar's days, weeks or months; a first or last one with under half as many rows as the largest is short.
 
-    A day, week or month without rows is no block.
+    A day, week or month without rows gives no block.
 
     >>> times = np.array(["2020-01-30", "2020-01-31", "2020-02-01", "2020-02-03", "2020-04-02"], "datetime64[ns]")
     >>> [(b.start, b.stop, b.short) for b in cut_calendar(times, 0, 5, by="month")]
@@ -72,10 +72,10 @@ def cut_calendar(times: np.ndarray, start: int, stop: int, *, by: str) -> Iterat
     [(0, 3, False), (3, 4, False), (4, 5, True)]
 
     Args:
-        times: (N,) datetime64 of all rows, never stepping back.
+        times: (N,) datetime64 of all rows, non-decreasing.
         start: first row.
         stop: row after the last.
-        by: one of `CALENDAR`; a week goes from Monday to Sunday.
+        by: one of `CALENDAR`; a week runs from Monday to Sunday.
 
     Raises:
         SettingsError: there are no rows.
@@ -83,7 +83,7 @@ def cut_calendar(times: np.ndarray, start: int, stop: int, *, by: str) -> Iterat
     if stop <= start:
         raise SettingsError(f"there are no rows to cut by the {by}")
     days = times[start:stop].astype("datetime64[D]")
-    # numpy's own weeks begin on Thursdays, as 1970 did.
+    # numpy's weeks begin on Thursdays, as 1970 did.
     periods = (days - MONDAY) // np.timedelta64(7, "D") if by == "week" else days.astype("datetime64[M]" if by == "month" else "datetime64[D]")
     edges = [start, *(start + 1 + np.flatnonzero(periods[1:] != periods[:-1])).tolist(), stop]
     return _between(edges)

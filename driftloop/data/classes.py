@@ -1,4 +1,4 @@
-"""Read a column of class labels: numbers where all of them are, else texts; which rows have none, and what is to be told of the others."""
+"""Reads a column of class labels: as numbers if all are numbers, else as texts; reports rows without a label and doubtful labels."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ import pandas as pd
 from driftloop.errors import DataError
 
 MOST_CLASSES: Final = 50
-EXACT: Final = 2**53  # labels of more are kept as text: not every reader of JSON holds them
+EXACT: Final = 2**53  # larger labels are kept as text: not every JSON parser keeps them exact
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _LEADING_ZERO: Final = re.compile(r"[+-]?0\d", re.ASCII)
 _MISSING: Final = frozenset({"", "?"})
-# What one program writes for a missing value may be another's class: neither is guessed.
+# One program's missing value may be another's class: we do not guess.
 _UNCLEAR: Final = frozenset({"na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none", "nil", "nat"})
 _TOLD: Final = 3  # pairs of labels in a note
 
 
 @dataclass(frozen=True, eq=False)
 class Classes:
-    """The label of each row, which rows have none and why, and what a person should know of the others."""
+    """The label of each row, the faults of rows without one, and notes on the others."""
 
     values: np.ndarray  # (N,) int64, float64, or text as objects
     faults: dict[int, str]
@@ -34,19 +34,19 @@ class Classes:
 
 
 def read(column: pd.Series, *, declared: bool = False, missing: str = "the label is missing") -> Classes:
-    """The label of each row as a number where every label of the column is one, else as text without spaces around it.
+    """The label of each row: a number if every label of the column is one, else text without surrounding spaces.
 
     Whole numbers become int, so 0, "0" and 0.0 are the same class in every file format. With a leading zero in one of them ("007") all stay
-    text. Labels that differ in case only are two classes, and a note says so.
+    text. Labels that differ in case only are two classes, reported in a note.
 
     Args:
-        column: as it stands in the file.
+        column: as in the file.
         declared: its type says that every text is a class, as in Parquet or where an ARFF names its values; else "None", "NA" and the like,
             which may be classes or missing values, are faults.
         missing: the fault of a row without a label.
 
     Raises:
-        DataError: there are more than `MOST_CLASSES` different labels, or they are no single values or no text.
+        DataError: there are more than `MOST_CLASSES` different labels, or they are neither single values nor text.
 
     >>> found = read(pd.Series(["UP ", "DOWN", None, "UP"]))
     >>> found.values, found.faults, found.notes
@@ -59,13 +59,13 @@ def read(column: pd.Series, *, declared: bool = False, missing: str = "the label
     except TypeError as exc:
         raise DataError(f"the label {column.name!r} holds lists or the like: give a column with one class a row") from exc
     raw = [_as_text(value, column.name) for value in found]
-    texts = [text.strip() for text in raw] + [""]  # the last is where code -1, missing, points
+    texts = [text.strip() for text in raw] + [""]  # the last entry is for code -1, missing
     reasons = _without_infinite(texts, [_fault(text, declared=declared, missing=missing) for text in texts])
     labels, kind = _labels(texts, reasons)
     known = {label for label, reason in zip(labels, reasons, strict=True) if not reason}
     if len(known) > MOST_CLASSES:
         raise DataError(
-            f"the label {column.name!r} has {len(known)} different values: that looks like regression: --task regression, or at most {MOST_CLASSES} classes"
+            f"the label {column.name!r} has {len(known)} different values, which looks like regression: --task regression, or at most {MOST_CLASSES} classes"
         )
     values = np.array(labels, dtype=kind)[codes]
     faults = {int(row): reasons[codes[row]] for row in np.flatnonzero(np.array([bool(reason) for reason in reasons])[codes])}
@@ -103,7 +103,7 @@ def _all_numbers(texts: list[str], reasons: list[str]) -> bool:
 
 
 def _labels(texts: list[str], reasons: list[str]) -> tuple[list, type]:
-    """The labels of distinct texts, those of texts with a fault whatever fits, and their type."""
+    """The labels of distinct texts and their type; those of faulty texts are placeholders."""
     if not _all_numbers(texts, reasons):
         return list(texts), object
     numbers = [Decimal(text) if not reason else Decimal(0) for text, reason in zip(texts, reasons, strict=True)]
@@ -113,7 +113,7 @@ def _labels(texts: list[str], reasons: list[str]) -> tuple[list, type]:
 
 
 def _looks(label: str) -> str:
-    """What a person takes for the same: any case, any spelling of a character in Unicode, blanks of any width and signs that cannot be seen."""
+    """Normal form of texts that look alike: case, Unicode composition, width of blanks and invisible characters ignored."""
     shown = "".join(sign for sign in unicodedata.normalize("NFKC", label) if unicodedata.category(sign) != "Cf")
     return " ".join(shown.casefold().split())
 

@@ -1,6 +1,6 @@
-"""Turn the columns of a table into features and labels, and say of every row that cannot be used why.
+"""Turns the columns of a table into features and labels, and reports why a row is unusable.
 
-A column that is wrong as a whole raises a `DataError`; a wrong value is a fault of its row, given as
+A column that is unusable as a whole raises a `DataError`; an unusable value is a fault of its row, reported in
 a dict from row index (from 0) to the reason.
 """
 
@@ -26,10 +26,10 @@ Written = Callable[[str], pd.Series]
 
 
 def target_name(frame: pd.DataFrame, target: str | None, *, time_column: str | None = None) -> str:
-    """The label's column: `target`, or the one of "target" and "class" that is there.
+    """The label's column: `target`, or whichever of "target" and "class" exists.
 
     Raises:
-        DataError: it is not a column or is the time's column, or without `target` none or both are there.
+        DataError: it is not a column or is the time column, or without `target` none or both exist.
     """
     if target is not None:
         if target == time_column:
@@ -43,18 +43,18 @@ def target_name(frame: pd.DataFrame, target: str | None, *, time_column: str | N
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """The features' columns, which rows cannot be used and why, and what a person should know of the others."""
+    """The feature columns, the faults of unusable rows, and notes on the other columns."""
 
     names: tuple[str, ...]  # (F,)
-    values: np.ndarray  # (N, F) float64, nan where a value is missing or no number
+    values: np.ndarray  # (N, F) float64, nan where a value is missing or not a number
     faults: Faults
     notes: tuple[str, ...] = ()
 
 
 def features(frame: pd.DataFrame, chosen: Iterable[str] | None, *, target: str, time_column: str | None, written: Written | None = None) -> Features:
-    """The feature columns as `chosen`, or without a choice every other numeric column that has a name; a note tells of each that is left out.
+    """The feature columns as `chosen`, or without a choice every other numeric column that has a name; a note lists those left out.
 
-    `written` gives a column as it stands in the file.
+    `written` returns a column as in the file.
 
     Raises:
         DataError: one is missing, given twice, not numeric or the label, or none is left.
@@ -87,7 +87,7 @@ def features(frame: pd.DataFrame, chosen: Iterable[str] | None, *, target: str, 
 def _chosen(frame: pd.DataFrame, chosen: Iterable[str], *, target: str) -> list[str]:
     names = list(chosen)
     if target in names:
-        raise DataError(f"the label {target!r} is among the features: leave it out, or the model reads the answer")
+        raise DataError(f"the label {target!r} is among the features: leave it out, or the label leaks into the features")
     for name in names:
         if names.count(name) > 1:
             raise DataError(f"feature {name!r} is given twice")
@@ -103,7 +103,7 @@ def target_values(column: pd.Series) -> Features:
     """The label of each row as a number, for a regression: `Features` of one column, whose name is that of the label.
 
     Raises:
-        DataError: no label is a number.
+        DataError: none of the labels is a number.
 
     >>> target_values(pd.Series(["1.5", "x", None], name="y")).faults
     {1: "the label is 'x', not a number", 2: 'the label is missing'}
@@ -120,7 +120,7 @@ def time_column(frame: pd.DataFrame, name: str | None) -> pd.Series:
     """The column with each row's time.
 
     Raises:
-        DataError: it is not given, or not there.
+        DataError: it is not given, or does not exist.
     """
     if name is None:
         raise DataError(f"which column holds the time of each row? Give --time_column; the columns are {_listed(frame.columns)}")

@@ -1,4 +1,4 @@
-"""Labels as people write them and as models know them: names and their codes."""
+"""Maps labels between the names in a table and a model's codes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Labels:
-    """The classes of a stream by name, in the order of a model's probabilities; none of a regression, whose labels are numbers.
+    """The classes of a stream by name, in the order of a model's probabilities; empty for a regression, whose labels are numbers.
 
     >>> Labels(("DOWN", "UP")).encode(["UP", None, "DOWN"]), Labels(("DOWN", "UP")).decode([1, 0]), Labels().decode([2])
     (array([ 1., nan,  0.]), ['UP', 'DOWN'], [2.0])
@@ -26,12 +26,12 @@ class Labels:
         return {name: float(code) for code, name in enumerate(self.names)}
 
     def encode(self, names: Iterable[Any], *, foreign: float = math.nan) -> np.ndarray:
-        """The code of each name, (N,) float64: nan where there is none, `foreign` where it is of no class."""
+        """The code of each name, (N,) float64: nan where missing, `foreign` where unknown."""
         if not self.names:
             return np.array(list(names), np.float64)
         codes = {**self._codes, None: math.nan}
         return np.array([codes.get(name, foreign) for name in names], np.float64)
 
     def decode(self, codes: Iterable[float]) -> list[Any]:
-        """The name of each code, or the number of a regression."""
+        """The name of each code; for a regression the number."""
         return [self.names[int(code)] for code in codes] if self.names else [float(code) for code in codes]

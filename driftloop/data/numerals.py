@@ -1,7 +1,7 @@
-"""Read a column as numbers: as they stand, or as people and spreadsheets write them, when the whole column can mean but one thing.
+"""Reads a column as numbers: plain, or as people and spreadsheets write them, if the whole column has only one reading.
 
-A reading never mixes: a decimal comma, thousands separators, a percent sign or a currency holds for every value that is a number, else
-the column is not taken for numbers and the fault says why. What is read otherwise than it is written is told in a note.
+A decimal comma, thousands separators, a percent sign or a currency must hold for every number of the column; otherwise the column is
+not numeric and the fault states why. A note reports values that are not read as written.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 EXACT: Final = 2**53  # whole numbers up to here are all exact in float64
-LEAST: Final = 0.5  # share of the given values that must be numbers for a column to be taken as numeric
+LEAST: Final = 0.5  # share of the non-missing values that must be numbers in a numeric column
 _PLAIN: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE | re.ASCII)
 _WHOLE: Final = re.compile(r"[+-]?\d+", re.ASCII)
 _UNIT: Final = r"%|‰|[$€£¥]|EUR|USD|GBP|CHF|JPY"
@@ -28,8 +28,8 @@ _SPACES: Final = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " ", "�
 class Numbers:
     """A column as numbers.
 
-    `values` is nan where a value is missing or no number; `rounded` marks whole numbers that float64 cannot hold. `note` says how the text was
-    read, "" as it stands. `fault` says why the column is not one of numbers, "" when it is.
+    `values` is nan where a value is missing or not a number; `rounded` marks whole numbers that float64 cannot represent. `note` states how the
+    text was read, "" if as written. `fault` states why the column is not numeric, "" if it is.
     """
 
     values: np.ndarray  # (N,) float64
@@ -39,7 +39,7 @@ class Numbers:
 
 
 def read(column: pd.Series, *, written: Callable[[], pd.Series] | None = None) -> Numbers:
-    """Read a column; `written` gives it as it stands in the file, where reading the file may have rounded it.
+    """Read a column; `written` returns it as in the file, if reading the file may have rounded it.
 
     >>> found = read(pd.Series(["0,5", "1.234,5", None]))
     >>> found.values.tolist(), found.note
@@ -53,10 +53,10 @@ def read(column: pd.Series, *, written: Callable[[], pd.Series] | None = None) -
         return _none(column, "empty")
     found = _typed(column, written) if pd.api.types.is_numeric_dtype(column) else _texts(column)  # a bool is numeric
     with np.errstate(invalid="ignore"):
-        large = np.count_nonzero(np.abs(found.values) >= EXACT)  # of ids beyond 2^53 every other one may fit
+        large = np.count_nonzero(np.abs(found.values) >= EXACT)  # every other id beyond 2^53 may be exact
     if found.rounded.any() and large > LEAST * column.notna().sum() and not found.fault:
         example = _short((written() if written else column).iloc[int(np.flatnonzero(found.rounded)[0])])
-        return _none(column, f"whole numbers beyond 2^53 such as {example}, whose last digits float64 loses: take an offset off, or leave it out")
+        return _none(column, f"whole numbers beyond 2^53 such as {example}, whose last digits float64 loses: subtract an offset, or leave it out")
     return found
 
 
@@ -69,7 +69,7 @@ def _typed(column: pd.Series, written: Callable[[], pd.Series] | None) -> Number
     rounded = np.zeros(len(column), bool)
     with np.errstate(invalid="ignore"):
         large = np.flatnonzero((np.abs(values) >= EXACT) & np.isfinite(values) & (values == np.floor(values)))
-    if len(large):  # a column with a missing value was float64 before it came here
+    if len(large):  # a column with a missing value is float64 already
         given = (written() if written else column).iloc[large]
         rounded[large] = [_is_rounded(raw, value) for raw, value in zip(given, values[large], strict=True)]
     return Numbers(values, rounded, _BOOLS if pd.api.types.is_bool_dtype(column) else "")
@@ -107,7 +107,7 @@ def _as_text(value: object) -> str:
 
 
 def _reading(uniques: list[str], counts: np.ndarray) -> tuple[np.ndarray, str] | str:
-    """The values of distinct texts and a note, or why they are no numbers; `counts` are the rows of each."""
+    """The values of distinct texts and a note, or why they are not numbers; `counts` are the rows of each."""
     plain = as_is = _plain(uniques)
     as_is_values = _converted(uniques, plain)
     if plain.all():
@@ -138,7 +138,7 @@ def _plain(texts: list[str]) -> np.ndarray:
 
 
 def _without_units(uniques: list[str]) -> tuple[list[str], set[str]]:
-    """The texts without a percent sign or currency, and which of these those with digits have: one is a column's unit, several are none."""
+    """The texts without a percent sign or currency, and which of these the texts with digits have: one is the column's unit, several are not."""
     bodies, units = [], set()
     for text in uniques:
         found = _AFFIXED.fullmatch(text)
@@ -153,7 +153,7 @@ def _without_units(uniques: list[str]) -> tuple[list[str], set[str]]:
 
 
 def _grouped(bodies: list[str]) -> list[tuple[str, str, np.ndarray]]:
-    """Each way of writing numbers, as decimal mark and thousands separator, and which texts it can read."""
+    """Each number format, as decimal mark and thousands separator, and which texts fit it."""
     found = []
     for decimal, thousands in ((".", ","), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'")):
         way = re.compile(rf"[+-]?(\d+|[1-9]\d{{0,2}}({re.escape(thousands)}\d{{3}})+)({re.escape(decimal)}\d+)?", re.ASCII)
@@ -166,7 +166,7 @@ def _converted(texts: list[str], mask: np.ndarray, decimal: str = ".", thousands
 
 
 def _note(uniques: list[str], values: np.ndarray, changed: np.ndarray) -> str:
-    """How a text is read, and one that would be another number as it stands, such as 1.234 beside decimal commas."""
+    """How a text is read, and one that would otherwise be another number, such as 1.234 in a column of decimal commas."""
     if not changed.any():
         return ""
     by_length = sorted(map(int, np.flatnonzero(changed)), key=lambda place: -len(uniques[place]))

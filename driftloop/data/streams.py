@@ -1,7 +1,7 @@
-"""A stream: rows in time order with named features, a label (a class, or a value for a regression) and a time each.
+"""Loads a stream: rows in time order, each with named features, a label (a class, or a value for a regression) and a time.
 
 The bundled ELEC (Elec2, Harries 1999) is the default; its official ARFF loads to the same stream. Any other ARFF,
-CSV or Parquet file needs a label column and a time column. Bad rows are never dropped in silence.
+CSV or Parquet file needs a label column and a time column. Bad rows are never dropped silently.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ _DAY = np.timedelta64(1, "D")
 
 @dataclass(frozen=True, eq=False)
 class SetAside:
-    """The bad rows as they stand in the file, so that they can be counted by block; entry i of every array belongs to the same row."""
+    """The bad rows in the file's order, to be counted by block; entry i of every array belongs to the same row."""
 
-    times: np.ndarray  # (M,) datetime64[ns], NaT where the time is what is wrong
-    values: np.ndarray  # (M, F) float64, nan where a value is no number
-    before: np.ndarray  # (M,) rows of the stream that stand before it in the file
+    times: np.ndarray  # (M,) datetime64[ns], NaT where the time is faulty
+    values: np.ndarray  # (M, F) float64, nan where a value is not a number
+    before: np.ndarray  # (M,) rows of the stream before it in the file
 
 
 NOTHING = SetAside(np.empty(0, "datetime64[ns]"), np.empty((0, 0)), np.empty(0, np.int64))
@@ -51,24 +51,24 @@ NOTHING = SetAside(np.empty(0, "datetime64[ns]"), np.empty((0, 0)), np.empty(0, 
 class Stream:
     """Rows in time order; entry i of every array belongs to the same row.
 
-    `set_aside` lists the bad rows that were left out, as (line of the file, reason); `aside` holds their values in the same order.
+    `set_aside` lists the bad rows left out, as (line of the file, reason); `aside` has their values in the same order.
     `period` is the number of rows a day when nearly all steps between rows are equal and divide a day, else None.
     """
 
     name: str
     rows: np.ndarray  # (N, F) float64, C-contiguous, finite
-    labels: np.ndarray  # (N,) int64 class indices into label_names; of a regression float64 values
-    label_names: tuple[object, ...]  # the label values, such as (0, 1) or ("DOWN", "UP"); of a regression ()
+    labels: np.ndarray  # (N,) int64 class indices into label_names; for a regression float64 values
+    label_names: tuple[object, ...]  # the label values, such as (0, 1) or ("DOWN", "UP"); () for a regression
     features: tuple[str, ...]  # (F,) column names
-    times: np.ndarray  # (N,) datetime64[ns], never stepping back
+    times: np.ndarray  # (N,) datetime64[ns], non-decreasing
     period: int | None  # rows a day
     source: str  # the file
-    sha256: str  # of the file as it is on disk
+    sha256: str  # of the file on disk
     set_aside: tuple[tuple[int, str], ...] = ()
     aside: SetAside = field(default=NOTHING)
     task: str = "classification"
-    unit: str = ""  # of a regression's label, such as "minutes"
-    notes: tuple[str, ...] = ()  # columns that were left out, and values that are read otherwise than they are written
+    unit: str = ""  # unit of a regression's label, such as "minutes"
+    notes: tuple[str, ...] = ()  # columns left out, and values not read as written
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -93,24 +93,24 @@ def load(
 
     Args:
         path: ARFF, CSV or Parquet, plain or as .gz or .zip.
-        target: the label's column; "target" or "class" when one of them is there.
-        time_column: the column with each row's time; times without a zone are taken as they are, others turned to UTC. Only
-            a file with ELEC's columns and rows does without: its rows are the half-hours from 1996-05-07.
-        time_format: how the times are written, for `strptime`, or one of `times.formats.NUMBERS`; empty: what an ARFF declares, else
-            what all rows together say.
-        time_zone: the IANA name of the zone that times without one are local to.
+        target: the label's column; by default "target" or "class", whichever exists.
+        time_column: the column with each row's time; times without a zone are kept, others converted to UTC. Only
+            a file with ELEC's columns and rows needs none: its rows are the half-hours from 1996-05-07.
+        time_format: format of the times, for `strptime`, or one of `times.formats.NUMBERS`; empty: declared by the ARFF, else
+            inferred from all rows.
+        time_zone: the IANA time zone of times without one.
         features: the feature columns, in the order wanted; by default ELEC's six, or every other numeric column that has a name.
-            ELEC has "day" (1 = Monday .. 7) besides.
-        bad_rows: "refuse" or "set_aside" rows with a missing, unparsable or infinite value, or that `check` names.
-        encoding: of a file of text; empty: UTF-8, or what its byte order mark says.
-        separator: of the columns of a CSV; empty: the character that cuts its lines alike.
+            ELEC also has "day" (1 = Monday .. 7).
+        bad_rows: "refuse" or "set_aside" rows with a missing, unparsable or infinite value, or that `check` reports.
+        encoding: of a text file; empty: given by its byte order mark, else UTF-8.
+        separator: of the columns of a CSV; empty: inferred from its lines.
         task_name: "classification" or "regression".
         unit: of a regression's label.
-        check: rules of plausible values for this table: takes it as it stands in the file, says which rows are bad and why.
+        check: rules for plausible values in this table: takes the table as in the file, returns the bad rows with reasons.
 
     Raises:
-        DataError: the file cannot be used; the message says where and what to do.
-        SettingsError: `bad_rows` or `task_name` is none of the two, or `time_format` is no format that can be read.
+        DataError: the file is unusable; the message states where and what to do.
+        SettingsError: invalid `bad_rows`, `task_name` or `time_format`.
 
     >>> elec = load()
     >>> elec.rows.shape, elec.label_names, elec.period, str(elec.times[0])[:16]
@@ -149,15 +149,15 @@ def load(
 
 
 def row_at(stream: Stream, time: str, *, time_zone: str = "") -> int:
-    """The first row of a stream whose time is not before an ISO time; the number of rows when there is none.
+    """The first row of a stream at or after an ISO time; the number of rows if there is none.
 
-    A time with a zone is turned to UTC, as the stream's own times are; one without is local to `time_zone`, as theirs are.
+    A time with a zone is converted to UTC, like the stream's; one without is local to `time_zone`, like theirs.
 
     >>> row_at(load(), "1996-05-07T12:15:00.000Z"), row_at(load(), "1996-05-07"), row_at(load(), "2100-01-01T00:00Z")
     (25, 0, 45312)
 
     Raises:
-        SettingsError: the text is no time of the years 1678 to 2261, which are all that nanoseconds reach.
+        SettingsError: the text is not a time of the years 1678 to 2261, the range of nanoseconds.
     """
     found = zones.moment(time, zone=time_zone)
     return int(np.searchsorted(stream.times, found, side="left"))
@@ -165,7 +165,7 @@ def row_at(stream: Stream, time: str, *, time_zone: str = "") -> int:
 
 @dataclass(frozen=True)
 class _Times:
-    """How the times are written, and where the clock stands that they show; empty: not said."""
+    """Format and time zone of the times; empty: not given."""
 
     format: str
     zone: str
@@ -197,7 +197,7 @@ def _stream(
     found = columns.features(frame, features, target=label, time_column=time_column, written=table.written if elec is None else None)
     values = found.values if elec is None else found.values.astype(np.float32).astype(np.float64)  # ELEC's files differ in the 16th digit
     labels, label_faults, label_notes = _labels(table, frame, label, regression=regression, elec=elec is not None)
-    # Of several faults of a row the later one here is told: a row with too few fields misses values as well.
+    # Of several faults of a row the later one here is reported: a row with too few fields also misses values.
     implausible = check(frame) if check else {}
     set_aside, good = _good_rows(table, {**implausible, **found.faults, **label_faults, **time_faults, **table.faults}, bad_rows)
     _check_order(when[good], table.lines[good], table.unit, time_column)
@@ -228,7 +228,7 @@ def _check_commas(features: Sequence[str], names: list[str]) -> None:
 
 
 def _labels(table: tables.Table, frame: pd.DataFrame, name: str, *, regression: bool, elec: bool) -> tuple[np.ndarray, columns.Faults, tuple[str, ...]]:
-    """The labels, which rows have none and why, and what to tell of them."""
+    """The labels, the faults of rows without one, and notes."""
     if regression:
         values = columns.target_values(frame[name])
         return values.values[:, 0], values.faults, values.notes
@@ -243,7 +243,7 @@ def _elec(table: tables.Table) -> pd.DataFrame | None:
     """The table with ELEC's column names, "day" and 0/1 labels, or None when its columns are not ELEC's.
 
     Raises:
-        DataError: the columns are ELEC's but the rows are not in its order, so their times are not known.
+        DataError: the columns are ELEC's but the rows are not in its order, so their times are unknown.
     """
     frame = table.frame
     for label in columns.TARGETS:
@@ -255,7 +255,7 @@ def _elec(table: tables.Table) -> pd.DataFrame | None:
     expected = {"period": row % _ELEC_PERIOD / (_ELEC_PERIOD - 1), "day": (row // _ELEC_PERIOD + 1) % 7 + 1}
     for name in [name for name in expected if name in frame]:
         found = pd.to_numeric(frame[name], errors="coerce").to_numpy(np.float64)
-        wrong = np.flatnonzero(np.isfinite(found) & (np.abs(found - expected[name]) > 1e-3))  # a value that is no number is a bad row, told later
+        wrong = np.flatnonzero(np.isfinite(found) & (np.abs(found - expected[name]) > 1e-3))  # a value that is not a number makes a bad row, reported later
         if len(wrong):
             where = f"{table.unit} {table.lines[wrong[0]]}"
             raise DataError(f"has ELEC's columns but not its rows in time order ({where}: {name} is {found[wrong[0]]:g}): give --time_column")

@@ -1,9 +1,9 @@
-"""Streams whose drift is known, to measure what a verdict, a forecast or a policy is worth.
+"""Generates streams with known drift, to evaluate verdicts, forecasts and policies.
 
 The labels follow the rules of SEA, STAGGER, Agrawal and the rotating hyperplane as river states them. The rows are drawn
-here and not by river's generators, which can give neither autocorrelated rows nor a P(X) that moves under a fixed P(Y|X).
+here, because river's generators support neither autocorrelated rows nor a P(X) that moves under a fixed P(Y|X).
 
-Every feature is a function of a standard normal value ("latent") of its own. Autocorrelation is an AR(1) of the latents;
+Every feature is a function of its own standard normal value ("latent"). Autocorrelation is an AR(1) of the latents;
 data drift shifts the mean of two of them, so that old and new rows overlap and importance weights exist.
 
 Street, Kim: A streaming ensemble algorithm (SEA) for large-scale classification. KDD 2001.
@@ -37,15 +37,15 @@ DRIFTS = ("none", "abrupt", "gradual", "recurring", "data", "seasonal")
 PERIOD = 48  # half-hours a day
 START = np.datetime64("2024-01-01T00:00", "ns")
 STEP = np.timedelta64(30, "m")
-SHIFT = 0.7  # of two latents under data drift, in their standard deviations; importance weights keep 37 % of the rows' worth
+SHIFT = 0.7  # of two latents under data drift, in their standard deviations; importance weights keep 37 % of the effective sample size
 _SHIFTED = {"sea": (0, 1), "stagger": (0, 1), "agrawal": (0, 2), "hyperplane": (0, 1)}
-_SEA_THRESHOLDS = (9.5, 7.0, 9.0, 8.0)  # river's four, ordered so that the first change turns most labels (one in five)
+_SEA_THRESHOLDS = (9.5, 7.0, 9.0, 8.0)  # river's four, ordered so that the first change flips most labels (one in five)
 CONCEPTS = {"sea": 4, "stagger": 3, "agrawal": 3, "hyperplane": 6}
 
 
 @dataclass(frozen=True)
 class Change:
-    """From row `start` on a row may be of the new kind, from row `stop` on every row is. Abrupt: both are the same."""
+    """From row `start` on a row may be of the new concept, from row `stop` on every row is. Abrupt: both are equal."""
 
     start: int
     stop: int
@@ -54,7 +54,7 @@ class Change:
 
 @dataclass(frozen=True, eq=False)
 class TrueStream:
-    """A stream and all its changes in order; without one, nothing drifts."""
+    """A stream and all its changes in order; none without drift."""
 
     stream: Stream
     changes: tuple[Change, ...]
@@ -75,18 +75,18 @@ def make(
 
     Args:
         generator: one of `GENERATORS`.
-        rows: how many.
+        rows: number of rows.
         seed: of the rows, the flipped labels and the course of a gradual change.
         drift: "none"; "abrupt" or "gradual" (each change brings the next concept); "recurring" (the first two concepts take
-            turns); "data" (each change moves P(X) away or back, P(Y|X) stays); "seasonal" (hyperplane only: the concept turns
-            all the time, once round in `width` rows).
+            turns); "data" (each change moves P(X) away or back, P(Y|X) stays); "seasonal" (hyperplane only: the concept rotates
+            continuously, one turn in `width` rows).
         at: first row of the change, or of each change; by default the middle, and each quarter for "recurring".
-        width: rows that a change takes, during which a row is of the new kind with a chance that rises from 0 to 1; 0 is at once.
-        noise: chance that a label is flipped, in 0..0.5.
+        width: rows of a gradual change, in which the probability of the new concept rises from 0 to 1; 0: abrupt.
+        noise: probability that a label is flipped, in 0..0.5.
         autocorrelation: lag-1 correlation, in [0, 1), of each latent and of the flips, so that errors come in runs.
 
     Raises:
-        SettingsError: an argument is outside what it may be.
+        SettingsError: an argument is outside its range.
 
     >>> true = make("sea", rows=1000, seed=1, drift="abrupt")
     >>> true.stream.rows.shape, true.stream.period, true.changes
@@ -101,7 +101,7 @@ def make(
         concept = np.arange(rows) / width * CONCEPTS[generator]
     else:
         changes = _changes(rows, drift, at, width)
-        phase = _phase(rng, rows, changes)  # changes that each row has behind it
+        phase = _phase(rng, rows, changes)  # number of changes before each row
         concept = np.zeros(rows) if drift == "data" else phase % (2 if drift == "recurring" else CONCEPTS[generator])
         if drift == "data":
             latent[:, _SHIFTED[generator]] += SHIFT * (phase % 2)[:, None]
@@ -111,7 +111,7 @@ def make(
 
 
 def label(generator: str, rows: np.ndarray, concept: np.ndarray | int) -> np.ndarray:
-    """The labels without noise, shape (N,): what P(Y|X) is made of.
+    """The labels without noise, shape (N,): they define P(Y|X).
 
     Args:
         generator: one of `GENERATORS`.
@@ -132,9 +132,9 @@ def label(generator: str, rows: np.ndarray, concept: np.ndarray | int) -> np.nda
 
 
 def shuffled(stream: Stream, *, seed: int) -> TrueStream:
-    """The stream with its rows in random order, each with its label, under the old times: the negative control.
+    """The negative control: the rows and labels in random order under the old times.
 
-    Whatever drifted or came in runs does so no more.
+    This removes all drift and autocorrelation.
     """
     order = np.random.default_rng(seed).permutation(len(stream))
     rows, labels = np.ascontiguousarray(stream.rows[order]), stream.labels[order]
@@ -186,7 +186,7 @@ def _latent(rng: np.random.Generator, shape: tuple[int, int], autocorrelation: f
 
 
 def _flips(rng: np.random.Generator, rows: int, noise: float, autocorrelation: float) -> np.ndarray:
-    """1 where the label is flipped: each row keeps the last draw with chance `autocorrelation`, which is then the lag-1 correlation."""
+    """1 where the label is flipped: each row keeps the last draw with probability `autocorrelation`, which is then the lag-1 correlation."""
     drawn = rng.random(rows) < noise
     fresh = rng.random(rows) >= autocorrelation
     fresh[0] = True
@@ -203,7 +203,7 @@ def _features(generator: str, latent: np.ndarray) -> np.ndarray:
 
 
 def _agrawal_features(uniform: np.ndarray) -> np.ndarray:
-    """Values in 0..1, shape (9, N), as Agrawal's features; the categorical ones stay numbers."""
+    """Values in 0..1, shape (9, N), as Agrawal's features; the categorical ones as numbers."""
     salary, commission, age, elevel, car, zipcode, hvalue, hyears, loan = uniform
     salary = 20_000 + 130_000 * salary
     commission = np.where(salary >= 75_000, 0, 10_000 + 75_000 * commission)

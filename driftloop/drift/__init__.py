@@ -1,1 +1,1 @@
-"""Has the model drifted, and how? Pure functions of losses and features that answer with frozen values; nothing is read, written or started here."""
+"""Has the model drifted, and how? Pure functions of losses and features that return frozen values; no I/O here."""

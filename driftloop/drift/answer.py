@@ -1,10 +1,10 @@
-"""Two questions about a model in service, kept apart everywhere: is it bad, and why?
+"""Two separate questions about a model in service: is it bad, and why?
 
     Is it bad?  the KPI against its threshold: "good", "not proven", "drifted", or "no labels"
     Why?        the kind: "none", "data", "concept", "both", "quality", or "cannot tell"
 
-"Not proven" is not "not so": `calm`, on which "no drift" is said, needs a KPI whose whole interval is good enough. Where the whole interval is not
-good enough, or a fall is proven, the kind is never "none".
+"Not proven" does not mean "no drift". `calm`, the condition for reporting "no drift", needs a KPI whose whole interval is good enough. Where the
+whole interval is worse than the threshold, or a fall is proven, the kind is never "none".
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from driftloop.metrics.goal import Goal
 
 Health = Literal["good", "not proven", "drifted", "no labels"]
 HEALTHS: Final[tuple[Health, ...]] = ("good", "not proven", "drifted", "no labels")
-TOLD: Final = ("both", "concept", "data")  # the kinds that say why a KPI fell
+TOLD: Final = ("both", "concept", "data")  # the kinds that explain why a KPI fell
 KINDS: Final[dict[str, str]] = {
     "none": "no drift",
     "quality": "data quality",
@@ -56,11 +56,11 @@ class Standing:
 
     @property
     def under(self) -> bool:
-        """Whether the whole interval is worse than the threshold; that is no proof yet, for it takes rows as independent."""
+        """Whether the whole interval is worse than the threshold; no proof yet, because the interval assumes independent rows."""
         return self.goal.task.better(self.goal.threshold, self.upper if self.goal.task.higher else self.lower)
 
     def rows_needed(self, rows: int) -> int | None:
-        """About how many rows would put the threshold outside the interval if the KPI stays as it is; None where that is no number, or it is outside.
+        """Approximate number of rows that would move the threshold outside the interval at the same KPI; None if undefined or already outside.
 
         >>> from driftloop.metrics.task import CLASSIFICATION
         >>> Standing(0.75, 0.66, 0.82, Goal(CLASSIFICATION, 0.8), drifted=False).rows_needed(100)
@@ -87,13 +87,13 @@ class Answer:
 
     @classmethod
     def of(cls, standing: Standing, *, told: str = "none", moved: bool = False, bad_data: bool = False) -> Answer:
-        """Put together what is known.
+        """Combine the evidence.
 
         Args:
             standing: of the KPI.
-            told: which kind the test of it found, or "cannot tell"; "none" is no answer to a proven fall.
+            told: the kind that its test found, or "cannot tell"; "none" does not explain a proven fall.
             moved: whether the inputs are known to have moved.
-            bad_data: whether more rows than usual hold missing or impossible values, or were refused.
+            bad_data: whether more rows than usual have missing or impossible values, or were rejected.
         """
         health = standing.health
         if health == "drifted":
@@ -106,7 +106,7 @@ class Answer:
 
     @property
     def calm(self) -> bool:
-        """Whether it may be said that there is no drift."""
+        """Whether "no drift" may be reported."""
         return self.health == "good" and self.kind == "none"
 
     @property

@@ -1,4 +1,4 @@
-"""What a drift rule says of one block, as one frozen value."""
+"""The verdict of a drift rule on one block, as a frozen value."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Kind = Literal["performance", "data", "concept", "both", "none", "cannot tell"]
 
 
 def told_evidence(capital: float, limit: float, *, alpha: float, against: str) -> str:
-    """What an e-process has found, in words.
+    """An e-process's result in words.
 
     >>> told_evidence(0.0114, 20, alpha=0.05, against="at most 3")
     "e-value 0.0114 against 'at most 3'; alarm at 20 (α = 5 %)"
@@ -19,11 +19,11 @@ def told_evidence(capital: float, limit: float, *, alpha: float, against: str) -
 
 @dataclass(frozen=True)
 class Verdict:
-    """A rule's answer: was there drift, of which kind, on what evidence, and how often the rule is wrong.
+    """A rule's answer: was there drift, of which kind, on what evidence, and at which false-alarm rate.
 
-    `kind` is "performance" (the KPI fell), "data" (the inputs moved), "concept" (the relation of label to
-    inputs moved), "both" (data and concept), "none", or "cannot tell" (too few rows to judge, or evidence that
-    fits more than one). Figures that a rule does not have are nan.
+    `kind` is "performance" (the KPI fell), "data" (the inputs moved), "concept" (the labels' dependence on the
+    inputs changed), "both" (data and concept), "none", or "cannot tell" (too few rows to judge, or evidence that
+    fits more than one). Figures that a rule does not give are nan.
 
     >>> Verdict(drift=False, kind="none", rule="never", message="never alarms").drift
     False
@@ -34,12 +34,12 @@ class Verdict:
     rule: str  # the rule's name
     message: str  # one sentence in words
     statistic: float = float("nan")  # what was measured
-    threshold: float = float("nan")  # what it was held against
+    threshold: float = float("nan")  # the limit of the statistic
     lower: float = float("nan")  # bounds of the statistic
     upper: float = float("nan")
     p_value: float = float("nan")
-    false_alarm_rate: float = float("nan")  # how often the rule alarms when nothing drifted; the message says per what
-    features: tuple[str, ...] = ()  # those that moved, the one that moved most first
+    false_alarm_rate: float = float("nan")  # how often the rule alarms without drift; the message states per what
+    features: tuple[str, ...] = ()  # those that moved, the farthest first
 
     @classmethod
     def of_capital(cls, rule: str, message: str, *, capital: float, highest: float, alpha: float, bounds: tuple[float, float]) -> Verdict:
@@ -47,8 +47,8 @@ class Verdict:
 
         Args:
             rule, message: as in the verdict.
-            capital, highest: of this block, and the most of any so far.
-            alpha: how often such a process ever alarms on a model that is good enough.
+            capital, highest: of this block, and the largest so far.
+            alpha: maximum false-alarm probability over the whole run.
             bounds: of the block's KPI.
         """
         limit, (lower, upper) = 1 / alpha, bounds

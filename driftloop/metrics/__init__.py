@@ -1,1 +1,1 @@
-"""What a prediction is worth: tasks, goals, KPIs, baselines and the scores of blocks. Pure; whether a change is drift is decided in `drift`."""
+"""Tasks, goals, KPIs, baselines, scores of blocks, the judge of a promotion. Pure functions, no I/O; `drift` decides whether a change is drift."""

@@ -1,9 +1,9 @@
-"""Predictions that cost nothing, so that a model's figure is never shown alone.
+"""Trivial baselines, so that a model's figure is never shown alone.
 
-Each function answers with class indices for rows `start` (inclusive) to `stop` (exclusive), shape
-(stop - start,), and `kpi.NO_PREDICTION` where it has nothing to say; `kpi.accuracy` leaves those rows out.
+Each function returns class indices for rows `start` (inclusive) to `stop` (exclusive), shape
+(stop - start,), and `kpi.NO_PREDICTION` where it has no prediction; `kpi.accuracy` leaves those rows out.
 
-They do not play the same game as a model whose labels come when the block ends:
+They are not all comparable with a model whose labels arrive when the block ends:
 
     no_change              needs each previous row's label at once          (per row; flattering in a blockwise table)
     same_time_yesterday    needs labels `period` rows old                   (blockwise when the block is at most a day long)
@@ -24,7 +24,7 @@ _DAY: Final = np.timedelta64(1, "D")
 def no_change(labels: np.ndarray, start: int, stop: int) -> np.ndarray:
     """Predict for each row the label of the row before it.
 
-    Row i needs label i - 1, known one row earlier; inside a block that is before the model's own labels come.
+    Row i needs label i - 1, known one row earlier; inside a block that is before the model's labels arrive.
     Row 0 of the stream has no prediction.
 
     >>> no_change(np.array([0, 0, 1, 1]), 1, 4)
@@ -36,9 +36,9 @@ def no_change(labels: np.ndarray, start: int, stop: int) -> np.ndarray:
 def same_time_yesterday(labels: np.ndarray, start: int, stop: int, *, period: int | None, times: np.ndarray) -> np.ndarray:
     """Predict for each row the label `period` rows before it, such as the same half-hour of the day before.
 
-    Row i needs label i - period: known when row i comes, and known when the block starts if i - period < start.
-    The first `period` rows of the stream have no prediction, nor has a row whose older row is not one day older
-    (`times`, datetime64: rows may be missing), and no row has one when `period` is None (no regular day).
+    Row i needs label i - period: known when row i arrives, and at the block's start if i - period < start.
+    The first `period` rows of the stream have no prediction, nor has a row whose older row is not exactly one day older
+    (`times`, datetime64: rows may be missing); without a regular day (`period` None) no row has one.
 
     >>> times = np.datetime64("2024-01-01") + 12 * np.arange(4) * np.timedelta64(1, "h")
     >>> same_time_yesterday(np.array([0, 1, 1, 0]), 1, 4, period=2, times=times)
@@ -54,7 +54,7 @@ def same_time_yesterday(labels: np.ndarray, start: int, stop: int, *, period: in
 
 
 def previous(labels: np.ndarray) -> np.ndarray:
-    """What `no_change` says of every row of a log, (N,) float64; nan before the first label, and after a row without one."""
+    """`no_change` for every row of a log, (N,) float64; nan before the first label, and after a row without one."""
     return np.concatenate([[np.nan], labels[:-1]]) if len(labels) else labels
 
 
@@ -81,6 +81,6 @@ def majority_class(training_labels: np.ndarray) -> int:
 
 def _shifted(labels: np.ndarray, start: int, stop: int, *, by: int) -> np.ndarray:
     predicted = np.full(stop - start, NO_PREDICTION)
-    first = min(max(start, by), stop)  # first row whose older label exists
+    first = min(max(start, by), stop)  # first row with an older label
     predicted[first - start :] = labels[first - by : stop - by]
     return predicted

@@ -1,8 +1,8 @@
-"""Data quality of a block: which rows were set aside and why, and what these would have done to its means.
+"""Data quality of a block: which rows were set aside, why, and how they would have moved its means.
 
-A mean that jumps because of a few impossible values is no drift: with the rows set aside it stands where it stood. So both means
-are compared, and a jump that the set-aside rows alone make is called data quality. Where a row was set aside for another
-reason, such as a value of another feature that is missing, its own value is a possible one: then the usable rows are a selection.
+A mean that jumps because of a few impossible values is not drift: without the rows set aside it is unchanged. So both means are
+compared, and a jump caused by the set-aside rows alone is reported as data quality. Where a row was set aside for another
+reason, such as a missing value of another feature, its own value is possible: then the usable rows are a biased sample.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from driftloop.data.blocks import Block
 from driftloop.data.streams import Stream
 from driftloop.metrics.results import BlockScore
 
-JUMP: Final = 0.25  # of the usable rows' standard deviation: by so much set-aside rows must move a mean to be told
+JUMP: Final = 0.25  # of the usable rows' standard deviation: a smaller move of the mean is not reported
 REASONS: Final = 6  # told of a block
 _WRONG: Final = re.compile(r"(.+?) is .+, (not a number|not a time|not finite|whose last digits float64 loses)", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Jump:
-    """A feature whose mean set-aside rows move: over so many rows with a number, over the usable ones, and the farthest value set aside.
+    """A feature whose mean the set-aside rows move: the mean over all rows with a number, over the usable ones, and the farthest value set aside.
 
-    `reasons` says why the rows were set aside where not for this feature's values; "" where these are impossible.
+    `reasons` states why the rows were set aside if not for this feature's values; "" if these are impossible.
     """
 
     feature: str
@@ -40,12 +40,12 @@ class Jump:
 
 
 def told_means(feature: str, with_all: float, rows: int, *, usable: float, usable_rows: int) -> str:
-    """A mean over all rows with a number beside that over the usable ones."""
+    """The mean over all rows with a number, and over the usable ones."""
     return f"the mean of {feature} would be {with_all:.4g} over {rows:,} rows, it is {usable:.4g} over the {usable_rows:,} usable ones"
 
 
 def told_impossible(farthest: float) -> str:
-    """That impossible values, and nothing else, make a mean jump."""
+    """The sentence for a jump caused by impossible values alone."""
     return f"impossible values (up to {farthest:,.6g}), which is data quality, not drift"
 
 
@@ -64,23 +64,23 @@ class BlockQuality:
 
     @property
     def message(self) -> str:
-        """What the rows that were set aside do to the means, in words; empty when none jumps."""
+        """How the set-aside rows move the means, in words; empty when none jumps."""
         return "; ".join(self._told(jump) for jump in self.jumps)
 
     def _told(self, jump: Jump) -> str:
         means = told_means(jump.feature, jump.with_all, jump.rows, usable=jump.usable, usable_rows=self.rows)
         if jump.reasons:
-            return f"{means}: the {jump.rows - self.rows:,} rows set aside ({jump.reasons}) have other values of it, so the usable ones do not stand for all"
+            return f"{means}: the {jump.rows - self.rows:,} rows set aside ({jump.reasons}) have other values of it, so the usable ones are a biased sample"
         return f"{means}: {told_impossible(jump.farthest)}"
 
     def figures(self) -> dict[str, Any]:
-        """The fields of a `BlockScore` that tell of it."""
+        """The fields of a `BlockScore` for data quality."""
         why = ", ".join(f"{reason}: {count}" for reason, count in self.reasons[:REASONS])
         return {"set_aside": self.set_aside, "set_aside_why": why, "quality": self.message}
 
 
 def of_block(stream: Stream, block: Block) -> BlockQuality:
-    """The quality of one block; a row that was set aside belongs to the block in whose stretch of the file it stands."""
+    """The quality of one block; a set-aside row belongs to the block that covers its position in the file."""
     before = stream.aside.before
     inside = (before >= block.start) & (before < block.stop)
     if block.stop == len(stream):
@@ -93,7 +93,7 @@ def of_block(stream: Stream, block: Block) -> BlockQuality:
 
 
 def findings(scores: Sequence[BlockScore]) -> tuple[str, ...]:
-    """What there is to say of the data quality of a watch, in sentences; nothing when no row was set aside."""
+    """The data quality of a watch, in sentences; none when no row was set aside."""
     aside, rows = sum(score.set_aside for score in scores), sum(score.rows for score in scores)
     if not aside:
         return ()
@@ -107,7 +107,7 @@ def findings(scores: Sequence[BlockScore]) -> tuple[str, ...]:
 
 
 def kind_of(reason: str) -> str:
-    """A reason without the row's own value, which stands in brackets, in quotes, or before what is wrong with it.
+    """A reason without the row's value, which is in brackets, in quotes, or before the fault.
 
     >>> kind_of("distance_miles over 100 (46826.2)"), kind_of("x is 'abc', not a number"), kind_of("x is missing")
     ('distance_miles over 100', 'x is no number', 'x is missing')
@@ -136,7 +136,7 @@ def _jumps(features: tuple[str, ...], rows: np.ndarray, aside: np.ndarray, why: 
 def _jump(feature: str, usable: np.ndarray, aside: np.ndarray) -> Jump | None:
     if not len(aside):
         return None
-    with np.errstate(over="ignore", invalid="ignore"):  # the sums of values near the ends of float64 overflow: inf is told then
+    with np.errstate(over="ignore", invalid="ignore"):  # sums near the ends of float64 overflow: reported as inf
         mean, spread = float(usable.mean()), float(usable.std())
         with_all = float(np.concatenate([usable, aside]).mean())
         if not abs(with_all - mean) > JUMP * spread > 0:

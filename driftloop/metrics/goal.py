@@ -1,4 +1,4 @@
-"""What a model has to reach: one value, from the flag or the stream's file to the rule, the watch, the report and the monitor."""
+"""The goal of a model (KPI, threshold, alpha): one value for the rule, the watch, the report and the monitor."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from driftloop.metrics.task import Task
 
 @dataclass(frozen=True)
 class Goal:
-    """A KPI's threshold, and how often a model that reaches it may be called bad all the same.
+    """A KPI's threshold, and the maximum false-alarm probability for a model that reaches it.
 
     >>> from driftloop.metrics.task import REGRESSION
     >>> Goal(REGRESSION, threshold=3.5, unit="minutes").met(3.2)
     True
     """
 
-    task: Task  # says which KPI it is, and which way is better
-    threshold: float = math.nan  # KPI that is just good enough; nan: none is set
+    task: Task  # defines the KPI and which way is better
+    threshold: float = math.nan  # KPI that is just good enough; nan: not set
     alpha: float = settings.ALPHA  # false-alarm rate of the rule "significant" for the whole watch of one model
-    unit: str = ""  # of the label, as a person writes it; "" for classes
+    unit: str = ""  # of the label, as written by a person; "" for classes
 
     @property
     def kpi(self) -> str:

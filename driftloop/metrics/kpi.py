@@ -1,4 +1,4 @@
-"""Figures for a stretch of predictions, with what chance alone would do to them.
+"""KPIs of a stretch of predictions, with their intervals and tests.
 
 Every function is plain arithmetic on arrays or counts. Where a figure is undefined (no rows,
 one class only, a perfect no-change baseline) it is nan, never an error or a warning.
@@ -12,11 +12,11 @@ import numpy as np
 from scipy import special, stats
 
 NO_PREDICTION = -1
-"""Stands in a prediction array for a row without a prediction; such rows are not scored."""
+"""Marks a row without a prediction in a prediction array; such rows are not scored."""
 RUNS = 40
-"""Runs of neighbouring rows, at most, that two models' losses are compared on."""
+"""Maximum number of runs of neighbouring rows on which two models' losses are compared."""
 RUN_ROWS = 8
-"""Rows a run, at least."""
+"""Minimum rows per run."""
 
 
 def accuracy(labels: np.ndarray, predicted: np.ndarray) -> float:
@@ -36,10 +36,10 @@ def accuracy(labels: np.ndarray, predicted: np.ndarray) -> float:
 
 
 def kappa(labels: np.ndarray, predicted: np.ndarray) -> float:
-    """Agreement beyond what the class frequencies alone would give (Cohen 1960), in -1..1.
+    """Agreement beyond chance agreement given the class frequencies (Cohen 1960), in -1..1.
 
     1 is perfect, 0 is what guessing with the same frequencies reaches. nan without a scored
-    row, or when labels and predictions hold one and the same class only. Arguments as in `accuracy`.
+    row, or when labels and predictions are all the same class. Arguments as in `accuracy`.
 
     >>> kappa(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 0]))
     0.5
@@ -85,7 +85,7 @@ def kappa_temporal(*, accuracy: float, no_change: float) -> float:
 def wilson_interval(correct: int, rows: int, *, confidence: float = 0.95) -> tuple[float, float]:
     """Lower and upper bound of a true accuracy, given `correct` of `rows` (Wilson 1927).
 
-    Takes the rows as independent: runs of like errors make the true interval wider.
+    Assumes independent rows: autocorrelated errors make the true interval wider.
 
     >>> tuple(round(bound, 3) for bound in wilson_interval(11, 20))
     (0.342, 0.742)
@@ -116,7 +116,7 @@ def chance_below(*, threshold: float, true_accuracy: float, rows: int) -> float:
     """
     if rows < 1 or math.isnan(true_accuracy):
         return math.nan
-    # The same comparison as the rule makes, so that a block exactly at the threshold is not under it.
+    # The rule's own comparison, so that a block exactly at the threshold is not under it.
     counts_under = int(np.count_nonzero(np.arange(rows + 1) / rows < threshold))
     return float(special.bdtr(counts_under - 1, rows, true_accuracy)) if counts_under else 0.0
 
@@ -124,8 +124,8 @@ def chance_below(*, threshold: float, true_accuracy: float, rows: int) -> float:
 def paired_p_value(champion_correct: np.ndarray, challenger_correct: np.ndarray) -> float:
     """One-sided exact McNemar test: the chance of such a lead if the challenger is no better.
 
-    Only rows on which the two differ tell anything; with none of them the answer is 1. Rows are
-    taken as independent, so on strongly autocorrelated errors the figure is too small.
+    Only rows on which the two differ count; without any the p-value is 1. Assumes independent
+    rows, so on strongly autocorrelated errors the p-value is too small.
 
     Args:
         champion_correct: True where the champion was right, shape (N,).
@@ -149,7 +149,7 @@ def paired_p_value(champion_correct: np.ndarray, challenger_correct: np.ndarray)
 
 
 def mean_interval(values: np.ndarray) -> tuple[float, float]:
-    """Lower and upper 95 % bound of a true mean (Student), rows taken as independent; nan with fewer than two.
+    """Lower and upper 95 % bound of a true mean (Student), assuming independent rows; nan with fewer than two.
 
     >>> tuple(round(bound, 2) for bound in mean_interval(np.array([1.0, 2.0, 3.0, 4.0])))
     (0.45, 4.55)
@@ -165,7 +165,7 @@ def paired_loss_p_value(champion: np.ndarray, challenger: np.ndarray) -> float:
     """One-sided: the chance of such a lead in the losses if the challenger is no better.
 
     The rows are cut into runs, at most `RUNS`, of at least `RUN_ROWS` neighbours; the runs' mean differences get Wilcoxon's signed-rank
-    test. Means of runs take out most of the dependence of neighbours, and ranks keep a few huge errors from deciding.
+    test. Means of runs remove most of the autocorrelation, and ranks keep a few huge errors from dominating.
     1 when the two never differ.
 
     Args:

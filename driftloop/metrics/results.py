@@ -1,4 +1,4 @@
-"""The values that a watch over a stream produces: scores of blocks, retrains, versions, the whole.
+"""The results of a watch over a stream: scores of blocks, retrains, versions, and the whole.
 
 Plain frozen values, no I/O: the terminal summary, the JSON line, the MLflow tables and the
 HTML report are all drawn from these.
@@ -16,12 +16,12 @@ BASELINES: Final = ("no_change", "same_time_yesterday", "majority")  # of a clas
 
 @dataclass(frozen=True, kw_only=True)
 class BlockScore:
-    """How the served model did on one block, beside what costs nothing.
+    """The served model's KPI on one block, with the trivial baselines.
 
     The KPI is the accuracy, 0..1, or the MAE of a regression, in the label's unit; `lower` and `upper` bound it (95 %).
     Of a regression κ and κ-temporal are nan, and `bias` holds.
     `no_change` copies the previous row's label and so needs every label at once;
-    the served model gets labels only when the block ends. `kpi_unretrained` is the base
+    the served model gets its labels only when the block ends. `kpi_unretrained` is the base
     model's on the same rows (nan when it was not scored).
     """
 
@@ -42,16 +42,16 @@ class BlockScore:
     threshold: float
     drift: bool
     kind: str = "none"  # of the drift, as in drift.verdict.Verdict
-    evidence: float = math.nan  # what the drift rule measured
-    p_value: float = math.nan  # of the drift rule; nan for rules that state none
-    estimated: float = math.nan  # KPI as estimated before the labels came
-    forecast_early: float = math.nan  # blocks until the KPI crosses the threshold: inf not in sight, nan cannot tell
+    evidence: float = math.nan  # the drift rule's statistic
+    p_value: float = math.nan  # of the drift rule; nan for rules without one
+    estimated: float = math.nan  # KPI as estimated before the labels arrived
+    forecast_early: float = math.nan  # blocks until the KPI crosses the threshold: inf beyond the horizon, nan unknown
     forecast_middle: float = math.nan
     forecast_late: float = math.nan
-    set_aside: int = 0  # rows of the block's time that could not be used; they are not among `rows`
+    set_aside: int = 0  # unusable rows in the block's time; not counted in `rows`
     set_aside_why: str = ""  # reasons and how many rows each, the most frequent first
     until: str = ""  # ISO time of the block's last row
-    quality: str = ""  # what the rows set aside would do to the block's means, in words; empty when nothing that matters
+    quality: str = ""  # how the rows set aside would move the block's means, in words; empty when negligible
     task: str = "classification"
     bias: float = math.nan  # mean of prediction less label, of a regression
 
@@ -64,19 +64,19 @@ class BlockScore:
 
 
 REGRESSION = "regression"
-NO_BLOCK = -1  # stands where no block applies
+NO_BLOCK = -1  # placeholder where no block applies
 
 
 @dataclass(frozen=True)
 class RetrainRecord:
-    """One retrain: why, what it found, what it was judged on, what came of it."""
+    """One retrain: its reason, its result, the rows it was judged on, the decision."""
 
-    block: int  # the block whose verdict started it, or after which a follow-up was due; NO_BLOCK when neither did
+    block: int  # the block whose verdict started it, or after which a follow-up was due; NO_BLOCK otherwise
     row: int  # first row the retrain was not allowed to see
     timestamp: str
     reason: str
     promoted: bool
-    decision: str  # why it was promoted or not, in words
+    decision: str  # why it was promoted or rejected, in words
     params: dict[str, Any]  # of the challenger
     champion_params: dict[str, Any]
     judge_rows: int
@@ -88,16 +88,16 @@ class RetrainRecord:
     before: float = math.nan  # the champion's KPI on the judge rows
     after: float = math.nan  # the challenger's on the same rows, fitted without them
     task: str = "classification"
-    follow_up: bool = False  # not a block's verdict started it, but the rows since the drift
+    follow_up: bool = False  # started by the rows since the drift, not by a block's verdict
 
     def as_json(self) -> dict[str, Any]:
-        """What `--json` prints of it."""
+        """The JSON values of `--json`."""
         return _by_kpi(vars(self), self.task)
 
 
 @dataclass(frozen=True)
 class VersionRecord:
-    """One served model version and how it did while it was served."""
+    """One served model version and its KPI while it was served."""
 
     version: str
     run_id: str
@@ -112,7 +112,7 @@ class VersionRecord:
     task: str = "classification"
 
     def as_json(self) -> dict[str, Any]:
-        """What `--json` prints of it."""
+        """The JSON values of `--json`."""
         return _by_kpi(vars(self), self.task)
 
 
@@ -120,14 +120,14 @@ class VersionRecord:
 class WatchResult:
     """A whole watch: what `--json` prints and the report draws.
 
-    `block_size` is the rows of a block, of the largest where the calendar cuts them.
+    `block_size` is the rows of a block, of the largest for calendar blocks.
     """
 
     stream: str
     rows: int
     block_size: int
     threshold: float
-    baselines: dict[str, float]  # no_change, same_time_yesterday, majority; of a regression the names in words
+    baselines: dict[str, float]  # no_change, same_time_yesterday, majority; for a regression the names in words
     scores: tuple[BlockScore, ...]
     retrains: tuple[RetrainRecord, ...]
     versions: tuple[VersionRecord, ...]
@@ -135,10 +135,10 @@ class WatchResult:
     seconds: float
     run_id: str = ""
     rule: str = "threshold"  # the drift rule
-    findings: tuple[str, ...] = ()  # what the statistics say of the version in service, in sentences
+    findings: tuple[str, ...] = ()  # statistical findings on the version in service, in sentences
     notes: tuple[str, ...] = field(default=())
     kpi: float = math.nan
-    kappa: float = math.nan  # nan of a regression, as the next
+    kappa: float = math.nan  # nan for a regression, like the next
     kappa_temporal: float = math.nan
     kpi_without_retraining: float = math.nan  # the base model's on the same rows
     task: str = "classification"
@@ -151,7 +151,7 @@ class WatchResult:
         return any(score.drift for score in self.scores)
 
     def as_json(self) -> dict[str, Any]:
-        """The result as plain values; `blocks` is their number, the scores stand in the MLflow table."""
+        """The result as plain values; `blocks` is their number; the scores are in the MLflow table."""
         body = _by_kpi({name: value for name, value in vars(self).items() if name != "scores"}, self.task)
         for records in ("retrains", "versions"):
             body[records] = [record.as_json() for record in body[records]]
@@ -170,7 +170,7 @@ _OF_KPI: Final = {
 
 
 def _by_kpi(values: Mapping[str, Any], task: str) -> dict[str, Any]:
-    """The values as scripts print them: each figure under the name of its KPI, and undefined under that of the other task's."""
+    """The values as scripts print them: each figure under its KPI's name, and undefined under the other task's."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         if name in _OF_KPI:

@@ -1,9 +1,8 @@
-"""Score predictions against labels: one block, a whole watch, or two models on the same rows."""
+"""Score predictions against labels: one block, or a whole watch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,30 +11,13 @@ from driftloop.data.blocks import Block
 from driftloop.data.streams import Stream
 from driftloop.metrics import baselines, data_quality, kpi, task
 from driftloop.metrics.results import BlockScore
-from driftloop.metrics.task import REGRESSION, Task
+from driftloop.metrics.task import REGRESSION
 
-CONSTANT = "median of the training rows"  # the baseline that every regression has
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """Champion and challenger on rows that neither was fitted on.
-
-    `p_value` is the chance of such a lead when the challenger is no better (one-sided; of classes exact McNemar). It is nominal: it takes rows,
-    of a regression runs of rows, as independent, and the newest rows hold the block that was picked for the champion's errors.
-    """
-
-    start: int
-    stop: int
-    before: float  # the KPIs
-    after: float
-    p_value: float
-    better: bool
-    words: str
+CONSTANT = "median of the training rows"  # baseline of every regression
 
 
 def baseline_predictions(stream: Stream, start: int, stop: int, *, majority: int) -> dict[str, np.ndarray]:
-    """What costs nothing predicts for rows start..stop; `majority` is the training rows' most frequent class."""
+    """Predictions of the trivial baselines for rows start..stop; `majority` is the training rows' most frequent class."""
     return {
         "no_change": baselines.no_change(stream.labels, start, stop),
         "same_time_yesterday": baselines.same_time_yesterday(stream.labels, start, stop, period=stream.period, times=stream.times),
@@ -50,11 +32,11 @@ def baseline_accuracies(stream: Stream, start: int, stop: int, *, majority: int)
 
 
 def summary(stream: Stream, start: int, predicted: np.ndarray, *, majority: int | float, rivals: Mapping[str, np.ndarray] | None = None) -> dict[str, Any]:
-    """KPI and baselines of predictions for the rows from `start` on; of classes κ and κ-temporal as well.
+    """KPI and baselines of predictions for the rows from `start` on; for classes also κ and κ-temporal.
 
     Args:
-        majority: what a constant predicts, as in `KnownModel`.
-        rivals: what further baselines predict for the same rows, by name; of a regression.
+        majority: the constant baseline's prediction, as in `KnownModel`.
+        rivals: predictions of further baselines for the same rows, by name; for a regression.
     """
     stop = start + len(predicted)
     labels = stream.labels[start:stop]
@@ -84,15 +66,15 @@ def score_block(
     drift: bool,
     rivals: Mapping[str, np.ndarray] | None = None,
 ) -> BlockScore:
-    """Score one block when its labels have come.
+    """Score one block when its labels have arrived.
 
     Args:
         predicted: class indices or values that the served model gave, (rows,).
         version: the model version that gave them.
-        unretrained: the same of the base model on the same rows, (rows,).
-        majority: what a constant predicts, as in `KnownModel`.
+        unretrained: the base model's predictions for the same rows, (rows,).
+        majority: the constant baseline's prediction, as in `KnownModel`.
         threshold: KPI that is just good enough.
-        drift: what the drift rule says of the block.
+        drift: the drift rule's verdict on the block.
         rivals: as in `summary`.
     """
     doing, labels = task.of(stream.task), stream.labels[block.start : block.stop]
@@ -121,21 +103,3 @@ def score_block(
         **whole,
         **data_quality.of_block(stream, block).figures(),
     )
-
-
-def judge(doing: Task, champion: np.ndarray, challenger: np.ndarray, *, start: int, alpha: float) -> Judgement:
-    """Is the challenger better than the champion on the same rows, by more than noise?
-
-    Args:
-        doing: the task.
-        champion, challenger: losses of the same rows in time order, (N,), on which neither model was fitted.
-        start: the first of these rows in the stream.
-        alpha: largest p-value at which the challenger counts as better, 0..1.
-    """
-    found = doing.judge(champion, challenger)
-    better = doing.better(found.after, found.before) and found.p_value <= alpha
-    words = (
-        f"{'promoted' if better else 'not promoted'}: on {len(champion)} rows neither was fitted on, {found.seen}, "
-        f"p = {found.p_value:.2g} {'<=' if found.p_value <= alpha else '>'} {alpha:g})"
-    )
-    return Judgement(start, start + len(champion), found.before, found.after, found.p_value, better, words)

@@ -1,7 +1,7 @@
-"""What differs between the two tasks: what a model answers, what a row costs, what the KPI is and which way is better.
+"""What differs between the two tasks: a model's outputs, a row's loss, the KPI and which way is better.
 
-Everything else (rules, retrains, swaps, reports) asks the task of its stream, so that it is written once. A *loss* is
-what one row costs: 1 where the class is wrong, the absolute error of a value. The KPI is the accuracy (1 less the mean loss,
+Everything else (rules, retrains, swaps, reports) uses the task of its stream, so that it is written once. A *loss* is that
+of one row: 1 where the class is wrong, or the absolute error of a value. The KPI is the accuracy (1 minus the mean loss,
 higher is better) or the MAE (the mean loss, lower is better).
 """
 
@@ -21,7 +21,7 @@ from driftloop.metrics import baselines, kpi
 
 @dataclass(frozen=True)
 class Judged:
-    """Champion against challenger on the same rows: their KPIs, the one-sided p-value, and what was seen, in words."""
+    """Champion against challenger on the same rows: their KPIs, the one-sided p-value, and the comparison in words."""
 
     before: float
     after: float
@@ -30,7 +30,7 @@ class Judged:
 
 
 class Task(ABC):
-    """A task; `kpi` is the KPI's name and `higher` whether more of it is better.
+    """A task; `kpi` is the KPI's name and `higher` whether a higher one is better.
 
     Labels are class indices (N,) int64 or values (N,) float64. A model's outputs are class probabilities (N, K) or values (N,).
     """
@@ -38,7 +38,7 @@ class Task(ABC):
     name: str
     kpi: str
     higher: bool
-    gap: float  # the largest relative difference between a served output and the local model's, where probabilities count as they are
+    gap: float  # largest difference between a served output and the local model's: relative for values, absolute for probabilities
 
     @property
     def objective(self) -> str:
@@ -47,7 +47,7 @@ class Task(ABC):
 
     @abstractmethod
     def arguments(self, classes: int) -> dict[str, Any]:
-        """What the constructor of a model takes beside `features`."""
+        """Arguments of a model's constructor besides `features`."""
 
     @abstractmethod
     def learn_scale(self, model: Any, rows: np.ndarray, labels: np.ndarray) -> None:
@@ -59,7 +59,7 @@ class Task(ABC):
 
     @abstractmethod
     def outputs(self, model: Any, rows: np.ndarray, *, first: int) -> np.ndarray:
-        """What a model answers for rows `first`.. of `rows`; those before are context."""
+        """A model's outputs for rows `first`.. of `rows`; those before are context."""
 
     @abstractmethod
     def predictions(self, outputs: np.ndarray) -> np.ndarray:
@@ -67,7 +67,7 @@ class Task(ABC):
 
     @abstractmethod
     def losses(self, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-        """What each row costs, (N,): True where the class is wrong, or the absolute error; nan where nothing was predicted."""
+        """Loss of each row, (N,): True where the class is wrong, or the absolute error; nan without a prediction."""
 
     @abstractmethod
     def value(self, losses: np.ndarray) -> float:
@@ -75,11 +75,11 @@ class Task(ABC):
 
     @abstractmethod
     def interval(self, losses: np.ndarray) -> tuple[float, float]:
-        """95 % bounds of the KPI, rows taken as independent; nan without rows."""
+        """95 % bounds of the KPI, assuming independent rows; nan without rows."""
 
     @abstractmethod
     def p_value(self, champion: np.ndarray, challenger: np.ndarray) -> float:
-        """One-sided, from the losses of the same rows in time order: the chance of such a lead if the challenger is no better."""
+        """One-sided p-value from the losses of the same rows in time order: the probability of such a lead if the challenger is no better."""
 
     @abstractmethod
     def judge(self, champion: np.ndarray, challenger: np.ndarray) -> Judged:
@@ -87,14 +87,14 @@ class Task(ABC):
 
     @abstractmethod
     def constant(self, labels: np.ndarray) -> int | float:
-        """The label that costs least when it is predicted for every row: the most frequent class, the median value."""
+        """The best constant prediction: the most frequent class, or the median value."""
 
     def better(self, value: float, other: float) -> bool:
         """Whether the first KPI is better than the second; never when one is nan."""
         return value > other if self.higher else value < other
 
     def ahead(self, value: float, other: float) -> float:
-        """How far the first KPI is ahead of the second; negative when it is behind."""
+        """The first KPI's lead over the second; negative when it is behind."""
         return value - other if self.higher else other - value
 
 
@@ -192,7 +192,7 @@ class Regression(Task):
         return float(known.mean()) if len(known) else math.nan
 
     def interval(self, losses: np.ndarray) -> tuple[float, float]:
-        """See `Task.interval`: Student's, which the many rows of a block make good enough for skewed losses."""
+        """See `Task.interval`: Student's, accurate enough for skewed losses with the many rows of a block."""
         return kpi.mean_interval(losses[~np.isnan(losses)])
 
     def p_value(self, champion: np.ndarray, challenger: np.ndarray) -> float:

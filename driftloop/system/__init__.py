@@ -1,1 +1,1 @@
-"""The machine under the project: processes, signals, files, locks, disks, terminals, and what other programs take as names. Nothing of models or drift."""
+"""The operating system: processes, signals, files, locks, disks, terminals, and names valid in other programs. Nothing about models or drift."""

@@ -1,4 +1,4 @@
-"""Say in one line that the environment is missing: the wrong Python, or one without a package. The standard library alone."""
+"""Reports a missing environment in one line: the wrong Python, or a missing package. Standard library only."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from types import TracebackType
 from driftloop.settings import ROOT
 
 OURS = frozenset({"driftloop", "monitoring", "prediction_service", "examples", "benchmarks"})
-CORE = ("torch", "mlflow")  # who lacks one of them has not set the environment up, or not entered it
-OTHER_NAMES = {"bson": "pymongo", "pydantic_core": "pydantic", "werkzeug": "flask"}  # module -> the package that brings it
+CORE = ("torch", "mlflow")  # if one is missing, the environment is not set up or not activated
+OTHER_NAMES = {"bson": "pymongo", "pydantic_core": "pydantic", "werkzeug": "flask"}  # module -> the package that provides it
 
 
 def missing(error: ModuleNotFoundError) -> str:
-    """What to do about a package that is not installed, in one line; "" when the module is one of ours: that is no matter of the environment."""
+    """What to do about a package that is not installed, in one line; "" when the module is ours: not a matter of the environment."""
     module = (error.name or "").partition(".")[0]
     if not module or module in OURS or (ROOT / f"{module}.py").is_file():
         return ""
@@ -24,7 +24,7 @@ def missing(error: ModuleNotFoundError) -> str:
 
 
 def complete() -> bool:
-    """Whether what everything here needs is installed."""
+    """Whether the core packages are installed."""
     return all(importlib.util.find_spec(name) for name in CORE)
 
 
@@ -43,10 +43,10 @@ def _names(path: Path, package: str) -> bool:
 
 
 def explain_missing() -> None:
-    """Have `python -m` of the package that calls this end with one line, not a traceback, when a package is not installed.
+    """Make `python -m` of the calling package end with one line, not a traceback, when a package is not installed.
 
-    Its modules import what they need at their top, before any code of theirs runs. An import by anything but
-    `python -m` (argv[0] is "-m" while that looks for the module) changes nothing.
+    Its modules import at their top, before any of their code runs. Imports other than by
+    `python -m` (argv[0] is "-m" while it looks for the module) are unaffected.
     """
     if sys.argv[:1] == ["-m"]:
         sys.excepthook = _hook

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written aside, made durable, renamed into place."""
+"""Atomic file writes: to a temporary file, synced, renamed into place."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
+    """Sync a folder, so that its names survive a crash."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -19,10 +19,10 @@ def sync_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def aside(path: Path) -> Iterator[Path]:
-    """Where to write what is to appear at `path`: made durable and renamed when the block ends well, deleted when not.
+    """The temporary path to write to: synced and renamed to `path` when the block succeeds, deleted when it fails.
 
     Raises:
-        OSError: it cannot be made durable or renamed; the old one stays.
+        OSError: syncing or renaming failed; the old file stays.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -36,10 +36,10 @@ def aside(path: Path) -> Iterator[Path]:
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Write a small file aside, make it durable, and rename it into place.
+    """Write a small file atomically.
 
     Raises:
-        OSError: it cannot be written; the old one stays.
+        OSError: writing failed; the old file stays.
     """
     with aside(path) as beside:
         beside.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Values that JSON has: undefined figures (nan) become null."""
+"""Converts values to JSON's: undefined figures (nan) become null."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 
 def plain(value: Any, *, infinity: str | None = None) -> Any:
-    """JSON values of dictionaries, sequences, paths and figures, numpy's as well.
+    """JSON values of dictionaries, sequences, paths and numbers, including numpy's.
 
     Args:
-        value: what is to become JSON.
-        infinity: what stands for a figure without bound, after a "-" where it is negative; null by default.
+        value: the value to convert.
+        infinity: the replacement of infinity, with "-" in front if negative; null by default.
 
     >>> plain({"kpi": math.nan, "blocks": (1, math.inf)}), plain(-math.inf, infinity="inf")
     ({'kpi': None, 'blocks': [1, None]}, '-inf')

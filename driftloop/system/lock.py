@@ -1,4 +1,4 @@
-"""Locks on files, which the kernel lets go of when the process that holds one ends, however it ends."""
+"""File locks; the kernel releases them when the process ends, however it ends."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from driftloop.errors import SettingsError
 
 
 def take(file: int | IO[str], *, shared: bool = False, wait: bool = False) -> bool:
-    """Lock an open file or folder as long as it is open; False when another process holds it.
+    """Lock an open file or folder until it is closed; False when another process holds it.
 
     Args:
-        file: what is open, or its descriptor.
-        shared: others may hold it as well, if shared, too.
-        wait: until nobody else holds it.
+        file: the open file, or its descriptor.
+        shared: others may hold a shared lock at the same time.
+        wait: block until the lock is free.
 
     Raises:
-        OSError: its file system has no locks.
+        OSError: the file system has no locks.
     """
     try:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
@@ -28,15 +28,15 @@ def take(file: int | IO[str], *, shared: bool = False, wait: bool = False) -> bo
 
 
 def hold(path: Path, *, taken: str) -> TextIO:
-    """The file, locked while it is open; no process that we start inherits it.
+    """The file, locked while it is open; not inherited by child processes.
 
     Args:
-        path: made when absent.
-        taken: what to say when another process holds it.
+        path: created when absent.
+        taken: error message when another process holds it.
 
     Raises:
         SettingsError: another process does.
-        OSError: the file cannot be opened.
+        OSError: opening the file failed.
     """
     held = path.open("a", encoding="utf-8")
     if not take(held):

@@ -1,4 +1,4 @@
-"""Which names experiments and registered models may have: what MLflow, its databases and TorchServe all take."""
+"""Checks names of experiments and registered models: valid in MLflow, its databases and TorchServe."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import re
 from typing import Final
 
 MODEL_LENGTH: Final = 128  # of a model's name, which becomes part of file names; a file name has 255 bytes
-EXPERIMENT_LENGTH: Final = 250  # MLflow's tables hold 256 characters; SQLite takes more, PostgreSQL refuses them
+EXPERIMENT_LENGTH: Final = 250  # MLflow's tables have 256 characters; SQLite accepts more, PostgreSQL rejects them
 _MODEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def model_fault(name: str) -> str:
-    """What is wrong with the name of a registered model, which is its name in TorchServe, too; "" when nothing is.
+    """The fault of a registered model's name, which is also its name in TorchServe; "" if valid.
 
     >>> model_fault("drift_model"), model_fault("it's")
     ('', "use letters, digits, '.', '_' and '-', starting with a letter or digit")
@@ -24,14 +24,14 @@ def model_fault(name: str) -> str:
 
 
 def experiment_fault(name: str) -> str:
-    r"""What is wrong with the name of an experiment; "" when nothing is.
+    r"""The fault of an experiment's name; "" if valid.
 
     >>> experiment_fault("it's ours / 2024"), experiment_fault("two\nlines")
     ('', 'it holds a character that cannot be printed: use letters, digits, blanks and punctuation')
     """
     if not name.strip():
         return "it is blank: give it a name"
-    if not name.isprintable():  # control characters, and bytes that are no text
+    if not name.isprintable():  # control characters, and bytes that are not text
         return "it holds a character that cannot be printed: use letters, digits, blanks and punctuation"
     if len(name) > EXPERIMENT_LENGTH:
         return f"it has {len(name)} characters: use at most {EXPERIMENT_LENGTH}"

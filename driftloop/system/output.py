@@ -1,6 +1,6 @@
-"""Print on any terminal: what the encoding of stdout or stderr lacks is written in ASCII, after hours of work nothing fails for a dash.
+"""Makes output work on any terminal: characters that the encoding lacks are written in ASCII, so no run fails on a dash.
 
-Nor for a reader that is gone (`| head -1`) or a stream that was closed (`2>&-`): the work goes on, unseen.
+Nor on a closed pipe (`| head -1`) or a closed stream (`2>&-`): the work continues without output.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ _STDOUT: Final = 1
 
 
 class _Lasting(io.FileIO):
-    """The descriptor of stdout or stderr, whose reader may leave: what is written then is dropped.
+    """The descriptor of stdout or stderr, whose reader may exit: later output is dropped.
 
-    A full disk fails once, on stdout: Python would try the rest again when it ends. On stderr nobody could be told.
+    A full disk fails once, on stdout: Python would retry at exit. On stderr the failure cannot be reported.
     """
 
     _failed = False
 
     def write(self, given: Any, /) -> int:
-        """Write, or drop."""
+        """Write, or drop if the reader is gone."""
         try:
             return super().write(given)
         except BrokenPipeError:
@@ -42,7 +42,7 @@ class _Lasting(io.FileIO):
 
 
 def lenient() -> None:
-    """Let stdout and stderr write every text, whatever their encoding and whoever reads them."""
+    """Make stdout and stderr accept every text, whatever their encoding and reader."""
     codecs.register_error(_HANDLER, _in_ascii)
     sys.stdout, sys.stderr = _lenient(sys.stdout), _lenient(sys.stderr)
 
@@ -50,7 +50,7 @@ def lenient() -> None:
 def _lenient(stream: Any) -> Any:
     if stream is None:  # closed before Python began: its descriptor would be that of the next file
         return Path(os.devnull).open("w", encoding="utf-8")
-    reconfigure = getattr(stream, "reconfigure", None)  # a test's or a notebook's stream may have none
+    reconfigure = getattr(stream, "reconfigure", None)  # streams of tests and notebooks may have no descriptor
     if reconfigure is None:
         return stream
     reconfigure(errors=_HANDLER)
@@ -63,7 +63,7 @@ def _lenient(stream: Any) -> Any:
 
 
 def _in_ascii(exc: UnicodeError) -> tuple[str | bytes, int]:
-    """An error handler: a likeness of each character, else its escape."""
+    """An error handler: an ASCII approximation of each character, else its escape."""
     if not isinstance(exc, UnicodeEncodeError):
         raise exc
     lacking = exc.object[exc.start : exc.end]

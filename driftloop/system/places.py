@@ -1,4 +1,4 @@
-"""Places on the disk, tried before the work whose results are to go there: a folder, a full disk, no permission."""
+"""Checks output paths before the work starts: a folder, a full disk, no permission."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Final
 
 from driftloop.errors import PlaceError
 
-ROOM: Final = 1 << 20  # bytes that are tried: a report of a thousand blocks is half as long
-TEMPORARY_ROOM: Final = 16 << 20  # archives, artifacts on their way, TorchServe's folder
+ROOM: Final = 1 << 20  # bytes written as a test: a report of a thousand blocks is half as large
+TEMPORARY_ROOM: Final = 16 << 20  # archives, artifacts in transfer, TorchServe's folder
 LONGEST_NAME: Final = 255  # bytes
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def unwritable(path: Path) -> str | None:
-    """Why no file of `ROOM` bytes can be written there, or None. Nothing is left behind; missing folders are not made.
+    """Why no file of `ROOM` bytes can be written there, or None. Leaves nothing behind; does not create missing folders.
 
     >>> unwritable(Path("/dev/null/report.html"))
     '/dev/null is not a folder that may be written to'
@@ -29,21 +29,21 @@ def unwritable(path: Path) -> str | None:
         if path.is_dir():
             return "it is a folder"
         nearest = next(folder for folder in path.absolute().parents if folder.exists())
-    except OSError as exc:  # a folder on the way that may not be entered
+    except OSError as exc:  # no permission to enter a parent folder
         return exc.strerror
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         return f"{nearest} is not a folder that may be written to"
-    # The name is that of the file aside which is renamed in the end, so a name that is too long is found as well.
+    # The name is that of the temporary file that is renamed in the end, so a name that is too long is detected as well.
     return _tried(nearest / f".{path.name}.{os.getpid()}", ROOM)
 
 
 def check_temporary() -> None:
-    """Refuse a folder for temporary files that is full or cannot be used.
+    """Reject an unusable or full folder for temporary files.
 
-    Python itself would look for another one in silence, and the programs that it starts would not.
+    Python itself would silently choose another one, but the programs that it starts would not.
 
     Raises:
-        PlaceError: it is so.
+        PlaceError: it is.
     """
     name = next((name for name in ("TMPDIR", "TEMP", "TMP") if os.environ.get(name)), "")
     try:
@@ -57,10 +57,10 @@ def check_temporary() -> None:
 
 
 def check_current() -> None:
-    """Refuse a current folder that has been removed: libraries fail in it, each with words of its own.
+    """Reject a current folder that has been removed: libraries fail in it with obscure errors.
 
     Raises:
-        PlaceError: it is so.
+        PlaceError: it is.
     """
     try:
         Path.cwd()
@@ -69,7 +69,7 @@ def check_current() -> None:
 
 
 def failed(exc: OSError) -> PlaceError | None:
-    """A disk that ran full in the middle of the work, as an error of ours; None for what is something else."""
+    """A full disk during the work, as our error; None for other errors."""
     if exc.errno not in FULL:
         return None
     where = f" ({exc.filename})" if exc.filename else ""

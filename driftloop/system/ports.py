@@ -1,4 +1,4 @@
-"""Ports of this machine: free ones, and whether one can be listened on."""
+"""Finds free ports of this machine, and checks whether one is available."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HOST: Final = "127.0.0.1"
 
 
 def free_ports(count: int = 1) -> list[int]:
-    """So many different ports of 127.0.0.1 that nobody listens on now; another program may still take one before we do."""
+    """This many different free ports of 127.0.0.1; another program may still take one before we do."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:
@@ -20,7 +20,7 @@ def free_ports(count: int = 1) -> list[int]:
 
 
 def port_fault(port: int, host: str = HOST) -> str:
-    """Why a port cannot be listened on: "is taken", or "cannot be used (…)"; "" when it can. 0 is any free one.
+    """Why a port is not available: "is taken", or "cannot be used (…)"; "" when it is. 0 is any free one.
 
     A port whose last connections are still closing is free.
     """

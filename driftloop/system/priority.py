@@ -1,4 +1,4 @@
-"""Let what answers people have the processors before what works behind it."""
+"""Lowers the priority of background processes below those that answer requests."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Final
 
 NICE: Final = 10
-TRIES, WAIT_S = 5, 0.15  # the kernel takes ten such changes a second of all users together
+TRIES, WAIT_S = 5, 0.15  # the kernel accepts ten such changes a second over all users
 
 
 def step_back(pid: int = 0) -> None:
-    """Give a process, and the threads and children that it has from now on, less of the processors when others want them.
+    """Lower the CPU priority of a process and of its future threads and children.
 
-    The nice value by itself weighs a process within its session only, where the kernel shares the processors out by session first
-    (Linux's autogroup, the default of Debian's kernel): a server with a session of its own is as good as not niced. So the
-    session's own value is set, too, if the process leads it: that of a terminal is not ours to change. What cannot be set is left.
+    With Linux's autogroup (the default of Debian's kernel) the kernel divides the CPU by session first, and the nice value only
+    counts within a session: it has no effect on a server with its own session. So the session's value is set, too, if the
+    process leads it: that of a terminal is not ours to change. Failures are ignored.
 
     Args:
         pid: the process; 0 is this one.

@@ -1,9 +1,9 @@
-"""Start other programs, and leave none behind: the one module that starts processes.
+"""Starts other programs and leaves none behind: the only module that starts processes.
 
-A command runs to its end under a time limit. A server runs in a process group of its own, so
-that ending it ends its children too; and a guard in that group ends it when we ourselves are
-killed, even by SIGKILL, which leaves us no chance to tidy up. Work of our own is spread over
-worker processes, which end with us in the same way.
+A command runs under a time limit. A server runs in its own process group, so that stopping it
+stops its children too; a guard in that group stops it when we are killed, even by SIGKILL,
+which leaves no chance to clean up. Our own work is distributed over worker processes, which
+end with us in the same way.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ import psutil
 
 from driftloop.errors import DriftloopError
 
-# The shell's stdin is a pipe that only we hold open. When we end, however we end, the reader
-# gets end-of-file and kills its process group, itself last. The server takes the shell's place.
+# The shell's stdin is a pipe that only we hold open. When we end, for whatever reason, the reader
+# gets end-of-file and kills its process group, itself last. The server replaces the shell.
 GUARD = 'exec 3<&0 </dev/null; (read -r _ <&3; kill -s KILL 0) & exec "$@" 3<&-'
 POLL_S = 0.05
 
@@ -55,12 +55,12 @@ def run(command: Sequence[str | os.PathLike[str]], *, timeout_s: float, env: Map
 
     Args:
         command: the program and its arguments.
-        timeout_s: after so many seconds the command and its children are killed.
+        timeout_s: after this time the command and its children are killed.
         env: variables to set on top of ours.
-        folder: its working folder; ours by default.
+        folder: working directory; ours by default.
 
     Raises:
-        OSError: the program cannot be started.
+        OSError: the program does not start.
 
     >>> run(["echo", "hello"], timeout_s=10).last_line
     'hello'
@@ -90,16 +90,16 @@ def run(command: Sequence[str | os.PathLike[str]], *, timeout_s: float, env: Map
 
 
 class Server:
-    """A long-running program in a process group of its own; use it with `with` or call `stop`.
+    """A long-running program in its own process group; use it with `with` or call `stop`.
 
     Args:
         command: the program and its arguments.
-        log: file that takes stdout and stderr, appended to; None: both are ours.
+        log: file to which stdout and stderr are appended; None: both are ours.
         env: variables to set on top of ours.
-        folder: its working folder; ours by default.
+        folder: working directory; ours by default.
 
     Raises:
-        OSError: the log or the program cannot be opened.
+        OSError: the log cannot be opened, or the program not started.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class Server:
 
     @property
     def pid(self) -> int:
-        """Process id of the program, and id of its process group."""
+        """Process id of the program, equal to its process group's."""
         return self._process.pid
 
     @property
@@ -128,9 +128,9 @@ class Server:
         return self._process.poll()
 
     def stop(self, *, grace_s: float = 10.0) -> None:
-        """End the whole group: SIGTERM, and SIGKILL for what is left after `grace_s` seconds.
+        """Stop the whole group: SIGTERM, then SIGKILL after `grace_s` seconds.
 
-        Returns when no process of the group is left; calling it again does nothing.
+        Returns when no process of the group is left; idempotent.
         """
         for number, wait_s in ((signal.SIGTERM, grace_s), (signal.SIGKILL, 10.0)):
             _signal_group(self.pid, number)
@@ -155,20 +155,20 @@ class Server:
 
 
 def in_parallel(function: Callable[[Item], Result], items: Sequence[Item], *, jobs: int) -> Generator[Result]:
-    """What `function` gives for each item, computed by worker processes, in the order in which it is ready.
+    """The results of `function` for each item, computed by worker processes, in order of completion.
 
-    Whatever ends this (an error, Ctrl-C, the caller's own end, even by SIGKILL) ends the workers at once.
+    Whatever ends this process (an error, Ctrl-C, even SIGKILL) ends the workers at once.
 
     Args:
         function: importable by its name, as are the types of its arguments: workers are fresh interpreters.
         items: the arguments.
-        jobs: workers at the most.
+        jobs: maximum number of workers.
 
     Raises:
         DriftloopError: a worker died.
     """
     known = set(multiprocessing.active_children())
-    # Workers inherit the mask: Ctrl-C reaches us alone, and we end them without a word from them.
+    # Workers inherit the mask: only we receive Ctrl-C, and end them without output.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     pool = ProcessPoolExecutor(min(jobs, len(items)) or 1, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent)
     try:
@@ -177,12 +177,12 @@ def in_parallel(function: Callable[[Item], Result], items: Sequence[Item], *, jo
         for ready in as_completed(waiting):
             yield ready.result()
     except BrokenProcessPool as exc:
-        raise DriftloopError("a worker process died, perhaps for want of memory: try again with --jobs 1") from exc
+        raise DriftloopError("a worker process died, possibly out of memory: try again with --jobs 1") from exc
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for worker in set(multiprocessing.active_children()) - known:
             worker.kill()
-        # Waits until all are reaped: a process that is forked from us later would take what is left for children of its own, and fail at its exit.
+        # Waits until all are reaped: a process forked from us later would take the rest for its own children, and fail at its exit.
         pool.shutdown(cancel_futures=True)
 
 
@@ -198,14 +198,14 @@ def _follow_parent() -> None:
 
 
 def group_alive(group: int) -> bool:
-    """True while a process of the group runs; one that ended and was not yet reaped does not."""
+    """True while a process of the group runs; zombies do not count."""
     if not _signal_group(group, 0):
         return False
     return any(_runs_in(process, group) for process in psutil.process_iter())
 
 
 def process_alive(pid: int) -> bool:
-    """True while a process with this id exists, ours or another user's."""
+    """True while a process with this id exists, of any user."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,10 +1,9 @@
-"""Ctrl-C and SIGTERM as exceptions that unwind the script, and that are raised again when they get lost.
+"""Turns Ctrl-C and SIGTERM into exceptions that unwind the script, and raises them again when they get lost.
 
-Python's own way loses one now and then. An exception that is raised in a destructor or in a weak reference's callback is dropped; a
-library may catch it; and one that comes just when a lock was taken, before the `with` has begun, leaves the lock taken, so that the
-cleaning waits for it for ever. So a thread of ours knows when a signal came, and sends it again while the script has not ended:
-waiting for a lock is ended by it, too. And compiled code that calls Python now and then makes an error of its own out of the exception, so an
-error after a signal counts as the signal.
+Python sometimes loses one. An exception raised in a destructor or in a weak reference's callback is dropped; a library may catch it;
+and one raised right after a lock was acquired, before the `with` block starts, leaves the lock held, so that the cleanup waits for
+it forever. So a thread records each signal and sends it again until the script ends, which also interrupts waiting for a lock.
+Compiled code that calls Python may replace the exception by its own error, so an error after a signal counts as the signal.
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ from typing import ClassVar, Final
 
 from driftloop.errors import EXIT_TERMINATED
 
-AGAIN_S = 20.0  # cleaning takes some seconds; a TorchServe that does not listen to SIGTERM is killed after ten
-_DROPPED_AGAIN_S: Final = 0.05  # a little later, for what is raised where an exception was dropped would be dropped as well
-_DROPPED: Final = 0x80  # beside the signal's number: Python has told that it dropped the exception
+AGAIN_S = 20.0  # cleanup takes some seconds; a TorchServe that ignores SIGTERM is killed after ten
+_DROPPED_AGAIN_S: Final = 0.05  # a little later: raised where an exception was dropped, it would be dropped as well
+_DROPPED: Final = 0x80  # besides the signal's number: Python reported that it dropped the exception
 
 
 class Terminated(SystemExit):
@@ -34,8 +33,8 @@ class Terminated(SystemExit):
 def signals_unwind() -> Iterator[None]:
     """Inside, SIGINT raises KeyboardInterrupt and SIGTERM raises `Terminated`, in the main thread.
 
-    A second SIGTERM is ignored, so that it does not cut the cleaning short. SIGINT stays ignored where it was, as in a job that a shell
-    has put into the background.
+    A second SIGTERM is ignored, so that it does not interrupt the cleanup. SIGINT stays ignored where it was, as in a shell's
+    background job.
     """
     watch = _Watch()
     numbers = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is not signal.SIG_IGN]
@@ -62,7 +61,7 @@ def came() -> bool:
 
 
 def raise_again(error: BaseException) -> None:
-    """Raise what the signal raised, from the error that came of it; return when no signal has come."""
+    """Raise the signal's exception, from the resulting error; return when no signal has arrived."""
     if _Watch.current is not None and _Watch.current.number:
         if isinstance(error, KeyboardInterrupt | Terminated):
             raise error
@@ -70,15 +69,15 @@ def raise_again(error: BaseException) -> None:
 
 
 class _Watch:
-    """Knows which signals came, and sends one again that has not ended the script.
+    """Records the signals, and resends one that has not ended the script.
 
-    The handler only writes into a pipe: it may not take a lock, which the code that it interrupts could hold.
+    The handler only writes to a pipe: it must not take a lock, which the interrupted code could hold.
     """
 
     current: ClassVar[_Watch | None] = None  # of the innermost `signals_unwind`
 
     def __init__(self) -> None:
-        self.number = 0  # of the newest signal that has come
+        self.number = 0  # of the newest signal
         self._terminated = self._insists = False
         self._reader, self._writer = os.pipe()
         self._thread = threading.Thread(target=self._insist, name="stopping", daemon=True)
@@ -96,7 +95,7 @@ class _Watch:
             raise Terminated(EXIT_TERMINATED)
 
     def dropped(self, lost: sys.UnraisableHookArgs) -> None:
-        """Python's hook for an exception that it drops."""
+        """Python's hook for dropped exceptions."""
         if issubclass(lost.exc_type, KeyboardInterrupt | Terminated):
             number = signal.SIGINT if issubclass(lost.exc_type, KeyboardInterrupt) else signal.SIGTERM
             os.write(self._writer, bytes([number | _DROPPED]))
@@ -104,7 +103,7 @@ class _Watch:
             sys.__unraisablehook__(lost)
 
     def close(self) -> None:
-        """Send nothing any more."""
+        """Stop resending."""
         os.write(self._writer, b"\0")
         self._thread.join()
         os.close(self._reader)

@@ -16,7 +16,7 @@ from driftloop.metrics import task
 from driftloop.report import descriptions
 from driftloop.settings import DEFAULT_PARAMS, SEED, TRAIN_SHARE, VALIDATION_SHARE
 from driftloop.tracking import mlflow_store
-from driftloop.training import comparison, datasets, mlflow_text, trained_model, tuning
+from driftloop.training import datasets, family, mlflow_text, trained_model, tuning
 from driftloop.training.fitting import Learner, Span, fit, newest
 from driftloop.training.trained_model import KnownModel
 
@@ -94,8 +94,8 @@ def _describe(store: mlflow_store.Store, stream: Stream, known: KnownModel, stud
     made = descriptions.made(features=stream.features, params=known.params, trained=trained, trials=len(study.trials))
     mlflow_text.describe_run(store, known.run_id, descriptions.with_section(what, descriptions.MADE, made))
     found = test_figures(stream, known)
-    comparison.log_figures(store, known.run_id, found, start=stop, model_id=known.model_id)
-    comparison.describe(store, known.run_id, stream, found, start=stop, name="this model", unseen="which come after all that it was fitted on")
+    family.log_figures(store, known.run_id, found, start=stop, model_id=known.model_id)
+    family.describe(store, known.run_id, stream, found, start=stop, name="this model", unseen="which come after all that it was fitted on")
 
 
 def log_origin(stream: Stream, plan: TrainPlan, study: tuning.Study) -> None:
@@ -108,7 +108,7 @@ def log_origin(stream: Stream, plan: TrainPlan, study: tuning.Study) -> None:
 
 def test_figures(stream: Stream, known: KnownModel) -> dict[str, Any]:
     """KPI of a model on all rows after its own with the baselines on the same rows; of classes κ and κ-temporal as well."""
-    return comparison.test_figures(stream, known.model, known.trained[1], majority=known.majority)
+    return family.test_figures(stream, known.model, known.trained[1], majority=known.majority)
 
 
 def search_nested(store: mlflow_store.Store, learner: Learner, stream: Stream, plan: TrainPlan, *, train: Span, validation: Span) -> tuning.Study:

@@ -18,14 +18,14 @@ from dataclasses import dataclass, replace
 
 from driftloop.data.streams import Stream
 from driftloop.errors import SettingsError, TrainingError
-from driftloop.metrics import scoring, task
+from driftloop.metrics import promotion, task
 from driftloop.metrics.results import NO_BLOCK, RetrainRecord
 from driftloop.report import descriptions, wording
 from driftloop.settings import JUDGE_ALPHA, JUDGE_ROWS, VALIDATION_ROWS
 from driftloop.tracking import mlflow_store
 from driftloop.training import datasets, mlflow_text, trained_model, tuning
 from driftloop.training.base import TrainPlan, log_origin, search_nested
-from driftloop.training.comparison import Family
+from driftloop.training.family import Family
 from driftloop.training.fitting import Fitted, Learner, Span, fit
 from driftloop.training.trained_model import KnownModel
 
@@ -170,10 +170,10 @@ def _join_best(family: Family, run_id: str, stream: Stream, winner: KnownModel |
         _join(family, run_id, challenger, stream, unseen_from=judge[0], name=name)
 
 
-def _judge(stream: Stream, champion: KnownModel, challenger: Fitted, cause: Cause, plan: RetrainPlan, *, judged_from: int) -> scoring.Judgement:
+def _judge(stream: Stream, champion: KnownModel, challenger: Fitted, cause: Cause, plan: RetrainPlan, *, judged_from: int) -> promotion.Judgement:
     """Champion against challenger on the judge rows."""
     old, new = (trained_model.losses(model, stream, judged_from, cause.stop) for model in (champion.model, challenger.model))
-    verdict = scoring.judge(task.of(stream.task), old, new, start=judged_from, alpha=plan.alpha)
+    verdict = promotion.judge(task.of(stream.task), old, new, start=judged_from, alpha=plan.alpha)
     if judged_from == champion.trained[1] and challenger.params == champion.params:
         again = "not promoted: all rows that are new to the champion judge, and the search chose its parameters again, so it is the same model"
         return replace(verdict, better=False, words=again)
@@ -189,12 +189,12 @@ def _describe(store: mlflow_store.Store, stream: Stream, record: RetrainRecord, 
 
 def failed(stream: Stream, champion: KnownModel, cause: Cause, error: TrainingError) -> RetrainRecord:
     """The record of a retrain that gave no challenger; its figures are undefined."""
-    verdict = scoring.Judgement(cause.stop, cause.stop, math.nan, math.nan, math.nan, better=False, words=f"not promoted: {error}")
+    verdict = promotion.Judgement(cause.stop, cause.stop, math.nan, math.nan, math.nan, better=False, words=f"not promoted: {error}")
     return _record(stream, champion, cause, verdict, champion.params, trials=0, seconds=math.nan, run_id="")
 
 
 def _record(
-    stream: Stream, champion: KnownModel, cause: Cause, verdict: scoring.Judgement, params: dict, *, trials: int, seconds: float, run_id: str
+    stream: Stream, champion: KnownModel, cause: Cause, verdict: promotion.Judgement, params: dict, *, trials: int, seconds: float, run_id: str
 ) -> RetrainRecord:
     return RetrainRecord(
         block=cause.block,

@@ -23,7 +23,7 @@ from driftloop.serving.golden import difference
 from driftloop.serving.site import Serving, promote
 from driftloop.tracking import mlflow_store
 from driftloop.tracking.registry import Registry
-from driftloop.training import comparison, datasets, mlflow_text, retrain, trained_model
+from driftloop.training import datasets, family, mlflow_text, retrain, trained_model
 from driftloop.training.fitting import Learner
 from driftloop.training.retrain import Cause, RetrainPlan
 from driftloop.training.trained_model import KnownModel
@@ -116,7 +116,7 @@ class Watch:
         self.verdict: Verdict | None = None  # the newest
         self.follow_up = FollowUp()
         self.largest_difference = 0.0
-        self.family = comparison.Family(store, stream)
+        self.family = family.Family(store, stream)
         self.family.add_served(base, self.champion)
         self.reasons: dict[str, str] = {}  # why each version was promoted in this watch
 

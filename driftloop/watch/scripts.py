@@ -19,7 +19,7 @@ from driftloop.report import terminal
 from driftloop.serving.site import check_server, torchserve
 from driftloop.tracking import mlflow_store
 from driftloop.training import base, mlflow_text
-from driftloop.training.comparison import Family
+from driftloop.training.family import Family
 from driftloop.training.fitting import Learner
 from driftloop.training.retrain import retrain
 from driftloop.training.trained_model import KnownModel

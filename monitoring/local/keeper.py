@@ -152,7 +152,7 @@ class KeeperFlags(Flags):
     host: str = flag(HOST, "address of predictions, TorchServe's metrics and the hook; never of the model API")
     hook_port: int = flag(8020, "the hook's port", type=whole(1, 65535))
     state: str = flag(".driftloop/retrains", "folder of the retrains' state and logs")
-    hook_flags: str = flag("", "more flags of monitoring hook, as one text")
+    hook_flags: str = flag("", "more flags of python -m monitoring hook, as one text")
 
 
 def build_parser() -> parsing.Parser:

@@ -110,8 +110,8 @@ def work(args: LabelsFlags) -> tuple[dict[str, Any], int]:
         while chunk := [label.as_json() for label in itertools.islice(labels, CHUNK)]:
             spool.append(chunk)
             taken += len(chunk)
-    then = "the shipper joins them" if shipper.works_in(args.spool) else "NO shipper works there now: they are joined when one is started on that folder"
-    print(f"{taken:,} labels of {args.stream} are in the spool {args.spool}; {then}")
+    then = "a shipper works there" if shipper.works_in(args.spool) else "NO shipper works there now: start one on that folder"
+    print(f"{taken:,} label{'s' * (taken != 1)} of {args.stream} put into the spool {args.spool}; {then}")
     return {"stream": args.stream, "labels": taken}, 0
 
 

@@ -19,7 +19,7 @@ from driftloop.metrics.results import RetrainRecord
 from driftloop.report import descriptions
 from driftloop.tracking import mlflow_store
 from driftloop.training import packaging, trained_model
-from driftloop.training.comparison import Family
+from driftloop.training.family import Family
 from driftloop.training.trained_model import KnownModel
 from learner import ELEC
 

@@ -221,7 +221,7 @@ def test_a_small_stream_goes_through_the_whole_lifecycle(workshop: Workshop, sam
 def test_rules_for_rights_and_wrongs_are_refused_before_anything_is_trained(workshop: Workshop, sample: Path) -> None:
     done = workshop.run("lifecycle", "--learner", LEARNER, "--data_path", sample, "--drift_rule", "ddm", "--mlflow_experiment_name", "refused taxi")
     assert done.code == SettingsError.exit_code
-    assert "takes right and wrong only" in done.err
+    assert "takes 0/1 errors only" in done.err
     assert workshop.runs("refused taxi") == []
 
 

@@ -19,7 +19,7 @@ from driftloop.backtest.play import Alarm, At, Played, Scene, at_random, evenly,
 from driftloop.data import blocks, synthetic
 from driftloop.data.streams import Stream
 from driftloop.data.synthetic import Change
-from driftloop.metrics import scoring
+from driftloop.metrics import promotion
 from driftloop.metrics.task import CLASSIFICATION
 from driftloop.training import fitting, trained_model
 from learner import ELEC
@@ -140,7 +140,7 @@ def test_a_judge_lets_only_better_models_into_service(scene: Scene) -> None:
     first = scene.cut[played.promoted[0]]
     labels = scene.stream.labels[first.start : first.stop]
     champion, challenger = (fit.on(first.start, first.stop) != labels for fit in (scene.base, scene.fits.at(first.start)))
-    verdict = scoring.judge(CLASSIFICATION, champion, challenger, start=first.start, alpha=judged.judge_alpha)
+    verdict = promotion.judge(CLASSIFICATION, champion, challenger, start=first.start, alpha=judged.judge_alpha)
     assert verdict.better
     assert scene.stops() <= judged.stops()
 

@@ -73,15 +73,15 @@ def test_bytes_that_are_no_text_are_refused(tmp_path, capsys):
     (tmp_path / "labels.csv").write_bytes(b"id,label\n\xff,1\n")
     (tmp_path / "spool").mkdir()
     assert label_file.main(["--stream", "elec", "--file", str(tmp_path / "labels.csv"), "--spool", str(tmp_path / "spool")]) == DataError.exit_code
-    assert "is not UTF-8 text (line 2, byte 1 is 0xff): say what it is, perhaps --encoding latin-1" in capsys.readouterr().err
+    assert "is not UTF-8 text (line 2, byte 1 is 0xff): give its --encoding, perhaps latin-1" in capsys.readouterr().err
 
 
 def test_a_spool_that_nobody_ships_is_told(tmp_path, capsys):
     assert run(tmp_path, "id,label\na,1\n") == 0
-    assert "NO shipper works there now" in capsys.readouterr().out
+    assert capsys.readouterr().out == f"1 label of elec put into the spool {tmp_path / 'spool'}; NO shipper works there now: start one on that folder\n"
     with shipper._alone(tmp_path / "spool"):
         assert run(tmp_path, "id,label\nb,1\n") == 0
-    assert "the shipper joins them" in capsys.readouterr().out
+    assert "; a shipper works there" in capsys.readouterr().out
 
 
 def test_a_folder_that_is_not_there_is_no_spool(tmp_path, capsys):

@@ -22,6 +22,7 @@ from driftloop.settings import ROOT
 from driftloop.system import processes
 from driftloop.system.processes import Finished
 from driftloop.watch import learners
+from monitoring import stream_settings
 from monitoring.local import fill, replay
 
 TAXI = "examples.nyc_taxi.learner:TAXI"
@@ -189,6 +190,12 @@ def test_a_default_is_of_the_flags_type_and_may_be_for_one_command_alone(write: 
 )
 def test_a_default_that_no_flag_takes_is_one_line(write: Write, defaults: dict[str, Any], said: str) -> None:
     assert said in refused(own(write, **defaults))
+
+
+def test_a_bundled_stream_and_its_learner_have_one_threshold() -> None:
+    streams = stream_settings.load()
+    assert streams["taxi"].threshold == lifecycle.build_parser().parse_args(["--learner", TAXI]).threshold_mae
+    assert streams["elec"].threshold == lifecycle.build_parser().parse_args([]).threshold_accuracy
 
 
 def test_the_taxis_defaults_are_those_that_its_scripts_had() -> None:

@@ -195,7 +195,7 @@ def test_a_replay_that_cannot_be_is_told_in_one_line(capsys: pytest.CaptureFixtu
 
 
 def test_a_streams_learner_stands_in_what_retrains_and_replays_it(tmp_path: Path) -> None:
-    plan: Any = plans.plan_of(stack.build_parser().parse_args(["--stream", "taxi", "--free_ports", "--folder", str(tmp_path)]))
+    plan = plans.plan_of(flags_of("--stream", "taxi", "--free_ports", "--folder", str(tmp_path)))
     named = f"--learner {plan.stream.learner}"
     (hook,) = (part for part in plans.services(plan, mongodb="mongodb://127.0.0.1:1") if part.name == "retrain_hook")
     assert f"taxi=retrain_model.py {named} --mlflow_experiment_name monitor-taxi" in shlex.join(hook.command)

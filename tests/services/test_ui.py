@@ -130,7 +130,7 @@ def test_a_port_that_is_taken_is_refused_by_name(shown: Workshop, capsys: pytest
         code, told = said(shown, capsys, "--port", str(port))
     assert (code, told) == (
         2,
-        f"driftloop.ui: error: --port {port}: another program listens there; give another port, or leave the flag out for a free one",
+        f"driftloop.ui: error: --port {port}: another program listens there; give another port, or omit the flag for a free one",
     )
 
 

@@ -1,6 +1,6 @@
 """Committed snapshots of what must stay the same: a test hands in what is so today, and the failure names what differs.
 
-`pytest tests/test_unchanged.py --snapshot-update` writes the snapshots anew from the code as it stands.
+`pytest tests/end_to_end/test_unchanged.py --snapshot-update` writes the snapshots again from the code as it stands.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import itertools
 import json
 import math
 import re
@@ -71,6 +72,16 @@ def test_the_verdict_its_evidence_and_what_to_do_stand_in_the_text(taxi, page):
 def test_the_verdict_is_one_sentence_with_its_evidence(measures, sentence):
     assert measure_words.headline(measures) == sentence
     assert sentence in Page(window_report.html(measures)).text
+
+
+def test_a_feature_with_too_little_data_is_not_said_to_have_stayed():
+    calm = made.taxi(3)
+    first, *others = calm.features
+    measures = replace(calm, features=(replace(first, p_noise=math.nan, corrected=math.nan), *others))
+    assert measure_words.headline(measures).endswith("; no feature has moved beyond noise and what is usual, but 1 of 5 had too little data to tell.")
+    page = Page(window_report.html(measures))
+    assert "of 5; cannot tell of 1" in page.text
+    assert [row[3] for row in page.table("feature")] == ["cannot tell", "no", "no", "no", "no"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -218,6 +229,17 @@ def test_a_browser_draws_every_plot_within_the_page_and_says_no_error(browser, t
     assert len(browser.find_elements("css selector", ".js-plotly-plot .cartesianlayer .subplot")) == len(Page(html).plots)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
+
+
+def test_long_bounds_do_not_run_into_each_other_on_a_phone(browser, tmp_path):  # noqa: F811
+    taxi = made.taxi()
+    tiny = replace(made.numeric("price", distance=0.2, p=0.3, moved=False, bins=24), edges=tuple(0.00083 + 0.000348 * number for number in range(25)))
+    assert show(browser, tmp_path / "report.html", window_report.html(replace(taxi, features=(tiny,))), width=390, dark=False) == []
+    spans = """return [...document.querySelectorAll('.js-plotly-plot')].at(-1).querySelectorAll('.xtick text').values().map(
+        text => text.getBoundingClientRect()).map(box => [box.left, box.right]).toArray()"""
+    ticks = sorted(browser.execute_script(spans))
+    assert len(ticks) >= 4
+    assert all(before[1] < after[0] for before, after in itertools.pairwise(ticks))
 
 
 def test_the_boxes_of_the_legend_switch_their_lines(browser, tmp_path):  # noqa: F811

@@ -41,7 +41,7 @@ def test_a_message_names_the_distance_and_how_the_p_value_was_had() -> None:
     rows = np.random.default_rng(0).standard_normal((200, 1))
     (test,) = compare(rows[:100], rows[100:], names=["load"])
     assert test.message.startswith(f"load: ks {test.distance:.3g}, p ")
-    assert "shuffles of 200 blocks of 1 rows" in test.message
+    assert "permutations of 200 blocks of 1 rows" in test.message
 
 
 def test_too_few_rows_cannot_be_told_and_the_least_that_works_is_named() -> None:
@@ -49,7 +49,7 @@ def test_too_few_rows_cannot_be_told_and_the_least_that_works_is_named() -> None
     (test,) = compare(rng.random((3, 1)), 5 + rng.random((3, 1)), names=["a"])
     assert (test.moved, test.distance) == (False, 1.0)
     assert math.isnan(test.p_value)
-    assert "4 rows of each would do" in test.message
+    assert "needs at least 4 rows of each" in test.message
     (enough,) = compare(rng.random((4, 1)), 5 + rng.random((4, 1)), names=["a"])
     assert enough.moved
 
@@ -58,7 +58,7 @@ def test_blocks_given_by_hand_need_more_rows() -> None:
     rng = np.random.default_rng(0)
     (test,) = compare(rng.random((30, 1)), rng.random((30, 1)), names=["a"], block_rows=10)
     assert "cannot tell" in test.message
-    assert "40 rows of each would do" in test.message
+    assert "needs at least 40 rows of each" in test.message
 
 
 def test_one_block_is_compared_with_stretches_as_long_as_it() -> None:

@@ -59,8 +59,8 @@ def test_an_interval_far_from_zero_is_no_as_before_where_errors_come_in_long_run
     verdict = told((rows[:120], correct[:120], rows[120:], correct[120:]))
     assert verdict.upper < 0
     assert (verdict.drift, verdict.kind) == (False, "cannot tell")
-    assert "is not proven either way (p" in verdict.message
-    assert "rows on each side would do" in verdict.message
+    assert "Unproven whether the errors on equal inputs have changed (p" in verdict.message
+    assert "rows on each side would settle it" in verdict.message
 
 
 def test_the_features_that_moved_come_farthest_first() -> None:
@@ -78,7 +78,7 @@ def test_inputs_that_moved_jointly_only_are_data_drift_without_a_feature() -> No
     right = rng.random((2, ROWS)) < 0.8
     verdict = told((old, right[0], new, right[1]))
     assert (verdict.kind, verdict.features) == ("data", ())
-    assert "all together have" in verdict.message
+    assert "the joint distribution has" in verdict.message
 
 
 def test_a_concept_that_raises_the_kpi_is_a_drift_too() -> None:
@@ -163,7 +163,7 @@ def test_too_few_rows_cannot_be_told_and_the_least_is_named(old: int, new: int) 
     verdict = told((rows[:old], right[:old], rows[:new], right[:new]))
     assert (verdict.kind, verdict.drift) == ("cannot tell", False)
     assert math.isnan(verdict.statistic)
-    assert "30 rows of each are the least" in verdict.message
+    assert "needs at least 30 rows of each" in verdict.message
     assert "nan" not in verdict.message and ("went from" in verdict.message) == (min(old, new) > 0)
 
 

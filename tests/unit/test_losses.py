@@ -82,7 +82,7 @@ def test_a_detector_of_real_values_flags_a_rise_and_no_fall(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["ddm", "eddm", "hddm_a", "hddm_w"])
 def test_a_detector_of_rights_and_wrongs_is_refused_in_one_line(name: str) -> None:
-    with pytest.raises(SettingsError, match=r"takes right and wrong only.*adwin"):
+    with pytest.raises(SettingsError, match=r"takes 0/1 errors only.*adwin"):
         make(name, threshold=1.0, alpha=0.05, seed=7)
 
 

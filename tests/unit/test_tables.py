@@ -60,8 +60,8 @@ def test_unicode_of_every_width_is_read_with_and_without_its_mark(tmp_path: Path
 @pytest.mark.parametrize(
     ("name", "encoding", "told"),
     [
-        ("Wärme", "latin-1", "(line 1, byte 12 is 0xe4): say what it is, perhaps --encoding latin-1, which reads there 'time,load,Wärme,label'"),
-        ("Preis €", "cp1252", "(line 1, byte 17 is 0x80): say what it is, perhaps --encoding cp1252, which reads there ',load,Preis €,label'"),
+        ("Wärme", "latin-1", "(line 1, byte 12 is 0xe4): give its --encoding, perhaps latin-1, which reads 'time,load,Wärme,label' there"),
+        ("Preis €", "cp1252", "(line 1, byte 17 is 0x80): give its --encoding, perhaps cp1252, which reads ',load,Preis €,label' there"),
     ],
 )
 def test_text_of_another_encoding_is_refused_with_the_byte_and_the_flag_that_reads_it(tmp_path: Path, name: str, encoding: str, told: str) -> None:
@@ -76,7 +76,7 @@ def test_a_byte_is_named_by_its_line(tmp_path: Path) -> None:
 
 def test_an_encoding_that_is_not_the_files_is_refused(tmp_path: Path) -> None:
     assert "is not text in ascii (line 1, byte 12 is 0xc3): give the right --encoding" in refusal(tmp_path, CSV, encoding="ascii")
-    assert "is not UTF-8 text, nor in utf-16-le, as which it begins" in refusal(tmp_path, CSV.encode("utf-16")[:-1])
+    assert "is not UTF-8 text, nor utf-16-le, which its first bytes suggest" in refusal(tmp_path, CSV.encode("utf-16")[:-1])
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-16"])
@@ -117,7 +117,7 @@ def test_the_usual_separators_are_found_and_every_one_can_be_given(tmp_path: Pat
     if separator in ",;\t|":
         assert load(tmp_path, content).features == ("load", "Wärme")
     else:
-        assert "give what separates them as --separator" in refusal(tmp_path, content)
+        assert "give the right --separator" in refusal(tmp_path, content)
 
 
 def test_blanks_separate_where_they_cut_every_line_alike(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_blanks_separate_where_they_cut_every_line_alike(tmp_path: Path) -> None
         assert load(tmp_path, content, separator="space").features == ("load", "Wärme")
     wide = "\n".join("   ".join(map(str, row)) for row in [FRAME.columns, *FRAME.to_numpy()])
     assert len(load(tmp_path, wide)) == 8
-    assert "blanks cannot separate columns whose values hold blanks" in refusal(
+    assert "blanks cannot separate columns whose values contain blanks" in refusal(
         tmp_path, FRAME.to_csv(index=False, sep=" ", quoting=3, escapechar="\\").replace("\\", "")
     )
 
@@ -225,9 +225,9 @@ def saved(how: str, folder: Path) -> bytes:
         (pickle.dumps(FRAME), "is a Python pickle"),
         (b"%PDF-1.7\n", "is a PDF"),
         (b"\x89PNG\r\n\x1a\n" + bytes(50), "is an image"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12\n", "is a pointer of Git LFS and not the file: fetch it with git lfs pull"),
-        (np.random.default_rng(0).bytes(5000), "is not text (it holds zero bytes)"),
-        (CSV.encode() + b"\0\0", "is not text (it holds zero bytes)"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12\n", "is a Git LFS pointer, not the file: fetch it with git lfs pull"),
+        (np.random.default_rng(0).bytes(5000), "is not text (it contains zero bytes)"),
+        (CSV.encode() + b"\0\0", "is not text (it contains zero bytes)"),
         (b"\xef\xbb\xbf", "the file is empty"),
     ],
 )
@@ -272,7 +272,7 @@ def test_a_zip_that_is_damaged_anywhere_is_refused(tmp_path: Path, method: int) 
 def test_a_parquet_file_whose_names_are_damaged_is_refused(tmp_path: Path) -> None:
     packed = io.BytesIO()
     FRAME.to_parquet(packed, index=False)
-    assert "cannot be read as Parquet" in refusal(tmp_path, packed.getvalue().replace(b"load", b"lo\xa4d"), "own.parquet")
+    assert "unreadable as Parquet" in refusal(tmp_path, packed.getvalue().replace(b"load", b"lo\xa4d"), "own.parquet")
 
 
 def test_the_options_of_the_flags_are_those_of_the_loader() -> None:
@@ -287,7 +287,7 @@ def test_the_options_of_the_flags_are_those_of_the_loader() -> None:
 @pytest.mark.parametrize("rows", ["2024-01-01 00:00,0.5,7,0\n2024-01-01 01:00,0.6,8,1\n", "2024-01-01 00:00,1,1,1\n2024-01-01 01:00,2,3,0\n", "5;5;1\n6;7;0\n"])
 def test_a_file_without_a_header_is_named_as_one(tmp_path: Path, rows: str) -> None:
     (tmp_path / "own.csv").write_text(rows)
-    with pytest.raises(DataError, match="the first line seems to hold values: write a line with the names of the columns above it"):
+    with pytest.raises(DataError, match="the first line seems to be values: add a header line with the column names above it"):
         streams.load(tmp_path / "own.csv", target="label", time_column="time")
 
 
@@ -300,7 +300,7 @@ def test_a_name_in_another_case_is_suggested(tmp_path: Path, given: str, name: s
 
 def test_a_quote_that_is_not_closed_is_named_by_its_line(tmp_path: Path) -> None:
     (tmp_path / "own.csv").write_text('time,x,target\n2024-01-01,1,0\n2024-01-02,"2,1\n2024-01-03,2,1\n')
-    with pytest.raises(DataError, match=r"\(line 3: .*\): look for a quote that is not closed"):
+    with pytest.raises(DataError, match=r"\(line 3: .*\): look for an unclosed quote"):
         streams.load(tmp_path / "own.csv", target="target", time_column="time")
 
 
@@ -310,7 +310,7 @@ def test_the_columns_of_parquet_are_named_as_those_of_a_csv(tmp_path: Path) -> N
     found = streams.load(tmp_path / "own.parquet", target="target", time_column="time")
     assert found.features == ("a b",) and found.notes == ("left out: Unnamed: 2 (it has no name)",)
     pq.write_table(pa.Table.from_arrays(columns, ["time", "x", "x", "target"]), tmp_path / "own.parquet")
-    with pytest.raises(DataError, match="column 'x' is there twice: rename one"):
+    with pytest.raises(DataError, match="column 'x' occurs twice: rename one"):
         streams.load(tmp_path / "own.parquet", target="target", time_column="time")
 
 

@@ -11,7 +11,7 @@ import pytest
 from driftloop import settings
 from driftloop.data import blocks, streams
 from driftloop.errors import DataError, SettingsError
-from driftloop.metrics import data_quality, scoring, task
+from driftloop.metrics import data_quality, promotion, task
 from driftloop.metrics.task import CLASSIFICATION, REGRESSION
 
 
@@ -71,8 +71,8 @@ def test_without_rows_the_kpi_is_undefined(doing: task.Task) -> None:
 def test_a_clearly_nearer_challenger_is_promoted_and_an_equal_one_is_not() -> None:
     rng = np.random.default_rng(2)
     champion = rng.exponential(3.0, 1000)
-    equal = scoring.judge(REGRESSION, champion, rng.exponential(3.0, 1000), start=0, alpha=0.05)
-    nearer = scoring.judge(REGRESSION, champion, 0.7 * champion, start=0, alpha=0.05)
+    equal = promotion.judge(REGRESSION, champion, rng.exponential(3.0, 1000), start=0, alpha=0.05)
+    nearer = promotion.judge(REGRESSION, champion, 0.7 * champion, start=0, alpha=0.05)
     assert (equal.better, nearer.better) == (False, True)
     assert "MAE" in nearer.words and nearer.after < nearer.before
 
@@ -81,7 +81,7 @@ def test_a_few_huge_errors_of_the_champion_do_not_promote_a_worse_challenger() -
     rng = np.random.default_rng(3)
     champion, challenger = rng.exponential(2.0, 1000), rng.exponential(2.4, 1000)
     champion[:3] = 2000.0
-    found = scoring.judge(REGRESSION, champion, challenger, start=0, alpha=0.1)
+    found = promotion.judge(REGRESSION, champion, challenger, start=0, alpha=0.1)
     assert found.after < found.before and not found.better
 
 
@@ -90,7 +90,7 @@ def test_two_equal_models_whose_lead_wanders_with_the_hours_are_told_apart_about
     wins = 0
     for _ in range(300):
         lead = np.repeat(rng.standard_normal(100), 10)  # ten neighbours lean to the same side
-        wins += scoring.judge(REGRESSION, np.abs(3 + lead), np.full(1000, 3.0), start=0, alpha=0.1).p_value <= 0.1
+        wins += promotion.judge(REGRESSION, np.abs(3 + lead), np.full(1000, 3.0), start=0, alpha=0.1).p_value <= 0.1
     assert wins <= 0.1 * 300 + 3 * (300 * 0.1 * 0.9) ** 0.5
 
 

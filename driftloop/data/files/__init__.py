@@ -1,1 +1,1 @@
-"""The files that hold a table: unpacked, decoded, read, each row with its line. What the columns mean is decided in `data`."""
+"""Table files: unpacks, decodes and reads them, each row with its line number. `data` interprets the columns."""

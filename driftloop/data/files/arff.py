@@ -1,4 +1,4 @@
-"""ARFF: the header's attributes, and the rows as CSV: either quote is understood, and both in one file.
+"""Reads ARFF: the header's attributes, and the rows as CSV, quoted by ' or ", or both in one file.
 
 https://waikato.github.io/weka-wiki/formats_and_processing/arff_stable/
 """
@@ -29,8 +29,8 @@ class Arff:
     """An ARFF file: its attributes and its rows as comma- or tab-separated values, quoted by " where needed."""
 
     names: list[str]
-    nominal: dict[str, list[str]]  # attribute to the values it may take
-    dates: dict[str, str]  # attribute to its format for `strptime`, of those that declare one
+    nominal: dict[str, list[str]]  # attribute to its nominal values
+    dates: dict[str, str]  # attribute to its declared date format for `strptime`
     rows: str
     delimiter: str
     lines_before: int  # lines of the file before the text of `rows`
@@ -45,7 +45,7 @@ def read(text: str) -> Arff:
     """The parts of an ARFF file.
 
     Raises:
-        DataError: the header or a row cannot be read, or its form is not supported.
+        DataError: the header or a row is malformed or unsupported.
     """
     found = _DATA.search(text)
     if not found:
@@ -96,7 +96,7 @@ def _date(name: str, pattern: str | None, number: int) -> dict[str, str]:
     made = formats.from_java(java)
     if made is None or (told := formats.fault(made)):
         why = "" if made is None else f" ({told})"
-        raise DataError(f"line {number}: the date format {java!r} of {name!r} is not supported{why}: leave it out, and give its like as --time_format")
+        raise DataError(f"line {number}: the date format {java!r} of {name!r} is not supported{why}: leave it out, and give the equivalent as --time_format")
     return {name: made}
 
 
@@ -106,7 +106,7 @@ def _values(line: str, pattern: re.Pattern[str], number: int) -> list[str]:
     while True:
         found = pattern.match(line, at)
         if not found or (found.group(1)[:1] in "'\"" and found.group(1) and not _is_quoted(found.group(1))):
-            raise DataError(f"line {number}: cannot be read as ARFF ({line[at : at + 40]!r}): look for a quote that is not closed")
+            raise DataError(f"line {number}: cannot be read as ARFF ({line[at : at + 40]!r}): look for an unclosed quote")
         values.append(found.group(1))
         at = found.end()
         if not found.group(2):
@@ -127,7 +127,7 @@ def _unescaped(sign: str) -> str:
 
 
 def _as_csv(body: str, delimiter: str, *, lines_before: int) -> str:
-    """The rows with " as the only quote; a line that has no quote and no escape stays as it is."""
+    """The rows with " as the only quote; a line without quotes and escapes is unchanged."""
     if not any(sign in body for sign in "'\"\\"):
         return body
     pattern = _TAB_VALUE if delimiter == "\t" else _VALUE

@@ -1,4 +1,4 @@
-"""What a file is by its first bytes, when it is no table that we read, and what to do about it."""
+"""Recognises unsupported files by their first bytes, and states what to do."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _STARTS: Final = (
     (b"Rar!\x1a\x07", f"a RAR archive: {_UNPACK}"),
     (b"\x1f\x8b", f"packed twice: {_UNPACK}"),
     (b"PK\x03\x04", f"packed twice, or an Office file in an archive: {_UNPACK}"),
-    (b"version https://git-lfs", "a pointer of Git LFS and not the file: fetch it with git lfs pull"),
+    (b"version https://git-lfs", "a Git LFS pointer, not the file: fetch it with git lfs pull"),
 )
 _PATTERNS: Final = (
     (re.compile(rb".{257}ustar", re.DOTALL), f"a tar archive: {_UNPACK}"),
@@ -39,7 +39,7 @@ _PATTERNS: Final = (
     (re.compile(rb"\x80[\x02-\x05][\x95\x8a(\]}cX]"), f"a Python pickle: {_SAVE} (pandas.read_pickle)"),
     (
         re.compile(rb"(?i)\s*(?:<!--.*?-->\s*)*<(?:!doctype html|html|head|body|table)\b", re.DOTALL),
-        "an HTML page: the download was cut short or failed, or the table stands in the page: save it as CSV",
+        "an HTML page: the download was cut short or failed, or the table is in the page: save it as CSV",
     ),
     (re.compile(rb"\s*<\?xml\b"), f"XML: {_SAVE} (pandas.read_xml)"),
     (re.compile(rb"\s*(?:\[\s*[\[{\]\"\d-]|\{\s*[\"}])"), f"JSON: {_SAVE} (pandas.read_json)"),
@@ -47,7 +47,7 @@ _PATTERNS: Final = (
 
 
 def unusable(body: bytes) -> str:
-    """What a file is that cannot be read as a table, with what to do; nothing when it may be one.
+    """Kind of a file that is not a readable table, with what to do; "" when it may be one.
 
     >>> unusable(b'[{"x": 1}]')
     'JSON: save the table as CSV or Parquet (pandas.read_json)'

@@ -1,7 +1,7 @@
-"""Read a table from ARFF, CSV or Parquet, plain or inside .gz or .zip, and keep where each row stands in the file.
+"""Reads a table from ARFF, CSV or Parquet, plain or inside .gz or .zip, and keeps each row's line in the file.
 
-What a file is follows from its first bytes, not only from its name. Nothing is judged here but the shape: a row
-with too many or too few fields is kept as an empty row and named in `Table.faults`.
+The file type follows from the first bytes, not only from the name. Only the shape is checked here: a row
+with too many or too few fields is kept as an empty row and reported in `Table.faults`.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandas._libs.parsers import STR_NA_VALUES  # what read_csv takes as missing
+from pandas._libs.parsers import STR_NA_VALUES  # read_csv's missing values
 
 from driftloop.data.files import arff, texts, unpacking
 from driftloop.errors import DataError
 
 _NO_ROWS = "the table has no rows"
-_MISSING = "?"  # ARFF's mark for a missing value, common in CSV as well
+_MISSING = "?"  # ARFF's missing value, also common in CSV
 _LONGEST_HEADER = 200  # lines
 _NAMED_BY_EXCEL = re.compile(r'"?sep=(.)"?\n', re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A table as it stands in a file, before anything is asked of its values.
+    """A table as in the file, before its values are interpreted.
 
-    `lines` is the line of the file on which each row begins (the header of a CSV is line 1); Parquet has no
-    lines, there it is the row's number, from 1, and `unit` is "row". `faults` maps a row's index, from 0,
-    to what is wrong with its shape. `sha256` is that of the file as it is on disk. `written` gives a column as it
-    stands in the file: a CSV's as text, a Parquet's with every digit of its whole numbers also where some are missing.
-    `time_formats` are those that an ARFF declares for its dates, for `strptime`. `declared` are the columns whose type
-    says that a text such as "None" is a value.
+    `lines` is the line of the file on which each row begins (the header of a CSV is line 1); For Parquet
+    it is the row's number, from 1, and `unit` is "row". `faults` maps a row's index, from 0,
+    to the fault of its shape. `sha256` is that of the file on disk. `written` returns a column as in
+    the file: a CSV's as text, a Parquet's with every digit of its whole numbers even where some are missing.
+    `time_formats` are the date formats that an ARFF declares, for `strptime`. `declared` are the columns whose
+    type makes a text such as "None" a value.
     """
 
     frame: pd.DataFrame
@@ -52,13 +52,13 @@ class Table:
 
 @dataclass(frozen=True)
 class _Rows:
-    """The text of the rows, and how it is to be read."""
+    """The text of the rows, and how to read it."""
 
     text: str
     names: list[str]
     dialect: dict[str, Any]
-    as_text: Iterable[str]  # columns whose values stay as they are written
-    nominal: Iterable[str]  # of those the ones in which only ? is missing: None and NA may be values
+    as_text: Iterable[str]  # columns whose values stay text
+    nominal: Iterable[str]  # those in which only ? is missing: None and NA may be values
     lines_before: int
 
 
@@ -67,13 +67,13 @@ def read(path: Path, *, as_text: Iterable[str] = (), encoding: str = "", separat
 
     Args:
         path: the file.
-        as_text: columns that stay as they are written, where the file is text: 05 is not 5.
+        as_text: columns to keep as text, where the file is text: 05 is not 5.
         encoding: of text; empty: that of a byte order mark, else UTF-8.
-        separator: between the columns of a CSV; empty: the one that cuts its lines alike.
+        separator: between the columns of a CSV; empty: inferred from its lines.
 
     Raises:
-        DataError: the file is missing, a folder, empty, cut short, not text, no table, or its header cannot be used.
-        SettingsError: `separator` is none.
+        DataError: the file is missing, a folder, empty, cut short, not text, not a table, or its header is unusable.
+        SettingsError: invalid `separator`.
     """
     delimiter = texts.separator(separator)
     raw, body = unpacking.contents(path)
@@ -104,9 +104,9 @@ def _parquet(body: bytes, path: Path, digest: str) -> Table:
         _check_names(names, path)
         table = file.read().rename_columns(names)
         frame = table.to_pandas(ignore_metadata=True, date_as_object=False)
-    except (pa.ArrowException, OSError, ValueError) as exc:  # names and metadata that are cut are no UTF-8 and no JSON
+    except (pa.ArrowException, OSError, ValueError) as exc:  # truncated names and metadata are not UTF-8 or JSON
         reason = str(exc).partition("\n")[0]
-        raise DataError(f"{path}: cannot be read as Parquet ({reason}): it is cut short or not Parquet") from exc
+        raise DataError(f"{path}: unreadable as Parquet ({reason}): it is cut short or not Parquet") from exc
     if frame.empty:
         raise DataError(f"{path}: {_NO_ROWS}")
     frame = frame.drop(columns=[name for name in names if name.startswith("__index_level_")])
@@ -130,20 +130,20 @@ def _csv(text: str, path: Path, digest: str, as_text: Iterable[str], delimiter: 
         line = lines_before + 1
         raise DataError(f"{path}: line {line} ({first[:40]!r}) is not the header, which seems to be line {line + below}: remove the lines above it")
     if len(names) < 2:
-        blanks = "; blanks cannot separate columns whose values hold blanks" * (" " in first)
-        raise DataError(f"{path}: has 1 column when cut at {delimiter!r}, not a label and features: give what separates them as --separator{blanks}")
+        blanks = "; blanks cannot separate columns whose values contain blanks" * (" " in first)
+        raise DataError(f"{path}: has 1 column when split at {delimiter!r}, not a label and features: give the right --separator{blanks}")
     _check_names(names, path)
-    # What is left of the header's line is blank, so lines still count from the top of the file.
+    # The header's line becomes blank, so lines still count from the top of the file.
     return _rows(_Rows(body[len(first) :], names, dialect, as_text, (), lines_before + first.count("\n")), path, digest)
 
 
 def _header(body: str, dialect: dict[str, Any]) -> tuple[str, list[str]]:
-    """The text of the header and its names; a name in quotes may span lines, as a spreadsheet writes it."""
+    """The text of the header and its names; a quoted name may span lines, as spreadsheets write it."""
     lines = body.split("\n", _LONGEST_HEADER)[:_LONGEST_HEADER]
     try:
         reader = csv.reader((f"{line}\n" for line in lines), strict=True, **dialect)
         names = next(reader)
-    except csv.Error:  # a quote that is not closed, or one within a name
+    except csv.Error:  # an unclosed quote, or one within a name
         return lines[0], next(csv.reader([lines[0]], **dialect))
     return "\n".join(lines[: reader.line_num]), names
 
@@ -191,9 +191,9 @@ def _rows(rows: _Rows, path: Path, digest: str) -> Table:
             **dialect,
         )
     except (csv.Error, pd.errors.ParserError) as exc:
-        raise DataError(f"{path}: cannot be read as a table ({exc}): look for a quote that is not closed") from exc
+        raise DataError(f"{path}: malformed table ({exc}): look for an unclosed quote") from exc
     if len(frame) != len(lines):
-        raise DataError(f"{path}: cannot be read as a table ({len(lines)} rows, or {len(frame)}): look for a stray quote")
+        raise DataError(f"{path}: malformed table ({len(lines)} rows, or {len(frame)}): look for a stray quote")
 
     def written(name: str) -> pd.Series:
         at = names.index(name)
@@ -234,7 +234,7 @@ def _scan(text: str, width: int, dialect: dict[str, Any], *, lines_before: int) 
 
 
 def _blank_out(text: str, width: int, dialect: dict[str, Any]) -> str:
-    """The same rows, with empty fields for each that does not have `width` of them: pandas would shift or refuse it."""
+    """The same rows, emptied where a row does not have `width` fields: pandas would shift or reject it."""
     out = io.StringIO()
     records = (record for record in csv.reader(io.StringIO(text), **dialect) if not _is_blank(record))
     csv.writer(out, **dialect).writerows(record if len(record) == width else [""] * width for record in records)
@@ -242,7 +242,7 @@ def _blank_out(text: str, width: int, dialect: dict[str, Any]) -> str:
 
 
 def _name(given: str, at: int) -> str:
-    """The name of a column on one line; a name that is missing is one as pandas gives it."""
+    """The name of a column on one line; a missing name becomes pandas' own."""
     return " ".join(given.splitlines()).strip() or f"Unnamed: {at}"
 
 
@@ -251,6 +251,6 @@ def _check_names(names: list[str], path: Path) -> None:
     if twice and texts.is_values(names):
         raise DataError(f"{path}: {texts.VALUES}")
     if twice:
-        raise DataError(f"{path}: column {twice[0]!r} is there twice: rename one")
+        raise DataError(f"{path}: column {twice[0]!r} occurs twice: rename one")
     if len(names) < 2:
         raise DataError(f"{path}: has {len(names)} column: a label and at least one feature are needed")

@@ -1,4 +1,4 @@
-"""The contents of a file that is to hold a table, unpacked."""
+"""Unpacks the contents of a table's file."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from typing import Final
 from driftloop.data.files import filekinds
 from driftloop.errors import DataError
 
-# What the unpackers of Python raise, by where a file is damaged.
+# What Python's unpackers raise, depending on where a file is damaged.
 DAMAGED: Final = (OSError, EOFError, ValueError, NotImplementedError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 
 
 def contents(path: Path) -> tuple[bytes, bytes]:
-    """The bytes of a file as it is on disk, and those of what it packs.
+    """The bytes of a file as on disk, and unpacked.
 
     Raises:
-        DataError: it is missing, a folder, cannot be unpacked, or is of a kind that holds no table that we read; the message names it.
+        DataError: it is missing, a folder, damaged, or of an unsupported type; the message names it.
     """
     try:
         raw = path.read_bytes()
@@ -40,8 +40,8 @@ def contents(path: Path) -> tuple[bytes, bytes]:
 
 def _why_not(path: Path) -> str:
     if re.match(r"\w{2,}:/", str(path)):
-        return ": files are read from the disk: download it and give its path"
-    return ": the shell leaves ~ as it is within a word: write $HOME" if str(path).startswith("~") else ""
+        return ": files are read from disk: download it and give its path"
+    return ": the shell does not expand ~ within a word: write $HOME" if str(path).startswith("~") else ""
 
 
 def _unpack(raw: bytes, path: Path) -> bytes:
@@ -54,7 +54,7 @@ def _unpack(raw: bytes, path: Path) -> bytes:
         if kind in {".gz", ".zip"} and not filekinds.unusable(raw):
             return gzip.decompress(raw) if kind == ".gz" else _only_member(raw, path)
     except DAMAGED as exc:
-        raise DataError(f"{path}: cannot be unpacked ({exc}): it is cut short or not what its name says; fetch it again") from exc
+        raise DataError(f"{path}: cannot be unpacked ({exc}): it is cut short, or not of the type in its name; fetch it again") from exc
     return raw
 
 

@@ -1,1 +1,1 @@
-"""The time of each row: one way of writing for a whole column, inferred from all of its rows or declared, never mixed."""
+"""Reads the time of each row: one format for a whole column, inferred from all its rows or declared, never mixed."""

@@ -1,4 +1,4 @@
-"""The times of a table's column, whatever it holds: dates, texts or numbers; with a zone they become UTC."""
+"""Reads the times of a table's column from dates, texts or numbers; times with a zone become UTC."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _BLANKS: Final = r"[\x{00A0}\x{2007}\x{2009}\x{202F}]"  # non-breaking and narro
 
 
 def time_values(column: pd.Series, *, time_format: str = "", time_zone: str = "") -> tuple[np.ndarray, dict[int, str]]:
-    """The time of each row as datetime64[ns], shape (N,), and the rows whose time is missing or cannot be read.
+    """The time of each row as datetime64[ns], shape (N,), and the rows whose time is missing or unreadable.
 
-    One way of writing holds for the whole column: `time_format`, else what all rows together say. Times with a zone are turned
-    to UTC, others taken as they are, or as local to `time_zone`.
+    One format holds for the whole column: `time_format`, else inferred from all rows. Times with a zone are converted
+    to UTC, others are kept, or local to `time_zone`.
 
     Args:
-        column: as the file has it, texts best as such: 05 and 5 differ.
+        column: as in the file, preferably as text: 05 and 5 differ.
         time_format: of `strptime`, or one of `formats.NUMBERS`.
         time_zone: an IANA name.
 
     Raises:
-        DataError: the column holds no times, or several ways to read it are left; the message names the flag that decides.
+        DataError: the column has no times, or its format is ambiguous; the message names the flag that decides.
 
     >>> times, faults = time_values(pd.Series(["13/05/2019", "06/06/2019", "soon"], name="when"))
     >>> times.astype("datetime64[D]").tolist(), faults
@@ -38,7 +38,7 @@ def time_values(column: pd.Series, *, time_format: str = "", time_zone: str = ""
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(column.cat.categories.dtype)
     if pd.api.types.is_timedelta64_dtype(column):
-        raise DataError(f"--time_column {name!r} holds durations, no dates: add the time at which they begin")
+        raise DataError(f"--time_column {name!r} holds durations, not dates: add the time at which they begin")
     texts = TimeColumn(name, _texts(column))
     if pd.api.types.is_datetime64_any_dtype(column):
         found = _dates(column)
@@ -63,7 +63,7 @@ def _dates(column: pd.Series) -> Reading:
 
 
 def _texts(column: pd.Series) -> pa.Array:
-    """A column as texts without blanks around; null where it holds nothing."""
+    """A column as texts without surrounding blanks; null where empty."""
     if pd.api.types.is_float_dtype(column):
         values = [f"{value:.6f}".rstrip("0").rstrip(".") if np.isfinite(value) else None for value in column.to_numpy(np.float64, na_value=np.nan)]
         return pa.array(values, pa.string())
@@ -71,7 +71,7 @@ def _texts(column: pd.Series) -> pa.Array:
         return pa.array([None if pd.isna(value) else str(value) for value in column], pa.string())
     try:
         texts = pa.array(column, pa.string(), from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):  # no texts: dates, bytes, decimals
+    except (pa.ArrowInvalid, pa.ArrowTypeError):  # not texts: dates, bytes, decimals
         texts = pa.array([_text(value) for value in column], pa.string())
     if not pc.all(pc.string_is_ascii(texts)).as_py():
         texts = pc.replace_substring_regex(texts, _BLANKS, " ")
@@ -86,7 +86,7 @@ def _text(value: Any) -> str | None:
 
 
 def _utc(column: TimeColumn, found: Reading, zone: str) -> tuple[np.ndarray, dict[int, str]]:
-    """Times in UTC, or as they are where nothing says a zone, and the reasons of those that are none."""
+    """Times in UTC, or unchanged without a zone, and the reasons of those that are unreadable."""
     read = ~np.isnat(found.times)
     local = read & ~found.zoned
     if zone and local.any():

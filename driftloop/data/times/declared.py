@@ -1,4 +1,4 @@
-"""Read a column of times by a format that was declared for it."""
+"""Reads a column of times by a declared format."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _ABBREVIATION: Final = "%Z"
 def reading(column: TimeColumn, time_format: str, *, zone: str = "") -> Reading:
     """The times of a column of texts by a format of `strptime`, or one of `formats.NUMBERS`.
 
-    A row may lack the fraction of a second, or the time of day, that the format has at its end: writers leave out what is zero.
+    A row may lack the format's trailing fraction of a second or time of day: writers omit zeros.
 
     Raises:
-        DataError: no row fits the format, or an abbreviation of a zone means several.
+        DataError: no row fits the format, or a zone's abbreviation is ambiguous.
     """
     if time_format in NUMBERS:
         found = numbers.declared(column, time_format)
@@ -70,7 +70,7 @@ def _variants(time_format: str) -> Iterator[str]:
 
 
 def _taken_out(texts: pd.Series, time_format: str) -> tuple[pd.Series, np.ndarray]:
-    """The texts without the abbreviation of their zone, and those: at its word of the format, or at the end of a word."""
+    """The texts without their zone's abbreviation, and the abbreviations: found where the format has the zone, or at the end of a word."""
     words = time_format.split()
     at = next(index for index, word in enumerate(words) if _ABBREVIATION in word)
     rest, names = [], []

@@ -1,4 +1,4 @@
-"""Take texts of times apart: the form in which each is written, and its year, month, day, time of day and zone.
+"""Parses texts of times: the form of each, and its year, month, day, time of day and zone.
 
 Nothing is decided here: 05/03/2019 has two numbers and a year, and which of them is the month follows from the whole column (`driftloop.data.times.infer`).
 """
@@ -52,20 +52,20 @@ _PATTERNS: Final = (
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """What N texts hold; entry i of every array belongs to text i."""
+    """The parsed parts of N texts; entry i of every array belongs to text i."""
 
     form: np.ndarray  # (N,) object: one of the forms above, or the separator of "a/b/y"
     year: np.ndarray  # (N,) int64
-    first: np.ndarray  # (N,) int64: the month where the form says so, else the first of two numbers
+    first: np.ndarray  # (N,) int64: the month where the form defines it, else the first of two numbers
     second: np.ndarray  # (N,) int64: the day, or the second of two numbers
-    clock: np.ndarray  # (N,) timedelta64[ns]: time of day; NaT where there can be none such
-    zone: np.ndarray  # (N,) object: "" without one
+    clock: np.ndarray  # (N,) timedelta64[ns]: time of day; NaT where invalid
+    zone: np.ndarray  # (N,) object: zone, "" without one
     timed: np.ndarray  # (N,) bool: whether there is a time of day
-    half: np.ndarray  # (N,) bool: whether it is one of a 12-hour clock
+    half: np.ndarray  # (N,) bool: whether it is on a 12-hour clock
 
 
 def taken_apart(texts: pa.Array) -> Parts:
-    """The parts of each text; without blanks around, nulls are of no form.
+    """The parts of each text, which has no surrounding blanks; nulls have no form.
 
     >>> parts = taken_apart(pa.array(["2019-03-05T14:30Z", "05/03/2019 2:30 PM", "5 Mar 2019", "14:30", "soon"]))
     >>> parts.form.tolist(), parts.first.tolist(), parts.zone.tolist()
@@ -89,7 +89,7 @@ def taken_apart(texts: pa.Array) -> Parts:
 
 
 def _matches(texts: pa.Array) -> Iterator[tuple[str, np.ndarray, pa.StructArray]]:
-    """Each form with the places of the texts that are written so, and their groups; a text is of the first form that fits."""
+    """Each form with the positions of its texts and their groups; a text has the first form that fits."""
     left = np.flatnonzero(texts.is_valid().to_numpy(zero_copy_only=False))
     for name, pattern in _PATTERNS:
         if not len(left):
@@ -123,7 +123,7 @@ class _Groups:
         return np.asarray(self.text(name) != "", bool)
 
     def nanoseconds(self) -> np.ndarray:
-        """The fraction of a second; digits below a nanosecond are cut."""
+        """The fraction of a second; digits below a nanosecond are dropped."""
         if "part" not in self._names:
             return np.zeros(self.count, np.int64)
         digits = pc.utf8_slice_codeunits(pc.utf8_rpad(self._found.field("part"), 9, "0"), 0, 9)
@@ -142,14 +142,14 @@ def _clock(groups: _Groups) -> np.ndarray:
     half = np.char.lower(groups.text("half").astype("U1"))
     right = (hour < 24) & (minute < 60) & (second < 60) | (hour == 24) & (minute + second == 0)  # 24:00 is the day's end
     right &= (half == "") | (hour >= 1) & (hour <= 12)
-    right &= ~groups.given("c2") | (groups.text("c1") == groups.text("c2"))  # 14:30.25 is no 14:30:25
+    right &= ~groups.given("c2") | (groups.text("c1") == groups.text("c2"))  # 14:30.25 is not 14:30:25
     hour = np.where(half == "", hour, hour % 12 + 12 * (half == "p"))
     total = ((hour * 60 + minute) * 60 + second) * 1_000_000_000 + groups.nanoseconds()
     return np.where(right, total, np.iinfo(np.int64).min).astype("timedelta64[ns]")
 
 
 def days(year: np.ndarray, month: np.ndarray, day: np.ndarray) -> np.ndarray:
-    """The days of a calendar as datetime64[D], NaT for those that it lacks.
+    """Calendar days as datetime64[D], NaT for nonexistent ones.
 
     >>> days(np.array([2024, 2023, 2023]), np.array([2, 2, 13]), np.array([29, 29, 1]))
     array(['2024-02-29',        'NaT',        'NaT'], dtype='datetime64[D]')

@@ -1,4 +1,4 @@
-"""Infer from all rows how the times of a column are written: one form for all, day first or month first as the rows decide."""
+"""Infers a column's time format from all rows: one form for all, day first or month first as the rows decide."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from driftloop.errors import DataError
 _SEPARATORS: Final = ("-", "/", ".")
 # Formats that are not inferred, for a message.
 _HINTS: Final = ((r"\d{4}-W\d\d-\d", "%G-W%V-%u"), (r"\d{4}W\d{3}", "%GW%V%u"), (r"\d{4}-\d{3}", "%Y-%j"), (r"\d{4}_\d\d_\d\d", "%Y_%m_%d"))
-_MANY: Final = 12  # steps that are not even by chance
+_MANY: Final = 12  # steps needed before even spacing is not chance
 _EVEN: Final = 1.25  # months have 28 to 31 days
 
 
 def reading(column: TimeColumn, *, zone: str = "") -> Reading:
     """The times of a column of texts.
 
-    Rows in another form than most are not read: their reason says so.
+    Rows in a minority form are not read; their reason states it.
 
     Args:
         column: the texts.
-        zone: the IANA name that was given for the column; it tells what abbreviations mean.
+        zone: the column's IANA time zone; it resolves abbreviations.
 
     Raises:
-        DataError: no row holds a date, the year has two digits, day and month cannot be told apart, or a zone means several.
+        DataError: no row has a date, the year has two digits, day and month are ambiguous, or a zone is.
     """
     parts = forms.taken_apart(column.texts)
     form = _form(column, parts)
@@ -49,7 +49,7 @@ def reading(column: TimeColumn, *, zone: str = "") -> Reading:
 
 
 def _form(column: TimeColumn, parts: Parts) -> str:
-    """The form of most rows; of several the one that comes first."""
+    """The form of most rows; on a tie the one that occurs first."""
     found, first, counts = np.unique(parts.form[parts.form != forms.NONE].astype(str), return_index=True, return_counts=True)
     if not len(found):
         like = next((like for pattern, like in _HINTS if re.fullmatch(pattern, column.example.strip("'"))), "%d/%m/%Y %H:%M")
@@ -67,22 +67,22 @@ def _form(column: TimeColumn, parts: Parts) -> str:
 
 
 def _one_clock(parts: Parts, rows: np.ndarray, reasons: dict[int, str]) -> np.ndarray:
-    """Which rows are of the same clock as most: a 12-hour one, or one of 24 hours; those without a time of day are of both."""
+    """Which rows use the majority's clock, 12-hour or 24-hour; rows without a time of day fit both."""
     timed = parts.timed & rows
     twelve = bool((parts.half & timed).sum() * 2 > timed.sum())
     wrong = timed & (parts.half != twelve)
-    reasons |= dict.fromkeys(map(int, np.flatnonzero(wrong)), f"not of the {12 if twelve else 24}-hour clock of most rows")
+    reasons |= dict.fromkeys(map(int, np.flatnonzero(wrong)), f"not on the {12 if twelve else 24}-hour clock of most rows")
     return np.asarray(~wrong, bool)
 
 
 def _day_first(column: TimeColumn, parts: Parts, rows: np.ndarray) -> bool:
-    """Whether the first of two numbers is the day: as the numbers above 12 say, else the order of the rows, else the steps between their days."""
+    """Whether the first of two numbers is the day: decided by numbers above 12, else by the order of the rows, else by the steps between their days."""
     first, second = parts.first, parts.second
     day_first, month_first = (np.flatnonzero(rows & (high > 12) & (high <= 31) & (low <= 12)) for high, low in ((first, second), (second, first)))
     if len(day_first) and len(month_first):
         raise DataError(
-            f"--time_column {column.name!r} holds {column.shown(int(day_first[0]))}, where the day comes first, and "
-            f"{column.shown(int(month_first[0]))}, where the month does: write all alike, or give the right one as --time_format"
+            f"--time_column {column.name!r} holds {column.shown(int(day_first[0]))}, where the day is first, and "
+            f"{column.shown(int(month_first[0]))}, where the month is: write all alike, or give the right --time_format"
         )
     if len(day_first) or len(month_first):
         return bool(len(day_first))
@@ -103,12 +103,12 @@ def _day_first(column: TimeColumn, parts: Parts, rows: np.ndarray) -> bool:
 
 
 def _check_month_second(column: TimeColumn, parts: Parts, rows: np.ndarray) -> None:
-    """Refuse year, day, month: rows that fit both would be read as year, month, day."""
+    """Reject year, day, month: rows that fit both would be read as year, month, day."""
     day_second = np.flatnonzero(rows & (parts.first > 12) & (parts.first <= 31) & (parts.second <= 12))
-    text = str(column.texts[int(day_second[0])].as_py()) if len(day_second) > 1 else ""  # a single one may be a slip
+    text = str(column.texts[int(day_second[0])].as_py()) if len(day_second) > 1 else ""  # a single one may be a typo
     if text and not text[4].isdigit() and not (rows & (parts.second > 12) & (parts.second <= 31) & (parts.first <= 12)).any():
         raise DataError(
-            f"--time_column {column.name!r} holds {text!r}, where the day seems to stand before the month: "
+            f"--time_column {column.name!r} holds {text!r}, where the day seems to precede the month: "
             f"give --time_format {_format(text, '%d', '%m')!r} or {_format(text, '%m', '%d')!r}"
         )
 
@@ -118,13 +118,13 @@ def _is_sorted(days: np.ndarray) -> bool:
 
 
 def _is_regular(days: np.ndarray) -> bool:
-    """Whether sorted days are about equally far apart, as those of each month are and the first twelve of each January are not."""
+    """Whether sorted days are about equally spaced, as the firsts of each month are and the first twelve days of each January are not."""
     gaps = np.diff(np.unique(days)).astype(np.int64)
     return _is_sorted(days) and len(gaps) >= _MANY and bool(gaps.max() <= _EVEN * gaps.min())
 
 
 def _format(text: str, first: str, second: str) -> str:
-    """How a text is written, for --time_format.
+    """A text's format, for --time_format.
 
     >>> _format("5/3/2024 2:30:05.25 PM", "%d", "%m"), _format("2024/13/03 14:30", "%d", "%m")
     ('%d/%m/%Y %I:%M:%S.%f %p', '%Y/%d/%m %H:%M')
@@ -142,7 +142,7 @@ def _format(text: str, first: str, second: str) -> str:
 
 
 def _without_offset(times: np.ndarray, parts: Parts, zoned: np.ndarray, reasons: dict[int, str], *, zone: str) -> np.ndarray:
-    """Times in UTC where they carry a zone; NaT where it is none that is known."""
+    """Times in UTC where they have a zone; NaT where it is unknown."""
     if not zoned.any():
         return times
     texts, codes = np.unique(parts.zone[zoned].astype(str), return_inverse=True)

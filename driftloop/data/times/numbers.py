@@ -1,4 +1,4 @@
-"""Times that are numbers: seconds and finer since 1970, told by their size over the whole column, and Excel's serial days."""
+"""Reads numeric times: seconds or finer since 1970, inferred from their size over the whole column, and Excel's serial days."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from driftloop.errors import DataError
 _NUMBER: Final = r"^[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d{1,2})?$"
 _DIGITS: Final = r"^(?P<sign>[+-]?)(?P<whole>\d{1,18}|[1-8]\d{18})(?:\.(?P<part>\d*))?$"
 _EXPONENT: Final = r"^[+-]?\d(?:\.(?P<part>\d*))?[eE]\+?(?P<power>\d{1,2})$"
-_ROUND_S: Final = 100  # whole hours and days end in two zeros, which are not written beside an exponent
+_ROUND_S: Final = 100  # whole hours and days end in two zeros, which an exponent drops
 _UNITS: Final = {"unix_s": 10**9, "unix_ms": 10**6, "unix_us": 10**3, "unix_ns": 1}  # in nanoseconds
 _NAMES: Final = {"unix_s": "Unix seconds", "unix_ms": "Unix milliseconds", "unix_us": "Unix microseconds", "unix_ns": "Unix nanoseconds"}
 _LAST_S: Final = 9_200_000_000  # in 2261
 _OLDEST_S: Final = 100_000_000  # in 1973: numbers under it may be counters
-_CALENDAR_YEARS: Final = (1900, 2100)  # of 20240131 and its like
+_CALENDAR_YEARS: Final = (1900, 2100)  # of dates such as 20240131
 _EXCEL: Final = np.datetime64("1899-12-30", "ms")
 _DAY_MS: Final = 86_400_000
-_CONCLUSIVE: Final = (8, 14)  # digits that no count of Unix time has in our years
+_CONCLUSIVE: Final = (8, 14)  # numbers of digits that Unix time does not have in our years
 
 
 def are_numbers(texts: pa.Array) -> bool:
@@ -35,10 +35,10 @@ def are_numbers(texts: pa.Array) -> bool:
 
 
 def reading(column: TimeColumn) -> Reading:
-    """The times of a column of numbers: dates such as 20240131, or the Unix unit that the size of most of them tells.
+    """The times of a column of numbers: dates such as 20240131, or Unix time in the unit inferred from the size of most.
 
     Raises:
-        DataError: they may be anything.
+        DataError: they are ambiguous.
     """
     if _is_calendar(column.texts):
         return infer.reading(column)
@@ -53,7 +53,7 @@ def reading(column: TimeColumn) -> Reading:
     coarse = _rounded(column.texts, _UNITS[best])
     if coarse is not None:
         raise DataError(
-            f"--time_column {column.name!r} holds {coarse!r}, a time of which a spreadsheet has left out the last digits: write the numbers out, "
+            f"--time_column {column.name!r} holds {coarse!r}, a time whose last digits a spreadsheet dropped: write the numbers out, "
             "or write dates as 2024-05-31T14:30"
         )
     found = declared(column, best)
@@ -63,11 +63,11 @@ def reading(column: TimeColumn) -> Reading:
 
 
 def declared(column: TimeColumn, name: str) -> Reading:
-    """The times of a column of numbers of which is known what they are: one of `formats.NUMBERS`."""
+    """The times of a column of numbers in a known format: one of `formats.NUMBERS`."""
     whole, fraction, given = _split(column.texts)
     reasons: dict[int, str] = {}
     if name == "excel":
-        days = np.clip((whole + fraction) * _DAY_MS, -(10.0**15), 10.0**15)  # far outside, and no overflow
+        days = np.clip((whole + fraction) * _DAY_MS, -(10.0**15), 10.0**15)  # far outside, without overflow
         times = in_nanoseconds(_EXCEL + np.round(days).astype("timedelta64[ms]"), reasons)
     else:
         size = _UNITS[name]
@@ -91,7 +91,7 @@ def _is_calendar(texts: pa.Array) -> bool:
 
 
 def _split(texts: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The whole part of each number, int64, its fraction, and whether it is one; 0 where not."""
+    """The whole part of each number, int64, its fraction, and whether it is a number; 0 where not."""
     if pc.any(pc.match_substring_regex(texts, "[eE]")).as_py():
         texts = pa.array([None if text is None or not np.isfinite(value) else f"{value:.6f}" for text, value in _floats(texts)], pa.string())
     found = pc.extract_regex(texts, _DIGITS)
@@ -104,7 +104,7 @@ def _split(texts: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _rounded(texts: pa.Array, size: int) -> str | None:
-    """A number of a column whose exponents hide the minutes, as 1.5463E+09 does; None where one at least is written to them."""
+    """A number of a column whose exponents hide the minutes, such as 1.5463E+09; None if at least one shows them."""
     found = pc.extract_regex(texts, _EXPONENT).drop_null()
     if len(found) * 2 <= len(texts) - texts.null_count:
         return None
@@ -120,7 +120,7 @@ def _floats(texts: pa.Array) -> list[tuple[str | None, float]]:
 
 
 def _meant(whole: np.ndarray) -> str:
-    """What numbers of this size often are."""
+    """Suggested formats for numbers of this size."""
     middle = float(np.median(whole[whole > 0])) if (whole > 0).any() else 0.0
     if 1678 <= middle <= 2261:
         return "years: %Y; else "

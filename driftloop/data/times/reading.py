@@ -1,4 +1,4 @@
-"""What a reading of a time column gives."""
+"""The input and result types of reading a time column."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import numpy as np
 import pyarrow as pa
 
 YEARS: Final = (1678, 2261)
-"""First and last year that datetime64[ns] holds in full."""
+"""First and last year that datetime64[ns] covers completely."""
 _FIRST, _AFTER = np.datetime64("1678-01-01"), np.datetime64("2262-01-01")
 OUTSIDE: Final = f"outside the years {YEARS[0]} to {YEARS[1]}"
 
 
 @dataclass(frozen=True, eq=False)
 class TimeColumn:
-    """A time column as text, without blanks around; entry i belongs to row i."""
+    """A time column as text, without surrounding blanks; entry i belongs to row i."""
 
     name: str
-    texts: pa.Array  # (N,) string, null where there is none
+    texts: pa.Array  # (N,) string, null where missing
 
     @property
     def given(self) -> np.ndarray:
@@ -40,15 +40,15 @@ class TimeColumn:
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """Times as read; NaT where a row has none, and why in `reasons` when it is not simply no time."""
+    """Times as read; NaT where a row has none, with the reason in `reasons` if there is a specific one."""
 
-    times: np.ndarray  # (N,) datetime64[ns]: UTC where `zoned`, else as the clock of their place shows
+    times: np.ndarray  # (N,) datetime64[ns]: UTC where `zoned`, else local time
     zoned: np.ndarray  # (N,) bool
     reasons: dict[int, str] = field(default_factory=dict)
 
 
 def in_nanoseconds(times: np.ndarray, reasons: dict[int, str]) -> np.ndarray:
-    """Times of a coarser unit as datetime64[ns]; those that it cannot hold become NaT, and `reasons` says so."""
+    """Times of a coarser unit as datetime64[ns]; those out of range become NaT, with a reason in `reasons`."""
     outside = (times < _FIRST) | (times >= _AFTER)
     reasons |= dict.fromkeys(map(int, np.flatnonzero(outside)), OUTSIDE)
     return np.where(outside, np.datetime64("NaT"), times).astype("datetime64[ns]")

@@ -1,4 +1,4 @@
-"""Where a clock stands: zones by their IANA names."""
+"""Checks IANA time zone names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 
 def known(name: str) -> bool:
-    """Whether a name is that of a zone."""
+    """Whether a name is an IANA time zone."""
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):  # a path outside of the database, or a folder of it
@@ -16,7 +16,7 @@ def known(name: str) -> bool:
 
 
 def fault(name: str) -> str:
-    """What is wrong with the name of a zone, or nothing.
+    """The fault of a zone's name, or "".
 
     >>> fault("Europe/Berlin"), fault("Europe/Berln")
     ('', "'Europe/Berln' is not a time zone: did you mean Europe/Berlin?")

@@ -1,4 +1,4 @@
-"""Zones of times: offsets and abbreviations, local hours to UTC, and the hour that comes twice when summer time ends."""
+"""Converts local times to UTC: offsets, abbreviations, and the hour that occurs twice when summer time ends."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ _HOURS: Final = {
     **{"EST": -5, "EDT": -4, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7, "AKST": -9, "AKDT": -8, "HST": -10, "NST": -3.5, "NDT": -2.5},
     **{"AEST": 10, "AEDT": 11, "ACST": 9.5, "ACDT": 10.5, "AWST": 8, "NZST": 12, "NZDT": 13, "JST": 9, "KST": 9, "SAST": 2, "PKT": 5, "HKT": 8},
 }
-# Which zones an abbreviation may mean, and what it means beside another abbreviation of the same column.
+# The zones that an abbreviation may mean, and which other abbreviation in the column decides.
 _AMBIGUOUS: Final = {
     "BST": (("Europe/London", "Asia/Dhaka"), {"GMT": 1}),
     "CST": (("America/Chicago", "Asia/Shanghai"), {"CDT": -6}),
     "IST": (("Asia/Kolkata", "Europe/Dublin", "Asia/Jerusalem"), {"IDT": 2}),
     "AST": (("America/Halifax", "Asia/Riyadh"), {"ADT": -4}),
 }
-_BESIDE: Final = {"IDT": 3, "ADT": -3}  # known, but no hint at a zone by themselves
+_BESIDE: Final = {"IDT": 3, "ADT": -3}  # known, but not conclusive by themselves
 _OFFSET: Final = re.compile(r"(?:UTC|GMT|UT)?\s*([+-])(\d{1,2}):?(\d{2})?(?::?(\d{2}))?", re.IGNORECASE)
-_MOST_HOURS: Final = 18  # what an offset may be
+_MOST_HOURS: Final = 18  # the range of offsets
 _COMMON: Final = (
     *("Europe/Berlin", "Europe/London", "Europe/Helsinki", "America/New_York", "America/St_Johns", "America/Sao_Paulo", "America/Santiago"),
     *("America/Havana", "Atlantic/Azores", "Australia/Sydney", "Australia/Lord_Howe", "Pacific/Auckland", "Asia/Tehran", "Asia/Jerusalem", "Asia/Beirut"),
 )
 _HOUR: Final = np.timedelta64(1, "h")
-_NIGHT: Final = np.timedelta64(6, "h")  # repeated hours of two nights lie further apart
+_NIGHT: Final = np.timedelta64(6, "h")  # repeated hours of two nights are further apart
 
 
 def offsets(texts: Iterable[str], *, zone: str = "", years: tuple[int, int] = (2000, 2030)) -> dict[str, int | None]:
-    """Seconds east of UTC for each zone that a column's times carry; None for what is none.
+    """Seconds east of UTC for each zone in a column's times; None for an unknown one.
 
     Args:
         texts: such as "Z", "+02:00", "UTC-3", "CEST".
-        zone: the IANA name that was given for the column: its own abbreviations go before the common ones.
+        zone: the column's IANA time zone: its own abbreviations take precedence.
         years: first and last of the column.
 
     Raises:
-        DataError: an abbreviation means several zones.
+        DataError: an abbreviation is ambiguous.
 
     >>> offsets(["Z", "-0330", "CEST", "soon"])
     {'Z': 0, '-0330': -12600, 'CEST': 7200, 'soon': None}
@@ -70,23 +70,23 @@ def _offset(text: str, given: list[str], own: dict[str, int]) -> int | None:
         zones, beside = _AMBIGUOUS[name]
         hours_beside = [beside[other.upper()] for other in given if other.upper() in beside]
         if not hours_beside:
-            raise DataError(f"the zone {text!r} has several meanings ({', '.join(zones)}): give the right one as --time_zone, or write offsets such as +01:00")
+            raise DataError(f"the zone {text!r} is ambiguous ({', '.join(zones)}): give the right one as --time_zone, or write offsets such as +01:00")
         return hours_beside[0] * 3600
     east = _HOURS.get(name, _BESIDE.get(name))
     return None if east is None else round(east * 3600)
 
 
 def _abbreviations(zone: str, years: tuple[int, int]) -> dict[str, int]:
-    """What a zone calls its offsets, in seconds, in these years."""
+    """A zone's abbreviations with their offsets, in seconds, in these years."""
     place = ZoneInfo(zone)
     moments = [datetime(year, month, 1, tzinfo=UTC).astimezone(place) for year in range(max(years[0], 1900), min(years[1], 2100) + 1) for month in range(1, 13)]
     return {str(moment.tzname()).upper(): round(moment.utcoffset().total_seconds()) for moment in moments}  # type: ignore[union-attr]
 
 
 def to_utc(local: np.ndarray, zone: str) -> tuple[np.ndarray, dict[int, str]]:
-    """Local times of a zone as UTC, and the rows whose local time does not exist or cannot be told from its repetition.
+    """Local times of a zone as UTC, and the rows whose local time does not exist or is ambiguous.
 
-    When summer time ends an hour comes twice: rows of it are of its first pass until the times step back, then of the second.
+    When summer time ends an hour occurs twice: its rows belong to the first pass until the times step back, then to the second.
 
     Args:
         local: (N,) datetime64[ns], in the order of the file; NaT stays.
@@ -107,7 +107,7 @@ def to_utc(local: np.ndarray, zone: str) -> tuple[np.ndarray, dict[int, str]]:
     for night in _nights(local, np.flatnonzero(times < later)):
         split = _second_pass(local[night], hourly=hourly)
         if split is None:
-            faults |= {int(row): f"comes twice in {zone}, and no step back of the rows decides which one it is: write its offset" for row in night}
+            faults |= {int(row): f"occurs twice in {zone}, and no step back in the rows shows which one it is: write its offset" for row in night}
         else:
             times[night[split:]] = later[night[split:]]
     times[list(faults)] = np.datetime64("NaT")
@@ -115,12 +115,12 @@ def to_utc(local: np.ndarray, zone: str) -> tuple[np.ndarray, dict[int, str]]:
 
 
 def _nights(local: np.ndarray, twice: np.ndarray) -> list[np.ndarray]:
-    """The rows whose hour comes twice, by the night in which it does."""
+    """The rows of repeated hours, by night."""
     return [night for night in np.split(twice, np.flatnonzero(np.abs(np.diff(local[twice])) > _NIGHT) + 1) if len(night)]
 
 
 def _second_pass(local: np.ndarray, *, hourly: bool) -> int | None:
-    """Place of the first row of the second pass; None when it cannot be told. Where rows are an hour apart, two equal ones are one of each."""
+    """Position of the first row of the second pass; None when ambiguous. Where rows are an hour apart, two equal ones are one of each."""
     back = np.flatnonzero(np.diff(local) < np.timedelta64(0))
     if len(back):
         return int(back[0]) + 1
@@ -128,7 +128,7 @@ def _second_pass(local: np.ndarray, *, hourly: bool) -> int | None:
 
 
 def ends_summer_time(before: np.datetime64, after: np.datetime64) -> str:
-    """A zone in which the local clock went back between two times of rows that follow each other, or nothing.
+    """A zone whose local clock went back between the times of two consecutive rows, or "".
 
     >>> ends_summer_time(np.datetime64("2023-10-29T02:30"), np.datetime64("2023-10-29T02:00"))
     'Europe/Berlin'
@@ -142,13 +142,13 @@ def _comes_twice(time: np.datetime64, zone: str) -> bool:
 
 
 def moment(text: str, *, zone: str = "") -> np.datetime64:
-    """An ISO time of a flag as the times of a stream are: with an offset turned to UTC, else local to `zone`, else as it is.
+    """An ISO time of a flag, converted like a stream's times: with an offset to UTC, else local to `zone`, else unchanged.
 
     >>> moment("2020-01-01T00:00+02:00"), moment("2020-07-01", zone="Europe/Berlin")
     (np.datetime64('2019-12-31T22:00:00.000000000'), np.datetime64('2020-06-30T22:00:00.000000000'))
 
     Raises:
-        SettingsError: the text is no time of the years 1678 to 2261, which are all that nanoseconds reach.
+        SettingsError: the text is not a time of the years 1678 to 2261, the range of nanoseconds.
     """
     try:
         when = datetime.fromisoformat(text)

@@ -1,1 +1,1 @@
-"""The KPI before the labels come, with its own measured error beside it."""
+"""Estimates of the KPI before the labels arrive, each with its measured error."""

@@ -1,10 +1,10 @@
-"""The accuracy of a block before its labels come, from the model's own confidence, with its measured error beside it.
+"""Estimates the accuracy of a block before its labels arrive, from the model's confidence; reports the estimate's measured error.
 
-A row's confidence (the probability of its predicted class) is turned by an isotonic fit on labelled past rows into the chance
-to be right; the mean over a block estimates its accuracy. That holds while P(Y|X) stays: under concept drift the confidence
-lags behind what is true. So each estimate is kept until its labels come, and it is trusted only where the estimates of the
-newest blocks were clearly closer to the truth than the plainest guess, the mean accuracy of the blocks before: by a fifth at
-least, and by more than chance. Where the accuracy hardly varies neither is closer, and the estimate is not needed.
+An isotonic fit on labelled past rows calibrates a row's confidence (the probability of its predicted class) to the chance of
+being right; the mean over a block estimates its accuracy. This holds while P(Y|X) is stable: under concept drift the confidence
+lags. So each estimate is kept until its labels arrive, and is trusted only if the estimates of the newest blocks were clearly
+closer to the truth than the trivial guess, the mean accuracy of the blocks before: by at least a fifth, and by more than
+chance. Where the accuracy hardly varies neither is closer, and no estimate is needed.
 
 Bialek, Kuberski, Perrakis, Bifet: Estimating model performance under covariate shift without labels. arXiv 2401.08348, 2024.
 Zadrozny, Elkan: Transforming classifier scores into accurate multiclass probability estimates. KDD 2002.
@@ -21,29 +21,29 @@ from scipy import stats
 from sklearn.isotonic import IsotonicRegression
 
 ROWS = 5000  # newest labelled rows that the confidence is calibrated on
-MIN_ROWS = 100  # labelled rows before anything is estimated
-BLOCKS = 30  # newest blocks that the estimate is measured on
-MIN_BLOCKS = 10  # measured blocks before it may be trusted
+MIN_ROWS = 100  # labelled rows needed before the first estimate
+BLOCKS = 30  # newest blocks on which the estimate's error is measured
+MIN_BLOCKS = 10  # measured blocks needed before it may be trusted
 CLEARLY = 0.8  # the estimate's error must be at most this share of the guess's
-ALPHA = 0.05  # level of the paired t-test that the estimate is closer to the truth than the guess
-SUM_OFF = 1e-3  # probabilities of a row may miss 1 by so much
+ALPHA = 0.05  # level of the paired t-test: is the estimate closer to the truth than the guess?
+SUM_OFF = 1e-3  # tolerance of a row's sum of probabilities around 1
 
 
 @dataclass(frozen=True)
 class EstimateQuality:
-    """How the estimates of the newest `blocks` measured blocks did; nan where undefined."""
+    """Quality of the estimates on the newest `blocks` measured blocks; nan where undefined."""
 
     blocks: int
-    error: float  # mean absolute difference of estimate and accuracy
+    error: float  # mean absolute difference between estimate and accuracy
     guess_error: float  # the same of the guess: the mean accuracy of all blocks before
     bias: float  # mean of estimate - accuracy
-    correlation: float  # of estimate and accuracy over the blocks
-    p_value: float  # one-sided: such a lead over the guess if the estimate were no closer
+    correlation: float  # correlation of estimate and accuracy over the blocks
+    p_value: float  # one-sided: chance of such a lead over the guess if the estimate were no closer
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Estimated accuracy of a block, in 0..1, the mean absolute error of such estimates so far, and whether to believe it."""
+    """Estimated accuracy of a block, in 0..1, the mean absolute error of such estimates so far, and whether to trust it."""
 
     accuracy: float
     error: float
@@ -52,7 +52,7 @@ class Estimate:
 
 
 class LabelFree:
-    """Estimates for one served model; ask first (`estimate`), tell when the labels come (`learn`).
+    """Estimates for one served model: call `estimate` first, then `learn` when the labels arrive.
 
     >>> rng = np.random.default_rng(1)
     >>> label_free = LabelFree()
@@ -66,17 +66,17 @@ class LabelFree:
 
     def __init__(self) -> None:
         self._confidence, self._right = np.empty(0), np.empty(0)
-        self._accuracies: list[float] = []  # of all blocks so far
+        self._accuracies: list[float] = []  # one entry a block so far
         self._measured: deque[tuple[float, float, float]] = deque(maxlen=BLOCKS)  # estimate, guess, accuracy
 
     def estimate(self, probabilities: np.ndarray) -> Estimate:
-        """Estimate the accuracy on rows whose labels are not known.
+        """Estimate the accuracy on rows without labels.
 
         Args:
             probabilities: (rows, K) of the classes, each row adding up to 1.
 
         Raises:
-            ValueError: the probabilities are none.
+            ValueError: invalid probabilities.
         """
         confidence = _confidence(probabilities)
         quality = self.quality()
@@ -89,14 +89,14 @@ class LabelFree:
         return Estimate(accuracy, quality.error, trustworthy, f"estimated accuracy {accuracy:.3f} without labels; {_words(quality, trustworthy)}")
 
     def learn(self, probabilities: np.ndarray, labels: np.ndarray) -> None:
-        """Take a block whose labels have come: measure the estimate that was due for it, then calibrate on its rows as well.
+        """Learn from a block whose labels have arrived: measure its estimate's error, then add its rows to the calibration.
 
         Args:
             probabilities: (rows, K) as in `estimate`.
-            labels: (rows,) class indices; rows whose label is nan or negative have none and are left out.
+            labels: (rows,) class indices; rows with a nan or negative label are unlabelled and left out.
 
         Raises:
-            ValueError: the probabilities are none, or the labels are not class indices, one a row.
+            ValueError: invalid probabilities, or the labels are not class indices, one a row.
         """
         confidence, given = _confidence(probabilities), np.asarray(labels, float)
         if given.shape != confidence.shape:
@@ -115,7 +115,7 @@ class LabelFree:
         self._right = np.concatenate([self._right, right])[-ROWS:]
 
     def quality(self) -> EstimateQuality:
-        """How the estimates of the newest blocks did; each was made from the rows before its block."""
+        """Quality of the estimates of the newest blocks; each was made from the rows before its block."""
         blocks = len(self._measured)
         if not blocks:
             return EstimateQuality(0, *[math.nan] * 5)
@@ -142,12 +142,12 @@ def _confidence(probabilities: np.ndarray) -> np.ndarray:
     if values.ndim != 2 or not values.shape[1]:
         raise ValueError(f"probabilities have shape {values.shape}: they must be (rows, classes)")
     if not np.all((values >= 0) & (values <= 1 + SUM_OFF)) or np.any(np.abs(values.sum(axis=1) - 1) > SUM_OFF):
-        raise ValueError("probabilities must lie in 0..1 and those of a row add up to 1")
+        raise ValueError("probabilities must lie in 0..1 and sum to 1 in each row")
     return values.max(axis=1)
 
 
 def _no_lead(leads: np.ndarray) -> float:
-    """One-sided paired t-test that the mean lead is not above 0; nan for one block, 1 when no lead differs from another and none is there."""
+    """One-sided paired t-test that the mean lead is not above 0; nan for one block, 1 when all leads are equal and none is positive."""
     if len(leads) < 2:
         return math.nan
     spread = float(leads.std(ddof=1)) / math.sqrt(len(leads))
@@ -159,5 +159,5 @@ def _no_lead(leads: np.ndarray) -> float:
 def _words(quality: EstimateQuality, trustworthy: bool) -> str:
     if quality.blocks < MIN_BLOCKS:
         return f"not trustworthy yet: measured on {quality.blocks} blocks, needs at least {MIN_BLOCKS}"
-    found = f"it was {quality.error:.3f} off on the last {quality.blocks} blocks, guessing the past mean {quality.guess_error:.3f}"
+    found = f"mean absolute error {quality.error:.3f} on the last {quality.blocks} blocks, against {quality.guess_error:.3f} for guessing the past mean"
     return found if trustworthy else f"not trustworthy here: {found}"

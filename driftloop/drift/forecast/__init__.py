@@ -1,1 +1,1 @@
-"""When the KPI will cross the threshold, from its trend or from how long earlier versions lasted."""
+"""Forecasts when the KPI will cross the threshold, from its trend or from the lifetimes of earlier versions."""

@@ -1,9 +1,9 @@
-"""When will the accuracy cross the threshold? An interval in blocks from now, from the trend or from earlier versions.
+"""Forecasts when the accuracy will cross the threshold: an interval in blocks from now, from the trend or from earlier versions.
 
 Block 1 from now is the next block. A crossing is the first block whose true accuracy is strictly under the threshold; the
-true accuracy is what the model would reach on endless rows like the block's, so one unlucky block is no crossing. Where only
-measured blocks are known, ask for the measured crossing instead: the first block whose KPI is under the threshold, which is
-the block at which the plain rule alarms. Luck is part of that one, and it comes sooner.
+true accuracy is what the model would reach on infinitely many rows like the block's, so one unlucky block is not a crossing. The
+measured crossing is the first block whose measured KPI is under the threshold: the block at which the plain rule alarms. It
+includes noise and comes sooner.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from driftloop.drift.forecast import survival, trend
 
 HORIZON = 365  # blocks
 Blocks = tuple[Sequence[float], Sequence[int]]  # accuracies and rows of the blocks of a version
-MIN_BLOCKS = 5  # that a trend needs; one is enough when there are
-FEW_BLOCKS = 10  # with fewer the prior says more than they do, and the message that it is a guess
-MIN_VERSIONS = 4  # earlier versions; as many crossings of theirs are what a survival forecast needs
-# The prior of the trend holds more kinds of decline than one stream has, so its intervals are too wide: on simulated declines
+MIN_BLOCKS = 5  # that a trend needs; with known earlier versions one is enough
+FEW_BLOCKS = 10  # with fewer the prior dominates, and the message calls the forecast a guess
+MIN_VERSIONS = 4  # earlier versions that must have crossed for a survival forecast
+# The trend's prior covers more kinds of decline than one stream has, so its intervals are too wide: on simulated declines
 # a share of 0.13 in each tail, not 0.1, leaves 80 % of the crossings inside (benchmarks/forecast.md).
 TAIL = 1.3
-# A proactive retrain goes by the early end of the 40 % interval of the measured crossing: at as many retrains it had fewer blocks under
-# the threshold than the plain rule, on ELEC and on a seasonal stream; a wider interval retrains too often (benchmarks/forecast.md).
+# A proactive retrain uses the early end of the 40 % interval of the measured crossing: at the same number of retrains fewer blocks were
+# under the threshold than with the plain rule, on ELEC and on a seasonal stream; a wider interval retrains too often (benchmarks/forecast.md).
 AHEAD = 0.4
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """Blocks from now until the threshold is crossed: with chance `confidence` in `early`..`late`, as likely before `middle` as after.
+    """Blocks from now until the threshold is crossed: in `early`..`late` with probability `confidence`; `middle` is the median.
 
     inf is "not within the horizon"; nan, with source "none", is "cannot tell". 0 is "probably under the threshold already".
     """
@@ -47,7 +47,7 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Lifetime:
-    """Blocks that a version served, the block in which it crossed counted; not crossed: it was replaced before, or the watch ended."""
+    """Blocks that a version served, including the block in which it crossed; not crossed: it was replaced before, or the watch ended."""
 
     blocks: int
     crossed: bool
@@ -73,7 +73,7 @@ def predict(
     horizon: int = HORIZON,
     measured: bool = False,
 ) -> Forecast:
-    """The trend of the served version where there is one, before that the survival of earlier versions.
+    """Forecast from the served version's trend; until it has one, from the survival of earlier versions.
 
     Arguments as in `crossing` and `from_survival`; the version's age is its number of blocks.
     """
@@ -87,7 +87,7 @@ def predict(
 def ahead(
     accuracies: Sequence[float], rows: Sequence[int], *, threshold: float, earlier: Sequence[Blocks], lead_blocks: float, confidence: float = AHEAD
 ) -> Forecast:
-    """The measured crossing, for a retrain before it (`due`): by the trend, what earlier versions did, and how long they lasted.
+    """The measured crossing, for a retrain before it (`due`): from the trend, the earlier versions' KPIs and their lifetimes.
 
     Arguments as in `crossing`; `lead_blocks` is how far ahead it matters.
     """
@@ -97,7 +97,7 @@ def ahead(
 
 
 def lifetime(accuracies: Sequence[float], *, threshold: float) -> Lifetime:
-    """How long a version lasted by its block KPIs: to its measured crossing, for the true one is not known.
+    """A version's lifetime from its block KPIs: up to its measured crossing, because the true one is unknown.
 
     >>> lifetime([0.8, 0.6, 0.9], threshold=0.7), lifetime([0.8, 0.7], threshold=0.7)
     (Lifetime(blocks=2, crossed=True), Lifetime(blocks=2, crossed=False))
@@ -122,14 +122,14 @@ def crossing(
         accuracies: (n,) of its blocks so far, oldest first, each in 0..1; nan for a block without labels.
         rows: (n,) rows of each block.
         threshold: lowest accuracy that is good enough, in (0, 1).
-        earlier: accuracies and rows of the blocks of each earlier version, oldest first: versions of one stream are taken to
-            decline alike, which narrows the interval where they do.
+        earlier: accuracies and rows of the blocks of each earlier version, oldest first: versions of one stream are assumed
+            to decline alike, which narrows the interval where they do.
         confidence: chance that the crossing lies in the interval, in (0, 1).
         horizon: blocks ahead to look.
-        measured: forecast the measured crossing, as the module says, in blocks as large as the newest.
+        measured: forecast the measured crossing (see the module), for blocks as large as the newest.
 
     Raises:
-        ValueError: an argument is outside its range, or the two do not have the same length.
+        ValueError: an argument is outside its range, or `accuracies` and `rows` differ in length.
 
     >>> falling = [0.9 - 0.005 * block for block in range(20)]
     >>> soon = crossing(falling, [336] * 20, threshold=0.75)
@@ -162,11 +162,11 @@ def crossing(
 
 
 def from_survival(lifetimes: Sequence[Lifetime], *, age: int, confidence: float = 0.8) -> Forecast:
-    """Forecast for a version that is too young for a trend, from the lives of the versions before it.
+    """Forecast for a version too young for a trend, from the lifetimes of the versions before it.
 
     Args:
         lifetimes: of the earlier versions.
-        age: blocks that the present version has served without crossing.
+        age: blocks that the current version has served without crossing.
         confidence: as in `crossing`.
 
     Raises:

@@ -1,7 +1,7 @@
-"""How long a fresh model will last, from how long earlier versions lasted.
+"""Forecasts how long a new model will last from the lifetimes of earlier versions.
 
-The product-limit estimate (Kaplan, Meier 1958) with one more version at risk, the one that is asked for: of n versions that
-crossed the threshold the next one outlives the longest with chance 1 / (n + 1), not 0 (Berliner, Hill 1988).
+The product-limit estimate (Kaplan, Meier 1958) with one more version at risk, the current one: after n versions that crossed
+the threshold the next outlives the longest with probability 1 / (n + 1), not 0 (Berliner, Hill 1988).
 
 Kaplan, Meier: Nonparametric estimation from incomplete observations. JASA 53, 1958.
 Berliner, Hill: Bayesian nonparametric survival analysis. JASA 83, 1988.
@@ -16,10 +16,10 @@ def crossed_by(lifetimes: np.ndarray, censored: np.ndarray, *, age: int) -> tupl
     """Blocks from now, and the chance that a version of this age has crossed the threshold by then.
 
     Args:
-        lifetimes: (V,) blocks that each earlier version served until it crossed, the crossing block counted, or until it was
+        lifetimes: (V,) blocks that each earlier version served until it crossed (that block included), or until it was
             replaced or the watch ended.
         censored: (V,) True where it had not crossed by then.
-        age: blocks that the present version has served without crossing.
+        age: blocks that the current version has served without crossing.
 
     Returns:
         Times and chances, both ascending from 0, a point for each version that lasted longer than `age` and crossed.

@@ -1,15 +1,15 @@
-"""How long until a declining accuracy falls under the threshold: draws from a Bayesian trend with wander.
+"""Forecasts how long until a declining accuracy falls under the threshold: draws from a Bayesian trend with wander.
 
 The true accuracy of block b (1 = the first that this model served) is taken to be
 
     level(b) = start - (start - threshold) (b / C)^shape + wander(b)
 
 so that without wander it meets the threshold at block C. The measured KPI adds binomial noise of the block's rows. Wander is
-what the accuracy does beside the decline: an AR(1) from block to block and a part that is new in every block. Given C, the
-shape and the size of the wander, the start has a normal posterior in closed form; the rest are weighed on a grid by their
+how the accuracy varies around the decline: an AR(1) from block to block plus independent noise per block. Given C, the
+shape and the size of the wander, the start has a normal posterior in closed form; the rest are weighted on a grid by their
 marginal likelihood, and the paths ahead are drawn from the mixture (Bayesian linear model; Gelman et al. 2013, ch. 14).
-Of C the prior is log-uniform, times the chance 1 / C that a model of that life is looked at just now (Gott 1993).
-What earlier versions did can enter the prior.
+The prior of C is log-uniform, times 1 / C, the chance that a model of that lifetime is observed now (Gott 1993).
+Earlier versions can enter the prior.
 
 Gott: Implications of the Copernican principle for our future prospects. Nature 363, 1993.
 Ibrahim, Chen: Power prior distributions for regression models. Statistical Science 15, 2000.
@@ -34,13 +34,13 @@ NEVER = 0.005  # prior chance that the accuracy does not decline at all
 START_SD = 0.15  # of the start above the threshold, around START
 START = 0.1
 VERSIONS = 20  # newest earlier versions that the prior is learned from
-BORROWED = 0.3  # what their evidence counts for
-MIN_STARTS = 4  # earlier versions whose starts tell where the next one starts
+BORROWED = 0.3  # weight of their evidence
+MIN_STARTS = 4  # earlier versions whose starts predict the next one's
 LEAST_START_SD = 0.02
 MIN_LINE = 5  # blocks
 AR_SD = {0.0: 0.6, 0.01: 0.15, 0.02: 0.15, 0.04: 0.1}  # standard deviation of the AR(1) wander: prior weight
-AR_KEPT = (0.6, 0.9)  # share of the AR(1) wander that is kept from block to block
-FRESH_SD = {0.0: 0.55, 0.02: 0.25, 0.05: 0.1, 0.1: 0.05, 0.15: 0.05}  # of the wander that is new in every block
+AR_KEPT = (0.6, 0.9)  # autocorrelation of the AR(1) wander
+FRESH_SD = {0.0: 0.55, 0.02: 0.25, 0.05: 0.1, 0.1: 0.05, 0.15: 0.05}  # standard deviation of the independent part in each block
 _NOISES = tuple(
     (sd, kept, fresh, weight * FRESH_SD[fresh] / (len(AR_KEPT) if sd else 1))
     for sd, weight in AR_SD.items()
@@ -49,7 +49,7 @@ _NOISES = tuple(
 )
 
 
-Blocks = tuple[np.ndarray, np.ndarray]  # accuracies and rows of the blocks of a version, (n,) each; nan or 0 rows: not known
+Blocks = tuple[np.ndarray, np.ndarray]  # accuracies and rows of the blocks of a version, (n,) each; nan or 0 rows: unknown
 
 
 @dataclass(frozen=True)
@@ -65,15 +65,15 @@ class _Prior:
 
 @dataclass(frozen=True)
 class _Posterior:
-    """After n blocks: log weight, mean and deviation of the start (J, K), and what gives the newest wander."""
+    """After n blocks: log weight, mean and deviation of the start (J, K), and the terms of the newest wander."""
 
     log_weight: np.ndarray
     start: np.ndarray
     start_sd: np.ndarray
     gain: np.ndarray  # (J, n): newest AR(1) wander from the residuals
-    wander_sd: np.ndarray  # (J,) of it beside that
+    wander_sd: np.ndarray  # (J,) of the rest
     target: np.ndarray  # (K, n) = start * steady + wander + binomial noise
-    steady: np.ndarray  # (K, n) share of the way down that is still to go
+    steady: np.ndarray  # (K, n) share of the decline that is still ahead
 
 
 def crossing_times(
@@ -82,13 +82,13 @@ def crossing_times(
     """Draws of the number of blocks until the accuracy is under the threshold for the first time; inf beyond `horizon`.
 
     Args:
-        accuracies: (n,) of the blocks since the model came into service, one known at least; blocks that are nan are left out.
+        accuracies: (n,) of the blocks since the model went into service, at least one known; nan blocks are left out.
         rows: (n,) rows of each block.
         threshold: in 0..1.
         horizon: blocks ahead to look.
-        measured: of the KPI as it will be measured, on blocks as large as the newest, rather than of the true accuracy. The
-            true accuracy is taken to be not under the threshold now: what is asked is when it will be.
-        earlier: the blocks of earlier versions, oldest first, which are taken to decline and wander alike.
+        measured: forecast the KPI as it will be measured, on blocks as large as the newest, not the true accuracy. The
+            true accuracy is assumed not to be under the threshold now.
+        earlier: the blocks of earlier versions, oldest first, assumed to decline and wander alike.
 
     Returns:
         (up to `DRAWS`,) 1 = the next block. Empty when hardly any draw has the true accuracy still above the threshold.
@@ -121,7 +121,7 @@ def crossing_times(
 
 
 def _declines(now: int, threshold: float) -> _Prior:
-    """What is thought of a version of this age before its KPIs are seen; the last decline on the grid is none."""
+    """Prior for a version of this age before its KPIs are seen; the last entry on the grid is "no decline"."""
     shape, life = np.repeat(SHAPES, LIVES), np.tile(np.geomspace(*LIFE, LIVES), len(SHAPES))
     chance = 1 / life
     still_to_come = chance[life > now].sum()
@@ -131,7 +131,7 @@ def _declines(now: int, threshold: float) -> _Prior:
 
 
 def _borrowed(prior: _Prior, earlier: Sequence[Blocks], threshold: float) -> _Prior:
-    """The prior after the newest earlier versions, whose evidence counts for less than the present one's (power prior, Ibrahim, Chen 2000)."""
+    """The prior updated by the newest earlier versions, down-weighted against the current one (power prior, Ibrahim, Chen 2000)."""
     earlier = [blocks for blocks in earlier if np.any(~np.isnan(blocks[0]) & (blocks[1] > 0))][-VERSIONS:]
     if not earlier:
         return prior
@@ -149,7 +149,7 @@ def _borrowed(prior: _Prior, earlier: Sequence[Blocks], threshold: float) -> _Pr
     )
 
 
-@lru_cache(maxsize=8 * VERSIONS)  # the same versions are asked for again at every block
+@lru_cache(maxsize=8 * VERSIONS)  # the same versions are requested at every block
 def _evidence(accuracies: tuple[float, ...], rows: tuple[int, ...], threshold: float) -> tuple[np.ndarray, np.ndarray]:
     """Log likelihood of each noise and decline for one version, and the start under each, (J, K)."""
     prior = _declines(0, threshold)
@@ -182,7 +182,7 @@ def _fit(blocks: Blocks, prior: _Prior, threshold: float) -> _Posterior:
 
 
 def _binomial_variance(accuracies: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Of each block's KPI: around a straight line through all of them, or around the mean of few."""
+    """Variance of each block's KPI: around a straight line through all of them, or around the mean if they are few."""
     if len(rows) < MIN_LINE:
         level = np.full(len(rows), (accuracies @ rows + 1) / (rows.sum() + 2))
     else:
@@ -192,7 +192,7 @@ def _binomial_variance(accuracies: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def _wander_ahead(rng: np.random.Generator, noise: np.ndarray, newest: np.ndarray, horizon: int) -> np.ndarray:
-    """Wander of the blocks ahead, (draws, horizon), going on from the newest."""
+    """Wander of the blocks ahead, (draws, horizon), continuing from the newest."""
     sd, kept, fresh = noise.T[..., None]
     steps = sd * np.sqrt(1 - kept**2) * rng.standard_normal((len(noise), horizon))
     steps[:, 0] += kept[:, 0] * newest

@@ -1,1 +1,1 @@
-"""Have the inputs moved? Distances by feature, the joint distribution, and the nulls they are held against."""
+"""Tests whether the inputs have moved: distances by feature, the joint distribution, and their null distributions."""

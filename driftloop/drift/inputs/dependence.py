@@ -1,8 +1,8 @@
-"""Neighbouring rows are alike: how long a block must be to stand alone, and nulls and intervals made of whole blocks.
+"""Handles autocorrelated rows: the block length that makes blocks nearly independent, and block-wise nulls and intervals.
 
-Rows of a stream are not exchangeable, but blocks longer than the memory of the stream nearly are. The length is chosen so that
-the variance of a block's mean misses at most a stated share of what the stream's long-run variance makes it, and what is
-still missed is added to the spread of the null.
+Rows of a stream are not exchangeable, but blocks longer than the stream's memory nearly are. The length is chosen so that the
+variance of a block's mean underestimates the one given by the long-run variance by at most a stated share; the remainder
+is added to the spread of the null.
 
 Kuensch: The jackknife and the bootstrap for general stationary observations. Annals of Statistics 17, 1989 (the share missed).
 Politis, White: Automatic block-length selection for the dependent bootstrap. Econometric Reviews 23, 2004 (where the
@@ -21,19 +21,19 @@ from scipy import fft, special
 
 MISSED: Final = 0.1  # share of the long-run variance that a block may miss
 _LONGEST = 1 << 16  # newest rows of a series that the autocorrelation is taken from
-_LAGS = 2000  # autocorrelation is looked for up to this lag
-_QUIET = 5  # lags in a row under the bound that end the autocorrelation
+_LAGS = 2000  # largest lag of the autocorrelation
+_QUIET = 5  # consecutive lags under the bound that end the autocorrelation
 
 
 @dataclass(frozen=True)
 class Memory:
-    """How far neighbouring rows of a series depend on each other."""
+    """The range of autocorrelation in a series."""
 
     length: int  # rows that a block needs, at least 1
     missed: float  # rows: divided by the rows of a block, the share of the long-run variance that the block misses
 
     def widening(self, rows: int) -> float:
-        """What the variance of means of blocks of `rows` must be multiplied with to be the long-run one, in 1..2.
+        """Factor that turns the variance of means of blocks of `rows` into the long-run variance, in 1..2.
 
         >>> round(Memory(length=10, missed=1.0).widening(20), 3)
         1.053
@@ -75,7 +75,7 @@ def memory(series: Sequence[np.ndarray]) -> Memory:
 
 
 def longest(memories: Iterable[Memory]) -> Memory:
-    """What holds for all of several columns."""
+    """The memory that is safe for several columns: the longest."""
     memories = list(memories)
     return Memory(max(one.length for one in memories), max(one.missed for one in memories))
 
@@ -90,9 +90,9 @@ def cuts(rows: int, length: int) -> np.ndarray:
 
 
 def equal_rows(reference: int, current: int, length: int) -> int:
-    """Rows a block so that reference and current are cut alike: `length` or more, less only when a side has no more.
+    """Rows a block so that reference and current are cut alike: at least `length`, fewer only when a side has fewer.
 
-    A side of one block is compared with stretches of the other that are as long as it.
+    A side of one block is compared with stretches of the other of the same length.
 
     >>> equal_rows(1000, 100, 30), equal_rows(1000, 20, 30)
     (33, 20)
@@ -102,7 +102,7 @@ def equal_rows(reference: int, current: int, length: int) -> int:
 
 
 def relabelled(seed: int | Sequence[int], reference_blocks: int, current_blocks: int, times: int) -> np.ndarray:
-    """Which blocks count as current when the two kinds are shuffled, shape (times, blocks), boolean.
+    """Which blocks count as current in each random permutation, shape (times, blocks), boolean.
 
     >>> relabelled(0, 3, 2, times=4).sum(axis=1).tolist()
     [2, 2, 2, 2]
@@ -115,7 +115,7 @@ def relabelled(seed: int | Sequence[int], reference_blocks: int, current_blocks:
 
 
 def smallest_p(reference_blocks: int, current_blocks: int) -> float:
-    """The smallest p-value that shuffling so many blocks can give.
+    """The smallest p-value that permuting these blocks can give.
 
     >>> round(smallest_p(4, 4), 4)  # 70 ways, of which two are the observed split and its mirror
     0.0286
@@ -134,13 +134,13 @@ def blocks_needed(alpha: float) -> int:
 
 
 def reached(observed: float, null: np.ndarray) -> int:
-    """How many shuffles are as far as `observed`."""
-    # A shuffle that gives the observed split back may differ from it in the last digit.
+    """How many permutations reach `observed`."""
+    # A permutation equal to the observed split may differ from it in the last digit.
     return int(np.count_nonzero(null >= observed - 1e-9 * abs(observed) - 1e-12))
 
 
 def p_value(observed: float, null: np.ndarray) -> float:
-    """Share of the shuffles that reach `observed`, which itself counts as one: never 0 (Phipson, Smyth 2010).
+    """Share of the permutations that reach `observed`, which counts as one itself: never 0 (Phipson, Smyth 2010).
 
     >>> p_value(2.0, np.array([1.0, 1.5, 2.0]))
     0.5
@@ -166,7 +166,7 @@ def _autocovariance(values: np.ndarray, lags: int) -> np.ndarray:
 
 
 def _last_lag(correlation: np.ndarray, rows: int) -> int:
-    """The last lag before `_QUIET` in a row are noise; 0 when already the first ones are."""
+    """The last lag before `_QUIET` consecutive lags of noise; 0 when the first ones are noise already."""
     loud = np.flatnonzero(np.abs(correlation) > 2 * math.sqrt(math.log10(max(rows, 10)) / rows))
     if not len(loud):
         return 0

@@ -1,9 +1,9 @@
-"""How far two samples of one column lie apart: Kolmogorov-Smirnov, population stability index, Jensen-Shannon, Wasserstein.
+"""Distances between two samples of one column: Kolmogorov-Smirnov, population stability index, Jensen-Shannon, Wasserstein.
 
 All four are computed from counts on one grid of bins, so that thousands of them (a permutation null) are one matrix product.
-The bins are quantiles of both samples together. With no more distinct values than bins each value has its own bin and nothing
-is lost. Otherwise the binned KS is at most the exact one, and lower by at most a bin's share of the rows of one sample; the binned
-Wasserstein distance puts a bin's rows at their common mean.
+The bins are quantiles of the pooled sample. With at most as many distinct values as bins each value has its own bin and the
+result is exact. Otherwise the binned KS is at most the exact one, and lower by at most a bin's share of the rows of one sample;
+the binned Wasserstein distance puts a bin's rows at their common mean.
 
 Kolmogorov 1933, Smirnov 1939 (KS); Siddiqi: Credit Risk Scorecards, 2006 (PSI); Lin: Divergence measures based on the Shannon
 entropy. IEEE Trans. Information Theory 37, 1991 (Jensen-Shannon); Ramdas, Garcia Trillos, Cuturi: On Wasserstein two-sample
@@ -21,14 +21,14 @@ from scipy import special
 Statistic = Literal["ks", "psi", "js", "wasserstein"]
 STATISTICS: Final = get_args(Statistic)
 BINS: Final[dict[str, int]] = {"ks": 256, "wasserstein": 256, "psi": 10, "js": 10}
-"""Bins by statistic: many cost KS and Wasserstein nothing; PSI and Jensen-Shannon add up the noise of each bin, and ten is the custom."""
+"""Bins by statistic: many do no harm to KS and Wasserstein; PSI and Jensen-Shannon add up the noise of each bin, where ten is customary."""
 
 
 @dataclass(frozen=True, eq=False)
 class Grid:
     """Bins of one column, in rising order."""
 
-    edges: np.ndarray  # (B - 1,) a bin ends with its edge, the last bin has none
+    edges: np.ndarray  # (B - 1,) upper edges, inclusive; the last bin has none
     means: np.ndarray  # (B,) mean of the rows in each bin, in the column's unit
 
 
@@ -37,7 +37,7 @@ def grid(values: np.ndarray, bins: int) -> tuple[Grid, np.ndarray]:
 
     Args:
         values: all rows that are to be compared, (N,) finite floats, N >= 1.
-        bins: at most so many; as many as there are distinct values when these are fewer.
+        bins: at most this many; one for each distinct value when there are fewer.
 
     >>> columns, codes = grid(np.array([3.0, 1.0, 1.0, 2.0]), bins=10)
     >>> columns.edges.tolist(), columns.means.tolist(), codes.tolist()
@@ -70,7 +70,7 @@ def distance(statistic: Statistic, reference: np.ndarray, current: np.ndarray, m
         shape (...), one distance for each pair of counts.
 
     Raises:
-        ValueError: there is no such statistic.
+        ValueError: unknown statistic.
 
     >>> a, b = np.array([5.0, 5.0]), np.array([0.0, 10.0])
     >>> [round(float(distance(name, a, b, np.array([0.0, 2.0]))), 3) for name in STATISTICS]
@@ -94,7 +94,7 @@ def _shares(counts: np.ndarray) -> np.ndarray:
 
 
 def _psi(reference: np.ndarray, current: np.ndarray) -> np.ndarray:
-    # Half a row more in every bin: an empty one would make the index infinite (Krichevsky, Trofimov 1981).
+    # Half a row added to every bin: an empty one would make the index infinite (Krichevsky, Trofimov 1981).
     p, q = _shares(reference + 0.5), _shares(current + 0.5)
     return ((p - q) * np.log(p / q)).sum(axis=-1)
 

@@ -1,8 +1,8 @@
-"""Has a feature's distribution moved? A distance per feature, held against what the same rows give when nothing has moved.
+"""Tests whether a feature's distribution has moved: a distance per feature against its null under no drift.
 
-The null is a block permutation: the rows of reference and current are cut into blocks long enough to stand alone, and whole
-blocks change sides at random. It holds at any number of rows and under autocorrelation, where tabulated p-values and fixed
-limits (a PSI over .2) do not. Each block is reduced to its histogram, so all shuffles are one matrix product.
+The null is a block permutation: the rows of reference and current are cut into nearly independent blocks, and whole blocks
+are permuted between the sides. It holds for any number of rows and under autocorrelation, where tabulated p-values and fixed
+limits (PSI over 0.2) do not. Each block is reduced to its histogram, so all permutations are one matrix product.
 
 Lahiri: Resampling Methods for Dependent Data. Springer, 2003 (blocks). Phipson, Smyth: Permutation p-values should never be zero.
 Statistical Applications in Genetics and Molecular Biology 9, 2010. Besag, Clifford: Sequential Monte Carlo p-values. Biometrika 78,
@@ -24,15 +24,15 @@ from driftloop.drift.inputs import dependence, distances
 from driftloop.drift.inputs.dependence import Memory
 from driftloop.drift.inputs.distances import Statistic
 
-MOST_BLOCKS: Final = 1000  # longer blocks are as valid, and so many are enough for any p-value that matters
+MOST_BLOCKS: Final = 1000  # longer blocks are as valid, and this many suffice for any p-value that matters
 _CHUNK = 1000  # shuffles at a time
-_CELLS = 20_000_000  # shuffles times blocks at a time: bounds the memory when one side is much the smaller
-_ENOUGH = 100  # shuffles that reach the distance: with more the answer would be the same (Besag, Clifford 1991)
+_CELLS = 20_000_000  # permutations times blocks at a time: bounds the memory when one side is much smaller
+_ENOUGH = 100  # permutations that reach the distance after which sampling stops (Besag, Clifford 1991)
 
 
 @dataclass(frozen=True)
 class FeatureTest:
-    """One feature, tested; p-values are nan where there were too few rows to tell."""
+    """Test of one feature; p-values are nan where there were too few rows."""
 
     feature: str
     statistic: Statistic
@@ -61,9 +61,9 @@ def compare(
         current: (M, F) likewise.
         names: (F,) the features' names.
         statistic: "ks", "psi", "js" or "wasserstein"; see `distances`.
-        alpha: chance, in (0, 1), that any feature at all is said to have moved when none has.
-        permutations: shuffles; more are made when alpha and the number of features ask for them, and the distance stands out.
-        seed: of the shuffles.
+        alpha: probability, in (0, 1), that any feature is reported as moved when none has (family-wise).
+        permutations: number of permutations; more are drawn when alpha and the number of features need them and the distance is extreme.
+        seed: of the permutations.
         block_rows: rows a block; by default from each column's own autocorrelation.
 
     Returns:
@@ -79,7 +79,7 @@ def compare(
     """
     reference, current = checked(reference, current, features=len(names))
     _check(alpha, statistic=statistic, permutations=permutations, block_rows=block_rows)
-    level = alpha / len(names)  # what Holm asks of the smallest p-value
+    level = alpha / len(names)  # what Holm requires of the smallest p-value
     times = max(permutations, math.ceil(2 / level))
     shuffled = functools.cache(
         lambda drawn, *blocks_and_times: dependence.relabelled((seed, drawn), *blocks_and_times)
@@ -105,7 +105,7 @@ def checked(reference: np.ndarray, current: np.ndarray, *, features: int) -> tup
     for side, rows in (("reference", reference), ("current", current)):
         array = np.asarray(rows)
         if not features:
-            raise ValueError(f"{side} has no column: give at least one feature")
+            raise ValueError(f"{side} has no columns: give at least one feature")
         if array.dtype.kind not in "biuf":
             raise ValueError(f"{side} holds {array.dtype}: numbers are needed")
         if array.ndim != 2 or array.shape[1] != features:
@@ -118,7 +118,7 @@ def checked(reference: np.ndarray, current: np.ndarray, *, features: int) -> tup
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's corrected p-values, in the order given; a nan counts as a test that was made and stays nan.
+    """Holm-corrected p-values, in the order given; a nan counts as a test and stays nan.
 
     >>> [round(p, 3) for p in holm([0.04, 0.01, 0.03])]
     [0.06, 0.03, 0.06]
@@ -172,7 +172,7 @@ def _test(
     block_rows: int | None,
     shuffled: Callable[[int, int, int, int], np.ndarray],
 ) -> tuple[float, float, str]:
-    """Distance, p-value, and how it was had, of one column."""
+    """Distance and p-value of one column, and how they were computed."""
     if not len(reference) or not len(current):
         return math.nan, math.nan, f"cannot tell: {len(reference)} reference and {len(current)} current rows"
     column = _blocked(reference, current, bins=distances.BINS[statistic], block_rows=block_rows)
@@ -186,7 +186,7 @@ def _test(
     if dependence.smallest_p(first, blocks - first) > level:
         least = dependence.blocks_needed(level) * column.memory.length
         had = f"{len(reference)} reference and {len(current)} current rows in blocks of {column.rows}"
-        return observed, math.nan, f"cannot tell: {had}; {least} rows of each would do"
+        return observed, math.nan, f"cannot tell: {had}; needs at least {least} rows of each"
     null = np.empty(0)
     wider = column.memory.widening(column.rows)  # as a variance; PSI is one, the others are like deviations
     while len(null) < times and dependence.reached(observed, null) < _ENOUGH:
@@ -194,7 +194,7 @@ def _test(
         drawn = apart((chosen.astype(np.float32) @ column.counts).astype(np.float64))
         null = np.append(null, drawn * (wider if statistic == "psi" else math.sqrt(wider)))
     p = dependence.p_value(observed, null)
-    return observed, p, f"{dependence.told(p)} from {len(null)} shuffles of {blocks} blocks of {column.rows} rows"
+    return observed, p, f"{dependence.told(p)} from {len(null)} permutations of {blocks} blocks of {column.rows} rows"
 
 
 def _histograms(codes: np.ndarray, starts: np.ndarray, bins: int) -> np.ndarray:

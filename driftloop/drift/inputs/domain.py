@@ -1,11 +1,11 @@
-"""Has the joint distribution of the features moved? A classifier that is asked which rows are current.
+"""Tests whether the joint distribution of the features has moved: a classifier of current against reference rows.
 
-When nothing has moved no classifier can tell, and its area under the ROC curve on rows it was not fitted on is about 0.5. It sees
-what single features do not show, such as a correlation that turned. Its odds are also the density ratio that turns the reference
-rows into a sample as if from now.
+When nothing has moved, its area under the ROC curve (AUC) on held-out rows is about 0.5. It detects changes that single features do
+not show, such as a correlation that changed sign. Its odds are also the density ratio that reweights the reference rows to the
+current inputs.
 
 Each fold is a stretch of time of both sides; the blocks next to a fold are left out of its fit, so that nothing leaks from
-neighbouring rows. The null shuffles whole blocks inside the folds and fits anew each time.
+neighbouring rows. The null permutes whole blocks inside the folds and refits each time.
 
 Lopez-Paz, Oquab: Revisiting classifier two-sample tests. ICLR 2017. Bickel, Brueckner, Scheffer: Discriminative learning under
 covariate shift. JMLR 10, 2009 (odds as density ratio). Kish: Survey Sampling. Wiley, 1965 (effective sample size).
@@ -27,15 +27,15 @@ from driftloop.drift.inputs.distribution import checked
 
 FOLDS: Final = 5
 _LEAST_BLOCKS = 8  # of each side: four folds of two
-LARGEST_WEIGHT: Final = 20.0  # a reference row never counts for more than so many
+LARGEST_WEIGHT: Final = 20.0  # largest weight of a reference row
 _RIDGE = 100.0  # of the discriminant that is tested
-_PENALTY = 0.05  # sklearn's C: little is learnt from noise, and weights stay near 1 where nothing moved
-_CROSSED = 12  # with more features their products are left out
+_PENALTY = 0.05  # sklearn's C: fits little noise, and weights stay near 1 where nothing moved
+_CROSSED = 12  # with more features the products are left out
 
 
 @dataclass(frozen=True, eq=False)
 class Folds:
-    """Stretches of time: fold k holds the k-th stretch of the reference and the k-th of the current rows, whole blocks each.
+    """Stretches of time: fold k has the k-th stretch of the reference and of the current rows, in whole blocks.
 
     >>> folds = Folds.cut(6, 6, block_rows=1, most=3)
     >>> [(fitted.tolist(), held.tolist()) for fitted, held in folds.splits()][0]
@@ -47,7 +47,7 @@ class Folds:
     count: int
     block_rows: int
     first: int  # the first current block
-    block: np.ndarray  # (N + M,) each row's block, counted through both sides, the reference's first
+    block: np.ndarray  # (N + M,) each row's block, numbered across both sides, the reference first
     of_block: np.ndarray  # (blocks,) 0..count-1
 
     @classmethod
@@ -60,9 +60,9 @@ class Folds:
         return cls(count, block_rows, blocks[0], block, np.concatenate([np.arange(side) * count // side for side in blocks]))
 
     def splits(self, steps: Collection[int] = ()) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """For each fold the rows to fit on and those held out, as indices; the blocks next to the fold are in neither.
+        """Indices of the rows to fit on and of those held out, for each fold; the blocks next to the fold are in neither.
 
-        Fitted on are all other folds, or only those that lie `steps` further on, in a circle: 1 is the next, `count` - 1 the last.
+        The fit uses all other folds, or only those `steps` further on, cyclically: 1 is the next, `count` - 1 the last.
         """
         for fold in range(self.count):
             held = np.flatnonzero(self.of_block == fold)
@@ -75,19 +75,19 @@ class Folds:
 
 @dataclass(frozen=True, eq=False)
 class Domain:
-    """Which rows look current."""
+    """How well current rows are separated from reference rows."""
 
-    auc: float  # mean of the folds, 0.5: no classifier could tell; nan without enough rows
-    p_value: float  # one-sided, from shuffled blocks
+    auc: float  # mean of the folds, 0.5: not separable; nan without enough rows
+    p_value: float  # one-sided, from permuted blocks
     weights: np.ndarray  # (N,) density ratio current to reference at each reference row, mean 1
-    reached: float  # share of the current inputs that reference rows reach, 0..1
-    effective_rows: float  # what the N reference rows are worth under the current inputs, in rows
+    reached: float  # share of the current inputs covered by reference rows, 0..1
+    effective_rows: float  # effective sample size of the N reference rows under the current inputs
     inputs: np.ndarray  # (N + M, columns) what the classifier sees, reference rows first
     folds: Folds
     message: str
 
     def log_odds(self, steps: Collection[int] = ()) -> np.ndarray:
-        """Log odds that each row is current, (N + M,), from logistic fits without its fold; `steps` as in `Folds.splits`."""
+        """Log odds that each row is current, (N + M,), from logistic fits that exclude its fold; `steps` as in `Folds.splits`."""
         return _log_odds(self.inputs, self.folds, reference=len(self.weights), steps=steps)
 
 
@@ -100,12 +100,12 @@ def classify(
         reference: (N, F) finite numbers in time order.
         current: (M, F) likewise.
         folds: stretches of time, at least 4; fewer are made when there are fewer than two blocks a fold.
-        permutations: shuffles of the blocks.
-        seed: of the shuffles.
-        block_rows: rows a block; by default the longest that any column's autocorrelation asks for.
+        permutations: permutations of the blocks.
+        seed: of the permutations.
+        block_rows: rows a block; by default the longest that any column's autocorrelation requires.
 
     Returns:
-        the test and the weights. With fewer than eight blocks on a side the figures are nan and the weights 1.
+        the test and the weights. With fewer than eight blocks on a side the statistics are nan and the weights 1.
 
     Raises:
         ValueError: shapes that do not fit, values that are not finite, or an argument outside its range.
@@ -126,19 +126,19 @@ def classify(
     split = Folds.cut(len(reference), len(current), block_rows=rows, most=folds)
     inputs = _inputs(np.concatenate([reference, current]))
     auc, null = _auc(split, inputs, permutations=permutations, seed=seed)
-    p = dependence.p_value(auc, 0.5 + (null - 0.5) * memory.widening(rows))  # the area without drift is a product of two deviations
+    p = dependence.p_value(auc, 0.5 + (null - 0.5) * memory.widening(rows))  # the AUC without drift is a product of two deviations
     odds = _log_odds(inputs, split, reference=len(reference))
     weights = density_ratio(odds[: len(reference)], len(reference) / len(current))
-    # Over the reference a density ratio has mean 1; what is missing lies where there are no reference rows to weigh.
+    # Over the reference a density ratio has mean 1; the shortfall is current mass without reference rows.
     reached = min(1.0, float(weights.mean()))
     effective = reached * float(weights.sum() ** 2 / np.square(weights).sum())
     weights /= weights.mean()
-    message = f"domain classifier AUC {auc:.3f}, {dependence.told(p)} from {permutations} shuffles of {len(split.of_block)} blocks of {rows} rows"
+    message = f"domain classifier AUC {auc:.3f}, {dependence.told(p)} from {permutations} permutations of {len(split.of_block)} blocks of {rows} rows"
     return Domain(auc, p, weights, reached, effective, inputs, split, message)
 
 
 def least_rows(reference: np.ndarray, current: np.ndarray) -> int:
-    """How many rows each side must have for `classify` to tell anything, by how long their columns remember. Arguments as there."""
+    """Rows that each side needs for `classify`, given the autocorrelation of the columns. Arguments as there."""
     return _LEAST_BLOCKS * _memory(reference, current).length
 
 
@@ -157,7 +157,7 @@ def _memory(reference: np.ndarray, current: np.ndarray) -> dependence.Memory:
 
 def _unknown(reference: np.ndarray, current: np.ndarray, length: int) -> Domain:
     had = f"{len(reference)} reference and {len(current)} current rows in blocks of {length}"
-    message = f"domain classifier cannot tell: {had}; {_LEAST_BLOCKS * length} rows of each would do"
+    message = f"domain classifier cannot tell: {had}; needs at least {_LEAST_BLOCKS * length} rows of each"
     folds = Folds.cut(len(reference), len(current), block_rows=length, most=1)
     return Domain(math.nan, math.nan, np.ones(len(reference)), math.nan, math.nan, np.concatenate([reference, current]), folds, message)
 
@@ -171,21 +171,21 @@ def _log_odds(inputs: np.ndarray, folds: Folds, *, reference: int, steps: Collec
 
 
 def _inputs(rows: np.ndarray) -> np.ndarray:
-    """Normal scores of the columns, their squares and products: a logistic model of these is right for any normal copula."""
+    """Normal scores of the columns, their squares and products: a logistic model of these is correct for any normal copula."""
     ranks = stats.rankdata(rows, axis=0)
     z = special.ndtri((ranks - 0.5) / len(rows))
     spread = z.std(axis=0)
     z = (z - z.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     columns = z.shape[1]
     left, right = np.triu_indices(columns) if columns <= _CROSSED else (np.arange(columns), np.arange(columns))
-    return np.hstack([z, z[:, left] * z[:, right] / 2])  # halved: a shift is likelier than a turned correlation
+    return np.hstack([z, z[:, left] * z[:, right] / 2])  # halved: a shift is likelier than a changed correlation
 
 
 def _auc(folds: Folds, inputs: np.ndarray, *, permutations: int, seed: int) -> tuple[float, np.ndarray]:
-    """Mean area over the folds, and the same after each shuffle of the blocks inside the folds, shape (permutations,).
+    """Mean AUC over the folds, and the same after each permutation of the blocks inside the folds, shape (permutations,).
 
-    The classifier is the linear discriminant by least squares: linear in the labels, so that it can be fitted anew for every shuffle.
-    Shuffling under fixed scores would not do: two folds that differ by chance in the same way raise each other's area.
+    The classifier is the linear discriminant by least squares: linear in the labels, so that it can be refitted for every permutation.
+    Permuting under fixed scores would be wrong: two folds that differ by chance in the same way raise each other's AUC.
     """
     current = np.empty((len(folds.of_block), permutations + 1), np.float32)
     for fold in range(folds.count):
@@ -196,7 +196,7 @@ def _auc(folds: Folds, inputs: np.ndarray, *, permutations: int, seed: int) -> t
     rows, labels = inputs.astype(np.float32), current[folds.block]
     areas, rng = np.zeros(permutations + 1), np.random.default_rng(seed)
     for fitted, apart in folds.splits():
-        held = rng.permutation(apart)  # rows of equal score are ranked as they lie here: not the reference's first
+        held = rng.permutation(apart)  # ties rank in this order: not the reference first
         centre = rows[fitted].mean(axis=0)
         left, answers = rows[fitted] - centre, labels[fitted]
         matrix = left.T @ left + _RIDGE * np.eye(left.shape[1], dtype=np.float32)
@@ -206,7 +206,7 @@ def _auc(folds: Folds, inputs: np.ndarray, *, permutations: int, seed: int) -> t
 
 
 def _areas(score: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Area under the curve (Mann-Whitney) of each column; ties rank in the order of the rows, which must be blind to the labels."""
+    """Area under the curve (Mann-Whitney) of each column; ties rank in the order of the rows, which must not depend on the labels."""
     ordered = np.take_along_axis(labels, np.argsort(score, axis=0), axis=0)
     current = ordered.sum(axis=0, dtype=np.float64)
     ranks = np.arange(1.0, len(score) + 1) @ ordered

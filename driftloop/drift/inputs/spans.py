@@ -1,11 +1,11 @@
-"""How far the training rows of a stretch of days lie from the rest: what seasons, weeks and chance always move.
+"""Distances between stretches of the training rows: the variation that seasons, weeks and chance always cause.
 
-A window of later rows differs from the training rows by more than sampling noise, always: it is another season, another week. So its distance
-is held against those of stretches of the training rows that are as long, each against the training rows outside of it. Histograms by
-day are enough for any length; they are logged with the model.
+A window of later rows always differs from the training rows by more than sampling noise: it is another season, another week. So its distance is
+compared with those of equally long stretches of the training rows, each against the training rows outside it. Daily histograms suffice for any
+length; they are logged with the model.
 
-The p-value is that of a prediction: would one more stretch of the same kind lie so far? From the ranks where there are stretches enough, else
-from Student's t of the logarithms of the distances (Whitmore: Prediction limits for a univariate normal observation. American Statistician 40, 1986).
+The p-value is that of a prediction: would one more such stretch be this far away? From the ranks where there are enough stretches, else
+from Student's t on the logarithms of the distances (Whitmore: Prediction limits for a univariate normal observation. American Statistician 40, 1986).
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from driftloop.drift.inputs import distances
 from driftloop.errors import DataError
 
 FILE: Final = "spans.npz"
-LEAST: Final = 6  # stretches: of fewer nobody can say how far the next one lies
+LEAST: Final = 6  # stretches needed to predict the distance of the next one
 MOST_VALUES: Final = 300  # a feature with no more distinct values has a bin for each
-QUANTILES: Final = 50  # else so many bins of equal counts, cut once more at the bounds for drawing
+QUANTILES: Final = 50  # otherwise this many bins of equal counts, also cut at the bounds for drawing
 DRAWN: Final = 24  # bins of equal width for drawing, between the quantiles _ENDS
 _ENDS: Final = (0.005, 0.995)
 _DAY: Final = np.timedelta64(1, "D")
@@ -34,16 +34,16 @@ _DAY: Final = np.timedelta64(1, "D")
 
 @dataclass(frozen=True, eq=False)
 class ColumnSpans:
-    """One feature. Bin b holds what lies above tops[b - 1] and at most at tops[b]; bin B the rest."""
+    """One feature. Bin b holds values in (tops[b - 1], tops[b]]; bin B the rest."""
 
-    tops: np.ndarray  # (B,) rising; float32 where every training value is one, so that a value with fewer digits (0.6) is equal to its float32
+    tops: np.ndarray  # (B,) ascending; float32 where every training value is float32, so that a value with fewer digits (0.6) equals its float32
     drawn: np.ndarray  # (D,) inner bounds for drawing, each one of tops; empty where each value has its own bin
     counts: np.ndarray  # (days, B + 1) rows
 
     def counted(self, values: np.ndarray) -> np.ndarray:
         """Rows in each bin, (B + 1,); values that are not finite are left out."""
         known = values[np.isfinite(values)]
-        with np.errstate(over="ignore"):  # what float32 cannot hold lies above or under every bin
+        with np.errstate(over="ignore"):  # values beyond float32 fall above or below every bin
             known = known.astype(self.tops.dtype)
         return np.bincount(np.searchsorted(self.tops, known, side="left"), minlength=len(self.tops) + 1)
 
@@ -53,12 +53,12 @@ class Spans:
     """Training rows by day: entry i of `bad` and of each column's counts belongs to `first` + i."""
 
     first: np.datetime64  # day
-    bad: np.ndarray  # (days,) rows that were set aside
+    bad: np.ndarray  # (days,) rows set aside
     columns: tuple[ColumnSpans, ...]
 
     @property
     def days(self) -> int:
-        """Days from the first to the last, those without rows counted."""
+        """Days from the first to the last, including those without rows."""
         return len(self.bad)
 
     def outside(self, start: np.datetime64, stop: np.datetime64) -> np.ndarray:
@@ -67,7 +67,7 @@ class Spans:
         return (day + _DAY <= start) | (day >= stop)
 
     def stretches(self, days: int, allowed: np.ndarray) -> list[slice]:
-        """Stretches of so many days in a row that are all allowed, from the newest back, none over another.
+        """Non-overlapping stretches of this many consecutive allowed days, from the newest back.
 
         >>> spans = of_rows(np.arange("2020-01-01", "2020-01-08", dtype="datetime64[D]"), np.ones((7, 1)))
         >>> spans.stretches(2, spans.outside(np.datetime64("2020-01-04"), np.datetime64("2020-01-05")))
@@ -90,7 +90,7 @@ def of_rows(times: np.ndarray, rows: np.ndarray, *, bad_times: np.ndarray | None
     Args:
         times: (N,) datetime64, N >= 1.
         rows: (N, F); values that are not finite are left out.
-        bad_times: (M,) of the rows that were set aside; NaT and times outside are left out.
+        bad_times: (M,) of the rows set aside; NaT and times outside are left out.
     """
     day = times.astype("datetime64[D]")
     first, days = day.min(), int((day.max() - day.min()) / _DAY) + 1
@@ -117,7 +117,7 @@ def _column(values: np.ndarray, at: np.ndarray, days: int) -> ColumnSpans:
 
 
 def is_float32(values: np.ndarray) -> bool:
-    """Whether finite numbers are all float32, as those of a table of that type.
+    """Whether all finite numbers are exact float32 values, as in a table of that type.
 
     >>> is_float32(np.array([1, 0.5, np.float32(0.6)])), is_float32(np.array([0.6])), is_float32(np.array([20_000_001.0]))
     (True, False, False)
@@ -138,7 +138,7 @@ def apart(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def usual(column: ColumnSpans, stretches: Sequence[slice], allowed: np.ndarray) -> np.ndarray:
-    """The distance of each stretch from all other allowed days, (at most S,): stretches with less than half the usual rows are left out."""
+    """The distance of each stretch from all other allowed days, (at most S,); stretches with fewer than half the usual rows are left out."""
     total = column.counts[allowed].sum(axis=0)
     inside = [column.counts[stretch].sum(axis=0) for stretch in stretches]
     rows = np.array([counts.sum() for counts in inside])
@@ -147,12 +147,12 @@ def usual(column: ColumnSpans, stretches: Sequence[slice], allowed: np.ndarray) 
 
 
 def chance(distance: float, others: np.ndarray, *, rows: int, level: float) -> float:
-    """The chance that one more stretch lies so far as `distance`, given those of others; nan with fewer than `LEAST` of them.
+    """The probability that one more stretch reaches `distance`, given those of others; nan with fewer than `LEAST` of them.
 
     Args:
         distance: in 0..1.
         others: (S,) likewise.
-        rows: of the stretch: half a row is the smallest distance that is told from none.
+        rows: of the stretch: half a row is the smallest distance distinguishable from zero.
         level: smallest p-value that matters; ranks are taken where they reach half of it.
 
     >>> round(chance(0.3, np.array([0.1, 0.12, 0.09, 0.11, 0.1, 0.13]), rows=1000, level=0.01), 4)
@@ -175,16 +175,16 @@ def write(spans: Spans, folder: Path) -> None:
 
 
 def read(folder: Path) -> Spans | None:
-    """Read what `write` wrote; None when the file is not there: the model was logged by an earlier version.
+    """Read what `write` wrote; None when the file does not exist: an earlier version logged the model.
 
     Raises:
-        DataError: it cannot be read.
+        DataError: the file is unreadable.
     """
     path = folder / FILE
     if not path.exists():
         return None
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as found:  # np.load leaves a broken file of its own open
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as found:  # np.load leaves a broken file open
             columns = tuple(ColumnSpans(found[f"tops_{i}"], found[f"drawn_{i}"], found[f"counts_{i}"]) for i in range(int(found["columns"])))
             return Spans(found["first"].astype("datetime64[D]")[()], found["bad"], columns)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as exc:

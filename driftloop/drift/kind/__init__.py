@@ -1,1 +1,1 @@
-"""Why has the KPI changed: the inputs, the relation of the labels to them, both, or neither?"""
+"""Diagnoses why the KPI changed: the inputs, the labels' dependence on them, both, or neither."""

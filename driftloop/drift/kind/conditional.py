@@ -1,16 +1,16 @@
-"""Is a row's being right related to its period, given its inputs? If so, P(Y|X) has moved.
+"""Tests whether correctness depends on the period given the inputs; if so, P(Y|X) has moved.
 
-Each row gives two residuals: right or wrong less the chance of being right, and current or not less the chance of being current,
-both given the inputs. Their products have mean zero when the period tells nothing more, and still nearly so when only one of
-the two chances is well estimated; no small denominator lets a few rows decide. The products are summed plainly, and once more
-with the sign and size that other folds foretell, which finds a change that is up here and down there.
+Each row gives two residuals given the inputs: correctness minus its predicted probability, and the period's indicator (1 = current)
+minus its predicted probability. Their products have mean zero when the period adds no information, and nearly so when only one of
+the two probabilities is well estimated; no small denominator lets a few rows dominate. The products are summed unweighted, and again
+with the sign and size predicted by other folds, which finds changes of opposite sign in different regions.
 
-Three things are estimated for each fold, from other folds in a circle: the chance of being current from those beside it, the chance
-of being right from those farther off, what is foretold from the next two. So no row tells both chances of another, and no pair of
-rows counts twice, once either way round: else the sum would vary more than its terms show.
+Three quantities are estimated for each fold from other folds, cyclically: the probability of being current from its neighbours, the
+probability of being right from folds farther away, the weights from the next two. So no row contributes to both probabilities of
+another, and no pair of rows counts twice: otherwise the sum would vary more than its terms show.
 
 Shah, Peters: The hardness of conditional independence testing and the generalised covariance measure. Annals of Statistics 48, 2020.
-Scheidegger, Hoerrmann, Buehlmann: The weighted generalised covariance measure. JMLR 23, 2022 (foretold weights).
+Scheidegger, Hoerrmann, Buehlmann: The weighted generalised covariance measure. JMLR 23, 2022 (predicted weights).
 Newey, Robins: Cross-fitting and fast remainder rates for semiparametric estimation. 2018 (other rows for each chance).
 """
 
@@ -29,11 +29,11 @@ from driftloop.drift.inputs.domain import Domain
 
 
 def p_value(rows: np.ndarray, correct: np.ndarray, domain: Domain) -> float:
-    """The chance of such sums if right and wrong depend on the inputs as before, the smaller of the two doubled.
+    """The p-value of these sums if correctness depends on the inputs as before: twice the smaller of the two.
 
     Args:
         rows: (N + M, F) the reference rows, then the current ones.
-        correct: (N + M,) 0.0 or 1.0; or what each row costs, whose expectation is then meant by "the chance of being right".
+        correct: (N + M,) 0.0 or 1.0; or losses, whose expectation then replaces the probability of being right.
         domain: the domain classifier of these rows.
     """
     reference, folds = len(domain.weights), domain.folds.count
@@ -51,13 +51,13 @@ def p_value(rows: np.ndarray, correct: np.ndarray, domain: Domain) -> float:
 
 
 def expected(rows: np.ndarray, correct: np.ndarray, domain: Domain, *, of: np.ndarray | None = None, steps: Collection[int] = ()) -> np.ndarray:
-    """Chance of being right on each row, (N + M,), by fits without the row's fold.
+    """Probability of being right on each row, (N + M,), from fits without the row's fold.
 
     Args:
         rows: (N + M, F).
         correct: (N + M,).
         domain: whose folds are taken.
-        of: (N + M,) True for the rows that are fitted on; without it all are.
+        of: (N + M,) True for the rows to fit on; all by default.
         steps: as in `Folds.splits`.
     """
     found = np.empty(len(rows))
@@ -69,7 +69,7 @@ def expected(rows: np.ndarray, correct: np.ndarray, domain: Domain, *, of: np.nd
 
 def _chance(rows: np.ndarray, correct: np.ndarray, asked: np.ndarray) -> np.ndarray:
     if correct.min() == correct.max():
-        # Half a row of each kind more: all right is no certainty.
+        # Half a row of each kind added: "all right" is not certainty.
         return np.full(len(asked), (correct.sum() + 0.5) / (len(correct) + 1))
     size: dict[str, Any] = {"learning_rate": 0.2, "max_iter": 10, "max_leaf_nodes": 8, "max_bins": 31, "l2_regularization": 5, "early_stopping": False}
     if not np.isin(correct, (0, 1)).all():
@@ -78,7 +78,7 @@ def _chance(rows: np.ndarray, correct: np.ndarray, asked: np.ndarray) -> np.ndar
 
 
 def _t_value(values: np.ndarray, reference: int, length: int) -> float:
-    """Sum over its standard error, from sums of blocks that do not cross from reference to current."""
+    """Sum divided by its standard error, from sums of blocks that do not cross from reference to current."""
     sides = (values[:reference], values[reference:])
     sums = np.concatenate([np.add.reduceat(side, dependence.cuts(len(side), length)[:-1]) for side in sides])
     spread = float(np.sqrt(np.square(sums - sums.mean()).sum() * len(sums) / (len(sums) - 1)))

@@ -1,11 +1,11 @@
-"""A change of the KPI in two parts: what the inputs explain (P(X) moved) and the rest (P(Y|X) moved).
+"""Splits a change of the KPI into the part that the inputs explain (P(X) moved) and the rest (P(Y|X) moved).
 
-The first is what the model would do on the current inputs if right and wrong still depended on them as before: the reference
-KPI with the density ratio as weights, with a regression of right on the inputs to take out what the weights miss (doubly robust:
-it holds when either the weights or the regression are right). The second is what is left to the current KPI.
+The first is the KPI on the current inputs if correctness still depended on them as before: the reference KPI weighted by
+the density ratio, plus a regression of correctness on the inputs that corrects the weights (doubly robust:
+it holds when either the weights or the regression is right). The second is the difference to the current KPI.
 
-Whether the rest is more than noise is a test of its own (`conditional`), on the inputs that both periods have: it also finds a
-change that is up here, down there, and it does not lean on a few rows of great weight.
+Whether the rest is more than noise is a separate test (`conditional`), on the inputs that both periods share: it also finds
+changes of opposite sign in different regions, and does not depend on a few rows of large weight.
 
 Shimodaira: Improving predictive inference under covariate shift. J. Statistical Planning and Inference 90, 2000 (weights).
 Cai, Namkoong, Yadlowsky: Diagnosing model performance under distribution shift. 2023 (the two parts).
@@ -24,8 +24,8 @@ from driftloop.drift.inputs import dependence
 from driftloop.drift.inputs.domain import Domain, classify
 from driftloop.drift.kind import conditional
 
-LEAST_ROWS: Final = 30  # rows of each side, and effective rows, under which the two parts are not told apart
-LEAST_REACHED: Final = 0.5  # share of the current inputs that reference rows must reach
+LEAST_ROWS: Final = 30  # rows of each side, and effective rows, needed to separate the two parts
+LEAST_REACHED: Final = 0.5  # share of the current inputs that reference rows must cover
 _BOOTSTRAPS: Final = 999
 _MOST_BLOCKS: Final = 400  # in the bootstrap
 
@@ -47,15 +47,15 @@ UNKNOWN: Final = KpiPart(math.nan, math.nan, math.nan)
 
 @dataclass(frozen=True)
 class Decomposition:
-    """total = data + concept; nan where it cannot be told."""
+    """total = data + concept; nan where undetermined."""
 
     reference_kpi: float
     current_kpi: float
     total: KpiPart
     data: KpiPart  # explained by P(X)
     concept: KpiPart  # the rest
-    p_value: float  # that right and wrong depend on the inputs as before
-    effective_rows: float  # what the weighted reference rows are worth
+    p_value: float  # of "correctness depends on the inputs as before"
+    effective_rows: float  # effective sample size of the weighted reference rows
     message: str
 
 
@@ -70,21 +70,21 @@ def decompose(
     seed: int = 7,
     losses: bool = False,
 ) -> Decomposition:
-    """Split the change of the share of right rows, or of the mean loss.
+    """Split the change of the accuracy, or of the mean loss.
 
     Args:
         reference_rows: (N, F) finite numbers in time order, rows that the model was not fitted on.
         reference_correct: (N,) 1 or True where the model was right.
         current_rows: (M, F) likewise.
         current_correct: (M,) likewise.
-        domain: the domain classifier of these rows, if there is one already.
+        domain: the domain classifier of these rows, if already computed.
         alpha: the intervals hold with 1 - alpha, in (0, 1).
         seed: of the resampling.
-        losses: what each row costs is given in the place of right and wrong: any finite numbers, cut so that none decides alone.
+        losses: the `correct` arguments hold losses instead of 0 and 1: any finite numbers, capped so that none dominates.
 
     Returns:
-        the parts. They are nan when there are too few rows or blocks, or so little overlap that the weighted reference rows are
-        worth fewer than `LEAST_ROWS` or reach less than `LEAST_REACHED` of the current inputs.
+        the parts. They are nan with too few rows or blocks, or so little overlap that the weighted reference rows have an effective
+        sample size under `LEAST_ROWS` or cover less than `LEAST_REACHED` of the current inputs.
 
     Raises:
         ValueError: shapes that do not fit, values that are not finite or not 0 and 1, or alpha outside (0, 1).
@@ -112,10 +112,10 @@ def decompose(
     as_before = conditional.expected(rows, correct, domain, of=np.arange(len(rows)) < len(before))
     total, data, concept = _parts(before, now, as_before, domain, alpha=alpha, seed=seed)
     p = conditional.p_value(rows, correct, domain)
-    what = "errors" if losses else "right and wrong"
+    what = "errors depend" if losses else "correctness depends"
     message = (
-        f"KPI {was:.3f} to {is_now:.3f}: inputs explain {data}, the rest is {concept}; {what} depend on the inputs "
-        f"as before with {dependence.told(p)}; the {len(before)} reference rows are worth {domain.effective_rows:.0f} under the current inputs"
+        f"KPI {was:.3f} to {is_now:.3f}: inputs explain {data}, the rest is {concept}; {what} on the inputs "
+        f"as before with {dependence.told(p)}; effective sample size of the {len(before)} reference rows under the current inputs: {domain.effective_rows:.0f}"
     )
     return Decomposition(was, is_now, total, data, concept, p, domain.effective_rows, message)
 
@@ -134,21 +134,21 @@ def _told_values(correct: np.ndarray, rows: np.ndarray, side: str, *, losses: bo
 
 
 def _too_little(before: int, now: int, domain: Domain) -> str:
-    """Why the parts cannot be told, or nothing."""
+    """Why the parts are undetermined; "" when they are not."""
     if min(before, now) < LEAST_ROWS:
-        return f"{before} reference and {now} current rows; {LEAST_ROWS} rows of each are the least"
+        return f"{before} reference and {now} current rows; needs at least {LEAST_ROWS} rows of each"
     if math.isnan(domain.p_value):
         return domain.message
     if domain.effective_rows < LEAST_ROWS or domain.reached < LEAST_REACHED:
         return (
-            f"old and new inputs hardly overlap (the {before} reference rows are worth {math.floor(domain.effective_rows)} under the current inputs "
-            f"and reach {domain.reached:.0%} of them; {LEAST_ROWS} and {LEAST_REACHED:.0%} are the least)"
+            f"old and new inputs hardly overlap (effective sample size of the {before} reference rows {math.floor(domain.effective_rows)}, "
+            f"{domain.reached:.0%} of the current inputs covered; needs at least {LEAST_ROWS} and {LEAST_REACHED:.0%})"
         )
     return ""
 
 
 def _parts(before: np.ndarray, now: np.ndarray, as_before: np.ndarray, domain: Domain, *, alpha: float, seed: int) -> tuple[KpiPart, KpiPart, KpiPart]:
-    """Total, data and concept with block-bootstrap intervals; the fits stay as they are."""
+    """Total, data and concept with block-bootstrap intervals; the models are not refitted."""
     rng, reference = np.random.default_rng(seed), len(before)
     length = max(domain.folds.block_rows, dependence.memory([before, now]).length, len(as_before) // _MOST_BLOCKS)
     old = _resampled(rng, np.stack([np.ones(reference), before, domain.weights, domain.weights * (before - as_before[:reference])], 1), length)
@@ -162,7 +162,7 @@ def _parts(before: np.ndarray, now: np.ndarray, as_before: np.ndarray, domain: D
 
 
 def _resampled(rng: np.random.Generator, values: np.ndarray, length: int) -> np.ndarray:
-    """Sums of the columns: as they are, then with blocks drawn anew with replacement, shape (1 + _BOOTSTRAPS, columns)."""
+    """Sums of the columns: observed, then with blocks resampled with replacement, shape (1 + _BOOTSTRAPS, columns)."""
     sums = np.add.reduceat(values, dependence.cuts(len(values), length)[:-1], axis=0)
     times = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), _BOOTSTRAPS)
     return np.vstack([sums.sum(axis=0), times @ sums])

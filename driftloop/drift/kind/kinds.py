@@ -1,9 +1,9 @@
-"""Which kind of drift: did the inputs move (data), did the labels' relation to them (concept), both, or neither?
+"""Diagnoses the kind of drift: the inputs moved (data), the labels' dependence on them changed (concept), both, or neither.
 
-Two questions are asked of the same rows. Did P(X) move: the tests of single features and the domain classifier, Bonferroni over the
-two. Did the KPI change beyond what P(X) explains: the decomposition. Each is asked at half of alpha, so that the chance of any
-false alarm in one comparison stays under alpha. Right or wrong is all that is seen of the labels: with two classes P(Y|X) cannot
-move without it, with more a change among the wrong classes stays unseen.
+Two tests on the same rows. Did P(X) move: the tests of single features and the domain classifier, Bonferroni over the two.
+Did the KPI change beyond what P(X) explains: the decomposition. Each has half of alpha, so that the false-alarm probability of one
+comparison stays under alpha. Of the labels only correctness is used: with two classes it shows every move of P(Y|X), with more
+classes a change among the wrong classes is not detected.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from driftloop.drift.verdict import Kind, Verdict
 RULE: Final = "kind"
 _KINDS: Final[dict[tuple[bool, bool], Kind]] = {(False, False): "none", (True, False): "data", (False, True): "concept", (True, True): "both"}
 _UNTOLD: Final = "Cannot tell the kind of drift"
-_HALF: Final = "Data drift; whether the concept has changed as well is unknown"
+_HALF: Final = "Data drift; unknown whether the concept changed too"
 _HEADS: Final[dict[Kind, str]] = {
     "none": "No drift",
     "cannot tell": _UNTOLD,
@@ -35,8 +35,8 @@ _HEADS: Final[dict[Kind, str]] = {
     "concept": "Concept drift",
     "both": "Data and concept drift",
 }
-MOST_WANTED: Final = 20  # times the rows there were: what would take more to prove is as good as nothing
-_NAMED = 3  # features told in the message
+MOST_WANTED: Final = 20  # times the rows there were: a change that needs more to prove is negligible
+_NAMED = 3  # features named in the message
 
 
 def tell(
@@ -52,9 +52,9 @@ def tell(
     fallen: bool = False,
     edges: int = 1,
 ) -> Verdict:
-    """Compare current rows with reference rows that the model was not fitted on either.
+    """Compare current rows with reference rows; the model was fitted on neither.
 
-    A concept drift may raise the KPI or leave it as it is; it is one all the same.
+    A concept drift may also raise the KPI or leave it unchanged.
 
     Args:
         reference_rows: (N, F) finite numbers in time order.
@@ -62,19 +62,19 @@ def tell(
         current_rows: (M, F) likewise.
         current_correct: (M,) likewise.
         names: (F,) the features' names.
-        alpha: chance, in (0, 1), that a comparison without drift is called drift of any kind.
-        seed: of shuffles and resampling.
+        alpha: false-alarm probability of a comparison, in (0, 1), any kind counted.
+        seed: of permutations and resampling.
         losses: as in `decompose`, for a regression: the KPI is then the mean loss.
-        fallen: a drift rule has proven already that the KPI is worse than its threshold. Then "none" is no answer.
-        edges: among how many places to part reference from current this one was chosen by the errors; their test is corrected for it.
+        fallen: a drift rule has already proven that the KPI is worse than its threshold; then the kind is never "none".
+        edges: number of candidate split points between reference and current from which the errors chose this one; their test is corrected for it.
 
     Returns:
         the verdict of rule "kind". `statistic` is the part of the KPI's change that P(X) does not explain, with the bounds of
-        its interval, `p_value` the smaller of the two questions' after correction, `features` those that moved, the farthest
-        (KS) first. "cannot tell" when there are too few rows, or when P(X) moved so far that the old rows say nothing of
-        the new ones; then `drift` is still True if P(X) moved. So it is called, too, when P(X) stayed and the test of the rest does not find
-        enough, but the KPI has plainly changed: its fall is proven, or an interval excludes 0, be it one that takes rows as independent. Rows that
-        err in long runs leave few independent stretches: not proven is not "not so".
+        its interval, `p_value` the smaller of the two tests' after correction, `features` those that moved, the farthest
+        (KS) first. "cannot tell" with too few rows, or when P(X) moved so far that the old rows carry no information on
+        the new ones; then `drift` is still True if P(X) moved. Also "cannot tell" when P(X) stayed and the test of the rest finds too little
+        evidence although the KPI has clearly changed: its fall is proven, or an interval excludes 0, even one that assumes independent rows.
+        Errors in long runs leave few independent stretches, so "not proven" does not mean "no change".
 
     Raises:
         ValueError: shapes that do not fit, values that are not finite or not 0 and 1, or alpha outside (0, 1).
@@ -92,10 +92,10 @@ def tell(
     parts = replace(parts, p_value=min(1.0, edges * parts.p_value) if edges > 1 else parts.p_value)
     data_p = _bonferroni([*(test.corrected for test in tests), joint.p_value], questions=2)
     moved, changed = data_p <= alpha / 2, parts.p_value <= alpha / 2
-    # A question without an answer is no "no": P(X) may be told from fewer rows than the rest.
+    # An undecided test is not a "no": P(X) can be tested with fewer rows than the rest.
     known = not math.isnan(parts.p_value) and not math.isnan(data_p)
     kind = _KINDS[moved, changed] if known or (changed and moved) else "cannot tell"
-    # The KPI may have changed plainly where the test, which asks for more, finds nothing: that is no proof, but no "as before" either.
+    # The KPI may have clearly changed where the stricter test finds nothing: neither proof nor "as before".
     plain = not parts.concept.lower <= 0 <= parts.concept.upper or fallen or (not moved and _plainly_apart(reference_correct, current_correct))
     unsure = known and not changed and plain
     if unsure and not moved:
@@ -123,9 +123,9 @@ def tell(
 
 
 def settled(told: Verdict) -> Verdict:
-    """The answer to why a KPI that is proven to be bad is bad: a kind that was told, else "data" where the inputs have moved, else "cannot tell".
+    """The kind for a KPI that is proven to be bad: the one found, else "data" where the inputs have moved, else "cannot tell".
 
-    Its words and its kind say the same.
+    Message and kind agree.
     """
     if told.kind in answer.TOLD:
         return told
@@ -146,27 +146,25 @@ def _moved(tests: Sequence[FeatureTest], alpha: float) -> list[FeatureTest]:
 def _kpi(parts: Decomposition, *, losses: bool) -> str:
     name = f"the {'mean absolute error' if losses else 'KPI'}"
     known = [f"{kpi:.3f} on the {side}" for side, kpi in (("reference", parts.reference_kpi), ("current", parts.current_kpi)) if not math.isnan(kpi)]
-    if len(known) < 2:  # a side without rows has none
+    if len(known) < 2:  # a side without rows has no KPI
         return f"{name} is {known[0]} rows, and the other side has none" if known else f"{name} is unknown on either side"
     return f"{name} went from {parts.reference_kpi:.3f} to {parts.current_kpi:.3f}"
 
 
 def _untold(parts: Decomposition, inputs: str, *, data_p: float, losses: bool) -> str:
-    """What can be said when a question has no answer."""
+    """The message when a test is undecided."""
     kpi, tail = _kpi(parts, losses=losses), "" if math.isnan(data_p) else f"; {inputs}"
     return f"{_UNTOLD}: {parts.message.removeprefix('cannot tell the parts: ')}. {kpi[0].upper()}{kpi[1:]}{tail}."
 
 
 def _whole(kind: Kind, parts: Decomposition, inputs: str, *, unsure: bool, wanted: int | None, moved: bool, losses: bool) -> str:
-    worth = f", with the reference rows worth {parts.effective_rows:.0f}" if moved else ""
+    worth = f", effective sample size of the reference rows {parts.effective_rows:.0f}" if moved else ""
     found = f"({told(parts.p_value)}{worth})"
     if unsure:
-        more = f"about {wanted:,} rows on each side would do" if wanted else f"it would take more than {MOST_WANTED} times as many rows"
-        equal = (
-            f"Whether the model errs as it did on equal inputs is not proven either way {found}: errors in long runs leave few independent stretches; {more}"
-        )
+        more = f"about {wanted:,} rows on each side would settle it" if wanted else f"more than {MOST_WANTED} times as many rows would be needed"
+        equal = f"Unproven whether the errors on equal inputs have changed {found}: errors in long runs leave few independent stretches; {more}"
     elif kind in ("concept", "both"):
-        equal = f"On equal inputs the model {'does not err' if losses else 'is not right and wrong'} as before {found}"
+        equal = f"On equal inputs the model's errors have changed {found}"
     else:
         equal = f"The rest is within noise {found}"
     return (
@@ -175,7 +173,7 @@ def _whole(kind: Kind, parts: Decomposition, inputs: str, *, unsure: bool, wante
 
 
 def _plainly_apart(before: np.ndarray, now: np.ndarray) -> bool:
-    """Whether the two means differ by more than two standard errors, rows taken as independent."""
+    """Whether the two means differ by more than two standard errors, assuming independent rows."""
     before, now = (np.asarray(side, np.float64) for side in (before, now))
     if min(len(before), len(now)) < 2:
         return False
@@ -184,7 +182,7 @@ def _plainly_apart(before: np.ndarray, now: np.ndarray) -> bool:
 
 
 def _rows_wanted(p: float, rows: int, *, level: float) -> int | None:
-    """About how many rows on each side would prove the change, if it stays as it is; None where that is no number.
+    """Approximate rows on each side that would prove the change if it persists; None if undefined.
 
     >>> _rows_wanted(0.3, 150, level=0.025), _rows_wanted(0.99, 150, level=0.025)
     (702, None)
@@ -201,7 +199,7 @@ def _still(tests: Sequence[FeatureTest]) -> str:
 
 def _inputs(features: Sequence[FeatureTest], joint: Domain) -> str:
     if not features:
-        return f"no single feature has moved, but all together have: a classifier tells new rows from old with AUC {joint.auc:.2f}"
+        return f"no single feature has moved, but the joint distribution has: a classifier separates new rows from old with AUC {joint.auc:.2f}"
     farthest = ", ".join(f"{test.feature} by KS {test.distance:.2f}" for test in features[:_NAMED])
     more = f" and {len(features) - _NAMED} more" if len(features) > _NAMED else ""
     return f"the inputs have moved, {farthest}{more}"

@@ -1,1 +1,1 @@
-"""When to alarm: rules that take the losses of one block after the other and answer each with a `Verdict`."""
+"""The drift rules: each takes the losses of one block after another and returns a `Verdict` for each."""

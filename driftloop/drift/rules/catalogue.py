@@ -1,4 +1,4 @@
-"""The rules by name, as a person picks one with --drift_rule."""
+"""Makes the drift rules by the name given with --drift_rule."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def make(name: str, *, threshold: float, alpha: float = 0.05, seed: int = settin
 
     Args:
         name: one of `names.NAMES`.
-        threshold: lowest accuracy that is good enough; of "threshold" in 0..1, of "significant" between 0 and 1. The others do without.
-        alpha: the false-alarm rate of "significant" for the whole watch, between 0 and 1.
+        threshold: lowest accuracy that is good enough; in 0..1 for "threshold", strictly between 0 and 1 for "significant"; unused by the others.
+        alpha: the maximum false-alarm probability of "significant" over the whole watch, between 0 and 1.
         seed: of "kswin" and "random".
         every: "every" alarms at each block of this number.
-        rate: "random" alarms at a block with this chance.
+        rate: "random" alarms at each block with this probability.
 
     Raises:
         SettingsError: unknown name, or a setting of that rule outside its range.
@@ -47,12 +47,12 @@ def make(name: str, *, threshold: float, alpha: float = 0.05, seed: int = settin
 
 
 def for_goal(name: str, goal: Goal, *, seed: int = settings.SEED, probation: bool = False) -> Rule:
-    """The drift rule of that name that holds a model to its goal, given the losses of one block after the other.
+    """The drift rule of that name for a model's goal; it takes the losses of one block after another.
 
     Args:
-        name: one of `names.NAMES`; a regression refuses those that take right and wrong only.
-        goal: what the model has to reach.
-        seed: of the rules that draw.
+        name: one of `names.NAMES`; a regression rejects those that take 0/1 errors only.
+        goal: the KPI's threshold and alpha.
+        seed: of the randomised rules.
         probation: from the first alarm on, put new models on probation (`rules.probation`).
 
     Raises:

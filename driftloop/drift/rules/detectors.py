@@ -1,11 +1,11 @@
-"""river's detectors of a change in a stream of errors, as rules.
+"""Wraps river's change detectors as drift rules.
 
 A detector is fed the errors of a block in order; the block has drifted when the detector flags a rise of the error rate
 at any of its rows. ADWIN and KSWIN flag a change of either direction: a flag counts as a rise when the mean error of
-the detector's window is higher after the flag than before it, and otherwise the verdict says that the model got better.
-Page-Hinkley is used for rises only. After a flag each detector begins anew by itself, at its next row.
+the detector's window is higher after the flag than before it; otherwise the verdict reports an improvement.
+Page-Hinkley is used for rises only. After a flag each detector resets itself, at its next row.
 
-None of them states how often it alarms without drift.
+None of them states a false-alarm rate.
 
 Bifet, Gavalda: Learning from time-changing data with adaptive windowing. SDM 2007 (ADWIN).
 Gama, Medas, Castillo, Rodrigues: Learning with drift detection. SBIA 2004 (DDM).
@@ -32,7 +32,7 @@ from driftloop.metrics import kpi
 _MAKE: Final[dict[str, Callable[..., Any]]] = dict(
     zip(DETECTORS, (drift.ADWIN, binary.DDM, binary.EDDM, binary.HDDMA, binary.HDDMW, drift.KSWIN, drift.PageHinkley), strict=True)
 )
-EITHER: Final = ("adwin", "kswin")  # flag a fall of the error rate too
+EITHER: Final = ("adwin", "kswin")  # also flag a fall of the error rate
 
 
 class Detector(Rule):
@@ -40,8 +40,8 @@ class Detector(Rule):
 
     Args:
         name: one of `names.DETECTORS`.
-        seed: of KSWIN, which draws at random; the others do not.
-        settings: of river's class, such as `delta=0.01` of ADWIN; river's defaults without.
+        seed: of KSWIN, the only randomised one.
+        settings: of river's class, such as `delta=0.01` of ADWIN; river's defaults otherwise.
 
     Raises:
         ValueError: unknown `name`.
@@ -61,7 +61,7 @@ class Detector(Rule):
         self.reset()
 
     def update(self, errors: np.ndarray) -> Verdict:
-        """See `Rule.update`. `statistic` is the block's accuracy; what river does not state is nan."""
+        """See `Rule.update`. `statistic` is the block's accuracy; figures that river does not give are nan."""
         wrong = wrong_rows(errors)
         if not len(wrong):
             return Verdict(drift=False, kind="cannot tell", rule=self.name, message="no rows to judge")
@@ -79,12 +79,12 @@ class Detector(Rule):
         )
 
     def said(self, errors: np.ndarray) -> tuple[str, bool]:
-        """Feed the rows of a block, each 0..1; what the detector flags, in words, and whether that is a rise."""
+        """Feed the rows of a block, each 0..1; returns what the detector flags, in words, and whether that is a rise."""
         risen, fallen = self._flags(errors)
         if risen:
             return f"{self.name} flags a rise of the error rate at row {risen[0] + 1} of {len(errors)}", True
         if fallen:
-            return f"{self.name} flags a change for the better at row {fallen[0] + 1} of {len(errors)}, which is no alarm", False
+            return f"{self.name} flags an improvement at row {fallen[0] + 1} of {len(errors)}, no alarm", False
         return f"{self.name} flags no change", False
 
     def reset(self) -> None:

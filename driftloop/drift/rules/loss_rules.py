@@ -1,7 +1,7 @@
-"""The drift rules for a regression: they are told each row's absolute error, not right or wrong.
+"""The drift rules for a regression: they take each row's absolute error, not right or wrong.
 
-`threshold` and `significant` hold the mean absolute error against the largest that is good enough. Of river's detectors those that take real
-values are offered; they get the errors cut at a cap and divided by it, because ADWIN's bound and Page-Hinkley's default
+`threshold` and `significant` compare the mean absolute error with the largest that is good enough. Of river's detectors those for real
+values are offered; they get the errors capped and divided by the cap, because ADWIN's bound and Page-Hinkley's default
 threshold are meant for 0..1.
 """
 
@@ -29,7 +29,7 @@ def make(name: str, *, threshold: float, alpha: float, seed: int) -> Rule:
     """The rule of that name for one served regression model; arguments as in `task.Task.rule`.
 
     Raises:
-        SettingsError: unknown name, a detector that takes right and wrong only, or a setting outside its range.
+        SettingsError: unknown name, a detector that takes 0/1 errors only, or a setting outside its range.
 
     >>> make("threshold", threshold=3.5, alpha=0.05, seed=7).update(np.array([2.0, 6.0])).drift
     True
@@ -42,7 +42,7 @@ def make(name: str, *, threshold: float, alpha: float, seed: int) -> Rule:
         return LossDetector(name, seed=seed, cap=CAP_THRESHOLDS * threshold)
     if name in DETECTORS:
         offered = ", ".join(("threshold", "significant", *REAL))
-        raise SettingsError(f"--drift_rule {name} takes right and wrong only, a regression has errors of any size: give one of {offered}")
+        raise SettingsError(f"--drift_rule {name} takes 0/1 errors only, not a regression's absolute errors: give one of {offered}")
     if name in NAMES:
         return _Trivial({"never": trivial.Never(), "every": trivial.Every(EVERY), "random": trivial.Random(RATE, seed=seed)}[name])
     raise SettingsError(f"--drift_rule is {name!r}: give one of {', '.join(NAMES)}")
@@ -51,7 +51,7 @@ def make(name: str, *, threshold: float, alpha: float, seed: int) -> Rule:
 class LossThreshold(Rule):
     """The plain rule: a block has drifted as soon as its mean loss is over the threshold, noise or not.
 
-    The verdict says how often chance alone would alarm, from the mean and the spread of the blocks that did not drift.
+    The verdict states the false-alarm rate by chance, from the mean and spread of the blocks that did not drift.
 
     Args:
         threshold: largest mean loss that is good enough, over 0.
@@ -69,7 +69,7 @@ class LossThreshold(Rule):
         self._sum, self._rows = 0.0, 0
 
     def prepare(self, errors: np.ndarray, *, block_size: int) -> None:
-        """See `Rule.prepare`: how far errors come together."""
+        """See `Rule.prepare`: learns the autocorrelation of the errors."""
         losses = loss_rows(errors)
         if len(losses) >= block_size:
             self._together = rows_in_one(profile(losses[start : start + block_size]) for start in range(0, len(losses) - block_size + 1, block_size))
@@ -90,7 +90,7 @@ class LossThreshold(Rule):
         lower, upper = kpi.mean_interval(losses)
         message = (
             f"mean absolute error {mean:.3f} on {rows} rows is {'over' if drift else 'not over'} the threshold {self._threshold:g}; "
-            f"by chance alone a model with {steady:.3f} is over it in about {100 * chance:.1f} % of such blocks"
+            f"by chance alone a model at {steady:.3f} exceeds it in about {100 * chance:.1f} % of such blocks"
         )
         return Verdict(
             drift=drift,
@@ -115,7 +115,7 @@ class LossDetector(Detector):
     Args:
         name: one of `REAL`.
         seed: of KSWIN.
-        cap: losses are cut there and divided by it.
+        cap: losses are capped there and divided by it.
     """
 
     def __init__(self, name: str, *, seed: int, cap: float) -> None:
@@ -123,7 +123,7 @@ class LossDetector(Detector):
         self._cap = cap
 
     def update(self, errors: np.ndarray) -> Verdict:
-        """See `Rule.update`. `statistic` is the block's mean loss; what river does not state is nan."""
+        """See `Rule.update`. `statistic` is the block's mean loss; figures that river does not give are nan."""
         losses = loss_rows(errors)
         if not len(losses):
             return Verdict(drift=False, kind="cannot tell", rule=self.name, message="no rows to judge")
@@ -141,7 +141,7 @@ class LossDetector(Detector):
 
 
 class _Trivial(Rule):
-    """A rule that does not look at the errors."""
+    """A rule that ignores the errors."""
 
     def __init__(self, rule: Rule) -> None:
         self.rule, self.name = rule, rule.name

@@ -1,12 +1,12 @@
-"""After a proven drift the burden of proof turns round.
+"""After a proven drift the burden of proof is reversed.
 
-A rule with a small false-alarm rate is slow: on ELEC it takes two weeks of day blocks to be sure. That is right for a
-model of which nothing bad is known. Once drift has been proven, the next model comes from the same stream a moment
-later, and to trust it for another two weeks costs more than a needless retrain, whose challenger has to win anyway.
+A rule with a small false-alarm rate is slow: on ELEC it needs two weeks of day blocks. That suits a model without a
+record of drift. Once drift is proven, the next model comes from the same stream a moment later, and
+trusting it for another two weeks costs more than a needless retrain, whose challenger has to win anyway.
 So a new model is on probation: every block under the threshold counts as drift, noise or not, until the model has
-shown, at the same rate of error, that it is right more often than the threshold.
+proven, at the same error rate, that its accuracy is above the threshold.
 
-A watch in which nothing drifts is not touched: its first alarm comes from the rule itself.
+A watch without drift is unaffected: its first alarm comes from the rule itself.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from driftloop.drift.verdict import Verdict
 
 
 class Probation(Rule):
-    """A rule, followed by the plain threshold from its first alarm until a model has proven that it is good enough.
+    """A rule; from its first alarm the plain threshold, until a model has proven that it is good enough.
 
     Args:
-        rule: the rule in calm times.
+        rule: the rule before the first alarm and after a passed probation.
         threshold: lowest accuracy that is good enough, between 0 and 1.
-        alpha: chance at most that a model that is not good enough passes the probation.
-        plain: the plain threshold; that of the accuracy unless given.
-        proof: alarms when the same errors prove the model good enough; that of the accuracy unless given.
+        alpha: maximum probability that a model that is not good enough passes the probation.
+        plain: the plain threshold rule; by default that of the accuracy.
+        proof: alarms when the same errors prove the model good enough; by default that of the accuracy.
     """
 
     def __init__(self, rule: Rule, *, threshold: float, alpha: float, plain: Rule | None = None, proof: Rule | None = None) -> None:
@@ -37,8 +37,8 @@ class Probation(Rule):
         self.name = rule.name
         # "Right at least threshold of the time" is proven by refuting "wrong at least 1 - threshold of the time".
         self.proof = proof or _Right(threshold=1 - threshold, alpha=alpha)
-        self.passed = "the model has shown that it is right more often" if proof is None else "the model has shown that its errors are smaller"
-        self.blocks = 0  # of probation; 0 in calm times
+        self.passed = "the model is proven to be right more often" if proof is None else "the model's errors are proven to be smaller"
+        self.blocks = 0  # of probation; 0 when not on probation
 
     def prepare(self, errors: np.ndarray, *, block_size: int) -> None:
         """See `Rule.prepare`."""
@@ -63,7 +63,7 @@ class Probation(Rule):
         return replace(plain, rule=self.name, message=f"on probation after a drift: {plain.message}")
 
     def reset(self) -> None:
-        """Begin anew: another model is in service; if drift was proven before, on probation."""
+        """Start over with a new model in service; on probation if drift was proven before."""
         self._begin(blocks=min(self.blocks, 1))
 
     def _begin(self, *, blocks: int) -> None:
@@ -73,7 +73,7 @@ class Probation(Rule):
 
 
 class _Right(Significant):
-    """Told errors, it tests how often the model is right, not wrong."""
+    """Takes errors and tests how often the model is right, not wrong."""
 
     def prepare(self, errors: np.ndarray, *, block_size: int) -> None:
         """See `Rule.prepare`."""

@@ -1,4 +1,4 @@
-"""What every rule for drift has in common: it takes the errors of one block after the other, checked, and answers with a verdict."""
+"""The base class of all drift rules: checked errors of one block after another in, a verdict for each out."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from driftloop.drift.verdict import Verdict
 class Rule(ABC):
     """A rule that watches one served model.
 
-    `name` is the rule's name as a person gives it, such as "significant" or "adwin".
+    `name` is the rule's name for --drift_rule, such as "significant" or "adwin".
     """
 
     name: str
 
-    def prepare(  # noqa: B027 - most rules have nothing to learn before the watch
+    def prepare(  # noqa: B027 - most rules learn nothing before the watch
         self, errors: np.ndarray, *, block_size: int
     ) -> None:
-        """Learn from the model's errors on rows before the watch what the rule can use of them; most use nothing.
+        """Learn from the model's errors on rows before the watch; most rules learn nothing.
 
         Args:
             errors: (rows,) in time order, 1 or True where the model was wrong.
-            block_size: rows a block of the watch to come.
+            block_size: rows a block of the coming watch.
         """
 
     @abstractmethod
@@ -37,7 +37,7 @@ class Rule(ABC):
 
     @abstractmethod
     def reset(self) -> None:
-        """Begin anew: another model is in service from the next block on."""
+        """Start over: a new model is in service from the next block on."""
 
 
 def wrong_rows(errors: np.ndarray) -> np.ndarray:

@@ -1,22 +1,22 @@
-"""The threshold rule with statistics: alarm when the accuracy lies under the threshold by more than noise.
+"""The threshold rule as an anytime-valid test: alarm when the accuracy is under the threshold by more than noise.
 
 After every block the hypothesis "the model in service is right at least `threshold` of the time" is tested by betting
-against it. While it is true the bets gain nothing on average, so the capital, 1 at the start, ever reaches 1 / alpha with a
-chance of at most alpha, however long the watch is (Ville 1939; Ramdas, Grünwald, Vovk, Shafer: Game-theoretic
+against it. While it is true the bets gain nothing on average, so the capital, 1 at the start, ever reaches 1 / alpha with
+probability at most alpha, however long the watch is (Ville 1939; Ramdas, Grünwald, Vovk, Shafer: Game-theoretic
 statistics and safe anytime-valid inference, Statistical Science 38, 2023).
 
 Each block opens new bets with a share of the stake, because the accuracy may begin to fall at any block (a mixture over start
-times; Shin, Ramdas, Rinaldo: E-detectors, New England Journal of Statistics in Data Science 2, 2023). The shares of all blocks to come add up to 1,
+times; Shin, Ramdas, Rinaldo: E-detectors, New England Journal of Statistics in Data Science 2, 2023). The shares of all future blocks sum to 1,
 half of it in the first `HALF`. Each bet is on one size of fall. It is an exponential tilt of the block's errors,
-exp(tilt * errors - rows * cumulant(tilt)): with independent rows the likelihood ratio; with rows that err together
+exp(tilt * errors - rows * cumulant(tilt)): with independent rows the likelihood ratio; with autocorrelated errors
 the cumulant is that of a Markov chain of errors (the logarithm of the largest eigenvalue of its tilted transition matrix; Dembo, Zeitouni:
 Large Deviations Techniques and Applications, 1998, section 3.1) and of an accuracy that wanders from block to block, see `driftloop.drift.rules.variance`.
 
-A bet that passes 1 / alpha does so by a jump, so the bound is not reached: with a normal jump of standard deviation s (in the logarithm) the chance is
-exp(-0.583 s) of it (Siegmund: Sequential Analysis, 1985, chapter X). Each bet begins with so much more of the stake.
+A bet passes 1 / alpha by a jump, so the bound is conservative: with a normal jump of standard deviation s (in the logarithm) the probability is
+exp(-0.583 s) of it (Siegmund: Sequential Analysis, 1985, chapter X). Each bet starts with a correspondingly larger stake.
 
-The bound would hold exactly, without that correction, for independent rows. How far the errors depend on each other is estimated from earlier
-blocks. benchmarks/false_alarms.md shows what is kept of it.
+The bound would hold exactly, without that correction, for independent rows. The errors' autocorrelation is estimated from earlier
+blocks. benchmarks/false_alarms.md shows the false-alarm rates reached.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ from driftloop.errors import SettingsError
 from driftloop.metrics import kpi
 
 HALF: Final = 150  # blocks over which half of the stake is spent
-FALLS: Final = np.geomspace(0.15, 2.5, 8)  # of the log odds of a right answer, under the threshold's
-NARROWEST: Final = 1e-5  # distance of the threshold from 0 and 1; closer, the arithmetic is no longer exact
-OVERSHOOT: Final = 0.583  # of a sum at the first passage of a level, in standard deviations of a step
-WIDEST_STEP: Final = 2.0  # up to which that holds
-SHARE: Final = 1 / 400  # of the stake, roughly what a bet begins with
-MOST: Final = 50_000  # times what an alarm takes: a bet that has so much stays there, so that a model that got better recovers
+FALLS: Final = np.geomspace(0.15, 2.5, 8)  # sizes of fall in the log odds of a right answer, below the threshold's
+NARROWEST: Final = 1e-5  # least distance of the threshold from 0 and 1; closer, the arithmetic is inexact
+OVERSHOOT: Final = 0.583  # overshoot of a sum at its first passage of a level, in standard deviations of a step
+WIDEST_STEP: Final = 2.0  # largest jump for which that holds
+SHARE: Final = 1 / 400  # of the stake, roughly a bet's starting capital
+MOST: Final = 50_000  # times the alarm level: a bet's capital is capped there, so that a model that improves recovers
 
 
 class Significant(Rule):
     """Alarms when the evidence against "right at least `threshold` of the time" passes 1 / alpha.
 
     Args:
-        threshold: lowest accuracy that is good enough, 0.00001 to 0.99999 (nothing can be under 0, and under 1 one error is proof).
-        alpha: the chance, between 0 and 1, that a model which is good enough is ever alarmed about, for the whole watch of one model.
+        threshold: lowest accuracy that is good enough, 0.00001 to 0.99999 (no accuracy is under 0, and against 1 one error is proof).
+        alpha: maximum false-alarm probability over the whole watch of one model, between 0 and 1.
 
     Raises:
         SettingsError: `threshold` or `alpha` is outside its range.
@@ -68,27 +68,27 @@ class Significant(Rule):
             raise SettingsError(f"--alpha is {alpha}: give a false-alarm rate between 0 and 1, such as 0.05")
         self._threshold, self._alpha = threshold, alpha
         odds = (1 - threshold) / threshold * np.exp(FALLS)
-        self._fallen = odds / (1 + odds)  # error rates that are bet on
+        self._fallen = odds / (1 + odds)  # error rates bet on
         self._dependence = DependenceEstimate(capital=-math.log(alpha * SHARE))
         self._begin()
 
     def _begin(self) -> None:
-        self._capitals = np.zeros(len(FALLS))  # of the bets on each fall, all blocks together
+        self._capitals = np.zeros(len(FALLS))  # capital of the bets on each fall, summed over the blocks
         self._blocks, self._highest = 0, 0.0
 
     def reset(self) -> None:
-        """See `Rule.reset`. How the errors depend on each other is kept: a new version is taken to be like the last in this."""
+        """See `Rule.reset`. The learned autocorrelation is kept: a new version is assumed to be like the last in this."""
         self._dependence.reset()
         self._begin()
 
     def prepare(self, errors: np.ndarray, *, block_size: int) -> None:
-        """Learn how errors depend on each other before the watch; how many they are is not learned.
+        """Learn the errors' autocorrelation before the watch; their rate is not learned.
 
-        Without it the first blocks count for little, because errors are expected to come together until rows show otherwise.
+        Without it the first blocks are down-weighted, because errors are assumed autocorrelated until rows show otherwise.
 
         Args:
-            errors: (rows,) in time order, 1 where the model was wrong; rows that it was trained on will do, for the errors
-                are fewer there but come together alike.
+            errors: (rows,) in time order, 1 where the model was wrong; training rows are fine: errors are
+                fewer there but similarly autocorrelated.
             block_size: rows a block of the watch.
         """
         wrong = wrong_rows(errors)
@@ -99,8 +99,8 @@ class Significant(Rule):
     def update(self, errors: np.ndarray) -> Verdict:
         """See `Rule.update`.
 
-        The verdict's `statistic` is the capital, held against `threshold` 1 / alpha; `p_value` is valid at any block; `lower` and `upper` bound the
-        block's accuracy (Wilson, rows taken as independent); `false_alarm_rate` is alpha, per watch of one model.
+        The verdict's `statistic` is the capital, compared with `threshold` 1 / alpha; `p_value` is valid at any block; `lower` and `upper` bound the
+        block's accuracy (Wilson, assuming independent rows); `false_alarm_rate` is alpha, per watch of one model.
         """
         wrong = wrong_rows(errors)
         if not len(wrong):
@@ -124,7 +124,7 @@ class Significant(Rule):
         return self._verdict(wrong, known)
 
     def _tilts(self, known: Dependence) -> np.ndarray:
-        """Of each bet: what an error multiplies it by, as a logarithm."""
+        """Logarithm of the factor by which an error multiplies each bet."""
         right, error, rho = self._threshold, 1 - self._threshold, known.correlation
         stay_right, stay_wrong = rho + (1 - rho) * right, rho + (1 - rho) * error
         # The tilt under which the chain errs as often as after the fall: the larger root of a quadratic in the eigenvalue.
@@ -134,12 +134,12 @@ class Significant(Rule):
         return np.log(eigenvalue * (eigenvalue - stay_right) / (stay_wrong * eigenvalue - rho)) / known.wander
 
     def _cumulants(self, tilts: np.ndarray, known: Dependence) -> np.ndarray:
-        """What a row divides each bet by, as a logarithm, so that it gains nothing on average at the threshold."""
+        """Logarithm of each bet's divisor per row, so that it gains nothing on average at the threshold."""
         right, error, rho = self._threshold, 1 - self._threshold, known.correlation
         odds = np.exp(tilts)
         trace = rho + (1 - rho) * right + (rho + (1 - rho) * error) * odds
         eigenvalue = (trace + np.sqrt(np.maximum(trace**2 - 4 * rho * odds, 0))) / 2
-        wandering = right * error * (1 + rho) / (1 - rho) * (known.wander - 1)  # variance a row that the chain does not have
+        wandering = right * error * (1 + rho) / (1 - rho) * (known.wander - 1)  # variance per row beyond the chain's
         return np.log(eigenvalue) + tilts**2 * wandering / 2
 
     def _verdict(self, wrong: np.ndarray, known: Dependence) -> Verdict:

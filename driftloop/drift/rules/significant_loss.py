@@ -1,14 +1,14 @@
-"""The rule `significant` for losses that are no rights and wrongs, such as absolute errors: is their mean over the threshold by more than noise?
+"""The rule `significant` for real-valued losses such as absolute errors: alarm when their mean is over the threshold by more than noise.
 
 After every block the hypothesis "the mean loss is at most `threshold`" is tested by betting against it, as in `drift.significant`: while
-it is true the capital, 1 at the start, ever reaches 1 / alpha with a chance of at most alpha (Ville 1939). A loss is cut at a cap
-and divided by it, so that it lies in 0..1; cutting lowers the mean, which keeps the hypothesis true. A bet of size b multiplies its capital by
+it is true the capital, 1 at the start, ever reaches 1 / alpha with probability at most alpha (Ville 1939). A loss is capped
+and divided by the cap, so that it lies in 0..1; capping lowers the mean, which keeps the hypothesis true. A bet of size b multiplies its capital by
 1 + b (loss - threshold) with every row (Waudby-Smith, Ramdas: Estimating means of bounded random variables by betting, JRSS-B 86,
 2023), for bets of several sizes, and each block opens new ones with a share of the stake (see `drift.significant`).
 
-Errors come together: by hour, by day, by season. So a bet's product over a block is taken to the power 1 / v, where v rows tell as much as
-one independent row. For rows that depend on fewer than v neighbours this keeps the bound exactly: the rows are v interleaved
-sequences of independent ones, and Hoelder's inequality takes the mean of the product of their powers apart. v is estimated as the
+Errors are autocorrelated: by hour, by day, by season. So a bet's product over a block is raised to the power 1 / v, where v rows carry the
+information of one independent row. For rows that depend on fewer than v neighbours this keeps the bound exactly: the rows are v interleaved
+sequences of independent ones, and Hoelder's inequality bounds the mean of the product of their powers. v is estimated as the
 variance of sums of errors relative to independent rows, over runs of several lengths up to the whole block, from rows before the watch
 (a batch-means estimate) and from the blocks of the watch itself; the largest is taken, times `UNSURE` over few runs.
 benchmarks/taxi.md and tests/unit/test_losses.py show how often it alarms without drift.
@@ -31,15 +31,15 @@ from driftloop.drift.verdict import Verdict, told_evidence
 from driftloop.errors import SettingsError
 from driftloop.metrics import kpi
 
-BETS: Final = np.geomspace(0.02, 0.9, 8)  # of the largest bet that cannot lose more than it has
-CAP_QUANTILE: Final = 0.995  # of the losses before the watch; larger ones are cut there
-CAP_THRESHOLDS: Final = 4.0  # the cap is at least so many thresholds, and just that where no rows before the watch are known
-RUNS: Final = (1, 2, 4, 8, 16, 32, 64)  # a block is cut into so many runs to see how far errors come together
-UNSURE: Final = 0.2  # quantile of chi-square: the variance of few runs may be that much larger than it was seen
+BETS: Final = np.geomspace(0.02, 0.9, 8)  # of the largest bet that never loses more than its capital
+CAP_QUANTILE: Final = 0.995  # quantile of the losses before the watch at which losses are capped
+CAP_THRESHOLDS: Final = 4.0  # the cap is at least this many thresholds, and exactly this without rows before the watch
+RUNS: Final = (1, 2, 4, 8, 16, 32, 64)  # numbers of runs into which a block is cut to measure the autocorrelation
+UNSURE: Final = 0.2  # quantile of chi-square: bounds how much the variance of few runs is underestimated
 LEAST_RUNS: Final = 4  # runs that a variance is estimated from
-NO_REFERENCE: Final = 20.0  # rows that tell as much as one, where nothing is known of them
+NO_REFERENCE: Final = 20.0  # rows with the information of one, where their autocorrelation is unknown
 SEEN: Final = 100  # blocks of the watch that v is learned from
-DELAY: Final = 3  # newest blocks that v is not learned from, so that a rise is not taken for dependence
+DELAY: Final = 3  # newest blocks excluded from learning v, so that a rise is not taken for autocorrelation
 
 
 class SignificantLoss(Rule):
@@ -47,7 +47,7 @@ class SignificantLoss(Rule):
 
     Args:
         threshold: largest mean loss that is good enough, over 0, in the loss's unit.
-        alpha: the chance, between 0 and 1, that a model which is good enough is ever alarmed about, for the whole watch of one model.
+        alpha: maximum false-alarm probability over the whole watch of one model, between 0 and 1.
         under: test the other side: alarm when the mean loss is proven to be *under* the threshold (losses over the cap count as the cap).
 
     Raises:
@@ -79,11 +79,11 @@ class SignificantLoss(Rule):
         self._seen: deque[Profile] = deque(maxlen=SEEN + DELAY)
 
     def reset(self) -> None:
-        """See `Rule.reset`. How the errors come together is kept: a new version is taken to be like the last in this."""
+        """See `Rule.reset`. The learned autocorrelation is kept: a new version is assumed to be like the last in this."""
         self._begin()
 
     def prepare(self, errors: np.ndarray, *, block_size: int) -> None:
-        """Learn the cap and how losses come together from rows before the watch; how large they are on average is not learned.
+        """Learn the cap and the losses' autocorrelation from rows before the watch; their mean is not learned.
 
         Args:
             errors: (rows,) losses in time order.
@@ -99,8 +99,8 @@ class SignificantLoss(Rule):
     def update(self, errors: np.ndarray) -> Verdict:
         """Judge the next block.
 
-        The verdict's `statistic` is the capital, held against `threshold` 1 / alpha; `p_value` is valid at any block; `lower` and `upper` bound
-        the block's mean loss (rows taken as independent); `false_alarm_rate` is alpha, per watch of one model.
+        The verdict's `statistic` is the capital, compared with `threshold` 1 / alpha; `p_value` is valid at any block; `lower` and `upper` bound
+        the block's mean loss (assuming independent rows); `false_alarm_rate` is alpha, per watch of one model.
         """
         losses = loss_rows(errors)
         if not len(losses):
@@ -120,7 +120,7 @@ class SignificantLoss(Rule):
         return self._verdict(losses, rows_in_one_now)
 
     def _inflation(self) -> float:
-        """v: from before the watch, or from its older blocks when errors come together more than they did."""
+        """v: from before the watch, or from its older blocks when these are more autocorrelated."""
         older = list(self._seen)[:-DELAY]
         return max(self._known, rows_in_one(older)) if len(older) >= LEAST_RUNS else self._known
 
@@ -137,7 +137,7 @@ class SignificantLoss(Rule):
 
 @dataclass(frozen=True)
 class Profile:
-    """What a block's losses tell of how they come together: rows, their sum and sum of squares, and for each number of runs the runs' means and rows."""
+    """Autocorrelation statistics of a block's losses: rows, their sum and sum of squares, and for each number of runs the runs' means and rows."""
 
     rows: int
     total: float
@@ -157,7 +157,7 @@ def profile(losses: np.ndarray) -> Profile:
 
 
 def rows_in_one(profiles: Iterable[Profile]) -> float:
-    """How many rows tell as much as one independent row, at least 1: the largest ratio over runs of several lengths.
+    """How many rows carry the information of one independent row, at least 1: the largest ratio over runs of several lengths.
 
     >>> rng = np.random.default_rng(7)
     >>> independent, together = rng.random(20_000), np.repeat(rng.random(2_000), 10)

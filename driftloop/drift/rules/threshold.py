@@ -1,7 +1,7 @@
 """The plain threshold rule: a block has drifted as soon as its accuracy is under a fixed threshold.
 
-It takes no account of noise, so on short blocks it alarms without drift. The verdict therefore
-says how often: with 20 rows a model that is right 60 % of the time falls under 55 % in one block of four.
+It ignores noise, so on short blocks it alarms without drift. The verdict states how often:
+with 20 rows a model that is right 60 % of the time falls under 55 % in one of four blocks.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ RULE = "threshold"
 
 
 class ThresholdRule(Rule):
-    """The plain rule for a watch: it keeps the accuracy of the blocks that did not drift, to say how often chance alone would alarm.
+    """The plain rule for a watch: it keeps the accuracy of the blocks that did not drift, to state the false-alarm rate by chance.
 
-    That accuracy is slightly too high, because the blocks under the threshold are left out; it is taken as at least the threshold.
+    That accuracy is slightly too high, because the blocks under the threshold are left out; it is at least the threshold.
 
     Args:
         threshold: lowest accuracy that is still good enough, in 0..1.
@@ -61,12 +61,12 @@ def threshold_rule(correct: np.ndarray | int, rows: int | None = None, *, thresh
     """Judge one block: drift when its accuracy is strictly under `threshold`; equal is not drift.
 
     Args:
-        correct: the number of rows predicted rightly, or an array that is True (1) where the row was right.
+        correct: the number of rows predicted correctly, or an array that is True (1) where the row was right.
         rows: number of rows in the block; may be left out when `correct` is an array.
         threshold: lowest accuracy that is still good enough, in 0..1.
-        reference: the accuracy of the model while nothing drifts, such as its mean over earlier blocks; the
-            verdict's `false_alarm_rate` is the chance that a block of this size falls under the threshold
-            at that accuracy. Without one (None or nan), a model exactly at the threshold is taken.
+        reference: the accuracy of the model without drift, such as its mean over earlier blocks; the
+            verdict's `false_alarm_rate` is the probability that a block of this size falls under the threshold
+            at that accuracy. Without one (None or nan), a model exactly at the threshold is assumed.
 
     Raises:
         ValueError: `correct` is a number and `rows` is missing, or not 0 <= correct <= rows.

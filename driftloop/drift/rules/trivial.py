@@ -1,6 +1,6 @@
-"""Rules that do not look at the errors: what any other rule has to beat at the same number of alarms.
+"""Trivial baselines that ignore the errors: any other rule has to beat them at the same number of alarms.
 
-Their alarms say nothing about the model, so the kind of such an alarm is "cannot tell".
+Their alarms carry no information on the model, so their kind is "cannot tell".
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Never(Rule):
         return _verdict(self.name, errors, alarm=False, chance=0.0, why="this rule never alarms")
 
     def reset(self) -> None:
-        """See `Rule.reset`; there is nothing to forget."""
+        """See `Rule.reset`; nothing to reset."""
 
 
 class Every(Rule):
@@ -54,18 +54,18 @@ class Every(Rule):
         """See `Rule.update`."""
         self._seen += len(errors) > 0
         alarm = self._seen % self._every == 0
-        return _verdict(self.name, errors, alarm=alarm, chance=1 / self._every, why=f"this rule alarms at every {self._every}. block, drift or not")
+        return _verdict(self.name, errors, alarm=alarm, chance=1 / self._every, why=f"this rule alarms every {self._every} blocks, drift or not")
 
     def reset(self) -> None:
-        """See `Rule.reset`: the blocks are counted anew."""
+        """See `Rule.reset`: the count of blocks restarts."""
         self._seen = 0
 
 
 class Random(Rule):
-    """Alarms at each block with a fixed chance.
+    """Alarms at each block with a fixed probability.
 
     Args:
-        rate: the chance, in 0..1.
+        rate: the probability, in 0..1.
         seed: of the alarms.
 
     Raises:
@@ -89,7 +89,7 @@ class Random(Rule):
         return _verdict(self.name, errors, alarm=alarm, chance=self._rate, why=f"this rule alarms at {100 * self._rate:.1f} % of the blocks, drift or not")
 
     def reset(self) -> None:
-        """See `Rule.reset`; the draws go on, or every version would be served equally long."""
+        """See `Rule.reset`; the draws continue, or every version would be served equally long."""
 
 
 def _verdict(rule: str, errors: np.ndarray, *, alarm: bool, chance: float, why: str) -> Verdict:

@@ -1,11 +1,11 @@
-"""How much less a row tells because errors come together: the variance of a sum of errors, relative to independent rows.
+"""Estimates the variance inflation of autocorrelated errors: the variance of a sum of errors relative to independent rows.
 
-Two causes are learned apart. From one row to the next the errors are taken as a two-state Markov chain, known by the
-correlation of neighbours, which half the mean squared difference of neighbours gives (a difference-based estimate, which
-a change of level hardly moves; Tecuapetla-Gomez, Munk: Autocovariance estimation in regression with a discontinuous
+Two causes are learned separately. From row to row the errors are modelled as a two-state Markov chain, given by the
+correlation of neighbours, estimated from half the mean squared difference of neighbours (a difference-based estimate, which
+a change of level hardly affects; Tecuapetla-Gomez, Munk: Autocovariance estimation in regression with a discontinuous
 signal and m-dependent errors, Scandinavian Journal of Statistics 44, 2017). Beyond that the accuracy may wander from block to
-block: an AR(1) about its mean, of unknown size and persistence, for which every pair on a grid is a Kalman filter of the blocks'
-error rates and gets its posterior weight (a multiple-model estimate; Magill, IEEE Transactions on Automatic Control 10, 1965).
+block: an AR(1) about its mean, of unknown size and persistence; each pair on a grid is a Kalman filter of the blocks'
+error rates with its posterior weight (a multiple-model estimate; Magill, IEEE Transactions on Automatic Control 10, 1965).
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from typing import Final
 
 import numpy as np
 
-DELAY: Final = 10  # newest blocks that are left out, so that a fall of the accuracy is not taken for dependence
+DELAY: Final = 10  # newest blocks left out, so that a fall of the accuracy is not taken for autocorrelation
 PRIOR_CORRELATION: Final = 0.9
-PRIOR_ROWS: Final = 10.0  # what the prior weighs: as many rows as hold this much p (1 - p)
+PRIOR_ROWS: Final = 10.0  # weight of the prior, in rows times p (1 - p)
 HIGHEST_CORRELATION: Final = 0.98
 
 # Variance of the wandering accuracy relative to p (1 - p), with its correlation from block to block. At an accuracy of .8 these are
-# standard deviations of 0.9, 1.8, 3.6, 7, 14 and 28 points. The first pair is an accuracy that stands still.
+# standard deviations of 0.9, 1.8, 3.6, 7, 14 and 28 points. The first pair is a constant accuracy.
 _PAIRS: Final = np.array([(0.0, 0.0), *product((0.0005, 0.002, 0.008, 0.03, 0.12, 0.5), (0.0, 0.5, 0.8, 0.9))])
 _WANDER, _PERSISTENCE = _PAIRS.T
 _LASTING: Final = (1 + _PERSISTENCE) / (1 - _PERSISTENCE)  # variance of a sum of an AR(1), relative to independent values
-STEADY: Final = 0.5  # prior weight of an accuracy that stands still; the rest goes to the others, less to larger ones
+STEADY: Final = 0.5  # prior weight of a constant accuracy; the rest goes to the others, less to larger ones
 _PRIOR: Final = np.concatenate([[STEADY], (1 - STEADY) * _WANDER[1:] ** -0.5 / (_WANDER[1:] ** -0.5).sum()])
 
-_RISK: Final = 2.0  # how many times as often it may alarm; the bound is loose by more than that
+_RISK: Final = 2.0  # allowed excess of the alarm rate; the bound is loose by more than that
 _STEPS: Final = np.linspace(0, 1, 24)
 
 
 @dataclass(frozen=True)
 class Dependence:
-    """What was known of the errors' dependence at some block.
+    """The errors' autocorrelation as known at some block.
 
-    `correlation` is that of neighbouring rows, 0..1 (negative counts as 0). `wander` is the factor, at least 1, by which the wandering of the accuracy
-    makes the variance of a sum of errors larger still.
+    `correlation` is that of neighbouring rows, 0..1 (negative counts as 0). `wander` is the further factor, at least 1, by which a wandering
+    accuracy inflates the variance of a sum of errors.
     """
 
     correlation: float
@@ -47,15 +47,15 @@ class Dependence:
 
     @property
     def inflation(self) -> float:
-        """Variance of a sum of errors relative to independent rows: so many rows tell as much as one independent row."""
+        """Variance of a sum of errors relative to independent rows: this many rows carry the information of one."""
         return (1 + self.correlation) / (1 - self.correlation) * self.wander
 
 
 class DependenceEstimate:
-    """Learns the dependence of the errors of a watched model block by block.
+    """Learns the autocorrelation of a watched model's errors block by block.
 
     Args:
-        capital: logarithm of what a bet has to grow by for an alarm; the larger, the worse an inflation that is taken as too small.
+        capital: logarithm of the growth that an alarm needs; the larger, the costlier an underestimated inflation.
 
     >>> estimate = DependenceEstimate()
     >>> errors = np.random.default_rng(7).random((200, 48)) < 0.2
@@ -76,14 +76,14 @@ class DependenceEstimate:
         self._log_weights = self._base[2]
         self._blocks = self._rows = self._wrong = self._flips = 0
         self._last: bool | None = None
-        self._level, self._spread = np.zeros(len(_PAIRS)), _WANDER.copy()  # of the wandering accuracy in each pair's filter, in sqrt(p (1 - p))
+        self._level, self._spread = np.zeros(len(_PAIRS)), _WANDER.copy()  # mean of the wandering accuracy in each pair's filter, in sqrt(p (1 - p))
 
     def reset(self) -> None:
-        """Another model: its accuracy is unknown, its errors come together as the last model's did before the newest blocks."""
+        """A new model: its accuracy is unknown, its errors are autocorrelated like the last model's before the newest blocks."""
         self._begin()
 
     def known(self, rows: int) -> Dependence:
-        """The dependence as known `DELAY` blocks ago (in the first blocks half the way back), for blocks of so many rows."""
+        """The autocorrelation as known `DELAY` blocks ago (early on, at half of the blocks), for blocks of this many rows."""
         lag = min(DELAY, self._blocks // 2)
         flips, expected, log_weights = self._past[-1 - lag]
         correlation = min(max(1 - flips / expected, 0.0), HIGHEST_CORRELATION)
@@ -91,8 +91,8 @@ class DependenceEstimate:
         factors = 1 + _WANDER * _LASTING * rows / chain
         weights = np.exp(log_weights)
         weights /= weights.sum()
-        # A factor that is too small makes exp(-capital) the chance exp(-capital * factor / true factor): take the smallest
-        # at which that chance, averaged over what the true one may be, is not much more often an alarm.
+        # A factor that is too small turns the probability exp(-capital) into exp(-capital * factor / true factor): take the smallest
+        # factor whose alarm probability, averaged over the posterior of the true one, is not much larger.
         tried = np.log(factors.max()) * _STEPS
         risk = np.log(np.exp(-self._capital * np.exp(tried)[:, None] / factors) @ weights)
         return Dependence(correlation, float(np.exp(np.interp(self._capital - np.log(_RISK), -risk, tried))))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
-from typing import Any, Final, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from driftloop.drift.answer import Answer, Standing
 from driftloop.errors import DataError
@@ -71,6 +71,11 @@ class FeatureMeasure:
     reference: tuple[float, ...]  # B shares of the training rows; of a categorical feature the rest is "all others"
     current: tuple[float, ...]  # B shares of the window
     message: str
+
+    @property
+    def found(self) -> Literal["moved", "not moved", "cannot tell"]:
+        """What the test came to; with too few rows, or without a reference, nothing."""
+        return "moved" if self.moved else "cannot tell" if math.isnan(self.corrected) else "not moved"
 
 
 @dataclass(frozen=True)

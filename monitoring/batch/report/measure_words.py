@@ -70,8 +70,10 @@ def _features_told(measures: Measures) -> str:
     if some:
         named = ", ".join(some[:3]) + (", …" if len(some) > 3 else "")
         return f"{len(some)} of {wording.count(len(measures.features), 'feature')} {'has' if len(some) == 1 else 'have'} moved ({named})"
-    if any(math.isfinite(one.corrected) for one in measures.features):
-        return "no feature has moved beyond noise and what is usual"
+    untold = sum(one.found == "cannot tell" for one in measures.features)
+    if untold < len(measures.features):
+        but = f", but {untold} of {len(measures.features)} had too little data to tell" if untold else ""
+        return f"no feature has moved beyond noise and what is usual{but}"
     return "the features were not tested" if measures.labels.rows else ""
 
 

@@ -80,7 +80,7 @@ def _add_heat(figure: go.Figure, measures: Sequence[Measures], named: Sequence[s
     cells = [(one, feature) for one in measures for feature in one.features if feature.feature in row]
     farthest = max((feature.distance for _, feature in cells if math.isfinite(feature.distance)), default=0.0) or 1.0
     for kind, colour in CELLS.items():
-        some = [(one, feature) for one, feature in cells if _cell(feature) == kind]
+        some = [(one, feature) for one, feature in cells if feature.found == kind]
         if some:
             strengths = [0.12 + 0.88 * feature.distance / farthest if math.isfinite(feature.distance) else 1.0 for _, feature in some]
             figure.add_bar(
@@ -115,14 +115,10 @@ def _retrained(one: Retrain) -> str:
     return f"retrain on rows before {wording.in_plot(one.until_time)}: {wording.in_plot(one.state)}"
 
 
-def _cell(feature: FeatureMeasure) -> str:
-    return "moved" if feature.moved else "cannot tell" if math.isnan(feature.corrected) else "not moved"
-
-
 def _cell_told(one: Measures, feature: FeatureMeasure) -> str:
     distance = f"{wording.in_plot(feature.statistic.upper())} {wording.number(feature.distance, digits=3)}"
     which = f"{wording.in_plot(one.window.name)}, {wording.in_plot(feature.feature)}"
-    return f"{which}: {_cell(feature)}, {distance}, p {wording.p_value(feature.corrected)}"
+    return f"{which}: {feature.found}, {distance}, p {wording.p_value(feature.corrected)}"
 
 
 def _look(one: Measures) -> plots.Look:

@@ -13,6 +13,7 @@ from driftloop.report import plots, wording
 from monitoring.batch.measures.window_measures import FeatureMeasure, Measures
 from monitoring.batch.report import measure_words
 
+MOST_LETTERS: Final = 36  # under a plot as narrow as a phone
 LOOKS: Final = {
     False: plots.Look("model, 95 % interval"),
     True: plots.Look("drift proven", plots.DRIFT, "diamond", plots.DRIFT),
@@ -63,6 +64,6 @@ def _bin_axis(measure: FeatureMeasure, names: Sequence[str]) -> dict[str, Any]:
     if measure.categorical:
         every = max(1, math.ceil(len(names) / 12))
         return axis | {"tickvals": [number + 0.5 for number in range(0, len(names), every)], "ticktext": list(names[::every])}
-    every = max(1, math.ceil(len(names) / 6))
-    edges = measure.edges[::every]
-    return axis | {"tickvals": list(range(0, len(measure.edges), every)), "ticktext": [f"{edge:.3g}" if math.isfinite(edge) else "" for edge in edges]}
+    bounds = [f"{edge:.3g}" if math.isfinite(edge) else "" for edge in measure.edges]
+    every = max(1, math.ceil(len(names) / min(6, MOST_LETTERS // max(1, *map(len, bounds)))))
+    return axis | {"tickvals": list(range(0, len(bounds), every)), "ticktext": bounds[::every]}
