@@ -13,7 +13,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 import pytest
 
 from driftloop.cli import parsing, runner
-from driftloop.cli.call import Flags, read
+from driftloop.cli.call import Flags, flag, read, required
+from driftloop.errors import SettingsError
 from driftloop.settings import ROOT
 
 PATHS = [*ROOT.glob("*.py"), *(path for name in ("driftloop", "monitoring", "prediction_service", "examples") for path in (ROOT / name).rglob("*.py"))]
@@ -26,6 +27,14 @@ class SeedFlags(Flags):
     """Of a command with one flag."""
 
     seed: int
+
+
+@dataclass(frozen=True)
+class TrialFlags(Flags):
+    """Of a command whose fields say their flags."""
+
+    model: str = required("whose")
+    trials: int = flag(3, "how many", type=parsing.whole(1, 9))
 
 
 def default(action: argparse.Action) -> Any:
@@ -74,6 +83,19 @@ def test_a_flag_without_a_field_or_a_field_without_a_flag_is_refused(given: dict
     with pytest.raises(TypeError, match=r"seed|sede|workers"):
         read(SeedFlags, argparse.Namespace(**given))
     assert read(SeedFlags, argparse.Namespace(json=True, seed=3)) == SeedFlags(json=True, seed=3)
+
+
+def test_a_field_says_its_flag_and_a_command_may_change_its_default_and_help() -> None:
+    parser = parsing.parser("t", "")
+    parsing.add_flags(parser, TrialFlags, title="search", trials=flag(5, "of a retrain"))
+    assert read(TrialFlags, parser.parse_args(["--model", "a"])) == TrialFlags(json=False, model="a", trials=5)
+    assert "of a retrain (default: 5)" in parser.format_help()
+    for words in (["--trials", "5"], ["--model", "a", "--trials", "10"]):
+        with pytest.raises(SettingsError, match=r"required: --model|10 is not in 1\.\.9"):
+            parser.parse_args(words)
+    parsing.add_flags(other := parsing.parser("t", ""), TrialFlags, trials=4)
+    assert other.get_default("trials") == 4
+    assert "how many (default: 4)" in other.format_help()
 
 
 def test_only_what_parses_knows_argparses_untyped_namespace() -> None:
