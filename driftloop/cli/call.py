@@ -1,4 +1,4 @@
-"""A command as it was started: the call itself, and its flags as a dataclass of the command's own."""
+"""A command's call, and its flags as a dataclass of its own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Read = TypeVar("Read")
 
 @dataclass(frozen=True)
 class Call:
-    """The words of a call, and when it began."""
+    """The arguments of a call, and its start time."""
 
     argv: tuple[str, ...] = ()
     started: float = field(default_factory=time.monotonic)
@@ -21,7 +21,7 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class Flags:
-    """What every command is given. Each command adds its own flags: a field has the name and the type that the flag's value has."""
+    """Flags of every command. Each command adds its own: a field has the name and type of its flag's value."""
 
     call: Call = Call()
     json: bool
@@ -29,18 +29,18 @@ class Flags:
 
 @dataclass(frozen=True)
 class LearnerFlags(Flags):
-    """What a command is given that works for any learner."""
+    """Flags of a command that works for any learner."""
 
     learner: str
 
 
 def read(kind: Callable[..., Read], args: argparse.Namespace) -> Read:
-    """Parsed flags as a dataclass: each flag is a field, and each field a flag.
+    """Parsed flags as a dataclass; flags and fields must match one to one.
 
     >>> read(Flags, argparse.Namespace(json=True)).json
     True
 
     Raises:
-        TypeError: the parser has another flag than the dataclass, or lacks one.
+        TypeError: the parser's flags differ from the dataclass's fields.
     """
     return kind(**vars(args))

@@ -1,4 +1,4 @@
-"""The flags that several scripts share, by what they are about: each group's values, and what adds them to a parser."""
+"""Flags shared by several scripts, in groups: each group's dataclass, and the function that adds it to a parser."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RULE_HELP = (
 
 @dataclass(frozen=True)
 class TextFlags:
-    """How a file of text is written."""
+    """Format of a text file."""
 
     encoding: str
     separator: str
@@ -49,28 +49,30 @@ def add_data_flags(to: argparse.ArgumentParser) -> None:
         "--time_format",
         type=time_format,
         default="",
-        help="how the times are written, such as '%%d/%%m/%%Y %%H:%%M', unix_ms, excel; empty: inferred from all rows",
+        help="format of the times, such as '%%d/%%m/%%Y %%H:%%M', unix_ms, excel; empty: inferred from all rows",
     )
-    group.add_argument("--time_zone", type=time_zone, default="", help="zone of times that carry none, such as Europe/Berlin; empty: taken as they are")
+    group.add_argument(
+        "--time_zone", type=time_zone, default="", help="time zone of times without one, such as Europe/Berlin; empty: times are used as they are"
+    )
     group.add_argument(
         "--features",
         default="",
-        help="columns, separated by commas, a name with one in double quotes; empty: ELEC's six, or every other numeric column",
+        help="feature columns, comma-separated (a name with a comma in double quotes); empty: ELEC's six, or every other numeric column",
     )
-    group.add_argument("--bad_rows", default="refuse", choices=["refuse", "set_aside"], help="what to do with rows that hold no finite value")
+    group.add_argument(
+        "--bad_rows", default="refuse", choices=["refuse", "set_aside"], help="what to do with rows with a missing, unparsable or infinite value"
+    )
     add_text_flags(group)
 
 
 def add_text_flags(to: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
-    """How a file of text is written."""
-    to.add_argument("--encoding", type=_encoding, default="", help="encoding of a text file, such as latin-1; empty: UTF-8, or that of its byte order mark")
-    to.add_argument(
-        "--separator", type=_separator, default="", help="separator of a CSV's columns, such as ';' or tab; empty: the one that gives every line as many fields"
-    )
+    """Format of a text file."""
+    to.add_argument("--encoding", type=_encoding, default="", help="encoding of a text file, such as latin-1; empty: UTF-8, or as its byte order mark says")
+    to.add_argument("--separator", type=_separator, default="", help="separator of a CSV's columns, such as ';' or tab; empty: inferred from its lines")
 
 
 def table_options(args: DataFlags) -> dict[str, Any]:
-    """What `add_data_flags` says, as `streams.load` takes it."""
+    """The data flags as arguments of `streams.load`."""
     return {
         "path": args.data_path or None,
         "target": args.target or None,
@@ -97,7 +99,7 @@ def _separator(text: str) -> str:
 
 @dataclass(frozen=True)
 class TaskFlags:
-    """What the label is, and which rows come before the watch."""
+    """The task, and the rows before the watch."""
 
     task: str
     train_until: str
@@ -120,29 +122,34 @@ def add_training_flags(to: argparse.ArgumentParser, *, total_trials: int, what: 
     group = to.add_argument_group("training")
     group.add_argument("--max_epochs", type=whole(1, 10_000), default=3, help="passes over the training rows in each fit")
     group.add_argument("--total_trials", type=whole(0, 10_000), default=total_trials, help=what)
-    group.add_argument("--history", type=history, default=AUTO, help="rows before each row that the model sees, fixed; auto: 0 for the defaults, else searched")
+    group.add_argument(
+        "--history",
+        type=history,
+        default=AUTO,
+        help="fixed number of preceding rows that the model sees with each row; auto: 0 for the defaults, else searched",
+    )
     group.add_argument("--optimizer", choices=["sgd", "adamw"], default="sgd", help="optimizer of each fit; AdamW needs lower learning rates")
-    group.add_argument("--search_space", default="", help="YAML file with the search space; empty: the documented one")
-    group.add_argument("--seed", type=whole(0, 2**31 - 1), default=settings.SEED, help="fixes the weights, the batches and the search")
+    group.add_argument("--search_space", default="", help="YAML file with the search space; empty: the default one")
+    group.add_argument("--seed", type=whole(0, 2**31 - 1), default=settings.SEED, help="seed of the weights, the batches and the search")
     add_task_flags(group)
 
 
 def add_task_flags(to: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
-    """What the label is, and which rows come before the watch."""
-    to.add_argument("--task", choices=["classification", "regression"], default="classification", help="what the label is: classes, or values")
-    to.add_argument("--train_until", type=moment, default="", help="the base model learns the rows before this time; empty: the oldest 70 %%")
+    """The task, and the rows before the watch."""
+    to.add_argument("--task", choices=["classification", "regression"], default="classification", help="type of the label: classes, or values")
+    to.add_argument("--train_until", type=moment, default="", help="train the base model on the rows before this time; empty: on the oldest 70 %%")
 
 
 @dataclass(frozen=True)
 class ExperimentFlags:
-    """Where the runs go."""
+    """Where runs are logged."""
 
     mlflow_experiment_name: str
 
 
 @dataclass(frozen=True)
 class RegistryFlags:
-    """Under which name models are registered and served."""
+    """The name under which models are registered and served."""
 
     register_model_name: str
 
@@ -156,16 +163,16 @@ class BaseRunFlags:
 
 
 def add_tracking_flags(to: argparse.ArgumentParser, *, registers: bool, base: bool) -> None:
-    """Where the runs go."""
+    """Where runs are logged."""
     group = to.add_argument_group("MLflow")
     group.add_argument(
-        "--mlflow_experiment_name", type=experiment_name, default="", help="experiment; empty: that of `mlflow run`, MLFLOW_EXPERIMENT_NAME, or Default"
+        "--mlflow_experiment_name", type=experiment_name, default="", help="MLflow experiment; empty: that of `mlflow run`, MLFLOW_EXPERIMENT_NAME, or Default"
     )
     if registers:
-        group.add_argument("--register_model_name", type=model_name, default="drift_model", help="registered model, and the name it is served under")
+        group.add_argument("--register_model_name", type=model_name, default="drift_model", help="name of the registered model, also in TorchServe")
     if base:
-        group.add_argument("--base_run_id", default="", help="base run to work on; empty: the newest of the experiment")
-        add_switch(group, "--train_base", "train a base model first when the experiment holds none")
+        group.add_argument("--base_run_id", default="", help="run id of the base model; empty: the newest of the experiment")
+        add_switch(group, "--train_base", "train a base model first if the experiment has none")
 
 
 @dataclass(frozen=True)
@@ -178,21 +185,21 @@ class ServingFlags:
 
 
 def add_serving_flags(to: argparse.ArgumentParser, *, starts: bool = True, alone: bool = False) -> None:
-    """Which TorchServe to use; `alone`: also to serve and do nothing else."""
+    """Which TorchServe to use; `alone`: also the flag to serve only."""
     group = to.add_argument_group("TorchServe")
-    own = "; empty: one is started, and ended" if starts else "; empty: nothing is swapped in, the registry alone is updated"
-    group.add_argument("--torchserve_url", default="", help=f"a running TorchServe, http://host:port{own}")
+    own = "; empty: start and stop one" if starts else "; empty: update the registry only, swap nothing in"
+    group.add_argument("--torchserve_url", default="", help=f"URL of a running TorchServe, http://host:port{own}")
     if starts:
-        group.add_argument("--port", type=whole(0, 65531), default=0, help="first of five consecutive ports of a TorchServe that is started here; 0: free ones")
+        group.add_argument("--port", type=whole(0, 65531), default=0, help="first of five consecutive ports of a TorchServe started here; 0: free ones")
     group.add_argument("--workers", type=whole(1, 64), default=1, help="worker processes for each served version")
     if alone:
-        add_switch(group, "--serve_only", "put the champion, else the base model, into the TorchServe at --torchserve_url; nothing is scored")
-    add_switch(group, "--take_over", "replace a model of another project or store that the TorchServe serves under the same name; else that is refused")
+        add_switch(group, "--serve_only", "serve the champion, else the base model, on the TorchServe at --torchserve_url; score nothing")
+    add_switch(group, "--take_over", "replace a model of another project or store served under the same name; refused otherwise")
 
 
 @dataclass(frozen=True)
 class WatchFlags:
-    """What to score, what counts as drift, and what to do then."""
+    """What to score, what counts as drift, and how to respond."""
 
     test_data_rows: int
     block_size: int
@@ -214,13 +221,13 @@ class WatchFlags:
 def add_watch_flags(
     to: argparse.ArgumentParser, *, test_data_rows: int, block_size: int, threshold: float, rule: str, on_drift: str, max_retrains: int
 ) -> None:
-    """What to score, what counts as drift, and what to do then."""
+    """What to score, what counts as drift, and how to respond."""
     group = to.add_argument_group("watch")
-    group.add_argument("--test_data_rows", type=whole(0), default=test_data_rows, help="rows to score, those after the training rows; 0: all that are left")
-    group.add_argument("--block_size", type=int, default=block_size, help="rows a block; labels come when a block ends")
+    group.add_argument("--test_data_rows", type=whole(0), default=test_data_rows, help="number of rows to score after the training rows; 0: all")
+    group.add_argument("--block_size", type=int, default=block_size, help="rows per block; labels arrive when a block ends")
     group.add_argument("--threshold_accuracy", type=share, default=threshold, help="lowest accuracy, 0..1, that is good enough")
     group.add_argument(
-        "--threshold_mae", type=amount, default=0.0, help="of a regression: largest mean absolute error that is good enough, in the label's unit"
+        "--threshold_mae", type=amount, default=0.0, help="for a regression: largest mean absolute error that is good enough, in the label's unit"
     )
     group.add_argument(
         "--block_by",
@@ -239,7 +246,7 @@ def add_watch_flags(
         "--on_drift",
         choices=["prompt", "retrain", "advise", "ignore"],
         default=on_drift,
-        help="prompt asks on a terminal and advises elsewhere; retrain does so at once; advise says what to run; ignore only scores",
+        help="prompt: ask on a terminal, else as advise; retrain: retrain at once; advise: print the command; ignore: score only",
     )
     group.add_argument("--max_retrains", type=whole(0), default=max_retrains, help="maximum number of retrains; the rows after them are only scored")
     group.add_argument(
@@ -258,7 +265,7 @@ def add_watch_flags(
         help="retrain when the lower bound of the forecast's 40 %% interval is at most this many blocks away; 1: the next block",
     )
     add_switch(group, "--fail_on_drift", "exit with code 10 when a block has drifted")
-    group.add_argument("--report", default="", help="write the HTML report to this file, too; it is always logged to MLflow")
+    group.add_argument("--report", default="", help="also write the HTML report to this file; it is always logged to MLflow")
 
 
 @dataclass(frozen=True)
@@ -275,6 +282,9 @@ def add_retrain_flags(to: argparse.ArgumentParser) -> None:
     group = to.add_argument_group("judging")
     group.add_argument("--judge_rows", type=whole(1), default=settings.JUDGE_ROWS, help="newest rows on which champion and challenger are compared")
     group.add_argument(
-        "--validation_rows", type=whole(1), default=settings.VALIDATION_ROWS, help="rows before those that choose between trials; of a short table a quarter"
+        "--validation_rows",
+        type=whole(1),
+        default=settings.VALIDATION_ROWS,
+        help="rows before the judge rows that select between trials; a quarter of a short table",
     )
     group.add_argument("--judge_alpha", type=share, default=settings.JUDGE_ALPHA, help="largest p-value at which the challenger counts as better")
