@@ -3,14 +3,14 @@
     python -m monitoring hook --torchserve_url http://127.0.0.1:8080 --monitor_url http://127.0.0.1:8010
     python -m monitoring hook --torchserve_url … --monitor_url … --command 'elec=retrain_model.py --total_trials 4'
 
-    POST /alerts      what Alertmanager sends; alerts labelled action="retrain" start one retrain each, however often they are sent
-    GET  /retrains    the retrains and what came of them, the newest first
+    POST /alerts      Alertmanager's webhook; alerts labelled action="retrain" start one retrain each, however often they are sent
+    GET  /retrains    the retrains and their outcomes, the newest first
     GET  /health      the hook is alive
     GET  /metrics     for Prometheus
 
-An alert that cannot be answered now (a retrain runs, the stream's cool-down is not over, the monitor is away) gets 503,
-and Alertmanager sends it again while it fires. What is given to the script: the rows before the newest labelled one, the
-stream's model, the TorchServe to swap the winner in. A retrain that fails leaves the champion serving.
+An alert that cannot be handled now (a retrain is running, the stream's cool-down is not over, the monitor is unreachable)
+gets 503, and Alertmanager sends it again while it fires. The script gets the rows before the newest labelled one, the
+stream's model, and the TorchServe to swap the winner in. A failed retrain leaves the champion serving.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ MONITOR_TIMEOUT_S = 3.0
 
 
 def build_app(retrains: Retrains, streams: Sequence[str]) -> Flask:
-    """The routes; `streams` are those that a retrain can be asked for."""
+    """The routes; `streams` are those that can be retrained."""
     app = new_app("retrain_hook", max_bytes=MAX_BYTES, at_most=f"{MOST_ALERTS} alerts")
     app.extensions[CLOSE] = retrains.close
 
@@ -91,9 +91,9 @@ def _add_errors(app: Flask) -> None:
 
 
 def newest_labelled(monitor_url: str) -> Callable[[str], str]:
-    """Asks the monitor for the time of the newest row of a stream that has a label.
+    """Returns a function that asks the monitor for the time of a stream's newest labelled row.
 
-    The function raises BusyError when the monitor does not say.
+    The function raises BusyError when the monitor does not report it.
     """
 
     def ask(stream: str) -> str:
@@ -103,13 +103,13 @@ def newest_labelled(monitor_url: str) -> Callable[[str], str]:
             response.raise_for_status()
             return events.time_text(events.parse_time(response.json()["newest_labelled_time"]))
         except (requests.RequestException, DataError, KeyError, TypeError, ValueError) as exc:
-            raise BusyError(f"the monitor does not say up to which row {stream} has labels ({type(exc).__name__})") from exc
+            raise BusyError(f"the monitor does not report the newest labelled row of {stream} ({type(exc).__name__})") from exc
 
     return ask
 
 
 def retrain_command(commands: Mapping[str, str], streams: Mapping[str, StreamConfig], *, torchserve_url: str) -> Callable[[str, str], list[str]]:
-    """Makes the command that retrains a stream on the rows before a time.
+    """Returns a function that builds the command to retrain a stream on the rows before a time.
 
     >>> make = retrain_command({"elec": "retrain_model.py --seed 3"}, stream_settings.load(), torchserve_url="http://127.0.0.1:8080")
     >>> make("elec", "2020-04-01T07:30:00.000Z")[-8:-4]
@@ -127,7 +127,7 @@ def retrain_command(commands: Mapping[str, str], streams: Mapping[str, StreamCon
 
 @dataclass(frozen=True)
 class HookFlags(Flags):
-    """What this script is given."""
+    """The flags' values of this script."""
 
     torchserve_url: str
     monitor_url: str
@@ -142,25 +142,25 @@ class HookFlags(Flags):
 def build_parser() -> parsing.Parser:
     """The flags of this script."""
     parser = parsing.parser("monitoring hook", __doc__)
-    parser.add_argument("--torchserve_url", type=torchserve_address, required=True, help="the TorchServe on this machine that serves, http://host:port")
-    parser.add_argument("--monitor_url", type=service_address, required=True, help="the monitor, http://host:port")
-    parser.add_argument("--state", default=".driftloop/retrains", help="folder of the retrains' state and logs")
+    parser.add_argument("--torchserve_url", type=torchserve_address, required=True, help="URL of the serving TorchServe on this machine, http://host:port")
+    parser.add_argument("--monitor_url", type=service_address, required=True, help="URL of the monitor, http://host:port")
+    parser.add_argument("--state", default=".driftloop/retrains", help="folder for the retrains' state and logs")
     parser.add_argument(
-        "--command", action="append", default=None, metavar="STREAM=WORDS", help="script and flags that retrain a stream; default: those of the streams file"
+        "--command", action="append", default=None, metavar="STREAM=WORDS", help="script and flags to retrain a stream; default: those of the streams file"
     )
     parser.add_argument("--cool_down_s", type=parsing.whole(0), default=3600, help="pause between two retrains of a stream, in seconds")
     parser.add_argument("--streams_file", default="", help="YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on: whoever reaches it can start a retrain")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on: anyone with access can start a retrain")
     parser.add_argument("--port", type=parsing.whole(0, 65535), default=8020, help="port to listen on")
     return parser
 
 
 def work(args: HookFlags) -> tuple[dict[str, Any], int]:
-    """Serve until a signal ends it.
+    """Serve until a signal arrives.
 
     Raises:
-        SettingsError: a flag is wrong, or another hook works in the folder.
-        DataError: the folder's file cannot be read.
+        SettingsError: a flag is invalid, or another hook uses the folder.
+        DataError: the folder's file is unreadable.
     """
     streams = stream_settings.load(args.streams_file or None)
     commands = dict(one.partition("=")[::2] for one in args.command) if args.command else {name: stream.retrain for name, stream in streams.items()}
@@ -174,12 +174,12 @@ def work(args: HookFlags) -> tuple[dict[str, Any], int]:
         return Retrains(Path(args.state), command=command, until=until, cool_down_s=args.cool_down_s)
 
     check_port(args.host, args.port)
-    make().close()  # what cannot start is told here, in one line, and not by a worker
+    make().close()  # report start failures here, in one line, not from a worker
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     Application(lambda: build_app(make(), list(commands)), host=args.host, port=args.port, threads=4, told="the retrain hook").run()
     return {}, 0
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the hook; give its exit code."""
+    """Run the hook; return its exit code."""
     return runner.run(work, build_parser(), argv, HookFlags)
