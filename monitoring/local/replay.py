@@ -37,7 +37,7 @@ CONTEXT = 96  # rows before a block that go with it: the longest history of the 
 
 @dataclass(frozen=True)
 class ReplayFlags(LearnerFlags, DataFlags, TaskFlags):
-    """What this script is given."""
+    """The values of this script's flags."""
 
     url: str
     hook_url: str
@@ -146,5 +146,5 @@ def work(args: ReplayFlags) -> tuple[dict[str, Any], int]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the script; give its exit code."""
+    """Run the script; return its exit code."""
     return runner.run(work, build_parser(), argv, ReplayFlags)

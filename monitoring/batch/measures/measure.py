@@ -40,7 +40,7 @@ def measure(log: PredictionLog, config: StreamConfig, window: Window, *, referen
         alpha: false-alarm rate of each verdict; None: the stream's.
 
     Raises:
-        LogAwayError: MongoDB is away.
+        LogAwayError: MongoDB is unreachable.
     """
     config = config if alpha is None else replace(config, alpha=alpha)
     rows = reading.read(log, config, window)
