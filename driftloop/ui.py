@@ -38,9 +38,9 @@ POLL_S: Final = 0.2
 class UiFlags(Flags):
     """The flags of this module."""
 
-    mlflow_experiment_name: str = flag("", "the newest run of this experiment; empty: of the store")
+    mlflow_experiment_name: str = flag("", "show the newest run of this experiment; empty: of the whole store")
     port: int = flag(0, f"port of 127.0.0.1; 0: {PORT}, or a free one where that is taken", type=whole(0, 65535))
-    browser: bool = flag(True, "open the address in a browser, where there is a terminal and a desktop")
+    browser: bool = flag(True, "open the URL in a browser, if there is a terminal and a desktop")
 
 
 def build_parser() -> parsing.Parser:

@@ -1,4 +1,4 @@
-"""Long-running services around the lifecycle: the prediction log, the monitor, and what starts a retrain."""
+"""Long-running services around the lifecycle: the prediction log, the monitor, and the retrain hook."""
 
 from driftloop.system import environment
 

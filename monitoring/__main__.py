@@ -11,22 +11,22 @@ import sys
 from typing import Final
 
 COMMANDS: Final = {
-    "local": ("monitoring.local.stack", "the whole system on this machine, with a replay of a stream; Ctrl-C ends it"),
+    "local": ("monitoring.local.stack", "the whole system on this machine, with a replay of a stream; Ctrl-C stops it"),
     "replay": ("monitoring.local.replay", "send a stream's rows to the prediction service, then their labels"),
     "monitor": ("monitoring.online.api", "KPI, drift and coverage of each stream, for Prometheus and for people"),
-    "shipper": ("monitoring.spool.shipper", "bring the records of a spool to MongoDB and to the monitor"),
+    "shipper": ("monitoring.spool.shipper", "deliver the records of a spool to MongoDB and the monitor"),
     "hook": ("monitoring.retrain.webhook", "Alertmanager's webhook: an alert starts a retrain"),
-    "keeper": ("monitoring.local.keeper", "TorchServe with the registry's champion in it, and the retrain hook"),
+    "keeper": ("monitoring.local.keeper", "TorchServe with the registry's champion, and the retrain hook"),
     "mongo": ("monitoring.log.embedded_mongo", "an embedded MongoDB for the prediction log"),
-    "labels": ("monitoring.spool.label_file", "bring labels from a CSV file to their predictions"),
+    "labels": ("monitoring.spool.label_file", "join labels from a CSV file to their predictions"),
     "fill": ("monitoring.local.fill", "fill the prediction log from a table, as if a model had answered it"),
     "batch": ("monitoring.batch.flow_command", "measure a window of the prediction log, report on it, retrain"),
-    "history": ("monitoring.batch.history", "all windows of a stream that were measured"),
+    "history": ("monitoring.batch.history", "list all measured windows of a stream"),
 }
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command that the first word names; its exit code, or 2 when there is none of that name."""
+    """Run the command in the first argument; return its exit code, or 2 for an unknown command."""
     words = sys.argv[1:] if argv is None else argv
     if not words or words[0] in {"-h", "--help"}:
         listed = "\n".join(f"  {name:10}{what}" for name, (_, what) in COMMANDS.items())

@@ -1,8 +1,8 @@
-"""The robust fallback: what is answered when the model is away or not good enough.
+"""The robust fallback: answers when the model is unavailable or not good enough.
 
-A table made of the model's training reference. For each value of the grouping features it holds the majority label
-(classification) or the mean (regression), pulled towards that of all rows where a cell has few: for ELEC the majority
-of the half-hour, for taxi rides the mean of the pair of zones. It has no weights that can go wrong and needs no server.
+A table from the model's training reference. For each value of the grouping features it has the majority label
+(classification) or the mean (regression), shrunk towards that of all rows in small cells: for ELEC the majority
+of the half-hour, for taxi rides the mean of the pair of zones. It has no weights to diverge and needs no server.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
     from driftloop.training.reference import Reference
 
-# A cell counts as its own rows and so many more that look like all rows: with 20 rows of its own it has half the say.
+# Shrinkage: a cell counts its own rows plus this many average rows; 20 own rows have half the weight.
 PRIOR_ROWS = 20.0
-KEY_SCALE = 1e6  # values that are the same half-hour but for the last bits of a float are one cell
+KEY_SCALE = 1e6  # values that differ only in a float's last bits are one cell
 
 Label = Any  # a label's value, or a number
 
 
 @dataclass(frozen=True)
 class Fallback:
-    """What to answer by cell; a row whose cell is unknown gets the answer over all rows.
+    """Answers by cell; a row of an unknown cell gets the answer over all rows.
 
-    `version` is the registered version of the model whose training rows made it; "" when that is not known.
+    `version` is the registered version of the model whose training rows made it; "" if unknown.
     """
 
     by: tuple[str, ...]
@@ -39,7 +39,7 @@ class Fallback:
     version: str = ""
 
     def predict(self, features: Mapping[str, float | None]) -> Label:
-        """The answer to one row; it always has one.
+        """The answer to one row; never fails.
 
         >>> table = build({"zone": [1, 1, 2]}, [5.0, 5.0, 11.0], by=("zone",), classification=False)
         >>> table.predict({"zone": 9}), round(table.predict({"zone": 2}), 2)
@@ -49,7 +49,7 @@ class Fallback:
 
 
 def table(reference: Reference, stream: StreamConfig, *, version: str) -> Fallback:
-    """The fallback table that a reference's rows make.
+    """The fallback table of a reference's rows.
 
     Raises:
         DataError: the reference is of another task, other features or other labels than the stream's, or of these in another order.
@@ -78,7 +78,7 @@ def build(features: Mapping[str, Sequence[float]], labels: Sequence[Label], *, b
     Raises:
         ValueError: there are no rows, or a column of `by` is not there.
     """
-    import numpy as np  # here: to answer takes none, and a service that only answers starts without it
+    import numpy as np  # imported here: a service that only answers starts without it
 
     if not len(labels):
         raise ValueError("the training reference holds no labelled rows")

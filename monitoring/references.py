@@ -1,4 +1,4 @@
-"""Where the monitor has training references and the champion's version from: MLflow's registry, or a folder."""
+"""The monitor's source of training references and the champion's version: MLflow's registry, or a folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Folder:
-    """The reference in <folder>/<stream>, for every version of the stream's model; nobody knows a champion."""
+    """The reference in <folder>/<stream>, for every version of the stream's model; the champion is unknown."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -29,19 +29,19 @@ class Folder:
         """The reference of a version.
 
         Raises:
-            DataError: it is not there, or cannot be read.
+            DataError: it is missing or unreadable.
         """
         return reference.read(self._folder / stream)
 
     def champion(self, model: str) -> str:
-        """The version that is to answer; "" when nobody knows."""
+        """The version that should serve; "" if unknown."""
         return ""
 
 
 class Registered:
     """The references of the runs that trained the registered versions, in the MLflow store of MLFLOW_TRACKING_URI.
 
-    MLflow is imported and the store opened at the first question, not before: that takes seconds, or minutes when its server is away.
+    MLflow is imported and the store opened at the first call: that takes seconds, or minutes when its server is unreachable.
     """
 
     def __init__(self) -> None:

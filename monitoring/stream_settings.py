@@ -1,6 +1,6 @@
-"""The streams that the services know: their features and ranges, what is measured, and when it is bad.
+"""The settings of the services' streams: features and ranges, the KPI, and its threshold.
 
-They stand in streams.yaml beside this file, or in one of your own:
+They are in streams.yaml next to this file, or in your own file:
 
     elec:
       task: classification            # or regression
@@ -80,10 +80,10 @@ class Feature:
         return tuple(range(int(self.low), int(self.high) + 1)) if self.categorical else None
 
     def fault(self, value: object) -> str:
-        """What is wrong with a value, as one of `fields.REASONS`; "" when nothing is."""
+        """The fault of a value, as one of `REASONS`; "" if valid."""
         if value is None:
             return "missing" if self.required else ""
-        if type(value) not in {int, float}:  # a bool is an int, but no number that anybody measured
+        if type(value) not in {int, float}:  # a bool is an int, but not a measurement
             return "not_a_number"
         if isinstance(value, float) and not math.isfinite(value):
             return "not_a_number"
@@ -108,7 +108,7 @@ class StreamConfig:
     alpha: float = 0.05
     unit: str = ""  # of an error KPI
     labels: tuple[int | str, ...] = ()  # of classification, in the order of the probabilities
-    learner: str = learners.DEFAULT  # of the scripts that serve and retrain the model, and of its replay
+    learner: str = learners.DEFAULT  # for the scripts that serve and retrain the model, and for its replay
 
     @property
     def retrain(self) -> str:
@@ -122,8 +122,8 @@ class StreamConfig:
 
     @property
     def goal(self) -> Goal:
-        """What the stream's model has to reach."""
-        from driftloop.metrics import goal, task  # here, because a service that judges nothing has no use for scipy
+        """The goal of the stream's model."""
+        from driftloop.metrics import goal, task  # imported here, because a service that does not judge needs no scipy
 
         return goal.Goal(task.of(self.task), self.threshold, self.alpha, self.unit)
 

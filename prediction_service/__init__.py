@@ -1,4 +1,4 @@
-"""The front door for predictions: validates strictly, asks TorchServe, answers, and leaves each answer in the spool.
+"""The HTTP service for predictions: validates strictly, calls TorchServe, responds, and records each answer in the spool.
 
 python -m prediction_service --streams elec --torchserve_url http://127.0.0.1:8080 --spool .driftloop/spool
 """

@@ -76,7 +76,7 @@ def work(args: ServiceFlags) -> tuple[dict[str, Any], int]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the service; give its exit code."""
+    """Run the service; return its exit code."""
     return runner.run(work, build_parser(), argv, ServiceFlags)
 
 

@@ -1,4 +1,4 @@
-"""What the service does with a request, without HTTP: ask the model or fall back, answer, and leave a record in the spool.
+"""Handles a request, without HTTP: calls the model or the fallback, and records the answer in the spool.
 
 The client waits for the model and for one append to a local file (write(2)); never for the log's database or the monitor.
 """

@@ -1,6 +1,6 @@
-"""What goes on in the background: probe models, ask the monitor what it thinks of them, renew the fallback's table.
+"""Background work: probes models, gets the monitor's verdicts, refreshes the fallback tables.
 
-Requests never wait for any of it. A monitor that is away changes nothing.
+Requests never wait for it. An unreachable monitor changes nothing.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Background:
         while True:
             try:
                 self.look()
-            except Exception:  # the one thread that mends things must not die of a surprise
+            except Exception:  # the repairing thread must survive unexpected errors
                 LOG.exception("the background look failed")
             if self._closed.wait(self._every_s):
                 return

@@ -1,4 +1,4 @@
-"""What the prediction service shows a person at its root: who answers for each stream, and how to ask."""
+"""The prediction service's root page: who answers for each stream, and how to call it."""
 
 from __future__ import annotations
 

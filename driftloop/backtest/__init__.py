@@ -1,6 +1,6 @@
-"""One stream under every retraining policy, without a server: which policy to choose, and what the others would have cost.
+"""Back-tests every retraining policy on one stream, without a server: compares their KPIs and costs, and recommends one.
 
-Each module imports only those that stand after it:
+Each module imports only those listed after it:
 
     run                     fit, play, compare, recommend, log
     logged, text            MLflow; the terminal

@@ -1,8 +1,8 @@
-"""The models of a back-test: each is fitted once, however many policies use it.
+"""Caches the models of a back-test: each is fitted once, however many policies use it.
 
-A fit depends on nothing but its recipe and the row it ends at, so what it predicts from its first row on is kept on disk,
-with the seconds that it took. The place of an entry is made from everything that the fit depends on: the rows and labels, the
-parameters, the seed, the source of the model. A stale entry is therefore never found, and no entry is ever overwritten.
+A fit depends only on its recipe and the row it ends at, so its predictions are kept on disk with the seconds that it took. The
+key of an entry hashes everything that the fit depends on: the rows and labels, the parameters, the seed, the model's
+source. So a stale entry is never found, and no entry is ever overwritten.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from driftloop.training import fitting, trained_model
 from driftloop.training.fitting import Learner
 
 IN_MEMORY = 512  # entries; ELEC in day blocks has 285
-CHUNK = 8  # fits at the most that a worker is given at a time: each chunk carries the stream with it
+CHUNK = 8  # maximum fits per chunk of a worker: each chunk includes the stream
 
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """A model as a back-test needs it: what it predicts.
+    """A back-test's model: its predictions.
 
-    `predicted` holds class indices for every row from `start` to the end of the stream. `start` and `stop` bound the rows that it
-    was fitted on. `failure` says why there is no model; then `predicted` is empty.
+    `predicted` holds class indices for every row from `start` to the end of the stream. `start` and `stop` bound its
+    training rows. `failure` states why there is no model; then `predicted` is empty.
     """
 
     start: int
@@ -46,13 +46,13 @@ class Fit:
     failure: str = ""
 
     def on(self, start: int, stop: int) -> np.ndarray:
-        """Class indices that it predicts for rows start..stop, none of which it was fitted on."""
+        """Its predicted class indices for rows start..stop, all after its training rows."""
         if start < self.stop:
             raise ValueError(f"the model was fitted on rows up to {self.stop}: it cannot be measured from row {start} on")
         return self.predicted[start - self.start : stop - self.start]
 
     def errors_at_home(self, labels: np.ndarray) -> np.ndarray:
-        """True where it is wrong on the rows that it was fitted on, (stop - start,); `labels` are the stream's."""
+        """True where it is wrong on its training rows, (stop - start,); `labels` are the stream's."""
         return self.predicted[: self.stop - self.start] != labels[self.start : self.stop]
 
 
@@ -69,12 +69,12 @@ class Fits:
     """Models of one recipe on one stream, each fitted on the newest `params["window"]` rows before its `stop`.
 
     Args:
-        learner, stream: what learns, and from what.
-        recipe: how.
-        folder: where the entries are kept; it is made.
+        learner, stream: the model classes and the data.
+        recipe: how to fit.
+        folder: of the entries; created if missing.
 
     Raises:
-        SettingsError: the folder cannot be written.
+        SettingsError: the folder is not writable.
     """
 
     def __init__(self, learner: Learner, stream: Stream, recipe: Recipe, *, folder: Path) -> None:
@@ -87,20 +87,20 @@ class Fits:
         self._kept = lru_cache(IN_MEMORY)(self._find)
 
     def at(self, stop: int) -> Fit:
-        """The model fitted on rows up to `stop`; fitted now when it never was."""
+        """The model fitted on rows up to `stop`, from the cache or fitted now."""
         return self._kept(stop)
 
     def prepare(self, stops: Iterable[int], *, jobs: int, progress: Callable[[int], object] = lambda _: None) -> None:
-        """Fit all that are missing, by `jobs` processes; `progress` is told how many more are there."""
+        """Fit all missing models in `jobs` processes; `progress` is called with the number of new ones."""
         missing = [stop for stop in sorted(set(stops)) if self._load(stop) is None]
         if jobs == 1:
             for stop in missing:
                 self.at(stop)
                 progress(1)
             return
-        # Only what can be handed to another process: the model classes and the stream, not what is kept in memory.
+        # Pickle only the model classes and the stream, not the models in memory.
         size = max(1, min(CHUNK, len(missing) // (4 * jobs)))
-        learner = replace(self.learner, rivals={}, check=None)  # functions that need not have a name there
+        learner = replace(self.learner, rivals={}, check=None)  # functions that may not be importable there
         chunks = [(learner, self.stream, self.recipe, self.place.parent, missing[at : at + size]) for at in range(0, len(missing), size)]
         if chunks:
             with closing(processes.in_parallel(_fit_chunk, chunks, jobs=jobs)) as done:
@@ -111,9 +111,9 @@ class Fits:
         found = self._load(stop)
         if found is None:
             self._save(self._fit(stop))
-            found = self._load(stop)  # another process may have been first: all are charged the seconds of the entry that is kept
+            found = self._load(stop)  # another process may have been first: all use the seconds of the kept entry
             if found is None:
-                raise SettingsError(f"{self.place}: what was written there a moment ago cannot be read: give another --cache")
+                raise SettingsError(f"{self.place}: the entry just written is unreadable: give another --cache")
         return found
 
     def _fit(self, stop: int) -> Fit:
@@ -133,7 +133,7 @@ class Fits:
         try:
             with np.load(self._path(stop), allow_pickle=False) as entry:
                 return Fit(int(entry["start"]), stop, entry["predicted"], float(entry["seconds"]), str(entry["failure"]))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # none there, or a disk that was full
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # missing, or written to a full disk
             return None
 
     def _save(self, fit: Fit) -> None:
@@ -153,7 +153,7 @@ def _fit_chunk(chunk: tuple[Learner, Stream, Recipe, Path, list[int]]) -> int:
 
 
 def fingerprint(learner: Learner, stream: Stream, recipe: Recipe) -> str:
-    """What a fit depends on but the row it ends at, as 64 hexadecimal digits."""
+    """Hash of everything a fit depends on except the row it ends at, as 64 hexadecimal digits."""
     sources = [learner.model_file, Path(inspect.getfile(learner.data)), Path(fitting.__file__)]
     parts = {
         "format": 2,

@@ -1,4 +1,4 @@
-"""What a back-test is to play, from its flags: policies, rows, recipes, and streams whose drift is known."""
+"""Builds a back-test's plan from its flags: policies, rows, recipes, and synthetic streams."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ MIN_TRAINED = 20  # rows before the first block
 
 @dataclass(frozen=True)
 class BacktestPlan:
-    """What to play, and how.
+    """What to play and how.
 
-    The base model learns the rows before `first_row` by the recipe `base`; the rest is scored in blocks. `judge_rows` 0: every
-    retrain goes into service. `random_seeds` is how often random is played beside each triggered policy.
+    The base model is fitted on the rows before `first_row` by the recipe `base`; the rest is scored in blocks. `judge_rows` 0: every
+    retrain goes into service. `random_seeds` is the number of random runs compared with each triggered policy.
     """
 
     policies: tuple[Policy, ...]
@@ -41,7 +41,7 @@ class BacktestPlan:
 
 @dataclass(frozen=True)
 class Means:
-    """What does not touch the figures: processes, the folder of the fits, whether to resume, a place for the picture, a progress bar."""
+    """Options without influence on the figures: processes, the cache folder, resuming, the plot's file, a progress bar."""
 
     jobs: int
     cache: Path
@@ -50,10 +50,10 @@ class Means:
     progress: Callable[..., AbstractContextManager[Any]]
 
     def check(self) -> None:
-        """Refuse a place for the picture that does not exist, before anything is fitted.
+        """Reject an unusable file for the plot early.
 
         Raises:
-            SettingsError: it is a folder, lies in none, or cannot be written.
+            SettingsError: it is a folder, its folder does not exist, or it is not writable.
         """
         if self.plot and (self.plot.is_dir() or not self.plot.parent.is_dir()):
             raise SettingsError(f"--plot {self.plot}: give a file in a folder that exists")
@@ -62,7 +62,7 @@ class Means:
 
 
 def make(args: BacktestFlags, policies: tuple[Policy, ...], *, learner: Learner, rows: int) -> BacktestPlan:
-    """The plan that the flags ask for, with this learner on a stream of so many rows.
+    """The plan from the flags, with this learner on a stream of this many rows.
 
     Raises:
         SettingsError: see `first_row`.
@@ -88,23 +88,23 @@ def first_row(rows: int, *, train_share: float, wanted: int) -> int:
     (700, 100)
 
     Raises:
-        SettingsError: too few rows are left to learn from, or to score.
+        SettingsError: too few rows remain to train on, or to score.
     """
     first = wanted or int(train_share * rows)
     if not MIN_TRAINED <= first < rows:
         flag = f"--first_rows {wanted}" if wanted else f"--train_share {train_share:g}"
-        raise SettingsError(f"{flag} of {rows} rows leaves {first} to learn from and {max(rows - first, 0)} to score: at least {MIN_TRAINED} and 1 are needed")
+        raise SettingsError(f"{flag} of {rows} rows leaves {first} to train on and {max(rows - first, 0)} to score: at least {MIN_TRAINED} and 1 are needed")
     return first
 
 
 def known_stream(args: BacktestFlags) -> TrueStream:
-    """The synthetic stream that the flags ask for; all changes but those of "seasonal" fall among the rows that are scored.
+    """The synthetic stream from the flags; all changes except those of "seasonal" are among the scored rows.
 
-    A change comes after a third of those rows, recurring ones after each quarter, a gradual one takes a fifth of them. A season is half
+    A change is after a third of those rows, recurring ones after each quarter, a gradual one takes a fifth of them. A season is half
     of all rows.
 
     Raises:
-        SettingsError: --data_path is given, too, or `synthetic.make` does not know the generator or the drift.
+        SettingsError: --data_path is given, too, or the generator or drift is unknown.
     """
     if args.data_path:
         raise SettingsError("--synthetic and --data_path: give one of the two")

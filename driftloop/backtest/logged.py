@@ -1,4 +1,4 @@
-"""A back-test in MLflow: a parent run with a child per policy, and how a killed one is found and gone on with."""
+"""Logs a back-test to MLflow: a parent run with a child per policy; finds and resumes an interrupted one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from driftloop.errors import TrackingError
 from driftloop.tracking import mlflow_store
 from driftloop.tracking.mlflow_store import Store, translated
 
-FINGERPRINT: Final = "driftloop.fingerprint"  # of the stream and all settings; only parent runs of back-tests have it
+FINGERPRINT: Final = "driftloop.fingerprint"  # tag: hash of the stream and all settings; only parent runs of back-tests have it
 POLICY: Final = "driftloop.policy"
 RESULT: Final = "result.json"
 NAME: Final = "backtest"
@@ -27,9 +27,9 @@ NAME: Final = "backtest"
 
 @contextmanager
 def parent_run(store: Store, *, fingerprint: str, resume: bool) -> Iterator[tuple[str, dict[str, PolicyResult]]]:
-    """Work inside the parent run of a back-test; gives its id and the results that it holds already.
+    """Work inside the parent run of a back-test; yields its id and its existing results.
 
-    With `resume` the newest unfinished back-test with the same fingerprint is gone on with, if there is one.
+    `resume` continues the newest unfinished back-test with the same fingerprint, if there is one.
     """
     unfinished = _unfinished(store, fingerprint) if resume else None
     with mlflow_store.run(store, NAME, role=NAME, resumed=unfinished) as run_id:
@@ -38,7 +38,7 @@ def parent_run(store: Store, *, fingerprint: str, resume: bool) -> Iterator[tupl
 
 
 def _unfinished(store: Store, fingerprint: str) -> str | None:
-    # A run that is RUNNING belongs to a living process: those of dead ones were ended when the store was opened.
+    # A RUNNING run belongs to a live process: those of dead ones were ended when the store was opened.
     wanted = f"tags.`{FINGERPRINT}` = '{fingerprint}' and attributes.status != 'FINISHED' and attributes.status != 'RUNNING'"
     with translated("MLflow"):
         found = store.client.search_runs([store.experiment_id], wanted, max_results=1)
@@ -52,12 +52,12 @@ def _finished_policies(store: Store, run_id: str) -> dict[str, PolicyResult]:
 
 
 def read_result(run_id: str) -> PolicyResult:
-    """The result that a policy's run holds.
+    """The result in a policy's run.
 
     Raises:
-        TrackingError: it holds none that can be read.
+        TrackingError: it has none, or it is unreadable.
     """
-    with translated(f"run {run_id} holds no {RESULT}"), TemporaryDirectory() as folder:
+    with translated(f"run {run_id} has no {RESULT}"), TemporaryDirectory() as folder:
         path = Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=RESULT, dst_path=folder))
         try:
             return PolicyResult.from_json(json.loads(path.read_text(encoding="utf-8")))
@@ -79,10 +79,10 @@ def log_policy(store: Store, run_id: str, result: PolicyResult, *, rows: Sequenc
 
 
 def log_result(result: BacktestResult, *, plot: Path | None) -> None:
-    """Log the tables, the plot, the recommendation to the active run; `plot` is a further place for the picture.
+    """Log the tables, the plot, the recommendation to the active run; `plot` is an additional file for the plot.
 
     Raises:
-        SettingsError: `plot` cannot be written.
+        SettingsError: `plot` is not writable.
     """
     mlflow_store.log_table([policy.figures() for policy in result.policies], "policies")
     if result.comparisons:

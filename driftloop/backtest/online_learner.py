@@ -1,9 +1,9 @@
-"""A learner that is updated after every block and never refitted: dynamic logistic regression at several speeds.
+"""An online learner, updated after every block and never refitted: dynamic logistic regression at several speeds.
 
-The weights follow a random walk, so that old rows count for less and less; after each block the posterior of the
-weights is updated by Newton's method (Laplace approximation). How fast a stream drifts is not known beforehand, so
-members with different speeds are averaged. The intercept may walk faster than the other weights: what moves first is
-the level of the border between the classes, such as ELEC's mean price of the last day.
+The weights follow a random walk, so that old rows are down-weighted; after each block the posterior of the weights is
+updated by Newton's method (Laplace approximation). A stream's drift speed is unknown beforehand, so members with
+different speeds are averaged. The intercept may walk faster than the other weights: the level of the decision
+boundary moves first, such as ELEC's mean price of the last day.
 
 West, Harrison, Migon: Dynamic generalized linear models and Bayesian forecasting, JASA 80, 1985. McCormick, Raftery,
 Madigan, Burd: Dynamic logistic regression and dynamic model averaging for binary classification, Biometrics 68, 2012
@@ -16,22 +16,22 @@ from typing import Final
 
 import numpy as np
 
-DAY_ROWS: Final = 48  # the variances below are per so many rows
-LEVEL_VARIANCES: Final = (1e-4, 1e-3, 1e-2, 1e-1)  # of the intercept's walk, one member each
-WEIGHT_VARIANCE: Final = 1e-4  # of every other weight's walk
+DAY_ROWS: Final = 48  # the variances below are per this many rows
+LEVEL_VARIANCES: Final = (1e-4, 1e-3, 1e-2, 1e-1)  # variance of the intercept's walk, one member each
+WEIGHT_VARIANCE: Final = 1e-4  # variance of every other weight's walk
 PRIOR_VARIANCE: Final = 0.1
 HARMONICS: Final = 4  # of the day
 DAYS_A_WEEK: Final = 7
-SCALE_FLOOR: Final = 0.05  # a column that hardly moved so far is scaled by this share of its size
+SCALE_FLOOR: Final = 0.05  # an almost constant column is scaled by this share of its size
 CLIP: Final = 8.0
 NEWTON_STEPS: Final = 8
-LARGEST_STEP: Final = 2.0  # of any weight in one Newton step: a full step from afar overshoots
+LARGEST_STEP: Final = 2.0  # largest change of a weight in one Newton step: a full step from far away overshoots
 
 
 class OnlineLearner:
-    """Learn one block after the other; predict the rows to come.
+    """Learns block by block; predicts later rows.
 
-    It sees the row to predict alone (history 0): its features on a logarithmic scale, the time of the day and the
+    It sees only the row to predict (history 0): its features on a logarithmic scale, the time of the day and the
     day of the week. Past labels and rows act through the weights only.
 
     Args:
@@ -59,7 +59,7 @@ class OnlineLearner:
         self.scale = _Scale(features)
 
     def learn(self, rows: np.ndarray, labels: np.ndarray, times: np.ndarray) -> None:
-        """Update the weights with a block whose labels have come.
+        """Update the weights with a labelled block.
 
         Args:
             rows: (N, F) raw values in time order, finite.
@@ -106,7 +106,7 @@ class OnlineLearner:
         return np.concatenate(columns, axis=1)
 
     def _rescale(self, rows: np.ndarray) -> None:
-        """Take the block into the scale and express the weights in the new one: the predictions stay the same."""
+        """Update the scale with the block and convert the weights: the predictions stay the same."""
         old_mean, old_deviation = self.scale.mean.copy(), self.scale.deviation.copy()
         self.scale.learn(rows)
         at = slice(1, 1 + len(old_mean))
@@ -118,7 +118,7 @@ class OnlineLearner:
 
 
 class _Scale:
-    """Columns on a signed logarithmic scale, then by their mean and deviation over the rows so far.
+    """Columns on a signed logarithmic scale, standardised over the rows so far.
 
     The unit of the logarithm, a fifth of the median size, is that of the first block and stays.
     """

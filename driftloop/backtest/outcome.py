@@ -1,4 +1,4 @@
-"""What a back-test comes to: the figures of each policy, comparisons at equal retrains, the Pareto front, which policy to choose.
+"""The results of a back-test: figures per policy, comparisons at equal retrains, the Pareto front, the recommended policy.
 
 Plain frozen values and arithmetic, no I/O.
 """
@@ -21,8 +21,8 @@ BOOTSTRAP_SEED = 0
 class PolicyResult:
     """The figures of one policy.
 
-    Shares in 0..1; nan where undefined: `false_alarms` and `delay` when the stream's changes are not known, or the policy has no alarms.
-    `correct` holds the rows of each block that were predicted rightly.
+    Shares in 0..1; nan where undefined: `false_alarms` and `delay` when the stream's changes are unknown, or the policy has no alarms.
+    `correct` has the number of rows predicted correctly in each block.
     """
 
     name: str
@@ -34,11 +34,11 @@ class PolicyResult:
     kappa_temporal: float
     worst_block: float  # lowest accuracy of a full block
     blocks_under_threshold: int
-    retrains: int  # fits tried; of "continuous": updates
-    promoted: int  # of these, those that went into service
-    seconds: float  # of the fits; the base model's are charged to nobody
-    false_alarms: float  # alarms although nothing had changed since the oldest row that the model in service was fitted on
-    detected: float  # changes that an alarm followed before the next change
+    retrains: int  # fits; for "continuous" updates
+    promoted: int  # fits that went into service
+    seconds: float  # of the fits; the base model's are not counted
+    false_alarms: float  # share of alarms without a change since the oldest training row of the model in service
+    detected: float  # changes followed by an alarm before the next change
     missed: float
     delay: float  # mean over the detected changes, in blocks; 0: at the end of the block in which the change began
     correct: tuple[int, ...]
@@ -46,12 +46,12 @@ class PolicyResult:
 
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> PolicyResult:
-        """The result that `asdict` gave and JSON kept; TypeError when it is another's."""
+        """The result from its `asdict` in JSON; TypeError for another class's."""
         plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in body.items()}
         return cls(**plain)
 
     def figures(self) -> dict[str, Any]:
-        """The figures alone, without what is kept by block."""
+        """The figures without the values by block."""
         body = asdict(self)
         return {name: body[name] for name in body if name not in {"correct", "retrained_after"}}
 
@@ -74,7 +74,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A triggered policy beside periodic and random with exactly as many retrains.
+    """A triggered policy compared with periodic and random policies at exactly as many retrains.
 
     `periodic` (mean over its phases) and `random` (mean over the seeds) are accuracies; the differences are the policy's accuracy minus theirs.
     """
@@ -94,10 +94,10 @@ class Comparison:
 
 @dataclass(frozen=True)
 class BacktestResult:
-    """A whole back-test: what the terminal shows, `--json` prints and the plot draws."""
+    """A whole back-test: the values for the terminal, `--json` and the plot."""
 
     stream: str
-    first_row: int  # the first that is scored
+    first_row: int  # first scored row
     rows: int
     blocks: int
     block_size: int
@@ -125,11 +125,11 @@ class BacktestResult:
 def difference(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray, rows: Sequence[int] | np.ndarray) -> Difference:
     """Accuracy of `first` minus that of `second`, paired by block, with a bootstrap interval.
 
-    Runs of neighbouring blocks are resampled (circular block bootstrap, runs of about the cube root of the number of blocks), for neighbouring
-    blocks resemble each other.
+    Runs of neighbouring blocks are resampled (circular block bootstrap, runs of about the cube root of the number of blocks), because neighbouring
+    blocks are autocorrelated.
 
     Args:
-        first, second: rows predicted rightly in each block, shape (B,).
+        first, second: rows predicted correctly in each block, shape (B,).
         rows: rows of each block, shape (B,).
 
     >>> difference([9, 8, 9, 7], [5, 4, 5, 3], [10, 10, 10, 10])
@@ -148,7 +148,7 @@ def difference(first: Sequence[float] | np.ndarray, second: Sequence[float] | np
 
 
 def front(policies: Sequence[PolicyResult]) -> list[str]:
-    """The Pareto front: the policies that no other reaches with at most as many retrains, fewest retrains first."""
+    """The Pareto front: the policies not dominated by another with at most as many retrains, fewest retrains first."""
     best, names = -math.inf, []
     for policy in sorted(policies, key=lambda one: (one.retrains, -one.accuracy)):
         if policy.accuracy > best:
@@ -170,7 +170,7 @@ def recommend(policies: Sequence[PolicyResult], rows: Sequence[int] | np.ndarray
     """Choose a policy; "random" is a control and is never chosen.
 
     Args:
-        policies: their results on the same blocks, one at least that is no control.
+        policies: their results on the same blocks, at least one that is not a control.
         rows: rows of each block.
     """
     open_to_choice = [policy for policy in policies if policy.kind != "control"]

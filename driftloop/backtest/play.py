@@ -1,7 +1,7 @@
-"""Play one retraining policy over a stream, block by block, as the lifecycle would: predict, score, ask the rule, retrain.
+"""Plays one retraining policy over a stream, block by block, like the lifecycle: predict, score, apply the rule, retrain.
 
-Labels come when a block ends. A retrain is one fit on the newest rows up to the end of the block, with fixed parameters, and it is in
-service from the next block on; with judge rows it must first beat the model in service, as in the lifecycle.
+Labels arrive when a block ends. A retrain is one fit on the newest rows up to the end of the block, with fixed parameters, and goes into
+service with the next block; with judge rows it must first beat the model in service, as in the lifecycle.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from driftloop.settings import REFERENCE_BLOCKS
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """What every policy is played on.
+    """The common setting of all policies.
 
     `base` is the model in service at the start, fitted on the rows before the first block; `fits` are the retrains. `judge_rows` 0:
     every retrain goes into service.
@@ -40,18 +40,18 @@ class Scene:
 
     @property
     def labels(self) -> np.ndarray:
-        """Class indices of the rows that are scored."""
+        """Class indices of the scored rows."""
         return self.stream.labels[self.cut[0].start : self.cut[-1].stop]
 
     def stops(self) -> set[int]:
-        """The last rows of all fits that a policy may ask for."""
+        """The last training rows of all fits that a policy may need."""
         ends = {block.stop for block in self.cut[:-1]}
         return ends | {max(end - self.judge_rows, self.base.stop) for end in ends} if self.judge_rows else ends
 
 
 @dataclass(frozen=True)
 class Alarm:
-    """A rule asked for a retrain at the end of block `block`; the model in service was fitted on rows from `since` on."""
+    """A rule's alarm at the end of block `block`; the model in service was fitted on rows from `since` on."""
 
     block: int
     since: int
@@ -59,7 +59,7 @@ class Alarm:
 
 @dataclass(frozen=True, eq=False)
 class Played:
-    """What a policy did: class indices for every scored row, its alarms, the blocks after which it retrained, what that took."""
+    """A policy's run: class indices for every scored row, its alarms, the blocks after which it retrained, the fits' seconds."""
 
     predicted: np.ndarray
     alarms: tuple[Alarm, ...]
@@ -69,7 +69,7 @@ class Played:
 
 
 class At(Rule):
-    """A rule that retrains after given blocks, whatever happens."""
+    """A rule that retrains after given blocks, unconditionally."""
 
     name = "at"
 
@@ -83,14 +83,14 @@ class At(Rule):
         return Verdict(drift=drift, kind="performance" if drift else "none", rule=self.name, message="as planned")
 
     def reset(self) -> None:
-        """Nothing to forget."""
+        """Nothing to reset."""
 
 
 def play(rule: Rule, scene: Scene) -> Played:
-    """Play the policy of a rule. The alarm of the last block leads to no retrain: no block follows it.
+    """Play the policy of a rule. An alarm in the last block triggers no retrain: no block follows.
 
     Raises:
-        SettingsError: an entry of the fits cannot be written.
+        SettingsError: a cache entry cannot be written.
     """
     model, seconds, size = scene.base, 0.0, scene.cut[0].rows
     rule.prepare(model.errors_at_home(scene.stream.labels)[-REFERENCE_BLOCKS * size :], block_size=size)
@@ -115,7 +115,7 @@ def play(rule: Rule, scene: Scene) -> Played:
 
 
 def _retrain(scene: Scene, model: Fit, stop: int) -> tuple[Fit | None, float]:
-    """The model to put into service, or None; and the seconds of the fits that it took."""
+    """The model to put into service, or None; and the seconds of its fits."""
     if not scene.judge_rows:
         fit = scene.fits.at(stop)
         return (None if fit.failure else fit), fit.seconds
@@ -134,9 +134,9 @@ def _retrain(scene: Scene, model: Fit, stop: int) -> tuple[Fit | None, float]:
 
 
 def play_continuous(learner: OnlineLearner, scene: Scene) -> Played:
-    """Learn every block as soon as its labels have come; the rows before the first block are learned in the same steps.
+    """Learn every block as soon as its labels arrive; the rows before the first block are learned in the same steps.
 
-    Each update counts as a retrain. The seconds are those of the updates alone, as the base model's are charged to nobody.
+    Each update counts as a retrain. The seconds are those of the updates only, as the base model's are not counted.
     """
     stream, first = scene.stream, scene.cut[0]
     _learn(learner, stream, 0, first.start, step=first.rows)
@@ -153,16 +153,16 @@ def play_continuous(learner: OnlineLearner, scene: Scene) -> Played:
 
 
 def _learn(learner: OnlineLearner, stream: Stream, start: int, stop: int, *, step: int) -> None:
-    """Learn rows start..stop in steps of a day at most, where a day is known: the weights move inside a long block, too."""
+    """Learn rows start..stop in steps of at most a day, if known: the weights also move inside a long block."""
     for part in blocks.cut(start, stop, block_size=min(step, stream.period or step, stop - start)):
         rows = slice(part.start, part.stop)
         learner.learn(stream.rows[rows], stream.labels[rows], stream.times[rows])
 
 
 def evenly(retrains: int, blocks_total: int, *, phase: float) -> tuple[int, ...]:
-    """The blocks after which a periodic policy of so many retrains makes them, over the blocks that have a next one.
+    """The blocks after which a periodic policy with this many retrains makes them, out of all but the last block.
 
-    `phase`, in [0, 1), is the share of the first period that passes before the first of them.
+    `phase`, in [0, 1), is the share of the first period before the first retrain.
 
     >>> evenly(2, 9, phase=0), evenly(2, 9, phase=0.5), evenly(8, 9, phase=0.5)
     ((0, 4), (2, 6), (0, 1, 2, 3, 4, 5, 6, 7))

@@ -1,4 +1,4 @@
-"""The picture of a back-test: accuracy against retrains, a labelled point for each policy, the Pareto front."""
+"""Plots a back-test: accuracy against retrains, a labelled point for each policy, the Pareto front."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ INCHES, DOTS = (10.5, 6.5), 120
 COLOURS = {"fixed": "#4c72b0", "control": "#8c8c8c", "triggered": "#c44e52", "continuous": "#55a868"}
 MARKS = {"fixed": "s", "control": "X", "triggered": "o", "continuous": "D"}
 WORDS = {"fixed": "fixed", "control": "random (control)", "triggered": "triggered", "continuous": "updated after every block"}
-BASELINES = {"same_time_yesterday": ":", "majority": "--"}  # no change needs every label at once: another game, and far off the scale
-RADII = (9, 16, 26, 38, 52, 70, 90, 115)  # points from a point to its label, the nearest that is free
+BASELINES = {"same_time_yesterday": ":", "majority": "--"}  # no change needs every label at once: not comparable, and off the scale
+RADII = (9, 16, 26, 38, 52, 70, 90, 115)  # distances of labels from their point, nearest first
 SIDES = ((1, 0), (0.8, 0.7), (0.8, -0.7), (-1, 0), (-0.8, 0.7), (-0.8, -0.7), (0, 1), (0, -1))
 
 
 def draw_picture(result: BacktestResult, path: Path) -> None:
-    """Write the picture as PNG."""
+    """Write the plot as PNG."""
     picture(result).savefig(path)
 
 
 def picture(result: BacktestResult) -> Figure:
-    """Draw the picture."""
+    """Draw the plot."""
     import matplotlib as mpl
 
-    # Neither pyplot nor a backend: nothing is opened, and nothing of the caller's is touched.
+    # Without pyplot and its backends: opens no window, and leaves the caller's state alone.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -53,18 +53,18 @@ def picture(result: BacktestResult) -> Figure:
         axes.set_xlabel("retrains")
         axes.set_ylabel("accuracy, %")
         words = f"{result.stream}: {wording.count(result.rows, 'row')} in {wording.count(result.blocks, 'block')} of {result.block_size:,}"
-        axes.set_title(f"{words}; recommended: {result.recommended}", loc="left", parse_math=False)  # a name may hold a $
+        axes.set_title(f"{words}; recommended: {result.recommended}", loc="left", parse_math=False)  # a name may contain a $
         figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9)
-        canvas.draw()  # the labels are placed by what is drawn
+        canvas.draw()  # labels are placed around the drawn items
         _labels(axes, canvas.get_renderer(), result)
     return figure
 
 
 def copy_picture(picture: Path, to: Path) -> None:
-    """Put the picture where a person wants it.
+    """Write the plot to the requested file.
 
     Raises:
-        SettingsError: it cannot be written there.
+        SettingsError: the file is not writable.
     """
     try:
         shutil.copyfile(picture, to)
@@ -96,12 +96,12 @@ def _lines(axes: Axes, result: BacktestResult) -> None:
     lowest = min(policy.lower for policy in result.policies)
     for name, style in BASELINES.items():
         share = result.baselines.get(name, float("nan"))
-        if share > lowest - 0.05:  # far under all policies it would press them together; nan is left out, too
+        if share > lowest - 0.05:  # far under all policies it would compress their scale; nan is left out, too
             axes.axhline(100 * share, color="#999999", linestyle=style, linewidth=1, zorder=0, label=wording.BASELINE_NAMES[name])
 
 
 def _labels(axes: Axes, renderer: Any, result: BacktestResult) -> None:
-    """Name each point where its name covers neither a point nor another name; a name that is far off gets a line."""
+    """Label each point where the label covers neither a point nor another label; a distant label gets a line."""
     from matplotlib.patheffects import withStroke
     from matplotlib.transforms import Bbox
 
@@ -123,7 +123,7 @@ def _labels(axes: Axes, renderer: Any, result: BacktestResult) -> None:
 
 
 def _place(text: Any, renderer: Any, taken: Sequence[Bbox], *, inside: Bbox) -> Bbox:
-    """Move a name to the nearest free place; the first one when there is none."""
+    """Move a label to the nearest free position, or the first if none is free."""
     choices = [(radius * x, radius * y) for radius in RADII for x, y in SIDES]
     for x, y in choices:
         text.xyann = (x, y)

@@ -1,4 +1,4 @@
-"""The retraining policies that a back-test compares: what each is called, what it does, and the rule that plays it."""
+"""The retraining policies of a back-test: their names, descriptions and rules."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LONGEST_PERIOD = 100_000
 class Policy:
     """One policy.
 
-    `kind` is "fixed" (the stream plays no part), "control" (random: what a trigger must beat), "triggered" (a rule looks at the
+    `kind` is "fixed" (independent of the stream), "control" (random: a trigger must beat it), "triggered" (by a rule on the
     errors), or "continuous" (updated after every block, never refitted). `every` is the period in blocks of a fixed one; 0: never.
     """
 
@@ -43,11 +43,11 @@ class Policy:
 
 @dataclass(frozen=True)
 class Watching:
-    """What the rules are told.
+    """The settings of the rules.
 
-    An accuracy under `threshold` is too bad; `alpha` is the chance of a false alarm in the whole watch that "significant" may have, and
-    with it "probation", which begins as it does, and "proactive", which besides retrains up to `lead_blocks` blocks before a block is
-    forecast to be under the threshold.
+    An accuracy under `threshold` is not good enough; `alpha` is the maximum false-alarm probability of "significant" over the whole watch,
+    also used by "probation", which starts with that rule, and "proactive", which also retrains up to `lead_blocks` blocks before a block
+    is forecast to be under the threshold.
     """
 
     threshold: float
@@ -57,13 +57,13 @@ class Watching:
 
 
 def parse(text: str) -> tuple[Policy, ...]:
-    """The policies of a comma-separated list, in its order, each once; "periodic" stands for several periods, "all" for everything.
+    """The policies of a comma-separated list, in its order, each once; "periodic" expands to several periods, "all" to all policies.
 
     >>> [policy.name for policy in parse("never, periodic, adwin")]
     ['never', 'periodic-2', 'periodic-7', 'periodic-28', 'adwin']
 
     Raises:
-        SettingsError: a name is unknown, the list is empty, or "random" has no triggered policy whose budget it could take.
+        SettingsError: a name is unknown, the list is empty, or "random" has no triggered policy whose number of retrains it could match.
     """
     names = [name.strip().lower() for name in text.split(",") if name.strip()]
     if not names:
@@ -71,7 +71,7 @@ def parse(text: str) -> tuple[Policy, ...]:
     wanted = dict.fromkeys(expanded for name in names for expanded in _expand(name))
     chosen = tuple(_policy(name) for name in wanted)
     if any(policy.kind == "control" for policy in chosen) and not any(policy.kind == "triggered" for policy in chosen):
-        raise SettingsError(f"--policies {text}: {RANDOM} retrains as often as a triggered policy: name one beside it, such as {SIGNIFICANT}")
+        raise SettingsError(f"--policies {text}: {RANDOM} retrains as often as a triggered policy: add one, such as {SIGNIFICANT}")
     return chosen
 
 
@@ -94,7 +94,7 @@ def _policy(name: str) -> Policy:
         return Policy(name, "triggered")
     if name == CONTINUOUS:
         return Policy(name, "continuous")
-    raise SettingsError(f"--policies: there is no policy {name!r}: give {ALL}, or some of {_choices()}")
+    raise SettingsError(f"--policies: unknown policy {name!r}: give {ALL}, or some of {_choices()}")
 
 
 def _choices() -> str:
@@ -105,9 +105,9 @@ def rule(policy: Policy, watching: Watching, *, rate: float) -> Rule:
     """The rule that plays a policy.
 
     Args:
-        policy: any but "continuous", which has none.
-        watching: what the rules are told.
-        rate: chance of "random" to retrain after a block, 0..1.
+        policy: any except "continuous", which has no rule.
+        watching: the settings of the rules.
+        rate: probability of "random" to retrain after a block, 0..1.
     """
     if policy.name == PROACTIVE:
         return Proactive(watching)
@@ -122,7 +122,7 @@ def _probation(watching: Watching) -> Probation:
 
 
 class Proactive(Rule):
-    """The rule of "significant", and besides it a forecast: alarm when a block may be under the threshold within the lead.
+    """The rule "significant" plus a forecast: alarm when a block may be under the threshold within the lead.
 
     The forecast is that of `lifecycle.py --proactive`: `forecast.ahead`.
     """
@@ -134,7 +134,7 @@ class Proactive(Rule):
         self.reactive = catalogue.make(SIGNIFICANT, threshold=watching.threshold, alpha=watching.alpha)
         self.accuracies: list[float] = []
         self.rows: list[int] = []
-        self.earlier: list[Blocks] = []  # of the versions before
+        self.earlier: list[Blocks] = []  # of earlier versions
 
     def prepare(self, errors: np.ndarray, *, block_size: int) -> None:
         """See `Rule.prepare`."""
@@ -154,7 +154,7 @@ class Proactive(Rule):
         return Verdict(drift=True, kind="performance", rule=self.name, message=ahead.message, statistic=ahead.early, threshold=lead)
 
     def reset(self) -> None:
-        """Begin anew: another model is in service."""
+        """Start over with a new model in service."""
         self.reactive.reset()
         self.earlier.append((self.accuracies, self.rows))
         self.accuracies, self.rows = [], []

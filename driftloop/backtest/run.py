@@ -1,4 +1,4 @@
-"""A whole back-test: fit what the policies need, play them one after the other, compare, recommend, log."""
+"""Runs a whole back-test: fits the models, plays the policies one after another, compares, recommends, logs."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def play_all(
     """Play all policies and log them: a parent run, a child for each.
 
     Args:
-        changes: all changes of the stream, or None when they are not known.
+        changes: all changes of the stream, or None if unknown.
 
     Raises:
-        SettingsError: the blocks do not fit the rows, or a folder cannot be written.
+        SettingsError: the blocks do not fit the rows, or a folder is not writable.
     """
     started = time.monotonic()
     means.check()
@@ -84,7 +84,7 @@ def _base(fits: Fits, plan: BacktestPlan) -> Fit:
 
 
 def _prepare(scene: Scene, plan: BacktestPlan, means: Means) -> None:
-    """Make all fits that the policies may ask for."""
+    """Make all fits that the policies may need."""
     stops = _needed(plan.policies, scene)
     with means.progress(total=len(stops), desc="fits", unit="fit") as bar:
         scene.fits.prepare(stops, jobs=means.jobs, progress=bar.update)
@@ -95,7 +95,7 @@ def _baselines(stream: Stream, plan: BacktestPlan) -> dict[str, float]:
 
 
 def fingerprint(learner: Learner, stream: Stream, plan: BacktestPlan) -> str:
-    """What the figures depend on, as 64 hexadecimal digits: a back-test that was killed is found again by it."""
+    """Hash of everything that the figures depend on, as 64 hexadecimal digits: identifies an interrupted back-test."""
     settings = {**asdict(plan), "retrain": fits.fingerprint(learner, stream, plan.retrain), "base": fits.fingerprint(learner, stream, plan.base)}
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
@@ -108,7 +108,7 @@ def _log_plan(stream: Stream, plan: BacktestPlan) -> None:
 
 
 def _needed(policies: Sequence[Policy], scene: Scene) -> set[int]:
-    """The rows at which fits end. A triggered policy is compared with random retrains, so it needs those of every block."""
+    """The rows at which fits end. A triggered policy is compared with random retrains, so it needs a fit at every block."""
     if any(policy.kind in ("triggered", "control") or policy.every == 1 for policy in policies):
         return scene.stops()
     periods = [policy.every for policy in policies if policy.every]
@@ -122,7 +122,7 @@ def _majority(stream: Stream, plan: BacktestPlan) -> int:
 def _each(
     store: mlflow_store.Store, plan: BacktestPlan, scene: Scene, *, changes: Sequence[Change] | None, finished: dict[str, PolicyResult]
 ) -> tuple[PolicyResult, ...]:
-    """The results in the order of the plan; random comes last, as its rate is that of a triggered policy."""
+    """The results in the order of the plan; random is last, as it uses the rate of a triggered policy."""
     done = dict(finished)
     times_ms = [int(scene.stream.times[block.start].astype("datetime64[ms]").astype(int)) for block in scene.cut]
     for policy in sorted(plan.policies, key=lambda one: one.kind == "control"):
@@ -144,9 +144,9 @@ def _play(policy: Policy, plan: BacktestPlan, scene: Scene, *, rate: float) -> P
 
 
 def _budget(done: Sequence[PolicyResult], scene: Scene) -> float:
-    """Chance to retrain after a block that gives random, on average, the retrains of a triggered policy.
+    """Probability per block with which random makes, on average, as many retrains as a triggered policy.
 
-    That of the lifecycle, or else the first one that retrained.
+    The policy is the lifecycle's, or else the first that retrained.
     """
     triggered = sorted((result for result in done if result.kind == "triggered" and result.retrains), key=lambda one: one.name != PROBATION)
     usable = len(scene.cut) - 1
@@ -159,13 +159,13 @@ def _recommended(results: Sequence[PolicyResult], rows: np.ndarray, free: Mappin
     choice, refit = recommend(results, rows), recommend(refits, rows) if refits else None
     words = f"{_case(choice)} The rule: of the policies whose accuracy is not significantly under that of the best, the one that retrains least."
     if refit and choice.chosen.kind == "continuous":
-        words += f" It is another model than the one that the others refit. Of those: {_case(refit)}"
-    words += " It was chosen on the very blocks that it is measured on: on later ones expect a little less."
+        words += f" It is a different model from the one that the others refit. Of those: {_case(refit)}"
+    words += " It was selected on the same blocks that it is measured on: expect slightly less on later ones."
     return choice.chosen.name, refit.chosen.name if refit else "", words + _cheaper(choice.chosen, free)
 
 
 def _case(choice: Choice) -> str:
-    """The policy that was chosen, and the best one beside it."""
+    """The chosen policy, compared with the best one."""
     chosen, best, behind = choice.chosen, choice.best, choice.behind
     what = "update" if chosen.kind == "continuous" else "retrain"
     words = f"{chosen.name}, {wording.with_sign(chosen.accuracy)} with {wording.count(chosen.retrains, what)}"

@@ -1,4 +1,4 @@
-"""Score what a policy did: its figures, its alarms against the known changes, and the same number of retrains without a trigger."""
+"""Scores a policy: its figures, its alarms against the known changes, and baselines with as many retrains without a trigger."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from driftloop.data.blocks import Block
 from driftloop.data.synthetic import Change
 from driftloop.metrics import kpi, scoring
 
-PHASES = 8  # in which periodic is played: which one a calendar has is luck
+PHASES = 8  # phases of the periodic baseline: a calendar's phase is arbitrary
 
 
 @dataclass(frozen=True)
 class Detection:
-    """Alarms against the truth; `delays` holds one entry, in blocks, for each change that was detected."""
+    """Alarms against the truth; `delays` has one entry, in blocks, for each detected change."""
 
     false_alarms: int
     delays: tuple[int, ...]
@@ -29,10 +29,10 @@ class Detection:
 
 
 def detection(alarms: Sequence[Alarm], cut: Sequence[Block], changes: Sequence[Change]) -> Detection:
-    """Hold alarms against the known changes.
+    """Compare alarms with the known changes.
 
-    An alarm is false when no change falls between the oldest row that the model in service was fitted on and the end of the block: then the
-    model knows the present. A change is detected by the first alarm after its first row and before the next change; changes before the
+    An alarm is false when no change lies between the oldest training row of the model in service and the end of the block: then the
+    model knows the current concept. A change is detected by the first alarm after its first row and before the next change; changes before the
     first block are left out.
 
     >>> from driftloop.data.blocks import cut
@@ -51,7 +51,7 @@ def detection(alarms: Sequence[Alarm], cut: Sequence[Block], changes: Sequence[C
 
 
 def correct_by_block(played: Played, scene: Scene) -> np.ndarray:
-    """Rows of each block that were predicted rightly, shape (B,)."""
+    """Rows predicted correctly in each block, shape (B,)."""
     starts = [block.start - scene.cut[0].start for block in scene.cut]
     return np.add.reduceat((played.predicted == scene.labels).astype(np.int64), starts)
 
@@ -66,8 +66,8 @@ def measure(policy: Policy, played: Played, scene: Scene, *, threshold: float, m
 
     Args:
         threshold: lowest accuracy of a block that is good enough, 0..1.
-        majority: class most frequent in the rows before the first block.
-        changes: all changes of the stream, or None when they are not known.
+        majority: the most frequent class in the rows before the first block.
+        changes: all changes of the stream, or None if unknown.
     """
     correct, rows = correct_by_block(played, scene), rows_by_block(scene)
     whole = scoring.summary(scene.stream, scene.cut[0].start, played.predicted, majority=majority)
@@ -98,7 +98,7 @@ def measure(policy: Policy, played: Played, scene: Scene, *, threshold: float, m
 
 
 def compare(result: PolicyResult, scene: Scene, *, seeds: int) -> Comparison:
-    """Play periodic (in `PHASES` phases) and random (with `seeds` seeds) with as many retrains as a policy made, and hold it against their means."""
+    """Play periodic (in `PHASES` phases) and random (with `seeds` seeds) with as many retrains as a policy, and compare it with their means."""
     rows, total = rows_by_block(scene), len(scene.cut)
 
     def correct(plans: Iterable[tuple[int, ...]]) -> np.ndarray:  # (plans, B)

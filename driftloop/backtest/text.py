@@ -1,4 +1,4 @@
-"""A back-test as plain text for a terminal of 100 columns."""
+"""Prints a back-test as plain text for a terminal of 100 columns."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def backtest_text(result: BacktestResult) -> str:
     judged = f"a judge on {result.judge_rows} rows decides" if result.judge_rows else "no search, no judge"
     head = (
         f"{result.stream}: {wording.count(result.rows, 'row')} in {wording.count(result.blocks, 'block')} of {result.block_size:,}, threshold "
-        f"{wording.percent(result.threshold)} %. A retrain is one fit on the newest rows ({judged}); labels come when a block ends."
+        f"{wording.percent(result.threshold)} %. A retrain is one fit on the newest rows ({judged}); labels arrive when a block ends."
     )
     parts = [paragraph(head), policies_table(result), _notes(result), comparisons_text(result), paragraph(f"Recommended: {result.reason}")]
     return "\n\n".join(part for part in parts if part)
 
 
 def policies_table(result: BacktestResult) -> str:
-    """A line for each policy, those on the Pareto front marked, then the baselines."""
+    """A line for each policy, marked if on the Pareto front, then the baselines."""
     marked = front(result.policies)
     rows = [_policy_cells(policy, mark=" +" if policy.name in marked else "") for policy in result.policies]
     rows += [(name, wording.percent(result.baselines[key], digits=2), *[""] * 8) for key, name in BASELINES.items()]
@@ -60,7 +60,7 @@ def _delay(policy: PolicyResult) -> str:
 
 def _notes(result: BacktestResult) -> str:
     notes = [
-        "+ no other policy is as accurate with as few retrains (the Pareto front). In brackets the 95 % interval, rows taken as independent. "
+        "+ no other policy is as accurate with as few retrains (the Pareto front). In brackets the 95 % interval, assuming independent rows. "
         "The base model's fit is not counted.",
         "* needs the label of the row before at once: not comparable.",
     ]
@@ -68,16 +68,16 @@ def _notes(result: BacktestResult) -> str:
         notes.append("continuous is another model, updated after every block; each update counts as a retrain.")
     if result.truth_known:
         notes.append(
-            "False alarms: nothing had changed since the oldest row that the model in service was fitted on. Delay: blocks from a change to its alarm, "
-            "on average; in brackets the changes that no alarm followed."
+            "False alarms: no change since the oldest training row of the model in service. Delay: blocks from a change to its alarm, "
+            "on average; in brackets the missed changes."
         )
     else:
-        notes.append("When this stream really changed is not known, so neither are false alarms and delay.")
+        notes.append("This stream's true changes are unknown, so false alarms and delay are undefined.")
     return "\n".join(paragraph(note) for note in notes)
 
 
 def comparisons_text(result: BacktestResult) -> str:
-    """Each triggered policy beside periodic and random with as many retrains, and what that comes to in words."""
+    """Each triggered policy compared with periodic and random at as many retrains, and the conclusion in words."""
     if not result.comparisons:
         return "No triggered policy retrained: there is nothing to compare at equal retrains." if _triggered(result) else ""
     rows = [
@@ -107,7 +107,7 @@ def _difference(one: Difference) -> str:
 
 
 def comparison_words(comparisons: Sequence[Comparison]) -> str:
-    """Which triggers are worth more than a calendar, and which are not.
+    """Which triggers beat a calendar, and which do not.
 
     A policy that is better in one of the two comparisons only is not called better.
     """

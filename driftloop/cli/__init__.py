@@ -1,1 +1,1 @@
-"""What all command lines share: parsers, types of flags, groups of flags, exit codes, commands to paste. What a command does lies elsewhere."""
+"""Shared by all command lines: parsers, flag types, groups of flags, exit codes, commands to paste. The commands' work is elsewhere."""

@@ -1,4 +1,4 @@
-"""A command as it was started: the call itself, and its flags as a dataclass of the command's own."""
+"""A command's call, and its flags as a dataclass of its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class Call:
-    """The words of a call, and when it began."""
+    """The arguments of a call, and its start time."""
 
     argv: tuple[str, ...] = ()
     started: float = field(default_factory=time.monotonic)
@@ -33,10 +33,7 @@ def required(text: str, **how: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Flags:
-    """What every command is given. Each command adds its own flags: a field has the name and the type that the flag's value has.
-
-    A field made by `flag` or `required` says all of its flag; `parsing.add_flags` adds it to a parser.
-    """
+    """Flags of every command. Each command adds its own: a field has the name and type of its flag's value."""
 
     call: Call = Call()
     json: bool
@@ -44,7 +41,7 @@ class Flags:
 
 @dataclass(frozen=True, kw_only=True)
 class LearnerFlags(Flags):
-    """What a command is given that works for any learner."""
+    """Flags of a command that works for any learner."""
 
     learner: str = flag(
         "", "what learns: a Learner in a module of the current folder or of the project; --help with it shows its own defaults", metavar="MODULE:NAME"
@@ -52,12 +49,12 @@ class LearnerFlags(Flags):
 
 
 def read(kind: Callable[..., Read], args: argparse.Namespace) -> Read:
-    """Parsed flags as a dataclass: each flag is a field, and each field a flag.
+    """Parsed flags as a dataclass; flags and fields must match one to one.
 
     >>> read(Flags, argparse.Namespace(json=True)).json
     True
 
     Raises:
-        TypeError: the parser has another flag than the dataclass, or lacks one.
+        TypeError: the parser's flags differ from the dataclass's fields.
     """
     return kind(**vars(args))

@@ -1,4 +1,4 @@
-"""Types of flags that hold an amount, a share, a time, how a table is written, or an address."""
+"""Flag types: amounts, shares, times, table formats, names and addresses."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def time_zone(text: str) -> str:
 
 
 def names(text: str) -> list[str]:
-    """The names of a list: a name that holds a comma stands in double quotes.
+    """The names of a comma-separated list; a name with a comma is in double quotes.
 
     >>> names('"load, kW", heat'), names("")
     (['load, kW', 'heat'], [])
@@ -77,21 +77,21 @@ def names(text: str) -> list[str]:
 
 
 def model_name(text: str) -> str:
-    """A flag's type: the name of a registered model, under which it is served, too."""
+    """A flag's type: the name of a registered model, also its name in TorchServe."""
     if fault := model_fault(text):
-        raise argparse.ArgumentTypeError(f"{text!a:.80} is no name of a model: {fault}")
+        raise argparse.ArgumentTypeError(f"{text!a:.80} is not a valid model name: {fault}")
     return text
 
 
 def experiment_name(text: str) -> str:
     """A flag's type: the name of an experiment, or nothing."""
     if text and (fault := experiment_fault(text)):
-        raise argparse.ArgumentTypeError(f"{text!a:.80} is no name of an experiment: {fault}")
+        raise argparse.ArgumentTypeError(f"{text!a:.80} is not a valid experiment name: {fault}")
     return text
 
 
 def service_address(text: str) -> str:
-    """A flag's type: a service's http://host:port; a last / is left out.
+    """A flag's type: a service's http://host:port; a trailing / is dropped.
 
     >>> service_address("http://127.0.0.1:8000/")
     'http://127.0.0.1:8000'
@@ -105,7 +105,7 @@ def address(text: str) -> str:
 
 
 def torchserve_address(text: str) -> str:
-    """A flag's type: http://host:port, the port in any case: that of the model API is one above."""
+    """A flag's type: http://host:port; the port is required: that of the management API is one above."""
     found = _checked(text, schemes=("http",), form="http://127.0.0.1:8080")
     if urlsplit(found).port is None:
         raise argparse.ArgumentTypeError(f"{text!r} has no port: write it as http://127.0.0.1:8080")
@@ -118,7 +118,7 @@ def swap_address(text: str) -> str:
 
 
 def mongodb_uri(text: str) -> str:
-    """A flag's type: mongodb://host:port/database, or nothing; it may hold a password and is not shown."""
+    """A flag's type: mongodb://host:port/database, or nothing; it may contain a password and is never shown."""
     parts = text.partition("://")
     if text and (parts[0] not in {"mongodb", "mongodb+srv"} or not parts[2].strip("/")):
         raise argparse.ArgumentTypeError("invalid MongoDB URI (hidden); expected mongodb://127.0.0.1:27017/driftloop")
@@ -129,7 +129,7 @@ def _checked(text: str, *, schemes: tuple[str, ...], form: str) -> str:
     try:
         parts = urlsplit(text)
         sound = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0 and not (parts.path.strip("/") or parts.query or parts.fragment)
-    except ValueError:  # a port that is no number, half an IPv6 address
+    except ValueError:  # a port that is not a number, half an IPv6 address
         sound = False
     if not sound or any(character.isspace() for character in text):
         raise argparse.ArgumentTypeError(f"{text!a:.80} is not the address of a service; expected {form}")

@@ -1,4 +1,4 @@
-"""The flags that several scripts share, by what they are about."""
+"""Flags shared by several scripts, in groups: each group's dataclass, and the function that adds it to a parser."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def _separator(text: str) -> str:
 class TextFlags:
     """How a file of text is written."""
 
-    encoding: str = flag("", "encoding of a text file, such as latin-1; empty: UTF-8, or that of its byte order mark", type=_encoding)
-    separator: str = flag("", "separator of a CSV's columns, such as ';' or tab; empty: the one that gives every line as many fields", type=_separator)
+    encoding: str = flag("", "encoding of a text file, such as latin-1; empty: UTF-8, or as its byte order mark says", type=_encoding)
+    separator: str = flag("", "separator of a CSV's columns, such as ';' or tab; empty: inferred from its lines", type=_separator)
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class DataFlags(TextFlags):
     data_path: str = flag("", "ARFF, CSV or Parquet file (also .gz, .zip); empty: the bundled ELEC")
     target: str = flag("", "label column; empty: 'target' or 'class'")
     time_column: str = flag("", "column with each row's time; needed for a table of your own")
-    time_format: str = flag("", "how the times are written, such as '%%d/%%m/%%Y %%H:%%M', unix_ms, excel; empty: inferred from all rows", type=time_format)
-    time_zone: str = flag("", "zone of times that carry none, such as Europe/Berlin; empty: taken as they are", type=time_zone)
-    features: str = flag("", "columns, separated by commas, a name with one in double quotes; empty: ELEC's six, or every other numeric column")
+    time_format: str = flag("", "format of the times, such as '%%d/%%m/%%Y %%H:%%M', unix_ms, excel; empty: inferred from all rows", type=time_format)
+    time_zone: str = flag("", "time zone of times without one, such as Europe/Berlin; empty: times are used as they are", type=time_zone)
+    features: str = flag("", "feature columns, comma-separated (a name with a comma in double quotes); empty: ELEC's six, or every other numeric column")
     bad_rows: str = flag("refuse", "what to do with rows where a value is missing or not finite", choices=["refuse", "set_aside"])
 
 
@@ -68,10 +68,10 @@ def table_options(args: DataFlags) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class TaskFlags:
-    """What the label is, and which rows come before the watch."""
+    """The task, and the rows before the watch."""
 
-    task: str = flag("classification", "what the label is: classes, or values", choices=["classification", "regression"])
-    train_until: str = flag("", "the base model learns the rows before this time; empty: the oldest 70 %%", type=moment)
+    task: str = flag("classification", "type of the label: classes, or values", choices=["classification", "regression"])
+    train_until: str = flag("", "train the base model on the rows before this time; empty: on the oldest 70 %%", type=moment)
 
 
 @dataclass(frozen=True)
@@ -80,32 +80,32 @@ class TrainingFlags(TaskFlags):
 
     max_epochs: int = flag(3, "passes over the training rows in each fit", type=whole(1, 10_000))
     total_trials: int = flag(0, "sets of parameters to try with Ax; 0: the documented defaults", type=whole(0, 10_000))
-    history: int | str = flag(AUTO, "rows before each row that the model sees, fixed; auto: 0 for the defaults, else searched", type=history)
+    history: int | str = flag(AUTO, "fixed number of preceding rows that the model sees with each row; auto: 0 for the defaults, else searched", type=history)
     optimizer: str = flag("sgd", "optimizer of each fit; AdamW needs lower learning rates", choices=["sgd", "adamw"])
-    search_space: str = flag("", "YAML file with the search space; empty: the documented one")
-    seed: int = flag(settings.SEED, "fixes the weights, the batches and the search", type=whole(0, 2**31 - 1))
+    search_space: str = flag("", "YAML file with the search space; empty: the default one")
+    seed: int = flag(settings.SEED, "seed of the weights, the batches and the search", type=whole(0, 2**31 - 1))
 
 
 @dataclass(frozen=True)
 class ExperimentFlags:
-    """Where the runs go."""
+    """Where runs are logged."""
 
-    mlflow_experiment_name: str = flag("", "experiment; empty: that of `mlflow run`, MLFLOW_EXPERIMENT_NAME, or Default", type=experiment_name)
+    mlflow_experiment_name: str = flag("", "MLflow experiment; empty: that of `mlflow run`, MLFLOW_EXPERIMENT_NAME, or Default", type=experiment_name)
 
 
 @dataclass(frozen=True)
 class RegistryFlags:
-    """Under which name models are registered and served."""
+    """The name under which models are registered and served."""
 
-    register_model_name: str = flag("drift_model", "registered model, and the name it is served under", type=model_name)
+    register_model_name: str = flag("drift_model", "name of the registered model, also in TorchServe", type=model_name)
 
 
 @dataclass(frozen=True)
 class BaseRunFlags:
     """Which base model to work on."""
 
-    base_run_id: str = flag("", "base run to work on; empty: the newest of the experiment")
-    train_base: bool = flag(False, "train a base model first when the experiment holds none")
+    base_run_id: str = flag("", "run id of the base model; empty: the newest of the experiment")
+    train_base: bool = flag(False, "train a base model first if the experiment has none")
 
 
 @dataclass(frozen=True)
@@ -126,17 +126,17 @@ class WorkerFlags:
 class ServingFlags(ServerFlags, WorkerFlags):
     """How to serve in TorchServe; its flags stand in --help between those of some scripts."""
 
-    take_over: bool = flag(False, "replace a model of another project or store that the TorchServe serves under the same name; else that is refused")
+    take_over: bool = flag(False, "replace a model of another project or store served under the same name; refused otherwise")
 
 
 @dataclass(frozen=True)
 class WatchFlags:
-    """What to score, what counts as drift, and what to do then."""
+    """What to score, what counts as drift, and how to respond."""
 
-    test_data_rows: int = flag(0, "rows to score, those after the training rows; 0: all that are left", type=whole(0))
-    block_size: int = flag(48, "rows a block; labels come when a block ends", type=int)
+    test_data_rows: int = flag(0, "number of rows to score after the training rows; 0: all", type=whole(0))
+    block_size: int = flag(48, "rows per block; labels arrive when a block ends", type=int)
     threshold_accuracy: float = flag(0.8, "lowest accuracy, 0..1, that is good enough", type=share)
-    threshold_mae: float = flag(0.0, "of a regression: largest mean absolute error that is good enough, in the label's unit", type=amount)
+    threshold_mae: float = flag(0.0, "for a regression: largest mean absolute error that is good enough, in the label's unit", type=amount)
     block_by: str = flag(
         "rows",
         "rows: blocks of --block_size rows; otherwise calendar blocks with any number of rows; a week begins on Monday",
@@ -146,7 +146,7 @@ class WatchFlags:
     alpha: float = flag(settings.ALPHA, "maximum false-alarm probability of `significant` over the whole run, for a model that is good enough", type=rate)
     on_drift: str = flag(
         "retrain",
-        "prompt asks on a terminal and advises elsewhere; retrain does so at once; advise says what to run; ignore only scores",
+        "prompt: ask on a terminal, else as advise; retrain: retrain at once; advise: print the command; ignore: score only",
         choices=["prompt", "retrain", "advise", "ignore"],
     )
     max_retrains: int = flag(1000, "maximum number of retrains; the rows after them are only scored", type=whole(0))
@@ -161,7 +161,7 @@ class WatchFlags:
         settings.LEAD_BLOCKS, "retrain when the lower bound of the forecast's 40 %% interval is at most this many blocks away; 1: the next block", type=whole(0)
     )
     fail_on_drift: bool = flag(False, "exit with code 10 when a block has drifted")
-    report: str = flag("", "write the HTML report to this file, too; it is always logged to MLflow")
+    report: str = flag("", "also write the HTML report to this file; it is always logged to MLflow")
 
 
 @dataclass(frozen=True)
@@ -169,5 +169,5 @@ class JudgingFlags:
     """How a challenger is judged."""
 
     judge_rows: int = flag(settings.JUDGE_ROWS, "newest rows on which champion and challenger are compared", type=whole(1))
-    validation_rows: int = flag(settings.VALIDATION_ROWS, "rows before those that choose between trials; of a short table a quarter", type=whole(1))
+    validation_rows: int = flag(settings.VALIDATION_ROWS, "rows before the judge rows that select between trials; a quarter of a short table", type=whole(1))
     judge_alpha: float = flag(settings.JUDGE_ALPHA, "largest p-value at which the challenger counts as better", type=share)

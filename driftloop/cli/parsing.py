@@ -1,4 +1,4 @@
-"""Parsers whose complaints are one line, and the types of flags that are counts and switches."""
+"""Argument parsers with one-line errors, and flag types for counts and switches."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ AUTO = "auto"
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose complaints are one line, as all our errors; `prepare` may set defaults by the words that are to be parsed."""
+    """An argument parser with one-line errors, like all of ours; `prepare` may set defaults from the arguments before they are parsed."""
 
     prepare: Callable[[Parser, list[str]], list[str]] | None = None
 
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
-        """Parse, once prepared for these words."""
+        """Call `prepare`, then parse."""
         words = list(sys.argv[1:] if args is None else args)
         return super().parse_known_args(self.prepare(self, words) if self.prepare else words, namespace)
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong with the flags."""
+        """Report wrong flags and exit."""
         raise SettingsError(f"{message}; see {printed_commands.of_prog(self.prog)} --help")
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Shows the default of each flag that has one: what an empty flag means stands in its help, and a MongoDB's address may hold a password."""
+    """Shows the default of each flag that has one; the help explains empty defaults, and MongoDB URIs are hidden: they may contain a password."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         if not action.option_strings or action.required or action.default in (None, "", argparse.SUPPRESS) or action.type is mongodb_uri:
@@ -97,7 +97,7 @@ def history(text: str) -> int | str:
 
 
 def switch(text: str) -> bool:
-    """A flag's type: true or false, as MLproject passes it on."""
+    """A flag's type: true or false, as MLproject passes it."""
     if text.lower() not in {"true", "false"}:
         raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
     return text.lower() == "true"

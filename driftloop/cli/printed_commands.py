@@ -1,7 +1,7 @@
-"""Commands to paste: what a person may run next, with the flags of the call that prints them.
+"""Builds commands to paste: the next step, with the flags of the current call.
 
-A printed command runs as it is, in the same shell and folder: it names the Python that runs now where `python` would be another, and carries
-each flag that the other script has too and whose value is not its default, so that a flag added to both is carried without being named here.
+A printed command runs unchanged in the same shell and folder: it names the current Python where `python` would be another, and repeats each
+non-default flag that the other script also has. A flag added to both needs no change here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SECRETS: Final = {"mongodb_uri": '"$MONGODB_URI"', "tracking_uri": '"$MLFLOW_TRA
 
 
 def python() -> str:
-    """The Python that runs now, as a shell finds it: "python" where that is the same.
+    """The current Python as a shell finds it: "python" where that is the same.
 
     >>> python().split("/")[-1].startswith("python")
     True
@@ -37,7 +37,7 @@ def python() -> str:
 
 
 def of_module(name: str) -> str:
-    """How a module of ours is started from the current folder, where -m finds it in the project's own folder alone.
+    """The command that starts a module of ours from the current folder; outside the project's folder it sets PYTHONPATH.
 
     >>> of_module("driftloop.ui").endswith("-m driftloop.ui")
     True
@@ -50,12 +50,12 @@ def of_module(name: str) -> str:
 
 
 def ui() -> str:
-    """How the UI is started from the current folder, on the store of the current shell."""
+    """The command that starts the UI from the current folder, on the store of the current shell."""
     return f"make ui, or {of_module('driftloop.ui')}" if Path.cwd() == ROOT else of_module("driftloop.ui")
 
 
 def of_prog(prog: str) -> str:
-    """How the script of that name is started.
+    """The command that starts the script of that name.
 
     >>> of_prog("monitoring history").removeprefix(python()), of_prog("examples/nyc_taxi/prepare.py").removeprefix(python())
     (' -m monitoring history', ' -m examples.nyc_taxi.prepare')
@@ -67,13 +67,13 @@ def of_prog(prog: str) -> str:
 
 
 def flags(parser: argparse.ArgumentParser, args: Flags, *, leave_out: Collection[str] = (), always: Mapping[str, str] | None = None) -> str:
-    """The flags of a call that a script with this parser has too, but for those that have its default.
+    """The non-default flags of a call that a script with this parser also has.
 
     Args:
-        parser: of the script to be run.
+        parser: of the script to run.
         args: of the call.
         leave_out: flags that mean something else there.
-        always: values that are given whatever the call's were.
+        always: values that replace the call's.
     """
     always, words = always or {}, []
     for action in parser._actions:
@@ -88,18 +88,18 @@ def flags(parser: argparse.ArgumentParser, args: Flags, *, leave_out: Collection
 
 
 def retrain(args: LearnerFlags, *, experiment: str, base_run_id: str) -> str:
-    """The retrain of the base model that a deployment has watched."""
+    """The command that retrains the base model of a deployment."""
     return _script("retrain_model", args, always={"mlflow_experiment_name": experiment, "base_run_id": base_run_id})
 
 
 def train_base(args: LearnerFlags, *, experiment: str) -> str:
-    """What trains the base model that a call found missing."""
+    """The command that trains a missing base model."""
     # The trials of a deployment are those of its retrains.
     return f"{_script('base_model', args, leave_out={'total_trials'}, always={'mlflow_experiment_name': experiment})}, or add --train_base"
 
 
 def parser_of(script: str) -> argparse.ArgumentParser:
-    """The parser of a script at the root, wherever a module of the same name may lie."""
+    """The parser of a script at the root, even if another module has the same name."""
     made: argparse.ArgumentParser = runpy.run_path(str(ROOT / f"{script}.py"))["build_parser"]()
     return made
 
@@ -111,7 +111,7 @@ def _script(script: str, args: LearnerFlags, *, leave_out: Collection[str] = (),
 
 
 def _flag(action: argparse.Action, value: Any, argv: Sequence[str]) -> str:
-    """A flag with its value as it was typed, for its type may have turned it into something else."""
+    """A flag with its value as typed, because its type may have converted it."""
     option = action.option_strings[-1]
     if action.dest in SECRETS and "@" in str(value):
         return f"{option} {SECRETS[action.dest]}"
@@ -133,7 +133,7 @@ def _typed(argv: Sequence[str], option: str) -> str | None:
 
 
 def _word(option: str, value: str) -> str:
-    """One flag, quoted for a shell; a value that begins like a flag is joined to it.
+    """One flag, quoted for a shell; a value that looks like a flag is joined with =.
 
     >>> _word("--target", "it's"), _word("--data_path", "-x y.csv")
     ('--target \\'it\\'"\\'"\\'s\\'', "'--data_path=-x y.csv'")

@@ -1,4 +1,4 @@
-"""Run a script: one line an error, exit codes, Ctrl-C, and `--json`."""
+"""Runs a script: one-line errors, exit codes, Ctrl-C, and `--json`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from driftloop.system.json_values import plain
 
 
 def run(main: Callable[[Read], tuple[dict[str, Any], int]], made: Parser, argv: list[str] | None, kind: Callable[..., Read]) -> int:
-    """Parse, work, and turn whatever happens into an exit code.
+    """Parse the flags, run `main`, and return the exit code.
 
-    `main` takes the flags as `kind`, and gives the result as JSON values and the exit code. A mistake is one line on stderr; Ctrl-C and SIGTERM
-    unwind as errors do, so runs are closed and servers ended.
+    `main` takes the flags as `kind`, and returns the result as JSON values and the exit code. A user's mistake is one line on stderr; Ctrl-C and
+    SIGTERM unwind like errors, so runs are closed and servers stopped.
     """
     settings.quiet_environment()
     output.lenient()
@@ -34,11 +34,11 @@ def run(main: Callable[[Read], tuple[dict[str, Any], int]], made: Parser, argv: 
         with signals.signals_unwind(), _stdout_for_json(arguments.json) as out:
             for name in ("mlflow", "alembic", "ax", "pytorch_lightning"):
                 logging.getLogger(name).setLevel(logging.ERROR)
-            logging.getLogger("ax.storage.sqa_store.with_db_settings_base").disabled = True  # it speaks while it is imported
+            logging.getLogger("ax.storage.sqa_store.with_db_settings_base").disabled = True  # it prints while it is imported
             result, code = main(read(kind, arguments))
             if arguments.json:
                 print(json.dumps(plain(result), allow_nan=False), file=out)
-            out.flush()  # a full disk is told here, not when Python ends
+            out.flush()  # a full disk is reported here, not at Python's exit
             return code
     except DriftloopError as exc:
         print(f"{made.prog}: error: {one_line(str(exc))}", file=sys.stderr)
@@ -56,15 +56,15 @@ def run(main: Callable[[Read], tuple[dict[str, Any], int]], made: Parser, argv: 
         print(f"{made.prog}: error: {full}", file=sys.stderr)
         return full.exit_code
     except KeyboardInterrupt:
-        print(f"{made.prog}: interrupted; runs are closed and servers ended", file=sys.stderr)
+        print(f"{made.prog}: interrupted; runs are closed and servers stopped", file=sys.stderr)
         return EXIT_INTERRUPTED
     except signals.Terminated:
-        print(f"{made.prog}: terminated; runs are closed and servers ended", file=sys.stderr)
+        print(f"{made.prog}: terminated; runs are closed and servers stopped", file=sys.stderr)
         return EXIT_TERMINATED
 
 
 def one_line(text: str) -> str:
-    r"""A message on one line; spaces within a line stay, for it may hold a command to paste.
+    r"""A message on one line; spaces within a line stay, because it may contain a command to paste.
 
     >>> one_line("no such\n  table: a  b.csv ")
     'no such table: a  b.csv'
@@ -74,7 +74,7 @@ def one_line(text: str) -> str:
 
 @contextlib.contextmanager
 def _stdout_for_json(wanted: bool) -> Iterator[Any]:
-    """With --json everything printed goes to stderr, and the real stdout is given back for the one line."""
+    """With --json redirect all printed text to stderr, and yield the real stdout for the JSON line."""
     out = sys.stdout
     if not wanted:
         yield out
@@ -84,12 +84,12 @@ def _stdout_for_json(wanted: bool) -> Iterator[Any]:
 
 
 def on_terminal() -> bool:
-    """True when a person can answer a question."""
+    """True when a user can answer a question."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty() and "CI" not in os.environ
 
 
 def confirm(question: str) -> bool:
-    """Ask a person; no answer means no."""
+    """Ask the user; no answer means no."""
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     try:
         return input().strip().lower() in {"y", "yes"}

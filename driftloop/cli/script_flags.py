@@ -1,4 +1,4 @@
-"""What each script at the root is given: the shared groups of flags that it has, and its own flags."""
+"""The flags of each script at the root: the shared groups, and its own."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from driftloop.cli.parsing import whole
 
 @dataclass(frozen=True)
 class WorkFlags(LearnerFlags, ExperimentFlags, DataFlags):
-    """Of all: a learner, an experiment and a table."""
+    """Flags of all scripts: learner, experiment and table."""
 
 
 @dataclass(frozen=True)
 class BaseModelFlags(WorkFlags, TrainingFlags):
-    """Of base_model.py, and of whatever else can train a base model."""
+    """Flags of scripts that can train a base model."""
 
 
 @dataclass(frozen=True)
 class SwapFlags(BaseModelFlags, JudgingFlags, RegistryFlags, ServingFlags):
-    """Of what can retrain, and swap the winner in."""
+    """Flags of scripts that can retrain and swap the winner in."""
 
 
 @dataclass(frozen=True)
 class LoopFlags(SwapFlags, WatchFlags):
-    """Of what serves, watches, and answers drift."""
+    """Flags of scripts that serve, watch, and respond to drift."""
 
     port: int = flag(0, "first of five consecutive ports of a TorchServe that is started here; 0: free ones", type=whole(0, 65531))
 

@@ -1,4 +1,4 @@
-"""The figures of a block as the columns of a table: for the table itself, and for what is told of a block when it is pointed at."""
+"""The figures of a block as table columns: for the table, and for the hover text of the plot."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from driftloop.report import kpi_words, wording
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its head, and the cell of a block."""
+    """A column: its header, and a block's cell."""
 
     title: str
     cell: Callable[[BlockScore], str]

@@ -1,6 +1,6 @@
-"""What MLflow says of an experiment, a run, a model and a version: Markdown for a reader who knows nothing else.
+"""The descriptions in MLflow of experiments, runs, models and versions: Markdown for readers without context.
 
-Lists instead of tables: MLflow draws a table without lines. A description begins with plain words, for lists show its source.
+Lists instead of tables: MLflow draws tables without lines. A description starts with plain text, because MLflow's lists show its source.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from driftloop.report.kpi_words import Figures, of, verdict
 if TYPE_CHECKING:
     from driftloop.metrics.results import RetrainRecord, WatchResult
 
-LONGEST: Final = 4900  # characters; the registry takes 5,000
-MOST_RETRAINS: Final = 12  # in a description; the child runs have them all
+LONGEST: Final = 4900  # characters; the registry accepts 5,000
+MOST_RETRAINS: Final = 12  # items in a description; the child runs have them all
 COMPARED: Final = "### Compared on the same rows"
 WATCHED: Final = "### Watch"
 WHY: Final = "### Why this version"
@@ -36,7 +36,7 @@ comparable where `test_rows` is the same.
 
 
 def code(name: object) -> str:
-    """A name that Markdown leaves alone.
+    """A name as Markdown code, unformatted.
 
     >>> code("my_file*.csv"), code("a`b")
     ('`my_file*.csv`', "`a'b`")
@@ -50,7 +50,7 @@ def short(text: str) -> str:
 
 
 def with_section(text: str, title: str, words: str) -> str:
-    """A description with one section written, or written again; the rest stays, our own sections first and in `ORDER`.
+    """A description with one section added or replaced; the rest stays, our sections first and in `ORDER`.
 
     >>> with_section("It is.\\n\\n### Mine\\nkept\\n\\n### Watch\\nold", WATCHED, "new")
     'It is.\\n\\n### Watch\\nnew\\n\\n### Mine\\nkept'
@@ -72,7 +72,7 @@ def rows(first: int, stop: int, times: Any = None) -> str:
 
 
 def settings(params: Mapping[str, Any]) -> str:
-    """Parameters in a line.
+    """Parameters on one line.
 
     >>> settings({"history": 0, "lr": 0.05})
     'history 0, lr 0.05'
@@ -84,10 +84,10 @@ def kpis(write: Figures, figures: Mapping[str, Any], *, model: str, others: Mapp
     """A model's KPI with other models and the baselines on the same rows, as lines of a list.
 
     Args:
-        write: how the KPI is written.
-        figures: as `evaluation.summary` gives them.
-        model: what the model is called.
-        others: the KPI of other models by their names.
+        write: the format of the KPI.
+        figures: of `scoring.summary`.
+        model: the model's name.
+        others: the KPI of other models by name.
     """
     reached = figures["mae" if write.regression else "accuracy"]
     lines = [f"- **{model}: {write.name} {write.with_unit(reached)}**" + ("" if write.regression else f" (κ {wording.number(figures['kappa'])})")]
@@ -98,16 +98,16 @@ def kpis(write: Figures, figures: Mapping[str, Any], *, model: str, others: Mapp
 
 
 def base(*, stream: str, source: str, features: int, labels: Iterable[object]) -> str:
-    """What a base model is; the rest are sections. MLflow shows four lines before a reader asks for more: the figures come first."""
+    """The head of a base model's description; the rest are sections. MLflow shows four lines before "more": the figures are first."""
     classes = ", ".join(code(label) for label in labels)
     target = f"the label ({classes})" if classes else "a value"
     return f"Base model of {code(stream)}, from {code(source)}: predicts {target} from {wording.count(features, 'column')}."
 
 
 def made(*, features: Iterable[str], params: Mapping[str, Any], trained: str, trials: int) -> str:
-    """The section on what a base model was made of."""
+    """The section on a base model's data and parameters."""
     search = f"the best of {wording.count(trials, 'trial')}" if trials > 1 else "the documented defaults"
-    history = f"It reads the {params['history']} rows before each row: not to be compared with models that see one row." if params.get("history") else ""
+    history = f"It reads the {params['history']} rows before each row: not comparable with models that see one row." if params.get("history") else ""
     lines = [
         f"Columns: {', '.join(code(name) for name in features)}.",
         f"Trained on {trained}.",
@@ -118,12 +118,12 @@ def made(*, features: Iterable[str], params: Mapping[str, Any], trained: str, tr
 
 
 def compared(lines: Iterable[str], *, where: str, unseen: str) -> str:
-    """The section on how a model does on rows that it shares with others."""
-    return "\n".join([f"On {where}, {unseen}; in brackets how far the model is ahead:", "", *lines])
+    """The section on a model's KPI on rows shared with other models."""
+    return "\n".join([f"On {where}, {unseen}; in brackets the model's lead:", "", *lines])
 
 
 def watched(result: WatchResult, *, report: str = "") -> str:
-    """The section on a watch: its verdict, the baselines, what was done, where the report is."""
+    """The section on a watch: its verdict, the baselines, the retrains, the report."""
     write = of(result)
     first, done = verdict(result)
     free = [f"- {name}: {write.with_unit(kpi)}" for name, kpi in write.baselines(result).items() if math.isfinite(kpi)]
@@ -142,14 +142,14 @@ def watched(result: WatchResult, *, report: str = "") -> str:
 
 
 def retrained(record: RetrainRecord, *, unit: str, trained: str, judged: str) -> str:
-    """A retrain: why it was made, how it was judged, what changed."""
+    """A retrain: its reason, its judgement, its changes."""
     write = Figures(record.task, unit)
     changes = wording.changed(record.champion_params, record.params)
     return "\n".join(
         [
             f"{wording.sentence(record.decision)}",
             "",
-            f"- Why it was made: {record.reason}.",
+            f"- Reason: {record.reason}.",
             f"- Judged on {judged}, on which neither model was fitted: {write.name} of the champion {write.with_unit(record.before)}, "
             f"of the challenger {write.with_unit(record.after)} (p {wording.p_value(record.p_value)}).",
             f"- {'The model of this run was then trained' if record.promoted else 'The challenger was trained'} on {trained}.",
@@ -161,13 +161,13 @@ def retrained(record: RetrainRecord, *, unit: str, trained: str, judged: str) ->
 
 
 def deployment(*, model: str, rows: str) -> str:
-    """A deployment, before its watch has ended."""
-    return f"Deployment of {code(model)}: its answers to {rows}, scored block by block."
+    """A deployment whose watch is running."""
+    return f"Deployment of {code(model)}: its predictions for {rows}, scored block by block."
 
 
 def challenger(*, trained: str) -> str:
-    """A challenger: the model that a retrain judges."""
-    return f"The challenger of the retrain above it: the best of its trials, fitted again on {trained}, without the rows that judge it."
+    """A challenger, which a retrain judges."""
+    return f"The challenger of its parent retrain: the best trial, refitted on {trained}, without the judge rows."
 
 
 def model(*, stream: str, task: str, features: Iterable[str], labels: Iterable[object]) -> str:
@@ -177,16 +177,16 @@ def model(*, stream: str, task: str, features: Iterable[str], labels: Iterable[o
         [
             f"Model of {code(stream)} ({task}{': ' + classes if classes else ''}), served and kept up to date by driftloop.",
             "",
-            f"- It takes {', '.join(code(name) for name in features)}, rows in time order; `mlflow.pyfunc.load_model` answers a table with these columns.",
+            f"- Input: {', '.join(code(name) for name in features)}, rows in time order; `mlflow.pyfunc.load_model` predicts a table with these columns.",
             "- `champion` is the version in service, `previous` the one before it, `challenger` one that is being put into service.",
-            "- Each version says why it was promoted, with its figures beside the baselines.",
+            "- Each version's description states why it was promoted, with its figures and the baselines.",
         ]
     )
 
 
 def why(reason: str, *, run: str, said: str) -> str:
-    """The section on why a version was put into service; `said` is the description so far, which may have told."""
+    """The section on why a version was put into service; `said` is the description so far, which may include it."""
     if reason == "deployed":
         reason = "put into service by a deployment, without a comparison with another version"
-    told = "By the judgement above." if wording.sentence(reason) in said else wording.sentence(reason)
+    told = "See the judgement above." if wording.sentence(reason) in said else wording.sentence(reason)
     return f"{told} [The run that trained it]({run}) has its parameters, files and figures."

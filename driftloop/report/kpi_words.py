@@ -1,4 +1,4 @@
-"""How a KPI is written: an accuracy in percent and points, an MAE in its unit; better is always ahead by a positive figure."""
+"""Formats a KPI: an accuracy in percent and points, an MAE in its unit; a positive lead is always better."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from driftloop.report import wording
 
 
 class Bounded(Protocol):
-    """What has a 95 % interval."""
+    """A value with a 95 % interval."""
 
     @property
     def lower(self) -> float:
@@ -25,7 +25,7 @@ class Bounded(Protocol):
 
 @dataclass(frozen=True)
 class Figures:
-    """The words and digits of a task's KPI.
+    """The wording and digits of a task's KPI.
 
     >>> Figures("regression", "minutes").gain(2.5, 3.1), Figures("classification").gain(0.8, 0.7)
     ('+0.60', '+10.00')
@@ -51,12 +51,12 @@ class Figures:
 
     @property
     def lead_title(self) -> str:
-        """Head of a column of leads, in which a positive figure is better."""
+        """Header of a column of leads; positive is better."""
         return f"ahead by, {self.step}"
 
     @property
     def step(self) -> str:
-        """What a difference is measured in."""
+        """The unit of a difference."""
         return (self.unit or "MAE") if self.regression else "points"
 
     def value(self, kpi: float, *, digits: int | None = None) -> str:
@@ -76,7 +76,7 @@ class Figures:
         return f"{self.value(kpi)} {self.unit}".strip() if math.isfinite(kpi) else wording.UNDEFINED
 
     def bounds(self, interval: Bounded) -> str:
-        """An interval without its middle.
+        """An interval without its centre.
 
         >>> from types import SimpleNamespace as Interval
         >>> Figures("regression").bounds(Interval(lower=3.04, upper=3.16)), Figures("classification").bounds(Interval(lower=math.nan, upper=0.9))
@@ -87,15 +87,15 @@ class Figures:
         return f"{self.value(interval.lower, digits=2)} to {self.value(interval.upper, digits=2)}"
 
     def with_bounds(self, kpi: float, interval: Bounded) -> str:
-        """The KPI and its interval, where there is room."""
+        """The KPI and its interval, long form."""
         return f"{self.value(kpi, digits=2)} ({self.bounds(interval)})"
 
     def in_brackets(self, kpi: float, interval: Bounded) -> str:
-        """The same where there is little."""
+        """The KPI and its interval, short form."""
         return f"{self.value(kpi)} [{self.value(interval.lower)}, {self.value(interval.upper)}]"
 
     def gain(self, kpi: float, other: float) -> str:
-        """How far the first KPI is ahead of the second, signed."""
+        """The first KPI's lead over the second, signed."""
         ahead = task.of(self.task).ahead(kpi, other)
         return wording.signed(ahead) if self.regression else wording.points(ahead)
 
@@ -107,12 +107,12 @@ class Figures:
 
 
 def of(result: WatchResult) -> Figures:
-    """How the KPI of a result is written."""
+    """The format of a result's KPI."""
     return Figures(result.task, result.unit)
 
 
 def verdict(result: WatchResult) -> tuple[str, str]:
-    """What the watch came to: how good the model was, then what the loop did."""
+    """Summary of the watch: the model's KPI, then the loop's actions."""
     figures, rows = of(result), wording.count(result.rows, "row")
     if not math.isfinite(result.kpi):
         first = f"The {figures.name} of the served model over {rows} is undefined."
@@ -133,17 +133,17 @@ def _against_unretrained(result: WatchResult, figures: Figures) -> str:
 
 
 def reading_notes(result: WatchResult) -> list[str]:
-    """How the figures of this very result are to be read, then what the lifecycle noted."""
+    """How to read this result's figures, then the lifecycle's notes."""
     figures = of(result)
     if not figures.regression:
         return wording.reading_notes(result)
     half = wording.half_width(result.scores)
     return [
-        "The MAE is the mean absolute error: lower is better, and in every table a positive lead means that the served model is nearer to the truth.",
-        f"At its size a block's MAE is known to ±{wording.number(half)} {figures.unit} on average here (Student, 95 %, rows taken as independent; "
-        "the drift rule is not so generous: it allows for autocorrelated errors).",
-        "Bias is the mean of prediction less label: an MAE that stays while the bias grows is a model that has begun to lean to one side.",
-        "The baselines but the median are fitted on the very rows that the version then in service was fitted on, so they are retrained when it is.",
-        "Rows set aside are counted by block and reason and take part in nothing else. A mean that only they move is data quality, not drift.",
+        "The MAE is the mean absolute error: lower is better, and in every table a positive lead means that the served model has the smaller error.",
+        f"At its size a block's MAE is known to ±{wording.number(half)} {figures.unit} on average here (Student, 95 %, assuming independent rows; "
+        "the drift rule is stricter: it accounts for autocorrelated errors).",
+        "Bias is the mean of prediction minus label: a constant MAE with a growing bias means that the model errs increasingly to one side.",
+        "The baselines except the median are fitted on the same rows as the version in service, so they are retrained with it.",
+        "Rows set aside are counted by block and reason and otherwise excluded. A mean that only they move is data quality, not drift.",
         *result.notes,
     ]

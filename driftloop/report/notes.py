@@ -1,4 +1,4 @@
-"""What the reader of a watch has to be told beside its figures."""
+"""Notes on a watch's figures for its reader."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from driftloop.data.streams import ELEC_FEATURES, Stream
 from driftloop.metrics import task
 from driftloop.metrics.results import REGRESSION, WatchResult
 
-PRICE_HISTORY: Final = 0.92  # above this, no published figure for ELEC does without price history
+PRICE_HISTORY: Final = 0.92  # no published result on ELEC without price history is above this
 
 
 def of_limits(result: WatchResult, max_retrains: int) -> tuple[str, ...]:
-    """Say so where drift was found that could not be answered any more, and where a KPI under the threshold is no proven drift."""
+    """Note unanswered drift after the last allowed retrain, and a KPI under the threshold without proven drift."""
     notes = []
     if 0 < max_retrains <= len(result.retrains):
         late = sum(score.drift and score.block > result.retrains[-1].block for score in result.scores)
         if late:
-            notes.append(f"--max_retrains {max_retrains} was reached: {late} drifted blocks after the last retrain were scored and not answered.")
+            notes.append(f"--max_retrains {max_retrains} was reached: {late} drifted blocks after the last retrain were scored without a retrain.")
     kpi = task.of(result.task)
     if result.rule != "never" and not result.drift and kpi.better(result.threshold, result.kpi):
         notes.append(
-            f"Over the whole watch the {'MAE' if kpi.kpi == 'mae' else kpi.kpi} is worse than the threshold {result.threshold:g}, and yet drift is not proven: "
+            f"Over the whole watch the {'MAE' if kpi.kpi == 'mae' else kpi.kpi} is worse than the threshold {result.threshold:g}, but drift is not proven: "
             f"{_why_not_proven(result.rule)}"
         )
     return tuple(notes)
@@ -29,22 +29,22 @@ def of_limits(result: WatchResult, max_retrains: int) -> tuple[str, ...]:
 
 def _why_not_proven(rule: str) -> str:
     if rule == "significant":
-        return "autocorrelated errors are little evidence, and few large blocks do not show how far they reach. Smaller blocks, or more rows, may prove it."
+        return "autocorrelated errors carry little evidence, and few large blocks do not show its range. Smaller blocks or more rows may help."
     return f"the rule {rule} watches for a rise of the errors, not for the threshold. --drift_rule significant tests the threshold."
 
 
 def of_history(result: WatchResult, stream: Stream) -> tuple[str, ...]:
-    """Say so where a figure uses history, and why it is as high as it is."""
+    """Note figures that use history, and why they are so high."""
     seeing = [record for record in result.versions if record.params["history"] > 0 and record.rows]
     notes = [
         f"Version {record.version} reads the {record.params['history']} rows before each row it predicts (features only, never labels); "
-        f"its {record.kpi:.4f} is not to be compared with figures of models that see one row."
+        f"its {record.kpi:.4f} is not comparable with models that see one row."
         for record in seeing
     ]
     if stream.features == ELEC_FEATURES and result.task != REGRESSION and any(record.kpi > PRICE_HISTORY for record in seeing):
         notes.append(
             "ELEC's label is defined by its own past: UP means that the price is above its mean over the 48 half-hours before (data/README.md). "
-            "A model that sees a day of prices can work the label out, so it is near 100 % right and needs no further retraining; "
+            "A model that sees a day of prices can compute the label, so it is nearly 100 % right and needs no retraining; "
             "a model that sees one row drifts because that mean moves."
         )
     return tuple(notes)

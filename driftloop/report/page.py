@@ -1,7 +1,7 @@
-"""One self-contained page: words from a template, plots that the browser draws with the plotly.js that the page carries.
+"""Builds a self-contained page: text from a template, plots drawn in the browser by the embedded plotly.js.
 
-The library (350 kB) and the plots' figures are packed and the page unpacks them itself, so it needs no network and no server. Where there is no
-JavaScript the plots are missing and nothing else: every figure also stands in a table.
+The library (350 kB) and the plots' data are compressed and the page unpacks them itself, so it needs no network and no server. Without
+JavaScript only the plots are missing: every figure is also in a table.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ def render(template: str, drawings: Mapping[str, go.Figure], *, package: str = P
 
     Args:
         template: a file that extends page.html.
-        drawings: each is drawn into the element with its id.
-        package: in whose folder `templates` the template lies.
-        values: what else the template names.
+        drawings: plots by the id of their element.
+        package: the package with the folder `templates`.
+        values: the template's other variables.
     """
-    from driftloop.report import plots  # loads plotly: only where a page is written
+    from driftloop.report import plots  # loads plotly: only when a page is written
 
     keys = {name: plots.keys(figure) for name, figure in drawings.items()}
     page = _environment(package).get_template(template)
     html = page.render(plots=_packed(drawings), keys=keys, colours=plots.DARK, library=_library() if drawings else "", write=wording, **values)
-    return html.encode("utf-8", "backslashreplace").decode()  # a name may hold what UTF-8 cannot
+    return html.encode("utf-8", "backslashreplace").decode()  # a name may not be encodable in UTF-8
 
 
 @functools.cache

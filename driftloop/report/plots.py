@@ -1,6 +1,6 @@
-"""What the plots of all reports share: colours, the look, and a KPI over time with its threshold, baselines, versions and retrains.
+"""Shared parts of all reports' plots: colours, style, and a KPI over time with its threshold, baselines, versions and retrains.
 
-Figures are plotly's, in the light page's colours; the page exchanges them by `DARK` where it is dark.
+Figures are plotly's, in the light page's colours; in dark mode the page replaces them by `DARK`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ DARK: Final = {
     **dict(zip(RIVALS, ("#a2a8b2", "#45c49c", "#d0b040", "#de90bd"), strict=True)),
 }
 WITH_INTERVAL: Final = "95 % interval"
-MANY: Final = 60  # points that are drawn smaller, above all their intervals
+MANY: Final = 60  # number of points from which they are drawn smaller, on top of the intervals
 LETTER: Final = 0.025  # width of a mark's letter as a share of the plot's, on a phone
 LONGEST_MARK: Final = 10  # letters of a mark's name
 _GLYPHS: Final = {
@@ -56,7 +56,7 @@ Place = str | float  # on the axis: an ISO time, or a number where there are no 
 
 @dataclass(frozen=True)
 class Look:
-    """How a kind of points, or of marks, is drawn and called."""
+    """The style and name of a kind of points or marks."""
 
     name: str
     colour: str = MODEL
@@ -66,7 +66,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Key:
-    """A line of the legend; switches the trace with its number."""
+    """A legend entry; toggles the trace with its number."""
 
     trace: int
     name: str
@@ -87,11 +87,11 @@ class Point:
     threshold: float
     baselines: Mapping[str, float]
     look: Look
-    told: str  # when it is pointed at
+    told: str  # hover text
 
 
 def figure(**layout: Any) -> go.Figure:
-    """An empty figure in the page's look; the browser sets its width."""
+    """An empty figure in the page's style; the browser sets its width."""
     axis = {"fixedrange": True, "gridcolor": RULE, "zeroline": False, "linecolor": RULE, "automargin": True}
     return go.Figure(
         layout={
@@ -102,7 +102,7 @@ def figure(**layout: Any) -> go.Figure:
             "margin": _MARGIN,
             "dragmode": False,
             "hovermode": "closest",
-            "showlegend": False,  # the page has its own: plotly's takes the plot's place on a phone
+            "showlegend": False,  # the page has its own: plotly's takes the plot's space on a phone
             "xaxis": {**axis, "showgrid": False},
             "yaxis": axis,
             **layout,
@@ -111,7 +111,7 @@ def figure(**layout: Any) -> go.Figure:
 
 
 def kpi_over_time(points: Sequence[Point], write: Figures, *, span: tuple[Place, Place], height: int = 340, off: Collection[str] = ()) -> go.Figure:
-    """Points in order with their intervals over the whole span, the threshold, and a line for each baseline; those in `off` wait to be switched on."""
+    """Points in order with their intervals over the whole span, the threshold, and a line for each baseline; those in `off` are hidden until switched on."""
     made = figure(height=height, margin={**_MARGIN, "t": 24})
     scale, places, many = scale_of(write), [point.at for point in points], len(points) > MANY
     if many:
@@ -123,7 +123,7 @@ def kpi_over_time(points: Sequence[Point], write: Figures, *, span: tuple[Place,
     if not many:
         for look, some in _by_look(points):
             _add_points(made, some, scale, name=look.name, error_y=_interval(some, look.bars, scale), **_told(look, some, size=7))
-    # Years stand under the first of their months alone: on a phone, "Mar 1998" and its neighbours would be turned to fit.
+    # Years are only under their first month: on a phone, "Mar 1998" and its neighbours would be turned to fit.
     months = [{"dtickrange": ["M1", "M6"], "value": "%b\n%Y"}]
     made.update_xaxes(type="date" if isinstance(span[0], str) else "linear", range=span, tickformatstops=months if isinstance(span[0], str) else None)
     unit = {"text": wording.in_plot(write.unit, most=20), "font": {"size": 12}, "standoff": 6} if write.regression and write.unit else None
@@ -132,7 +132,7 @@ def kpi_over_time(points: Sequence[Point], write: Figures, *, span: tuple[Place,
 
 
 def _add_rivals(made: go.Figure, points: Sequence[Point], write: Figures, *, span: tuple[Place, Place], off: Collection[str]) -> None:
-    """A line for each baseline; that of a lone point goes over the whole span, as a line needs two ends."""
+    """A line for each baseline; for a single point over the whole span, as a line needs two ends."""
     places = [point.at for point in points] if len(points) > 1 else list(span)
     rivals = list(dict.fromkeys(name for point in points for name in point.baselines))
     for name, (colour, dash) in zip(rivals, itertools.cycle(zip(RIVALS, DASHES, strict=True))):
@@ -156,7 +156,7 @@ def scale_of(write: Figures) -> float:
 
 
 def _add_faint(made: go.Figure, points: Sequence[Point], scale: float) -> None:
-    """Many points: small ones above all their intervals, so that the lines above them are seen."""
+    """Many points: small, on top of all intervals, so that the lines above stay visible."""
     ticks = {"color": INTERVAL, "symbol": "line-ns", "size": 1}
     _add_points(made, points, scale, name=WITH_INTERVAL, marker=ticks, hoverinfo="skip", error_y=_interval(points, INTERVAL, scale), opacity=0.5)
     for look, some in _by_look(points):
@@ -191,8 +191,8 @@ def _interval(points: Sequence[Point], colour: str, scale: float) -> dict[str, A
 
 
 def mark_versions(made: go.Figure, versions: Sequence[tuple[Place, str]], *, span: tuple[Place, Place]) -> None:
-    """A vertical line where each version begins to answer; its name is written where it has room. What is no time is left out."""
-    taken = -1.0  # up to where names stand, as a share of the width
+    """A vertical line where each version begins to serve; its name where there is room. Invalid times are left out."""
+    taken = -1.0  # right end of the names, as a share of the width
     for at, version in versions:
         share = _share(at, span)
         if math.isnan(share):
@@ -208,13 +208,13 @@ def mark_versions(made: go.Figure, versions: Sequence[tuple[Place, str]], *, spa
 
 
 def mark_retrains(made: go.Figure, retrains: Sequence[tuple[Place, bool, str]]) -> None:
-    """Marks at the lower edge of the KPI's plot: where, whether its model was promoted, and what is told of it. What is no time is left out."""
+    """Marks at the lower edge of the KPI's plot: position, whether the model was promoted, and hover text. Invalid times are left out."""
     for promoted, name, symbol in ((True, "retrain, promoted", "triangle-up"), (False, "retrain, not promoted", "triangle-up-open")):
         some = [(at, told) for at, state, told in retrains if state is promoted and (not isinstance(at, str) or moment(at))]
         if some:
             places, marker = [at for at, _ in some], {"color": INK, "symbol": symbol, "size": 9}
             told = [told for _, told in some]
-            look = {"name": name, "mode": "markers", "marker": marker, "cliponaxis": False}  # one after the last block stands on the edge
+            look = {"name": name, "mode": "markers", "marker": marker, "cliponaxis": False}  # one after the last block is on the edge
             made.add_scatter(x=places, y=[0.04] * len(some), hovertext=told, hoverinfo="text", yaxis="y3", **look)
     made.update_layout(yaxis3={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True})
 
@@ -231,7 +231,7 @@ def _key(number: int, trace: Any) -> Key:
 
 
 def moment(text: str) -> datetime | None:
-    """The time that a text names, in UTC and without a zone; None where plotly would draw it somewhere.
+    """The time of a text, in UTC and without a zone; None where plotly would misplace it.
 
     >>> moment("2020-04-01T09:30:00+02:00"), moment("2020-W14-1")
     (datetime.datetime(2020, 4, 1, 7, 30), None)
@@ -244,7 +244,7 @@ def moment(text: str) -> datetime | None:
 
 
 def middle(first: str, last: str) -> str:
-    """The time between two times; the first when they are none.
+    """The time between two times; the first if they are invalid.
 
     >>> middle("2020-04-01T00:00:00Z", "2020-04-03T00:00:00Z")
     '2020-04-02T00:00:00.000'
@@ -254,7 +254,7 @@ def middle(first: str, last: str) -> str:
 
 
 def _share(at: Place, span: tuple[Place, Place]) -> float:
-    """How far along the span a place lies; nan for none."""
+    """The relative position in the span; nan if undefined."""
     if isinstance(at, str):
         place, first, last = moment(at), moment(str(span[0])), moment(str(span[1]))
         return (place - first) / (last - first) if place and first and last and last > first else math.nan

@@ -1,4 +1,4 @@
-"""The result of a watch as plain text for a terminal of 100 columns."""
+"""Prints the result of a watch as plain text for a terminal of 100 columns."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from driftloop.metrics.results import NO_BLOCK, REGRESSION, BlockScore, RetrainR
 from driftloop.report import kpi_words, wording
 
 COLUMNS = 100
-RETRAINS_IN_FULL = 12  # more would push the verdict off the screen; the report has them all
-CELL = 24  # widest cell of a table; longer text is cut
+RETRAINS_IN_FULL = 12  # more would scroll the verdict off the screen; the report has them all
+CELL = 24  # widest cell of a table; longer text is truncated
 
 
 def summary_text(result: WatchResult) -> str:
     """The whole result: verdict, baselines, versions, retrains, notes; no line over 100 columns.
 
-    The text ends without a newline. Characters that could steer a terminal are replaced.
+    The text ends without a newline. Terminal control characters are replaced.
     """
     parts = [
         paragraph(f"{result.stream}: {wording.count(result.rows, 'row')} in {wording.blocks_of(result)}"),
@@ -31,7 +31,7 @@ def summary_text(result: WatchResult) -> str:
 
 
 def blocks_text(scores: Iterable[BlockScore]) -> str:
-    """One line a block under a header; accuracies in percent, MAEs in the label's unit, in brackets the 95 % interval."""
+    """One line per block under a header; accuracies in percent, MAEs in the label's unit, in brackets the 95 % interval."""
     scores = list(scores)
     if scores and scores[0].task == REGRESSION:
         return _values_text(scores)
@@ -41,7 +41,7 @@ def blocks_text(scores: Iterable[BlockScore]) -> str:
 
 
 def base_text(params: Mapping[str, Any], found: Mapping[str, Any], *, trained: tuple[int, int], run_id: str, experiment: str, unit: str = "") -> str:
-    """A base model: what it was trained on, and its KPI on the rows to come beside the baselines."""
+    """A base model: its training rows, and its KPI on later rows with the baselines."""
     write = kpi_words.Figures("classification" if "accuracy" in found else REGRESSION, unit)
     reached = found["mae" if write.regression else "accuracy"]
     rows = [("base model", write.value(reached, digits=2), "")]
@@ -54,13 +54,13 @@ def base_text(params: Mapping[str, Any], found: Mapping[str, Any], *, trained: t
         f"measured on the {found['rows']:,} rows after them{beyond}",
     ]
     if params["history"]:
-        lines.append(f"It reads the {params['history']} rows before each row it predicts: not to be compared with models that see one row.")
+        lines.append(f"It reads the {params['history']} rows before each row it predicts: not comparable with models that see one row.")
     text = "\n".join(paragraph(line) for line in lines)
     return f"{text}\n\n{table(('on the same rows', write.title, write.lead_title), rows, left={0}, widest=44)}"
 
 
 def advice_text(result: WatchResult, *, command: str) -> str:
-    """What to run after drift was found and nothing was done about it; the command stands on one line, to be pasted."""
+    """The command to run after unanswered drift, on one line, to be pasted."""
     drifted = next(score for score in result.scores if score.drift)
     drifts = sum(score.drift for score in result.scores)
     write = kpi_words.of(result)
@@ -72,14 +72,14 @@ def advice_text(result: WatchResult, *, command: str) -> str:
     if not write.regression:
         words += _by_chance(result)
     if result.rule == "threshold":
-        words += " --drift_rule significant alarms only on more than noise."
+        words += " --drift_rule significant alarms only beyond noise."
     return f"{paragraph(words)}\nTo retrain: {command}"
 
 
 def _by_chance(result: WatchResult) -> str:
     chance, any_chance = wording.low_blocks_by_chance(result.scores)
     return (
-        f" Were the model always as right as on the average of these rows, chance alone would put {wording.number(chance, digits=1)} blocks "
+        f" At a constant accuracy, the average over these rows, chance alone would put {wording.number(chance, digits=1)} blocks "
         f"under the threshold, at least one in {wording.with_sign(any_chance, digits=0)} of such watches."
     )
 
@@ -180,7 +180,7 @@ def _block(record: RetrainRecord) -> str:
 
 
 def retrain_line(record: RetrainRecord) -> str:
-    """One retrain as one line, told when it is done."""
+    """One retrain as one line, printed when it is done."""
     came = f"version {record.version} promoted" if record.promoted else "not promoted"
     write = kpi_words.Figures(record.task)
     change = f"{write.value(record.before)} → {write.value(record.after)} {'MAE' if write.regression else '%'}"
@@ -195,7 +195,7 @@ def _retrain_words(record: RetrainRecord) -> str:
 
 
 def paragraph(text: str, *, first: str = "") -> str:
-    """Text wrapped for the terminal; the lines after the first are indented as far as `first` is long."""
+    """Text wrapped for the terminal; later lines are indented by the length of `first`."""
     return textwrap.fill(_printable(text), COLUMNS, initial_indent=first, subsequent_indent=" " * len(first))
 
 
@@ -208,7 +208,7 @@ def _cut(cell: str, widest: int) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: set[int], widest: int = CELL) -> str:
-    """Aligned columns, right but for those in `left`; a header cell may hold several lines, other cells are cut at `widest`."""
+    """Aligned columns, right except those in `left`; a header cell may have several lines, other cells are truncated at `widest`."""
     depth = max(cell.count("\n") for cell in header)
     titles = [[""] * (depth - cell.count("\n")) + cell.split("\n") for cell in header]
     body = [[_cut(_printable(cell), widest) for cell in row] for row in rows]

@@ -1,4 +1,4 @@
-"""The plot of a watch: the served model's KPI by block over time beside the threshold, the baselines, the versions and the retrains."""
+"""Plots a watch: the served model's KPI by block over time, with the threshold, the baselines, the versions and the retrains."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from driftloop.report import block_table, kpi_words, plots, wording
 UNRETRAINED: Final = "base model, unretrained"
 AVERAGES: Final = 40  # independent averages along the plot: 284 day blocks are averaged over 7
 LOOKS: Final = {False: plots.Look("block, 95 % interval"), True: plots.Look("block, drift", plots.DRIFT, "diamond", plots.DRIFT)}
-OFF: Final = ("majority", scoring.CONSTANT)  # baselines that are shown when they are switched on
+OFF: Final = ("majority", scoring.CONSTANT)  # baselines hidden until switched on
 PIXELS: Final = 440
-FEW: Final = 10  # block numbers that are all written
+FEW: Final = 10  # up to this many block numbers all are written
 
 Edge = tuple[plots.Place, plots.Place]
 
@@ -61,7 +61,7 @@ def draw(result: WatchResult) -> go.Figure:
 
 
 def averaged(scores: Sequence[BlockScore]) -> int:
-    """Blocks over which the lines are averaged."""
+    """Number of blocks over which the lines are averaged."""
     return max(7, len(scores) // AVERAGES) if len(scores) >= 3 * 7 else 1
 
 
@@ -71,7 +71,7 @@ def edges(scores: Sequence[BlockScore]) -> list[Edge]:
     if not (len(times) > 1 and times.notna().all() and times.is_monotonic_increasing and times.is_unique):
         return [(score.block - 0.5, score.block + 0.5) for score in scores]
     starts = (times - times[0]).dt.total_seconds().to_numpy()
-    # A block lasts until the next one starts, but not through a gap in the stream.
+    # A block lasts until the next one starts, but not across a gap in the stream.
     usual = float(np.median(np.diff(starts)))
     stops = np.minimum(np.append(starts[1:], np.inf), starts + 2 * usual)
     stops[-1] = starts[-1] + usual
@@ -93,10 +93,10 @@ def _first_edges(scores: Sequence[BlockScore], places: Sequence[Edge]) -> list[t
 
 
 def average(scores: Sequence[BlockScore], name: str, blocks: int) -> list[float]:
-    """A baseline's KPI, or with "" the served model's, over each block and those before it, `blocks` in all, each row counting the same.
+    """A baseline's KPI, or with "" the served model's, over each block and those before it, `blocks` in all, weighted by rows.
 
     Trailing, not centred: a centred average would rise before the retrain that raised it. For the same
-    reason the served model's starts anew with each version.
+    reason the served model's restarts with each version.
     """
     if not name and len({score.version for score in scores}) > 1:
         parts = (list(part) for _, part in groupby(scores, key=lambda score: score.version))

@@ -1,4 +1,4 @@
-"""The result of a watch as one HTML file that needs nothing else: no network, no server, no library beside it."""
+"""Writes the result of a watch as one self-contained HTML file: no network, no server, no library needed."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from driftloop.system.files import replace_file
 
 
 def write_report(result: WatchResult, path: Path) -> Path:
-    """Write the report of `result` to `path` and return it; an older report stays whole until the new one is.
+    """Write the report of `result` to `path` atomically and return the path.
 
     Raises:
-        DriftloopError: the file cannot be written there.
+        DriftloopError: the file cannot be written.
     """
     html = report_html(result)
     try:
@@ -28,10 +28,10 @@ def write_report(result: WatchResult, path: Path) -> Path:
 
 
 def check_place(path: Path) -> None:
-    """Refuse a place where no report can be written, before the work that it reports on.
+    """Reject an unwritable path for the report before the work starts.
 
     Raises:
-        DriftloopError: it is a folder, lies where no file can be made, or the disk is full.
+        DriftloopError: it is a folder, not writable, or the disk is full.
     """
     if reason := places.unwritable(path):
         raise _unwritable(path, reason)
@@ -43,7 +43,7 @@ def _unwritable(path: Path, reason: str | None) -> DriftloopError:
 
 def report_html(result: WatchResult) -> str:
     """The report of `result` as one HTML document; every name in it is escaped."""
-    from driftloop.report import watch_plot  # loads plotly: only where a report is written
+    from driftloop.report import watch_plot  # loads plotly: only when a report is written
 
     write = kpi_words.of(result)
     compared = {"base model, unretrained": result.kpi_without_retraining, **write.baselines(result)}

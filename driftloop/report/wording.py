@@ -1,4 +1,4 @@
-"""How figures are written, once, for the terminal summary and for the HTML report.
+"""Formats figures for the terminal summary and the HTML report.
 
 An undefined figure (nan) is written "–", never "nan"; a share is written in percent, a
 difference of two shares in points.
@@ -24,7 +24,7 @@ BASELINE_NAMES = {"no_change": "no change, row by row", "same_time_yesterday": "
 
 
 def percent(share: float, *, digits: int = 1) -> str:
-    """A share of 0..1 in percent, without the sign; more digits rather than a false 100.
+    """A share of 0..1 in percent, without the sign; with more digits where rounding would give a false 100.
 
     >>> percent(0.7512), percent(float("nan")), percent(0.99993), percent(1.0)
     ('75.1', '–', '99.99', '100.0')
@@ -81,7 +81,7 @@ def number(value: float, *, digits: int = 2) -> str:
 
 
 def count(amount: int, noun: str) -> str:
-    """A number of things.
+    """A count with its noun.
 
     >>> count(1, "block"), count(13594, "row"), count(0, "retrain")
     ('1 block', '13,594 rows', '0 retrains')
@@ -99,7 +99,7 @@ def baseline(name: str) -> str:
 
 
 def in_plot(name: str, *, most: int = 60) -> str:
-    """A name as plain text in a plot, cut after so many characters: plotly.js reads some tags and entities, and a long name takes the plot's place.
+    """A name as plain text in a plot, cut after so many characters: plotly.js interprets some tags and entities, and a long name takes the plot's space.
 
     >>> in_plot("<b>a & b</b>")
     '&lt;b&gt;a &amp; b&lt;/b&gt;'
@@ -109,7 +109,7 @@ def in_plot(name: str, *, most: int = 60) -> str:
 
 
 def version(name: str) -> str:
-    """A version where there is little room.
+    """A version, short form.
 
     >>> version("12"), version("base")
     ('v12', 'base')
@@ -118,7 +118,7 @@ def version(name: str) -> str:
 
 
 def p_value(value: float) -> str:
-    """A p-value, bounded where its digits would mean nothing.
+    """A p-value, bounded where its digits would be meaningless.
 
     >>> p_value(0.0312), p_value(1e-9), p_value(float("nan"))
     ('0.031', '< 0.001', '–')
@@ -129,7 +129,7 @@ def p_value(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A duration in the unit a person would use.
+    """A duration in a natural unit.
 
     >>> duration(3.21), duration(125), duration(7384), duration(float("nan"))
     ('3.2 s', '2 min 5 s', '2 h 3 min', '–')
@@ -154,7 +154,7 @@ def moment(timestamp: str) -> str:
 
 
 def sentence(words: str) -> str:
-    """Words as a sentence of their own.
+    """Words as a separate sentence.
 
     >>> sentence("promoted: better by more than noise"), sentence("Kept.")
     ('Promoted: better by more than noise.', 'Kept.')
@@ -163,17 +163,17 @@ def sentence(words: str) -> str:
 
 
 def begun_at(record: RetrainRecord) -> str:
-    """What a retrain is known by: the block after which it began, or the time of the newest row it saw."""
+    """A retrain's label: the block after which it began, or the time of its newest row."""
     return f"block {record.block}" if record.block != NO_BLOCK else f"rows up to {moment(record.timestamp)}"
 
 
 def served_blocks(version: VersionRecord) -> str:
-    """The first and last block that a version answered; a version promoted after the last block has none."""
+    """The first and last block that a version served; a version promoted after the last block has none."""
     return f"{version.first_block}–{version.last_block}" if version.rows else UNDEFINED
 
 
 def value(setting: Any) -> str:
-    """The value of a parameter.
+    """A parameter's value as text.
 
     >>> value(0.05000001), value(True), value(None), value(96), value("sgd")
     ('0.05', 'yes', '–', '96', 'sgd')
@@ -186,7 +186,7 @@ def value(setting: Any) -> str:
 
 
 def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """The parameters that differ as they are written: (name, old, new), sorted by name.
+    """The parameters whose text differs: (name, old, new), sorted by name.
 
     >>> changed({"lr": 0.05, "depth": 1}, {"lr": 0.1, "depth": 1, "history": 48})
     [('history', '–', '48'), ('lr', '0.05', '0.1')]
@@ -201,15 +201,15 @@ def standing(score: BlockScore) -> Standing:
 
 
 def drifted(score: BlockScore) -> str:
-    """Whether a block has drifted: "no" only where its interval reaches the threshold or is better.
+    """Whether a block has drifted: "no" only if its interval reaches the threshold or is better.
 
-    A block may be all under the threshold where the rule, which knows how errors depend on each other, has no proof yet.
+    A block's whole interval may be under the threshold while the rule, which accounts for autocorrelation, has no proof yet.
     """
     return "yes" if score.drift else "not proven" if standing(score).under else "no"
 
 
 def what_was_done(result: WatchResult) -> str:
-    """What the loop did."""
+    """Summary of the loop's actions."""
     drifts = sum(score.drift for score in result.scores)
     unproven = sum(drifted(score) == "not proven" for score in result.scores)
     open_ones = f", {unproven:,} more {'is' if unproven == 1 else 'are'} worse than the threshold without proof of drift" if unproven else ""
@@ -217,21 +217,21 @@ def what_was_done(result: WatchResult) -> str:
     among = f", {follow_ups} of them to follow up," if follow_ups else ""
     return (
         f"{count(drifts, 'block')} of {len(result.scores):,} drifted{open_ones}; {count(len(result.retrains), 'retrain')}{among} led to "
-        f"{count(promotions, 'promotion')}. The whole took {duration(result.seconds)}."
+        f"{count(promotions, 'promotion')}. Total time: {duration(result.seconds)}."
     )
 
 
 def blocks_of(result: WatchResult) -> str:
-    """How many blocks there are and how large."""
+    """The number and size of the blocks."""
     blocks = count(len(result.scores), "block")
-    return f"{blocks} of {result.block_size:,}" if result.block_by == "rows" else f"{blocks}, one a calendar {result.block_by}"
+    return f"{blocks} of {result.block_size:,}" if result.block_by == "rows" else f"{blocks}, one per calendar {result.block_by}"
 
 
 def low_blocks_by_chance(scores: Sequence[BlockScore]) -> tuple[float, float]:
-    """How many blocks would lie under their threshold by chance alone, and how likely at least one is.
+    """Expected number of blocks under their threshold by chance alone, and the probability of at least one.
 
-    "By chance" takes each version as always as right as on its average, and the rows of a block as independent; where
-    neighbouring rows err together, as in most streams, it happens more often. Blocks with undefined figures do not count.
+    "By chance" assumes a constant accuracy for each version, and independent rows within a block; autocorrelated errors, as in
+    most streams, make it more frequent. Blocks with undefined figures do not count.
     """
     defined = [score for score in scores if math.isfinite(score.kpi + score.threshold)]
     right: Counter[str] = Counter()
@@ -247,24 +247,24 @@ def low_blocks_by_chance(scores: Sequence[BlockScore]) -> tuple[float, float]:
 
 
 def half_width(scores: Sequence[BlockScore]) -> float:
-    """Half the width of a block's 95 % interval, on average over the full blocks; nan where there are none."""
+    """Half the width of a block's 95 % interval, averaged over the full blocks; nan without any."""
     widths = [score.upper - score.lower for score in scores if not score.short and math.isfinite(score.upper - score.lower)]
     return sum(widths) / len(widths) / 2 if widths else math.nan
 
 
 def reading_notes(result: WatchResult) -> list[str]:
-    """How the figures of this very result are to be read, then what the lifecycle noted."""
+    """How to read this result's figures, then the lifecycle's notes."""
     scores = result.scores
     (chance, any_chance), low = low_blocks_by_chance(scores), sum(score.kpi < score.threshold for score in scores)
     return [
         f"A block is small: at {result.block_size:,} rows its accuracy is known to ±{percent(half_width(scores))} points on average here (Wilson, 95 %). "
-        "Read a single block by its interval, never by its point.",
-        f"One block under the threshold is weak evidence of drift: were each version always as right as on average, {number(chance, digits=1)} of the "
-        f"{count(len(scores), 'block')} would lie under it by chance alone, at least one in {with_sign(any_chance, digits=0)} of such watches "
+        "Read a single block by its interval, not its point estimate.",
+        f"One block under the threshold is weak evidence of drift: if each version's accuracy were constant, {number(chance, digits=1)} of the "
+        f"{count(len(scores), 'block')} would be under it by chance alone, at least one in {with_sign(any_chance, digits=0)} of such watches "
         f"(with independent rows; more where errors are autocorrelated). {low:,} did.",
-        "No change copies the label of the row just before, so it needs every label at once. The served model gets its labels only when a "
-        "block ends: the two are not comparable, and no change is shown as a measure of how autocorrelated the labels are.",
-        "κ is the agreement beyond what the class shares alone would give; κ-temporal the same against no change: "
+        "No change copies the previous row's label, so it needs every label at once. The served model gets its labels only when a "
+        "block ends: the two are not comparable. No change is shown as a measure of the labels' autocorrelation.",
+        "κ is the agreement beyond chance, given the class shares; κ-temporal the same against no change: "
         "0 is as good as copying the last label, below 0 is worse.",
         *result.notes,
     ]

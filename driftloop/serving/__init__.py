@@ -1,1 +1,1 @@
-"""A trained model behind TorchServe: the archive, the server and its client, golden predictions, the swap."""
+"""Serves trained models on TorchServe: the archive, the server and its client, golden predictions, the swap."""

@@ -1,4 +1,4 @@
-"""Pack a model into a .mar that TorchServe can load, and check it before anybody sees it.
+"""Packs a model into a .mar that TorchServe can load, and checks it before it is published.
 
 What is inside: `weights.pt` (a state_dict, never a pickled object), `model.json` (the card: which
 class to build, with which arguments, for which columns and labels), the model's source file, the
@@ -28,7 +28,7 @@ WEIGHTS, CARD, CONFIG, MANIFEST = "weights.pt", "model.json", "model-config.yaml
 CARD_KEYS = frozenset({"class", "module", "arguments", "features", "labels", "version"})
 MAY_HAVE = frozenset({"task", "run_id"})
 RUN_ID = re.compile(r"-([0-9a-f]{32})\.mar$")
-WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # what the archiver and a URL path both take as it stands
+WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # valid for the archiver and in a URL path unescaped
 ARCHIVER_TIMEOUT_S = 120.0
 
 
@@ -45,21 +45,21 @@ def build_mar(
     response_timeout_s: int = 60,
     startup_timeout_s: int = 120,
 ) -> Path:
-    """Build `store`/`name`-`version`-`run id`.mar, whole or not at all; an archive of that name is replaced.
+    """Build `store`/`name`-`version`-`run id`.mar atomically, replacing an archive of that name.
 
     Args:
         name: model name as TorchServe serves it.
         version: its version, for example "3".
         card: `class`, `module` (the name of `model_file`), `arguments` (of the constructor), `features`
             (column names in order), `labels` (values by class index), `version`; `task` where it is a regression;
-            `run_id`, the MLflow run that trained it: whose the archive is, since another store numbers its versions alike.
+            `run_id`, the MLflow run that trained it: identifies the archive, since another store has the same version numbers.
         state_dict: the weights; every one must be finite.
-        model_file: source of the model class; imports nothing of ours.
+        model_file: source of the model class; imports none of our modules.
         handler_file: TorchServe handler with exactly one class.
-        store: model store folder; made when absent.
-        workers: worker processes for this version. They stand in the archive because an archive's
-            configuration beats what the registration call asks for.
-        response_timeout_s: a worker that does not answer for so long is restarted.
+        store: model store folder; created when absent.
+        workers: worker processes for this version. Stored in the archive because its
+            configuration overrides the registration call's.
+        response_timeout_s: a worker without an answer for this long is restarted.
         startup_timeout_s: the same while it loads the model.
 
     Raises:
@@ -69,7 +69,7 @@ def build_mar(
     settings = {"minWorkers": workers, "maxWorkers": workers, "batchSize": 1, "responseTimeout": response_timeout_s, "startupTimeout": startup_timeout_s}
     try:
         store.mkdir(parents=True, exist_ok=True)
-        # The archiver empties $TMPDIR/<name> first and writes in place: it works in a folder of its own.
+        # The archiver empties $TMPDIR/<name> first and writes in place, so it gets its own folder.
         with tempfile.TemporaryDirectory(dir=store, prefix=".build-") as private:
             folder = Path(private)
             _write_parts(folder, card=card, state_dict=state_dict, settings=settings, sources=(model_file, handler_file))
@@ -83,10 +83,10 @@ def build_mar(
 
 
 def check_mar(path: Path, *, name: str, version: str) -> dict[str, Any]:
-    """Check that an archive is whole and holds this model version; return its card.
+    """Check that an archive is intact and contains this model version; return its card.
 
     Raises:
-        ArchiveError: it is no sound zip file, a part is missing, or it is another model's.
+        ArchiveError: it is not a valid zip file, a part is missing, or it is another model's.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -97,17 +97,17 @@ def check_mar(path: Path, *, name: str, version: str) -> dict[str, Any]:
             card = json.loads(archive.read(CARD))
             missing = {WEIGHTS, CONFIG, card["module"], model["handler"]} - set(archive.namelist())
     except (OSError, zipfile.BadZipFile, ValueError, KeyError, TypeError) as exc:
-        raise ArchiveError(f"{path.name} is no sound model archive ({exc}); build it again") from exc
+        raise ArchiveError(f"{path.name} is not a valid model archive ({exc}); build it again") from exc
     if missing:
         raise ArchiveError(f"{path.name} lacks {', '.join(sorted(missing))}; build it again")
     found = (model.get("modelName"), model.get("modelVersion"), card.get("version"))
     if found != (name, version, version):
-        raise ArchiveError(f"{path.name} says it is {found[0]} {found[1]} (card: {found[2]}), not {name} {version}; build it again")
+        raise ArchiveError(f"{path.name} contains {found[0]} {found[1]} (card: {found[2]}), not {name} {version}; build it again")
     return dict(card)
 
 
 def run_in(url: str) -> str:
-    """The run id in the address that a version was registered from; "" when there is none: it is no archive of ours, or an early one.
+    """The run id in the URL that a version was registered from; "" when there is none: not our archive, or an early one.
 
     >>> run_in("file:///srv/elec-3-0123456789abcdef0123456789abcdef.mar"), run_in("elec-3.mar")
     ('0123456789abcdef0123456789abcdef', '')
@@ -122,11 +122,11 @@ def _check_parts(*, name: str, version: str, card: Mapping[str, Any], state_dict
             raise ArchiveError(f"the {what} is {value!r}: use letters, digits, '.', '_' and '-', starting with a letter or digit")
     for path in (model_file, handler_file):
         if not path.is_file():
-            raise ArchiveError(f"{path} is not a file: give the source that is to travel in the archive")
+            raise ArchiveError(f"{path} is not a file: give the source to pack into the archive")
     if set(card) - MAY_HAVE != CARD_KEYS:
         raise ArchiveError(f"the card has the keys {sorted(card)}: give exactly {sorted(CARD_KEYS)}")
     if (card["module"], card["version"]) != (model_file.name, version):
-        raise ArchiveError(f"the card names {card['module']} version {card['version']}, but {model_file.name} version {version} is to be archived")
+        raise ArchiveError(f"the card names {card['module']} version {card['version']}, not {model_file.name} version {version}, the model to archive")
     if not WORD.fullmatch(card.get("run_id", "0")):
         raise ArchiveError(f"the card's run_id is {card['run_id']!r}: give the id of an MLflow run")
     _check_finite(state_dict)
@@ -136,7 +136,7 @@ def _check_finite(state_dict: Mapping[str, torch.Tensor]) -> None:
     if not state_dict:
         raise ArchiveError("the state_dict is empty: give the trained model's")
     for key, tensor in state_dict.items():
-        if not tensor.isfinite().all():  # they would load without a word and answer nan
+        if not tensor.isfinite().all():  # they would load silently and predict nan
             raise ArchiveError(f"weight {key} is not finite: the fit diverged; train again with a lower learning rate")
 
 
@@ -179,7 +179,7 @@ def _archive(folder: Path, *, name: str, version: str, model_file: str, handler_
 
 
 def _publish(built: Path, target: Path) -> None:
-    """Let the archive appear under its name in one step, on disk before it is seen."""
+    """Publish the archive atomically, synced to disk first."""
     with built.open("rb") as file:
         os.fsync(file.fileno())
     built.replace(target)

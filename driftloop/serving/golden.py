@@ -1,4 +1,4 @@
-"""Golden predictions: prove that a served version is the model that we mean, by what it answers."""
+"""Golden predictions: verify by its answers that a served version is the intended model."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from driftloop.serving.torchserve import TorchServeClient
 
 GOLDEN_TOLERANCE = 1e-6  # of a probability
-VALUE_TOLERANCE = 1e-5  # of a regression's value, relative where that is over 1
+VALUE_TOLERANCE = 1e-5  # tolerance of a regression's value, relative above 1
 
 
 @dataclass(frozen=True)
 class Golden:
-    """Rows whose answer is known: (N, F), the (C, F) rows before them, and the local model's answer, probabilities (N, K) or values (N,)."""
+    """Rows with known answers: (N, F), the (C, F) rows before them, and the local model's answers, probabilities (N, K) or values (N,)."""
 
     rows: np.ndarray
     context: np.ndarray
@@ -31,10 +31,10 @@ def prove(client: TorchServeClient, golden: Golden, *, name: str, version: str, 
 
     Args:
         client: the TorchServe that has the version.
-        golden: what it must answer.
+        golden: the expected answers.
         name: model name.
-        version: its version; it need not be the default.
-        run_ids: the runs that may have trained it, by its answers; "" for an archive that does not say.
+        version: its version; not necessarily the default.
+        run_ids: the accepted run ids in its answers; "" for an archive without one.
 
     Raises:
         ServingError: the difference is too large, or another version or run answers.
@@ -48,7 +48,7 @@ def prove(client: TorchServeClient, golden: Golden, *, name: str, version: str, 
 
 
 def difference(served: np.ndarray, local: np.ndarray) -> float:
-    """The largest difference between two answers, relative where values are over 1; inf when their shapes differ.
+    """The largest difference between two answers, relative for values above 1; inf when their shapes differ.
 
     >>> difference(np.array([20.0002]), np.array([20.0])) < 1.1e-5, difference(np.zeros((2, 2)), np.zeros(2))
     (True, inf)

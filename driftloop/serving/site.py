@@ -1,4 +1,4 @@
-"""Put trained models behind TorchServe: archive, register, prove, swap."""
+"""Puts trained models on TorchServe: archive, register, verify, swap."""
 
 from __future__ import annotations
 
@@ -24,33 +24,33 @@ from driftloop.training import mlflow_text, trained_model
 from driftloop.training.fitting import Learner
 from driftloop.training.trained_model import KnownModel
 
-GOLDEN_ROWS = 8  # predictions that a new version must get right before it takes traffic
-ATTEMPTS = 3  # to have a block answered, when the worker or the server ends each time
-COME_BACK_S = 60.0  # for a server that ended
+GOLDEN_ROWS = 8  # golden predictions that a new version must match before it takes traffic
+ATTEMPTS = 3  # attempts to have a block answered when the worker or the server dies
+COME_BACK_S = 60.0  # wait for a server that ended
 POLL_S = 0.2
 
 
 class Serving(Protocol):
-    """What answers requests: a server with one default version of the model."""
+    """A server with one default version of the model."""
 
     def predict(self, rows: np.ndarray, context: np.ndarray) -> tuple[np.ndarray, str]:
         """Class probabilities (rows, K) or values (rows,), and the version that gave them."""
 
     def check_owner(self) -> None:
-        """Refuse to replace another's model that answers under our name."""
+        """Refuse to replace someone else's model served under our name."""
 
     def has_room_for(self, model: KnownModel) -> bool:
-        """Whether the model can be served under its version's number, or is already."""
+        """Whether the model can be served under its version number, or already is."""
 
     def put(self, model: KnownModel, *, move_alias: Callable[[], None]) -> None:
-        """Serve a version in the place of the one served now, without losing a request."""
+        """Replace the served version without losing a request."""
 
 
 @dataclass(frozen=True)
 class Site:
     """A TorchServe to serve on: its client, and the folder for archives and the journal of the swap under way.
 
-    `revive` starts a server of our own again after it has ended, and gives its client; None for a server that others keep.
+    `revive` restarts our own server after it has ended, and returns its client; None for an external server.
     """
 
     client: TorchServeClient
@@ -59,16 +59,16 @@ class Site:
 
 
 class TorchServeDeployment:
-    """One model name on one TorchServe; its default version answers.
+    """One model name on one TorchServe; its default version serves.
 
     Args:
         site: the TorchServe.
-        name: what the model is served under, and called in the registry.
+        name: name of the model in TorchServe and in the registry.
         learner: how models are built and packed.
-        stream: the rows that a version is proven on.
-        registry: whose runs and versions are ours.
-        restore: gives the registry's model of a version, None when there is none that fits the stream.
-        take_over: whether another's model under the name may be replaced.
+        stream: the rows on which a version is verified.
+        registry: the registry of our runs and versions.
+        restore: returns the registry's model of a version, None if none fits the stream.
+        take_over: whether someone else's model under the name may be replaced.
         workers: processes for each version.
     """
 
@@ -86,20 +86,20 @@ class TorchServeDeployment:
     ) -> None:
         self.site, self.client, self.name, self.learner, self.stream = site, site.client, name, learner, stream
         self.registry, self.restore, self.take_over, self.workers = registry, restore, take_over, workers
-        self.served: KnownModel | None = None  # what we have put there
+        self.served: KnownModel | None = None  # the model we deployed
 
     @property
     def journal(self) -> Path:
-        """The file that tells the next start of a swap that was cut off."""
+        """The journal that lets the next start recover an interrupted swap."""
         return self.site.folder / f"swap-{self.name}.json"
 
     def predict(self, rows: np.ndarray, context: np.ndarray) -> tuple[np.ndarray, str]:
         """Class probabilities (rows, K) or values (rows,) from the default version, and which version that was.
 
-        A worker or server that ends meanwhile is waited for, and asked again: a prediction changes nothing.
+        If a worker or server ends meanwhile, waits and retries: predictions are idempotent.
 
         Raises:
-            ServingError: it ended each time, does not come back, or another's model answered.
+            ServingError: it died each time, does not come back, or someone else's model answered.
         """
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -107,7 +107,7 @@ class TorchServeDeployment:
                 break
             except UnansweredError as exc:
                 if attempt == ATTEMPTS:
-                    raise ServingError(f"asked {ATTEMPTS} times and never answered ({exc}): look at these rows, and at TorchServe's log") from exc
+                    raise ServingError(f"no answer in {ATTEMPTS} attempts ({exc}): check these rows and TorchServe's log") from exc
                 self._wait_until_served(exc)
         if self.served and not answer.run_ids <= {self.served.run_id, ""}:
             raise ServingError(
@@ -116,7 +116,7 @@ class TorchServeDeployment:
         return answer.probabilities, answer.version
 
     def _wait_until_served(self, error: UnansweredError) -> None:
-        """Wait for the server and its worker; one that has started again knows no model, and is given ours."""
+        """Wait for the server and its worker; deploy our model again on a restarted server, which has none."""
         end = time.monotonic() + COME_BACK_S
         while not self.client.healthy():
             if time.monotonic() > end:
@@ -133,7 +133,7 @@ class TorchServeDeployment:
             raise error
 
     def check_owner(self) -> None:
-        """Refuse to replace another's model that answers under our name, unless we may take it over.
+        """Refuse to replace someone else's model served under our name, unless we may take it over.
 
         Raises:
             ServingError: the default version is not of a run in our store.
@@ -142,7 +142,7 @@ class TorchServeDeployment:
         if default is None or self.take_over or self._is_ours(default):
             return
         raise ServingError(
-            f"{self.name} version {default} at {self.client.inference_url} is not of this MLflow store, but of another project or an earlier store: "
+            f"{self.name} version {default} at {self.client.inference_url} belongs to another project or an earlier MLflow store: "
             "give another --register_model_name, or --take_over to replace it"
         )
 
@@ -150,11 +150,11 @@ class TorchServeDeployment:
         run_id = swap.run_of(self.client, name=self.name, version=version)
         if run_id:
             return self.registry.knows(run_id)
-        known = self.restore(version)  # an archive of an early driftloop does not say whose it is, but its answers do
+        known = self.restore(version)  # an archive of an early driftloop has no run id, but its answers identify it
         return known is not None and self._answers_as(known)
 
     def _answers_as(self, model: KnownModel) -> bool:
-        """Whether the served version of the model's number answers as the model does."""
+        """Whether the served version with the model's number answers like the model."""
         try:
             golden.prove(self.client, self._golden(model), name=self.name, version=model.version, run_ids={"", model.run_id})
         except ServingError:
@@ -162,7 +162,7 @@ class TorchServeDeployment:
         return True
 
     def has_room_for(self, model: KnownModel) -> bool:
-        """Whether the model can be served under its version's number, or is already."""
+        """Whether the model can be served under its version number, or already is."""
         if model.version not in self.client.versions(name=self.name):
             return True
         if self.client.default_version(name=self.name) != model.version:
@@ -170,10 +170,10 @@ class TorchServeDeployment:
         return swap.run_of(self.client, name=self.name, version=model.version) in {model.run_id, ""} and self._answers_as(model)
 
     def put(self, model: KnownModel, *, move_alias: Callable[[], None]) -> None:
-        """Archive a version, load it, prove it by golden predictions, make it the default; drain and remove the old one.
+        """Archive a version, load it, verify it by golden predictions, make it the default; drain and remove the old one.
 
         Raises:
-            ArchiveError, ServingError: it could not be; what was served before is served still.
+            ArchiveError, ServingError: it failed; the previous version keeps serving.
         """
         before = self.client.default_version(name=self.name)
         if before == model.version and self.has_room_for(model):
@@ -205,10 +205,10 @@ class TorchServeDeployment:
             journal=self.journal,
             move_alias=move_alias,
         )
-        mar.unlink(missing_ok=True)  # unpacked by the server; the run in MLflow holds what it was made of
+        mar.unlink(missing_ok=True)  # unpacked by the server; its parts are in the MLflow run
 
     def _golden(self, model: KnownModel) -> Golden:
-        """The newest rows that the model was trained on, and what it answers to them here."""
+        """The model's newest training rows and its local answers to them."""
         stop = model.trained[1]
         first = max(0, stop - GOLDEN_ROWS)
         context = self.stream.rows[max(0, first - model.params["history"]) : first]
@@ -216,13 +216,13 @@ class TorchServeDeployment:
 
 
 def promote(registry: Registry, serving: Serving, winner: KnownModel, *, reason: str, store: Store, stream: Stream) -> KnownModel:
-    """Register a model unless it is, describe it, swap it in, and move the aliases as part of the swap.
+    """Register a model if needed, describe it, swap it in, and move the aliases as part of the swap.
 
-    Where the server has another model under the version's number, the model is registered under a number that is free there.
+    If the server has another model under the version number, the model is registered under a free one.
 
     Raises:
-        ServingError: another's model answers under the name, and nothing was registered; or the swap failed, the old
-            version goes on serving and the new one is withdrawn.
+        ServingError: someone else's model is served under the name, and nothing was registered; or the swap failed, the old
+            version keeps serving and the new one is withdrawn.
         TrackingError: the store failed; the new version is withdrawn.
     """
     serving.check_owner()
@@ -238,7 +238,7 @@ def promote(registry: Registry, serving: Serving, winner: KnownModel, *, reason:
         if made:
             describe(registry, winner, reason=reason, store=store, stream=stream)
         serving.put(winner, move_alias=lambda: registry.promote(winner.version, reason=reason))
-    except DriftloopError as exc:  # whatever failed, the version keeps no alias
+    except DriftloopError as exc:  # on any failure the version loses its alias
         if version:
             registry.withdraw(version, reason=f"not swapped in: {exc}")
         raise
@@ -246,16 +246,16 @@ def promote(registry: Registry, serving: Serving, winner: KnownModel, *, reason:
 
 
 def describe(registry: Registry, known: KnownModel, *, reason: str, store: Store, stream: Stream) -> None:
-    """Say in the registry what a version is and why it is there, and of the registered model what it is."""
+    """Describe the version, its promotion, and the registered model in the registry."""
     mlflow_text.describe_model(registry, stream)
     mlflow_text.describe_version(store, registry, known.version, run_id=known.run_id, reason=reason)
 
 
 def check_server(*, url: str | None, ports: Ports | None) -> None:
-    """Refuse what `torchserve` could not serve on, before the work that leads there.
+    """Check early that `torchserve` will be able to serve.
 
     Raises:
-        ServingError: none answers at `url`, or a port for ours is taken.
+        ServingError: no TorchServe answers at `url`, or a port for ours is taken.
         JavaMissingError: there is no Java for ours.
     """
     if url:
@@ -269,7 +269,7 @@ def check_server(*, url: str | None, ports: Ports | None) -> None:
 def _running(url: str) -> TorchServeClient:
     client = TorchServeClient.from_url(url)
     if not client.healthy():
-        raise ServingError(f"--torchserve_url {url}: no TorchServe answers there; start it, or leave the flag out to have one started")
+        raise ServingError(f"--torchserve_url {url}: no TorchServe answers there; start it, or omit the flag to have one started")
     return client
 
 
@@ -278,12 +278,12 @@ def torchserve(*, url: str | None, ports: Ports | None) -> Iterator[Site]:
     """The running TorchServe at `url`, else one of our own that ends with us.
 
     Raises:
-        ServingError: none answers at `url`, or ours did not start.
+        ServingError: no TorchServe answers at `url`, or ours did not start.
         JavaMissingError: there is no Java for ours.
     """
     if url:
         client = _running(url)
-        # The journal outlives us, as that server does.
+        # The journal outlives us, like that server.
         folder = archive_folder(url)
         folder.mkdir(parents=True, exist_ok=True)
         yield Site(client, folder)

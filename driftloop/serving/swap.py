@@ -1,9 +1,9 @@
-"""Put a new model version in the place of the old one without losing a request.
+"""Replaces a served model version by a new one without losing a request.
 
     register → every worker READY → golden predictions right → set default → move alias → drain old → unregister old
 
-Each step is written to a journal before it is done. A crash anywhere is mended by `recover` at the
-next start: before the golden predictions proved right the swap is undone, after that it is finished.
+Each step is written to a journal before it is done. After a crash `recover` repairs the state at the next
+start: before the golden predictions matched it undoes the swap, after that it finishes it.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 REGISTER, GOLDEN, SET_DEFAULT, MOVE_ALIAS, DRAIN, UNREGISTER = "register", "golden", "set_default", "move_alias", "drain", "unregister"
 DONE, UNDO, UNDONE = "done", "undo", "undone"
 STEPS = (REGISTER, GOLDEN, SET_DEFAULT, MOVE_ALIAS, DRAIN, UNREGISTER, DONE, UNDO, UNDONE)
-FORWARD = (SET_DEFAULT, MOVE_ALIAS, DRAIN, UNREGISTER)  # cut off in one of these, a swap is finished
+FORWARD = (SET_DEFAULT, MOVE_ALIAS, DRAIN, UNREGISTER)  # a swap interrupted in one of these is finished
 
-# A request sent before the default changed may reach the queue after it: the queue must stay empty for so long.
+# A request sent before the default changed may reach the queue after it: the queue must stay empty this long.
 QUIET_S = 1.0
-ATTEMPTS = 3  # to have the golden rows answered, when the worker ends each time
+ATTEMPTS = 3  # attempts to have the golden rows answered when the worker dies
 POLL_S = 0.05
 DRAIN_S = 60.0  # for the last requests of a version
 
 
 @dataclass(frozen=True)
 class Entry:
-    """The journal: the one swap it tells of, and the step that was about to be done.
+    """The journal: one swap, and the step about to be done.
 
-    The run ids are those in the archives: another store, begun later or elsewhere, gives out the same version numbers.
+    The run ids are those in the archives: another store has the same version numbers.
     """
 
     name: str
@@ -53,8 +53,8 @@ class Entry:
 @dataclass(frozen=True)
 class Swap:
     """A finished swap. `golden_gap` is the largest difference between a served and a local probability, or value;
-    `drained` is False when the old version still had requests at the end, or could not be taken away: it is
-    left registered, and the next swap or `recover` tries again."""
+    `drained` is False when the old version still had requests at the end, or could not be unregistered: it
+    stays registered, and the next swap or `recover` tries again."""
 
     version: str
     previous_version: str | None
@@ -76,23 +76,23 @@ def swap_in(
     move_alias: Callable[[], None],
     drain_timeout_s: float = DRAIN_S,
 ) -> Swap:
-    """Serve `version` in the place of `previous_version`.
+    """Serve `version` instead of `previous_version`.
 
     Args:
         client: the TorchServe that serves the previous version and keeps serving throughout.
         mar: archive of the new version.
         name: model name.
         version: the new version; not registered yet.
-        run_id: the run that trained it, as its archive says.
+        run_id: the run that trained it, as in its archive.
         previous_version: the version served now; None for the first.
-        known: what the new version must get right before it takes traffic.
-        journal: file of this TorchServe's swaps; its folder is made when absent.
-        move_alias: lets the registry's alias point to the new version; may be called twice.
-        drain_timeout_s: how long the old version may take for its last requests.
+        known: golden rows that the new version must match before it takes traffic.
+        journal: file of this TorchServe's swaps; its folder is created when absent.
+        move_alias: points the registry's alias to the new version; may be called twice.
+        drain_timeout_s: time for the old version to finish its last requests.
 
     Raises:
         ServingError: the new version did not load or answers wrongly, or the alias could not be moved.
-            The previous version serves as before and the new one is gone.
+            The previous version keeps serving and the new one is unregistered.
     """
     started = time.monotonic()
     _check_start(client, name=name, version=version, previous_version=previous_version, journal=journal)
@@ -114,14 +114,14 @@ def swap_in(
         try:
             _undo(client, journal, replace(entry, reason=str(exc)), drain_timeout_s=drain_timeout_s)
         except ServingError as undoing:
-            kept = f"it could not be undone either ({undoing}); the next start tries again"
+            kept = f"undoing it failed as well ({undoing}); the next start tries again"
         raise ServingError(f"{name} {version} was not swapped in, step {entry.step}: {exc}; {kept}") from exc
     drained = _retire_previous(client, journal, entry, drain_timeout_s=drain_timeout_s)
     return Swap(version, previous_version, gap, drained, time.monotonic() - started)
 
 
 def _prove(client: TorchServeClient, known: golden.Golden, entry: Entry) -> float:
-    """As `golden.prove`; a worker that ends meanwhile is started again by the server, and asked again."""
+    """Like `golden.prove`, with retries when a worker dies; the server restarts it."""
     for _ in range(ATTEMPTS - 1):
         try:
             return golden.prove(client, known, name=entry.name, version=entry.version, run_ids={entry.run_id})
@@ -133,7 +133,7 @@ def _prove(client: TorchServeClient, known: golden.Golden, entry: Entry) -> floa
 def recover(client: TorchServeClient, journal: Path, *, move_alias: Callable[[str], None]) -> Entry | None:
     """Finish or undo the swap that a crash cut off; call it at every start, before the next swap.
 
-    A server that started anew has forgotten both versions: then only the alias is put right, and the
+    A restarted server has forgotten both versions: then only the alias is corrected, and the
     caller registers the version that the alias points to.
 
     Args:
@@ -142,17 +142,17 @@ def recover(client: TorchServeClient, journal: Path, *, move_alias: Callable[[st
         move_alias: lets the alias point to the version given; may be called when it does already.
 
     Returns:
-        The swap that was mended, its step "done", "undone", or "drain" when the old version still has
-        requests (the next call tries again); None when there was nothing to do.
+        The repaired swap, its step "done", "undone", or "drain" when the old version still has
+        requests (the next call tries again); None without an interrupted swap.
 
     Raises:
-        ServingError: the server does not answer, or the journal cannot be read.
+        ServingError: the server does not answer, or the journal is unreadable.
     """
     entry = read_journal(journal)
     if entry is None or entry.step in (DONE, UNDONE):
         return None
     known = _holds(client, entry.name, entry.version, entry.run_id)
-    # Before the alias was touched, a version that the server has forgotten is simply not swapped in.
+    # Before the alias was moved, a version that the server has forgotten is simply not swapped in.
     if entry.step not in FORWARD or (entry.step == SET_DEFAULT and not known):
         _undo(client, journal, replace(entry, reason=entry.reason or f"cut off at step {entry.step}"), drain_timeout_s=DRAIN_S)
         return read_journal(journal)
@@ -165,9 +165,9 @@ def recover(client: TorchServeClient, journal: Path, *, move_alias: Callable[[st
 
 
 def drain(client: TorchServeClient, *, name: str, version: str, timeout_s: float) -> bool:
-    """Wait until a version has answered its last request; False when some still wait after `timeout_s` and a second.
+    """Wait until a version has answered its last request; False when some are still queued after `timeout_s` and a second.
 
-    New requests must go elsewhere already: to another default version. A version with several
+    New requests must already go to another default version. A version with several
     workers may still be busy with a request that takes longer than that second.
     """
     now = time.monotonic()
@@ -179,7 +179,7 @@ def drain(client: TorchServeClient, *, name: str, version: str, timeout_s: float
             quiet_since = time.monotonic()
         time.sleep(POLL_S)
         now = time.monotonic()
-    client.knock(name=name, version=version)  # the queue is empty, but its last request may be in work
+    client.knock(name=name, version=version)  # the queue is empty, but its last request may still be processed
     return True
 
 
@@ -187,31 +187,31 @@ def read_journal(journal: Path) -> Entry | None:
     """The journal's swap, or None when there is none.
 
     Raises:
-        ServingError: the file is there but is not a journal.
+        ServingError: the file exists but is not a journal.
     """
     try:
         entry = Entry(**json.loads(journal.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError) as exc:
-        raise ServingError(f"the swap journal {journal} cannot be read ({exc}): see which version serves, then remove the file") from exc
+        raise ServingError(f"the swap journal {journal} cannot be read ({exc}): check which version serves, then remove the file") from exc
     if entry.step not in STEPS:
-        raise ServingError(f"the swap journal {journal} has the unknown step {entry.step!r}: see which version serves, then remove the file")
+        raise ServingError(f"the swap journal {journal} has the unknown step {entry.step!r}: check which version serves, then remove the file")
     return entry
 
 
 def run_of(client: TorchServeClient, *, name: str, version: str) -> str:
-    """The run that trained a registered version, as the archive it came from is called; "" when that does not say."""
+    """The run that trained a registered version, from its archive's name; "" without one."""
     return archive.run_in(str(client.describe(name=name, version=version)["modelUrl"]))
 
 
 def _holds(client: TorchServeClient, name: str, version: str | None, run_id: str) -> bool:
-    """Whether the server has this very version: the number alone may be another model's by now."""
+    """Whether the server has exactly this version: the number may belong to another model by now."""
     return version is not None and version in client.versions(name=name) and run_of(client, name=name, version=version) == run_id
 
 
 def _check_default(client: TorchServeClient, entry: Entry) -> None:
-    """Refuse to take requests from a version that somebody else made the default while ours was loading."""
+    """Refuse to replace a version that someone else made the default while ours was loading."""
     now = client.default_version(name=entry.name)
     if now not in (entry.version, entry.previous_version):
         raise ServingError(f"version {now} was made the default of {entry.name} in the meantime, by someone else")
@@ -221,7 +221,7 @@ def _check_start(client: TorchServeClient, *, name: str, version: str, previous_
     entry = read_journal(journal)
     retired = entry and entry.step in (DRAIN, UNREGISTER) and _retire_previous(client, journal, entry, drain_timeout_s=0)
     if entry and entry.step not in (DONE, UNDONE) and not retired:
-        raise ServingError(f"the swap to {entry.name} {entry.version} was cut off at step {entry.step}: recover it first")
+        raise ServingError(f"the swap to {entry.name} {entry.version} was interrupted at step {entry.step}: recover it first")
     registered = client.versions(name=name)
     if version in registered:
         raise ServingError(f"{name} {version} is registered already: give the new model a new version")
@@ -230,7 +230,7 @@ def _check_start(client: TorchServeClient, *, name: str, version: str, previous_
 
 
 def _retire_previous(client: TorchServeClient, journal: Path, entry: Entry, *, drain_timeout_s: float) -> bool:
-    """Drain and unregister the previous version; False when that is left to be tried again.
+    """Drain and unregister the previous version; False when it has to be tried again.
 
     The new version serves already, so a failure here is not the swap's.
     """
@@ -249,7 +249,7 @@ def _retire_previous(client: TorchServeClient, journal: Path, entry: Entry, *, d
 
 
 def _undo(client: TorchServeClient, journal: Path, entry: Entry, *, drain_timeout_s: float) -> None:
-    """Give the default back to the previous version and take the new one away, if the server knows it."""
+    """Make the previous version the default again and unregister the new one, if the server has it."""
     _write(journal, replace(entry, step=UNDO))
     if _holds(client, entry.name, entry.version, entry.run_id):
         registered = client.versions(name=entry.name)
@@ -261,7 +261,7 @@ def _undo(client: TorchServeClient, journal: Path, entry: Entry, *, drain_timeou
 
 
 def _write(journal: Path, entry: Entry) -> Entry:
-    """Replace the journal in one step, on disk before we go on; return what was written."""
+    """Replace the journal atomically, synced to disk; return the entry."""
     aside = journal.with_name(journal.name + ".new")
     try:
         journal.parent.mkdir(parents=True, exist_ok=True)

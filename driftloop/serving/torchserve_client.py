@@ -1,6 +1,6 @@
-"""Talk to a TorchServe: predictions over its inference port, models over its management port.
+"""The client of a TorchServe: predictions on its inference port, models on its management port.
 
-Every call has a time limit, and whatever goes wrong comes out as one `ServingError`.
+Every call has a time limit, and every failure raises a `ServingError`.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
 MAX_REQUEST_BYTES = 5_500_000
 MAX_VALUE_BYTES = 25
 MAX_ROWS = 16_000  # so that the answer stays small too
-# A request after the first of a split block carries so many rows of context, or as many as were
-# given if those are more: models with a longer history need their blocks sent whole.
+# Each request after the first of a split block has this many rows of context, or as many as were
+# given if more: models with a longer history need unsplit blocks.
 SPLIT_CONTEXT = 1024
 POLL_S = 0.1
 LOAD_TIMEOUT_S = 180.0
-# TorchServe's own word for a worker that died, or for a model that the server has forgotten in a restart. The handler's
-# errors have another form.
+# TorchServe's messages for a worker that died, or a model lost in a restart. The handler's errors have
+# another form.
 UNANSWERED = {"InternalServerException", "ServiceUnavailableException", "ModelNotFoundException", "ModelVersionNotFoundException"}
 
 
 @dataclass(frozen=True)
 class ServedAnswer:
-    """What was served: class probabilities (N, K) float32, of a regression values (N,), and for each row the version that gave them.
+    """An answer: class probabilities (N, K) float32, or values (N,) for a regression, and the version of each row.
 
-    `run_ids` are the runs that trained what answered, "" for an archive that does not say.
+    `run_ids` are the runs that trained the answering models, "" for an archive without one.
     """
 
     probabilities: np.ndarray
@@ -60,10 +60,10 @@ class TorchServeClient:
 
     Args:
         inference_url: for example http://127.0.0.1:8080.
-        management_url: the model API's; calls on it are refused unless it is on this machine, since
-            whoever reaches that port can run code.
+        management_url: of the management API; calls are refused unless it is on this machine, since
+            access to that port allows running code.
         timeout_s: limit of a single call that does not load a model.
-        log: the server's log when it is ours: failures then quote the worker's own error.
+        log: the log of our own server: failures then quote the worker's error.
     """
 
     def __init__(self, *, inference_url: str, management_url: str, timeout_s: float = 60.0, log: Path | None = None) -> None:
@@ -75,7 +75,7 @@ class TorchServeClient:
 
     @classmethod
     def from_url(cls, url: str, *, management_url: str | None = None, timeout_s: float = 60.0) -> TorchServeClient:
-        """A client of a server that already runs; its management port is the inference port + 1 unless given.
+        """A client of a running server; its management port is the inference port + 1 unless given.
 
         >>> TorchServeClient.from_url("http://127.0.0.1:8080").management_url
         'http://127.0.0.1:8081'
@@ -94,7 +94,7 @@ class TorchServeClient:
         return cls(inference_url=url, management_url=management_url or f"http://{host}:{port + 1}", timeout_s=timeout_s)
 
     def healthy(self) -> bool:
-        """True when the server answers at all; it says nothing about any model."""
+        """True when the server answers, whatever its models."""
         try:
             return self._asking.session.get(f"{self.inference_url}/ping", timeout=5).ok
         except requests.RequestException:
@@ -109,7 +109,7 @@ class TorchServeClient:
             version: its version; that of the archive.
 
         Raises:
-            ServingError: the archive is refused, or a worker cannot load it; then it is unregistered again.
+            ServingError: the archive is rejected, or a worker fails to load it; then it is unregistered again.
         """
         if version in self.versions(name=name):
             raise ServingError(f"{name} {version} is registered already: give the new model a new version")
@@ -146,7 +146,7 @@ class TorchServeClient:
             time.sleep(POLL_S)
 
     def describe(self, *, name: str, version: str | None = None) -> dict[str, Any]:
-        """What the server says about a version (the default one when None): workers, limits, queue.
+        """The server's status of a version (the default one when None): workers, limits, queue.
 
         Raises:
             ServingError: it is not registered.
@@ -155,29 +155,29 @@ class TorchServeClient:
         return dict(parsed(self._manage("GET", path))[0])
 
     def versions(self, *, name: str) -> list[str]:
-        """The versions registered under a name; none when the name is unknown."""
+        """The versions registered under a name; empty when the name is unknown."""
         response = self._manage("GET", f"/models/{name}/all")
         if response.status_code == requests.codes.not_found:
             return []
         return [model["modelVersion"] for model in parsed(response)]
 
     def default_version(self, *, name: str) -> str | None:
-        """The version that answers requests which name none; None when the name is unknown."""
+        """The default version; None when the name is unknown."""
         response = self._manage("GET", f"/models/{name}")
         return None if response.status_code == requests.codes.not_found else str(parsed(response)[0]["modelVersion"])
 
     def set_default(self, *, name: str, version: str) -> None:
-        """Let a version answer requests which name none."""
+        """Make a version the default."""
         parsed(self._manage("PUT", f"/models/{name}/{version}/set-default"))
 
     def pending_requests(self, *, name: str, version: str) -> int:
-        """Requests that wait for a worker of a version; those that a worker has taken are not counted."""
+        """Queued requests of a version; those being processed are not counted."""
         return int(self.describe(name=name, version=version)["jobQueueStatus"]["pendingRequests"])
 
     def knock(self, *, name: str, version: str) -> None:
-        """Send a version an empty request, which it refuses at once, and wait for that answer.
+        """Send a version an empty request, which it rejects at once, and wait for that answer.
 
-        A version with one worker has then answered all that came before; with more, one of them has come free.
+        A version with one worker has then answered all that came before; with more, one of them has become free.
 
         Raises:
             ServingError: no answer came within the client's `timeout_s`.
@@ -185,7 +185,7 @@ class TorchServeClient:
         self._call("POST", f"{self.inference_url}/predictions/{name}/{version}", data=b"")
 
     def unregister(self, *, name: str, version: str) -> None:
-        """Take a version away; its unanswered requests fail, so drain it first. Nothing happens when it is unknown.
+        """Unregister a version; its unanswered requests fail, so drain it first. No effect when it is unknown.
 
         Raises:
             ServingError: it is the default one and others are registered.
@@ -195,26 +195,26 @@ class TorchServeClient:
             parsed(response)
 
     def predict(self, rows: np.ndarray, *, name: str, context: np.ndarray | None = None, version: str | None = None) -> ServedAnswer:
-        """Ask for the class probabilities of `rows` (N, F), N at least 1.
+        """Request predictions for `rows` (N, F), N at least 1.
 
         Args:
             rows: raw values in the model's column order, in time order.
             name: model name.
-            context: (C, F) rows that came just before, oldest first; the model uses those its history reaches.
-            version: the version to ask; the default one when None.
+            context: (C, F) rows that came just before, oldest first; the model uses as many as its history needs.
+            version: the version to call; the default one when None.
 
         Raises:
-            UnansweredError: the server, or its worker, ended or has forgotten the model; ask again when it is back.
-            ServingError: there are no rows or one is not finite, or the server did not answer rightly.
+            UnansweredError: the server, or its worker, ended or lost the model; retry when it is back.
+            ServingError: there are no rows or one is not finite, or the server's answer is invalid.
         """
-        import numpy as np  # here: the prediction service sends lists, and starts without it
+        import numpy as np  # imported here: the prediction service sends lists, and starts without it
 
         url = "/".join(filter(None, (f"{self.inference_url}/predictions", name, version)))
         before = rows[:0] if context is None else context
         if rows.ndim != 2 or before.shape[1:] != rows.shape[1:] or not len(rows):
             raise ServingError(f"rows {rows.shape} and context {before.shape}: give (N, F) with N of 1 or more, and (C, F)")
         if not (np.isfinite(rows).all() and np.isfinite(before).all()):
-            raise ServingError(f"a value to predict for {name} is not finite: JSON cannot carry it; correct the row or set it aside")
+            raise ServingError(f"a value to predict for {name} is not finite: JSON has no such value; correct the row or set it aside")
         parts: list[np.ndarray] = []
         versions: list[str] = []
         runs: set[str] = set()
@@ -236,7 +236,7 @@ class TorchServeClient:
             predictions: list[dict[str, Any]] = answered["predictions"]
             complete = len(predictions) == len(rows) and all("version" in one and one.keys() & {"probabilities", "value"} for one in predictions)
         except (KeyError, TypeError, AttributeError) as exc:
-            raise ServingError(f"{url} answered without predictions: is it this project's handler that serves there?") from exc
+            raise ServingError(f"{url} answered without predictions: does this project's handler serve there?") from exc
         if not complete:
             raise ServingError(f"{url} answered {len(predictions)} predictions for {len(rows)} rows, or without version and probabilities or value")
         return predictions, str(answered.get("run_id", ""))
@@ -260,7 +260,7 @@ class TorchServeClient:
 
 
 def _requests(rows: np.ndarray, context: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Split a block so that each request stays under the server's limit, each with the rows before it."""
+    """Split a block into requests under the server's limit, each with the rows before it."""
     import numpy as np
 
     room = MAX_REQUEST_BYTES // (MAX_VALUE_BYTES * rows.shape[1])  # rows, context included

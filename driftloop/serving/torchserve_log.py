@@ -1,4 +1,4 @@
-"""Find in TorchServe's log the one line that tells why something failed."""
+"""Finds the line in TorchServe's log that explains a failure."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 TAIL_BYTES = 500_000
 ERROR = re.compile(r"(?:[\w.$]+\.)?\w*(?:Error|Exception)\b.*")
-SHUTDOWN = re.compile(r'Exception in thread "Thread-')  # of the hook that runs when the start failed already
-# Raised around the worker's own error, which stands above it.
+SHUTDOWN = re.compile(r'Exception in thread "Thread-')  # from the shutdown hook after a failed start
+# Wraps the worker's error, which is above it.
 WRAPPED = re.compile(r"RuntimeError: \d+ - ")
 
 
@@ -23,7 +23,7 @@ def tail(log: Path) -> list[str]:
 
 
 def worker_error(log: Path | None, *, name: str, version: str) -> str:
-    """The root error of the newest worker of a model version that died; empty when none is found."""
+    """The root error of the newest dead worker of a model version; "" when none is found."""
     if log is None:
         return ""
     line_of = re.compile(rf" W-\d+-{re.escape(name)}_{re.escape(version)}-std(?:out|err) - (.*)")
@@ -37,10 +37,10 @@ def worker_error(log: Path | None, *, name: str, version: str) -> str:
 
 
 def server_error(*logs: Path) -> str:
-    """The most telling line of a server that ended by itself: the innermost cause, an error, or its last words."""
+    """The most informative line of a server that exited: the innermost cause, an error, or the last line."""
     lines = [line.strip() for log in logs for line in tail(log) if line.strip() and not SHUTDOWN.match(line)]
     for marker in ("Caused by: ", "Invalid ", "Exception", "Error"):
         found = [line for line in reversed(lines) if marker in line]
         if found:
             return found[0][:300]
-    return lines[-1][:300] if lines else "it said nothing"
+    return lines[-1][:300] if lines else "no output"

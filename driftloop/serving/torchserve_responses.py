@@ -1,4 +1,4 @@
-"""Read what TorchServe answers: its JSON, or the one line that tells why it refused."""
+"""Reads TorchServe's responses: the JSON, or the error message."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ def parsed(response: requests.Response) -> Any:
     """The JSON value of an answer.
 
     Raises:
-        ServingError: it is an error, or no JSON.
+        ServingError: it is an error, or not JSON.
     """
     if not response.ok:
         raise ServingError(f"{response.request.method} {response.url}: HTTP {response.status_code}: {reason(response)}")
     try:
         return response.json()
     except requests.JSONDecodeError as exc:
-        raise ServingError(f"{response.request.method} {response.url}: the answer is not JSON; is it TorchServe that serves there?") from exc
+        raise ServingError(f"{response.request.method} {response.url}: the answer is not JSON; is that a TorchServe?") from exc
 
 
 def error_type(response: requests.Response) -> str:
-    """The kind of TorchServe's own error; "" of anything else."""
+    """The type of TorchServe's own error; "" for anything else."""
     try:
         return str(response.json().get("type", ""))
     except (requests.JSONDecodeError, AttributeError):

@@ -1,1 +1,1 @@
-"""MLflow's only door: stores, experiments, runs, the registry. What is logged is made in the rooms above."""
+"""The only access to MLflow: stores, experiments, runs, the registry. The rooms above create what is logged."""

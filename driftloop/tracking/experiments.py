@@ -1,4 +1,4 @@
-"""The experiment that the work goes to: found or made, also when another process makes it at the same moment."""
+"""Finds or creates the experiment to log to, even if another process creates it at the same time."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def choose(client: MlflowClient, *, name: str | None, made_in: str | None, uri: 
 
     Args:
         client: of the store.
-        name: as a flag gave it.
+        name: from the flag.
         made_in: id of the experiment of the launcher's run.
         uri: of the store; a new experiment on a SQLite file keeps its artifacts beside that.
 
     Raises:
-        SettingsError: the environment names what cannot be.
+        SettingsError: the environment names an invalid or unknown experiment.
         TrackingError: the experiment is deleted, or its artifacts cannot be written.
     """
     if name:
@@ -45,10 +45,10 @@ def choose(client: MlflowClient, *, name: str | None, made_in: str | None, uri: 
 
 
 def named(client: MlflowClient, name: str, *, uri: str) -> Experiment:
-    """The experiment of a name, made when it is not there.
+    """The experiment of that name, created if missing.
 
     Raises:
-        SettingsError: no experiment can have the name.
+        SettingsError: the name is invalid.
     """
     if fault := experiment_fault(name):
         raise SettingsError(f"the name {name!a:.80} of an experiment: {fault}")

@@ -1,4 +1,4 @@
-"""Runs that killed processes of this machine left RUNNING, in every experiment of the store: SIGKILL gives nobody the chance to end them."""
+"""Ends runs that killed processes of this machine left RUNNING, in every experiment of the store: SIGKILL allows no cleanup."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
-OWNER: Final = "mlflow.driftloop.process"  # tag: host, pid and start time of the process that works on the run; MLflow shows none that begins so
-AT_ONCE: Final = 200  # experiments in one question
+OWNER: Final = "mlflow.driftloop.process"  # tag: host, pid and start time of the run's process; MLflow hides tags with this prefix
+AT_ONCE: Final = 200  # experiments per query
 
 
 def process_mark(pid: int) -> str:
-    """Host, pid and start time: a pid alone is used again by the system."""
+    """Host, pid and start time: the system reuses pids."""
     return json.dumps([platform.node(), pid, psutil.Process(pid).create_time()])
 
 
 def end_all(client: MlflowClient) -> None:
-    """End the runs of this machine's dead processes; those of others, and those that we may not change, stay as they are."""
+    """End the runs of this machine's dead processes; other runs, and runs we may not change, are left alone."""
     for run in list(_running(client)):
         if not _dead(run.data.tags.get(OWNER, "")):
             continue

@@ -1,16 +1,16 @@
-"""Where a run is seen in MLflow's UI."""
+"""URLs of experiments, runs and versions in MLflow's UI."""
 
 from __future__ import annotations
 
 from typing import Final
 from urllib.parse import urlsplit
 
-# The UI opens on its pages for language models unless the address says otherwise, and remembers what was chosen.
+# The UI opens on its pages for language models unless the URL says otherwise, and remembers the choice.
 TRAINING: Final = "?workflowType=machine_learning"
 
 
 def on_server(uri: str, place: str) -> str:
-    """The address of a place on a tracking server, without a password: the browser asks for that.
+    """The URL of a page on a tracking server, without a password: the browser prompts for it.
 
     >>> on_server("http://me:secret@host:5000/", experiment("1"))
     'http://host:5000/#/experiments/1/runs?workflowType=machine_learning'
@@ -20,7 +20,7 @@ def on_server(uri: str, place: str) -> str:
 
 
 def experiment(experiment_id: str) -> str:
-    """The runs of an experiment, to stand behind a server's address or, within a description, alone.
+    """The path of an experiment's runs: appended to a server's URL, or a relative link in a description.
 
     >>> experiment("1")
     '#/experiments/1/runs?workflowType=machine_learning'
@@ -29,15 +29,15 @@ def experiment(experiment_id: str) -> str:
 
 
 def run(experiment_id: str, run_id: str) -> str:
-    """One run, likewise."""
+    """The path of a run."""
     return f"#/experiments/{experiment_id}/runs/{run_id}{TRAINING}"
 
 
 def artifact(experiment_id: str, run_id: str, path: str) -> str:
-    """A file of a run, likewise."""
+    """The path of a run's file."""
     return f"#/experiments/{experiment_id}/runs/{run_id}/artifacts/{path}{TRAINING}"
 
 
 def version(model: str, number: str) -> str:
-    """A version of a registered model, likewise."""
+    """The path of a version of a registered model."""
     return f"#/models/{model}/versions/{number}{TRAINING}"

@@ -1,4 +1,4 @@
-"""MLflow: the store, experiments, runs and what is logged to them. The only module that uses MLflow's client.
+"""Opens the MLflow store, and logs to its runs. The only module that uses MLflow's client.
 
 Runs form a tree: one parent run per base model; its trials, deployments and retrains are children.
 """
@@ -28,32 +28,32 @@ from driftloop.tracking import experiments, leftovers, patience, retries, stores
 from driftloop.tracking.launcher import check as check_launcher
 from driftloop.tracking.translate import translated
 
-NETWORK: Final = "network"  # artifact folder: weights.pt and card.json, what a .mar is made of
+NETWORK: Final = "network"  # artifact folder: weights.pt and card.json, the parts of a .mar
 ROLE: Final = "driftloop.role"  # base | deployment | retrain | challenger | trial
 
 
 @dataclass(frozen=True)
 class Store:
-    """An open tracking store and the experiment that this process works in."""
+    """An open tracking store and this process's experiment."""
 
     client: MlflowClient
     experiment_id: str
     experiment_name: str
-    attached_run_id: str | None  # the run that `mlflow run` made for us, if it is in this experiment
-    launcher_run_id: str | None  # that run when it lies in another experiment
+    attached_run_id: str | None  # the run that `mlflow run` created for us, if it is in this experiment
+    launcher_run_id: str | None  # that run when it is in another experiment
 
 
 def open_store(experiment_name: str | None) -> Store:
     """Open the tracking store: MLFLOW_TRACKING_URI if set, else SQLite in the current folder.
 
-    Under `mlflow run` the experiment is that of the run which MLflow made, unless a name says
-    otherwise; then the work goes to the named experiment and the launcher's run points there.
+    Under `mlflow run` the experiment is that of the run that MLflow created, unless a name is
+    given; then the work goes to the named experiment and the launcher's run points there.
 
     Raises:
-        SettingsError: no experiment can have the name that the environment gives.
-        TrackingError: the store cannot be reached or written, the experiment is deleted, or MLFLOW_RUN_ID names a run that is not for us.
+        SettingsError: the environment's experiment name is invalid.
+        TrackingError: the store is unreachable or read-only, the experiment is deleted, or MLFLOW_RUN_ID names a run that is not for us.
     """
-    launcher = os.environ.pop("MLFLOW_RUN_ID", None)  # popped: a later start_run must not attach by surprise
+    launcher = os.environ.pop("MLFLOW_RUN_ID", None)  # popped: a later start_run must not attach to it
     uri, client = _connect(write=True)
     with translated(f"MLflow store {stores.shown(uri)}"):
         made_in = check_launcher(client, launcher).info.experiment_id if launcher else None
@@ -67,18 +67,18 @@ def open_store(experiment_name: str | None) -> Store:
 
 
 def open_reader() -> Store:
-    """Open the tracking store to read runs and the registry, in no experiment; nothing is made or changed there.
+    """Open the tracking store read-only for runs and the registry, without an experiment.
 
     Raises:
-        TrackingError: the store cannot be reached, or is not there.
+        TrackingError: the store is unreachable, or does not exist.
     """
     return Store(_connect(write=False)[1], "", "", None, None)
 
 
 def _connect(*, write: bool) -> tuple[str, MlflowClient]:
-    """The address of the store and its client, after an answer from there; who writes waits for the store from then on."""
+    """The URI of the store and its client, once it has answered; writers wait for the store from then on."""
     uri = stores.resolved(os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_STORE)
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it logs a traceback beside the error that it raises
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it logs a traceback besides the error that it raises
     stores.check(uri, write=write)
     retries.pace()
     if write:
@@ -92,9 +92,9 @@ def _connect(*, write: bool) -> tuple[str, MlflowClient]:
 
 @contextmanager
 def run(store: Store, name: str, *, role: str, parent_run_id: str | None = None, resumed: str | None = None) -> Iterator[str]:
-    """Work inside one MLflow run; gives its id.
+    """Work inside one MLflow run; yields its id.
 
-    A top-level run goes on with the ended run `resumed`, or attaches to the run that `mlflow run` made. It is the child
+    A top-level run continues the ended run `resumed`, or attaches to the run that `mlflow run` created. It is the child
     of `parent_run_id`, or else of the active run. However the body ends, so does the run: FINISHED, FAILED on an
     error, KILLED on Ctrl-C or SIGTERM.
     """
@@ -103,14 +103,14 @@ def run(store: Store, name: str, *, role: str, parent_run_id: str | None = None,
     all_tags = {ROLE: role, leftovers.OWNER: leftovers.process_mark(os.getpid())}
     status = RunStatus.FAILED
     try:
-        with translated("MLflow", files=False):  # the body's calls, too: the store may go away at any of them
+        with translated("MLflow", files=False):  # includes the body's calls: the store may become unreachable at any of them
             taken_up = resumed or _made_for_us(store) if active is None else None
             if taken_up:
                 mlflow.start_run(run_id=taken_up)
                 all_tags["mlflow.runName"] = name
             else:
                 mlflow.start_run(run_name=name, nested=active is not None, tags=all_tags)
-            # Set afterwards: start_run refuses a parent that is not the innermost active run.
+            # Set afterwards: start_run rejects a parent that is not the innermost active run.
             mlflow.set_tags(all_tags | ({"mlflow.parentRunId": parent} if parent else {}))
             run_id = _active_run_id()
             launcher = store.launcher_run_id or (store.attached_run_id if resumed else None)
@@ -134,7 +134,7 @@ def run(store: Store, name: str, *, role: str, parent_run_id: str | None = None,
 
 
 def _let_go(exc: BaseException) -> None:
-    """Drop what the interrupted frames hold: a transaction that Ctrl-C cut off would keep SQLite locked."""
+    """Release what the interrupted frames hold: a transaction interrupted by Ctrl-C would keep SQLite locked."""
     cause: BaseException | None = exc
     while cause is not None:
         traceback.clear_frames(cause.__traceback__)
@@ -143,7 +143,7 @@ def _let_go(exc: BaseException) -> None:
 
 
 def _made_for_us(store: Store) -> str | None:
-    """The run that `mlflow run` made, while no work of ours is in it."""
+    """The run that `mlflow run` created, while we have not logged to it."""
     made = store.attached_run_id
     return made if made and ROLE not in store.client.get_run(made).data.tags else None
 
@@ -158,15 +158,15 @@ def _active_run_id() -> str:
 def autolog() -> None:
     """Turn on MLflow's autologging of Lightning fits: parameters of the optimizer, metrics of each epoch.
 
-    Models are not logged by it: that costs about 11 s a fit, and only a winner is worth it.
+    It does not log models: that costs about 11 s a fit, justified only for a winner.
     """
     mlflow.pytorch.autolog(log_models=False, log_datasets=False, checkpoint=False, silent=True)
 
 
 def log_params(params: Mapping[str, Any]) -> None:
-    """Log parameters to the active run, those that it has not yet.
+    """Log the parameters that the active run does not have yet.
 
-    `mlflow run` and autologging write theirs first, and MLflow refuses a second value.
+    `mlflow run` and autologging log theirs first, and MLflow rejects a second value.
     """
     with translated("MLflow parameters"):
         there = mlflow.get_run(_active_run_id()).data.params
@@ -174,13 +174,13 @@ def log_params(params: Mapping[str, Any]) -> None:
 
 
 def log_metrics(metrics: Mapping[str, float], *, step: int | None = None) -> None:
-    """Log metrics to the active run; nan is left out, for the UI would draw it as 0."""
+    """Log metrics to the active run; nan is left out, because the UI would draw it as 0."""
     with translated("MLflow metrics"):
         mlflow.log_metrics({name: value for name, value in metrics.items() if not math.isnan(value)}, step=step)
 
 
 def forget_metrics(names: Iterable[str]) -> None:
-    """Metrics of the active run that are undefined from now on: nan, for MLflow cannot delete one."""
+    """Set metrics of the active run to nan, because MLflow cannot delete them."""
     with translated("MLflow metrics"):
         mlflow.log_metrics(dict.fromkeys(names, math.nan))
 
@@ -198,7 +198,7 @@ def log_series(store: Store, run_id: str, rows: Sequence[Mapping[str, float]], *
 
 
 def _log_batches(client: MlflowClient, run_id: str, metrics: Sequence[Metric]) -> None:
-    for at in range(0, len(metrics), 1000):  # the largest batch MLflow takes
+    for at in range(0, len(metrics), 1000):  # MLflow's largest batch
         client.log_batch(run_id, metrics=metrics[at : at + 1000])
 
 
@@ -208,7 +208,7 @@ def set_tags(tags: Mapping[str, str]) -> None:
 
 
 def log_table(rows: Sequence[Mapping[str, Any]], name: str) -> None:
-    """Log rows as an MLflow table (`name`.json, seen in the UI) and as CSV."""
+    """Log rows as an MLflow table (`name`.json, shown in the UI) and as CSV."""
     import pandas as pd
 
     frame = pd.DataFrame(list(rows))

@@ -1,6 +1,6 @@
-"""Wait for an MLflow store that others have locked, and for a tracking server that restarts: minutes, not for ever.
+"""Waits for a locked MLflow store and for a restarting tracking server: minutes, not forever.
 
-Both waits are below MLflow's client, so that whatever is logged waits, autologging too: SQLite's in the events of SQLAlchemy,
+Both waits are below MLflow's client, so that all logging waits, including autologging: SQLite's in the events of SQLAlchemy,
 here, and HTTP's in the retries of urllib3 (`retries`). A wait of some seconds is reported on stderr, once.
 """
 
@@ -19,19 +19,19 @@ from sqlalchemy import Connection, Engine, event
 
 from driftloop.tracking.translate import is_locked
 
-WAIT_S: Final = 120.0  # for a lock, statement by statement; for a server, request by request
-GIVEN_UP_S: Final = 5.0  # after one wait was in vain: the run is closed then, if it can be
-ATTEMPT_MS: Final = 3000  # SQLite's own wait; Ctrl-C is heard in between
+WAIT_S: Final = 120.0  # per statement for a lock, per request for a server
+GIVEN_UP_S: Final = 5.0  # after a wait failed: the run is closed then, if possible
+ATTEMPT_MS: Final = 3000  # SQLite's own wait; Ctrl-C is handled in between
 TOLD_AGAIN_S: Final = 60.0
 OPENING: Final = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "6"}  # a server that is down is reported at once
 
-_watched: set[str] = set()  # database files whose locks are waited for
+_watched: set[str] = set()  # database files for whose locks we wait
 _state = {"told": -TOLD_AGAIN_S, "budget": WAIT_S}
 
 
 @contextmanager
 def opening() -> Iterator[None]:
-    """Inside, a tracking server gets one attempt and some seconds to answer."""
+    """Context in which a tracking server gets one attempt and a few seconds."""
     before = {name: os.environ.get(name) for name in OPENING}
     os.environ.update(OPENING)
     try:
@@ -45,7 +45,7 @@ def opening() -> Iterator[None]:
 
 
 def begin(database: Path | None) -> None:
-    """Wait from now on for a lock on this SQLite file; without one, for nothing but servers."""
+    """From now on wait for locks on this SQLite file; without a file, for servers only."""
     restore()
     if not event.contains(Engine, "commit", _commit):
         event.listen(Engine, "do_execute", _execute)
@@ -56,22 +56,22 @@ def begin(database: Path | None) -> None:
 
 
 def left() -> float:
-    """How long to wait at most, in seconds."""
+    """Maximum wait in seconds."""
     return _state["budget"]
 
 
 def give_up() -> None:
-    """A wait was in vain: the next ones are short."""
+    """Record a failed wait: the next ones are short."""
     _state["budget"] = GIVEN_UP_S
 
 
 def restore() -> None:
-    """The store answers: the next wait may be long."""
+    """Record that the store answers: the next wait may be long."""
     _state["budget"] = WAIT_S
 
 
 def tell(what: str, *, limit_s: float = WAIT_S) -> None:
-    """Report a wait on stderr, once while it lasts."""
+    """Report a wait on stderr, once."""
     if time.monotonic() - _state["told"] >= TOLD_AGAIN_S:
         print(f"{what}; waiting for it, up to {limit_s:.0f} s", file=sys.stderr, flush=True)
     _state["told"] = time.monotonic()
@@ -112,7 +112,7 @@ def _execute_many(cursor: Any, statement: str, parameters: Any, context: Any) ->
 
 
 def _commit(connection: Connection) -> None:
-    """A reader holds up a commit; SQLAlchemy's own, which follows, has nothing left to do or says what is wrong."""
+    """Commit with retries, because a reader may block it; SQLAlchemy's own commit follows and then does nothing or raises."""
     database = connection.engine.url.database
     if database in _watched:
         driver = connection.connection.driver_connection

@@ -1,6 +1,6 @@
-"""MLflow's model registry: versions, and the aliases champion, challenger and previous.
+"""Access to MLflow's model registry: versions, and the aliases champion, challenger and previous.
 
-The client comes as an argument; only `tracking` makes one.
+The client is an argument; only `tracking` creates one.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 
 CHAMPION: Final = "champion"  # the version that is served
 CHALLENGER: Final = "challenger"  # the version that is being swapped in
-PREVIOUS: Final = "previous"  # the version that was served before, to go back to
+PREVIOUS: Final = "previous"  # the version served before, for rollback
 
 
 @dataclass(frozen=True)
 class Registry:
-    """One registered model and the client to reach it."""
+    """One registered model and its client."""
 
     client: MlflowClient
     name: str
 
     def register(self, *, source: str, run_id: str) -> str:
-        """Register a logged model as a new version, marked as challenger; give the version's number.
+        """Register a logged model as a new version with the alias challenger; return its number.
 
-        Where that ends halfway nothing is left of it: no version without an alias, no model without a version.
+        An interruption leaves nothing behind: no version without an alias, no model without a version.
 
         Raises:
-            TrackingError: the registry refused it.
+            TrackingError: the registry rejected it.
         """
-        # A tracking server wants the id of the model that the source names; a SQLite store takes it without.
+        # A tracking server needs the id of the source's model; a SQLite store does not.
         model_id = source.removeprefix("models:/") if source.startswith("models:/m-") else None
         with translated(f"registered model {self.name!r}"):
             new = self._make()
@@ -51,7 +51,7 @@ class Registry:
         return version
 
     def _make(self) -> bool:
-        """Make the registered model where it is not there; False when it is."""
+        """Create the registered model if missing; False if it exists."""
         try:
             self.client.get_registered_model(self.name)
             return False
@@ -62,7 +62,7 @@ class Registry:
             self.client.create_registered_model(self.name)
             return True
         except MlflowException as exc:
-            if exc.error_code != "RESOURCE_ALREADY_EXISTS":  # another process has made it just now
+            if exc.error_code != "RESOURCE_ALREADY_EXISTS":  # another process has just created it
                 raise
             return False
 
@@ -72,24 +72,24 @@ class Registry:
                 self.client.set_registered_model_alias(self.name, alias, version)
                 return
             except MlflowException as exc:
-                if exc.error_code != "BAD_REQUEST":  # two that set a new alias at once: the database takes one of them
+                if exc.error_code != "BAD_REQUEST":  # two processes set a new alias at once: the database accepts one
                     raise
         self.client.set_registered_model_alias(self.name, alias, version)
 
     def _take_back(self, version: str, *, new: bool) -> None:
-        with suppress(MlflowException):  # what stopped the registering may stop this, too; that error is the one to report
+        with suppress(MlflowException):  # this may fail for the same reason; report the first error
             if version:
                 self.client.delete_model_version(self.name, version)
             if new and not self.client.search_model_versions(f"name = '{self.name}'"):
                 self.client.delete_registered_model(self.name)
 
     def promote(self, version: str, *, reason: str) -> None:
-        """Make a version the champion and the old champion the previous one; keep the reason on the version.
+        """Make a version the champion and the old champion the previous one; store the reason on the version.
 
-        Called again with the same version it changes nothing, so that an interrupted promotion can be repeated.
+        Idempotent, so that an interrupted promotion can be repeated.
 
         Raises:
-            TrackingError: the registry refused it.
+            TrackingError: the registry rejected it.
         """
         with translated(f"registered model {self.name!r}"):
             before = self.holder(CHAMPION)
@@ -99,15 +99,15 @@ class Registry:
             self.client.set_model_version_tag(self.name, version, "driftloop.reason", reason)
             if self.holder(CHALLENGER) == version:
                 self.client.delete_registered_model_alias(self.name, CHALLENGER)
-            self._point(CHAMPION, version)  # last: where a step before it fails, the swap is undone and the champion is who it was
+            self._point(CHAMPION, version)  # last: if an earlier step fails, the swap is undone and the champion is unchanged
 
     def withdraw(self, version: str, *, reason: str) -> None:
-        """Take the challenger's alias off a version that was not swapped in; the version stays, with the reason.
+        """Remove the challenger's alias from a version that was not swapped in; the version stays, with the reason.
 
-        A champion that a server did not take keeps its own reason.
+        A champion that a server rejected keeps its reason.
 
         Raises:
-            TrackingError: the registry refused it.
+            TrackingError: the registry rejected it.
         """
         with translated(f"registered model {self.name!r}"):
             if self.holder(CHALLENGER) == version:
@@ -119,7 +119,7 @@ class Registry:
         """Delete a version that was never served.
 
         Raises:
-            TrackingError: the registry refused it.
+            TrackingError: the registry rejected it.
         """
         with translated(f"registered model {self.name!r}"):
             if self.holder(CHALLENGER) == version:
@@ -130,7 +130,7 @@ class Registry:
         """Whether a run is one of this store.
 
         Raises:
-            TrackingError: the store did not answer.
+            TrackingError: the store is unreachable.
         """
         with translated(f"run {run_id}"):
             try:
@@ -142,29 +142,29 @@ class Registry:
         return True
 
     def describe(self, version: str, text: str) -> None:
-        """Give a version its description.
+        """Set a version's description.
 
         Raises:
-            TrackingError: the registry refused it.
+            TrackingError: the registry rejected it.
         """
         with translated(f"registered model {self.name!r}"):
             self.client.update_model_version(self.name, version, text)
 
     def describe_model(self, text: str) -> None:
-        """Give the registered model a description when it has none.
+        """Set the registered model's description if it has none.
 
         Raises:
-            TrackingError: the registry refused it.
+            TrackingError: the registry rejected it.
         """
         with translated(f"registered model {self.name!r}"):
             if not self.client.get_registered_model(self.name).description:
                 self.client.update_registered_model(self.name, text)
 
     def holder(self, alias: str) -> str | None:
-        """The version that holds an alias; None when there is no such model or alias.
+        """The version with an alias; None when there is no such model or alias.
 
         Raises:
-            TrackingError: the registry did not answer.
+            TrackingError: the registry is unreachable.
         """
         with translated(f"registered model {self.name!r}"):
             try:
@@ -178,20 +178,20 @@ class Registry:
         """The run that trained a version.
 
         Raises:
-            TrackingError: there is no such version, or the registry did not answer.
+            TrackingError: there is no such version, or the registry is unreachable.
         """
         with translated(f"registered model {self.name!r}, version {version}"):
             return str(self.client.get_model_version(self.name, version).run_id)
 
     def trained(self, version: str = "", *, instead: str) -> tuple[str, str]:
-        """A version, the champion where none is named, and the run that trained it.
+        """A version, by default the champion, and the run that trained it.
 
         Args:
             version: to look up; "": the champion.
-            instead: what to give where there is no champion, as "--version".
+            instead: the flag to suggest without a champion, such as "--version".
 
         Raises:
-            TrackingError: there is no such version, or no champion, or the registry did not answer.
+            TrackingError: there is no such version, or no champion, or the registry is unreachable.
         """
         found = version or self.holder(CHAMPION)
         if not found:

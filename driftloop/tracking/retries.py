@@ -1,7 +1,7 @@
-"""The pace at which a tracking server's unanswered requests are repeated, and for how long.
+"""Retries requests to a tracking server: at which pace, and for how long.
 
-MLflow leaves that to urllib3, and has no setting for the longest pause: it doubles up to two minutes, in which a server
-that is back goes unnoticed. So MLflow is given the class `Patient`.
+MLflow leaves this to urllib3 and has no setting for the longest pause: it doubles up to two minutes, in which the return of
+a server goes unnoticed. So MLflow is given the class `Patient`.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ from urllib3.util import Retry
 from driftloop.settings import RETRIES
 from driftloop.tracking import patience
 
-PAUSE_S: Final = 8  # at most, between two attempts
-BROKEN_S: Final = 60.0  # for a server that answers, but 500: that is seldom a restart
+PAUSE_S: Final = 8  # longest pause between two attempts
+BROKEN_S: Final = 60.0  # for a server that answers 500: that is rarely a restart
 
 
 def pace() -> None:
-    """Let all of MLflow's requests of this process be repeated as `Patient` does."""
+    """Make all of MLflow's requests in this process retry like `Patient`."""
     if request_utils.Retry is not _patient:
         request_utils.Retry = _patient  # type: ignore[misc, assignment]
         request_utils.TCPKeepAliveHTTPAdapter = _Whole  # type: ignore[misc]
-        request_utils._cached_get_request_session.cache_clear()  # sessions that were made before
+        request_utils._cached_get_request_session.cache_clear()  # sessions created before
         logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # a warning for each attempt
 
 
 class Patient(Retry):
-    """What is left of the attempts at one request: they end in time, whatever their number, and a longer wait is reported."""
+    """The remaining attempts at one request: limited by time, not by number; a longer wait is reported."""
 
     began: float | None = None  # when the first attempt failed
 
     def new(self, **changes: Any) -> Patient:
-        """A copy with changes that remembers when the first attempt failed."""
+        """A copy with changes that keeps the time of the first failure."""
         made = super().new(**changes)
         made.began = self.began
         return made
 
     def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:
-        """Whether this answer is a reason to ask again; any other answer restores the full patience."""
+        """Whether to retry after this answer; any other answer restores the full patience."""
         again = super().is_retry(method, status_code, has_retry_after)
         if not again:
             patience.restore()
@@ -77,21 +77,21 @@ class Patient(Retry):
         if last:
             patience.give_up()
         counted = super(Patient, self.new(total=0) if last else self).increment(method, url, response, error, _pool, _stacktrace)
-        counted.began = began  # not that of `self`, which all requests of a session begin with
-        if len(counted.history) > 1:  # the second attempt comes at once, also where an idle connection was closed
+        counted.began = began  # not that of `self`, with which all requests of a session start
+        if len(counted.history) > 1:  # the second attempt is immediate, also after a closed idle connection
             host = f"{_pool.scheme}://{_pool.host}:{_pool.port}" if _pool else ""
             patience.tell(f"MLflow server {host}: {f'answers {status}' if status else 'no answer'}", limit_s=limit_s)
         return counted
 
 
 class _Whole(request_utils.TCPKeepAliveHTTPAdapter):
-    """Asks again when an answer breaks off in its body, too; urllib3 itself repeats what broke before."""
+    """Also retries when a response breaks off in its body; urllib3 itself retries earlier failures."""
 
     def send(self, request: PreparedRequest, stream: bool = False, *args: Any, **rest: Any) -> Response:
-        """Send a request until its whole answer is there, as `Patient` lets it.
+        """Send a request until the whole response has arrived, within the limits of `Patient`.
 
         Raises:
-            requests.exceptions.RequestException: there was none.
+            requests.exceptions.RequestException: no complete response.
         """
         left, pool = self.max_retries, self.poolmanager.connection_from_url(str(request.url))
         while True:
@@ -111,6 +111,6 @@ class _Whole(request_utils.TCPKeepAliveHTTPAdapter):
 
 
 def _patient(*, total: int, **rest: Any) -> Patient:
-    """What MLflow makes for a session; from the number of our own setting on, time alone ends the attempts."""
+    """MLflow's retry factory for a session; from our setting's number on, only time ends the attempts."""
     counts = dict.fromkeys(("total", "connect", "read", "redirect", "status")) if total >= RETRIES else {"total": total}
     return Patient(**rest | counts, backoff_max=PAUSE_S, retry_after_max=PAUSE_S)

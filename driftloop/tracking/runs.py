@@ -1,4 +1,4 @@
-"""Find runs in the MLflow store, and read back what they hold."""
+"""Finds runs in the MLflow store, and reads their contents."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from driftloop.errors import NoBaseRunError, TrackingError
 from driftloop.metrics.results import NO_BLOCK
 from driftloop.tracking.mlflow_store import NETWORK, ROLE, Store, translated
 
-PARENTS = ("base", "backtest")  # roles of runs that stand at the top
+PARENTS = ("base", "backtest")  # roles of top-level runs
 
 if TYPE_CHECKING:
     import torch
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 
 def find_base(store: Store, run_id: str | None = None, *, train: str) -> Run:
-    """The base run to work on: the one named, else the newest finished one of the experiment.
+    """The base run to use: the given one, else the newest finished one of the experiment.
 
     Args:
-        store: where to look.
-        run_id: the run that is named.
+        store: the store to search.
+        run_id: the given run.
         train: the command that trains one.
 
     Raises:
-        NoBaseRunError: there is none; the message says what to run.
+        NoBaseRunError: there is none; the message gives the command to run.
         TrackingError: `run_id` is unknown.
     """
     if run_id:
@@ -44,10 +44,10 @@ def find_base(store: Store, run_id: str | None = None, *, train: str) -> Run:
     with translated("MLflow runs"):
         names = {found.experiment_id: found.name for found in mlflow.search_experiments()}
     elsewhere = None if cut_off else _newest_base(store, list(names))
-    hint = f", or --base_run_id {cut_off.info.run_id} for the model of the run that was cut off" if cut_off else ""
+    hint = f", or --base_run_id {cut_off.info.run_id} for the model of the interrupted run" if cut_off else ""
     if elsewhere:
         hint = f", or --base_run_id {elsewhere.info.run_id} for the newest one, in experiment {names[elsewhere.info.experiment_id]!r}"
-    raise NoBaseRunError(f"experiment {store.experiment_name!r} holds no base model yet: run {train}{hint}")
+    raise NoBaseRunError(f"experiment {store.experiment_name!r} has no base model yet: run {train}{hint}")
 
 
 def _newest_base(store: Store, experiments: list[str], *, ended: str = "=") -> Run | None:
@@ -71,19 +71,19 @@ def newest_parent(store: Store, experiment: str) -> Run:
         places = [known[experiment]] if experiment else list(known.values())
         newest = [run for role in PARENTS for run in store.client.search_runs(places, f"tags.`{ROLE}` = '{role}'", max_results=1)]
     if not newest:
-        raise NoBaseRunError(f"{f'experiment {experiment!r}' if experiment else 'the MLflow store'} holds no run of ours yet: run python lifecycle.py first")
+        raise NoBaseRunError(f"{f'experiment {experiment!r}' if experiment else 'the MLflow store'} has no driftloop runs yet: run python lifecycle.py first")
     return max(newest, key=lambda run: run.info.start_time)
 
 
 def load_network(store: Store, run_id: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Read back the weights and card of a run.
+    """Read the weights and card of a run.
 
     Raises:
-        TrackingError: the run has none, or they cannot be read.
+        TrackingError: the run has none, or they are unreadable.
     """
     import torch
 
-    with translated(f"run {run_id} holds no trained model"), tempfile.TemporaryDirectory() as folder:
+    with translated(f"run {run_id} has no trained model"), tempfile.TemporaryDirectory() as folder:
         path = Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=NETWORK, dst_path=folder))
         try:
             card = json.loads((path / "card.json").read_text(encoding="utf-8"))
@@ -101,7 +101,7 @@ def newest_child(store: Store, parent_run_id: str, *, role: str) -> Run | None:
 
 
 def parent_of(store: Store, run_id: str) -> str | None:
-    """The parent of a run, or None when it has none or is gone.
+    """The parent of a run, or None when it has none or is deleted.
 
     Raises:
         TrackingError: the store did not answer.

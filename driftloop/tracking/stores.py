@@ -1,6 +1,6 @@
-"""The places where MLflow keeps things: which they are, whether they can be used now, and a new SQLite store made whole.
+"""MLflow's storage locations: resolves them, checks that they are usable, and creates a new SQLite store atomically.
 
-Everything is found out before the work begins, in seconds and without a trace where it fails.
+All checks run before the work begins, take seconds and leave no trace on failure.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ from driftloop.errors import TrackingError
 from driftloop.system import lock
 from driftloop.tracking.translate import is_locked, reason, translated
 
-CONNECT_S: Final = 6  # MLflow tries for 100 s before it says that a database is unreachable
-CONNECT: Final = {"postgresql": "connect_timeout", "mysql": "connect_timeout", "mssql": "login_timeout"}  # what their drivers call it
+CONNECT_S: Final = 6  # MLflow tries for 100 s before it reports an unreachable database
+CONNECT: Final = {"postgresql": "connect_timeout", "mysql": "connect_timeout", "mssql": "login_timeout"}  # the drivers' names
 ELSEWHERE: Final = "set MLFLOW_TRACKING_URI to another place"
 HEADER: Final = b"SQLite format 3\x00"
 
 
 def resolved(uri: str) -> str:
-    """The address with the path of a SQLite file made absolute: another working folder must not mean another store.
+    """The URI with an absolute path for a SQLite file: the store must not depend on the working directory.
 
     Raises:
-        TrackingError: an address cannot hold the path.
+        TrackingError: the path cannot be written as a URI.
 
     >>> resolved("http://127.0.0.1:5000"), resolved("sqlite:////tmp/../tmp/mlflow.db")
     ('http://127.0.0.1:5000', 'sqlite:////tmp/mlflow.db')
     """
     file = sqlite_file(uri)
     if file and "?" in str(file):
-        raise TrackingError(f"MLflow store {file}: SQLite's address cannot hold the '?' of this path: rename the folder, or {ELSEWHERE}")
+        raise TrackingError(f"MLflow store {file}: a SQLite URI cannot contain the '?' of this path: rename the folder, or {ELSEWHERE}")
     return str(make_url(uri).set(database=str(file))) if file else uri
 
 
@@ -57,7 +57,7 @@ def sqlite_file(uri: str) -> Path | None:
 
 
 def shown(uri: str) -> str:
-    """The address without a password.
+    """The URI without a password.
 
     >>> shown("http://me:secret@host:5000"), shown("postgresql://me:secret@host/mlflow")
     ('http://***@host:5000', 'postgresql://me:***@host/mlflow')
@@ -77,13 +77,13 @@ def _database(uri: str) -> URL | None:
 
 
 def artifact_root(uri: str) -> Path | None:
-    """Where the artifacts of new experiments go: beside a SQLite file; None where a server decides."""
+    """The folder of new experiments' artifacts: next to a SQLite file; None where a server decides."""
     file = sqlite_file(uri)
     return file.parent / "mlruns" if file else None
 
 
 def artifact_folder(root: Path, experiment: str) -> Path:
-    """The folder of an experiment, named for it as far as a file name can be.
+    """The folder of an experiment, named after it within the limits of file names.
 
     >>> artifact_folder(Path("/store/mlruns"), "it's / ours").name
     'it-s-ours-7a82fe82'
@@ -92,10 +92,10 @@ def artifact_folder(root: Path, experiment: str) -> Path:
 
 
 def check(uri: str, *, write: bool) -> None:
-    """Refuse a database that cannot be used now; a new SQLite store is made. A server at an HTTP address is not asked here.
+    """Reject an unusable database; create a new SQLite store. HTTP servers are not checked here.
 
     Raises:
-        TrackingError: it cannot be reached, opened or, with `write`, written.
+        TrackingError: it is unreachable, unreadable or, with `write`, read-only.
     """
     file = sqlite_file(uri)
     if file:
@@ -118,14 +118,14 @@ def _check_file(file: Path, uri: str, *, write: bool) -> None:
                 _check_whose({str(name) for (name,) in opened.execute("SELECT name FROM sqlite_master WHERE type = 'table'")})
         if write:
             _check_writable(file if file.exists() else file.parent)
-            _check_writable(file.parent)  # SQLite's journal stands beside the file
+            _check_writable(file.parent)  # SQLite's journal is next to the file
     except (OSError, sqlite3.Error) as exc:
-        if not is_locked(exc):  # a lock is waited for, later
+        if not is_locked(exc):  # locks are handled later, by waiting
             raise TrackingError(f"MLflow store {uri}: {reason(exc).partition(': make')[0]}: {ELSEWHERE}") from exc
 
 
 def _check_whose(tables: set[str]) -> None:
-    """MLflow would make its tables beside those of another program."""
+    """Reject a database in which MLflow would add its tables to another program's."""
     if tables and not tables & {"alembic_version", "experiments"}:
         raise sqlite3.DatabaseError(f"it is the database of another program (its tables are {', '.join(sorted(tables)[:3])}{', …' * (len(tables) > 3)})")
 
@@ -146,7 +146,7 @@ def _check_connection(url: URL) -> None:
 
 
 def _make(file: Path, uri: str) -> None:
-    """Make a new store aside and let it appear whole: two first starts do not meet in its migration, and a killed one leaves no half."""
+    """Create a new store atomically: parallel first starts do not collide in its migration, and a killed one leaves no partial store."""
     if _complete(file):
         return
     with translated(f"MLflow store {uri}"), _alone_in(file.parent) as alone:
@@ -163,15 +163,15 @@ def _make(file: Path, uri: str) -> None:
 
 
 def _complete(file: Path) -> bool:
-    """Whether there is a store, not an empty file."""
+    """Whether a store exists, not just an empty file."""
     return file.exists() and file.stat().st_size >= len(HEADER)
 
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[bool]:
-    """Of the processes that make a store in a folder one at a time; the lock leaves no file and ends with its process.
+    """Lock that lets one process at a time create a store in a folder; it leaves no file and ends with its process.
 
-    False where there is no such lock, as on some network file systems.
+    Yields False where locks are not supported, as on some network file systems.
     """
     held, alone = os.open(folder, os.O_RDONLY), False
     try:
@@ -183,10 +183,10 @@ def _alone_in(folder: Path) -> Iterator[bool]:
 
 
 def check_artifacts(location: str, experiment: str) -> None:
-    """Refuse an experiment whose artifacts cannot be written, where they are files of this machine.
+    """Reject an experiment whose artifacts are local files that cannot be written.
 
     Raises:
-        TrackingError: they cannot; the message says where they would be.
+        TrackingError: they are; the message names the folder.
     """
     parts = urlsplit(location)
     if parts.scheme not in {"", "file"}:

@@ -1,4 +1,4 @@
-"""Errors of MLflow, of its database and of the network as one line of ours that names the cause."""
+"""Translates errors of MLflow, its database and the network into our one-line errors that name the cause."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from driftloop.errors import TrackingError
 
 HINTS: Final = {
     "readonly database": "make the file and its folder writable, or set MLFLOW_TRACKING_URI to another store",
-    "unable to open database": "make its folder and permissions right, or set MLFLOW_TRACKING_URI to another store",
-    "database is locked": "another process has held it for minutes; try again when that has ended",
+    "unable to open database": "create its folder or fix its permissions, or set MLFLOW_TRACKING_URI to another store",
+    "database is locked": "another process has locked it for minutes; try again when that has ended",
     "disk is full": "make room there",
-    "(HTTP 500)": "look into its log; then run this again",
+    "(HTTP 500)": "check its log; then run this again",
     "the server answers that it cannot": "start it again, or wait until it can; then run this again",
     "the server does not answer": "start it, or set MLFLOW_TRACKING_URI to another store",
     "error code 401": "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
 }
-_ROOT: Final = re.compile(r"\[Errno -?\d+\] ([^'\")]+)")  # what the system said, inside of what three libraries said
+_ROOT: Final = re.compile(r"\[Errno -?\d+\] ([^'\")]+)")  # the system's message, wrapped by three libraries
 _STATUS: Final = re.compile(r"too many (\d{3}) error responses")  # urllib3's words
 
 
 @contextmanager
 def translated(what: str, *, files: bool = True) -> Iterator[None]:
-    """Turn an error of the store into one of ours that begins with `what`.
+    """Translate an error of the store into ours, prefixed with `what`.
 
     Args:
-        what: was done, or was asked.
-        files: an OSError is translated as well: the body does nothing but read and write what the store keeps.
+        what: the operation or object.
+        files: translate OSError as well: the body only reads and writes the store's files.
     """
     try:
         yield
@@ -49,14 +49,14 @@ def translated(what: str, *, files: bool = True) -> Iterator[None]:
 
 
 def reason(exc: BaseException) -> str:
-    """What a person can act on, in one line: the cause at the bottom and, where it is known, the remedy."""
+    """The root cause in one line and, if known, the remedy."""
     said = next((found for cause in _chain(exc) if (found := _said(cause))), None) or _first_line(exc) or type(exc).__name__
     hint = next((hint for part, hint in HINTS.items() if part in said), "")
     return f"{said}: {hint}" if hint else said
 
 
 def is_locked(exc: BaseException) -> bool:
-    """Whether SQLite's lock is what stood in the way."""
+    """Whether SQLite's lock caused the error."""
     return isinstance(exc, sqlite3.OperationalError) and "is locked" in str(exc)
 
 
@@ -72,7 +72,7 @@ def _first_line(exc: BaseException) -> str:
 
 def _said(cause: BaseException) -> str | None:
     if isinstance(cause, DBAPIError) and not isinstance(cause, IntegrityError) and cause.orig:
-        return _first_line(cause.orig)  # SQLAlchemy's own text begins with advice to programmers
+        return _first_line(cause.orig)  # SQLAlchemy's text begins with advice to programmers
     if isinstance(cause, Timeout) or (isinstance(cause, NoConnection) and "timed out" in str(cause)):
         return "the server does not answer in time"
     if isinstance(cause, RetryError):

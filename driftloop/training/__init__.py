@@ -1,1 +1,1 @@
-"""From rows to a trained model and its record: fits, the search, the base model, retrains. Nothing is served here."""
+"""Trains models and logs them: fits, the search, the base model, retrains. Nothing is served here."""

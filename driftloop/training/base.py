@@ -1,4 +1,4 @@
-"""Train the base model: the parent run that everything later hangs under."""
+"""Trains the base model: the parent run of all later runs."""
 
 from __future__ import annotations
 
@@ -20,55 +20,55 @@ from driftloop.training import datasets, family, mlflow_text, trained_model, tun
 from driftloop.training.fitting import Learner, Span, fit, newest
 from driftloop.training.trained_model import KnownModel
 
-SHOWN = ("history", "window", "lr", "depth")  # parameters that move a model most, in the name of a trial that tries others than the first one's
-MIN_ROWS = 50  # of a stream: fewer leave nothing to learn from and to measure on
+SHOWN = ("history", "window", "lr", "depth")  # most influential parameters, shown in the name of a trial that changes them
+MIN_ROWS = 50  # minimum rows of a stream, to train and to measure on
 
 
 @dataclass(frozen=True)
 class TrainPlan:
     """How to train: the search, the epochs, the seed.
 
-    `total_trials` sets of parameters are tried, the documented defaults first; 0 and 1 both take
-    just those. `space` is as in `tuning.DEFAULT_SPACE`.
+    `total_trials` sets of parameters are tried, the documented defaults first; 0 and 1 both use
+    only those. `space` is as in `tuning.DEFAULT_SPACE`.
     """
 
     space: Mapping[str, Any]
     total_trials: int = 0
     max_epochs: int = 3
     seed: int = SEED
-    start: Mapping[str, Any] = field(default_factory=lambda: DEFAULT_PARAMS)  # the first set that is tried
+    start: Mapping[str, Any] = field(default_factory=lambda: DEFAULT_PARAMS)  # the first trial's parameters
     progress: Callable[..., AbstractContextManager[Any]] | None = None
-    until: np.datetime64 | None = None  # the base model learns the rows before this time; None: the oldest 70 %
+    until: np.datetime64 | None = None  # train the base model on the rows before this time; None: the oldest 70 %
 
 
 def run_name(stream: Stream) -> str:
-    """What the run of a base model is called."""
+    """The name of a base model's run."""
     return f"base model: {stream.name}"
 
 
 def base_span(stream: Stream, *, until: np.datetime64 | None = None) -> Span:
-    """Rows that the base model may learn from: those before `until`, or the oldest 70 %; the rest is what comes later.
+    """The base model's training rows: those before `until`, or the oldest 70 %; the rest is streamed later.
 
     Raises:
-        DataError: the stream is too short to be split.
-        SettingsError: too few rows lie before `until`, or none after it.
+        DataError: the stream is too short to split.
+        SettingsError: too few rows before `until`, or none after it.
     """
     rows = len(stream.rows)
     if rows < MIN_ROWS:
-        raise DataError(f"{stream.source}: {rows} rows are too few to train on and to measure on: give at least {MIN_ROWS}")
+        raise DataError(f"{stream.source}: {rows} rows are too few to train and measure on: give at least {MIN_ROWS}")
     if until is None:
         return 0, int(TRAIN_SHARE * rows)
     stop = int(np.searchsorted(stream.times, until))
     if stop < MIN_ROWS or stop == rows:
-        raise SettingsError(f"--train_until {until}: {stop} of {rows} rows lie before it: give a time that leaves at least {MIN_ROWS} before it and some after")
+        raise SettingsError(f"--train_until {until}: {stop} of {rows} rows are before it: give a time with at least {MIN_ROWS} rows before it and some after")
     return 0, stop
 
 
 def train_base(store: mlflow_store.Store, learner: Learner, stream: Stream, plan: TrainPlan, *, run_id: str) -> KnownModel:
-    """Search, refit the best on all its rows, measure on the rows to come, log once to the active run.
+    """Search, refit the best on all training rows, measure on the later rows, log once to the active run.
 
     The search fits on the oldest rows and chooses on the newest tenth of the training rows; the winner is
-    then fitted on both. The test rows are the rest of the stream: they choose nothing.
+    then fitted on both. The test rows are the rest of the stream: they select nothing.
     """
     first, stop = base_span(stream, until=plan.until)
     edge = stop - int(VALIDATION_SHARE * stop)
@@ -76,7 +76,7 @@ def train_base(store: mlflow_store.Store, learner: Learner, stream: Stream, plan
     mlflow_store.autolog()
     fitted = fit(learner, stream, study.best.params, train=(first, stop), max_epochs=plan.max_epochs, seed=plan.seed)
     kpi = task.of(stream.task)
-    # MLflow's compare page draws the metric that a run got first.
+    # MLflow's compare page draws the metric logged first.
     mlflow_store.log_metrics({f"test_{kpi.kpi}": kpi.value(trained_model.losses(fitted.model, stream, stop, len(stream)))}, step=stop)
     known = trained_model.record(fitted, learner=learner, stream=stream, run_id=run_id)
     log_origin(stream, plan, study)
@@ -85,7 +85,7 @@ def train_base(store: mlflow_store.Store, learner: Learner, stream: Stream, plan
 
 
 def _describe(store: mlflow_store.Store, stream: Stream, known: KnownModel, study: tuning.Study) -> None:
-    """Log what the base model was made of and how it does on the rows after its own."""
+    """Log the base model's inputs and its KPI on the rows after its training rows."""
     stop = known.trained[1]
     datasets.log(stream, {"training": known.trained, "test": (stop, len(stream))})
     mlflow_text.describe_experiment(store)
@@ -99,7 +99,7 @@ def _describe(store: mlflow_store.Store, stream: Stream, known: KnownModel, stud
 
 
 def log_origin(stream: Stream, plan: TrainPlan, study: tuning.Study) -> None:
-    """Log to the active run which trial its parameters came from, and what they were tried on."""
+    """Log to the active run which trial its parameters come from, and the trial's rows."""
     plain = {"max_epochs": plan.max_epochs, "seed": plan.seed, "total_trials": len(study.trials)}
     mlflow_store.log_params({**plain, "data": Path(stream.source).name, "data_sha256": stream.sha256})
     mlflow_store.log_metrics({task.of(stream.task).objective: study.best.value})
@@ -144,7 +144,7 @@ def search_nested(store: mlflow_store.Store, learner: Learner, stream: Stream, p
 
 
 def _trial_name(index: int, params: Mapping[str, Any], start: Mapping[str, Any]) -> str:
-    """A trial by its number and the parameters that it tries, as many as a list shows."""
+    """A trial's name: its number and the changed parameters, as many as fit a list."""
     tried = [
         f"{name} {params[name]:.2g}" if isinstance(params[name], float) else f"{name} {params[name]}" for name in SHOWN if params.get(name) != start.get(name)
     ]

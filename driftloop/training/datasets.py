@@ -1,4 +1,4 @@
-"""The rows that a run used, as MLflow dataset inputs: name, digest, source and span; the table itself is not copied."""
+"""Logs a run's rows as MLflow dataset inputs: name, digest, source and span; the table itself is not copied."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import mlflow
 from mlflow.data.dataset import Dataset
-from mlflow.data.sources import LocalArtifactDatasetSource  # type: ignore[attr-defined]  # MLflow makes it when it is imported
+from mlflow.data.sources import LocalArtifactDatasetSource  # type: ignore[attr-defined]  # MLflow defines it at import
 from mlflow.types import ColSpec, DataType, Schema
 
 from driftloop.tracking.mlflow_store import translated
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from driftloop.data.streams import Stream
 
 Span = tuple[int, int]
-DIGEST: Final = 12  # hexadecimal digits; MLflow takes at most 36
+DIGEST: Final = 12  # hexadecimal digits; MLflow accepts at most 36
 
 
 class UsedRows(Dataset):
-    """Rows `span` of a stream: what MLflow keeps of a dataset, without the dataset."""
+    """Rows `span` of a stream: MLflow's description of a dataset, without the data."""
 
     def __init__(self, stream: Stream, span: Span) -> None:
         self._stream, self._span = stream, span
@@ -38,7 +38,7 @@ class UsedRows(Dataset):
 
     @property
     def profile(self) -> dict[str, Any]:
-        """Which rows these are, and their times."""
+        """The span of rows, and their times."""
         (first, stop), times = self._span, self._stream.times
         return {"rows": stop - first, "first_row": first, "stop_row": stop, "from": str(times[first])[:19], "until": str(times[stop - 1])[:19]}
 
@@ -49,12 +49,12 @@ class UsedRows(Dataset):
         return Schema([*(ColSpec(DataType.double, name) for name in self._stream.features), ColSpec(label, "label")])
 
     def to_dict(self) -> dict[str, Any]:
-        """What MLflow stores."""
+        """The values that MLflow stores."""
         return {**super().to_dict(), "profile": json.dumps(self.profile), "schema": json.dumps({"mlflow_colspec": self.schema.to_dict()})}
 
 
 def log(stream: Stream, spans: Mapping[str, Span | None]) -> None:
-    """Log to the active run the rows that it used, by what for ("training", "validation", "test", ...); empty spans are left out."""
+    """Log the active run's rows by purpose ("training", "validation", "test", ...); empty spans are left out."""
     used = {context: span for context, span in spans.items() if span and span[1] > span[0]}
     with translated("MLflow datasets"):
         tags: list[dict[str, str] | None] = [{"rows": f"{first} to {stop}"} for first, stop in used.values()]

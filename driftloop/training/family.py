@@ -1,8 +1,8 @@
-"""The models of one base run on the same rows, those that none of them was fitted on, so that MLflow's compare page compares.
+"""Compares the models of one base run on rows that none was fitted on, for MLflow's compare page.
 
 Every run of a model has `test_rows`, `test_accuracy` (or `test_mae`) and the baselines under the same names. A base model first has them on
-all rows after its own. When a challenger is there, both get them on the rows that are new to both: logged with `step` = the first of these
-rows, so that MLflow shows the figures of the newest comparison and keeps the older ones.
+all rows after its training rows. With a challenger, both get them on the rows that are new to both: logged with `step` = the first of these
+rows, so that MLflow shows the newest comparison and keeps the older ones.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ UNSEEN = "which none of the models compared with each other was fitted on"
 
 @dataclass(frozen=True)
 class Member:
-    """A run and the model that is scored for it; the rows from `unseen_from` on are new to the model."""
+    """A run and its model; the rows from `unseen_from` on are new to the model."""
 
     run_id: str
     name: str
     model: Any  # a LightningModule as in `Learner`
     majority: int | float
     unseen_from: int
-    model_id: str | None = None  # in MLflow, where it is recorded
+    model_id: str | None = None  # in MLflow, if recorded
 
 
 @dataclass
 class Family:
-    """The models that are compared with each other, the base model first."""
+    """The models to compare, the base model first."""
 
     store: Store
     stream: Stream
@@ -48,7 +48,7 @@ class Family:
         self.members[known.run_id] = Member(known.run_id, name, known.model, known.majority, known.trained[1], known.model_id)
 
     def add_served(self, base: KnownModel, champion: KnownModel) -> None:
-        """Begin with a base model and the version in service, which may be one."""
+        """Start with a base model and the version in service, which may be the same."""
         self.add(base, name="base model")
         if champion.run_id != base.run_id:
             self.add(champion, name="this model")
@@ -58,9 +58,9 @@ class Family:
         self.members[run_id] = Member(run_id, name, model, majority, unseen_from)
 
     def log(self) -> None:
-        """Score all on the rows that are new to every one, and log it to their runs.
+        """Score all models on the rows that are new to all, and log to their runs.
 
-        Nothing happens where there is nothing to compare. Where an earlier comparison was on later rows, it is made on those.
+        No effect with nothing to compare. If an earlier comparison was on later rows, those are used.
 
         Raises:
             TrackingError: the store failed.
@@ -78,20 +78,20 @@ class Family:
             reached = reached or {base.name: found[kpi]}
 
     def _compared_from(self, run_id: str) -> int:
-        """The first row of the newest comparison that a run was part of; 0 when there was none that leaves rows."""
+        """The first row of a run's newest comparison; 0 without one that leaves rows."""
         with mlflow_store.translated("MLflow metrics"):
             steps = [point.step for point in self.store.client.get_metric_history(run_id, "test_rows")]
         return max((step for step in steps if step < len(self.stream)), default=0)
 
 
 def test_figures(stream: Stream, model: Any, start: int, *, majority: int | float) -> dict[str, Any]:
-    """KPI of a model on the rows from `start` on with the baselines on the same rows; of classes κ and κ-temporal as well."""
+    """KPI of a model on the rows from `start` on with the baselines on the same rows; for classes also κ and κ-temporal."""
     predicted = trained_model.predictions(model, stream, start, len(stream))
     return {**scoring.summary(stream, start, predicted, majority=majority), "rows": len(predicted)}
 
 
 def log_figures(store: Store, run_id: str, found: Mapping[str, Any], *, start: int, model_id: str | None) -> None:
-    """Log test figures to a run, also one that has ended, and to its model."""
+    """Log test figures to a run, ended or not, and to its model."""
     flat = {name: value for name, value in found.items() if name != "baselines"} | found["baselines"]
     mlflow_store.log_outcome(store, run_id, {f"test_{name}": value for name, value in flat.items()}, step=start, model_id=model_id)
 

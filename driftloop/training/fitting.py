@@ -1,7 +1,7 @@
-"""Fit one model on one stretch of a stream, with Lightning.
+"""Fits one model on one stretch of a stream, with Lightning.
 
-The model and the data module come as arguments (a `Learner`), so that ELEC and any other
-stream share every line of this.
+The model and the data module come as arguments (a `Learner`), so that all streams
+share this code.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from driftloop.settings import DEFAULT_PARAMS, RETRAIN_PARAMS
 from driftloop.system import signals
 
 Span = tuple[int, int]
-DATA_PARAMS = frozenset({"window"})  # parameters of the fit that the network does not take
+DATA_PARAMS = frozenset({"window"})  # parameters of the fit, not of the network
 
 
-# What costs little: fitted on rows (N, F) and labels (N,), it gives a function from rows to predictions.
+# A cheap baseline: fitted on rows (N, F) and labels (N,), it returns a function from rows to predictions.
 Rival = Callable[[np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]]
 
 
 @dataclass(frozen=True)
 class Learner:
-    """The classes that learn a stream, the files of theirs that travel inside the .mar, and where their searches start.
+    """The model and data classes for a stream, the files packed into the .mar, and the start of the search.
 
-    `rivals` are baselines of the stream by name, in words: each is fitted on the rows that the served model was fitted on and scored beside it.
-    `defaults` are the learner's own for the flags of the scripts, by name; what stands under the name of a command ("lifecycle.py",
-    "monitoring replay") is for that one alone. A flag that a person gives wins.
+    `rivals` are the stream's baselines by name, in words: each is fitted on the served model's training rows and scored on the same rows.
+    `defaults` are the learner's own defaults of the scripts' flags, by name; those under a command's name ("lifecycle.py",
+    "monitoring replay") apply to that command only. A flag on the command line wins.
     """
 
-    model: type[Any]  # a pl.LightningModule with `learn_scale`, and `probabilities` or, of a regression, `values`
+    model: type[Any]  # a pl.LightningModule with `learn_scale`, and `probabilities` or, for a regression, `values`
     data: type[pl.LightningDataModule]
     model_file: Path
     handler_file: Path
@@ -58,7 +58,7 @@ class Learner:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained model with what it was trained on.
+    """A trained model with its training rows.
 
     `metrics` holds the Lightning metrics of its validation rows, where there were any;
     `trained` is the span of training rows; nothing outside it was fitted on.
@@ -72,7 +72,7 @@ class Fitted:
 
 
 class _PlainOptimizer(pl.Callback):
-    """Hides the switches of torch's implementation while MLflow's autologging reads what the optimizer's parameters are."""
+    """Hides torch's implementation switches while MLflow's autologging reads the optimizer's parameters."""
 
     SWITCHES: Final = ("foreach", "fused", "maximize", "capturable", "differentiable")
 
@@ -80,7 +80,7 @@ class _PlainOptimizer(pl.Callback):
         self._hidden: list[tuple[dict[str, Any], dict[str, Any]]] = []
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Comes before MLflow's own callback, which autologging adds last."""
+        """Runs before MLflow's own callback, which autologging adds last."""
         for optimizer in trainer.optimizers:
             known = optimizer.defaults
             self._hidden.append((known, {name: known.pop(name) for name in self.SWITCHES if name in known}))
@@ -103,7 +103,7 @@ def newest(span: Span, window: int) -> Span:
 
 
 def quiet_lightning() -> None:
-    """Keep Lightning's notes on devices and workers off the terminal; errors still come through."""
+    """Suppress Lightning's notes on devices and workers; errors are still shown."""
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
@@ -161,7 +161,7 @@ def _fit(trainer: pl.Trainer, model: pl.LightningModule, data: pl.LightningDataM
     try:
         trainer.fit(model, datamodule=data)
     except BaseException as exc:
-        # Lightning turns Ctrl-C into exit code 1 and, when the fit had just begun, leaves SIGINT ignored.
+        # Lightning turns Ctrl-C into exit code 1 and, at the start of a fit, leaves SIGINT ignored.
         if signal.getsignal(signal.SIGINT) is not handler:
             signal.signal(signal.SIGINT, handler)
         signals.raise_again(exc)

@@ -1,6 +1,6 @@
-"""Write into MLflow what a reader needs: descriptions of the experiment, runs, registered models and versions.
+"""Writes the descriptions in MLflow of the experiment, runs, registered models and versions.
 
-What a person has written stays: a run's description is changed section by section, those of an experiment and of a registered model are
+A user's text is kept: a run's description is changed section by section, those of an experiment and of a registered model are
 written once.
 """
 
@@ -21,27 +21,27 @@ NOTE: Final = "mlflow.note.content"  # the tag that MLflow shows as description
 
 
 def describe_experiment(store: Store) -> None:
-    """Say of the experiment how to read its runs, unless it says something already."""
+    """Describe in the experiment how to read its runs, unless it has a description."""
     with translated("MLflow experiment"):
         if not store.client.get_experiment(store.experiment_id).tags.get(NOTE):
             store.client.set_experiment_tag(store.experiment_id, NOTE, descriptions.EXPERIMENT)
 
 
 def describe_run(store: Store, run_id: str, words: str) -> None:
-    """Give a run of ours its description."""
+    """Set a run's description."""
     with translated("MLflow description"):
         store.client.set_tag(run_id, NOTE, descriptions.short(words))
 
 
 def add_section(store: Store, run_id: str, *, title: str, words: str) -> None:
-    """Write one section of a run's description, or write it again, also of one that has ended."""
+    """Write or replace one section of a run's description, ended or not."""
     with translated("MLflow description"):
         now = store.client.get_run(run_id).data.tags.get(NOTE, "")
         store.client.set_tag(run_id, NOTE, descriptions.short(descriptions.with_section(now, title, words)))
 
 
 def where(store: Store, run_id: str) -> str:
-    """How a person sees a run: its address on a tracking server, or the command that shows it."""
+    """How to see a run: its URL on a tracking server, or the command that shows it."""
     uri = mlflow.get_tracking_uri()
     if uri.startswith(("http://", "https://")):
         return f"in MLflow: {links.on_server(uri, links.run(store.experiment_id, run_id))}"
@@ -49,12 +49,12 @@ def where(store: Store, run_id: str) -> str:
 
 
 def describe_model(registry: Registry, stream: Stream) -> None:
-    """Say of the registered model what it is, unless it says something already."""
+    """Describe the registered model, unless it has a description."""
     registry.describe_model(descriptions.model(stream=stream.name, task=stream.task, features=stream.features, labels=stream.label_names))
 
 
 def describe_version(store: Store, registry: Registry, version: str, *, run_id: str, reason: str) -> None:
-    """Say of a version what its run says, and why it was put into service."""
+    """Describe a version: its run's description, and why it was put into service."""
     with translated("MLflow description"):
         run = store.client.get_run(run_id)
     said = run.data.tags.get(NOTE, "")

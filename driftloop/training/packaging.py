@@ -1,7 +1,7 @@
-"""A winner in MLflow: the weights and card that a .mar is made of, and the MLflow model.
+"""Logs a winner to MLflow: the weights and card for the .mar, and the MLflow model.
 
-The MLflow model has two faces. `mlflow.pytorch.load_model` gives the network, which takes windows (B, h + 1, F). `mlflow.pyfunc.load_model`
-takes a table with the feature columns by name, which is what its signature says; `pyfunc_rows` turns the one into the other.
+The MLflow model has two flavors. `mlflow.pytorch.load_model` returns the network, which takes windows (B, h + 1, F). `mlflow.pyfunc.load_model`
+takes a table with the feature columns by name, as in its signature; `pyfunc_rows` converts between them.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ def log_network(model: torch.nn.Module, card: Mapping[str, Any], *, rows: np.nda
 
     Args:
         model: the trained network.
-        card: what it takes to build and feed it (see archive.build_mar), as JSON values.
-        rows: example rows (N, F) in time order, h + 2 of them: an example of one window would freeze the batch size at 1.
+        card: how to build and feed it (see archive.build_mar), as JSON values.
+        rows: example rows (N, F) in time order, h + 2 of them: an example of one window would fix the batch size at 1.
         history: rows before each row, h.
-        requirements: exact pins; to infer them costs 11 s.
-        code: the model's source file, logged beside it.
+        requirements: exact pins; inferring them takes 11 s.
+        code: the model's source file, logged with it.
 
     Returns:
         The MLflow model's URI.
@@ -58,7 +58,7 @@ def log_network(model: torch.nn.Module, card: Mapping[str, Any], *, rows: np.nda
             about=about,
             pip_requirements=list(requirements),
             code_paths=[str(code), pyfunc_rows.__file__],
-            validate_serving_input=False,  # it loads the model once more; a test does so
+            validate_serving_input=False,  # it would load the model again; a test does so
         )
     return info.model_uri
 
@@ -74,7 +74,7 @@ def save_model(
     code_paths: list[str],
     **_: Any,
 ) -> None:
-    """Write the MLflow model to a folder; called by `mlflow.models.Model.log`, which takes this module for a flavor."""
+    """Write the MLflow model to a folder; called by `mlflow.models.Model.log`, for which this module is a flavor."""
     import torch
 
     table = pd.DataFrame(rows.astype(np.float64), columns=about["features"])
@@ -85,7 +85,7 @@ def save_model(
         network,
         path,
         mlflow_model=mlflow_model,
-        signature=infer_signature(windows, answer),  # the export asks for that of the network
+        signature=infer_signature(windows, answer),  # the export needs the network's
         input_example=windows,
         pip_requirements=pip_requirements,
         code_paths=code_paths,
@@ -97,7 +97,7 @@ def save_model(
 
 
 def signature(about: Mapping[str, Any]) -> ModelSignature:
-    """The columns that the model takes and gives, by name."""
+    """The model's input and output columns, by name."""
     taken = Schema([ColSpec(DataType.double, name) for name in about["features"]])
     given: list[Any] = [ColSpec(_type_of(about["labels"]), "prediction"), *(ColSpec(DataType.double, f"probability_{label}") for label in about["labels"])]
     return ModelSignature(inputs=taken, outputs=Schema(given), params=ParamSchema([ParamSpec("first", DataType.long, 0)]))
@@ -114,7 +114,7 @@ def _type_of(labels: Sequence[Any]) -> DataType:
 
 
 def _replace_example(folder: Path, mlflow_model: Model, table: pd.DataFrame) -> None:
-    """Put a table in the place of the windows: what a person would send."""
+    """Replace the windows of the input example by a table."""
     from mlflow.models.utils import _save_example
 
     for name in ("artifact_path", "serving_input_path"):

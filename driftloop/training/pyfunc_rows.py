@@ -1,7 +1,7 @@
-"""How `mlflow.pyfunc` answers with a logged model: rows by column name in, predictions out.
+"""The `mlflow.pyfunc` wrapper of a logged model: rows by column name in, predictions out.
 
-The file travels beside the model in MLflow (`code/`) and imports nothing of ours. The network itself takes windows, (B, h + 1, F); here
-each row gets the rows before it, as in training and behind TorchServe.
+The file is logged with the model in MLflow (`code/`) and imports none of our modules. The network takes windows, (B, h + 1, F); here
+each row gets the rows before it, as in training and on TorchServe.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ ROWS_AT_ONCE = 4096  # rows in one forward pass; bounds memory, not results
 
 
 class RowsModel:
-    """A model that answers tables.
+    """A model that predicts tables.
 
     Args:
-        network: takes windows (B, h + 1, F), gives logits (B, K), or values (B,).
+        network: takes windows (B, h + 1, F), returns logits (B, K), or values (B,).
         about: `features` (column names in order), `labels` (values by class index; none for a regression), `history` (rows before each
             row) and `dtype` of the windows.
     """
@@ -30,11 +30,11 @@ class RowsModel:
         self.network, self.about = network, about
 
     def predict(self, rows: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """A prediction for each row, in order, and of classes a probability for each label.
+        """A prediction for each row, in order; for classes also a probability for each label.
 
         Args:
-            rows: the feature columns, rows in time order. Where fewer than `history` rows stand before a row, the earliest is repeated.
-            params: `first`: the rows before this one are history only and get no answer.
+            rows: the feature columns, rows in time order. Where fewer than `history` rows precede a row, the earliest is repeated.
+            params: `first`: the rows before this one are history only and get no prediction.
         """
         first, about = int((params or {}).get("first", 0)), self.about
         windows = self._windows(rows[about["features"]].to_numpy(np.dtype(about["dtype"])), first)

@@ -1,13 +1,13 @@
-"""The training reference: the newest rows that a model was trained on, with what it says of them, kept with its run.
+"""The training reference: a model's newest training rows with its predictions, logged with its run.
 
-A monitor holds the rows that come later against it. Three files in the artifact folder `reference`:
+A monitor compares later rows with it. Three files in the artifact folder `reference`:
 
     reference.parquet   a row each: the features, label, prediction, probability (of the predicted class), time
-    reference.json      stream, task, features, labels, run_id, trained: what the columns are and whose they are
+    reference.json      stream, task, features, labels, run_id, trained: the meaning and origin of the columns
     spans.npz           histograms by day of all the model's training rows; see `driftloop.drift.inputs.spans`
 
-The model's errors here are those of rows that it was fitted on: fewer than on new rows. They tell how errors come together, not
-how many there are.
+The model's errors here are on its training rows: fewer than on new rows. They show the autocorrelation of errors, not
+their rate.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _EXTRA: Final = ("label", "prediction", "probability", "time")
 
 @dataclass(frozen=True)
 class About:
-    """What a reference is of."""
+    """The metadata of a reference."""
 
     stream: str
     task: str  # classification or regression
@@ -55,9 +55,9 @@ class Reference:
     rows: np.ndarray  # (N, F) float64
     labels: np.ndarray  # (N,) label values, or numbers
     predictions: np.ndarray  # (N,) likewise
-    probabilities: np.ndarray  # (N,) of the predicted class; nan for regression
+    probabilities: np.ndarray  # (N,) probability of the predicted class; nan for regression
     times: np.ndarray  # (N,) datetime64[ns]
-    spans: Spans | None = None  # of all training rows; None where an earlier version logged the model
+    spans: Spans | None = None  # spans of all training rows; None if an earlier version logged the model
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -67,9 +67,9 @@ def of_model(stream: Stream, trained: tuple[int, int], outputs: np.ndarray, *, r
     """The reference of a model.
 
     Args:
-        stream: what it was trained on.
+        stream: its training data.
         trained: its training rows.
-        outputs: what it says of the newest N of them: class probabilities (N, K), or values (N,).
+        outputs: its outputs for the newest N of them: class probabilities (N, K), or values (N,).
         run_id: of the run that trained it.
     """
     newest = slice(trained[1] - len(outputs), trained[1])
@@ -89,7 +89,7 @@ def of_model(stream: Stream, trained: tuple[int, int], outputs: np.ndarray, *, r
 
 
 def first_row(trained: tuple[int, int]) -> int:
-    """The oldest of a model's training rows that a reference holds.
+    """The oldest of a model's training rows in a reference.
 
     >>> first_row((0, 31718)), first_row((100, 200))
     (11718, 100)
@@ -108,7 +108,7 @@ def write(reference: Reference, folder: Path) -> None:
 
 
 def _columns(about: About) -> list[str]:
-    """The features' columns: their names, marked where they are those of the other columns."""
+    """The features' column names, marked where they collide with the other columns."""
     return [f"feature {name}" if name in _EXTRA else name for name in about.features]
 
 
@@ -116,7 +116,7 @@ def read(folder: Path) -> Reference:
     """Read what `write` wrote.
 
     Raises:
-        DataError: a file is missing, cannot be read, or does not hold what it must; the message says which.
+        DataError: a file is missing, unreadable or invalid; the message names it.
     """
     try:
         found = json.loads((folder / "reference.json").read_text(encoding="utf-8"))
@@ -147,12 +147,12 @@ def load(store: mlflow_store.Store, run_id: str) -> Reference:
     """Read the reference of the run that trained a model.
 
     Raises:
-        TrackingError: the run has none, or the store does not answer.
-        DataError: it cannot be read.
+        TrackingError: the run has none, or the store is unreachable.
+        DataError: it is unreadable.
     """
-    from driftloop.tracking import mlflow_store  # here, because a service that reads a folder has no use for torch and MLflow
+    from driftloop.tracking import mlflow_store  # imported here, because a service that reads a folder needs no torch or MLflow
 
     with tempfile.TemporaryDirectory() as folder, mlflow_store.translated(f"training reference of run {run_id}"):
         if not store.client.list_artifacts(run_id, FOLDER):
-            raise TrackingError(f"run {run_id} holds no training reference: train the model again with this version")
+            raise TrackingError(f"run {run_id} has no training reference: train the model again with this version")
         return read(Path(store.client.download_artifacts(run_id, FOLDER, folder)))

@@ -1,13 +1,13 @@
-"""Retrain after drift: tune again as nested child runs, judge on rows neither model saw, refit the winner.
+"""Retrains after drift: tunes again in nested child runs, judges on rows that neither model saw, refits the winner.
 
 How the rows up to the drift are used, oldest first:
 
     training rows | validation rows        | judge rows
     fit trials    | choose between trials  | champion against challenger, neither was fitted on them
 
-The challenger that is judged was fitted on the training and validation rows. Only when it wins, the
-same parameters are fitted once more on all the rows, judge rows included, and that model is served:
-on a stream that drifts the newest rows are the ones worth most.
+The judged challenger is fitted on the training and validation rows. Only if it wins, the same parameters
+are fitted again on all rows, judge rows included, and that model is served: on a drifting stream the
+newest rows are the most valuable.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class RetrainPlan:
     alpha: float = JUDGE_ALPHA
 
     def validated(self, rows: int) -> int:
-        """How many of the rows before the judge's choose between trials: of a short table a quarter, unless another number than the default is asked for.
+        """Number of validation rows: a quarter of a short table, unless a non-default number is given.
 
         >>> [RetrainPlan(TrainPlan({}), validation_rows=asked).validated(40) for asked in (VALIDATION_ROWS, 8, 335)]
         [10, 8, 335]
@@ -51,7 +51,7 @@ class RetrainPlan:
         return max(1, rows // 4) if self.validation_rows == VALIDATION_ROWS > rows - 2 else self.validation_rows
 
     def check(self) -> None:
-        """Refuse a plan without trials, before anything is started.
+        """Reject a plan without trials early.
 
         Raises:
             SettingsError: there are none.
@@ -62,9 +62,9 @@ class RetrainPlan:
 
 @dataclass(frozen=True)
 class Cause:
-    """Why a retrain starts: the block after which, and the first row it must not see; a follow-up is asked for by no verdict.
+    """Why a retrain starts: the block after which, and the first row it must not see; a follow-up has no verdict.
 
-    `asked` is True where someone chose the row, whatever the block.
+    `asked` is True where someone chose the row, independent of a block.
     """
 
     block: int
@@ -74,7 +74,7 @@ class Cause:
     asked: bool = False
 
     def run_name(self, stream: Stream) -> str:
-        """Of the retrain's run: by the block whose verdict started it, else by the time of the newest row it may see."""
+        """Name of the retrain's run: by the block whose verdict started it, else by the time of the newest row it may see."""
         if self.block != NO_BLOCK and not self.asked:
             return f"retrain at block {self.block}"
         return f"retrain at {wording.moment(str(stream.times[self.stop - 1]))}"
@@ -93,20 +93,20 @@ def retrain(
 ) -> tuple[RetrainRecord, KnownModel | None]:
     """Search, judge and, if better, refit and log a challenger; all under one child run of the base run.
 
-    The models that come of it join `family`, whose `log` compares them on rows that are new to all.
+    The new models join `family`, whose `log` compares them on rows that are new to all.
 
     Returns:
         The record, and the model to swap in when the challenger won, else None.
 
     Raises:
-        SettingsError: too few rows lie before the drift.
+        SettingsError: too few rows before the drift.
     """
     started = time.monotonic()
-    # Rows that the champion was fitted on cannot judge it.
+    # Rows that the champion was fitted on must not judge it.
     judged_from = max(cause.stop - plan.judge_rows, champion.trained[1])
     if judged_from >= cause.stop:
         raise SettingsError(
-            f"a retrain at row {cause.stop} has no row to be judged on: the model in service was fitted on the rows up to {champion.trained[1]}"
+            f"a retrain at row {cause.stop} has no rows to be judged on: the model in service was fitted on the rows up to {champion.trained[1]}"
         )
     validated_from = judged_from - plan.validated(judged_from)
     if validated_from < 2:
@@ -140,7 +140,7 @@ def retrain(
 def _challenger(
     store: mlflow_store.Store, learner: Learner, stream: Stream, study: tuning.Study, plan: RetrainPlan, *, train: Span, judge: Span, family: Family
 ) -> Fitted:
-    """Fit the model that is judged, under a run of its own."""
+    """Fit the challenger to judge, in its own run."""
     with mlflow_store.run(store, "challenger", role="challenger") as run_id:
         mlflow_store.autolog()
         fitted = fit(learner, stream, study.best.params, train=train, max_epochs=plan.train.max_epochs, seed=plan.train.seed)
@@ -158,9 +158,9 @@ def _join(family: Family, run_id: str, fitted: Fitted, stream: Stream, *, unseen
 
 
 def _join_best(family: Family, run_id: str, stream: Stream, winner: KnownModel | None, challenger: Fitted, *, judge: Span) -> None:
-    """Let the retrain's run have the winner's figures, or those of the challenger.
+    """Log the winner's figures to the retrain's run, or those of the challenger.
 
-    Where fewer rows have come after the retrain than judged it, the challenger stands for the winner: the same parameters, fitted without the
+    With fewer rows after the retrain than judge rows, the challenger represents the winner: the same parameters, fitted without the
     judge rows, on which it can be compared.
     """
     if winner and len(stream) - judge[1] >= judge[1] - judge[0]:
@@ -175,13 +175,13 @@ def _judge(stream: Stream, champion: KnownModel, challenger: Fitted, cause: Caus
     old, new = (trained_model.losses(model, stream, judged_from, cause.stop) for model in (champion.model, challenger.model))
     verdict = promotion.judge(task.of(stream.task), old, new, start=judged_from, alpha=plan.alpha)
     if judged_from == champion.trained[1] and challenger.params == champion.params:
-        again = "not promoted: all rows that are new to the champion judge, and the search chose its parameters again, so it is the same model"
+        again = "not promoted: all rows new to the champion are judge rows, and the search chose its parameters again, so it is the same model"
         return replace(verdict, better=False, words=again)
     return verdict
 
 
 def _describe(store: mlflow_store.Store, stream: Stream, record: RetrainRecord, *, trained: Span, judge: Span) -> None:
-    """Log what a retrain used, and say what came of it."""
+    """Log a retrain's inputs and its outcome."""
     datasets.log(stream, {"training": trained, "judge": judge})
     spans = {name: descriptions.rows(*span, stream.times) for name, span in {"trained": trained, "judged": judge}.items()}
     mlflow_text.describe_run(store, record.run_id, descriptions.retrained(record, unit=stream.unit, **spans))

@@ -1,4 +1,4 @@
-"""A trained model and its record in MLflow: written once by the winner, read back by whoever serves it."""
+"""A trained model and its record in MLflow: logged once, read back to serve it."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from driftloop.tracking import mlflow_store, runs
 from driftloop.training import packaging, reference
 from driftloop.training.fitting import Fitted, Learner, Span
 
-CARD_KEYS = frozenset({"arguments", "features", "labels", "params", "trained", "majority"})  # what `restore` builds a model from
-NEEDED = ("torch", "pytorch-lightning", "torchmetrics", "numpy")  # what the logged model needs to be loaded again
+CARD_KEYS = frozenset({"arguments", "features", "labels", "params", "trained", "majority"})  # needed by `restore`
+NEEDED = ("torch", "pytorch-lightning", "torchmetrics", "numpy")  # requirements to load the logged model
 
 
 @dataclass(frozen=True)
 class KnownModel:
-    """A model with its record: what it was fitted on, by which run, and its registered version.
+    """A model with its record: its training rows, its run, and its registered version.
 
-    `trained` is the span of rows that it was fitted on or chosen by: nothing before `trained[1]` may
+    `trained` is the span of rows that it was fitted or selected on: rows before `trained[1]` must not
     measure it. `version` is "" until it is registered.
     """
 
     model: Any  # a LightningModule as in `Learner`
     params: dict[str, Any]
     trained: Span
-    majority: int | float  # what a constant predicts: the most frequent class index of the training rows, or their median value
+    majority: int | float  # the constant baseline's prediction: the most frequent class index of the training rows, or their median value
     card: dict[str, Any]
     run_id: str
     uri: str
@@ -40,7 +40,7 @@ class KnownModel:
 
     @property
     def model_id(self) -> str | None:
-        """MLflow's id of the logged model; None of models that an early version logged without one."""
+        """MLflow's id of the logged model; None for models that an early version logged without one."""
         return self.uri.removeprefix("models:/") if self.uri.startswith("models:/m-") else None
 
     def numbered(self, version: str) -> KnownModel:
@@ -54,7 +54,7 @@ def log_fit(fitted: Fitted) -> None:
 
 
 def log_plan(params: Mapping[str, Any], trained: Span) -> None:
-    """Log to the active run what is to be fitted on which rows: also a fit that fails leaves it."""
+    """Log to the active run the parameters and rows of the coming fit, so that a failed fit has them, too."""
     mlflow_store.log_params({**params, "train_start": trained[0], "train_stop": trained[1]})
 
 
@@ -90,7 +90,7 @@ def record(fitted: Fitted, *, learner: Learner, stream: Stream, run_id: str) -> 
 
 
 def rows_sha256(stream: Stream, stop: int) -> str:
-    """Fingerprint of the rows and labels before `stop`: a model must not be scored on rows it was trained on."""
+    """Fingerprint of the rows and labels before `stop`: a model must not be scored on its training rows."""
     return _sha256(stream.rows[:stop], stream.labels[:stop])
 
 
@@ -101,7 +101,7 @@ def _sha256(rows: np.ndarray, labels: np.ndarray) -> str:
 
 
 def _trained_on(card: dict[str, Any], stream: Stream) -> bool:
-    """Whether a stream begins with the rows that a model was trained up to; models of earlier versions were trained on rows cut to float32."""
+    """Whether a stream begins with the rows up to the end of a model's training; earlier versions trained on rows rounded to float32."""
     rows, labels = stream.rows[: card["trained"][1]], stream.labels[: card["trained"][1]]
     with np.errstate(over="ignore"):
         return card["rows_sha256"] in {_sha256(rows, labels), _sha256(rows.astype(np.float32), labels)}
@@ -111,8 +111,8 @@ def restore(store: mlflow_store.Store, run_id: str, *, learner: Learner, stream:
     """Read a model back from the run that trained it.
 
     Raises:
-        TrackingError: the run holds none, or it does not fit this model class.
-        DataError: it was trained on other columns or labels than the stream has, or on rows that do not begin it.
+        TrackingError: the run has none, or it does not fit this model class.
+        DataError: it was trained on other columns or labels than the stream's, or the stream does not begin with its rows.
     """
     weights, card = runs.load_network(store, run_id)
     missing = CARD_KEYS - card.keys()
@@ -141,7 +141,7 @@ def restore(store: mlflow_store.Store, run_id: str, *, learner: Learner, stream:
 
 
 def predict(model: Any, stream: Stream, start: int, stop: int) -> np.ndarray:
-    """What the local model answers for rows start..stop, with the history it needs: class probabilities (rows, K), or values (rows,)."""
+    """The local model's outputs for rows start..stop, with the history it needs: class probabilities (rows, K), or values (rows,)."""
     context = min(model.hparams["history"], start)
     return task.of(stream.task).outputs(model, stream.rows[start - context : stop], first=context)
 
@@ -152,10 +152,10 @@ def predictions(model: Any, stream: Stream, start: int, stop: int) -> np.ndarray
 
 
 def losses(model: Any, stream: Stream, start: int, stop: int) -> np.ndarray:
-    """What rows start..stop cost by the local model, (rows,): True where it is wrong, or its absolute error."""
+    """The local model's losses on rows start..stop, (rows,): True where it is wrong, or its absolute error."""
     return task.of(stream.task).losses(stream.labels[start:stop], predictions(model, stream, start, stop))
 
 
 def errors(known: KnownModel, stream: Stream, *, newest: int) -> np.ndarray:
-    """What the newest of the rows that a model was trained on cost by it: (at most `newest`,), as in `losses`."""
+    """A model's losses on its newest training rows: (at most `newest`,), as in `losses`."""
     return losses(known.model, stream, max(known.trained[0], known.trained[1] - newest), known.trained[1])

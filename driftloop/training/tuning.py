@@ -1,4 +1,4 @@
-"""Search hyperparameters with Ax. The caller evaluates a trial; this only asks, tells and ranks."""
+"""Searches hyperparameters with Ax. The caller evaluates a trial; this module proposes, records and ranks."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ DEFAULT_SPACE: Final[dict[str, Any]] = {
     "width": {"choices": [16, 32, 64]},
     "depth": {"choices": [0, 1, 2]},
 }
-SOBOL_TRIALS: Final = 12  # spread over the space before BoTorch takes over; a BoTorch step costs about as much as three fits
-NOISE: Final = 0.05  # chance, over all trials, that a lead which is only noise moves the choice off the starting point
+SOBOL_TRIALS: Final = 12  # spread over the space before BoTorch takes over; a BoTorch step takes as long as three fits
+NOISE: Final = 0.05  # probability, over all trials, that noise alone beats the starting point
 Evaluate = Callable[[int, dict[str, Any]], np.ndarray]
 # (smallest, largest, whole number) of every parameter that may be searched.
 LIMITS: Final[dict[str, tuple[float, float, bool]]] = {
@@ -46,7 +46,7 @@ LIMITS: Final[dict[str, tuple[float, float, bool]]] = {
 class Trial:
     """One evaluated set of parameters.
 
-    `losses` is what each validation row costs, (rows,), as in `Task.losses`; empty when the fit failed. `value` is the
+    `losses` are those of the validation rows, (rows,), as in `Task.losses`; empty when the fit failed. `value` is the
     objective, the KPI of the validation rows; nan when the fit failed.
     """
 
@@ -65,12 +65,12 @@ class Study:
 
 
 def read_space(path: Path | None) -> dict[str, Any]:
-    """Read a search space from YAML, or give the default one.
+    """Read a search space from YAML, or return the default one.
 
     The file maps a parameter to `{choices: [...]}` or `{range: [low, high], log: true}`.
 
     Raises:
-        SettingsError: unreadable file, unknown parameter, or a domain that makes no sense.
+        SettingsError: unreadable file, unknown parameter, or invalid domain.
     """
     if path is None:
         return DEFAULT_SPACE
@@ -78,7 +78,7 @@ def read_space(path: Path | None) -> dict[str, Any]:
         space = yaml.safe_load(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as exc:
         where = f"byte {exc.start + 1} is 0x{exc.object[exc.start]:02x}"
-        raise SettingsError(f"--search_space {path}: is not UTF-8 text, so it cannot be read ({where}): save it as UTF-8") from exc
+        raise SettingsError(f"--search_space {path}: is not UTF-8 text ({where}): save it as UTF-8") from exc
     except (OSError, yaml.YAMLError) as exc:
         raise SettingsError(f"--search_space {path}: cannot be read ({str(exc).splitlines()[0]}): give a YAML file") from exc
     if not isinstance(space, dict) or not space:
@@ -90,7 +90,7 @@ def read_space(path: Path | None) -> dict[str, Any]:
 
 def _check_domain(name: str, domain: Any, *, where: str) -> None:
     if name not in DEFAULT_SPACE:
-        raise SettingsError(f"{where} is no parameter of the model: use {', '.join(DEFAULT_SPACE)}")
+        raise SettingsError(f"{where} is not a parameter of the model: use {', '.join(DEFAULT_SPACE)}")
     if not isinstance(domain, dict) or set(domain) - {"choices", "range", "log"} or len({"choices", "range"} & set(domain)) != 1:
         raise SettingsError(f"{where}: give either choices: [...] or range: [low, high] with optional log: true")
     values = domain.get("choices", domain.get("range"))
@@ -113,7 +113,7 @@ def _configure(space: Mapping[str, Any], task: Task, *, seed: int) -> Any:
     from ax.api.configs import ChoiceParameterConfig, RangeParameterConfig
     from ax.utils.common.logger import set_ax_logger_levels
 
-    set_ax_logger_levels(logging.ERROR)  # Ax's loggers keep levels of their own
+    set_ax_logger_levels(logging.ERROR)  # Ax's loggers have their own levels
     client = Client(random_seed=seed)
     parameters: list[ChoiceParameterConfig | RangeParameterConfig] = []
     for name, domain in space.items():
@@ -143,20 +143,20 @@ def search(
     """Evaluate `total_trials` sets of parameters; the first is `start`, the documented defaults.
 
     The best is the trial with the best objective, if its lead over `start` is more than noise: the task's paired
-    test on the validation rows (for classes an exact McNemar), corrected for the number of trials (Bonferroni), for the best of many
-    noisy figures is too good. Else `start` stays.
+    test on the validation rows (for classes an exact McNemar), corrected for the number of trials (Bonferroni), because the best of many
+    noisy figures is too optimistic. Else `start` wins.
 
     Args:
-        evaluate: takes the trial's number and all its parameters, says what each validation row costs
+        evaluate: takes the trial's number and all its parameters, returns the losses of the validation rows
             (`Task.losses`; the same rows in every trial, after the training rows); may raise TrainingError.
         space: domains as in `DEFAULT_SPACE`; a domain of one choice is fixed.
-        start: a value for every parameter, also for those outside the space.
+        start: a value for every parameter, including those outside the space.
         total_trials: at least 1.
-        seed: fixes the search, so a study can be repeated.
-        task: whose KPI is the objective.
+        seed: makes the search reproducible.
+        task: its KPI is the objective.
 
     Raises:
-        TrainingError: no trial gave a model.
+        TrainingError: no trial produced a model.
         SettingsError: `total_trials` is under 1.
     """
     if total_trials < 1:
@@ -171,9 +171,9 @@ def search(
             params, number = fixed, _attach(client, free, fixed)
         else:
             if client is None:
-                break  # nothing is free: every further trial would be the same
+                break  # no free parameter: every further trial would be the same
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # "A not p.d., added jitter": BoTorch mends it itself
+                warnings.simplefilter("ignore")  # "A not p.d., added jitter": BoTorch handles it itself
                 number, chosen = next(iter(client.get_next_trials(max_trials=1).items()))
             params = fixed | chosen
         try:
@@ -185,20 +185,20 @@ def search(
             _tell(client, number, {task.objective: trials[-1].value})
     finished = [trial for trial in trials if not math.isnan(trial.value)]
     if not finished:
-        raise TrainingError(f"none of {len(trials)} trials gave a model; the last one: {failure}")
+        raise TrainingError(f"none of {len(trials)} trials produced a model; the last one: {failure}")
     best = (max if task.higher else min)(finished, key=lambda trial: trial.value)
     return Study(tuple(trials), best if _leads(best, trials[0], task, of=len(finished)) else trials[0])
 
 
 def _leads(trial: Trial, start: Trial, task: Task, *, of: int) -> bool:
-    """True when a trial is better than the starting point by more than noise, as the best of so many."""
+    """True when a trial is better than the starting point by more than noise, corrected for the number of trials."""
     if trial is start or not start.losses.size:
         return True
     return task.p_value(start.losses, trial.losses) <= NOISE / (of - 1)
 
 
 def _attach(client: Any, free: Mapping[str, Any], params: Mapping[str, Any]) -> int | None:
-    """Tell Ax of the starting point where it lies inside the space; outside, Ax would refuse it."""
+    """Give Ax the starting point if it is inside the space; outside, Ax would reject it."""
     if client is None or not all(_inside(params[name], domain) for name, domain in free.items()):
         return None
     return client.attach_trial({name: params[name] for name in free})
@@ -213,7 +213,7 @@ def _inside(value: Any, domain: Mapping[str, Any]) -> bool:
 
 def _tell(client: Any, number: int, objective: dict[str, float]) -> None:
     if not any(map(math.isnan, objective.values())):
-        # A tuple would be read as mean and standard error.
+        # A tuple would be taken as mean and standard error.
         client.complete_trial(number, objective)
     else:
         client.mark_trial_failed(number)

@@ -1,4 +1,4 @@
-"""Serve a model behind TorchServe and watch it, as the scripts ask: the same for one deployment and for a whole lifecycle."""
+"""Serves a model on TorchServe and watches it: shared by deployments and whole lifecycles."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ from driftloop.watch.preparation import Work, bar, ports, retrain_plan
 
 @dataclass
 class OnDrift:
-    """The answer to "retrain now?": of the flag, or of a person, who is asked once."""
+    """The answer to "retrain now?": from the flag, or from the user, who is asked once."""
 
     policy: str  # prompt | retrain | advise | ignore
     asked: bool = False
     retrain: bool = False
 
     def __call__(self, score: BlockScore, verdict: Verdict) -> bool:
-        """True when the block's drift is to be answered by a retrain now."""
+        """True when the block's drift requires a retrain now."""
         if self.policy == "prompt" and not self.asked and runner.on_terminal():
             self.asked = True
             self.retrain = runner.confirm(f"Block {score.block} has drifted: {verdict.message}. Retrain now?")
@@ -52,12 +52,12 @@ class OnDrift:
 
     @property
     def advises(self) -> bool:
-        """True when the person is to be told what to run."""
+        """True when the command to retrain is to be printed."""
         return self.policy in {"prompt", "advise"} and not self.retrain
 
 
 def champion(work: Work, base: KnownModel, *, name: str) -> KnownModel:
-    """The version in service, when the registry's champion stems from this base model; else the base model."""
+    """The version in service if the registry's champion descends from this base model; else the base model."""
     registry = Registry(work.store.client, name)
     version = registry.holder(CHAMPION)
     if version is None:
@@ -71,7 +71,7 @@ def champion(work: Work, base: KnownModel, *, name: str) -> KnownModel:
 
 
 def check_places(args: LoopFlags) -> None:
-    """Refuse a server that cannot be had and files that cannot be written, before anything is trained.
+    """Check the server and the output files before anything is trained.
 
     Raises:
         DriftloopError, PlaceError, ServingError: as `report.check_place`, `places.check_temporary` and `serving.check_server`.
@@ -83,12 +83,12 @@ def check_places(args: LoopFlags) -> None:
 
 
 def check_name(work: Work, args: SwapFlags) -> None:
-    """Refuse a kept server that serves another's model under our name, before anything is trained.
+    """Refuse an external server with someone else's model under our name, before anything is trained.
 
-    A swap that a crash cut off there is finished or undone now: which version is the champion depends on it.
+    A swap that a crash interrupted there is finished or undone now: it decides which version is the champion.
 
     Raises:
-        ServingError: it does, or a swap of another store was cut off there, and --take_over is not given.
+        ServingError: it has, or another store's swap was interrupted there, and --take_over is not given.
     """
     if args.torchserve_url:
         with torchserve(url=args.torchserve_url, ports=None) as site:
@@ -99,32 +99,32 @@ def check_name(work: Work, args: SwapFlags) -> None:
 
 
 def rows_to_score(work: Work, args: WatchFlags, *, trained_stop: int) -> tuple[int, int]:
-    """The rows from `trained_stop` on: those after the rows that the model was trained on.
+    """The rows from `trained_stop` on, after the model's training rows.
 
     Raises:
-        SettingsError: more rows are asked for than there are.
+        SettingsError: more rows are requested than exist.
     """
     start, there = trained_stop, len(work.stream.rows)
     stop = start + args.test_data_rows if args.test_data_rows else there
     if stop > there or start >= there:
-        raise SettingsError(f"--test_data_rows is {args.test_data_rows}, but only {there - start} rows come after the {start} that the model was trained on")
+        raise SettingsError(f"--test_data_rows is {args.test_data_rows}, but only {there - start} rows follow the {start} training rows")
     return start, stop
 
 
 def drift_rule(args: LoopFlags) -> Rule:
-    """The rule that the flags ask for; the plain threshold and `never` know no probation, and a proactive watch has the forecast in its place.
+    """The rule from the flags; the plain threshold and `never` have no probation, and a proactive watch has the forecast instead.
 
     Raises:
         SettingsError: the rule cannot work with the threshold or alpha.
     """
     if args.proactive and args.task == "regression":
-        raise SettingsError("--proactive is given, but there is no forecast for a regression: leave it out")
+        raise SettingsError("--proactive is given, but there is no forecast for a regression: omit it")
     probation = args.after_drift == "probation" and not args.proactive and args.drift_rule not in {"threshold", "never"}
     return catalogue.for_goal(args.drift_rule, goal_of(args), seed=args.seed, probation=probation)
 
 
 def goal_of(args: LoopFlags) -> Goal:
-    """What the model has to reach, as the flags say.
+    """The model's goal from the flags.
 
     Raises:
         SettingsError: a regression without --threshold_mae.
@@ -137,10 +137,10 @@ def goal_of(args: LoopFlags) -> Goal:
 
 
 def watch_plan(work: Work, args: LoopFlags, *, trained_stop: int, decide: OnDrift) -> WatchPlan:
-    """What the flags want watched after the rows up to `trained_stop`.
+    """The watch from the flags, over the rows after `trained_stop`.
 
     Raises:
-        SettingsError: the rows or blocks asked for do not exist, or a retrain has no trials.
+        SettingsError: the requested rows or blocks do not exist, or a retrain has no trials.
     """
     start, stop = rows_to_score(work, args, trained_stop=trained_stop)
     plan = WatchPlan(
@@ -162,11 +162,11 @@ def watch_plan(work: Work, args: LoopFlags, *, trained_stop: int, decide: OnDrif
 
 
 def watch_served(work: Work, args: LoopFlags, base: KnownModel, *, served: KnownModel, decide: OnDrift) -> WatchResult:
-    """Put `served` behind TorchServe and watch it over the rows that the flags ask for.
+    """Serve `served` on TorchServe and watch it over the rows from the flags.
 
     Raises:
         SettingsError: as `watch_plan`.
-        ServingError: TorchServe did not start, load or answer rightly.
+        ServingError: TorchServe did not start, did not load the model, or answered wrongly.
     """
     plan = watch_plan(work, args, trained_stop=served.trained[1], decide=decide)
     rows = max(block.rows for block in plan.cut(work.stream))
@@ -190,7 +190,7 @@ def watch_served(work: Work, args: LoopFlags, base: KnownModel, *, served: Known
 
 
 def put(work: Work, serving: TorchServeDeployment, known: KnownModel) -> KnownModel:
-    """Serve a model as the champion; give it with its number in the registry.
+    """Serve a model as the champion; return it with its version number.
 
     Raises:
         ServingError: as `serving.promote`.
@@ -216,12 +216,12 @@ def log_outcome(work: Work, args: WatchFlags, result: WatchResult, *, deployment
 
 
 def find_cause(work: Work, base: KnownModel, served: KnownModel, *, until_row: int) -> Cause:
-    """Why and up to which row to retrain: whoever asks for it up to a row, else the drift that the base model's newest deployment found.
+    """Why and up to which row to retrain: a requested row, else the drift found by the base model's newest deployment.
 
-    Who asks stands in the environment, as `ASKED_BY`; without it, it is the person who runs the script.
+    The requester is in the environment variable `ASKED_BY`; without it, the user of the script.
 
     Raises:
-        SettingsError: `until_row` lies outside the rows that are new to the served model.
+        SettingsError: `until_row` is outside the rows that are new to the served model.
     """
     there, known = len(work.stream.rows), served.trained[1]
     if until_row and not known < until_row <= there:
@@ -249,10 +249,10 @@ def promote_winner(work: Work, args: SwapFlags, winner: KnownModel, *, reason: s
 
 
 def served_by(work: Work, args: SwapFlags, site: Site) -> TorchServeDeployment:
-    """The deployment on a TorchServe, after a swap that a crash cut off was finished or undone.
+    """The deployment on a TorchServe, after recovery of an interrupted swap.
 
     Raises:
-        ServingError: that swap was another store's, and --take_over is not given.
+        ServingError: the interrupted swap was another store's, and --take_over is not given.
     """
     serving = serving_on(site, work, args)
     _check_journal(serving)
@@ -261,31 +261,31 @@ def served_by(work: Work, args: SwapFlags, site: Site) -> TorchServeDeployment:
 
 
 def _recover(serving: TorchServeDeployment) -> None:
-    moved = "a swap that was cut off, finished by the next start"
+    moved = "an interrupted swap, finished by the next start"
     swap.recover(serving.client, serving.journal, move_alias=lambda version: serving.registry.promote(version, reason=moved))
 
 
 def _check_journal(serving: TorchServeDeployment) -> None:
-    """Refuse to finish, or with --take_over drop, a swap that another store began: its version numbers are not ours."""
+    """Refuse another store's interrupted swap, or drop it with --take_over: its version numbers are not ours."""
     entry = swap.read_journal(serving.journal)
     if not entry or entry.step in (swap.DONE, swap.UNDONE) or not entry.run_id or serving.registry.knows(entry.run_id):
         return
     if not serving.take_over:
         raise ServingError(
-            f"a swap to version {entry.version} of {entry.name} by another MLflow store was cut off ({serving.journal}): "
+            f"a swap to version {entry.version} of {entry.name} by another MLflow store was interrupted ({serving.journal}): "
             "run deploy_model.py with that store, or give --take_over to drop it"
         )
     serving.journal.unlink()
 
 
 def serving_on(site: Site, work: Work, args: SwapFlags) -> TorchServeDeployment:
-    """The model of our name on a TorchServe; nothing is changed there."""
+    """The model of our name on a TorchServe; changes nothing."""
     registry = Registry(work.store.client, args.register_model_name)
 
     def restore(version: str) -> KnownModel | None:
         try:
             return trained_model.restore(work.store, registry.run_of(version), learner=work.learner, stream=work.stream).numbered(version)
-        except DriftloopError:  # there is no such version, or it does not fit this table
+        except DriftloopError:  # no such version, or it does not fit this table
             return None
 
     return TorchServeDeployment(

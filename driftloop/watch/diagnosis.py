@@ -1,4 +1,4 @@
-"""What is known of the model in service beyond its accuracy: the estimate without labels, the kind of drift, the forecast."""
+"""Diagnoses the model in service beyond its KPI: the estimate without labels, the kind of drift, the forecast."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from driftloop.metrics.goal import Goal
 from driftloop.metrics.results import NO_BLOCK, BlockScore
 from driftloop.metrics.task import CLASSIFICATION
 
-SHARES = (1 / 2, 1 / 4, 1 / 4)  # of alpha: for the first look into a kind, the one at the change of the KPI, and the one at the end of the watch
-MOST_EDGES = 8  # places that the change of the KPI is looked for at
-LEAST_AFTER = 2  # blocks after the alarm without which the end of the watch is not looked into
-CURRENT_ROWS = 336  # newest rows that are held against the rows before them to tell the kind of drift, in whole blocks; more where so few tell nothing
+SHARES = (1 / 2, 1 / 4, 1 / 4)  # shares of alpha: for the first test of the kind, the one at the KPI's change, and the one at the end of the watch
+MOST_EDGES = 8  # candidate positions of the KPI's change
+LEAST_AFTER = 2  # blocks after the alarm needed for the test at the end of the watch
+CURRENT_ROWS = 336  # newest rows compared with the rows before them to find the kind of drift, in whole blocks; more if these are too few
 
 
-MOST_ROWS = 20_000  # of each side of that comparison; of more, rows at equal distances are taken
-CUT = 4.0  # thresholds; larger errors of a regression count as so much there
+MOST_ROWS = 20_000  # maximum rows per side of that comparison; beyond it rows at equal distances are used
+CUT = 4.0  # thresholds at which a regression's errors are capped in that comparison
 
 
 def thinned(start: int, stop: int) -> np.ndarray:
@@ -42,7 +42,7 @@ def thinned(start: int, stop: int) -> np.ndarray:
 
 @dataclass
 class _Service:
-    """The blocks that one version has answered so far, and its estimate without labels."""
+    """The blocks that one version has served so far, and its estimate without labels."""
 
     blocks: list[Block] = field(default_factory=list)
     losses: list[np.ndarray] = field(default_factory=list)
@@ -64,7 +64,7 @@ class Diagnosis:
 
     Args:
         stream: the rows that are watched.
-        goal: its threshold, and as `alpha` the rate of false alarms of the tests that tell the kind of drift.
+        goal: its threshold; its `alpha` is also the false-alarm rate of the tests for the kind of drift.
     """
 
     def __init__(self, stream: Stream, goal: Goal) -> None:
@@ -74,14 +74,14 @@ class Diagnosis:
         self.newest: Estimate | None = None
 
     def estimate(self, outputs: np.ndarray) -> Estimate:
-        """The accuracy of a block before its labels come, with the error of such estimates so far; a regression has none."""
+        """The estimated accuracy of a block before its labels arrive, with the error of such estimates so far; a regression has none."""
         if self.task is not CLASSIFICATION:
             return Estimate(math.nan, math.nan, False, "cannot tell: a regression gives no confidence")
         self.newest = self.now.label_free.estimate(outputs)
         return self.newest
 
     def learn(self, block: Block, outputs: np.ndarray) -> None:
-        """Take a block whose labels have come, and what the model answered."""
+        """Add a labelled block and the model's outputs."""
         labels = self.stream.labels[block.start : block.stop]
         self.now.blocks.append(block)
         self.now.losses.append(self.task.losses(labels, self.task.predictions(outputs)))
@@ -91,27 +91,27 @@ class Diagnosis:
     def forecast(self) -> Forecast:
         """When the version in service will cross the threshold, in blocks from now.
 
-        By its own trend; while it is too fresh for one, by how long the versions before it lasted.
+        By its own trend; while it is too new for one, by the lifetimes of earlier versions.
         """
         if self.task is not CLASSIFICATION:
-            return Forecast(math.nan, math.nan, math.nan, math.nan, "none", "no forecast: it is made for accuracies")
+            return Forecast(math.nan, math.nan, math.nan, math.nan, "none", "no forecast: forecasts exist for accuracies only")
         if not 0 < self.goal.threshold < 1:
             return Forecast(math.nan, math.nan, math.nan, math.nan, "none", f"no forecast for the threshold {self.goal.threshold:g}")
         lifetimes = [crossing.lifetime(service.accuracies, threshold=self.goal.threshold) for service in self.past if service.blocks]
         return crossing.predict(self.now.accuracies, self.now.rows, threshold=self.goal.threshold, lifetimes=lifetimes)
 
     def ahead(self, lead_blocks: float) -> Forecast:
-        """What a proactive retrain goes by: when the block KPI of the version in service will be under the threshold."""
+        """The forecast for proactive retrains: when the block KPI of the version in service will be under the threshold."""
         if self.task is not CLASSIFICATION or not 0 < self.goal.threshold < 1:
             return self.forecast()
         earlier = [(service.accuracies, service.rows) for service in self.past if service.blocks]
         return crossing.ahead(self.now.accuracies, self.now.rows, threshold=self.goal.threshold, earlier=earlier, lead_blocks=lead_blocks)
 
     def kind(self) -> Verdict:
-        """Of which kind is the drift of the version in service: its newest rows against those that it answered before.
+        """The kind of drift of the version in service: its newest rows against those that it served before.
 
-        Looked into at its first alarm only, for the tests take a second: at half of the rows, and where that tells nothing, where the KPI
-        changed. "Cannot tell" is the kind where none is proven, for an alarm is never nothing.
+        Tested at its first alarm only, because the tests take a second: split at half of the rows and, if that is inconclusive, where the KPI
+        changed. The kind is "cannot tell" where none is proven, because an alarm is never "none".
         """
         if self.now.kind is None:
             first, half, last = self.now.blocks[0].start, self._edge(), self.now.blocks[-1].stop
@@ -126,7 +126,7 @@ class Diagnosis:
         return self.now.kind
 
     def _told(self, before: np.ndarray, now: np.ndarray, *, share: float, edges: int = 1) -> Verdict:
-        """One look, at a share of alpha; rows as indices into the stream."""
+        """One test, at a share of alpha; rows as indices into the stream."""
         first, losses = self.now.blocks[0].start, np.concatenate(self.now.losses)
         return kinds.tell(
             self.stream.rows[before],
@@ -141,9 +141,9 @@ class Diagnosis:
         )
 
     def _at_the_end(self) -> Verdict | None:
-        """The kind of the version in service once more, when its alarm told none and it went on: what it answered after the alarm against as much before.
+        """A second test at the end, if the one at the alarm was inconclusive and the version stayed: rows after the alarm against as many before.
 
-        The blocks that the alarm was found in are left out: which of them are of the drift is not known.
+        The blocks of the alarm are left out: which of them belong to the drift is unknown.
         """
         kind, blocks = self.now.kind, self.now.blocks
         after = [block for block in blocks if block.index > self.now.alarm]
@@ -158,7 +158,7 @@ class Diagnosis:
         return starts[len(starts) // 2]
 
     def _edges(self, half: int) -> list[int]:
-        """Starts of the newest rows, beside `half`, that leave enough rows to tell, in steps of the same ratio."""
+        """Candidate starts of the newest rows, besides `half`, that leave enough rows for the test, in geometric steps."""
         blocks, last = self.now.blocks, self.now.blocks[-1].stop
         within = [block.start for block in blocks if 2 * block.start >= blocks[0].start + last and block.start != half]
         needed = max(decomposition.LEAST_ROWS, domain.least_rows(self.stream.rows[thinned(blocks[0].start, last)], self.stream.rows[:0]))
@@ -167,13 +167,13 @@ class Diagnosis:
         return [within[-size] for size in sizes if size <= len(within)]
 
     def _change(self, edge: int) -> float:
-        """How far the mean losses before and after a row differ, in standard errors but for a factor."""
+        """Difference of the mean losses before and after a row, in standard errors up to a factor."""
         first, losses = self.now.blocks[0].start, np.concatenate(self.now.losses).astype(float)
         before, now = losses[: edge - first], losses[edge - first :]
         return abs(float(now.mean() - before.mean())) * math.sqrt(len(before) * len(now) / len(losses))
 
     def _edge(self) -> int:
-        """The first of the newest rows: as few whole blocks as can tell, by how long the inputs remember, and at most half of all rows."""
+        """The first of the newest rows: as few whole blocks as the inputs' autocorrelation allows, and at most half of all rows."""
         starts, last = [block.start for block in self.now.blocks], self.now.blocks[-1].stop
         within = [start for start in starts if 2 * start >= starts[0] + last] or starts[-1:]
         wanted = CURRENT_ROWS
@@ -190,16 +190,16 @@ class Diagnosis:
         self.now = _Service()
 
     def _bias(self, alarm: int, scores: Sequence[BlockScore]) -> str:
-        """Of a regression: to which side the errors lean in the block of the alarm, beside the block before."""
+        """For a regression: the bias in the block of the alarm and in the block before."""
         at = next((at for at, score in enumerate(scores) if score.block == alarm), None)
         if self.task is CLASSIFICATION or at is None:
             return ""
         before = f", {scores[at - 1].bias:+.2f} in the block before" if at else ""
         unit = f" {self.stream.unit}" * bool(self.stream.unit)
-        return f" Predictions less labels are {scores[at].bias:+.2f}{unit} on average in block {alarm}{before}"
+        return f" Predictions minus labels are {scores[at].bias:+.2f}{unit} on average in block {alarm}{before}"
 
     def findings(self, rule: str, verdict: Verdict | None, scores: Sequence[BlockScore]) -> tuple[str, ...]:
-        """What the statistics say at the end of the watch, in sentences.
+        """The statistical findings at the end of the watch, in sentences.
 
         Args:
             rule: the drift rule's name.
@@ -211,9 +211,9 @@ class Diagnosis:
         looked_into = [(service, service.kind) for service in (*self.past, self.now) if service.kind]
         if looked_into:
             told_apart = [found for found in looked_into if found[1].kind in answer.TOLD]
-            # A regression has few versions and each drift its own lean, so all are told.
+            # A regression has few versions and each drift its own bias, so all are reported.
             for service, kind in (told_apart or looked_into)[-1 if self.task is CLASSIFICATION else 0 :]:
-                told.append(f"Kind of the drift that was first found in block {service.alarm}: {kind.message}{self._bias(service.alarm, scores)}")
+                told.append(f"Kind of the drift first found in block {service.alarm}: {kind.message}{self._bias(service.alarm, scores)}")
         ahead = self.forecast()
         told.append(f"Forecast: {ahead.message}{_dates(ahead, scores)}")
         if self.newest:
@@ -222,12 +222,12 @@ class Diagnosis:
 
 
 def comparable(losses: np.ndarray, goal: Goal) -> np.ndarray:
-    """What the test of the kind is told of each row: right or wrong, or the error cut at `CUT` thresholds, which keeps it from hanging on a few rows."""
+    """Each row's input to the test of the kind: correctness, or the error capped at `CUT` thresholds, so that a few rows do not dominate."""
     return np.asarray(losses) == 0 if goal.task is CLASSIFICATION else np.minimum(losses, CUT * goal.threshold)
 
 
 def _dates(ahead: Forecast, scores: Sequence[BlockScore]) -> str:
-    """The interval of a forecast as days, counted on at the pace of the blocks so far."""
+    """The interval of a forecast in dates, extrapolated at the pace of the blocks so far."""
     if len(scores) < 2 or not math.isfinite(ahead.early):
         return ""
     first, last = (np.datetime64(score.timestamp, "s") for score in (scores[0], scores[-1]))

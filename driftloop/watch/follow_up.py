@@ -1,10 +1,10 @@
-"""When to retrain again after a retrain for drift: each time the rows since the drift have doubled.
+"""Schedules follow-up retrains after a retrain for drift: each time the rows since the drift have doubled.
 
-A retrain right after an alarm sees one block of the new regime among many of the old one. Its model is better than the one
-before it and so passes every rule, yet a month later far more of the new regime could be learnt. To wait for the next
-alarm is to serve that first model until it is bad. To retrain after every block is dear, and of little use once there is
-plenty of the new regime. Doubling is between the two: the share of new rows that each retrain had not seen is the same, a
-half, and n blocks after a drift there were about log2(n) retrains. As after an alarm, what is not better is not promoted.
+A retrain right after an alarm sees one block of the new regime among many of the old one. Its model beats the previous one
+and so passes every rule, but a month later much more of the new regime could be learned. Waiting for the next alarm
+serves that first model until it is bad. Retraining after every block is expensive, and of little use once there is plenty
+of the new regime. Doubling is in between: half of the new rows are unseen by the previous retrain, and n blocks after
+a drift there have been about log2(n) retrains. As after an alarm, a challenger that is not better is not promoted.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ class FollowUp:
     """
 
     def __init__(self) -> None:
-        self.block = NO_BLOCK  # in which drift was found; its rows count as the first of the new regime
+        self.block = NO_BLOCK  # block with the drift; its rows count as the first of the new regime
         self.start = self.known = 0  # its first row; rows since then, up to the newest retrain
 
     def begin(self, block: Block) -> None:
-        """A drift that was found in a block, or after it, has been answered by a retrain."""
+        """Start after a retrain that answered the drift found in this block."""
         self.block, self.start, self.known = block.index, block.start, block.rows
 
     def due(self, block: Block) -> str:
-        """Why to retrain once more after a block, in words; empty when there is no reason. The answer is taken as the retrain."""
+        """The reason to retrain again after a block, in words, or "". A non-empty answer counts as the retrain."""
         rows = block.stop - self.start
         if self.block == NO_BLOCK or rows < 2 * self.known:
             return ""
         known, self.known = self.known, rows
-        return f"follow-up of the drift in block {self.block}: {rows:,} rows have come since it began, {known:,} when the model was last retrained"
+        return f"follow-up of the drift in block {self.block}: {rows:,} rows since it began, {known:,} at the last retrain"

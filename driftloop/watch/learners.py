@@ -1,7 +1,7 @@
-"""The learner that a call names with --learner MODULE:NAME: found, checked, and asked for its own defaults of the flags.
+"""Loads and checks the learner of --learner MODULE:NAME, and applies its defaults of the flags.
 
-The module lies in the current folder, in the project, or in an installed package. To import it takes seconds (torch), so it is
-imported before the flags are parsed only when the call names another one than the project's own.
+The module is in the current folder, the project, or an installed package. Importing it takes seconds (torch), so it is
+imported before the flags are parsed only if it is not the project's own.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from driftloop.system import environment
 if TYPE_CHECKING:
     from driftloop.training.fitting import Learner
 
-DEFAULT: Final = "learner:ELEC"  # the project's own, whatever lies in the current folder
+DEFAULT: Final = "learner:ELEC"  # the project's own, whatever is in the current folder
 FORM: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
-NEAR: Final = 0.5  # of a name that is suggested for another, 0..1
+NEAR: Final = 0.5  # similarity of a suggested name, 0..1
 
 
 def add_flag(parser: parsing.Parser) -> None:
@@ -44,7 +44,7 @@ def load(text: str) -> Learner:
     """The learner of that name.
 
     Raises:
-        SettingsError: it cannot be imported, there is no such name, or it is no sound Learner.
+        SettingsError: it cannot be imported, the name does not exist, or it is not a valid Learner.
         ModuleNotFoundError: torch or MLflow is not installed.
     """
     from driftloop.training.fitting import Learner
@@ -56,7 +56,7 @@ def load(text: str) -> Learner:
     if not hasattr(found, name):
         known = [key for key, value in vars(found).items() if isinstance(value, Learner)]
         near = _near(name, known)
-        advice = f"did you mean {module}:{near}?" if near else f"its learners are {', '.join(known)}" if known else "it holds no Learner"
+        advice = f"did you mean {module}:{near}?" if near else f"its learners are {', '.join(known)}" if known else "it has no Learner"
         raise SettingsError(f"--learner {text}: {_home(found)} has no {name}: {advice}")
     learner = getattr(found, name)
     if not isinstance(learner, Learner):
@@ -68,7 +68,7 @@ def load(text: str) -> Learner:
 
 
 def check(text: str) -> None:
-    """Refuse what `load` refuses, without importing the project's own.
+    """Check like `load`, without importing the project's own learner.
 
     Raises:
         SettingsError, ModuleNotFoundError: as `load`.
@@ -92,7 +92,7 @@ def _imported(text: str, module: str) -> ModuleType:
     home, file = next(((str(folder), file) for folder in folders if (file := _file(folder, module))), (str(Path.cwd()), None))
     if file is None and not _installed(module):
         near = _near_module(module, folders)
-        advice = f"did you mean {near}:{text.partition(':')[2]}?" if near else "give one that lies there"
+        advice = f"did you mean {near}:{text.partition(':')[2]}?" if near else "give an existing one"
         raise SettingsError(f"--learner {text}: there is no module {module} in {' or '.join(map(str, dict.fromkeys(folders)))}: {advice}")
     sys.path.insert(0, home)
     try:
@@ -104,7 +104,7 @@ def _imported(text: str, module: str) -> ModuleType:
         raise SettingsError(f"--learner {text}: {_place(exc, file)} cannot be imported: {type(exc).__name__}: {exc}") from exc
     finally:
         sys.path.remove(home)
-        if home not in sys.path:  # what it imports later; no name of the folder hides one of a package then
+        if home not in sys.path:  # for its later imports; at the end, so that the folder's names do not shadow packages
             sys.path.append(home)
     if file and Path(_home(found)).resolve() != file.resolve():
         raise SettingsError(f"--learner {text}: the name {module} is taken by {_home(found)}: rename {file}")
@@ -128,7 +128,7 @@ def _installed(module: str) -> bool:
 
 
 def _place(exc: BaseException, file: Path | None) -> str:
-    """The file and line of a person's own code at which an import failed."""
+    """The file and line of the user's code at which an import failed."""
     if isinstance(exc, SyntaxError) and exc.filename:
         return f"{exc.filename}, line {exc.lineno}"
     lines = [frame for frame in traceback.extract_tb(exc.__traceback__) if file and Path(frame.filename).resolve() == file.resolve()]
@@ -136,7 +136,7 @@ def _place(exc: BaseException, file: Path | None) -> str:
 
 
 def _near(name: str, names: Sequence[str]) -> str:
-    """The one of these names that is most like another; "" when none is.
+    """The most similar of these names; "" when none is similar.
 
     >>> _near("taxi", ["ELEC", "TAXI"]), _near("nobody", ["ELEC"])
     ('TAXI', '')
@@ -158,7 +158,7 @@ def _near_module(module: str, folders: Sequence[Path]) -> str:
 
 
 def _module_form(text: str) -> str:
-    """MODULE:NAME of a path that was given in its place; "" when it is none.
+    """MODULE:NAME for a path given instead; "" when it is not a path.
 
     >>> _module_form("./my/learner.py:MINE"), _module_form("learner")
     ('my.learner:MINE', '')
@@ -169,12 +169,12 @@ def _module_form(text: str) -> str:
 
 
 def _prepare(parser: parsing.Parser, words: list[str]) -> list[str]:
-    """Give a parser the defaults of the learner that the words of a call name; the words to parse.
+    """Set a parser's defaults to those of the learner in a call's arguments; return the arguments to parse.
 
-    `mlflow run` names every flag: those that have the script's own default in MLproject are not given by anybody.
+    `mlflow run` passes every flag: those with the script's default in MLproject count as not given.
 
     Raises:
-        SettingsError: as `load`; or a default of the learner is none that the flag takes.
+        SettingsError: as `load`; or a default of the learner is invalid for its flag.
     """
     probe = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     probe.add_argument("--learner", nargs="?", default=DEFAULT)
@@ -190,7 +190,7 @@ def _prepare(parser: parsing.Parser, words: list[str]) -> list[str]:
 
 
 def _defaults(parser: parsing.Parser, text: str) -> dict[str, Any]:
-    """The learner's defaults for the flags that a parser has, of the flags' types; those for this command alone come first."""
+    """The learner's defaults for a parser's flags, converted to their types; those for this command take precedence."""
     learner, flags = load(text), {action.dest: action for action in parser._actions}
     commands = {name: value for name, value in learner.defaults.items() if isinstance(value, Mapping)}
     for name in commands:
@@ -203,12 +203,12 @@ def _defaults(parser: parsing.Parser, text: str) -> dict[str, Any]:
 
 
 def _typed(parser: parsing.Parser, flags: Mapping[str, argparse.Action], text: str, name: str, value: Any) -> Any:
-    """A default as the flag's type makes it of what a person would type."""
+    """A default converted by the flag's type, as if typed."""
     if name not in flags or name in {"help", "learner"}:
         near = _near(str(name), list(flags))
-        raise SettingsError(f"--learner {text}: its defaults name {name!r}, which is no flag{f': did you mean {near}?' if near else ''}")
+        raise SettingsError(f"--learner {text}: its defaults name {name!r}, which is not a flag{f': did you mean {near}?' if near else ''}")
     if not isinstance(value, str | int | float | os.PathLike):
-        raise SettingsError(f"--learner {text}: its default for --{name} is {value!r:.80}: give what one types after the flag")
+        raise SettingsError(f"--learner {text}: its default for --{name} is {value!r:.80}: give the value as typed after the flag")
     try:
         made = parser._get_value(flags[name], str(value))
         parser._check_value(flags[name], made)

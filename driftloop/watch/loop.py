@@ -1,4 +1,4 @@
-"""Watch a served model block by block: predict, score when the labels come, judge, retrain, swap, go on."""
+"""Watches a served model block by block: predict, score when the labels arrive, judge, retrain, swap, continue."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ LOGGED = ("proactive", "lead_blocks", "follow_up", "block_size", "block_by", "st
 
 @dataclass(frozen=True)
 class WatchPlan:
-    """What to watch and what to do.
+    """The settings of a watch.
 
-    `goal` is what the model has to reach, and `rule` says which blocks have drifted. `on_drift` is asked
-    once per drifted block and says whether to retrain now; with `proactive` it is asked, too, when the early end of
+    `goal` is the model's goal, and `rule` decides which blocks have drifted. `on_drift` is called
+    once per drifted block and decides whether to retrain now; with `proactive` also when the early end of
     its forecast is at most `lead_blocks` away; with `follow_up` such a retrain is followed by others. `max_retrains`
-    bounds the retrains; after it the watch only scores.
+    limits the retrains; after it the watch only scores.
     """
 
     start: int
@@ -54,7 +54,7 @@ class WatchPlan:
     on_drift: Callable[[BlockScore, Verdict], bool]
     max_retrains: int
     retrain: RetrainPlan
-    block_by: str = "rows"  # or one of blocks.CALENDAR: a block is a day, week or month, whatever its rows
+    block_by: str = "rows"  # or one of blocks.CALENDAR: a block is a day, week or month with any number of rows
     follow_up: bool = False
 
     def cut(self, stream: Stream) -> list[blocks.Block]:
@@ -68,12 +68,12 @@ class WatchPlan:
         return list(blocks.cut_calendar(stream.times, self.start, self.stop, by=self.block_by))
 
     def name(self, stream: Stream) -> str:
-        """What the deployment's run is called."""
+        """The name of the deployment's run."""
         first, last = (wording.moment(str(stream.times[row]))[:10] for row in (self.start, self.stop - 1))
         return f"deployment {first}" if first == last else f"deployment {first} to {last}"
 
     def check(self, stream: Stream) -> None:
-        """Refuse blocks that cannot be cut and retrains that cannot be made, before anything is started.
+        """Check early that the blocks can be cut and retrains are possible.
 
         Raises:
             SettingsError: see `cut` and `RetrainPlan.check`.
@@ -86,7 +86,7 @@ class WatchPlan:
 class Watch:
     """One watch over rows `plan.start`..`plan.stop`, as children of the base model's run.
 
-    `progress` wraps the blocks in a progress bar; `told` is called with every retrain when it is done.
+    `progress` wraps the blocks in a progress bar; `told` is called with every finished retrain.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Watch:
         self.store, self.learner, self.stream, self.serving, self.registry = store, learner, stream, serving, registry
         self.base, self.plan, self.progress, self.told = base, plan, progress, told
         self.champion, self.task = champion or base, task.of(stream.task)
-        self.rivals: dict[str, Callable[[np.ndarray], np.ndarray]] = {}  # fitted on the rows of the version in service
+        self.rivals: dict[str, Callable[[np.ndarray], np.ndarray]] = {}  # fitted on the training rows of the version in service
         self.guessed: dict[str, list[np.ndarray]] = {}
         self.served = {self.champion.version: self.champion}
         self.predicted: list[np.ndarray] = []
@@ -121,7 +121,7 @@ class Watch:
         self.reasons: dict[str, str] = {}  # why each version was promoted in this watch
 
     def run(self) -> WatchResult:
-        """Score every block, retrain where it is due, and log all of it.
+        """Score every block, retrain when due, and log everything.
 
         Raises:
             ServingError: the served answers are not the local model's, or TorchServe failed.
@@ -148,7 +148,7 @@ class Watch:
     def _step(self, block: blocks.Block, unretrained: np.ndarray) -> None:
         outputs, version = self._ask(block)
         predicted = self.task.predictions(outputs)
-        estimate = self.diagnosis.estimate(outputs)  # before the labels are looked at
+        estimate = self.diagnosis.estimate(outputs)  # before the labels are used
         guesses = {name: guess(self.stream.rows[block.start : block.stop]) for name, guess in self.rivals.items()}
         verdict = self.verdict = self.plan.rule.update(self.task.losses(self.stream.labels[block.start : block.stop], predicted))
         self.diagnosis.learn(block, outputs)
@@ -195,14 +195,14 @@ class Watch:
             self._retrain(Cause(block.index, block.stop, reason, follow_up=True))
 
     def _foreseen(self, verdict: Verdict) -> Verdict | None:
-        """The verdict on a drift that is forecast and near, of a proactive watch."""
+        """The verdict on a forecast drift within the lead, for a proactive watch."""
         ahead = self.diagnosis.ahead(self.plan.lead_blocks) if self.plan.proactive else None
         if ahead is None or not crossing.due(ahead, self.plan.lead_blocks):
             return None
         return replace(verdict, rule="proactive", message=ahead.message)
 
     def _ask(self, block: blocks.Block) -> tuple[np.ndarray, str]:
-        """What was served for a block, probabilities or values, proven equal to the local model's."""
+        """The served outputs for a block, probabilities or values, verified against the local model's."""
         context = self.stream.rows[max(0, block.start - self.champion.params["history"]) : block.start]
         try:
             served, version = self.serving.predict(self.stream.rows[block.start : block.stop], context)
@@ -213,8 +213,8 @@ class Watch:
         self.largest_difference = max(self.largest_difference, off)
         if version != self.champion.version or off > self.task.gap:
             raise ServingError(
-                f"block {block.index}: version {version} answered {off:.2g} off the local model of version {self.champion.version}: "
-                "the server holds another model; stop it and deploy again"
+                f"block {block.index}: version {version} differs by {off:.2g} from the local model of version {self.champion.version}: "
+                "the server has another model; stop it and deploy again"
             )
         return served, version
 
@@ -223,7 +223,7 @@ class Watch:
             record, winner = retrain.retrain(
                 self.store, self.learner, self.stream, self.champion, cause=cause, plan=self.plan.retrain, parent_run_id=self.base.run_id, family=self.family
             )
-        except TrainingError as exc:  # a challenger that cannot be trained must not end the service of the champion
+        except TrainingError as exc:  # a challenger whose training fails must not stop the champion
             record, winner = retrain.failed(self.stream, self.champion, cause, exc), None
         if winner is not None:
             winner = promote(self.registry, self.serving, winner, reason=record.decision, store=self.store, stream=self.stream)
@@ -243,7 +243,7 @@ class Watch:
         self.rivals = {name: rival(self.stream.rows[known], self.stream.labels[known]) for name, rival in self.learner.rivals.items()}
 
     def _compare(self) -> None:
-        """Compare the models on the rows that are new to all, and let the versions say it, too."""
+        """Compare the models on the rows that are new to all, and update the versions' descriptions."""
         if not self.retrains:
             return
         self.family.log()

@@ -1,4 +1,4 @@
-"""What the scripts do with their flags before the real work: open the store, load the stream, find or train the base."""
+"""Prepares the scripts' work: opens the store, loads the stream, finds or trains the base model."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Work:
 
 
 def open_work(args: WorkFlags, learner: Learner) -> Work:
-    """Load the data first, then open the store: a bad file must leave no trace in MLflow.
+    """Load the data first, then open the store, so that a bad file leaves no trace in MLflow.
 
-    What the learner knows of its data (unit, implausible values) goes into the stream.
+    The learner's knowledge of its data (unit, implausible values) goes into the stream.
 
     Raises:
         SettingsError: the learner is for another task.
@@ -58,7 +58,7 @@ def open_work(args: WorkFlags, learner: Learner) -> Work:
 
 
 def tell_reading(stream: Stream) -> None:
-    """Say on stderr what of the table is not in the stream as it is written: columns left out, values read otherwise, rows set aside."""
+    """Report on stderr how the stream differs from the table: columns left out, values converted, rows set aside."""
     for note in stream.notes:
         print(note, file=sys.stderr)
     for line, reason in stream.set_aside[:5]:
@@ -68,13 +68,13 @@ def tell_reading(stream: Stream) -> None:
 
 
 def space(args: TrainingFlags, own: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The search space that the flags ask for; without one `own`, the learner's, or the documented one."""
+    """The search space from the flags; by default `own`, the learner's, or the default one."""
     found = dict(own if own is not None and not args.search_space else tuning.read_space(Path(args.search_space) if args.search_space else None))
     return found if args.history == parsing.AUTO else found | {"history": {"choices": [args.history]}}
 
 
 def train_plan(args: TrainingFlags, learner: Learner, *, total_trials: int, start: Mapping[str, Any]) -> base.TrainPlan:
-    """A search from `start` as the flags want it."""
+    """The settings of a search from `start`, from the flags."""
     return base.TrainPlan(
         space=space(args, learner.space),
         total_trials=total_trials,
@@ -86,26 +86,26 @@ def train_plan(args: TrainingFlags, learner: Learner, *, total_trials: int, star
 
 
 def train_until(time: str, *, zone: str) -> np.datetime64 | None:
-    """The time before which the rows of the base model lie, as the stream's times are; None when none is given."""
+    """The end of the base model's training rows, as a time of the stream; None if not given."""
     return zones.moment(time, zone=zone) if time else None
 
 
 def base_plan(args: BaseModelFlags, learner: Learner, *, total_trials: int) -> base.TrainPlan:
-    """How the flags want the base model trained."""
+    """The base model's training plan, from the flags."""
     return replace(train_plan(args, learner, total_trials=total_trials, start=learner.base_params), until=train_until(args.train_until, zone=args.time_zone))
 
 
 def retrain_plan(args: SwapFlags, learner: Learner) -> RetrainPlan:
-    """How the flags want a challenger found and judged."""
+    """The retrain plan, from the flags."""
     train = train_plan(args, learner, total_trials=args.total_trials, start=learner.retrain_params)
     return RetrainPlan(train, judge_rows=args.judge_rows, validation_rows=args.validation_rows, alpha=args.judge_alpha)
 
 
 def until_row(stream: Stream, args: RetrainFlags) -> int:
-    """The first row that a retrain must not see, of --until_row or --until_time; 0: no flag says.
+    """The first row that a retrain must not see, from --until_row or --until_time; 0: not given.
 
     Raises:
-        SettingsError: both flags are given, or the time is none or lies before the stream's first rows.
+        SettingsError: both flags are given, or the time is invalid or before the stream's first row.
     """
     if not args.until_time:
         return args.until_row
@@ -118,7 +118,7 @@ def until_row(stream: Stream, args: RetrainFlags) -> int:
 
 
 def ports(args: LoopFlags) -> Ports | None:
-    """The ports that the flags ask for; None for free ones."""
+    """The ports from the flags; None for free ones."""
     return Ports(*range(args.port, args.port + 5)) if args.port else None
 
 
@@ -128,15 +128,15 @@ def bar(iterable: Any = None, **options: Any) -> tqdm:
 
 
 def base_model(work: Work, args: DeployFlags | RetrainFlags) -> KnownModel:
-    """The base model of the experiment, or one trained now with --train_base (or on a person's yes).
+    """The base model of the experiment, or one trained now with --train_base (or after a yes).
 
     Raises:
-        NoBaseRunError: there is none and none was asked for.
+        NoBaseRunError: there is none and training was not requested.
     """
     try:
         found = runs.find_base(work.store, args.base_run_id or None, train=printed_commands.train_base(args, experiment=work.store.experiment_name))
     except NoBaseRunError:
-        question = f"Experiment {work.store.experiment_name!r} holds no base model yet. Train one now?"
+        question = f"Experiment {work.store.experiment_name!r} has no base model yet. Train one now?"
         if not args.train_base and not (runner.on_terminal() and runner.confirm(question)):
             raise
         with mlflow_store.run(work.store, base.run_name(work.stream), role="base") as run_id:

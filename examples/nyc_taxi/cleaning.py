@@ -1,4 +1,4 @@
-"""Which trips of the table are implausible, and why: they are set aside, counted by block, and never dropped in silence.
+"""Which trips of the table are implausible, and why: they are set aside, counted by block, and never dropped silently.
 
 Every limit is inclusive. A trip's first fault here is the one that is told.
 """

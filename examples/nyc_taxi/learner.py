@@ -1,4 +1,4 @@
-"""What learns the taxi trips, what it is held against, and the defaults that the flags of the scripts take with it.
+"""The taxi learner: model, baselines, and its defaults of the scripts' flags.
 
 python lifecycle.py --learner examples.nyc_taxi.learner:TAXI --mlflow_experiment_name taxi --report taxi.html
 python lifecycle.py --learner examples.nyc_taxi.learner:TAXI --on_drift ignore          # what happens when nobody retrains

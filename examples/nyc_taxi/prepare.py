@@ -53,7 +53,7 @@ def compact(trips: pd.DataFrame) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class PrepareFlags(Flags):
-    """What this script is given."""
+    """The values of this script's flags."""
 
     trips: Path
     out: Path = flag(DATA, "where to", type=Path)
@@ -81,7 +81,7 @@ def work(args: PrepareFlags) -> tuple[dict[str, Any], int]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the script; give its exit code."""
+    """Run the script; return its exit code."""
     return runner.run(work, build_parser(), argv, PrepareFlags)
 
 

@@ -1,4 +1,4 @@
-"""What the taxi model has to beat: plain means, and the linear regression of the course this example is known from.
+"""Baselines of the taxi model: plain means, and the linear regression of the course behind this example.
 
 Each is fitted on trips (N, F) and minutes (N,) and gives a function from trips to minutes.
 """

@@ -1,6 +1,6 @@
 """The taxi model: a small network that reads one trip and answers how many minutes it will take.
 
-The file travels inside the .mar and imports nothing of ours: a TorchServe worker sees only the unpacked archive and
+The file is packed into the .mar and imports none of our modules: a TorchServe worker sees only the unpacked archive and
 site-packages. Everything between a raw trip and its minutes is here, once, so training and serving cannot differ.
 
 Shapes: N trips, F = 5 columns (pickup_zone, dropoff_zone, distance_miles, hour, weekday), B batch.

@@ -269,5 +269,5 @@ def _connections(args: BatchFlags) -> Iterator[None]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; give its exit code."""
+    """Run the command; return its exit code."""
     return runner.run(work, build_parser(), argv, _kind)

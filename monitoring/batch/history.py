@@ -83,7 +83,7 @@ def _cells(one: Measures) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class HistoryFlags(Flags):
-    """What this command is given."""
+    """The values of this command's flags."""
 
     stream: str = flag("elec", "name of the stream")
     mongodb_uri: str = flag("", "the database; empty: an embedded server", type=mongodb_uri)
@@ -116,5 +116,5 @@ def work(args: HistoryFlags) -> tuple[dict[str, Any], int]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; give its exit code."""
+    """Run the command; return its exit code."""
     return runner.run(work, build_parser(), argv, HistoryFlags)

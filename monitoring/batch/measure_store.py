@@ -24,7 +24,7 @@ def read(log: PredictionLog, stream: str) -> tuple[Measures, ...]:
     """The measures of all windows of a stream, in the order of their start, of two that start together the shorter first.
 
     Raises:
-        LogAwayError: MongoDB is away.
+        LogAwayError: MongoDB is unreachable.
         DataError: a document was written by another version.
     """
     found = [window_measures.from_json(document) for document in log.database.find(COLLECTION, {"stream": stream})]
@@ -35,7 +35,7 @@ def get(log: PredictionLog, id: str) -> Measures | None:
     """The measures with this `Measures.id`; None when there are none.
 
     Raises:
-        LogAwayError: MongoDB is away.
+        LogAwayError: MongoDB is unreachable.
         DataError: the document was written by another version.
     """
     found = log.database.find(COLLECTION, {"_id": id})

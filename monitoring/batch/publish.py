@@ -62,7 +62,7 @@ def keep(measures: Measures, files: Sequence[Path], *, experiment: str) -> Repor
         experiment: where the run goes when no run of a model is known; "": that of the environment.
 
     Raises:
-        TrackingError: MLflow is away, or the model's run is gone.
+        TrackingError: MLflow is unreachable, or the model's run is gone.
     """
     parent = model_run(measures)
     store = _store(parent, experiment)
@@ -84,7 +84,7 @@ def list_place(stream: str, *, measures: Measures, experiment: str) -> ReportPla
     """The run that lists the reports of a stream, in the experiment of the window's model; made when it is not there.
 
     Raises:
-        TrackingError: MLflow is away.
+        TrackingError: MLflow is unreachable.
     """
     store = _store(model_run(measures), experiment)
     there = _found(store, STREAM_TAG, stream)
@@ -99,7 +99,7 @@ def keep_list(place: ReportPlace, stream: str, measures: Sequence[Measures], lin
     """Write the list of reports, index.html and reports.csv, into its run.
 
     Raises:
-        TrackingError: MLflow is away.
+        TrackingError: MLflow is unreachable.
     """
     with tempfile.TemporaryDirectory() as folder:
         page, table = Path(folder) / "index.html", Path(folder) / "reports.csv"

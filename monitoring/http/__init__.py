@@ -1,1 +1,1 @@
-"""What our HTTP services have in common: answers, strict JSON, pages, gunicorn."""
+"""Shared by our HTTP services: responses, strict JSON, pages, gunicorn."""

@@ -1,4 +1,4 @@
-"""What our HTTP services answer alike: JSON, one form of errors, bodies up to a size, paths that are not there.
+"""Common behaviour of our HTTP services: JSON responses, one error format, a body size limit, unknown routes.
 
 An error is {"error": {"code": "a fixed word", "message": "what is wrong and what to do"}}.
 """
@@ -16,7 +16,7 @@ _SHOWN: Final = 60  # characters of a path
 
 
 class RequestError(Exception):
-    """A request that is refused: HTTP status (4xx), a fixed word for programs, a line for people."""
+    """A rejected request: HTTP status (4xx), an error code for programs, a message for people."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -24,12 +24,12 @@ class RequestError(Exception):
 
 
 def new_app(name: str, *, max_bytes: int, at_most: str) -> Flask:
-    """An app without routes whose errors are all answered in our form.
+    """An app without routes that returns all errors in our format.
 
     Args:
         name: of the service.
         max_bytes: of a body; see `read_body`.
-        at_most: what is said to who sends more, such as "1,000 rows".
+        at_most: the limit in words for the error message, such as "1,000 rows".
     """
     app = Flask(name, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = max_bytes
@@ -52,37 +52,37 @@ def new_app(name: str, *, max_bytes: int, at_most: str) -> Flask:
 
     @app.errorhandler(Exception)
     def surprise(exc: Exception) -> Response:
-        app.logger.error("an error of our own", exc_info=exc)
-        return error(500, CODES[500], "an error of the service itself: its log says more")
+        app.logger.error("an internal error", exc_info=exc)
+        return error(500, CODES[500], "internal error: see the service's log")
 
     return app
 
 
 def read_body() -> bytes:
-    """The body of the request, whether its length is said beforehand or it comes in chunks.
+    """The body of the request, with a Content-Length or chunked.
 
     Raises:
         HTTPException: 413, it is over the app's `max_bytes`.
-        RequestError: 400, it did not come whole.
+        RequestError: 400, it is incomplete.
     """
     most = current_app.config["MAX_CONTENT_LENGTH"]
-    request.max_content_length = most + 1  # werkzeug cuts chunks there without a word
+    request.max_content_length = most + 1  # werkzeug truncates chunked bodies silently there
     try:
         content = request.get_data(cache=False)
-    except (OSError, ClientDisconnected) as exc:  # broken chunks, and a client that left
-        raise RequestError(400, "bad_body", "the body ended early, or its chunks are broken: send it whole") from exc
+    except (OSError, ClientDisconnected) as exc:  # broken chunks, or a disconnected client
+        raise RequestError(400, "bad_body", "the body is incomplete or its chunks are broken: send it again") from exc
     if len(content) > most:
         raise RequestEntityTooLarge
     return content
 
 
 def error(status: int, code: str, message: str) -> Response:
-    """The answer to a request that is refused."""
+    """The response to a rejected request."""
     return answer({"error": {"code": code, "message": message}}, status)
 
 
 def answer(value: Any, status: int = 200) -> Response:
-    """A value as JSON; it holds no nan."""
+    """A value as JSON; it must not contain nan."""
     return Response(json.dumps(value, allow_nan=False, separators=(",", ":")) + "\n", status=status, content_type="application/json")
 
 
@@ -94,7 +94,7 @@ def _message(exc: HTTPException, *, at_most: str) -> str:
         return f"no route {asked}: use {', '.join(exc.valid_methods or ())}"
     if exc.code == 404:
         return f"no route {asked}; available: {', '.join(_routes())}"
-    return f"this is not a request that the server accepts: {exc.name}"
+    return f"invalid HTTP request: {exc.name}"
 
 
 def _routes() -> list[str]:
@@ -103,6 +103,6 @@ def _routes() -> list[str]:
 
 
 def _shown(path: str) -> str:
-    """A path as ASCII, and not too long: it is the client's own."""
+    """A path as ASCII, truncated: it is client input."""
     text = ascii(path)[1:-1]
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

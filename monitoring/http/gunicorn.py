@@ -1,4 +1,4 @@
-"""Run a Flask app of ours under gunicorn: one worker process with threads, and JSON also for what is no HTTP."""
+"""Runs a Flask app under gunicorn: one worker process with threads, and JSON errors even for invalid HTTP."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from gunicorn.workers.gthread import ThreadWorker
 from driftloop.errors import DriftloopError
 from driftloop.system.ports import port_fault
 
-CLOSE: Final = "close"  # of `app.extensions`: what ends an app, when it has something to end
+CLOSE: Final = "close"  # key in `app.extensions` of the app's close function, if any
 
 
 class JsonWorker(ThreadWorker):
-    """gunicorn's threaded worker; what it refuses before the app sees it is answered as the app's own errors are."""
+    """gunicorn's threaded worker; requests that it rejects before the app sees them get the app's error format."""
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
-        """Answer a request that is no HTTP: 431 when its headers are too large, else 400."""
+        """Answer an invalid HTTP request: 431 when its headers are too large, else 400."""
         if not isinstance(exc, ParseException):
             super().handle_error(req, client, addr, exc)
             return
         line = "431 Request Header Fields Too Large" if isinstance(exc, LimitRequestHeaders) else "400 Bad Request"
-        body = json.dumps({"error": {"code": "bad_http", "message": f"this is not a request that the server accepts: {type(exc).__name__}"}})
+        body = json.dumps({"error": {"code": "bad_http", "message": f"invalid HTTP request: {type(exc).__name__}"}})
         head = f"HTTP/1.1 {line}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         try:
             util.write_nonblock(client, (head + body).encode())
         except OSError:
-            self.log.debug("a client left before it got the error")
+            self.log.debug("a client disconnected before it got the error")
 
 
 class Application(BaseApplication):
-    """gunicorn, configured here alone: no file and no environment variable.
+    """gunicorn, configured only here: no file and no environment variable.
 
     Args:
         make: makes the app, called in the worker: threads do not survive a fork.
         host: address to listen on.
         port: likewise.
-        threads: requests that are answered at a time.
-        told: what is printed with the address, once connections are taken there.
+        threads: number of concurrent requests.
+        told: text printed with the address once it listens.
     """
 
     def __init__(self, make: Callable[[], Flask], *, host: str, port: int, threads: int, told: str) -> None:
@@ -53,14 +53,14 @@ class Application(BaseApplication):
         super().__init__()
 
     def load_config(self) -> None:
-        """What gunicorn is told."""
+        """gunicorn's settings."""
         for name, value in {
             "bind": self._bind,
-            "workers": 1,  # what the app holds in memory is there once
+            "workers": 1,  # one copy of the app's memory
             "worker_class": f"{__name__}.JsonWorker",
             "threads": self._threads,
             "timeout": 120,
-            "graceful_timeout": 30,  # for a retrain that runs, to end tidily
+            "graceful_timeout": 30,  # time for a running retrain to stop cleanly
             "keepalive": 30,
             "loglevel": "warning",
             "control_socket_disable": True,
@@ -84,10 +84,10 @@ def _close(_: Any, worker: Any) -> None:
 
 
 def check_port(host: str, port: int) -> None:
-    """Refuse a port that cannot be listened on: gunicorn says so after five tries, in as many lines. 0 is any free one.
+    """Reject an unavailable port: gunicorn reports it after five attempts, in five lines. 0 is any free one.
 
     Raises:
         DriftloopError: another program listens there, or the address is not this machine's.
     """
     if fault := port_fault(port, host):
-        raise DriftloopError(f"port {port} of {host} {fault}: end what listens there, or give another --port")
+        raise DriftloopError(f"port {port} of {host} {fault}: stop what listens there, or give another --port")

@@ -1,7 +1,7 @@
-"""The pages that our HTTP services show a person: what there is, with addresses and commands to paste.
+"""The HTML pages of our HTTP services: an overview with addresses and commands to paste.
 
-Nothing is loaded from anywhere, no script runs, and every name is escaped: the Content-Security-Policy allows the page's own
-style and nothing else.
+Nothing is loaded, no script runs, and every name is escaped: the Content-Security-Policy allows only the page's own
+style.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _HOST: Final = re.compile(r"[A-Za-z0-9.\-]{1,253}(:\d{1,5})?|\[[0-9a-fA-F:.]{2,4
 
 @dataclass(frozen=True)
 class Fact:
-    """What is known of a stream; `good` colours it, None does not."""
+    """A fact about a stream; `good` colours it, None does not."""
 
     name: str
     value: str
@@ -75,7 +75,7 @@ class Front:
     routes: Sequence[Route]
 
     def as_json(self) -> dict[str, Any]:
-        """The same for programs."""
+        """The root page as JSON."""
         return {
             "service": self.title,
             "about": self.about,
@@ -95,7 +95,7 @@ def front(made: Front) -> Response:
 
 
 def page(template: str, *, title: str, package: str = "monitoring.http", **values: Any) -> Response:
-    """A template of a package, over the layout that all pages share."""
+    """A template of a package, on the shared layout."""
     loader = ChoiceLoader([PackageLoader(package), PackageLoader("monitoring.http")])
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["json"] = json.dumps
@@ -106,14 +106,14 @@ def page(template: str, *, title: str, package: str = "monitoring.http", **value
 
 
 class _Style:
-    """The style as it stands: escaped, its quotes would not be those that the policy's hash is of."""
+    """The style, unescaped: escaped quotes would not match the policy's hash."""
 
     def __html__(self) -> str:
         return STYLE
 
 
 def own_url() -> str:
-    """The address under which the client reached us, for commands to paste; a Host header that is no host is not repeated."""
+    """The address under which the client reached us, for commands to paste; an invalid Host header is not repeated."""
     host = request.host if _HOST.fullmatch(request.host) else "127.0.0.1"
     return f"{request.scheme}://{host}"
 

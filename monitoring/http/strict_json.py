@@ -1,4 +1,4 @@
-"""Read a request's body as strict JSON: what a lenient parser lets through breaks what comes after it."""
+"""Reads a request's body as strict JSON: what a lenient parser accepts breaks later steps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flask import request
 
 from monitoring.http.answers import RequestError, read_body
 
-# 18 digits fit into 64 bits, which is all that the log's database and a float's exact range ask for.
+# 18 digits fit into 64 bits, the limit of the log's database.
 MAX_INTEGER_CHARACTERS = 19
 JSON_TYPE = re.compile(r'application/json(\s*;\s*charset="?utf-8"?)?', re.IGNORECASE)
 
@@ -20,18 +20,18 @@ def read_request() -> Any:
     """The JSON value of the request's body.
 
     Raises:
-        RequestError: 415, the body is not plain JSON in UTF-8 by its own headers; 400, it is none by its content.
+        RequestError: 415, the headers do not declare plain JSON in UTF-8; 400, the body is not valid JSON.
         HTTPException: 413, it is over the app's limit.
     """
     if not JSON_TYPE.fullmatch(request.headers.get("Content-Type", "").strip()):
         raise RequestError(415, "content_type", "send the body as Content-Type: application/json, in UTF-8")
     if request.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
-        raise RequestError(415, "content_encoding", "send the body as it is, without Content-Encoding")
+        raise RequestError(415, "content_encoding", "send the body uncompressed, without Content-Encoding")
     return read_json(read_body())
 
 
 def read_json(body: bytes) -> Any:
-    """The JSON value of a body. Refused: duplicate keys, NaN, Infinity, numbers too large, lone surrogates, deep nesting.
+    """The JSON value of a body. Rejected: duplicate keys, NaN, Infinity, numbers too large, lone surrogates, deep nesting.
 
     >>> read_json(b'{"a": [1, 2.5, null]}')
     {'a': [1, 2.5, None]}
@@ -54,8 +54,8 @@ def read_json(body: bytes) -> Any:
         raise RequestError(400, "too_deep", "the body is nested too deeply: send rows as objects of numbers") from exc
     except UnicodeDecodeError as exc:
         raise RequestError(400, "not_utf8", "the body is not UTF-8 text: send JSON in UTF-8") from exc
-    except UnicodeEncodeError as exc:  # JSON's \ud800 alone is no character
-        raise RequestError(400, "lone_surrogate", "a text holds half a surrogate pair: send whole characters") from exc
+    except UnicodeEncodeError as exc:  # JSON's \ud800 alone is not a character
+        raise RequestError(400, "lone_surrogate", "a text has a lone surrogate: send whole characters") from exc
     except json.JSONDecodeError as exc:
         raise RequestError(400, "not_json", f"the body is not JSON: {exc.msg} at line {exc.lineno} column {exc.colno}") from exc
     return value

@@ -49,7 +49,7 @@ def fill(
 
     Raises:
         DataError: the stream has other features than the stream's description.
-        LogAwayError: MongoDB is away; filling again goes on.
+        LogAwayError: MongoDB is unreachable; filling again goes on.
     """
     if set(of.feature_names) != set(stream.features):
         raise DataError(f"{stream.source}: has features {', '.join(stream.features)}, stream {of.name} has {', '.join(of.feature_names)}")
@@ -129,7 +129,7 @@ def _time(when: np.datetime64) -> str:
 
 @dataclass(frozen=True)
 class FillFlags(WorkFlags, TaskFlags):
-    """What this command is given."""
+    """The values of this command's flags."""
 
     stream: str = flag("elec", "name of the stream")
     streams_file: str = flag("", "YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
@@ -189,5 +189,5 @@ def registered(store: mlflow_store.Store, learner: Learner, stream: Stream, of: 
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; give its exit code."""
+    """Run the command; return its exit code."""
     return runner.run(work, build_parser(), argv, FillFlags)

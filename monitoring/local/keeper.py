@@ -183,5 +183,5 @@ def work(args: KeeperFlags) -> tuple[dict[str, Any], int]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the program; give its exit code."""
+    """Run the program; return its exit code."""
     return runner.run(work, build_parser(), argv, KeeperFlags)

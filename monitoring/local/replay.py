@@ -38,7 +38,7 @@ CONTEXT = 96  # rows before a block that go with it: the longest history of the 
 
 @dataclass(frozen=True)
 class ReplayFlags(LearnerFlags, DataFlags, TaskFlags):
-    """What this script is given."""
+    """The values of this script's flags."""
 
     url: str = flag("http://127.0.0.1:8000", "the prediction service, http://host:port", type=service_address)
     hook_url: str = flag("", "a retrain hook: the replay, whose days pass in seconds, waits while it retrains", type=address)
@@ -141,5 +141,5 @@ def work(args: ReplayFlags) -> tuple[dict[str, Any], int]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the script; give its exit code."""
+    """Run the script; return its exit code."""
     return runner.run(work, build_parser(), argv, ReplayFlags)

@@ -1,1 +1,1 @@
-"""The prediction log in MongoDB: the door to the database, an embedded server, predictions and labels joined by id."""
+"""The prediction log in MongoDB: database access, an embedded server, predictions and labels joined by id."""

@@ -1,4 +1,4 @@
-"""A record of the prediction log as a document of MongoDB, and back: the same names, but times are dates, and `_id` says which record it is."""
+"""Converts records of the prediction log to MongoDB documents and back: same names, but times are dates, and `_id` identifies the record."""
 
 from __future__ import annotations
 

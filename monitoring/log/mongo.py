@@ -1,7 +1,7 @@
-"""The door to MongoDB: few operations, each durable when it returns, with errors told apart by what to do about them.
+"""Access to MongoDB: few operations, each durable when it returns, with errors classified by their remedy.
 
-`LogAwayError` means that nothing is wrong with the documents: wait and try again. A document that the server will
-never take is no error but named in the result, so that it does not keep the others from arriving.
+`LogAwayError` means that the server is unavailable: wait and retry. A document that the server will never accept
+is reported in the result instead of raising, so that it does not block the others.
 Make a `Database` after a fork, not before: its threads do not survive one.
 """
 
@@ -19,32 +19,32 @@ from pymongo.write_concern import WriteConcern
 
 from driftloop.errors import LogError, SettingsError
 
-SELECT_S = 1.5  # how long to look for the server before it counts as away
-ANSWER_S = 20.0  # how long it may take to answer
-HEARTBEAT_S = 10.0  # a server that is only busy must not look dead: a heartbeat that fails cancels what is under way
-DATABASE = "driftloop"  # when the URI names none
+SELECT_S = 1.5  # time to find the server before it counts as unreachable
+ANSWER_S = 20.0  # limit of a response
+HEARTBEAT_S = 10.0  # a busy server must not look dead: a failed heartbeat cancels running operations
+DATABASE = "driftloop"  # database if the URI names none
 
 Document = dict[str, Any]
 
 _DUPLICATE = 11000
-# Errors of the server that lie with a document: BadValue, FailedToParse, TypeMismatch, InvalidBSON, DollarPrefixedFieldName, InvalidIdField,
+# Server errors caused by a document: BadValue, FailedToParse, TypeMismatch, InvalidBSON, DollarPrefixedFieldName, InvalidIdField,
 # EmptyFieldName, DottedFieldName, DocumentValidationFailure, BSONObjectTooLarge.
 _FAULTS = {2, 9, 14, 22, 52, 53, 56, 57, 121, 10334}
-# And those that come with single documents and pass: WriteConflict, disk space, interruptions, a primary that stepped down.
+# And transient ones reported for single documents: WriteConflict, disk space, interruptions, a primary that stepped down.
 _PASSING = {50, 91, 112, 189, 262, 10107, 11600, 11602, 13435, 13436, 14031}
 
 
 class LogAwayError(LogError):
-    """MongoDB cannot be reached or does not take anything now; the same may work later."""
+    """MongoDB is unreachable or rejects writes for now; retry later."""
 
 
 class LogSlowError(LogAwayError):
-    """MongoDB did not answer in time; less at once may work."""
+    """MongoDB did not answer in time; smaller batches may work."""
 
 
 @dataclass(frozen=True)
 class Written:
-    """What became of documents; `refused` gives the reason by the number of the document."""
+    """The outcome of a write; `refused` has the reason by the document's number."""
 
     new: int = 0
     already: int = 0
@@ -58,12 +58,12 @@ class Database:
         uri: mongodb://[user:password@]host[:port][/database]; never shown in messages.
 
     Raises:
-        SettingsError: the URI is wrong.
+        SettingsError: the URI is invalid.
     """
 
     def __init__(self, uri: str, *, select_s: float = SELECT_S, answer_s: float = ANSWER_S) -> None:
         try:
-            if "://" not in uri:  # the driver takes any word for the name of a machine
+            if "://" not in uri:  # the driver accepts any word as a host name
                 raise ConfigurationError("no mongodb://")
             self._client: MongoClient[Document] = MongoClient(
                 uri,
@@ -75,29 +75,27 @@ class Database:
             )
             self._database = self._client.get_default_database(DATABASE, write_concern=WriteConcern(w="majority", j=True, wtimeout=int(answer_s * 1000)))
         except (ConfigurationError, ValueError, PyMongoError) as exc:
-            raise SettingsError(
-                f"the MongoDB URI is wrong (it is not shown here): {type(exc).__name__}; it must be as mongodb://127.0.0.1:27017/driftloop"
-            ) from exc
+            raise SettingsError(f"invalid MongoDB URI (hidden): {type(exc).__name__}; expected mongodb://127.0.0.1:27017/driftloop") from exc
 
     def ping(self) -> None:
         """Return when the server answers.
 
         Raises:
-            LogAwayError: it does not.
+            LogAwayError: it is unreachable.
         """
         with _translated():
             self._client.admin.command("ping")
 
     def index(self, collection: str, *fields: str) -> None:
-        """Make an ascending index, if it is not there."""
+        """Create an ascending index if missing."""
         with _translated():
             self._database[collection].create_index([(name, 1) for name in fields])
 
     def insert(self, collection: str, documents: Sequence[Document]) -> Written:
-        """Insert documents, each with its `_id`; those whose `_id` is there already stay as they are.
+        """Insert documents, each with its `_id`; existing ones with the same `_id` are unchanged.
 
         Raises:
-            LogAwayError: not all have arrived; inserting all of them again is right.
+            LogAwayError: not all were written; insert all again.
         """
         if not documents:
             return Written()
@@ -114,10 +112,10 @@ class Database:
         return Written(new=len(documents))
 
     def update(self, collection: str, changes: Sequence[tuple[Document, Document]], *, upsert: bool = False) -> int:
-        """Apply each (filter, update) to one document; how many documents matched or were made.
+        """Apply each (filter, update) to one document; returns how many documents matched or were created.
 
         Raises:
-            LogAwayError: not all were applied; applying all of them again is right.
+            LogAwayError: not all were applied; apply all again.
         """
         if not changes:
             return 0
@@ -126,7 +124,7 @@ class Database:
                 done = self._database[collection].bulk_write([UpdateOne(which, what, upsert=upsert) for which, what in changes], ordered=False)
             except BulkWriteError as exc:
                 first = (exc.details["writeErrors"] or exc.details["writeConcernErrors"])[0]
-                raise LogAwayError(f"MongoDB did not take an update: {_short(first.get('errmsg', ''))}") from exc
+                raise LogAwayError(f"MongoDB rejected an update: {_short(first.get('errmsg', ''))}") from exc
         return done.matched_count + done.upserted_count
 
     def find(self, collection: str, which: Document, *, fields: Sequence[str] = (), most: int = 0) -> list[Document]:
@@ -135,7 +133,7 @@ class Database:
             return list(self._database[collection].find(which, dict.fromkeys(fields, 1) or None, limit=most, batch_size=most))
 
     def delete(self, collection: str, which: Document) -> int:
-        """Delete the documents that match; how many."""
+        """Delete the matching documents; return their number."""
         with _translated():
             return self._database[collection].delete_many(which).deleted_count
 
@@ -150,7 +148,7 @@ class Database:
 
 
 class _FaultError(Exception):
-    """The server or the driver refuses a document; with several sent, it is not said which."""
+    """The server or the driver rejects a document; with several sent, it does not say which."""
 
 
 @contextmanager
@@ -164,7 +162,7 @@ def _translated() -> Iterator[None]:
     except OperationFailure as exc:
         if exc.code in _FAULTS:
             raise _FaultError(_short(str(exc))) from exc
-        raise LogAwayError(f"MongoDB refuses: {_short(str(exc))}") from exc
+        raise LogAwayError(f"MongoDB rejects: {_short(str(exc))}") from exc
     except PyMongoError as exc:
         hanging = (exc.timeout or "cancelled" in str(exc)) and "refused" not in str(exc)
         kind = LogSlowError if hanging else LogAwayError
@@ -176,7 +174,7 @@ def _bulk_result(exc: BulkWriteError, documents: int) -> Written:
     if late := exc.details["writeConcernErrors"]:
         raise LogAwayError(f"MongoDB did not confirm that a write is durable: {_short(late[0].get('errmsg', ''))}") from exc
     if passing := [error for error in errors if error["code"] in _PASSING]:
-        raise LogAwayError(f"MongoDB did not take a document: {_short(passing[0]['errmsg'])}") from exc
+        raise LogAwayError(f"MongoDB rejected a document: {_short(passing[0]['errmsg'])}") from exc
     refused = {error["index"]: _short(error["errmsg"]) for error in errors if error["code"] != _DUPLICATE}
     return Written(new=exc.details["nInserted"], already=len(errors) - len(refused), refused=refused)
 
@@ -187,5 +185,5 @@ def _joined(first: Written, second: Written, offset: int) -> Written:
 
 
 def _short(message: str) -> str:
-    """The part of a driver's message that a person reads."""
+    """The readable part of a driver's message."""
     return " ".join(message.split(", full error", maxsplit=1)[0].split(" (configured timeouts", maxsplit=1)[0].split(", Timeout:", maxsplit=1)[0].split())[:300]

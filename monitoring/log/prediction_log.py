@@ -1,4 +1,4 @@
-"""The prediction log in MongoDB: every prediction with its label, to be read in the order of time.
+"""The prediction log in MongoDB: every prediction with its label, read in time order.
 
     log = open_log("mongodb://127.0.0.1:27017")        # None: MONGODB_URI, or an embedded server of our own
     for row in log.read("elec", "2020-04-01T00:00:00Z", "2020-05-01T00:00:00Z"):
@@ -6,10 +6,10 @@
 
 Collections: `predictions` and `rejected`, indexed by stream and time; `pending_labels`, those whose prediction has
 not arrived yet; `streams`, the first and last time of each stream. A document's `_id` is "<stream>/<id>", so
-whatever is written twice is there once. Times are stored as dates.
+writes are idempotent. Times are stored as dates.
 
-Reading goes in windows of time that adapt to how dense the rows are: neither we nor the server hold more than some
-thousands of rows, and a server that restarts in between costs at most an error, after which one can go on.
+Reads use windows of time that adapt to the density of rows: neither we nor the server hold more than a few thousand
+rows, and a server restart causes at most one error, after which reading can continue.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from monitoring.records.events import Label, Prediction, Record, Rejected, parse
 
 FOLDER = Path("prediction-log")  # of the embedded server
 PREDICTIONS, REJECTED, PENDING, STREAMS = "predictions", "rejected", "pending_labels", "streams"
-MOST_IDS = 50  # in one query; the embedded server compares each id with each
+MOST_IDS = 50  # ids per query; the embedded server compares each with each
 PAGE_ROWS = 2000
 _WIDEST = timedelta(days=40_000)
 _NARROWEST = timedelta(milliseconds=1)
@@ -36,14 +36,14 @@ _NARROWEST = timedelta(milliseconds=1)
 
 @dataclass(frozen=True)
 class Added:
-    """What became of records."""
+    """The outcome of a write."""
 
     new: int = 0
-    already: int = 0  # were there before, by their id
-    joined: int = 0  # labels that found their prediction
-    pending: int = 0  # labels that wait for theirs
-    replaced: int = 0  # labels that took the place of an earlier, different one
-    refused: list[tuple[Record, str]] = field(default_factory=list)  # never to be taken, with the reason
+    already: int = 0  # existed before, by their id
+    joined: int = 0  # labels joined to their prediction
+    pending: int = 0  # labels waiting for theirs
+    replaced: int = 0  # labels that replaced an earlier, different one
+    refused: list[tuple[Record, str]] = field(default_factory=list)  # permanently rejected, with the reason
 
     def __add__(self, other: Added) -> Added:
         return Added(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
@@ -57,10 +57,10 @@ class PredictionLog:
         self._ends = ends  # an embedded server that ends with us
 
     def ready(self, *, keep_days: int = 0) -> None:
-        """Make the indexes; `keep_days` adds one that retention needs.
+        """Create the indexes; `keep_days` adds one for retention.
 
         Raises:
-            LogAwayError: MongoDB is away.
+            LogAwayError: MongoDB is unreachable.
         """
         for collection in (PREDICTIONS, REJECTED):
             self._database.index(collection, "stream", "time")
@@ -68,10 +68,10 @@ class PredictionLog:
                 self._database.index(collection, "served_at")
 
     def add(self, records: Sequence[Record]) -> Added:
-        """Write records of any kind; giving the same again changes nothing.
+        """Write records of any kind; idempotent.
 
         Raises:
-            LogAwayError: not all have arrived; adding all of them again is right.
+            LogAwayError: not all were written; add all again.
         """
         predictions = [record for record in records if isinstance(record, Prediction)]
         rejected = [record for record in records if isinstance(record, Rejected)]
@@ -82,20 +82,20 @@ class PredictionLog:
         return added + self.join_labels(labels) if labels else added
 
     def add_labelled(self, rows: Sequence[tuple[Prediction, Label]]) -> Added:
-        """Write predictions with their labels in one go, ten times as fast as one after the other; those that are there stay as they are.
+        """Write predictions with their labels in one batch, ten times as fast as separately; existing ones are unchanged.
 
         Raises:
-            LogAwayError: not all have arrived; adding all of them again is right.
+            LogAwayError: not all were written; add all again.
         """
         return self._insert(PREDICTIONS, [prediction for prediction, _ in rows], labels={label.key: label for _, label in rows})
 
     def join_labels(self, labels: Sequence[Label]) -> Added:
         """Write labels into their predictions' documents; those without one wait in `pending_labels`.
 
-        Of two labels for one prediction the one with the later `labelled_at` counts, and of two at the same time the last given.
+        Of two labels for one prediction the later `labelled_at` wins, on a tie the last one given.
 
         Raises:
-            LogAwayError: not all were joined; joining all of them again is right.
+            LogAwayError: not all were joined; join all again.
         """
         latest: dict[str, Label] = {}
         replaced = 0
@@ -110,23 +110,23 @@ class PredictionLog:
         )
         missing = [label for key, label in latest.items() if key not in there]
         self._note_pending(missing)
-        # A prediction may have come between the look and the note; one that comes from now on finds the note.
+        # A prediction may have arrived between the query and the note; later ones find the note.
         late = self._join_pending([label.key for label in missing])
         return added + late + Added(pending=len(missing) - late.joined)
 
     def read(self, stream: str, start: str | None = None, stop: str | None = None, *, collection: str = PREDICTIONS) -> Iterator[dict[str, Any]]:
-        """Rows of a stream with start <= time < stop, in the order of time and, within one time, of id.
+        """Rows of a stream with start <= time < stop, ordered by time, then id.
 
         Raises:
-            DataError: a time is none.
-            LogAwayError: MongoDB is away.
+            DataError: a time is invalid.
+            LogAwayError: MongoDB is unreachable.
         """
         for page in self.pages(stream, start, stop, collection=collection):
             yield from map(to_json, page)
 
     @property
     def database(self) -> Database:
-        """The database, for other collections than the log's own."""
+        """The database, for collections besides the log's."""
         return self._database
 
     def newest_time(self, stream: str) -> str | None:
@@ -137,11 +137,11 @@ class PredictionLog:
     def pages(
         self, stream: str, start: str | None, stop: str | None, *, collection: str = PREDICTIONS, backward: bool = False
     ) -> Iterator[list[dict[str, Any]]]:
-        """The rows of `read` as documents, some thousands at once: times are dates, `_id` is there. From the end if `backward`.
+        """The rows of `read` as documents, some thousands at once: times are dates, with `_id`. From the end if `backward`.
 
         Raises:
-            DataError: a time is none.
-            LogAwayError: MongoDB is away.
+            DataError: a time is invalid.
+            LogAwayError: MongoDB is unreachable.
         """
         span = self._span(collection, stream)
         if span:
@@ -150,10 +150,10 @@ class PredictionLog:
             yield from self._pages(collection, stream, low, high, backward=backward)
 
     def newest(self, stream: str, rows: int, *, collection: str = PREDICTIONS) -> list[dict[str, Any]]:
-        """The newest rows of a stream, in the order of time.
+        """The newest rows of a stream, in time order.
 
         Raises:
-            LogAwayError: MongoDB is away.
+            LogAwayError: MongoDB is unreachable.
         """
         span = self._span(collection, stream)
         found: list[Document] = []
@@ -174,7 +174,7 @@ class PredictionLog:
         return sorted({document["stream"] for document in self._database.find(STREAMS, {})})
 
     def expire(self, *, keep_days: int) -> int:
-        """Delete what was served, and pending labels that were given, more than so many days ago; how many."""
+        """Delete predictions served, and pending labels given, more than this many days ago; return their number."""
         before = {"$lt": datetime.now(UTC) - timedelta(days=keep_days)}
         gone = sum(self._database.delete(collection, {"served_at": before}) for collection in (PREDICTIONS, REJECTED))
         return gone + self._database.delete(PENDING, {"labelled_at": before})
@@ -226,7 +226,7 @@ class PredictionLog:
         self._database.update(PENDING, changes, upsert=True)
 
     def _join_pending(self, keys: Sequence[str]) -> Added:
-        """Join the labels that wait for these predictions."""
+        """Join the pending labels of these predictions."""
         if not keys or not self._database.find(PENDING, {}, most=1):
             return Added()
         waiting = self._find_ids(PENDING, keys)
@@ -244,7 +244,7 @@ class PredictionLog:
             if "label" in before and (before["labelled_at"] > when or (before["label"], before["labelled_at"]) == (label, when)):
                 continue
             replaced += "label" in before and before["label"] != label
-            # Not later, or absent. The same as an $or makes the embedded server read the whole collection: a hundred times as slow.
+            # Not later, or absent. As an $or it would make the embedded server scan the whole collection: a hundred times slower.
             not_later = {"$not": {"$gt": when}}
             changes.append(({"_id": key, "labelled_at": not_later}, {"$set": {"label": label, "labelled_at": when}}))
         self._database.update(PREDICTIONS, changes)
@@ -259,16 +259,16 @@ class PredictionLog:
         return found
 
     def _span(self, collection: str, stream: str) -> tuple[datetime, datetime] | None:
-        """First time of a stream, and the first that is after its last."""
+        """The first time of a stream, and the end after its last."""
         found = self._database.find(STREAMS, {"_id": f"{collection}/{stream}"})
         return (found[0]["first"], found[0]["last"] + _NARROWEST) if found else None
 
     def _pages(self, collection: str, stream: str, low: datetime, high: datetime, *, backward: bool = False) -> Iterator[list[Document]]:
-        """Rows of low <= time < high in windows, each sorted; the windows come from the end if `backward`."""
+        """Rows of low <= time < high in windows, each sorted; the last window first if `backward`."""
         width = timedelta(hours=1)
         while low < high:
             start, stop = (max(low, high - width), high) if backward else (low, min(high, low + width))
-            most = 4 * PAGE_ROWS if stop - start > _NARROWEST else 0  # rows of one millisecond cannot be parted
+            most = 4 * PAGE_ROWS if stop - start > _NARROWEST else 0  # rows of one millisecond cannot be split
             page = self._database.find(collection, {"stream": stream, "time": {"$gte": start, "$lt": stop}}, most=most)
             if most and len(page) >= most:
                 width = max(_NARROWEST, (stop - start) / 8)
@@ -282,10 +282,10 @@ class PredictionLog:
 def open_log(uri: str | None = None, *, folder: Path = FOLDER) -> PredictionLog:
     """The log of the MongoDB that `uri` names, else MONGODB_URI, else of an embedded server.
 
-    The embedded server that keeps `folder` is used if one runs; else one is started, and it ends with the log.
+    A running embedded server on `folder` is used; else one is started, and ends with the log.
 
     Raises:
-        SettingsError: the URI is wrong.
+        SettingsError: the URI is invalid.
         LogError: the embedded server is not installed or does not start.
     """
     uri = uri or os.environ.get("MONGODB_URI")

@@ -1,4 +1,4 @@
-"""Where the report of each window lies: kept in the window's document of measures, beside the measures themselves."""
+"""Stores the URL of each window's report, in the window's document of measures."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ FIELD: Final = "report"
 
 
 def write(log: PredictionLog, id: str, url: str) -> None:
-    """Note the address of the report of the measures `id`; it stays when the window is measured again.
+    """Store the report's URL for the measures `id`; it stays when the window is measured again.
 
     Raises:
-        LogAwayError: MongoDB is away.
+        LogAwayError: MongoDB is unreachable.
     """
     log.database.update(COLLECTION, [({"_id": id}, {"$set": {FIELD: url}})])
 
 
 def read(log: PredictionLog, stream: str) -> dict[str, str]:
-    """The addresses that are known, by `Measures.id`.
+    """The known report URLs, by `Measures.id`.
 
     Raises:
-        LogAwayError: MongoDB is away.
+        LogAwayError: MongoDB is unreachable.
     """
     found = log.database.find(COLLECTION, {"stream": stream, FIELD: {"$exists": True}}, fields=(FIELD,))
     return {document["_id"]: str(document[FIELD]) for document in found}
 
 
 def newest(log: PredictionLog, stream: str) -> str | None:
-    """The address of the report on the newest rows of a stream; None when there is none yet.
+    """The URL of the report on the newest rows of a stream; None without a report.
 
     Raises:
-        LogAwayError: MongoDB is away.
+        LogAwayError: MongoDB is unreachable.
     """
     found = log.database.find(COLLECTION, {"stream": stream, FIELD: {"$exists": True}}, fields=(FIELD, "window"))
     last = max(found, key=lambda document: (document["window"]["stop"], document["window"]["start"]), default=None)

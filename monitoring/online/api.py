@@ -1,4 +1,4 @@
-"""The monitor over HTTP: takes the records of the prediction services, and tells Prometheus and people what is known.
+"""The monitor's HTTP API: ingests records of the prediction services, and reports to Prometheus and people.
 
     python -m monitoring monitor                                          # nothing but what is sent from now on
     python -m monitoring monitor --mongodb_uri mongodb://127.0.0.1:27017  # windows are refilled from the prediction log

@@ -1,4 +1,4 @@
-"""Have the inputs moved away from the training reference? One calibrated test a feature, on the newest rows."""
+"""Tests whether the inputs have moved from the training reference: one calibrated test per feature, on the newest rows."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Log(Protocol):
     """The prediction log, as `monitoring.log.prediction_log` gives it."""
 
     def newest(self, stream: str, rows: int, *, collection: str = ...) -> list[dict[str, Any]]:
-        """The newest rows of a stream, predictions with their labels; raises DriftloopError when the log is away."""
+        """The newest rows of a stream, predictions with their labels; raises DriftloopError when the log is unreachable."""
 
 
 class Monitor:

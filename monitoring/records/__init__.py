@@ -1,1 +1,1 @@
-"""The records of predictions and labels, and the checks of what stands in them."""
+"""The records of predictions and labels, and their validation."""

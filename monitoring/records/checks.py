@@ -1,7 +1,7 @@
-"""What a field of a record may hold, as types that pydantic checks; `Must` says it in words.
+"""The field types of records, validated by pydantic; `Must` gives their error messages.
 
-It is strict because what passes goes into a database: no name that could be an operator, no number that BSON cannot hold, no time that
-dates cannot.
+Strict because valid records go into a database: no name that could be an operator, no number or time outside
+BSON's range.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pydantic_core import CoreSchema, core_schema
 REASONS: Final = ("missing", "not_a_number", "out_of_range", "unknown_category", "unknown_feature", "too_old", "schema")
 LONGEST_TEXT: Final = 200  # characters
 MOST_FEATURES: Final = 1000
-YEARS: Final = (1900, 2199)  # wide enough for any stream, and far from the ends of what dates can hold
+YEARS: Final = (1900, 2199)  # wide enough for any stream, and well within the range of dates
 INT64: Final = 2**63  # numbers outside -INT64..INT64-1 do not fit into BSON
 EXACT: Final = ConfigDict(extra="forbid", allow_inf_nan=False)  # no unknown field, no nan
 
@@ -30,17 +30,17 @@ _CONTROL: Final = r"\x00-\x1f\x7f"  # control characters; pydantic itself refuse
 
 @dataclass(frozen=True)
 class Must:
-    """Of an annotated type: what its value must be, said instead of pydantic's own words."""
+    """Annotation of a type: what its value must be, instead of pydantic's message."""
 
     be: str
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], CoreSchema]) -> CoreSchema:
-        """The type's check under these words."""
+        """The type's check with this message."""
         return core_schema.custom_error_schema(handler(source), "must", custom_error_message=f"must be {self.be}")
 
 
 def time_text(when: datetime) -> str:
-    """A time as records hold it: RFC 3339 in UTC, cut to milliseconds.
+    """A time in records' format: RFC 3339 in UTC, truncated to milliseconds.
 
     >>> time_text(datetime(2020, 4, 1, 7, 30, tzinfo=UTC))
     '2020-04-01T07:30:00.000Z'
@@ -49,10 +49,10 @@ def time_text(when: datetime) -> str:
 
 
 def moment(text: object) -> datetime:
-    """The time that an RFC 3339 text names, in UTC.
+    """The time of an RFC 3339 text, in UTC.
 
     Raises:
-        ValueError: it is no such text, no time that exists, or outside YEARS.
+        ValueError: invalid text, nonexistent time, or outside YEARS.
     """
     if not isinstance(text, str) or not _TIME.fullmatch(text):
         raise ValueError("not RFC 3339")
@@ -66,7 +66,7 @@ def moment(text: object) -> datetime:
 
 
 def is_number(value: object) -> bool:
-    """Whether a record may hold the value as a number: finite, no bool, and within what BSON holds."""
+    """Whether the value is valid as a number: finite, not a bool, and within BSON's range."""
     return (type(value) is int and -INT64 <= value < INT64) or (isinstance(value, float) and math.isfinite(value))
 
 

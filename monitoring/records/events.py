@@ -1,12 +1,12 @@
-"""The records that a prediction service writes, and what may stand in them.
+"""The records of a prediction service, and their valid contents.
 
-    prediction   a row, what the model said to it, and what the fallback would have said
+    prediction   a row, the model's answer, and the fallback's
     label        the truth about an earlier prediction, by its id
-    rejected     a row that was refused, and why, in a fixed few words
+    rejected     a rejected row, with a reason code
 
-A record is a JSON object whose `kind` says which of the three it is. The dataclasses below are the same with
-checked contents: `from_json` refuses whatever a database could take for more than a name or a value ($ at the
-start, dots in names, NUL, lone surrogates), and every number that is not finite.
+A record is a JSON object whose `kind` is one of the three. The dataclasses below have the same fields,
+validated: `from_json` rejects whatever a database could interpret (leading $, dots in names, NUL, lone
+surrogates), and every number that is not finite.
 
 >>> label = from_json({"kind": "label", "id": "a1", "stream": "elec", "label": 1, "labelled_at": "2020-04-01T07:30:00.000Z"})
 >>> label.key, label.label
@@ -41,7 +41,7 @@ class _Event:
 
     @property
     def key(self) -> str:
-        """The document's `_id` in MongoDB: the same record always has the same."""
+        """The document's `_id` in MongoDB: the same for the same record."""
         return key_of(self.stream, self.id)
 
     def as_json(self) -> dict[str, Any]:
@@ -51,7 +51,7 @@ class _Event:
 
 @dataclass(frozen=True)
 class Prediction(_Event):
-    """A row that was answered. Times are RFC 3339 in UTC with milliseconds, as `time_text` writes them."""
+    """An answered row. Times are RFC 3339 in UTC with milliseconds, as `time_text` writes them."""
 
     kind: Literal["prediction"] = field(default="prediction", kw_only=True)
     time: Time  # of the row; `served_at` when the row has none
@@ -78,13 +78,13 @@ class Label(_Event):
 
 @dataclass(frozen=True)
 class Rejected(_Event):
-    """A row that was refused. Records of earlier versions lack the last two fields."""
+    """A rejected row. Records of earlier versions lack the last two fields."""
 
     kind: Literal["rejected"] = field(default="rejected", kw_only=True)
     served_at: Time
     reason: Reason
-    time: Time = ""  # of the row; `served_at` when the row has none that can be read
-    features: Features = field(default_factory=dict)  # the stream's own that hold a finite number, possible or not
+    time: Time = ""  # of the row; `served_at` when the row has no readable one
+    features: Features = field(default_factory=dict)  # the stream's features with a finite value, possible or not
 
     def __post_init__(self) -> None:
         if not self.time:
@@ -97,10 +97,10 @@ _FIELDS = {made.kind: {one.name for one in fields(made)} for made in (Prediction
 
 
 def from_json(value: object) -> Record:
-    """The record that a JSON object holds.
+    """The record of a JSON object.
 
     Raises:
-        DataError: it is none of the three kinds, a field is missing or unknown, or holds what it must not.
+        DataError: unknown kind, or a missing, unknown or invalid field.
 
     >>> from_json({"kind": "label", "id": "a", "stream": "elec", "label": {"$gt": ""}, "labelled_at": "2020-04-01T07:30:00.000Z"})
     Traceback (most recent call last):
@@ -116,7 +116,7 @@ def from_json(value: object) -> Record:
 
 
 def new_id() -> str:
-    """An id for a row that came without one: 32 hexadecimal digits at random."""
+    """A random id for a row without one: 32 hexadecimal digits."""
     return os.urandom(16).hex()
 
 
@@ -130,15 +130,15 @@ def key_of(stream: str, id: str) -> str:
 
 
 def now() -> str:
-    """The time, as records hold it."""
+    """The time in records' format."""
     return time_text(datetime.now(UTC))
 
 
 def parse_time(text: object) -> datetime:
-    """The time that an RFC 3339 text names, in UTC; it must say its offset.
+    """The time of an RFC 3339 text with an offset, in UTC.
 
     Raises:
-        DataError: it is no such text, or no such time.
+        DataError: invalid text or time.
 
     >>> time_text(parse_time("2020-04-01T09:30:00+02:00"))
     '2020-04-01T07:30:00.000Z'
@@ -150,7 +150,7 @@ def parse_time(text: object) -> datetime:
 
 
 def _complaint(value: Mapping[Any, object], refused: ValidationError) -> str:
-    """One line of what is wrong: fields that are missing or unknown, else the first whose value is."""
+    """The error in one line: missing or unknown fields, else the first invalid one."""
     errors = refused.errors(include_url=False, include_input=False, include_context=False)
     kind = next((kind for kind in _FIELDS if errors[0]["loc"][:1] == (kind,)), None)
     if kind is None:

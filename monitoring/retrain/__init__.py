@@ -1,1 +1,1 @@
-"""From an alert to a retrain: the webhook, what Alertmanager sends, one retrain at a time."""
+"""Turns alerts into retrains: the webhook, Alertmanager's messages, one retrain at a time."""

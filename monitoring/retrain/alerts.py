@@ -1,4 +1,4 @@
-"""What Alertmanager sends to a webhook, checked strictly and cut down to what the retrain hook needs."""
+"""Parses Alertmanager's webhook messages strictly, keeping what the retrain hook needs."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ class _Message(BaseModel):
 
 @dataclass(frozen=True)
 class Alert:
-    """One alert. Sent again it has the same `key`; when it has ended and comes back, another one."""
+    """One alert. Repeated notifications have the same `key`; after it has resolved and fires again, another."""
 
     name: str
     stream: str  # "" when it has none
     action: str  # "retrain", or ""
     firing: bool
     fingerprint: str  # of its labels
-    starts_at: str  # as records hold times
+    starts_at: str  # in records' time format
 
     @property
     def key(self) -> str:
-        """What it is known by."""
+        """The alert's identity."""
         return f"{self.fingerprint}@{self.starts_at}"
 
 
@@ -66,7 +66,7 @@ def read_webhook(body: Any) -> tuple[Alert, ...]:
     """The alerts in the JSON of a webhook.
 
     Raises:
-        DataError: it is not what Alertmanager sends (its webhook format 4).
+        DataError: it is not Alertmanager's webhook format 4.
 
     >>> read_webhook({"version": "4", "status": "firing"})
     Traceback (most recent call last):

@@ -1,13 +1,13 @@
-"""The retrains that alerts have asked for: one an alert, one at a time, and what came of each.
+"""Runs the retrains requested by alerts: one per alert, one at a time, with their outcomes.
 
-An alert that goes on firing after a retrain which kept the champion may ask again, when the cool-down is over and newer rows have labels:
+An alert that keeps firing after a retrain that kept the champion may request another, after the cool-down and with newer labelled rows:
 after an abrupt change the first challenger has hardly seen the new regime.
 
-What is known is kept in a folder, so that an alert which is sent again is known after a restart, too:
+The state is kept in a folder, so that a repeated alert is recognised after a restart:
 
-    retrains.json    the newest retrains; written aside and renamed
-    lock             held (flock) by the one hook that works here; the kernel lets go of it when the hook dies, however it dies
-    retrain-*.log    what each retrain printed
+    retrains.json    the newest retrains; written atomically
+    lock             held (flock) by the one hook that uses the folder; the kernel releases it when the hook ends
+    retrain-*.log    the output of each retrain
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from monitoring.retrain.alerts import Alert
 
 BATCH: Final = "BatchDrift"  # what a window of batch monitoring asks as
 RUNNING, PROMOTED, KEPT, FAILED, CUT_OFF = "running", "promoted", "kept", "failed", "cut off"
-KNOWN: Final = 1000  # retrains that are remembered
+KNOWN: Final = 1000  # number of retrains remembered
 MESSAGE: Final = 500  # characters
 POLL_S: Final = 0.1
 LOG = logging.getLogger("monitoring.retrain.retrains")
@@ -40,37 +40,37 @@ LOG = logging.getLogger("monitoring.retrain.retrains")
 
 @dataclass(frozen=True)
 class Retrain:
-    """One retrain: the alert that asked for it, and what came of it."""
+    """One retrain: its alert and its outcome."""
 
     key: str  # of the alert
     alert: str
     stream: str
     started_at: str
-    until_time: str  # no row from this time on was seen
+    until_time: str  # only rows before this time were used
     state: str  # running; promoted; kept: the challenger was no better; failed; cut off: the hook died before it ended
     message: str = ""
-    version: str = ""  # that is served now, when promoted
+    version: str = ""  # the new version, when promoted
     ended_at: str = ""
-    log: str = ""  # the file with all that it printed
+    log: str = ""  # the file with its output
 
 
 class BusyError(Exception):
-    """Not now: ask again later."""
+    """Not possible now: retry later."""
 
 
 class Retrains:
     """Starts retrains for alerts.
 
     Args:
-        folder: where all is kept; made when absent.
-        command: gives the command that retrains a stream on rows before a time; it prints a JSON object last.
-        until: gives that time for a stream, from the monitor.
-        cool_down_s: no retrain of a stream begins earlier after the end of the last one.
-        timeout_s: a retrain that takes longer is ended.
+        folder: of the state; created when absent.
+        command: returns the command that retrains a stream on rows before a time; its last output line is a JSON object.
+        until: returns that time for a stream, from the monitor.
+        cool_down_s: minimum pause after the end of a stream's last retrain.
+        timeout_s: a longer retrain is stopped.
 
     Raises:
-        SettingsError: another hook works in the folder.
-        DataError: what is known of earlier retrains cannot be read.
+        SettingsError: another hook uses the folder.
+        DataError: the record of earlier retrains is unreadable.
     """
 
     def __init__(
@@ -81,18 +81,18 @@ class Retrains:
         self._mutex = threading.Lock()
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
-        self._lock = lock.hold(folder / "lock", taken=f"another retrain hook works in {folder}: end it, or give another --state")
+        self._lock = lock.hold(folder / "lock", taken=f"another retrain hook uses {folder}: stop it, or give another --state")
         self._known = {(one.key, one.started_at): one for one in _read(folder / "retrains.json")}
         self._forget_dead()
 
     @property
     def known(self) -> list[Retrain]:
-        """All that are remembered, the newest first."""
+        """All remembered retrains, the newest first."""
         with self._mutex:
             return list(self._known.values())[::-1]
 
     def samples(self) -> Iterator[Sample]:
-        """What Prometheus is told."""
+        """The samples for Prometheus."""
         known = self.known
         for (stream, state), number in Counter((one.stream, _word(one.state)) for one in known).items():
             yield Sample("driftloop_retrains", (stream, state), number)
@@ -103,10 +103,10 @@ class Retrains:
             yield Sample("driftloop_last_retrain_end_timestamp_seconds", (stream, _word(one.state)), events.parse_time(one.ended_at).timestamp())
 
     def ask(self, alert: Alert) -> Retrain:
-        """The retrain for an alert: one that it asked for before, unless it is worth another; else a new one, started now.
+        """The retrain for an alert: its earlier one unless another is warranted, else a new one, started now.
 
         Raises:
-            BusyError: a retrain runs, the stream's cool-down is not over, or the monitor does not say up to when.
+            BusyError: a retrain runs, the stream's cool-down is not over, or the monitor does not report the newest labelled row.
         """
         with self._mutex:
             before = next((one for one in reversed(self._known.values()) if one.key == alert.key), None)
@@ -116,7 +116,7 @@ class Retrains:
                 raise BusyError("a retrain is running")
             rest_s = self._rest_s(alert.stream)
             if rest_s > 0:
-                raise BusyError(f"the last retrain of {alert.stream} has just ended: another one may begin in {rest_s:.0f} s")
+                raise BusyError(f"the last retrain of {alert.stream} has just ended: the next may start in {rest_s:.0f} s")
             until_time = self._until(alert.stream)
             if before and before.state == KEPT and until_time <= before.until_time:
                 return before
@@ -129,14 +129,14 @@ class Retrains:
             return one
 
     def close(self) -> None:
-        """End the retrain that runs, if one does, wait for its end, and let go of the folder."""
+        """Stop a running retrain, wait for its end, and release the folder."""
         self._closed.set()
         if self._thread:
             self._thread.join()
         self._lock.close()
 
     def _rest_s(self, stream: str) -> float:
-        """What is left of the cool-down, in seconds."""
+        """The rest of the cool-down, in seconds."""
         ended = [events.parse_time(one.ended_at) for one in self._known.values() if one.stream == stream and one.ended_at and one.state != CUT_OFF]
         return self._cool_down_s - (datetime.now(UTC) - max(ended)).total_seconds() if ended else 0.0
 
@@ -157,7 +157,7 @@ class Retrains:
         with processes.Server(self._command(one.stream, one.until_time), log=Path(one.log), env=asked_by) as server:
             while server.code is None:
                 if self._closed.is_set():
-                    return CUT_OFF, "the hook was ended", ""
+                    return CUT_OFF, "the hook was stopped", ""
                 if time.monotonic() > end:
                     return FAILED, f"not done within {self._timeout_s:.0f} s; the champion keeps serving", ""
                 time.sleep(POLL_S)
@@ -170,13 +170,13 @@ class Retrains:
         return (PROMOTED if result["promoted"] else KEPT), str(result["decision"]), str(result["version"])
 
     def _forget_dead(self) -> None:
-        """A retrain that our predecessor began and did not end died with it: its alert may ask again."""
+        """A retrain that an earlier hook left unfinished died with it: its alert may request another."""
         for one in [one for one in self._known.values() if one.state == RUNNING]:
             LOG.warning("the retrain of %s that began at %s was cut off", one.stream, one.started_at)
             self._note(replace(one, state=CUT_OFF, message="the hook died before it ended", ended_at=events.now()))
 
     def _note(self, one: Retrain) -> None:
-        self._known[one.key, one.started_at] = one  # the newest stand at the end
+        self._known[one.key, one.started_at] = one  # the newest are at the end
         for which in list(self._known)[:-KNOWN]:
             del self._known[which]
         files.replace_file(self.folder / "retrains.json", json.dumps([asdict(known) for known in self._known.values()], indent=1))
@@ -187,10 +187,10 @@ def _word(state: str) -> str:
 
 
 def remembered(folder: Path) -> list[Retrain]:
-    """The retrains that a hook with this folder knows, the oldest first; it may run meanwhile. None where there is no such folder.
+    """The retrains in a hook's folder, the oldest first; the hook may be running. None without such a folder.
 
     Raises:
-        DataError: they cannot be read.
+        DataError: they are unreadable.
     """
     return _read(folder / "retrains.json")
 

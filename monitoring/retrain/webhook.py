@@ -3,14 +3,14 @@
     python -m monitoring hook --torchserve_url http://127.0.0.1:8080 --monitor_url http://127.0.0.1:8010
     python -m monitoring hook --torchserve_url … --monitor_url … --command 'elec=retrain_model.py --total_trials 4'
 
-    POST /alerts      what Alertmanager sends; alerts labelled action="retrain" start one retrain each, however often they are sent
-    GET  /retrains    the retrains and what came of them, the newest first
+    POST /alerts      Alertmanager's webhook; alerts labelled action="retrain" start one retrain each, however often they are sent
+    GET  /retrains    the retrains and their outcomes, the newest first
     GET  /health      the hook is alive
     GET  /metrics     for Prometheus
 
-An alert that cannot be answered now (a retrain runs, the stream's cool-down is not over, the monitor is away) gets 503,
-and Alertmanager sends it again while it fires. What is given to the script: the rows before the newest labelled one, the
-stream's model, the TorchServe to swap the winner in. A retrain that fails leaves the champion serving.
+An alert that cannot be handled now (a retrain is running, the stream's cool-down is not over, the monitor is unreachable)
+gets 503, and Alertmanager sends it again while it fires. The script gets the rows before the newest labelled one, the
+stream's model, and the TorchServe to swap the winner in. A failed retrain leaves the champion serving.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ MONITOR_TIMEOUT_S = 3.0
 
 
 def build_app(retrains: Retrains, streams: Sequence[str]) -> Flask:
-    """The routes; `streams` are those that a retrain can be asked for."""
+    """The routes; `streams` are those that can be retrained."""
     app = new_app("retrain_hook", max_bytes=MAX_BYTES, at_most=f"{MOST_ALERTS} alerts")
     app.extensions[CLOSE] = retrains.close
 
@@ -92,9 +92,9 @@ def _add_errors(app: Flask) -> None:
 
 
 def newest_labelled(monitor_url: str) -> Callable[[str], str]:
-    """Asks the monitor for the time of the newest row of a stream that has a label.
+    """Returns a function that asks the monitor for the time of a stream's newest labelled row.
 
-    The function raises BusyError when the monitor does not say.
+    The function raises BusyError when the monitor does not report it.
     """
 
     def ask(stream: str) -> str:
@@ -104,13 +104,13 @@ def newest_labelled(monitor_url: str) -> Callable[[str], str]:
             response.raise_for_status()
             return events.time_text(events.parse_time(response.json()["newest_labelled_time"]))
         except (requests.RequestException, DataError, KeyError, TypeError, ValueError) as exc:
-            raise BusyError(f"the monitor does not say up to which row {stream} has labels ({type(exc).__name__})") from exc
+            raise BusyError(f"the monitor does not report the newest labelled row of {stream} ({type(exc).__name__})") from exc
 
     return ask
 
 
 def retrain_command(commands: Mapping[str, str], streams: Mapping[str, StreamConfig], *, torchserve_url: str) -> Callable[[str, str], list[str]]:
-    """Makes the command that retrains a stream on the rows before a time.
+    """Returns a function that builds the command to retrain a stream on the rows before a time.
 
     >>> make = retrain_command({"elec": "retrain_model.py --seed 3"}, stream_settings.load(), torchserve_url="http://127.0.0.1:8080")
     >>> make("elec", "2020-04-01T07:30:00.000Z")[-8:-4]
@@ -128,17 +128,15 @@ def retrain_command(commands: Mapping[str, str], streams: Mapping[str, StreamCon
 
 @dataclass(frozen=True)
 class HookFlags(Flags):
-    """What this script is given."""
+    """The flags' values of this script."""
 
-    torchserve_url: str = required("the TorchServe on this machine that serves, http://host:port", type=torchserve_address)
-    monitor_url: str = required("the monitor, http://host:port", type=service_address)
-    state: str = flag(".driftloop/retrains", "folder of the retrains' state and logs")
-    command: list[str] | None = flag(
-        None, "script and flags that retrain a stream; default: those of the streams file", action="append", metavar="STREAM=WORDS"
-    )
+    torchserve_url: str = required("URL of the serving TorchServe on this machine, http://host:port", type=torchserve_address)
+    monitor_url: str = required("URL of the monitor, http://host:port", type=service_address)
+    state: str = flag(".driftloop/retrains", "folder for the retrains' state and logs")
+    command: list[str] | None = flag(None, "script and flags to retrain a stream; default: those of the streams file", action="append", metavar="STREAM=WORDS")
     cool_down_s: int = flag(3600, "pause between two retrains of a stream, in seconds", type=whole(0))
     streams_file: str = flag("", "YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
-    host: str = flag("127.0.0.1", "address to listen on: whoever reaches it can start a retrain")
+    host: str = flag("127.0.0.1", "address to listen on: anyone with access can start a retrain")
     port: int = flag(8020, "port to listen on", type=whole(0, 65535))
 
 
@@ -148,11 +146,11 @@ def build_parser() -> parsing.Parser:
 
 
 def work(args: HookFlags) -> tuple[dict[str, Any], int]:
-    """Serve until a signal ends it.
+    """Serve until a signal arrives.
 
     Raises:
-        SettingsError: a flag is wrong, or another hook works in the folder.
-        DataError: the folder's file cannot be read.
+        SettingsError: a flag is invalid, or another hook uses the folder.
+        DataError: the folder's file is unreadable.
     """
     streams = stream_settings.load(args.streams_file or None)
     commands = dict(one.partition("=")[::2] for one in args.command) if args.command else {name: stream.retrain for name, stream in streams.items()}
@@ -166,12 +164,12 @@ def work(args: HookFlags) -> tuple[dict[str, Any], int]:
         return Retrains(Path(args.state), command=command, until=until, cool_down_s=args.cool_down_s)
 
     check_port(args.host, args.port)
-    make().close()  # what cannot start is told here, in one line, and not by a worker
+    make().close()  # report start failures here, in one line, not from a worker
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     Application(lambda: build_app(make(), list(commands)), host=args.host, port=args.port, threads=4, told="the retrain hook").run()
     return {}, 0
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the hook; give its exit code."""
+    """Run the hook; return its exit code."""
     return runner.run(work, build_parser(), argv, HookFlags)

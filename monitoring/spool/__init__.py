@@ -1,1 +1,1 @@
-"""Records on their way: files that take them before anything else does, and the shipper that brings them to the log and the monitor."""
+"""The spool: files that buffer records durably, and the shipper that delivers them to the log and the monitor."""

@@ -1,6 +1,6 @@
-"""How far each consumer has read a spool: batches to read, what is left, and which segments may go.
+"""Tracks how far each consumer has read a spool: the next batch, the backlog, and the segments that can be deleted.
 
-A consumer has a cursor file that says for each segment how many bytes and lines it has passed. The file is replaced
+A consumer's cursor file has, for each segment, how many bytes and lines it has passed. The file is replaced
 after a batch has arrived, so a crash in between delivers the batch once more and never skips it.
 """
 
@@ -24,7 +24,7 @@ BATCH_BYTES = segments.LONGEST_LINE
 
 @dataclass(frozen=True)
 class Place:
-    """So far has a consumer read a segment: bytes, and lines among them."""
+    """A consumer's position in a segment: bytes and lines."""
 
     offset: int = 0
     lines: int = 0
@@ -49,7 +49,7 @@ def cursor_file(folder: Path, consumer: str) -> Path:
 
 
 def load(folder: Path, consumer: str) -> dict[str, Place]:
-    """A consumer's places by the segment's name. Without a cursor file, or with one that cannot be read, it begins anew."""
+    """A consumer's places by the segment's name. Without a readable cursor file it starts from the beginning."""
     try:
         stored = json.loads(cursor_file(folder, consumer).read_text(encoding="utf-8"))
         return {name: Place(int(offset), int(lines)) for name, (offset, lines) in stored.items()}

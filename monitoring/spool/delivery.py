@@ -1,7 +1,7 @@
-"""The two places to which the shipper brings records: MongoDB and the monitor.
+"""The shipper's two destinations: MongoDB and the monitor.
 
-`deliver` returns when all records have arrived but those that never will, which it names with the reason;
-`AwayError` means that the same should be tried again later. Delivering twice does no harm.
+`deliver` returns when all records have arrived except permanently rejected ones, which it returns with the reason;
+`AwayError` means: retry later. Delivery is idempotent.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Delivery(Protocol):
 
 
 class ToMongo:
-    """Into the prediction log; after a failure the log is opened anew, which starts a dead embedded server again.
+    """Delivers to the prediction log; after a failure it reopens the log, which restarts a dead embedded server.
 
     Args:
         open_log: gives the log; called at once, so that wrong settings show.

@@ -1,4 +1,4 @@
-"""Bring labels from a CSV file to the predictions that they belong to.
+"""Joins labels from a CSV file to their predictions.
 
     python -m monitoring labels --stream elec --file labels.csv --spool .driftloop/spool
 
@@ -81,7 +81,7 @@ def _value(text: str | None, stream: StreamConfig) -> checks.Value:
 
 @dataclass(frozen=True)
 class LabelsFlags(Flags, TextFlags):
-    """What this command is given."""
+    """The values of this command's flags."""
 
     stream: str = required("name of the stream")
     file: Path = required("CSV file with the columns id and label", type=Path)
@@ -116,5 +116,5 @@ def work(args: LabelsFlags) -> tuple[dict[str, Any], int]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; give its exit code."""
+    """Run the command; return its exit code."""
     return runner.run(work, build_parser(), argv, LabelsFlags)

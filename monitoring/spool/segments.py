@@ -1,4 +1,4 @@
-"""The spool's files: how a record stands in a line, which files there are, and whether a writer is still at one.
+"""The spool's files: the line format of records, the list of segments, and whether a segment has an active writer.
 
 A line is `crc32 milliseconds json`: eight hexadecimal digits over all that follows them, the time it was written
 as milliseconds since 1970 in thirteen digits, and one JSON object. A line whose checksum is wrong (a write that

@@ -1,14 +1,14 @@
-"""Bring the spool's records to MongoDB and to the monitor, each within a quarter of a second if it takes them.
+"""Delivers the spool's records to MongoDB and the monitor, each within a quarter of a second if it accepts them.
 
     python -m monitoring shipper --spool .driftloop/spool --mongodb_uri mongodb://127.0.0.1:27017/driftloop \\
         --monitor_url http://127.0.0.1:8010
 
-Either may be away, slow or restarted: its records wait in the spool, and the other gets its own meanwhile. Without
+Either may be unreachable, slow or restarted: its records wait in the spool, and the other gets its own meanwhile. Without
 --mongodb_uri and MONGODB_URI an embedded server is used or started. A record that will never be taken goes into
 the spool's refused-mongodb.jsonl or refused-monitor.jsonl with the reason. One shipper serves one spool.
 
 What was shipped stands in the spool's shipper.json, written once a second while something happens. One line is
-printed when a place goes away, and one when it is back. SIGTERM and Ctrl-C ship what they can within a second.
+printed when a destination becomes unreachable, and one when it is back. SIGTERM and Ctrl-C ship what they can within a second.
 """
 
 from __future__ import annotations
@@ -179,7 +179,7 @@ def _tend(folder: Path, lanes: Sequence[Lane], shown: dict[str, Any]) -> dict[st
 
 @dataclass(frozen=True)
 class ShipperFlags(Flags):
-    """What this command is given."""
+    """The values of this command's flags."""
 
     spool: Path = flag(Path(".driftloop/spool"), "the spool's folder", type=Path)
     mongodb_uri: str = flag("", "mongodb://host:port/database; empty: MONGODB_URI, or an embedded server", type=mongodb_uri)
@@ -208,5 +208,5 @@ def work(args: ShipperFlags) -> tuple[dict[str, Any], int]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; give its exit code."""
+    """Run the command; return its exit code."""
     return runner.run(work, build_parser(), argv, ShipperFlags)

@@ -1,4 +1,4 @@
-"""A folder of files that takes records before anything else does, so that none is lost while MongoDB is away.
+"""The spool's writer: buffers records in a folder of files, so that none is lost while MongoDB is unreachable.
 
     spool = Spool(Path("spool"))
     spool.append([{"kind": "label", ...}])       # written when this returns: SIGKILL of the process loses nothing

@@ -103,9 +103,9 @@ def test_a_judge_decides_when_asked_for(workshop: Workshop) -> None:
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (("--policies", "sometimes"), "there is no policy 'sometimes'"),
+        (("--policies", "sometimes"), "unknown policy 'sometimes'"),
         (("--policies", ""), "--policies is empty"),
-        (("--policies", "random"), "name one beside it"),
+        (("--policies", "random"), "add one"),
         (("--jobs", 0), "--jobs"),
         (("--synthetic", "lorenz:abrupt"), "--synthetic lorenz:abrupt: generator is 'lorenz'"),
         (("--synthetic", "sea:sudden"), "--synthetic sea:sudden: drift is 'sudden'"),

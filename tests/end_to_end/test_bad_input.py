@@ -112,7 +112,7 @@ def test_training_rows_of_one_label_are_told(refused: Refused, tmp_path: Path) -
     frame.loc[: len(frame) * 3 // 4, "target"] = 0
     path = tmp_path / "t.csv"
     frame.to_csv(path, index=False)
-    assert "gave a model" in refused(8, "base_model", *data_flags(path))
+    assert "produced a model" in refused(8, "base_model", *data_flags(path))
 
 
 # The flags
@@ -176,7 +176,7 @@ def test_a_retrain_refuses_rows_it_cannot_have(refused: Refused, drifting_csv: P
     [
         ("lr: [", "cannot be read"),
         ("- lr", "mapping"),
-        ("learning_rate: {choices: [0.1]}", "no parameter of the model"),
+        ("learning_rate: {choices: [0.1]}", "not a parameter of the model"),
         ("lr: {range: [0.1, 0.01]}", "low < high"),
         ("history: {choices: [-5]}", "whole number"),
         (None, "cannot be read"),
@@ -221,7 +221,7 @@ def test_an_unknown_base_run_is_told(refused: Refused, drifting_csv: Path, scrip
 def test_a_base_run_without_a_model_is_told(refused: Refused, workshop: Workshop, drifting_csv: Path, base_run_id: str) -> None:
     trial = workshop.children(base_run_id)[0].info.run_id
     told = refused(4, "deploy_model", *data_flags(drifting_csv), "--mlflow_experiment_name", EXPERIMENT, "--base_run_id", trial)
-    assert f"run {trial} holds no trained model" in told
+    assert f"run {trial} has no trained model" in told
 
 
 def test_a_model_trained_on_another_table_is_told(refused: Refused, drifting_csv: Path, base_run_id: str, tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_a_run_without_a_reference_says_so(workshop: Workshop) -> None:
         store = mlflow_store.open_store("reference-none")
         with mlflow_store.run(store, "bare", role="base") as run_id:
             pass
-        with pytest.raises(TrackingError, match="holds no training reference"):
+        with pytest.raises(TrackingError, match="has no training reference"):
             reference.load(store, run_id)
         with pytest.raises(TrackingError):
             reference.load(store, "0" * 32)

@@ -237,7 +237,7 @@ def test_a_drift_is_followed_up_each_time_the_rows_since_have_doubled(workshop: 
     assert drift["row"] > flip and drift["promoted"]
     assert all(record["follow_up"] for record in later)
     assert [record["row"] - (drift["row"] - 20) for record in later] == [40, 80, 160]
-    assert f"follow-up of the drift in block {drift['block']}: 40 rows have come" in later[0]["reason"]
+    assert f"follow-up of the drift in block {drift['block']}: 40 rows since it began" in later[0]["reason"]
     assert f"block {later[0]['block']} is a follow-up: retrained in" in done.err
     (deployment,) = [run for run in workshop.runs("followed") if role(run) == "deployment"]
     assert deployment.data.params["follow_up"] == "True"

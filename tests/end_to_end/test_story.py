@@ -167,7 +167,7 @@ def test_a_retrain_says_why_how_it_was_judged_and_how_it_compares(story: Story) 
     for record, run in zip(story.result["retrains"], story.of("retrain"), strict=True):
         told = run.data.tags[NOTE]
         assert told.startswith("Promoted" if record["promoted"] else "Not promoted")
-        assert f"Why it was made: {record['reason']}" in told
+        assert f"Reason: {record['reason']}" in told
         assert "base model: " in told.partition(descriptions.COMPARED)[2]
 
 

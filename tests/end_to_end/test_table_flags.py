@@ -24,6 +24,6 @@ def test_the_scripts_take_the_flags_of_times(workshop: Workshop, tmp_path: Path)
     assert "give --time_format '%d/%m/%Y %H:%M' or" in workshop.run("base_model", *flags).complaint("base_model")
     early = workshop.run("base_model", *flags, "--time_format", "%d/%m/%Y %H:%M", "--time_zone", "Europe/Berlin", "--train_until", "2024-03-05T01:00")
     # Midnight in Berlin is 23:00 in UTC the day before, for the flag as for the rows.
-    assert "1 of 72 rows lie before it" in early.complaint("base_model")
+    assert "1 of 72 rows are before it" in early.complaint("base_model")
     assert "did you mean '%d/%m/%Y %H:%M'?" in workshop.run("base_model", *flags, "--time_format", "dd/MM/yyyy HH:mm").complaint("base_model")
     assert "did you mean Europe/Berlin?" in workshop.run("base_model", *flags, "--time_zone", "Europe/Berln").complaint("base_model")

@@ -93,4 +93,4 @@ def test_a_port_that_is_taken_is_one_line_and_the_same_exit_code(main, tmp_path:
     assert code == DriftloopError.exit_code
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.partition(": error: ")[2] == f"port {port} of 127.0.0.1 is taken: end what listens there, or give another --port\n"
+    assert err.partition(": error: ")[2] == f"port {port} of 127.0.0.1 is taken: stop what listens there, or give another --port\n"

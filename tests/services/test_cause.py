@@ -96,4 +96,4 @@ def test_the_time_of_a_deployment_is_that_of_the_whole_run(monkeypatch: pytest.M
     args = read(DeployFlags, deploy_model.build_parser().parse_args(["--on_drift", "ignore"], Namespace(call=call)))
     scripts.deploy(args, cast(Any, None))
     assert logged[0].seconds == pytest.approx(44, abs=5)
-    assert "The whole took 44" in capsys.readouterr().out.replace("\n", " ")
+    assert "Total time: 44" in capsys.readouterr().out.replace("\n", " ")

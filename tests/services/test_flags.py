@@ -69,7 +69,7 @@ def test_a_malformed_address_of_a_database_is_one_line_and_not_shown(module: str
 def test_an_address_of_a_database_in_the_environment_is_looked_at_too(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setenv("MONGODB_URI", "foo")
     assert ship(["--spool", str(tmp_path / "spool")]) == SettingsError.exit_code
-    assert "it must be as mongodb://127.0.0.1:27017/driftloop" in capsys.readouterr().err
+    assert "expected mongodb://127.0.0.1:27017/driftloop" in capsys.readouterr().err
     with pytest.raises(SettingsError):
         Database("foo")
 

@@ -100,10 +100,10 @@ def test_a_learner_may_lie_in_a_package_of_the_folder_and_import_its_neighbours(
         ("learner:ELECT", "did you mean learner:ELEC?"),
         ("examples.nyc_taxi.learner:taxi", f"did you mean {TAXI}?"),
         ("examples.nyc_taxi.learner:QQQ", "its learners are TAXI"),
-        ("json:QQQ", "it holds no Learner"),
+        ("json:QQQ", "it has no Learner"),
         ("learner:ROOT", "ROOT is of type PosixPath: give a Learner"),
         ("elec_model:ElecModel", "ElecModel is a class: give a Learner"),
-        ("sys:QQQ", "Python itself has no QQQ: it holds no Learner"),
+        ("sys:QQQ", "Python itself has no QQQ: it has no Learner"),
         ("math:pi", "pi is of type float: give a Learner"),
     ],
 )
@@ -177,12 +177,12 @@ def test_a_default_is_of_the_flags_type_and_may_be_for_one_command_alone(write: 
 @pytest.mark.parametrize(
     ("defaults", "said"),
     [
-        ({"blok_size": 5}, "its defaults name 'blok_size', which is no flag: did you mean block_size?"),
-        ({"learner": "a:B"}, "its defaults name 'learner', which is no flag"),
+        ({"blok_size": 5}, "its defaults name 'blok_size', which is not a flag: did you mean block_size?"),
+        ({"learner": "a:B"}, "its defaults name 'learner', which is not a flag"),
         ({"task": "ranking"}, "argument --task: invalid choice: 'ranking'"),
         ({"max_epochs": 0}, "argument --max_epochs: 0 is not in 1..10000"),
         ({"max_epochs": 1.5}, "argument --max_epochs: '1.5' is not a whole number"),
-        ({"features": ["a", "b"]}, "its default for --features is ['a', 'b']: give what one types after the flag"),
+        ({"features": ["a", "b"]}, "its default for --features is ['a', 'b']: give the value as typed after the flag"),
         ({"data_path": None}, "its default for --data_path is None"),
         ({"lifecycle.py": {"nothing": 1}}, "its defaults name 'nothing'"),
         ({"lifecycel.py": {"max_epochs": 1}}, "its defaults name 'lifecycel.py': give a flag, or a command"),

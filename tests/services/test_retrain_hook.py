@@ -184,7 +184,7 @@ def test_within_the_cool_down_of_a_stream_no_other_alert_retrains_it(hook: Calla
     one.ended()
     refused = one.send(alert("cd"))
     assert refused.status_code == 503
-    assert "may begin in" in refused.get_json()["error"]["message"]
+    assert "may start in" in refused.get_json()["error"]["message"]
     assert one.send(alert("ef", stream="taxi")).status_code == 202
     assert [told[0] for told in wait(lambda: one.started() if len(one.started()) == 2 else None)] == ["elec", "taxi"]
 
@@ -244,7 +244,7 @@ def test_a_monitor_that_is_away_lets_the_alert_come_again(hook: Callable[..., Ho
     one = hook(until=newest_labelled(f"http://127.0.0.1:{Ports.free().inference}"))
     refused = one.send(alert())
     assert refused.status_code == 503
-    assert "the monitor does not say" in refused.get_json()["error"]["message"]
+    assert "the monitor does not report" in refused.get_json()["error"]["message"]
     assert one.known() == []
 
 

@@ -92,7 +92,7 @@ def test_an_experiment_that_does_not_exist_is_refused_with_those_that_do(shown: 
 @pytest.mark.usefixtures("no_server")
 def test_an_experiment_without_a_run_of_ours_is_said(shown: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
     code, told = said(shown, capsys, "--mlflow_experiment_name", "Default")
-    assert (code, "holds no run of ours yet" in told, "\n" in told) == (5, True, False)
+    assert (code, "has no driftloop runs yet" in told, "\n" in told) == (5, True, False)
 
 
 @pytest.mark.usefixtures("no_server")

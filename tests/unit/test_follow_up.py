@@ -28,9 +28,7 @@ def test_blocks_of_many_rows_are_counted_by_their_rows() -> None:
     follow_up = FollowUp()
     follow_up.begin(Block(3, 1000, 1100))
     assert not follow_up.due(Block(4, 1100, 1150))
-    assert (
-        follow_up.due(Block(5, 1150, 4000)) == "follow-up of the drift in block 3: 3,000 rows have come since it began, 100 when the model was last retrained"
-    )
+    assert follow_up.due(Block(5, 1150, 4000)) == "follow-up of the drift in block 3: 3,000 rows since it began, 100 at the last retrain"
     assert not follow_up.due(Block(6, 4000, 6999))
     assert follow_up.due(Block(7, 6999, 7000))
 

@@ -136,7 +136,7 @@ def test_a_limit_that_left_drift_unanswered_is_said(result):
     last = result.retrains[-1].block
     scores = tuple(replace(score, drift=score.block in {last, last + 1, last + 3}) for score in result.scores)
     limited = replace(result, scores=scores)
-    assert of_limits(limited, 4) == ("--max_retrains 4 was reached: 2 drifted blocks after the last retrain were scored and not answered.",)
+    assert of_limits(limited, 4) == ("--max_retrains 4 was reached: 2 drifted blocks after the last retrain were scored without a retrain.",)
     assert of_limits(limited, 5) == ()
     assert of_limits(replace(limited, retrains=()), 0) == ()
 
@@ -144,5 +144,5 @@ def test_a_limit_that_left_drift_unanswered_is_said(result):
 def test_a_kpi_under_the_threshold_without_proof_is_said(result):
     calm = replace(result, scores=tuple(replace(score, drift=False) for score in result.scores), rule="significant", threshold=0.99)
     (note,) = of_limits(calm, 1000)
-    assert "the accuracy is worse than the threshold 0.99, and yet drift is not proven" in note
+    assert "the accuracy is worse than the threshold 0.99, but drift is not proven" in note
     assert of_limits(replace(calm, threshold=0.1), 1000) == of_limits(replace(calm, rule="never"), 1000) == ()

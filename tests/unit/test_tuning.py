@@ -99,7 +99,7 @@ def test_when_every_trial_fails_the_last_reason_is_told() -> None:
     def evaluate(*_: object) -> np.ndarray:
         raise TrainingError("one label only")
 
-    with pytest.raises(TrainingError, match="none of 6 trials gave a model; the last one: one label only"):
+    with pytest.raises(TrainingError, match="none of 6 trials produced a model; the last one: one label only"):
         search(evaluate)
 
 
@@ -111,7 +111,7 @@ def test_botorch_takes_over_after_the_sobol_trials() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("speed: {choices: [1]}", "no parameter of the model"),
+        ("speed: {choices: [1]}", "not a parameter of the model"),
         ("lr: {range: [0.1, 0.01]}", "low < high"),
         ("weight_decay: {range: [0, 0.1], log: true}", "low > 0 on a log scale"),
         ("width: {choices: [1.5]}", "not a whole number"),

@@ -58,13 +58,13 @@ def _misread(text: str) -> str:
     if re.search(r"%[HI][:.h]?%m", text):
         told = "%m after the hour is the month: minutes are %M"
     if told:
-        return f"{text!r} is not a supported time format: {told}"
+        return f"{text!r} is not a time format supported here: {told}"
     import pandas as pd  # imported here, because a script's --help needs no package
 
     try:
         pd.to_datetime(["-"], format=text.replace("%Z", ""), errors="coerce", utc=True)
     except ValueError as exc:  # week numbers without a day
-        return f"{text!r} is not a supported time format ({exc}): a week needs its day, as in %G-W%V-%u"
+        return f"{text!r} is not a time format supported here ({exc}): a week needs its day, as in %G-W%V-%u"
     return ""
 
 

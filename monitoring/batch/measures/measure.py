@@ -39,7 +39,7 @@ def measure(log: PredictionLog, config: StreamConfig, window: Window, *, referen
         references: where training references are had from; None, or one that has none for a version: a note says what is not known without.
 
     Raises:
-        LogAwayError: MongoDB is away.
+        LogAwayError: MongoDB is unreachable.
     """
     rows = reading.read(log, config, window)
     known, notes = _references(rows, config, references)

@@ -80,7 +80,7 @@ def read(log: PredictionLog, config: StreamConfig, window: Window) -> WindowRows
     """The rows of a window.
 
     Raises:
-        LogAwayError: MongoDB is away.
+        LogAwayError: MongoDB is unreachable.
     """
     return joined([_chunk(page, config) for page in _ahead(log.pages(config.name, window.start, window.stop)) if page], config)
 
@@ -89,7 +89,7 @@ def read_refused(log: PredictionLog, config: StreamConfig, window: Window) -> Re
     """The refused rows of a window.
 
     Raises:
-        LogAwayError: MongoDB is away.
+        LogAwayError: MongoDB is unreachable.
     """
     reasons: Counter[str] = Counter()
     values: list[np.ndarray] = []
@@ -112,7 +112,7 @@ def before(log: PredictionLog, config: StreamConfig, window: Window, *, most: in
         wanted: says which of some rows are, (N,) boolean.
 
     Raises:
-        LogAwayError: MongoDB is away.
+        LogAwayError: MongoDB is unreachable.
     """
     found: list[WindowRows] = []
     had = looked = 0

@@ -51,7 +51,7 @@ def tell(
     """The verdict.
 
     Raises:
-        LogAwayError: MongoDB is away.
+        LogAwayError: MongoDB is unreachable.
     """
     alarmed = next((one for one in judged if one.drift), None)
     moved = any(test.moved for test in tests)

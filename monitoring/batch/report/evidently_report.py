@@ -35,7 +35,7 @@ def html(log: PredictionLog, stream: StreamConfig, measures: Measures, *, refere
     Its defaults are kept: it knows neither how rows err together nor what is usual, so its verdicts are not ours.
 
     Raises:
-        LogAwayError: MongoDB is away.
+        LogAwayError: MongoDB is unreachable.
         DataError: the window has no rows, or their model no training reference.
     """
     if not measures.versions:

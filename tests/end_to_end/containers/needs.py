@@ -31,7 +31,7 @@ def missing(folder: str) -> str:
     if free_gb < ROOM_GB:
         return f"{folder} has room for {free_gb:.0f} GB, {ROOM_GB} are needed: set TMPDIR to another disk"
     taken = [str(port) for port in PORTS if _answers(port)]
-    return f"port {', '.join(taken)} on 127.0.0.1 is taken: end what listens there" if taken else ""
+    return f"port {', '.join(taken)} on 127.0.0.1 is taken: stop what listens there" if taken else ""
 
 
 def _answers(port: int) -> bool:
