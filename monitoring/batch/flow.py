@@ -1,4 +1,4 @@
-"""The flow of batch monitoring in Prefect: small tasks, each of which can be done again without harm.
+"""The flow of batch monitoring in Prefect: small, idempotent tasks.
 
     measure -> keep -> draw -> publish -> show -> retrain      for each window; then the list of all reports
 

@@ -104,7 +104,7 @@ def build_parser() -> parsing.Parser:
     backfill.add_argument("--first", required=True, help="the first window")
     backfill.add_argument("--last", required=True, help="the last window")
     backfill.add_argument("--by", choices=["month", "week", "day"], default="month", help="length of the windows")
-    serve = parts.add_parser("serve", help="by the clock, until Ctrl-C; needs PREFECT_API_URL")
+    serve = parts.add_parser("serve", help="on a schedule, until Ctrl-C; needs PREFECT_API_URL")
     serve.add_argument("--cron", required=True, help='schedule, such as "0 6 1 * *" for six o\'clock on the first of each month, UTC')
     serve.add_argument("--window", default="last-month", help="which rows: last-month or last-day before the newest row")
     for command in (run, backfill, serve):
