@@ -1,4 +1,4 @@
-"""Play a stream under every retraining policy, and say which to choose. No TorchServe is needed.
+"""Back-test every retraining policy on a stream, and recommend one. Needs no TorchServe.
 
     python backtest.py                                                  # ELEC, every policy
     python backtest.py --policies never,periodic,threshold,significant --plot backtest.png

@@ -1,4 +1,4 @@
-"""Deploy the base model in TorchServe, score it block by block, and say whether it has drifted.
+"""Deploy the base model in TorchServe, score it block by block, and report whether it has drifted.
 
     python deploy_model.py --max_epochs 3 --test_data_rows 100 --block_size 20 --threshold_accuracy .55 \\
         --register_model_name drift_model --mlflow_experiment_name drift

@@ -1,4 +1,4 @@
-"""TorchServe handler of the window model; travels inside the .mar and imports nothing of ours.
+"""TorchServe handler of the window model; packed into the .mar; imports none of our modules.
 
 Request, as JSON; rows are lists in the order of the model's columns, or objects by column name:
 

@@ -1,4 +1,4 @@
-"""The classes that learn ELEC, or any table with a class label, and the files that travel inside the .mar."""
+"""The learner for ELEC, or any table with a class label: its classes, and the files packed into the .mar."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The whole lifecycle over a stream: train, serve, score block by block, find drift, retrain, swap, go on to the end.
+"""The whole lifecycle over a stream: train, serve, score block by block, detect drift, retrain, swap, to the end of the stream.
 
     python lifecycle.py                       # ELEC; the retrain's own search may choose a history
     python lifecycle.py --history 0           # the instance-wise model: the loop has to retrain again and again

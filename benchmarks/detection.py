@@ -1,4 +1,4 @@
-"""Detection of drift in error streams of known truth: the significant rule beside river's detectors, tuned to the same false-alarm rate.
+"""Detection of drift in error streams of known truth: the significant rule against river's detectors, tuned to the same false-alarm rate.
 
     python -m benchmarks.detection                # about an hour; writes benchmarks/detection.md
     python -m benchmarks.detection --same_rate --out benchmarks/detection_same_rate.md

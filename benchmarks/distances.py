@@ -1,4 +1,4 @@
-"""Time the tests of single features beside Evidently's drift preset on the same tables, and count the false alarms of both.
+"""Time the tests of single features against Evidently's drift preset on the same tables, and count the false alarms of both.
 
     python -m benchmarks.distances                   # builds Evidently's environment; writes benchmarks/distances.md
     python -m benchmarks.distances --folder env      # keeps that environment in env/ for the next time

@@ -1,4 +1,4 @@
-"""Streams of errors whose drift is known, many at a time: what the benchmarks of the rules feed them.
+"""Streams of errors with known drift, many at a time, for the benchmarks of the rules.
 
 An error is 1 where a model was wrong. The rows of a block are independent, or a two-state Markov chain (each row keeps the last row's
 state with the chance `correlation`, else it is drawn anew), and the accuracy may wander from block to block about its

@@ -1,4 +1,4 @@
-"""Count how often the kind of drift is named rightly, on streams whose drift is known.
+"""Count how often the kind of drift is diagnosed correctly, on streams with known drift.
 
     python -m benchmarks.kinds                    # about half an hour; writes benchmarks/kinds.md
     python -m benchmarks.kinds --seeds 20 --more_seeds 5 --out /tmp/kinds.md

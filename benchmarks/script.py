@@ -1,4 +1,4 @@
-"""From the flags of a benchmark to its page: what all of them have in common."""
+"""Shared by all benchmarks: flags, and writing the page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The service's OpenAPI document, made of the streams that it serves: names, ranges and categories are the validation's own."""
+"""The service's OpenAPI document, generated from its streams: names, ranges and categories are the validation's own."""
 
 from __future__ import annotations
 

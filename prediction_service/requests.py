@@ -1,4 +1,4 @@
-"""Check what a request asks for against the stream's own description, and give it back as frozen values.
+"""Validates requests against the stream's settings, and returns frozen values.
 
     one row      {"stream": "elec", "id": "a1", "time": "2020-04-01T07:30:00Z", "features": {"period": 0.5, ...}}
     a list       [row, row, ...]

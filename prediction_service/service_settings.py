@@ -1,4 +1,4 @@
-"""What a prediction service needs to know to start."""
+"""The settings of a prediction service."""
 
 from __future__ import annotations
 

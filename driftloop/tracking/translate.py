@@ -18,7 +18,7 @@ from driftloop.errors import TrackingError
 
 HINTS: Final = {
     "readonly database": "make the file and its folder writable, or set MLFLOW_TRACKING_URI to another store",
-    "unable to open database": "create its folder or fix its permissions, or set MLFLOW_TRACKING_URI to another store",
+    "unable to open database": "make its folder and permissions right, or set MLFLOW_TRACKING_URI to another store",
     "database is locked": "another process has locked it for minutes; try again when that has ended",
     "disk is full": "make room there",
     "(HTTP 500)": "check its log; then run this again",

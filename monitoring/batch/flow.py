@@ -1,4 +1,4 @@
-"""The flow of batch monitoring in Prefect: small tasks, each of which can be done again without harm.
+"""The flow of batch monitoring in Prefect: small, idempotent tasks.
 
     measure -> keep -> draw -> publish -> show -> retrain      for each window; then the list of all reports
 
@@ -132,7 +132,7 @@ def draw(measures: Measures, options: Options) -> Path:
 
 @step
 def draw_evidently(stream: StreamConfig, measures: Measures, options: Options) -> Path:
-    """Make Evidently's own report beside ours."""
+    """Write Evidently's report in addition to ours."""
     from monitoring.batch.report import evidently_report
 
     path = Path(options.folder) / stream.name / measures.window.name / evidently_report.NAME
@@ -155,7 +155,7 @@ def publish_window(measures: Measures, files: Sequence[Path], options: Options) 
 
 @step
 def publish_list(measures: Measures, options: Options) -> str:
-    """Write the list of all reports of the stream anew; gives its address."""
+    """Rewrite the list of all reports of the stream; return its URL."""
     from monitoring.batch import publish
 
     with _log() as log:

@@ -1,4 +1,4 @@
-"""All windows of a stream that were measured, from the database: a table on the terminal, and a page.
+"""Lists all measured windows of a stream from the database: a table on the terminal, and a page.
 
     python -m monitoring history --stream taxi
     python -m monitoring history --stream taxi --html history.html

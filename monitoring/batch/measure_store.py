@@ -12,7 +12,7 @@ from monitoring.log.report_links import COLLECTION
 
 
 def write(log: PredictionLog, found: Measures) -> None:
-    """Keep the measures of a window in the place of earlier ones; durable when it returns.
+    """Store the measures of a window, replacing earlier ones; durable when it returns.
 
     Raises:
         LogAwayError: MongoDB does not take them now.

@@ -1,4 +1,4 @@
-"""What Prefect needs around a flow: its settings, and a server.
+"""Prefect's environment for a flow: its settings, and a server.
 
 Prefect keeps the states of runs in a server, so there must be one. Where PREFECT_API_URL (or Prefect's profile) names one, it is used. Else
 one of our own runs on the loopback for as long as we do: it ends with us, however we end, which the one that Prefect starts by itself does not.

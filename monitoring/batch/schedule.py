@@ -1,4 +1,4 @@
-"""The flow by the clock, on a Prefect server that runs by itself."""
+"""Runs the flow on a schedule, on an external Prefect server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from monitoring.batch.flow import Options, batch
 def serve(stream: str, window: str, *, cron: str, options: Options) -> None:
     """Make the deployment <stream>-<window>, and run it whenever the server says so, each time in a process of its own.
 
-    Returns when a signal ends it; the schedule is paused then, and goes on with the next `serve`.
+    Returns on a signal; the schedule is then paused until the next `serve`.
 
     Raises:
         SettingsError: no server is named, or the times are not in cron's form.

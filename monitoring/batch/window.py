@@ -1,4 +1,4 @@
-"""A stretch of time of the log, from what a person writes.
+"""Parses a window of the log, a stretch of time, from the user's text.
 
     2020-04                                        a month
     2020-04-05                                     a day

@@ -1,4 +1,4 @@
-"""The retrain that a window asks for: once for a window and its verdict, and only for the newest window.
+"""Starts the retrain that a window's verdict requires: once per window and verdict, and only for the newest window.
 
 It goes the way that an alert's does (`monitoring.retrain.retrains`): `retrain_model.py` with the stream's learner, tuned, judged and swapped.
 Where a retrain hook runs, the window asks it as Alertmanager would, and the hook waits for nobody; else the retrain runs here, to its end.

@@ -1,1 +1,1 @@
-"""The services on this machine, without containers or inside one: start, feed, supervise and end them."""
+"""Runs the services on this machine, without containers or inside one: starts, feeds, supervises and stops them."""

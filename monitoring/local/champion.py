@@ -1,4 +1,4 @@
-"""Put the registry's champion behind a TorchServe that runs: what a start needs, and a restart, for TorchServe forgets its models."""
+"""Loads the registry's champion into a running TorchServe, at a start or restart, because TorchServe forgets its models."""
 
 from __future__ import annotations
 

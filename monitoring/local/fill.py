@@ -1,4 +1,4 @@
-"""Fill the prediction log from a table, as if a registered version had answered it row by row: for trying out what reads the log.
+"""Fills the prediction log from a table, as if a registered version had answered it row by row, to try out the log's readers.
 
     python -m monitoring fill --stream elec --mongodb_uri mongodb://127.0.0.1:27017
     python -m monitoring fill --stream elec --from_row 31718 --rows 4800 --version 2

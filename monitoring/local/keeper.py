@@ -1,4 +1,4 @@
-"""TorchServe with the registry's champion in it, and the retrain hook beside it: what a container needs to heal by itself.
+"""Runs TorchServe with the registry's champion, and the retrain hook: a self-healing container.
 
     python -m monitoring keeper --stream elec --monitor_url http://127.0.0.1:8010
     python -m monitoring keeper --stream elec --monitor_url http://monitor:8010 --host 0.0.0.0     # what docker-compose.yaml runs

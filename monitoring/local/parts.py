@@ -1,4 +1,4 @@
-"""The parts that `monitoring local` runs as processes: their ports, commands, configuration, and how one knows that each is ready."""
+"""The parts that `monitoring local` runs as processes: their ports, commands, configuration, and readiness checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `monitoring local` runs where: the ports and programs that the flags ask for, and the command of each part."""
+"""The plan of `monitoring local`: ports and programs from the flags, and the command of each part."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens while `monitoring local` runs, as lines for the person who watches: retrains that begin and end."""
+"""Prints the progress of `monitoring local`: retrains that begin and end."""
 
 from __future__ import annotations
 

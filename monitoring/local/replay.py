@@ -1,4 +1,4 @@
-"""Replay a stream against the prediction service: each block's rows to /predict, then their labels to /labels.
+"""Replays a stream against the prediction service: each block's rows to /predict, then their labels to /labels.
 
     python -m monitoring replay                                   # ELEC, the rows after those of the base model, 200 a second
     python -m monitoring replay --rate 0 --rows 4800 --from_row 31718

@@ -1,4 +1,4 @@
-"""The whole system on this machine without containers: starts every part, replays a stream, and ends all on Ctrl-C.
+"""The whole system on this machine without containers: starts every part, replays a stream, and stops all on Ctrl-C.
 
     python -m monitoring local                            # what `make monitor` runs
     python -m monitoring local --stream taxi

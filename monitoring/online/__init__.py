@@ -1,1 +1,1 @@
-"""The monitor: what the records of the last hours say of each stream, for Prometheus and for people."""
+"""The monitor: analyses each stream's recent records, for Prometheus and for people."""

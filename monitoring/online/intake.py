@@ -1,4 +1,4 @@
-"""Where the records of one stream arrive: labels joined by id, windows filled, blocks judged as they become complete.
+"""Ingests the records of one stream: joins labels by id, fills windows, judges complete blocks.
 
 Rows that the fallback answered tell of the inputs, not of the model.
 """

@@ -1,4 +1,4 @@
-"""How a stream's answers are scored: an error a row, the KPI of many, and the rule that says when it is drift.
+"""Scores a stream's answers: the error of a row, the KPI, and the drift rule.
 
 All of it is asked of the stream's task, so that the monitor and the lifecycle judge alike.
 """

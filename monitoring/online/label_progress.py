@@ -1,4 +1,4 @@
-"""How far the labels of a stream have come, in the time of its rows."""
+"""Tracks up to which row time the labels of a stream have arrived."""
 
 from __future__ import annotations
 

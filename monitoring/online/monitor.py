@@ -1,4 +1,4 @@
-"""The monitor without HTTP: a watcher for each stream, a thread for each that thinks, the metrics, and the refill after a start."""
+"""The monitor without HTTP: a watcher and an analysis thread for each stream, the metrics, and the refill after a start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that is known of one stream at a moment, as one value; as JSON, and as Prometheus samples."""
+"""The state of one stream at a moment, as one value; as JSON, and as Prometheus samples."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _REASONS = {
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of one stream; None, nan or an empty tuple where nothing is."""
+    """The state of one stream; None, nan or an empty tuple where unknown."""
 
     config: StreamConfig
     version: str  # that answers now; "" before the first prediction of a model

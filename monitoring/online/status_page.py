@@ -1,4 +1,4 @@
-"""What the monitor shows a person at its root: each stream in a few figures, and where the rest is."""
+"""The monitor's root page: a few figures of each stream, and links to the rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one version of a model has shown: its labelled rows, block by block, and what the drift rule makes of them."""
+"""The record of one model version: its labelled rows, block by block, and the drift rule's verdicts."""
 
 from __future__ import annotations
 

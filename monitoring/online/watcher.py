@@ -1,6 +1,6 @@
-"""What is known of one stream: takes its records, and thinks about them.
+"""Watches one stream: ingests records and analyses them in a background thread.
 
-`take` is cheap, a request may wait for it. `think` does what takes seconds (training reference, kind of drift, forecast, estimate,
+`take` is cheap, a request may wait for it. `think` does the slow work (training reference, kind of drift, forecast, estimate,
 feature distances); a thread calls it every second or so.
 """
 

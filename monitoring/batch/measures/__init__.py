@@ -1,1 +1,1 @@
-"""What is measured in one window of the log, as one document. Pure but for reading the rows."""
+"""Measures one window of the log, as one document. Pure except for reading the rows."""

@@ -1,4 +1,4 @@
-"""Have the inputs of a window moved? More than the sample explains, and more than stretches of the training rows have always moved.
+"""Tests whether a window's inputs have moved: beyond sampling noise, and beyond the usual variation between stretches of the training rows.
 
 Two nulls, and a feature has moved only where its distance passes both, so that the chance of a false alarm is at most that of either:
 

@@ -1,4 +1,4 @@
-"""The KPI of a window: blocks judged by the online rule, which begins anew with each version, baselines on the same rows, versions, lateness."""
+"""The KPI of a window: blocks judged by the online rule, which restarts with each version, baselines on the same rows, versions, lateness."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def judge(rows: WindowRows, version: str, config: StreamConfig, reference: Refer
     fresh = mine & ~old
     at = np.flatnonzero(fresh if fresh.any() else mine)
     whole = not fresh.any() and len(at) > 0
-    rule = Scoring(replace(config, alpha=alpha)).rule().rule  # no probation: a window begins anew
+    rule = Scoring(replace(config, alpha=alpha)).rule().rule  # no probation: each window starts over
     if reference is not None and len(reference):
         known = Scoring(config).errors(reference.predictions, reference.labels)
         rule.prepare(known[-REFERENCE_BLOCKS * config.block_size :], block_size=config.block_size)

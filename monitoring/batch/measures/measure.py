@@ -1,4 +1,4 @@
-"""Measure a window of the prediction log: everything that is known of it, as one document.
+"""Measures a window of the prediction log completely, as one document.
 
 Stateless and deterministic: the same log and references give the same document.
 """

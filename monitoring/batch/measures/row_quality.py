@@ -1,4 +1,4 @@
-"""What was wrong with the rows of a window: bad values, columns that are missing or new, and means that impossible values move."""
+"""The data quality of a window: bad values, missing or new columns, and means moved by impossible values."""
 
 from __future__ import annotations
 

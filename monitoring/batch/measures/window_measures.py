@@ -1,4 +1,4 @@
-"""What is known of one window of a stream: the document that is kept in the database, and what the report draws.
+"""The measures of one window of a stream: the document in the database and the input of the report.
 
 Every figure is plain (numbers, texts, tuples and dicts of them), so that a document read back is equal to the one that was written.
 Times are RFC 3339 in UTC, as the prediction log has them. Undefined figures are nan, and null in JSON. Nothing here tells when it was

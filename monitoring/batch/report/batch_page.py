@@ -1,4 +1,4 @@
-"""The pages of batch monitoring: rendered with its words, written whole or not at all."""
+"""Renders the pages of batch monitoring and writes them atomically."""
 
 from __future__ import annotations
 

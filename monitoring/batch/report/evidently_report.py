@@ -1,4 +1,4 @@
-"""Evidently's own drift report beside ours: optional, from requirements-evidently.txt."""
+"""Evidently's drift report, in addition to ours: optional, from requirements-evidently.txt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The list of all reports of a stream: a page and a table, made anew from the database each time."""
+"""The list of all reports of a stream: a page and a table, rebuilt from the database each time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the measures of a window are put into words and digits, once for the report, the history page and the terminal."""
+"""Formats the measures of a window for the report, the history page and the terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plot of many windows: KPI over time, by colour whether it was bad and by symbol why, and under it which features had moved."""
+"""Plots many windows: KPI over time, coloured by health, with a symbol for the kind, and below it the features that moved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report of one window as one HTML file that needs nothing else: no network, no server, no library beside it."""
+"""The report of one window as one self-contained HTML file: no network, no server, no library needed."""
 
 from __future__ import annotations
 
