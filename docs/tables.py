@@ -110,7 +110,7 @@ def exit_codes_table() -> str:
     meanings[errors.DriftloopError.exit_code] = "Something else failed; the message says what."
     meanings |= {
         errors.EXIT_DRIFT: "Drift was found and `--fail_on_drift` was given.",
-        errors.EXIT_INTERRUPTED: "Ctrl-C; runs are closed and servers ended.",
+        errors.EXIT_INTERRUPTED: "Ctrl-C; runs are closed and servers stopped.",
         errors.EXIT_TERMINATED: "SIGTERM; the same.",
     }
     return "\n".join(["| code | meaning |", "|---:|---|", *(f"| {code} | {meanings[code]} |" for code in sorted(meanings))]) + "\n"

@@ -110,7 +110,7 @@ def test_a_judge_decides_when_asked_for(workshop: Workshop) -> None:
         (("--synthetic", "lorenz:abrupt"), "--synthetic lorenz:abrupt: generator is 'lorenz'"),
         (("--synthetic", "sea:sudden"), "--synthetic sea:sudden: drift is 'sudden'"),
         (("--synthetic", "sea:abrupt", "--data_path", "x.csv"), "give one of the two"),
-        (("--synthetic", "sea:abrupt", "--rows", 20), "of 20 rows leaves 14 to learn from"),
+        (("--synthetic", "sea:abrupt", "--rows", 20), "of 20 rows leaves 14 to train on"),
         (("--synthetic", "sea:abrupt", "--rows", 500, "--block_size", 151), "--block_size is 151"),
         (("--synthetic", "sea:abrupt", "--rows", 500, "--block_size", 0), "--block_size is 0"),
         (("--synthetic", "sea:abrupt", "--rows", 500, "--first_rows", 500), "--first_rows 500"),
@@ -195,7 +195,7 @@ def test_ctrl_c_closes_the_runs_and_ends_the_workers(done: Ran, workshop: Worksh
         os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to all of them
         _, told = process.communicate(timeout=30)
     assert process.returncode == 130, told
-    assert told.splitlines() == ["backtest.py: interrupted; runs are closed and servers ended"]
+    assert told.splitlines() == ["backtest.py: interrupted; runs are closed and servers stopped"]
     assert below and not psutil.wait_procs(below, timeout=10)[1]
     (whole,) = parents(workshop, "interrupted")
     assert whole.info.status == "KILLED"

@@ -193,7 +193,7 @@ def test_a_signal_ends_runs_and_servers_with_one_line(
         assert bool(stopped) == (moment is not server_starts)  # while the server starts no run is open yet
         one.process.send_signal(number)
         assert one.ended() == code, one.lines
-        assert one.lines[-1] == f"{script}.py: {word}; runs are closed and servers ended"
+        assert one.lines[-1] == f"{script}.py: {word}; runs are closed and servers stopped"
         assert not [line for line in one.lines if "Traceback" in line or "Error" in line]
         assert_all_is_closed(one, stopped)
 

@@ -223,7 +223,7 @@ def test_a_signal_ends_every_process(system: System) -> None:
     assert len(system.left()) > 10
     system.process.send_signal(signal.SIGINT)
     assert system.process.wait(timeout=120) == 130
-    assert (system.folder / "local.log").read_text().splitlines()[-1] == "monitoring local: interrupted; runs are closed and servers ended"
+    assert (system.folder / "local.log").read_text().splitlines()[-1] == "monitoring local: interrupted; runs are closed and servers stopped"
     assert system.left() == []
 
 
