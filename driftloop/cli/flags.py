@@ -36,6 +36,8 @@ class DataFlags(TextFlags):
     time_format: str
     time_zone: str
     features: str
+    leave_out: str
+    schema: str
     bad_rows: str
 
 
@@ -55,7 +57,13 @@ def add_data_flags(to: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--features",
         default="",
-        help="columns, separated by commas, a name with one in double quotes; empty: ELEC's six, or every other numeric column",
+        help="columns, separated by commas, a name with one in double quotes; empty: ELEC's six, or every other numeric column but identifiers and constants",
+    )
+    group.add_argument("--leave_out", default="", help="columns that are no features, written as those of --features")
+    group.add_argument(
+        "--schema",
+        default="",
+        help="YAML or JSON file that overrules what the training rows show: 'columns: {zone: {kind: category}, id: {role: feature}}'; empty: nothing",
     )
     group.add_argument("--bad_rows", default="refuse", choices=["refuse", "set_aside"], help="what to do with rows that hold no finite value")
     add_text_flags(group)
@@ -78,6 +86,8 @@ def table_options(args: DataFlags) -> dict[str, Any]:
         "time_format": args.time_format,
         "time_zone": args.time_zone,
         "features": names(args.features) or None,
+        "leave_out": names(args.leave_out),
+        "schema": args.schema or None,
         "bad_rows": args.bad_rows,
         "encoding": args.encoding,
         "separator": args.separator,
