@@ -26,7 +26,7 @@ CATEGORY_ROWS: Final = 5  # rows a text must have on average to be a category
 MOST_CATEGORIES: Final = 1000
 SHOWN: Final = 40  # names a line of the table lists
 WIDTH: Final = 100
-ASKED: Final = ("not among the features asked for", "by --leave_out", "by --schema")
+ASKED: Final = ("not among the features", "by --leave_out", "by --schema")
 _NAMED_ID: Final = re.compile(r"(?i:(^|[\W_])(id|uuid|guid))$|[a-z](Id|ID)$")
 _CODE: Final = re.compile(r"(?=.*\d)[\w.:{}-]{1,64}")
 _PAIRS: Final = ({"true", "false"}, {"yes", "no"}, {"y", "n"}, {"t", "f"})

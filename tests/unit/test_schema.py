@@ -15,6 +15,7 @@ from driftloop.data import schema, schema_file, streams
 from driftloop.data.schema import Column, Schema
 from driftloop.errors import DataError, SettingsError
 from driftloop.settings import ROOT
+from examples.nyc_taxi import cleaning, trips
 
 ROWS = 100
 random = np.random.default_rng(3)
@@ -322,3 +323,9 @@ def test_a_schema_that_is_none_is_refused(given: object, message: str) -> None:
     with pytest.raises(DataError, match=r"column|schema") as refused:
         Schema.from_json(given)
     assert message in str(refused.value)
+
+
+def test_the_taxi_has_the_features_it_had_and_no_suspected_leak() -> None:
+    stream = trips.load()
+    assert stream.features == tuple(cleaning.FEATURES) and not stream.notes
+    assert not any(column.why for column in stream.schema.columns if column.role == "feature")
