@@ -121,14 +121,18 @@ def _numbers_only(found: Schema, read: dict[str, Numbers], asked: Asked) -> Sche
     Raises:
         DataError: one of them was asked for by name.
     """
-    for column in found.columns:
-        if column.role != "feature":
-            continue
+    for name in asked.features or ():
+        said = asked.overrules.columns.get(name, Overruled())
+        if said.kind in {"category", "time"}:
+            raise DataError(f"{name!r} is in --features and a {said.kind} in --schema, and this learner takes numbers only: change one of the two")
+        if fault := read[name].fault:
+            raise DataError(f"feature {name!r} is not numeric ({fault}): leave it out or encode it")
+    for column in [column for column in found.columns if column.role == "feature"]:
         said = asked.overrules.columns.get(column.name, Overruled())
         fault = read[column.name].fault
-        if said.kind in {"category", "time"} and asked.features is None:
+        if said.kind in {"category", "time"}:
             found = found.having(column.name, role="left_out", why=f"a {said.kind} by --schema; this learner takes numbers only")
-        elif fault and (asked.features is not None or said.role == "feature" or said.kind in {"number", "boolean"}):
+        elif fault and (said.role == "feature" or said.kind in {"number", "boolean"}):
             raise DataError(f"feature {column.name!r} is not numeric ({fault}): leave it out or encode it")
         elif fault:
             found = found.having(column.name, role="left_out", why=f"{fault}; {column.why}, and this learner takes numbers only")

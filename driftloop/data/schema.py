@@ -147,7 +147,9 @@ class Schema:
 
 
 def _feature(column: Column) -> str:
-    notes = [f"{len(column.categories):,} texts"] * (column.kind == "category") + [f"{100 * column.missing:.2g} % missing"] * (column.missing > 0)
+    notes = [f"{len(column.categories):,} texts"] * bool(column.categories and column.kind == "category") + [f"{100 * column.missing:.2g} % missing"] * (
+        column.missing > 0
+    )
     return shown(column.name) + (f" ({', '.join(notes)})" if notes else "")
 
 

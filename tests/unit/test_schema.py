@@ -195,6 +195,13 @@ def test_features_bring_a_column_back_and_are_exactly_those(tmp_path: Path) -> N
     assert stream.features == ("hour", "x") and stream.schema["w"].role == "left_out" and not stream.notes
 
 
+def test_a_feature_asked_for_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="feature 'time' is not numeric"):
+        load(tmp_path, frame(), features=["x", "time"])
+    with pytest.raises(DataError, match="'x' is in --features and a category in --schema"):
+        load(tmp_path, frame(), features=["x"], schema=overruling(tmp_path, "x: {kind: category}"))
+
+
 def test_columns_to_leave_out_are_left_out(tmp_path: Path) -> None:
     stream = load(tmp_path, frame(w=1 - X), leave_out=["w"])
     assert stream.features == ("x",) and not stream.notes
