@@ -224,7 +224,7 @@ def infer(
     for name in frame.columns:
         missing = float(frame[name].isna().mean()) if len(frame) else 0.0
         if name == target:
-            columns.append(_label(frame[name], regression=regression, unit=unit))
+            columns.append(_label(frame[name], regression=regression, unit=unit, missing=missing))
         elif name == time_column:
             columns.append(Column(name, "time", "time", missing=missing))
         elif only is not None and name not in only:
@@ -241,8 +241,7 @@ def infer(
     return Schema(tuple(columns))
 
 
-def _label(values: pd.Series, *, regression: bool, unit: str) -> Column:
-    missing = float(values.isna().mean()) if len(values) else 0.0
+def _label(values: pd.Series, *, regression: bool, unit: str, missing: float) -> Column:
     if regression:
         low, high = _limits(numerals.read(values).values)
         return Column(str(values.name), "label", "number", low=low, high=high, missing=missing, unit=unit)
@@ -264,19 +263,16 @@ def _column(values: pd.Series, found: Numbers, *, missing: float) -> Column:
         return Column(name, "left_out", "number", found.fault, missing=missing)
     known = values.dropna()
     boolean = pd.api.types.is_bool_dtype(values) or (values.dtype == object and known.map(type).isin([bool, np.bool_]).all())
-    low, high = _limits(found.values)
-    kind = "boolean" if boolean else "number"
-    role, why = "feature", ""
+    (low, high), role, why = _limits(found.values), "feature", ""
     if len(values) >= FEWEST and not missing and low == high and np.isfinite(found.values).all():
         role, why = "left_out", f"{low:.15g} in every row"
     elif told := _identifier(name, found.values[np.isfinite(found.values)]):
         role, why = "identifier", told
-    return Column(name, role, kind, why, low=low, high=high, missing=missing)
+    return Column(name, role, "boolean" if boolean else "number", why, low=low, high=high, missing=missing)
 
 
 def _text(name: str, values: pd.Series, fault: str, *, missing: float) -> Column:
-    texts = values.dropna().astype(str)
-    distinct = texts.unique()
+    distinct = (texts := values.dropna().astype(str)).unique()
     if len(values) >= FEWEST and len(distinct) == len(texts) and all(_CODE.fullmatch(text) for text in distinct):
         return Column(name, "identifier", "category", f"{fault}; different in every row", missing=missing)
     if len(values) >= FEWEST and len(distinct) == 1 and not missing:
@@ -294,12 +290,9 @@ def _identifier(name: str, numbers: np.ndarray) -> str:
         return ""
     if (np.diff(numbers) == 1).all():
         return "counts up by one in every row"
-    if len(np.unique(numbers)) < len(numbers):
-        return ""
     repeats = len(numbers) ** 2 / 2 / (numbers.max() - numbers.min() + 1)
-    if len(numbers) >= MANY or repeats >= REPEATS or _NAMED_ID.search(name):
-        return "another whole number in every row"
-    return ""
+    surprising = len(numbers) >= MANY or repeats >= REPEATS or _NAMED_ID.search(name)
+    return "another whole number in every row" if surprising and len(np.unique(numbers)) == len(numbers) else ""
 
 
 def _limits(values: np.ndarray) -> tuple[float | None, float | None]:
