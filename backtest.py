@@ -48,7 +48,11 @@ def work(args: BacktestFlags) -> tuple[dict[str, Any], int]:
     means = from_flags.Means(args.jobs, Path(args.cache), args.resume, Path(args.plot) if args.plot else None, bar)
     means.check()
     true = from_flags.known_stream(args) if args.synthetic else None
-    opened = Work(mlflow_store.open_store(args.mlflow_experiment_name or None), true.stream, learner) if true else open_work(args, learner)
+    opened = (
+        Work(mlflow_store.open_store(args.mlflow_experiment_name or None), true.stream, learner)
+        if true
+        else open_work(args, learner, trained=from_flags.trained(args))
+    )
     wanted = from_flags.make(args, chosen, learner=learner, rows=len(opened.stream))
     result = run.play_all(opened.store, learner, opened.stream, wanted, changes=true.changes if true else None, means=means)
     print(text.backtest_text(result))

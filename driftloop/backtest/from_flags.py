@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from driftloop.backtest.fits import Recipe
 from driftloop.backtest.policies import Policy, Watching
 from driftloop.cli.script_flags import BacktestFlags
@@ -95,6 +97,11 @@ def first_row(rows: int, *, train_share: float, wanted: int) -> int:
         flag = f"--first_rows {wanted}" if wanted else f"--train_share {train_share:g}"
         raise SettingsError(f"{flag} of {rows} rows leaves {first} to train on and {max(rows - first, 0)} to score: at least {MIN_TRAINED} and 1 are needed")
     return first
+
+
+def trained(args: BacktestFlags) -> Callable[[np.ndarray], int]:
+    """How many of the rows with these times come before the first that is scored."""
+    return lambda times: args.first_rows or int(args.train_share * len(times))
 
 
 def known_stream(args: BacktestFlags) -> TrueStream:

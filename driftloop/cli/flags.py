@@ -47,7 +47,14 @@ class DataFlags(TextFlags):
     time_column: str = flag("", "column with each row's time; needed for a table of your own")
     time_format: str = flag("", "format of the times, such as '%%d/%%m/%%Y %%H:%%M', unix_ms, excel; empty: inferred from all rows", type=time_format)
     time_zone: str = flag("", "time zone of times without one, such as Europe/Berlin; empty: times are used as they are", type=time_zone)
-    features: str = flag("", "feature columns, comma-separated (a name with a comma in double quotes); empty: ELEC's six, or every other numeric column")
+    features: str = flag(
+        "",
+        "feature columns, comma-separated (a name with a comma in double quotes); empty: ELEC's six, or every number but identifiers and constants",
+    )
+    leave_out: str = flag("", "columns that are not features, comma-separated as in --features")
+    schema: str = flag(
+        "", "YAML or JSON file that overrules what the training rows show: 'columns: {zone: {kind: category}, id: {role: feature}}'; empty: none"
+    )
     bad_rows: str = flag("refuse", "what to do with rows where a value is missing or not finite", choices=["refuse", "set_aside"])
 
 
@@ -60,6 +67,8 @@ def table_options(args: DataFlags) -> dict[str, Any]:
         "time_format": args.time_format,
         "time_zone": args.time_zone,
         "features": names(args.features) or None,
+        "leave_out": names(args.leave_out),
+        "schema": args.schema or None,
         "bad_rows": args.bad_rows,
         "encoding": args.encoding,
         "separator": args.separator,

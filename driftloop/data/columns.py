@@ -7,9 +7,8 @@ a dict from row index (from 0) to the reason.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -34,10 +33,10 @@ def target_name(frame: pd.DataFrame, target: str | None, *, time_column: str | N
     if target is not None:
         if target == time_column:
             raise DataError(f"--target and --time_column are both {target!r}: give two columns")
-        return _present(frame, target, "--target")
+        return present(frame, target, "--target")
     found = [name for name in TARGETS if name in frame]
     if len(found) != 1:
-        raise DataError(f"which column holds the label? Give --target; the columns are {_listed(frame.columns)}")
+        raise DataError(f"which column holds the label? Give --target; the columns are {listed(frame.columns)}")
     return found[0]
 
 
@@ -51,52 +50,39 @@ class Features:
     notes: tuple[str, ...] = ()
 
 
-def features(frame: pd.DataFrame, chosen: Iterable[str] | None, *, target: str, time_column: str | None, written: Written | None = None) -> Features:
-    """The feature columns as `chosen`, or without a choice every other numeric column that has a name; a note lists those left out.
+def features(frame: pd.DataFrame, read: Mapping[str, numerals.Numbers], *, written: Written | None = None) -> Features:
+    """The features as they were read, by name; a note tells of each that is read otherwise than it is written.
 
     `written` returns a column as in the file.
 
-    Raises:
-        DataError: one is missing, given twice, not numeric or the label, or none is left.
-
-    >>> found = features(pd.DataFrame({"x": ["1.5", "abc", "1e400"], "y": "n", "t": 0}), None, target="t", time_column=None)
-    >>> found.faults, found.notes
-    ({1: "x is 'abc', not a number", 2: 'x is 1e400, not finite'}, ("left out: y (text: 'n')",))
+    >>> column = pd.Series(["1.5", "abc", "1e400"], name="x")
+    >>> features(column.to_frame(), {"x": numerals.read(column)}).faults
+    {1: "x is 'abc', not a number", 2: 'x is 1e400, not finite'}
     """
-    names = _chosen(frame, chosen, target=target) if chosen is not None else [name for name in frame.columns if name not in {target, time_column}]
-    read = {name: numerals.read(frame[name], written=partial(written, name) if written else None) for name in names}
-    left_out = {name: found.fault for name, found in read.items() if found.fault}
-    if chosen is None:
-        left_out |= {name: "it has no name" for name in names if name.startswith("Unnamed:")}
-        names = [name for name in names if name not in left_out]
-    elif left_out:
-        name, fault = next(iter(left_out.items()))
-        raise DataError(f"feature {name!r} is not numeric ({fault}): leave it out or encode it")
-    if not names:
-        raise DataError(f"there is no numeric feature column; the columns are {_listed(frame.columns)}{_why(left_out)}")
     faults: Faults = {}
-    for name in names:
-        for row in np.flatnonzero(~np.isfinite(read[name].values) | read[name].rounded):
-            rounded = bool(read[name].rounded[row])
+    for name, found in read.items():
+        for row in np.flatnonzero(~np.isfinite(found.values) | found.rounded):
+            rounded = bool(found.rounded[row])
             raw = (written(name) if written and rounded else frame[name]).iloc[row]
-            faults.setdefault(int(row), _value_fault(name, raw, read[name].values[row], rounded=rounded))
-    notes = [f"left out: {name} ({fault})" for name, fault in left_out.items()] + [f"{name}: {read[name].note}" for name in names if read[name].note]
-    return Features(tuple(names), np.column_stack([read[name].values for name in names]), faults, tuple(notes))
+            faults.setdefault(int(row), _value_fault(name, raw, found.values[row], rounded=rounded))
+    notes = tuple(f"{name}: {found.note}" for name, found in read.items() if found.note)
+    return Features(tuple(read), np.column_stack([found.values for found in read.values()]), faults, notes)
 
 
-def _chosen(frame: pd.DataFrame, chosen: Iterable[str], *, target: str) -> list[str]:
-    names = list(chosen)
+def chosen(frame: pd.DataFrame, given: Iterable[str], *, target: str) -> list[str]:
+    """The features that --features gives.
+
+    Raises:
+        DataError: one is missing, given twice, or the label.
+    """
+    names = list(given)
     if target in names:
         raise DataError(f"the label {target!r} is among the features: leave it out, or the label leaks into the features")
     for name in names:
         if names.count(name) > 1:
             raise DataError(f"feature {name!r} is given twice")
-        _present(frame, name, "--features")
+        present(frame, name, "--features")
     return names
-
-
-def _why(left_out: dict[str, str]) -> str:
-    return "".join(f"; left out: {name} ({fault})" for name, fault in list(left_out.items())[:3])
 
 
 def target_values(column: pd.Series) -> Features:
@@ -123,8 +109,8 @@ def time_column(frame: pd.DataFrame, name: str | None) -> pd.Series:
         DataError: it is not given, or does not exist.
     """
     if name is None:
-        raise DataError(f"which column holds the time of each row? Give --time_column; the columns are {_listed(frame.columns)}")
-    return frame[_present(frame, name, "--time_column")]
+        raise DataError(f"which column holds the time of each row? Give --time_column; the columns are {listed(frame.columns)}")
+    return frame[present(frame, name, "--time_column")]
 
 
 def _value_fault(name: str, raw: object, value: float, *, rounded: bool) -> str:
@@ -140,17 +126,23 @@ def _short(raw: object) -> str:
     return text if len(text) <= 40 else f"{text[:40]}…"
 
 
-def _present(frame: pd.DataFrame, name: str, flag: str) -> str:
+def present(frame: pd.DataFrame, name: str, flag: str) -> str:
+    """The name, when the table has such a column.
+
+    Raises:
+        DataError: it has none; the message suggests a near name.
+    """
     if name in frame:
         return name
     names = list(frame.columns)
     near = [other for other in names if other.casefold() == name.strip().casefold()] or difflib.get_close_matches(name, names, n=1)
     if texts.is_values(names):
         raise DataError(f"{flag} {name!r} is not a column; {texts.VALUES}")
-    hint = f"did you mean {near[0]!r}?" if near else f"the columns are {_listed(frame.columns)}"
+    hint = f"did you mean {near[0]!r}?" if near else f"the columns are {listed(frame.columns)}"
     raise DataError(f"{flag} {name!r} is not a column; {hint}")
 
 
-def _listed(columns: Iterable[str]) -> str:
+def listed(columns: Iterable[str]) -> str:
+    """The first names, and how many more there are."""
     names = list(columns)
     return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")

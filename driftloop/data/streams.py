@@ -14,24 +14,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from driftloop.data import classes, columns
+from driftloop.data import choice, classes, columns, elec, schema_file
+from driftloop.data.choice import Around, Asked
 from driftloop.data.files import tables
+from driftloop.data.schema import Schema
+from driftloop.data.schema_file import Overrules
 from driftloop.data.times import formats, zones
 from driftloop.data.times.column import time_values
 from driftloop.errors import DataError, SettingsError
-from driftloop.settings import ROOT, TASKS
+from driftloop.settings import TASKS
 
-BUNDLED = ROOT / "data" / "elec.csv.gz"
 BAD_ROWS = ("refuse", "set_aside")
 Check = Callable[[pd.DataFrame], columns.Faults]
 
-ELEC_SHA256 = "a912ce85fbdf510b7faed50c59c1b1070482a0e7500ccfdf1217c5032158a190"
-ELEC_FEATURES = ("period", "nswprice", "nswdemand", "vicprice", "vicdemand", "transfer")
-_ELEC_RENAMED = {f"feat_{i}": name for i, name in enumerate(ELEC_FEATURES, start=1)}
-_ELEC_LABELS = {"DOWN": 0, "UP": 1}
-_ELEC_START = np.datetime64("1996-05-07T00:00", "ns")  # a Tuesday
-_ELEC_STEP = np.timedelta64(30, "m")
-_ELEC_PERIOD = 48  # half-hours a day
 _DAY = np.timedelta64(1, "D")
 
 
@@ -67,8 +62,9 @@ class Stream:
     set_aside: tuple[tuple[int, str], ...] = ()
     aside: SetAside = field(default=NOTHING)
     task: str = "classification"
-    unit: str = ""  # unit of a regression's label, such as "minutes"
-    notes: tuple[str, ...] = ()  # columns left out, and values not read as written
+    schema: Schema = field(default=Schema())  # of all columns of the table; empty of rows that come from none
+    unit: str = ""  # of a regression's label, such as "minutes"
+    notes: tuple[str, ...] = ()  # columns that were left out, and values that are read otherwise than they are written
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -82,6 +78,9 @@ def load(
     time_format: str = "",
     time_zone: str = "",
     features: Sequence[str] | None = None,
+    leave_out: Sequence[str] = (),
+    schema: str | PathLike[str] | None = None,
+    trained: Callable[[np.ndarray], int] = choice.oldest,
     bad_rows: str = "refuse",
     encoding: str = "",
     separator: str = "",
@@ -93,24 +92,27 @@ def load(
 
     Args:
         path: ARFF, CSV or Parquet, plain or as .gz or .zip.
-        target: the label's column; by default "target" or "class", whichever exists.
-        time_column: the column with each row's time; times without a zone are kept, others converted to UTC. Only
-            a file with ELEC's columns and rows needs none: its rows are the half-hours from 1996-05-07.
-        time_format: format of the times, for `strptime`, or one of `times.formats.NUMBERS`; empty: declared by the ARFF, else
-            inferred from all rows.
-        time_zone: the IANA time zone of times without one.
-        features: the feature columns, in the order wanted; by default ELEC's six, or every other numeric column that has a name.
-            ELEC also has "day" (1 = Monday .. 7).
-        bad_rows: "refuse" or "set_aside" rows with a missing, unparsable or infinite value, or that `check` reports.
-        encoding: of a text file; empty: given by its byte order mark, else UTF-8.
-        separator: of the columns of a CSV; empty: inferred from its lines.
+        target: the label's column; "target" or "class" when one of them is there.
+        time_column: the column with each row's time; times without a zone are taken as they are, others turned to UTC. Only
+            a file with ELEC's columns and rows does without: its rows are the half-hours from 1996-05-07.
+        time_format: how the times are written, for `strptime`, or one of `times.formats.NUMBERS`; empty: what an ARFF declares, else
+            what all rows together say.
+        time_zone: the IANA name of the zone that times without one are local to.
+        features: the feature columns, in the order wanted; by default ELEC's six, or every other numeric column that has a name and is
+            no identifier, constant or empty in the training rows. ELEC has "day" (1 = Monday .. 7) besides.
+        leave_out: columns that are no features.
+        schema: a YAML or JSON file that overrules what the training rows show, see `schema_file.read`.
+        trained: how many of the rows with these times the base model learns; the schema is inferred from them.
+        bad_rows: "refuse" or "set_aside" rows with a missing, unparsable or infinite value, or that `check` names.
+        encoding: of a file of text; empty: UTF-8, or what its byte order mark says.
+        separator: of the columns of a CSV; empty: the character that cuts its lines alike.
         task_name: "classification" or "regression".
         unit: of a regression's label.
         check: rules for plausible values in this table: takes the table as in the file, returns the bad rows with reasons.
 
     Raises:
-        DataError: the file is unusable; the message states where and what to do.
-        SettingsError: invalid `bad_rows`, `task_name` or `time_format`.
+        DataError: the file cannot be used; the message says where and what to do.
+        SettingsError: the schema file cannot be used, `bad_rows` or `task_name` is none of the two, or `time_format` is no format that can be read.
 
     >>> elec = load()
     >>> elec.rows.shape, elec.label_names, elec.period, str(elec.times[0])[:16]
@@ -127,23 +129,25 @@ def load(
         raise SettingsError("--time_format and --time_zone say how to read the --time_column: give that as well")
     if time_format and (told := formats.fault(time_format)):
         raise SettingsError(told)
-    source = BUNDLED if path is None else Path(path)
+    said = schema_file.read(schema) if schema else Overrules()
+    target, time_column = said.the("label", target, "--target"), said.the("time", time_column, "--time_column")
+    source = elec.BUNDLED if path is None else Path(path)
     table = tables.read(source, as_text=[time_column] if time_column else [], encoding=encoding, separator=separator)
-    if path is None and table.sha256 != ELEC_SHA256:
+    if path is None and table.sha256 != elec.SHA256:
         raise DataError(f"{source}: is not the bundled ELEC (its sha256 begins with {table.sha256[:12]}): restore it with git checkout")
     try:
-        stream = _stream(
+        return _stream(
             table,
             source,
             target=target,
             time_column=time_column,
             times=_Times(time_format, time_zone),
-            features=features,
+            asked=Asked(features, leave_out=leave_out, overrules=said, trained=trained),
             bad_rows=bad_rows,
             regression=regression,
+            unit=unit,
             check=check,
         )
-        return replace(stream, unit=unit)
     except DataError as exc:
         raise DataError(f"{source}: {exc}") from exc
 
@@ -178,26 +182,30 @@ def _stream(
     target: str | None,
     time_column: str | None,
     times: _Times,
-    features: Sequence[str] | None,
+    asked: Asked,
     bad_rows: str,
     regression: bool,
+    unit: str,
     check: Check | None,
 ) -> Stream:
-    elec = _elec(table) if time_column is None and target in (None, *columns.TARGETS) and not regression else None
-    if elec is None:
+    known = elec.recognised(table) if time_column is None and target in (None, *columns.TARGETS) and not regression else None
+    if known is None:
         name, frame = source.name.partition(".")[0], table.frame
         column = columns.time_column(frame, time_column)
         when, time_faults = time_values(column, time_format=times.format or table.time_formats.get(str(column.name), ""), time_zone=times.zone)
     else:
-        name, frame = "ELEC", elec
-        when, time_faults = _ELEC_START + np.arange(len(frame)) * _ELEC_STEP, {}
-        features = ELEC_FEATURES if features is None else features
+        name, frame = "ELEC", known
+        when, time_faults = elec.times(len(frame)), {}
+        asked = replace(asked, usual=elec.FEATURES)
     label = columns.target_name(frame, target, time_column=time_column)
-    _check_commas(features or (), list(frame.columns))
-    found = columns.features(frame, features, target=label, time_column=time_column, written=table.written if elec is None else None)
-    values = found.values if elec is None else found.values.astype(np.float32).astype(np.float64)  # ELEC's files differ in the 16th digit
-    labels, label_faults, label_notes = _labels(table, frame, label, regression=regression, elec=elec is not None)
-    # Of several faults of a row the later one here is reported: a row with too few fields also misses values.
+    _check_commas(asked.features or (), list(frame.columns))
+    labels, label_faults, label_notes = _labels(table, frame, label, regression=regression, known=known is not None)
+    usable = np.ones(len(frame), bool)
+    usable[[*label_faults, *time_faults, *table.faults]] = False
+    around = Around(label, time_column, labels, when, usable, regression=regression, unit=unit)
+    schema, found = choice.choose(frame, around, asked, written=table.written if known is None else None)
+    values = found.values if known is None else found.values.astype(np.float32).astype(np.float64)  # ELEC's files differ in the 16th digit
+    # Of several faults of a row the later one here is told: a row with too few fields misses values as well.
     implausible = check(frame) if check else {}
     set_aside, good = _good_rows(table, {**implausible, **found.faults, **label_faults, **time_faults, **table.faults}, bad_rows)
     _check_order(when[good], table.lines[good], table.unit, time_column)
@@ -217,7 +225,9 @@ def _stream(
         set_aside=set_aside,
         aside=SetAside(when[~good], values[~good], np.cumsum(good)[~good]),
         task="regression" if regression else "classification",
-        notes=(*found.notes, *label_notes),
+        schema=schema,
+        unit=unit,
+        notes=(*schema.notes, *found.notes, *label_notes),
     )
 
 
@@ -227,41 +237,16 @@ def _check_commas(features: Sequence[str], names: list[str]) -> None:
         raise DataError(f"--features is cut at the comma in the name of the column {cut[0]!r}: write it in double quotes, --features '\"{cut[0]}\",…'")
 
 
-def _labels(table: tables.Table, frame: pd.DataFrame, name: str, *, regression: bool, elec: bool) -> tuple[np.ndarray, columns.Faults, tuple[str, ...]]:
-    """The labels, the faults of rows without one, and notes."""
+def _labels(table: tables.Table, frame: pd.DataFrame, name: str, *, regression: bool, known: bool) -> tuple[np.ndarray, columns.Faults, tuple[str, ...]]:
+    """The labels, which rows have none and why, and what to tell of them."""
     if regression:
         values = columns.target_values(frame[name])
         return values.values[:, 0], values.faults, values.notes
-    if elec:
-        labels = classes.read(frame[name], missing=f"the label is missing or none of {', '.join(_ELEC_LABELS)}")
+    if known:
+        labels = classes.read(frame[name], missing=f"the label is missing or none of {', '.join(elec.LABELS)}")
     else:
         labels = classes.read(table.written(name), declared=name in table.declared)
     return labels.values, labels.faults, labels.notes
-
-
-def _elec(table: tables.Table) -> pd.DataFrame | None:
-    """The table with ELEC's column names, "day" and 0/1 labels, or None when its columns are not ELEC's.
-
-    Raises:
-        DataError: the columns are ELEC's but the rows are not in its order, so their times are unknown.
-    """
-    frame = table.frame
-    for label in columns.TARGETS:
-        if set(frame.columns) == {*_ELEC_RENAMED, label}:
-            frame = frame.rename(columns=_ELEC_RENAMED)
-    if not set(ELEC_FEATURES) <= set(frame.columns):
-        return None
-    row = np.arange(len(frame))
-    expected = {"period": row % _ELEC_PERIOD / (_ELEC_PERIOD - 1), "day": (row // _ELEC_PERIOD + 1) % 7 + 1}
-    for name in [name for name in expected if name in frame]:
-        found = pd.to_numeric(frame[name], errors="coerce").to_numpy(np.float64)
-        wrong = np.flatnonzero(np.isfinite(found) & (np.abs(found - expected[name]) > 1e-3))  # a value that is not a number makes a bad row, reported later
-        if len(wrong):
-            where = f"{table.unit} {table.lines[wrong[0]]}"
-            raise DataError(f"has ELEC's columns but not its rows in time order ({where}: {name} is {found[wrong[0]]:g}): give --time_column")
-    label = columns.target_name(frame, None)
-    classes = pd.to_numeric(frame[label].map(lambda value: _ELEC_LABELS.get(value, value)), errors="coerce")
-    return frame.assign(**{"day": expected["day"], label: classes.where(classes.isin(_ELEC_LABELS.values()))})
 
 
 def _good_rows(table: tables.Table, faults: columns.Faults, bad_rows: str) -> tuple[tuple[tuple[int, str], ...], np.ndarray]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from driftloop.data.streams import ELEC_FEATURES, Stream
+from driftloop.data import elec
+from driftloop.data.streams import Stream
 from driftloop.metrics import task
 from driftloop.metrics.results import REGRESSION, WatchResult
 
@@ -41,7 +42,7 @@ def of_history(result: WatchResult, stream: Stream) -> tuple[str, ...]:
         f"its {record.kpi:.4f} is not comparable with models that see one row."
         for record in seeing
     ]
-    if stream.features == ELEC_FEATURES and result.task != REGRESSION and any(record.kpi > PRICE_HISTORY for record in seeing):
+    if stream.features == elec.FEATURES and result.task != REGRESSION and any(record.kpi > PRICE_HISTORY for record in seeing):
         notes.append(
             "ELEC's label is defined by its own past: UP means that the price is above its mean over the 48 half-hours before (data/README.md). "
             "A model that sees a day of prices can compute the label, so it is nearly 100 % right and needs no retraining; "

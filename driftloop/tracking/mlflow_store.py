@@ -207,6 +207,12 @@ def set_tags(tags: Mapping[str, str]) -> None:
     mlflow.set_tags(dict(tags))
 
 
+def log_json(values: Mapping[str, Any], name: str) -> None:
+    """Log JSON values to the active run as a file of that name."""
+    with translated(f"MLflow artifact {name}"):
+        mlflow.log_dict(dict(values), name)
+
+
 def log_table(rows: Sequence[Mapping[str, Any]], name: str) -> None:
     """Log rows as an MLflow table (`name`.json, shown in the UI) and as CSV."""
     import pandas as pd

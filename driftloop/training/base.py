@@ -88,6 +88,8 @@ def _describe(store: mlflow_store.Store, stream: Stream, known: KnownModel, stud
     """Log the base model's inputs and its KPI on the rows after its training rows."""
     stop = known.trained[1]
     datasets.log(stream, {"training": known.trained, "test": (stop, len(stream))})
+    if stream.schema.columns:
+        mlflow_store.log_json(stream.schema.as_json(), "schema.json")
     mlflow_text.describe_experiment(store)
     what = descriptions.base(stream=stream.name, source=Path(stream.source).name, features=len(stream.features), labels=stream.label_names)
     trained = descriptions.rows(*known.trained, stream.times)

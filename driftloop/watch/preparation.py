@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,9 @@ import numpy as np
 from tqdm import tqdm
 
 from driftloop.cli import flags, parsing, printed_commands, runner
-from driftloop.cli.flags import TaskFlags, TrainingFlags
+from driftloop.cli.flags import DataFlags, TaskFlags, TrainingFlags
 from driftloop.cli.script_flags import BaseModelFlags, DeployFlags, LoopFlags, RetrainFlags, SwapFlags, WorkFlags
-from driftloop.data import streams
+from driftloop.data import choice, streams
 from driftloop.data.streams import Stream
 from driftloop.data.times import zones
 from driftloop.errors import NoBaseRunError, SettingsError
@@ -26,6 +26,8 @@ from driftloop.training.fitting import Learner
 from driftloop.training.retrain import RetrainPlan
 from driftloop.training.trained_model import KnownModel
 
+Trained = Callable[[np.ndarray], int]
+
 
 @dataclass(frozen=True)
 class Work:
@@ -36,10 +38,11 @@ class Work:
     learner: Learner
 
 
-def open_work(args: WorkFlags, learner: Learner) -> Work:
-    """Load the data first, then open the store, so that a bad file leaves no trace in MLflow.
+def open_work(args: WorkFlags, learner: Learner, *, trained: Trained | None = None, shows_columns: bool = False) -> Work:
+    """Load the data first, then open the store: a bad file must leave no trace in MLflow.
 
-    The learner's knowledge of its data (unit, implausible values) goes into the stream.
+    What the learner knows of its data (unit, implausible values) goes into the stream. `trained` says how many of the rows with these times
+    the base model learns, where --train_until does not; `shows_columns`: the table of columns is printed.
 
     Raises:
         SettingsError: the learner is for another task.
@@ -52,15 +55,27 @@ def open_work(args: WorkFlags, learner: Learner) -> Work:
         raise SettingsError(
             f"--task {asked}: {learner.model.__name__} is a model for {learner.task}; give --learner with one for {asked}, as examples/nyc_taxi/learner.py is"
         )
-    stream = streams.load(**flags.table_options(args), task_name=learner.task, unit=learner.unit, check=learner.check)
-    tell_reading(stream)
+    stream = streams.load(**flags.table_options(args), trained=trained or trained_rows(args), task_name=learner.task, unit=learner.unit, check=learner.check)
+    tell_reading(stream, shows_columns=shows_columns)
     return Work(mlflow_store.open_store(args.mlflow_experiment_name or None), stream, learner)
 
 
-def tell_reading(stream: Stream) -> None:
-    """Report on stderr how the stream differs from the table: columns left out, values converted, rows set aside."""
+def trained_rows(args: DataFlags) -> Trained:
+    """How many of the rows with these times the base model learns, as --train_until says, where there is one."""
+    until = train_until(args.train_until, zone=args.time_zone) if isinstance(args, TaskFlags) else None
+    return choice.oldest if until is None else lambda times: int(np.searchsorted(times, until))
+
+
+def tell_reading(stream: Stream, *, shows_columns: bool = False) -> None:
+    """Say on stderr what of the table is not in the stream as it is written: columns left out, values read otherwise, rows set aside.
+
+    `shows_columns`: what every column is, in the place of those left out.
+    """
+    if shows_columns:
+        print(stream.schema.table(), file=sys.stderr)
     for note in stream.notes:
-        print(note, file=sys.stderr)
+        if not (shows_columns and note in stream.schema.notes):
+            print(note, file=sys.stderr)
     for line, reason in stream.set_aside[:5]:
         print(f"set aside line {line}: {reason}", file=sys.stderr)
     if stream.set_aside:

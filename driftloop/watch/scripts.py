@@ -43,7 +43,7 @@ Done = tuple[dict[str, Any], int]
 
 def train(args: BaseModelFlags, learner: Learner) -> Done:
     """Train the base model and log it."""
-    opened = open_work(args, learner)
+    opened = open_work(args, learner, shows_columns=True)
     plan = base_plan(args, learner, total_trials=args.total_trials)
     with mlflow_store.run(opened.store, base.run_name(opened.stream), role="base") as run_id:
         known = base.train_base(opened.store, learner, opened.stream, plan, run_id=run_id)
@@ -110,7 +110,7 @@ def run_lifecycle(args: LifecycleFlags, learner: Learner) -> Done:
     """Train, serve, watch to the end."""
     started = args.call.started
     check_places(args)
-    opened = open_work(args, learner)
+    opened = open_work(args, learner, shows_columns=True)
     check_name(opened, args)
     decide = OnDrift(args.on_drift)
     trained_stop = base.base_span(opened.stream, until=train_until(args.train_until, zone=args.time_zone))[1]

@@ -127,9 +127,9 @@ def work(args: ReplayFlags) -> tuple[dict[str, Any], int]:
     """Replay; give what came of it."""
     from driftloop.data import streams
     from driftloop.training.base import base_span
-    from driftloop.watch.preparation import tell_reading, train_until
+    from driftloop.watch.preparation import tell_reading, train_until, trained_rows
 
-    stream = streams.load(**table_options(args), task_name=args.task, check=learners.load(args.learner).check)
+    stream = streams.load(**table_options(args), task_name=args.task, trained=trained_rows(args), check=learners.load(args.learner).check)
     tell_reading(stream)
     start = args.from_row or base_span(stream, until=train_until(args.train_until, zone=args.time_zone))[1]
     stop = start + args.rows if args.rows else len(stream)

@@ -148,9 +148,9 @@ def test_text_among_numbers_is_a_bad_row_named_by_line(tmp_path: Path) -> None:
 
 
 def test_a_table_whose_every_column_is_text_says_why(tmp_path: Path) -> None:
-    frame = pd.DataFrame({"time": TIMES, "x": ["1,234"] * 4, "target": [0, 1, 0, 1]})
-    with pytest.raises(DataError, match=r"may be 1234 or 1\.234"):
-        columns.features(frame, None, target="target", time_column="time")
+    pd.DataFrame({"time": TIMES, "x": ["1,234"] * 4, "target": [0, 1, 0, 1]}).to_csv(tmp_path / "own.csv", index=False)
+    with pytest.raises(DataError, match=r"there is no numeric feature column.*may be 1234 or 1\.234"):
+        load(tmp_path / "own.csv")
 
 
 def test_a_value_of_a_regression_is_read_as_a_feature_is() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from driftloop.data import elec as bundled
 from driftloop.data import streams
 from driftloop.errors import DataError, SettingsError
 from driftloop.settings import ROOT
@@ -62,10 +63,10 @@ def test_bundled_elec_is_944_days_of_48_half_hours(elec: streams.Stream) -> None
     assert elec.rows.flags.c_contiguous
     assert elec.labels.dtype == np.int64
     assert (elec.name, elec.period, elec.label_names, len(elec)) == ("ELEC", 48, (0, 1), 45312)
-    assert elec.features == streams.ELEC_FEATURES
+    assert elec.features == bundled.FEATURES
     assert elec.times.dtype == np.dtype("datetime64[ns]")
     assert str(elec.times[-1])[:16] == "1998-12-06T23:30"
-    assert elec.sha256 == streams.ELEC_SHA256
+    assert elec.sha256 == bundled.SHA256
 
 
 def test_elec_loads_in_under_a_second() -> None:
@@ -116,21 +117,21 @@ def test_the_official_day_equals_the_rebuilt_one() -> None:
 
 def test_shuffled_elec_without_times_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "shuffled.csv"
-    pd.read_csv(streams.BUNDLED, nrows=500).sample(frac=1, random_state=0).to_csv(path, index=False)
+    pd.read_csv(bundled.BUNDLED, nrows=500).sample(frac=1, random_state=0).to_csv(path, index=False)
     assert "not its rows in time order" in refusal(path)
 
 
 def test_a_changed_bundled_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     changed = tmp_path / "elec.csv.gz"
     changed.write_bytes(gzip.compress(b"feat_1,target\n0,1\n"))
-    monkeypatch.setattr(streams, "BUNDLED", changed)
+    monkeypatch.setattr(bundled, "BUNDLED", changed)
     with pytest.raises(DataError, match="sha256"):
         streams.load()
 
 
 def test_times_of_elec_stay_those_of_the_file_when_a_row_is_set_aside(tmp_path: Path) -> None:
     path = tmp_path / "elec.csv"
-    frame = pd.read_csv(streams.BUNDLED, nrows=100).astype({"target": object})
+    frame = pd.read_csv(bundled.BUNDLED, nrows=100).astype({"target": object})
     frame.loc[3, "feat_2"] = np.nan
     frame.loc[5, "target"] = "sideways"
     frame.to_csv(path, index=False)
