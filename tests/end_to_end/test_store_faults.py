@@ -454,7 +454,7 @@ def test_a_store_behind_a_folder_that_may_not_be_entered_is_refused(locked: Path
 def test_a_folder_whose_name_no_address_can_hold_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "why?").mkdir()
     monkeypatch.chdir(tmp_path / "why?")
-    with pytest.raises(TrackingError, match="cannot hold"):
+    with pytest.raises(TrackingError, match="cannot contain"):
         stores.resolved("sqlite:///mlflow.db")
 
 

@@ -10,7 +10,7 @@ def test_the_flags_reach_the_table(tmp_path: Path, workshop: Workshop) -> None:
     rows = [f"2024-01-01 0{hour}:00#{hour}#{hour % 2}" for hour in range(8)]
     path.write_bytes("\n".join(["time#Wärme#label", *rows]).encode("latin-1"))
     flags = ("--data_path", path, "--target", "label", "--time_column", "time")
-    assert "perhaps --encoding latin-1" in workshop.run("base_model", *flags).complaint("base_model")
+    assert "give its --encoding, perhaps latin-1" in workshop.run("base_model", *flags).complaint("base_model")
     told = workshop.run("base_model", *flags, "--encoding", "latin-1", "--separator", "#", "--features", "Wärme").complaint("base_model")
     assert "8 rows" in told  # read, and too few to train on
     assert "is not an encoding that Python knows" in workshop.run("base_model", *flags, "--encoding", "latin-99").complaint("base_model")
