@@ -312,4 +312,4 @@ def test_of_a_log_the_root_error_of_the_newest_worker_is_quoted(tmp_path):
     assert torchserve_log.worker_error(log, name="elec", version="1") == "KeyError: 'root'"
     assert torchserve_log.worker_error(log, name="elec", version="11") == ""
     assert torchserve_log.worker_error(tmp_path / "none", name="elec", version="1") == ""
-    assert torchserve_log.server_error(tmp_path / "none") == "it said nothing"
+    assert torchserve_log.server_error(tmp_path / "none") == "no output"
