@@ -203,7 +203,7 @@ def test_every_retrain_ends_before_the_rows_it_must_not_see(cycle: tuple[Ran, Pa
 def test_the_lifecycle_says_what_the_statistics_say(cycle: tuple[Ran, Path], workshop: Workshop) -> None:
     done, place = cycle
     told = done.result["findings"]
-    assert [words.partition(":")[0].partition(",")[0].partition(" that ")[0] for words in told] == [
+    assert [words.partition(":")[0].partition(",")[0].partition(" first found ")[0] for words in told] == [
         "Drift rule threshold",
         "Kind of the drift",
         "Forecast",
