@@ -34,7 +34,7 @@ DARK: Final = {
 }
 WITH_INTERVAL: Final = "95 % interval"
 MANY: Final = 60  # number of points from which they are drawn smaller, on top of the intervals
-LETTER: Final = 0.025  # width of a mark's letter as a share of the plot's, on a phone
+LETTER: Final = 0.021  # width of a mark's letter as a share of the plot's, on a phone
 LONGEST_MARK: Final = 10  # letters of a mark's name
 _GLYPHS: Final = {
     "circle": "●",
