@@ -125,6 +125,7 @@ def _kinds(kind: type[errors.DriftloopError]) -> Iterator[type[errors.DriftloopE
 
 def main() -> int:
     """Write all blocks."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     for page, name, block in ((README, "results", results_table), (REFERENCE, "flags", flags_tables), (REFERENCE, "exit codes", exit_codes_table)):
         page.write_text(with_block(page.read_text(encoding="utf-8"), name, block()), encoding="utf-8")
     return 0

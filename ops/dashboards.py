@@ -8,6 +8,7 @@ writes, and run every query (of panels, variables and annotations) against Prome
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -105,6 +106,7 @@ def write(folder: Path, written: Sequence[Board] | None = None) -> None:
 
 def main() -> int:
     """Write them where they are checked in."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     write(FOLDER)
     return 0
 

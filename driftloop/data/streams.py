@@ -209,9 +209,7 @@ def _stream(
     implausible = check(frame) if check else {}
     set_aside, good = _good_rows(table, {**implausible, **found.faults, **label_faults, **time_faults, **table.faults}, bad_rows)
     _check_order(when[good], table.lines[good], table.unit, time_column)
-    label_names, codes = np.unique(labels[good], return_inverse=True)
-    if len(label_names) < 2:
-        raise DataError(f"the label {label!r} is {label_names.tolist()[0]!r} in every row: two {'values' if regression else 'classes'} at least are needed")
+    label_names, codes = _codes(labels[good], label, regression=regression)
     return Stream(
         name=name,
         rows=np.ascontiguousarray(values[good]),
@@ -229,6 +227,13 @@ def _stream(
         unit=unit,
         notes=(*schema.notes, *found.notes, *label_notes),
     )
+
+
+def _codes(labels: np.ndarray, name: str, *, regression: bool) -> tuple[np.ndarray, np.ndarray]:
+    found, codes = np.unique(labels, return_inverse=True)
+    if len(found) < 2:
+        raise DataError(f"the label {name!r} is {found.tolist()[0]!r} in every row: two {'values' if regression else 'classes'} at least are needed")
+    return found, codes
 
 
 def _check_commas(features: Sequence[str], names: list[str]) -> None:

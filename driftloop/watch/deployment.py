@@ -31,8 +31,9 @@ from driftloop.training import trained_model
 from driftloop.training.retrain import Cause
 from driftloop.training.trained_model import KnownModel
 from driftloop.watch import mlflow_log
-from driftloop.watch.loop import Watch, WatchPlan
+from driftloop.watch.loop import Watch
 from driftloop.watch.preparation import Work, bar, ports, retrain_plan
+from driftloop.watch.watch_plan import WatchPlan
 
 
 @dataclass
@@ -74,7 +75,7 @@ def check_places(args: LoopFlags) -> None:
     """Check the server and the output files before anything is trained.
 
     Raises:
-        DriftloopError, PlaceError, ServingError: as `report.check_place`, `places.check_temporary` and `serving.check_server`.
+        DriftloopError, PlaceError, ServingError: as `report.check_place`, `places.check_temporary` and `site.check_server`.
     """
     places.check_temporary()
     check_server(url=args.torchserve_url or None, ports=ports(args))
@@ -193,7 +194,7 @@ def put(work: Work, serving: TorchServeDeployment, known: KnownModel) -> KnownMo
     """Serve a model as the champion; return it with its version number.
 
     Raises:
-        ServingError: as `serving.promote`.
+        ServingError: as `site.promote`.
     """
     registry = serving.registry
     before = registry.holder(CHAMPION)

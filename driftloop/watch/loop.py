@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,11 +12,9 @@ from driftloop.data import blocks
 from driftloop.data.streams import Stream
 from driftloop.drift.answer import Answer
 from driftloop.drift.forecast import crossing
-from driftloop.drift.rules.rule import Rule
 from driftloop.drift.verdict import Verdict
 from driftloop.errors import ServingError, TrainingError
 from driftloop.metrics import data_quality, scoring, task
-from driftloop.metrics.goal import Goal
 from driftloop.metrics.results import NO_BLOCK, BlockScore, RetrainRecord, VersionRecord, WatchResult
 from driftloop.report import descriptions, notes, wording
 from driftloop.serving.golden import difference
@@ -25,62 +23,14 @@ from driftloop.tracking import mlflow_store
 from driftloop.tracking.registry import Registry
 from driftloop.training import datasets, family, mlflow_text, retrain, trained_model
 from driftloop.training.fitting import Learner
-from driftloop.training.retrain import Cause, RetrainPlan
+from driftloop.training.retrain import Cause
 from driftloop.training.trained_model import KnownModel
 from driftloop.watch import mlflow_log
 from driftloop.watch.diagnosis import Diagnosis
 from driftloop.watch.follow_up import FollowUp
+from driftloop.watch.watch_plan import WatchPlan
 
 LOGGED = ("proactive", "lead_blocks", "follow_up", "block_size", "block_by", "start", "stop", "max_retrains")
-
-
-@dataclass(frozen=True)
-class WatchPlan:
-    """The settings of a watch.
-
-    `goal` is the model's goal, and `rule` decides which blocks have drifted. `on_drift` is called
-    once per drifted block and decides whether to retrain now; with `proactive` also when the early end of
-    its forecast is at most `lead_blocks` away; with `follow_up` such a retrain is followed by others. `max_retrains`
-    limits the retrains; after it the watch only scores.
-    """
-
-    start: int
-    stop: int
-    block_size: int
-    goal: Goal
-    rule: Rule
-    proactive: bool
-    lead_blocks: int
-    on_drift: Callable[[BlockScore, Verdict], bool]
-    max_retrains: int
-    retrain: RetrainPlan
-    block_by: str = "rows"  # or one of blocks.CALENDAR: a block is a day, week or month with any number of rows
-    follow_up: bool = False
-
-    def cut(self, stream: Stream) -> list[blocks.Block]:
-        """The blocks of the watch.
-
-        Raises:
-            SettingsError: see `blocks.cut`.
-        """
-        if self.block_by == "rows":
-            return list(blocks.cut(self.start, self.stop, block_size=self.block_size))
-        return list(blocks.cut_calendar(stream.times, self.start, self.stop, by=self.block_by))
-
-    def name(self, stream: Stream) -> str:
-        """The name of the deployment's run."""
-        first, last = (wording.moment(str(stream.times[row]))[:10] for row in (self.start, self.stop - 1))
-        return f"deployment {first}" if first == last else f"deployment {first} to {last}"
-
-    def check(self, stream: Stream) -> None:
-        """Check early that the blocks can be cut and retrains are possible.
-
-        Raises:
-            SettingsError: see `cut` and `RetrainPlan.check`.
-        """
-        self.cut(stream)
-        if self.max_retrains:
-            self.retrain.check()
 
 
 class Watch:

@@ -47,7 +47,7 @@ def open_work(args: WorkFlags, learner: Learner, *, trained: Trained | None = No
     Raises:
         SettingsError: the learner is for another task.
         PlaceError: temporary files cannot be written.
-        DataError, TrackingError: as `streams.load` and `tracking.open_store`.
+        DataError, TrackingError: as `streams.load` and `mlflow_store.open_store`.
     """
     places.check_temporary()
     asked = args.task if isinstance(args, TaskFlags) else learner.task

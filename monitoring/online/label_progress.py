@@ -12,7 +12,7 @@ STRAYS: Final = 10  # of so many rows, one may be a stray
 
 
 class Reached:
-    """Follows the times of labelled rows, as `fields.time_text` writes them.
+    """Follows the times of labelled rows, as `checks.time_text` writes them.
 
     The newest time is what a retrain may see. One row sent by hand with a time of months ahead must not open it these months, so rows
     that lie further ahead of the others than the others lie apart do not count, while they are few.

@@ -78,7 +78,8 @@ def read_webhook(body: Any) -> tuple[Alert, ...]:
     except ValidationError as exc:
         fault = exc.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, fault["loc"])) or "it"
-        raise DataError(f"the body is no message of Alertmanager: {ascii(where)[1:-1]:.100}: {fault['msg']:.200}") from None
+        said = "not a JSON object" if fault["type"] == "model_type" else fault["msg"]  # pydantic's words name a class of ours
+        raise DataError(f"the body is no message of Alertmanager: {ascii(where)[1:-1]:.100}: {said:.200}") from None
     return tuple(
         Alert(one.labels.alertname, one.labels.stream, one.labels.action, one.status == "firing", one.fingerprint, one.startsAt) for one in message.alerts
     )

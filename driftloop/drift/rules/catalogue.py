@@ -18,7 +18,7 @@ def make(name: str, *, threshold: float, alpha: float = 0.05, seed: int = settin
     """The rule of that name for one served model.
 
     Args:
-        name: one of `names.NAMES`.
+        name: one of `rule_names.NAMES`.
         threshold: lowest accuracy that is good enough; in 0..1 for "threshold", strictly between 0 and 1 for "significant"; unused by the others.
         alpha: the maximum false-alarm probability of "significant" over the whole watch, between 0 and 1.
         seed: of "kswin" and "random".
@@ -50,7 +50,7 @@ def for_goal(name: str, goal: Goal, *, seed: int = settings.SEED, probation: boo
     """The drift rule of that name for a model's goal; it takes the losses of one block after another.
 
     Args:
-        name: one of `names.NAMES`; a regression rejects those that take 0/1 errors only.
+        name: one of `rule_names.NAMES`; a regression rejects those that take 0/1 errors only.
         goal: the KPI's threshold and alpha.
         seed: of the randomised rules.
         probation: from the first alarm on, put new models on probation (`rules.probation`).

@@ -26,7 +26,7 @@ REAL: Final = ("adwin", "kswin", "page_hinkley")  # river's detectors that take 
 
 
 def make(name: str, *, threshold: float, alpha: float, seed: int) -> Rule:
-    """The rule of that name for one served regression model; arguments as in `task.Task.rule`.
+    """The rule of that name for one served regression model; arguments as in `catalogue.for_goal`.
 
     Raises:
         SettingsError: unknown name, a detector that takes 0/1 errors only, or a setting outside its range.

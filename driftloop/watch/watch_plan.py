@@ -1,0 +1,64 @@
+"""The settings of a watch: its rows and blocks, the goal, the drift rule, and when to retrain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from driftloop.data import blocks
+from driftloop.data.streams import Stream
+from driftloop.drift.rules.rule import Rule
+from driftloop.drift.verdict import Verdict
+from driftloop.metrics.goal import Goal
+from driftloop.metrics.results import BlockScore
+from driftloop.report import wording
+from driftloop.training.retrain import RetrainPlan
+
+
+@dataclass(frozen=True)
+class WatchPlan:
+    """The settings of a watch.
+
+    `goal` is the model's goal, and `rule` decides which blocks have drifted. `on_drift` is called
+    once per drifted block and decides whether to retrain now; with `proactive` also when the early end of
+    its forecast is at most `lead_blocks` away; with `follow_up` such a retrain is followed by others. `max_retrains`
+    limits the retrains; after it the watch only scores.
+    """
+
+    start: int
+    stop: int
+    block_size: int
+    goal: Goal
+    rule: Rule
+    proactive: bool
+    lead_blocks: int
+    on_drift: Callable[[BlockScore, Verdict], bool]
+    max_retrains: int
+    retrain: RetrainPlan
+    block_by: str = "rows"  # or one of blocks.CALENDAR: a block is a day, week or month with any number of rows
+    follow_up: bool = False
+
+    def cut(self, stream: Stream) -> list[blocks.Block]:
+        """The blocks of the watch.
+
+        Raises:
+            SettingsError: see `blocks.cut`.
+        """
+        if self.block_by == "rows":
+            return list(blocks.cut(self.start, self.stop, block_size=self.block_size))
+        return list(blocks.cut_calendar(stream.times, self.start, self.stop, by=self.block_by))
+
+    def name(self, stream: Stream) -> str:
+        """The name of the deployment's run."""
+        first, last = (wording.moment(str(stream.times[row]))[:10] for row in (self.start, self.stop - 1))
+        return f"deployment {first}" if first == last else f"deployment {first} to {last}"
+
+    def check(self, stream: Stream) -> None:
+        """Check early that the blocks can be cut and retrains are possible.
+
+        Raises:
+            SettingsError: see `cut` and `RetrainPlan.check`.
+        """
+        self.cut(stream)
+        if self.max_retrains:
+            self.retrain.check()
