@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from driftloop.data import columns
 from driftloop.data.files.tables import Table
+from driftloop.data.schema import columns
 from driftloop.errors import DataError
 from driftloop.settings import ROOT
 

@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from driftloop.data import choice, classes, columns, elec, schema_file
-from driftloop.data.choice import Around, Asked
+from driftloop.data import classes, elec
 from driftloop.data.files import tables
-from driftloop.data.schema import Schema
-from driftloop.data.schema_file import Overrules
+from driftloop.data.schema import choice, columns, schema_file
+from driftloop.data.schema.choice import Around, Asked
+from driftloop.data.schema.schema import Schema
+from driftloop.data.schema.schema_file import Overrules
 from driftloop.data.times import formats, zones
 from driftloop.data.times.column import time_values
 from driftloop.errors import DataError, SettingsError

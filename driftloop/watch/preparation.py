@@ -14,7 +14,8 @@ from tqdm import tqdm
 from driftloop.cli import flags, parsing, printed_commands, runner
 from driftloop.cli.flags import DataFlags, TaskFlags, TrainingFlags
 from driftloop.cli.script_flags import BaseModelFlags, DeployFlags, LoopFlags, RetrainFlags, SwapFlags, WorkFlags
-from driftloop.data import choice, streams
+from driftloop.data import streams
+from driftloop.data.schema import choice
 from driftloop.data.streams import Stream
 from driftloop.data.times import zones
 from driftloop.errors import NoBaseRunError, SettingsError

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from driftloop.data import columns, numerals, streams
+from driftloop.data import streams
+from driftloop.data.schema import columns, numerals
 from driftloop.errors import DataError
 
 TIMES = pd.date_range("2024-01-01", periods=4, freq="h")

@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 
 from driftloop.data import elec as bundled
-from driftloop.data import schema, schema_file, streams
-from driftloop.data.schema import Column, Schema
+from driftloop.data import streams
+from driftloop.data.schema import inference, schema_file
+from driftloop.data.schema.schema import Column, Schema
 from driftloop.errors import DataError, SettingsError
 from driftloop.settings import ROOT
 from examples.nyc_taxi import cleaning, trips
@@ -30,7 +31,7 @@ def frame(rows: int = ROWS, **more: object) -> pd.DataFrame:
 
 
 def inferred(**more: object) -> Schema:
-    return schema.infer(frame(**more), target="y", time_column="time")
+    return inference.infer(frame(**more), target="y", time_column="time")
 
 
 def load(folder: Path, table: pd.DataFrame, **options: object) -> streams.Stream:
@@ -82,8 +83,8 @@ def test_whole_numbers_of_a_wide_range_are_an_identifier_by_their_name(name: str
 
 def test_a_table_of_few_rows_has_no_identifier_by_accident() -> None:
     amounts = random.choice(5_000, 50, replace=False)
-    assert schema.infer(frame(50, amount=amounts, share=X[:50] * 2), target="y", time_column="time").features == ("x", "amount", "share")
-    assert schema.infer(frame(10, z=range(10), same=1), target="y", time_column="time").features == ("x", "z", "same")
+    assert inference.infer(frame(50, amount=amounts, share=X[:50] * 2), target="y", time_column="time").features == ("x", "amount", "share")
+    assert inference.infer(frame(10, z=range(10), same=1), target="y", time_column="time").features == ("x", "z", "same")
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,7 @@ def test_two_columns_of_one_name_are_refused() -> None:
     table = frame(z=1.0)
     table.columns = ["time", "x", "y", "x"]
     with pytest.raises(DataError, match="two columns are called 'x'"):
-        schema.infer(table, target="y", time_column="time")
+        inference.infer(table, target="y", time_column="time")
 
 
 # Leaks
@@ -133,7 +134,7 @@ def test_a_column_that_gives_the_label_away_is_named_and_stays_a_feature() -> No
             "label": label,
         }
     )
-    found = schema.infer(table, target="label")
+    found = inference.infer(table, target="label")
     assert found["same"].why == "suspected leak: it equals the label in every training row"
     assert "it gives the label of 100.0 % of the training rows" in found["code"].why
     assert found["score"].why.startswith("suspected leak")
@@ -145,7 +146,7 @@ def test_a_column_that_gives_the_label_away_is_named_and_stays_a_feature() -> No
 def test_a_column_that_gives_a_number_away_is_named() -> None:
     value = random.standard_normal(1000) ** 3
     table = pd.DataFrame({"cents": np.round(value * 100), "noisy": value + random.standard_normal(1000) * 0.3, "y": value})
-    found = schema.infer(table, target="y", regression=True)
+    found = inference.infer(table, target="y", regression=True)
     assert "explains" in found["cents"].why
     assert not found["noisy"].why
 
@@ -161,7 +162,7 @@ def test_the_bundled_streams_have_the_features_they_had_and_no_suspected_leak() 
 @pytest.mark.parametrize(("name", "target"), [("car_loan", "repaid"), ("cards", "y_true"), ("car_price", "y_true")])
 def test_a_strong_predictor_is_no_leak(name: str, target: str) -> None:
     table = pd.read_csv(TABLES / f"{name}.csv.gz", nrows=20_000)
-    found = schema.infer(table, target=target, time_column="timestamp", regression=name == "car_price")
+    found = inference.infer(table, target=target, time_column="timestamp", regression=name == "car_price")
     assert found["id"].role == "identifier"
     assert [column.name for column in found.columns if column.why.startswith("suspected")] == []
 

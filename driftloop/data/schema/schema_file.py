@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import yaml
 
-from driftloop.data.schema import KINDS, ROLES, Column, did_you_mean
+from driftloop.data.schema.schema import KINDS, ROLES, Column, did_you_mean
 from driftloop.errors import SettingsError
 
 FORM: Final = "give a mapping of columns such as 'columns: {zone: {kind: category}, id: {role: left_out}}'"

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from driftloop.data import numerals
 from driftloop.data.files import texts
+from driftloop.data.schema import numerals
 from driftloop.errors import DataError
 
 TARGETS = ("target", "class")

@@ -9,11 +9,11 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from driftloop.data import columns, numerals, schema
-from driftloop.data.columns import Written
-from driftloop.data.numerals import Numbers
-from driftloop.data.schema import Schema
-from driftloop.data.schema_file import Overruled, Overrules
+from driftloop.data.schema import columns, inference, numerals
+from driftloop.data.schema.columns import Written
+from driftloop.data.schema.numerals import Numbers
+from driftloop.data.schema.schema import Schema
+from driftloop.data.schema.schema_file import Overruled, Overrules
 from driftloop.errors import DataError
 from driftloop.settings import TRAIN_SHARE
 
@@ -68,7 +68,7 @@ def choose(frame: pd.DataFrame, around: Around, asked: Asked, *, written: Writte
     read = {name: numerals.read(frame[name], written=partial(written, name) if written else None) for name in names}
     train = np.flatnonzero(around.usable)
     train = train[: asked.trained(around.times[train])]
-    found = schema.infer(
+    found = inference.infer(
         frame.assign(**{around.target: around.labels}).iloc[train],
         target=around.target,
         time_column=around.time_column,
