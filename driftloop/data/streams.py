@@ -6,8 +6,9 @@ CSV or Parquet file needs a label column and a time column. Bad rows are never d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 
@@ -16,9 +17,9 @@ import pandas as pd
 
 from driftloop.data import classes, elec
 from driftloop.data.files import tables
-from driftloop.data.schema import choice, columns, schema_file
+from driftloop.data.schema import choice, columns, roles, schema_file
 from driftloop.data.schema.choice import Around, Asked
-from driftloop.data.schema.schema import Schema
+from driftloop.data.schema.schema import Column, Schema
 from driftloop.data.schema.schema_file import Overrules
 from driftloop.data.times import formats, zones
 from driftloop.data.times.column import time_values
@@ -26,9 +27,11 @@ from driftloop.errors import DataError, SettingsError
 from driftloop.settings import TASKS
 
 BAD_ROWS = ("refuse", "set_aside")
+MISSING = ("learn", "refuse", "set_aside")
 Check = Callable[[pd.DataFrame], columns.Faults]
 
 _DAY = np.timedelta64(1, "D")
+UNLABELLED = "the label is missing"
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +55,7 @@ class Stream:
     """
 
     name: str
-    rows: np.ndarray  # (N, F) float64, C-contiguous, finite
+    rows: np.ndarray  # (N, F) float64, C-contiguous, coded as `schema.encoding` says; finite, or nan where a value is missing
     labels: np.ndarray  # (N,) int64 class indices into label_names; for a regression float64 values
     label_names: tuple[object, ...]  # the label values, such as (0, 1) or ("DOWN", "UP"); () for a regression
     features: tuple[str, ...]  # (F,) column names
@@ -66,9 +69,17 @@ class Stream:
     schema: Schema = field(default=Schema())  # of all columns of the table; empty of rows that come from none
     unit: str = ""  # of a regression's label, such as "minutes"
     notes: tuple[str, ...] = ()  # columns that were left out, and values that are read otherwise than they are written
+    vocabulary: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # all categories of each coded feature, those of the training rows first
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """The features, with all categories of the table."""
+        known = {column.name: column for column in self.schema.columns}
+        found = [known.get(name, Column(name, "feature", "number")) for name in self.features]
+        return tuple(replace(column, categories=self.vocabulary.get(column.name, ())) for column in found)
 
 
 def load(
@@ -83,6 +94,8 @@ def load(
     schema: str | PathLike[str] | None = None,
     trained: Callable[[np.ndarray], int] = choice.oldest,
     bad_rows: str = "refuse",
+    missing: str = "learn",
+    values_as_they_are: bool = False,
     encoding: str = "",
     separator: str = "",
     task_name: str = "classification",
@@ -105,6 +118,9 @@ def load(
         schema: a YAML or JSON file that overrules what the training rows show, see `schema_file.read`.
         trained: how many of the rows with these times the base model learns; the schema is inferred from them.
         bad_rows: "refuse" or "set_aside" rows with a missing, unparsable or infinite value, or that `check` names.
+        missing: what becomes of missing values where the learner takes them: "learn" (a missing value is a value), or "refuse" or "set_aside" their
+            rows. Rows without a label are then unlabelled: left out, and counted in a note.
+        values_as_they_are: the learner takes categories and missing values; otherwise it takes finite numbers only, and `bad_rows` holds.
         encoding: of a file of text; empty: UTF-8, or what its byte order mark says.
         separator: of the columns of a CSV; empty: the character that cuts its lines alike.
         task_name: "classification" or "regression".
@@ -121,10 +137,11 @@ def load(
     """
     if bad_rows not in BAD_ROWS:
         raise SettingsError(f"--bad_rows is {bad_rows!r}: give one of {', '.join(BAD_ROWS)}")
-    if task_name not in TASKS:
-        raise SettingsError(f"--task is {task_name!r}: give one of {', '.join(TASKS)}")
-    regression = task_name == "regression"
-    if regression and path is None:
+    if missing not in MISSING:
+        raise SettingsError(f"--missing is {missing!r}: give one of {', '.join(MISSING)}")
+    if task_name not in ("", *TASKS):
+        raise SettingsError(f"--task is {task_name!r}: give one of {', '.join(TASKS)}, or nothing: it follows from the label")
+    if task_name == "regression" and path is None:
         raise SettingsError("--task regression needs a table of your own: give --data_path, --target and --time_column")
     if time_column is None and (time_format or time_zone):
         raise SettingsError("--time_format and --time_zone say how to read the --time_column: give that as well")
@@ -143,9 +160,10 @@ def load(
             target=target,
             time_column=time_column,
             times=_Times(time_format, time_zone),
-            asked=Asked(features, leave_out=leave_out, overrules=said, trained=trained),
+            asked=Asked(features, leave_out=leave_out, overrules=said, trained=trained, values_as_they_are=values_as_they_are),
             bad_rows=bad_rows,
-            regression=regression,
+            missing=missing if values_as_they_are else bad_rows,
+            task_name=task_name,
             unit=unit,
             check=check,
         )
@@ -185,20 +203,24 @@ def _stream(
     times: _Times,
     asked: Asked,
     bad_rows: str,
-    regression: bool,
+    missing: str,
+    task_name: str,
     unit: str,
     check: Check | None,
 ) -> Stream:
-    known = elec.recognised(table) if time_column is None and target in (None, *columns.TARGETS) and not regression else None
+    known = elec.recognised(table) if time_column is None and target in (None, *columns.TARGETS) and task_name != "regression" else None
+    frame = table.frame if known is None else known
+    if known is None and time_column is None:
+        time_column = roles.time_column(frame, target=target, declared=table.time_formats)
+    label = columns.target_name(frame, target, time_column=time_column)
     if known is None:
-        name, frame = source.name.partition(".")[0], table.frame
-        column = columns.time_column(frame, time_column)
-        when, time_faults = time_values(column, time_format=times.format or table.time_formats.get(str(column.name), ""), time_zone=times.zone)
+        name = source.name.partition(".")[0]
+        when, time_faults = _read_times(table, time_column, times)
     else:
-        name, frame = "ELEC", known
+        name = "ELEC"
         when, time_faults = elec.times(len(frame)), {}
         asked = replace(asked, usual=elec.FEATURES)
-    label = columns.target_name(frame, target, time_column=time_column)
+    regression = known is None and (task_name or roles.task_of(frame[label])) == "regression"
     _check_commas(asked.features or (), list(frame.columns))
     labels, label_faults, label_notes = _labels(table, frame, label, regression=regression, known=known is not None)
     usable = np.ones(len(frame), bool)
@@ -206,9 +228,16 @@ def _stream(
     around = Around(label, time_column, labels, when, usable, regression=regression, unit=unit)
     schema, found = choice.choose(frame, around, asked, written=table.written if known is None else None)
     values = found.values if known is None else found.values.astype(np.float32).astype(np.float64)  # ELEC's files differ in the 16th digit
-    # Of several faults of a row the later one here is told: a row with too few fields misses values as well.
-    implausible = check(frame) if check else {}
-    set_aside, good = _good_rows(table, {**implausible, **found.faults, **label_faults, **time_faults, **table.faults}, bad_rows)
+    unlabelled = np.zeros(len(frame), bool)
+    if missing == "learn":
+        unlabelled[[row for row, reason in label_faults.items() if reason == UNLABELLED and row not in table.faults]] = True
+        label_faults = {row: reason for row, reason in label_faults.items() if not unlabelled[row]}
+    # The last of a row's several faults here is reported: a row with too few fields misses values as well.
+    faults = {**(check(frame) if check else {}), **found.faults, **label_faults, **time_faults, **table.faults}
+    set_aside, bad = _bad_rows(table, faults, found.missing, bad_rows=bad_rows, missing=missing)
+    good = ~bad & ~unlabelled
+    if not good.any():
+        raise DataError("there is no usable row")
     _check_order(when[good], table.lines[good], table.unit, time_column)
     label_names, codes = _codes(labels[good], label, regression=regression)
     return Stream(
@@ -218,16 +247,28 @@ def _stream(
         label_names=() if regression else tuple(label_names.tolist()),
         features=found.names,
         times=when[good],
-        period=_period(when[good]),
+        period=None if time_column == roles.ROW else _period(when[good]),
         source=str(source),
         sha256=table.sha256,
         set_aside=set_aside,
-        aside=SetAside(when[~good], values[~good], np.cumsum(good)[~good]),
+        aside=SetAside(when[bad], values[bad], np.cumsum(good)[bad]),
         task="regression" if regression else "classification",
         schema=schema,
         unit=unit,
-        notes=(*schema.notes, *found.notes, *label_notes),
+        notes=(*schema.notes, *found.notes, *label_notes, *_unlabelled_note(int(unlabelled.sum()))),
+        vocabulary=found.vocabulary,
     )
+
+
+def _read_times(table: tables.Table, name: str | None, times: _Times) -> tuple[np.ndarray, columns.Faults]:
+    if name == roles.ROW and roles.ROW not in table.frame:
+        return roles.row_times(len(table.frame)), {}
+    column = columns.time_column(table.frame, name)
+    return time_values(column, time_format=times.format or table.time_formats.get(str(column.name), ""), time_zone=times.zone)
+
+
+def _unlabelled_note(rows: int) -> tuple[str, ...]:
+    return (f"unlabelled: {rows:,} rows have no label; they are neither trained on nor scored",) * (rows > 0)
 
 
 def _codes(labels: np.ndarray, name: str, *, regression: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -255,17 +296,25 @@ def _labels(table: tables.Table, frame: pd.DataFrame, name: str, *, regression: 
     return labels.values, labels.faults, labels.notes
 
 
-def _good_rows(table: tables.Table, faults: columns.Faults, bad_rows: str) -> tuple[tuple[tuple[int, str], ...], np.ndarray]:
-    """The bad rows as (line, reason), and a mask of the others, shape (N,)."""
-    bad = tuple((int(table.lines[row]), faults[row]) for row in sorted(faults))
-    if bad and bad_rows == "refuse":
-        first = "; ".join(f"{table.unit} {line}: {reason}" for line, reason in bad[:3])
-        raise DataError(f"{len(bad)} bad row{'s' * (len(bad) > 1)} ({first}{'; …' * (len(bad) > 3)}): fix them, or --bad_rows set_aside drops and reports them")
-    good = np.ones(len(table.frame), bool)
-    good[list(faults)] = False
-    if not good.any():
-        raise DataError("there is no usable row")
-    return bad, good
+def _bad_rows(
+    table: tables.Table, faults: columns.Faults, blanks: columns.Faults, *, bad_rows: str, missing: str
+) -> tuple[tuple[tuple[int, str], ...], np.ndarray]:
+    """The bad rows as (line, reason), and their mask, (N,): those with faults, and those with a missing value unless it is learned.
+
+    Raises:
+        DataError: there are some, and they are refused.
+    """
+    refused = {**(blanks if missing == "refuse" else {}), **(faults if bad_rows == "refuse" else {})}
+    if refused:
+        first = "; ".join(f"{table.unit} {table.lines[row]}: {refused[row]}" for row in sorted(refused)[:3])
+        flag = "--bad_rows" if bad_rows == "refuse" else "--missing"
+        raise DataError(
+            f"{len(refused)} bad row{'s' * (len(refused) > 1)} ({first}{'; …' * (len(refused) > 3)}): fix them, or {flag} set_aside drops and reports them"
+        )
+    aside = {**(blanks if missing == "set_aside" else {}), **faults}
+    bad = np.zeros(len(table.frame), bool)
+    bad[list(aside)] = True
+    return tuple((int(table.lines[row]), aside[row]) for row in sorted(aside)), bad
 
 
 def _check_order(times: np.ndarray, lines: np.ndarray, unit: str, time_column: str | None) -> None:

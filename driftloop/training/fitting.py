@@ -19,6 +19,8 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
+from driftloop.data.schema import encoding
+from driftloop.data.schema.schema import Column
 from driftloop.data.streams import Check, Stream
 from driftloop.errors import TrainingError
 from driftloop.metrics import task
@@ -50,7 +52,8 @@ class Learner:
     retrain_params: Mapping[str, Any] = field(default_factory=lambda: RETRAIN_PARAMS)
     space: Mapping[str, Any] | None = None  # the search space; None: the documented one
     rivals: Mapping[str, Rival] = field(default_factory=dict)
-    task: str = "classification"
+    task: str = "classification"  # "": both; it follows from the label
+    values_as_they_are: bool = False  # takes categories and missing values, coded as `driftloop.data.schema.encoding` says; the model is told kinds and sizes
     unit: str = ""  # of a regression's label
     check: Check | None = None  # which rows of the table hold implausible values, as in `streams.load`
     defaults: Mapping[str, Any] = field(default_factory=dict)
@@ -110,6 +113,11 @@ def quiet_lightning() -> None:
     warnings.filterwarnings("ignore", module="lightning")
 
 
+def known_columns(learner: Learner, stream: Stream, trained: Span) -> tuple[Column, ...]:
+    """The features as a model knows them that is trained on these rows; none of a learner that takes numbers only."""
+    return encoding.known(stream.columns, stream.rows[slice(*trained)]) if learner.values_as_they_are else ()
+
+
 def fit(
     learner: Learner,
     stream: Stream,
@@ -131,6 +139,9 @@ def fit(
     pl.seed_everything(seed, verbose=False)
     arguments = {name: value for name, value in params.items() if name not in DATA_PARAMS}
     doing, labels = task.of(stream.task), stream.labels[slice(*trained)]
+    columns = known_columns(learner, stream, trained)
+    if columns:
+        arguments |= {"kinds": [column.kind for column in columns], "sizes": [len(column.categories) for column in columns]}
     model = learner.model(features=len(stream.features), **doing.arguments(len(stream.label_names)), **arguments)
     try:
         doing.learn_scale(model, stream.rows[slice(*trained)], labels)

@@ -15,7 +15,7 @@ from driftloop.errors import DataError, TrackingError
 from driftloop.metrics import task
 from driftloop.tracking import mlflow_store, runs
 from driftloop.training import packaging, reference
-from driftloop.training.fitting import Fitted, Learner, Span
+from driftloop.training.fitting import Fitted, Learner, Span, known_columns
 
 CARD_KEYS = frozenset({"arguments", "features", "labels", "params", "trained", "majority"})  # needed by `restore`
 NEEDED = ("torch", "pytorch-lightning", "torchmetrics", "numpy")  # requirements to load the logged model
@@ -74,6 +74,8 @@ def record(fitted: Fitted, *, learner: Learner, stream: Stream, run_id: str) -> 
         "majority": majority,
         "rows_sha256": rows_sha256(stream, fitted.trained[1]),
     }
+    if columns := known_columns(learner, stream, fitted.trained):
+        card["columns"] = [{"name": column.name, "kind": column.kind, "categories": list(column.categories)} for column in columns]
     history = fitted.params["history"]
     uri = packaging.log_network(
         fitted.model,
@@ -125,6 +127,12 @@ def restore(store: mlflow_store.Store, run_id: str, *, learner: Learner, stream:
         )
     if card.get("task", "classification") != stream.task:
         raise DataError(f"run {run_id} was trained for a {card.get('task', 'classification')}, the stream is a {stream.task}: give the same --task")
+    for known, column in zip(card.get("columns", ()), stream.columns, strict=False):
+        if tuple(known["categories"]) != column.categories[: len(known["categories"])]:
+            raise DataError(
+                f"run {run_id} was trained on other categories of {column.name!r} ({', '.join(known['categories'][:5])}, …): "
+                "give the same table and --train_until (rows may be added at its end), or train a new base model"
+            )
     if not _trained_on(card, stream):
         raise DataError(
             f"the first {card['trained'][1]} rows of {stream.source} are not those that run {run_id} was trained up to: "

@@ -298,7 +298,7 @@ def test_rows_out_of_time_order_are_refused_by_line(tmp_path: Path) -> None:
         ("time,x,target\n2024-01-01,,1\n2024-01-02,,0\n", OWN, "no numeric feature"),
         ("time,x,target\n2024-01-01,1,\n", {**OWN, "bad_rows": "set_aside"}, "no usable row"),
         ("time,x,x,target\n2024-01-01,1,1,1\n", OWN, "column 'x' occurs twice"),
-        ("time,x,target\n2024-01-01,1,1\n", {}, "--time_column"),
+        ("x,z,target\n1,1,1\n", {}, "--time_column"),
         ("time,x,target\n1,1,1\n2,2,0\n", OWN, "holds no dates"),
         ("time,x,target\nsoon,1,1\nlater,2,0\n", OWN, "holds no dates"),
         ("time,x,target\n2024-01-01,1,1\n", {"time_column": "tine"}, "did you mean 'time'?"),

@@ -1,4 +1,4 @@
-"""Which columns of a table become features: what its training rows say, overruled by a schema file, and that by flags."""
+"""Which columns of a table become features: inferred from its training rows, overruled by a schema file, and that by flags."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from driftloop.data.schema import columns, inference, numerals
+from driftloop.data.schema import columns, encoding, inference, numerals
 from driftloop.data.schema.columns import Written
 from driftloop.data.schema.numerals import Numbers
 from driftloop.data.schema.schema import Schema
 from driftloop.data.schema.schema_file import Overruled, Overrules
 from driftloop.errors import DataError
 from driftloop.settings import TRAIN_SHARE
+
+MOST_CATEGORIES = 10_000  # of a feature that is asked for by name
 
 
 def oldest(times: np.ndarray) -> int:
@@ -25,9 +27,10 @@ def oldest(times: np.ndarray) -> int:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a person says of the columns, and which are features when nobody says (`usual`; None: as the rows show).
+    """What a person says of the columns, and which are features by default (`usual`; None: as the rows show).
 
-    `trained` gives how many of the rows with these times, (N,), the base model learns.
+    `trained` gives how many of the rows with these times, (N,), the base model learns. `values_as_they_are`: the learner takes categories and
+    missing values; otherwise it takes finite numbers only.
     """
 
     features: Sequence[str] | None = None
@@ -35,6 +38,7 @@ class Asked:
     leave_out: Sequence[str] = ()
     overrules: Overrules = field(default_factory=Overrules)
     trained: Callable[[np.ndarray], int] = oldest
+    values_as_they_are: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +55,7 @@ class Around:
 
 
 def choose(frame: pd.DataFrame, around: Around, asked: Asked, *, written: Written | None = None) -> tuple[Schema, columns.Features]:
-    """The schema of a table and its features, numbers only: a text or a category is left out with the reason.
+    """The schema of a table and its features. Where the learner takes numbers only, a text or a category is left out with the reason.
 
     The schema is inferred from the training rows: of those with a label and a time the first that `asked.trained` counts. How the numbers of a
     column are written (decimal comma, percent) is a matter of the whole file. Identifiers, constant and empty columns are left out unless
@@ -77,12 +81,34 @@ def choose(frame: pd.DataFrame, around: Around, asked: Asked, *, written: Writte
         only=only or asked.usual,
         read=lambda name: _part(read[name], train),
     )
-    found = _numbers_only(_overruled(found, asked), read, asked)
+    found = _overruled(found, asked)
+    found = _coded(found, frame, read, train) if asked.values_as_they_are else _numbers_only(found, read, asked)
     wanted = only or sorted(found.features, key=lambda name: [*(asked.usual or ()), name].index(name))
     if not wanted:
         why = "".join(f"; left out: {column.name} ({column.why})" for column in found.left_out[:3])
-        raise DataError(f"there is no numeric feature column; the columns are {columns.listed(frame.columns)}{why}")
-    return found, columns.features(frame, {name: read[name] for name in wanted}, written=written)
+        raise DataError(f"there is no {'' if asked.values_as_they_are else 'numeric '}feature column; the columns are {columns.listed(frame.columns)}{why}")
+    categories = {name: found[name].categories for name in wanted if asked.values_as_they_are and found[name].categories}
+    return found, columns.features(frame, {name: read[name] for name in wanted}, written=written, categories=categories)
+
+
+def _coded(found: Schema, frame: pd.DataFrame, read: dict[str, Numbers], train: np.ndarray) -> Schema:
+    """The schema with the categories of every feature that is one, also by --schema.
+
+    Raises:
+        DataError: a feature is a time, has no number where it should be one, or too many categories.
+    """
+    for column in [column for column in found.columns if column.role == "feature"]:
+        name, fault = column.name, read[column.name].fault
+        if column.kind == "time" or fault == "times":
+            raise DataError(f"feature {name!r} is a time, which no learner takes: derive numbers from it, such as the hour, or leave it out")
+        if column.kind == "number" and fault:
+            raise DataError(f"feature {name!r} is not numeric ({fault}): give it the kind category in --schema, or leave it out")
+        if column.kind == "category" or (column.kind == "boolean" and fault):
+            categories = column.categories or encoding.sorted_texts(frame[name].iloc[train])
+            if len(categories) > MOST_CATEGORIES:
+                raise DataError(f"feature {name!r} has {len(categories):,} different texts in the training rows: leave it out, or group them into fewer")
+            found = found.having(name, categories=categories)
+    return found
 
 
 def _part(numbers: Numbers, rows: np.ndarray) -> Numbers:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from driftloop.data.files import texts
-from driftloop.data.schema import numerals
+from driftloop.data.schema import encoding, numerals
 from driftloop.errors import DataError
 
 TARGETS = ("target", "class")
@@ -45,28 +45,53 @@ class Features:
     """The feature columns, the faults of unusable rows, and notes on the other columns."""
 
     names: tuple[str, ...]  # (F,)
-    values: np.ndarray  # (N, F) float64, nan where a value is missing or not a number
+    values: np.ndarray  # (N, F) float64, coded as `encoding` says; nan where a value is missing or faulty
     faults: Faults
     notes: tuple[str, ...] = ()
+    missing: Faults = field(default_factory=dict)  # rows without another fault in which a value is missing
+    vocabulary: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # all categories of the coded columns
 
 
-def features(frame: pd.DataFrame, read: Mapping[str, numerals.Numbers], *, written: Written | None = None) -> Features:
-    """The features as they were read, by name; a note tells of each that is read otherwise than it is written.
+def features(
+    frame: pd.DataFrame,
+    read: Mapping[str, numerals.Numbers],
+    *,
+    written: Written | None = None,
+    categories: Mapping[str, tuple[str, ...]] | None = None,
+) -> Features:
+    """The features by name: numbers as they were read, `categories` coded. A note tells of each number that is read otherwise than it is written.
 
     `written` returns a column as in the file.
 
-    >>> column = pd.Series(["1.5", "abc", "1e400"], name="x")
-    >>> features(column.to_frame(), {"x": numerals.read(column)}).faults
-    {1: "x is 'abc', not a number", 2: 'x is 1e400, not finite'}
+    >>> column = pd.Series(["1.5", "abc", "1e400", None], name="x")
+    >>> found = features(column.to_frame(), {"x": numerals.read(column)})
+    >>> found.faults, found.missing
+    ({1: "x is 'abc', not a number", 2: 'x is 1e400, not finite'}, {3: 'x is missing'})
     """
     faults: Faults = {}
+    missing: Faults = {}
+    values, vocabulary, notes = [], {}, []
     for name, found in read.items():
-        for row in np.flatnonzero(~np.isfinite(found.values) | found.rounded):
+        if name in (categories or {}):
+            given = encoding.texts(frame[name])
+            vocabulary[name] = encoding.vocabulary(given, (categories or {})[name])
+            values.append(encoding.codes(given, vocabulary[name]))
+            missing = {**_missing(frame[name], given.isna().to_numpy()), **missing}
+            continue
+        absent = frame[name].isna().to_numpy() & np.isnan(found.values)
+        missing = {**_missing(frame[name], absent), **missing}
+        for row in np.flatnonzero((~np.isfinite(found.values) | found.rounded) & ~absent):
             rounded = bool(found.rounded[row])
             raw = (written(name) if written and rounded else frame[name]).iloc[row]
             faults.setdefault(int(row), _value_fault(name, raw, found.values[row], rounded=rounded))
-    notes = tuple(f"{name}: {found.note}" for name, found in read.items() if found.note)
-    return Features(tuple(read), np.column_stack([found.values for found in read.values()]), faults, notes)
+        values.append(found.values)
+        notes += [f"{name}: {found.note}"] * bool(found.note)
+    missing = {row: reason for row, reason in missing.items() if row not in faults}
+    return Features(tuple(read), np.column_stack(values), faults, tuple(notes), missing, vocabulary)
+
+
+def _missing(column: pd.Series, rows: np.ndarray) -> Faults:
+    return dict.fromkeys(map(int, np.flatnonzero(rows)), f"{column.name} is missing")
 
 
 def chosen(frame: pd.DataFrame, given: Iterable[str], *, target: str) -> list[str]:

@@ -1,0 +1,91 @@
+"""How the values of a table's features become the numbers of a stream's rows, and back.
+
+A number is itself and a boolean 0 or 1. A category, or a boolean written as text, is its code: its place among the column's `categories`,
+the texts of the training rows in order, then later ones as they first appear. A missing value is nan. A model knows the codes of its own
+training rows; every later one is "other" to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from driftloop.data.schema.schema import Column
+
+
+def texts(values: pd.Series) -> pd.Series:
+    """Each value of a category as text, None where missing; a whole number has no decimal point, however the file writes it.
+
+    >>> texts(pd.Series([161.0, None, 7])).tolist(), texts(pd.Series(["a", True])).tolist()
+    (['161', None, '7'], ['a', 'True'])
+    """
+    codes, distinct = pd.factorize(values)
+    found = np.array([*map(_text, distinct), None], object)
+    return pd.Series(found[codes], values.index, object, str(values.name))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="replace")
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def sorted_texts(values: pd.Series) -> tuple[str, ...]:
+    """The distinct texts of a category, numbers in their order.
+
+    >>> sorted_texts(pd.Series([10, 9, None])), sorted_texts(pd.Series(["b", "a10", "a9"]))
+    (('9', '10'), ('a10', 'a9', 'b'))
+    """
+    if pd.api.types.is_numeric_dtype(values):
+        return tuple(dict.fromkeys(texts(values.dropna().sort_values())))
+    return tuple(sorted(texts(values).dropna().unique()))
+
+
+def vocabulary(given: pd.Series, first: Sequence[str]) -> tuple[str, ...]:
+    """The categories of a column: `first`, then the other texts as they first appear.
+
+    >>> vocabulary(pd.Series(["c", "a", None, "b"]), ("a",))
+    ('a', 'c', 'b')
+    """
+    return tuple(dict.fromkeys([*first, *given.dropna().unique()]))
+
+
+def codes(given: pd.Series, categories: Sequence[str]) -> np.ndarray:
+    """The code of each text, (N,) float64; nan where missing, the number of categories where unknown.
+
+    >>> codes(pd.Series(["b", None, "c"]), ("a", "b")).tolist()
+    [1.0, nan, 2.0]
+    """
+    places = {text: float(code) for code, text in enumerate(categories)}
+    return given.map(lambda text: np.nan if text is None else places.get(text, float(len(places)))).to_numpy(np.float64)
+
+
+def decode(rows: np.ndarray, columns: Sequence[Column]) -> list[list[Any]]:
+    """Rows (N, F) as a caller writes them in JSON: numbers, texts, True and False, None where missing.
+
+    >>> decode(np.array([[0.5, 1.0], [np.nan, np.nan]]), [Column("x", "feature", "number"), Column("c", "feature", "category", categories=("a", "b"))])
+    [[0.5, 'b'], [None, None]]
+    """
+    return [list(row) for row in zip(*map(_decoded, rows.T, columns), strict=True)]
+
+
+def _decoded(values: np.ndarray, column: Column) -> Iterable[Any]:
+    if column.categories:
+        return [None if np.isnan(value) else column.categories[int(value)] for value in values]
+    if column.kind == "boolean":
+        return [None if np.isnan(value) else bool(value) for value in values]
+    return values.tolist() if not np.isnan(values).any() else [None if np.isnan(value) else float(value) for value in values]
+
+
+def known(columns: Sequence[Column], rows: np.ndarray) -> tuple[Column, ...]:
+    """The columns as a model knows them that was trained on these rows (N, F): the categories end with the last one among the rows."""
+    return tuple(
+        replace(column, categories=column.categories[: 1 + int(np.nanmax(values, initial=0))]) if column.categories else column
+        for column, values in zip(columns, rows.T, strict=True)
+    )
