@@ -62,7 +62,7 @@ def record(fitted: Fitted, *, learner: Learner, stream: Stream, run_id: str) -> 
     """Log a winner to the active run: parameters, network, MLflow model and training reference."""
     log_fit(fitted)
     majority = task.of(stream.task).constant(stream.labels[slice(*fitted.trained)])
-    card = {
+    card: dict[str, Any] = {
         "class": learner.model.__name__,
         "module": learner.model_file.name,
         "arguments": dict(fitted.model.hparams),
