@@ -18,13 +18,14 @@ from typing import Any
 from driftloop.cli import flags, parsing, runner
 from driftloop.cli.script_flags import BacktestFlags, FitFlags, KnownStreamFlags, PlayFlags
 from driftloop.errors import SettingsError
+from driftloop.settings import ELEC_LEARNER
 from driftloop.watch import learners
 
 
 def build_parser() -> parsing.Parser:
     """The flags of this script."""
     parser = parsing.parser("backtest.py", __doc__)
-    learners.add_flag(parser)
+    learners.add_flag(parser, default=ELEC_LEARNER)
     parsing.add_flags(parser, PlayFlags, title="back-test")
     parsing.add_flags(parser, FitFlags, title="training")
     parsing.add_flags(parser, KnownStreamFlags, title="stream with known drift, instead of a table")

@@ -31,7 +31,7 @@ def work(args: BaseModelFlags) -> tuple[dict[str, Any], int]:
     """Train and log; give the figures."""
     from driftloop.watch.scripts import train
 
-    return train(args, learners.load(args.learner))
+    return train(args, learners.load(args.learner, data_path=args.data_path))
 
 
 def main(argv: list[str] | None = None) -> int:

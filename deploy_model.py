@@ -40,7 +40,7 @@ def work(args: DeployFlags) -> tuple[dict[str, Any], int]:
     """Deploy, watch, decide; give the result."""
     from driftloop.watch.scripts import deploy
 
-    return deploy(args, learners.load(args.learner))
+    return deploy(args, learners.load(args.learner, data_path=args.data_path))
 
 
 def main(argv: list[str] | None = None) -> int:

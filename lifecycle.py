@@ -41,7 +41,7 @@ def work(args: LifecycleFlags) -> tuple[dict[str, Any], int]:
     """Run the lifecycle; give its result."""
     from driftloop.watch.scripts import run_lifecycle
 
-    return run_lifecycle(args, learners.load(args.learner))
+    return run_lifecycle(args, learners.load(args.learner, data_path=args.data_path))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -38,7 +38,7 @@ def work(args: RetrainFlags) -> tuple[dict[str, Any], int]:
     """Retrain, judge, promote; give the record."""
     from driftloop.watch.scripts import retrain_drifted
 
-    return retrain_drifted(args, learners.load(args.learner))
+    return retrain_drifted(args, learners.load(args.learner, data_path=args.data_path))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -41,6 +41,13 @@ ASKED_BY: Final = "DRIFTLOOP_ASKED_BY"  # environment variable: who requests a r
 
 TASKS: Final = ("classification", "regression")
 
+ELEC_LEARNER: Final = "learner:ELEC"
+TABLE_LEARNER: Final = "driftloop.training.table.table_learner:TABLE"
+# The table learner's own defaults of the scripts' flags; here, because importing the learner takes torch.
+TABLE_FLAGS: Final[dict[str, Any]] = {"task": "", "optimizer": "adamw", "threshold_accuracy": 0}
+
+THRESHOLD_SLACK: Final = 0.1  # share by which the loss may exceed that of the validation rows, where no threshold is given
+
 DEFAULT_EXPERIMENT: Final = "Default"
 DEFAULT_STORE: Final = "sqlite:///mlflow.db"
 RETRIES: Final = 7  # retries of an MLflow request, in programs that inherit our environment; in ours, this many or more mean: as long as `retries` waits

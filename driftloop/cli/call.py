@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from driftloop import settings
+
 Read = TypeVar("Read")
 Value = TypeVar("Value")
 
@@ -44,7 +46,10 @@ class LearnerFlags(Flags):
     """Flags of a command that works for any learner."""
 
     learner: str = flag(
-        "", "what learns: a Learner in a module of the current folder or of the project; --help with it shows its own defaults", metavar="MODULE:NAME"
+        "",
+        "what learns: a Learner in a module of the current folder or of the project; --help with it shows its own defaults; "
+        f"empty: {settings.ELEC_LEARNER}, or the table learner for a --data_path",
+        metavar="MODULE:NAME",
     )
 
 

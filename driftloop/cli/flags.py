@@ -19,6 +19,9 @@ RULE_HELP = (
 )
 
 
+SLACK = f"{100 * settings.THRESHOLD_SLACK:.0f} %% more errors than on the base model's validation rows"
+
+
 def _encoding(text: str) -> str:
     if text and (told := texts.encoding_fault(text)):
         raise argparse.ArgumentTypeError(told)
@@ -44,18 +47,23 @@ class DataFlags(TextFlags):
 
     data_path: str = flag("", "ARFF, CSV or Parquet file (also .gz, .zip); empty: the bundled ELEC")
     target: str = flag("", "label column; empty: 'target' or 'class'")
-    time_column: str = flag("", "column with each row's time; needed for a table of your own")
+    time_column: str = flag("", "column with each row's time; 'row': the rows are in time order, but have no time; empty: the only column with times")
     time_format: str = flag("", "format of the times, such as '%%d/%%m/%%Y %%H:%%M', unix_ms, excel; empty: inferred from all rows", type=time_format)
     time_zone: str = flag("", "time zone of times without one, such as Europe/Berlin; empty: times are used as they are", type=time_zone)
     features: str = flag(
         "",
-        "feature columns, comma-separated (a name with a comma in double quotes); empty: ELEC's six, or every number but identifiers and constants",
+        "feature columns, comma-separated (a name with a comma in double quotes); empty: ELEC's six, or every column but identifiers, constants and free text",
     )
     leave_out: str = flag("", "columns that are not features, comma-separated as in --features")
     schema: str = flag(
         "", "YAML or JSON file that overrules what the training rows show: 'columns: {zone: {kind: category}, id: {role: feature}}'; empty: none"
     )
-    bad_rows: str = flag("refuse", "what to do with rows where a value is missing or not finite", choices=["refuse", "set_aside"])
+    bad_rows: str = flag("refuse", "what to do with rows where a value cannot be read", choices=["refuse", "set_aside"])
+    missing: str = flag(
+        "learn",
+        "missing values: learn (a missing value is a value), refuse, or set_aside their rows; a learner that takes numbers only treats them as bad rows",
+        choices=["learn", "refuse", "set_aside"],
+    )
 
 
 def table_options(args: DataFlags) -> dict[str, Any]:
@@ -70,6 +78,7 @@ def table_options(args: DataFlags) -> dict[str, Any]:
         "leave_out": names(args.leave_out),
         "schema": args.schema or None,
         "bad_rows": args.bad_rows,
+        "missing": args.missing,
         "encoding": args.encoding,
         "separator": args.separator,
     }
@@ -79,7 +88,7 @@ def table_options(args: DataFlags) -> dict[str, Any]:
 class TaskFlags:
     """The task, and the rows before the watch."""
 
-    task: str = flag("classification", "type of the label: classes, or values", choices=["classification", "regression"])
+    task: str = flag("", "type of the label: classes, or values; empty: it follows from the label", choices=["", "classification", "regression"])
     train_until: str = flag("", "train the base model on the rows before this time; empty: on the oldest 70 %%", type=moment)
 
 
@@ -144,8 +153,8 @@ class WatchFlags:
 
     test_data_rows: int = flag(0, "number of rows to score after the training rows; 0: all", type=whole(0))
     block_size: int = flag(48, "rows per block; labels arrive when a block ends", type=int)
-    threshold_accuracy: float = flag(0.8, "lowest accuracy, 0..1, that is good enough", type=share)
-    threshold_mae: float = flag(0.0, "for a regression: largest mean absolute error that is good enough, in the label's unit", type=amount)
+    threshold_accuracy: float = flag(0.8, f"lowest accuracy, 0..1, that is good enough; 0: {SLACK}", type=share)
+    threshold_mae: float = flag(0.0, f"for a regression: largest mean absolute error that is good enough, in the label's unit; 0: {SLACK}", type=amount)
     block_by: str = flag(
         "rows",
         "rows: blocks of --block_size rows; otherwise calendar blocks with any number of rows; a week begins on Monday",

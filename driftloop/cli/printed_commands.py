@@ -106,7 +106,7 @@ def parser_of(script: str) -> argparse.ArgumentParser:
 
 def _script(script: str, args: LearnerFlags, *, leave_out: Collection[str] = (), always: Mapping[str, str]) -> str:
     parser = parser_of(script)
-    parser.parse_known_args(["--learner", args.learner])  # gives the parser the learner's own defaults
+    parser.parse_known_args(["--learner", args.learner, "--data_path", getattr(args, "data_path", "")])  # gives the parser the learner's own defaults
     return f"{of_prog(f'{script}.py')} {flags(parser, args, leave_out=leave_out, always=always)}"
 
 

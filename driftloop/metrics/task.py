@@ -89,6 +89,10 @@ class Task(ABC):
     def constant(self, labels: np.ndarray) -> int | float:
         """The best constant prediction: the most frequent class, or the median value."""
 
+    @abstractmethod
+    def with_slack(self, value: float, *, share: float) -> float:
+        """The KPI of a model whose mean loss is larger by a share; always usable as a threshold, 0.5 or 1 when `value` is nan."""
+
     def better(self, value: float, other: float) -> bool:
         """Whether the first KPI is better than the second; never when one is nan."""
         return value > other if self.higher else value < other
@@ -150,6 +154,14 @@ class Classification(Task):
         seen = f"the challenger fixed {gained} of the champion's errors and introduced {lost} ({before:.3f} to {after:.3f}"
         return Judged(before, after, self.p_value(champion, challenger), seen)
 
+    def with_slack(self, value: float, *, share: float) -> float:
+        """See `Task.with_slack`: 0.01..0.99.
+
+        >>> round(CLASSIFICATION.with_slack(0.9, share=0.1), 3)
+        0.89
+        """
+        return 0.5 if math.isnan(value) else min(max(1 - (1 + share) * (1 - value), 0.01), 0.99)
+
     def constant(self, labels: np.ndarray) -> int:
         """See `Task.constant`."""
         return baselines.majority_class(labels)
@@ -205,6 +217,10 @@ class Regression(Task):
         won = int(np.count_nonzero(challenger < champion))
         seen = f"the challenger was nearer on {won} of them (MAE {before:.3f} to {after:.3f}"
         return Judged(before, after, self.p_value(champion, challenger), seen)
+
+    def with_slack(self, value: float, *, share: float) -> float:
+        """See `Task.with_slack`."""
+        return 1.0 if math.isnan(value) or value <= 0 else (1 + share) * value
 
     def constant(self, labels: np.ndarray) -> float:
         """See `Task.constant`."""

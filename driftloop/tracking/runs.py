@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from pathlib import Path
 from pickle import UnpicklingError
@@ -113,6 +114,12 @@ def parent_of(store: Store, run_id: str) -> str | None:
             if exc.error_code == "RESOURCE_DOES_NOT_EXIST":
                 return None
             raise
+
+
+def metric_of(store: Store, run_id: str, name: str) -> float:
+    """The newest value of a run's metric; nan when it has none."""
+    with translated(f"run {run_id}"):
+        return float(store.client.get_run(run_id).data.metrics.get(name, math.nan))
 
 
 def drift_of(store: Store, base_run_id: str) -> tuple[int, int]:

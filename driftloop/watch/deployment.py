@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
@@ -23,7 +24,7 @@ from driftloop.metrics.results import NO_BLOCK, BlockScore, WatchResult
 from driftloop.report import terminal, watch_report, wording
 from driftloop.serving import swap
 from driftloop.serving.site import Site, TorchServeDeployment, check_server, describe, promote, torchserve
-from driftloop.settings import ASKED_BY, REFERENCE_BLOCKS
+from driftloop.settings import ASKED_BY, REFERENCE_BLOCKS, THRESHOLD_SLACK
 from driftloop.system import places
 from driftloop.tracking import mlflow_store, runs
 from driftloop.tracking.registry import CHAMPION, Registry
@@ -112,45 +113,52 @@ def rows_to_score(work: Work, args: WatchFlags, *, trained_stop: int) -> tuple[i
     return start, stop
 
 
-def drift_rule(args: LoopFlags) -> Rule:
+def drift_rule(args: LoopFlags, goal: Goal) -> Rule:
     """The rule from the flags; the plain threshold and `never` have no probation, and a proactive watch has the forecast instead.
 
     Raises:
         SettingsError: the rule cannot work with the threshold or alpha.
     """
-    if args.proactive and args.task == "regression":
+    if args.proactive and goal.task is task.REGRESSION:
         raise SettingsError("--proactive is given, but there is no forecast for a regression: omit it")
     probation = args.after_drift == "probation" and not args.proactive and args.drift_rule not in {"threshold", "never"}
-    return catalogue.for_goal(args.drift_rule, goal_of(args), seed=args.seed, probation=probation)
+    return catalogue.for_goal(args.drift_rule, goal, seed=args.seed, probation=probation)
 
 
-def goal_of(args: LoopFlags) -> Goal:
-    """The model's goal from the flags.
+def goal_of(work: Work, args: LoopFlags, base: KnownModel | None) -> Goal:
+    """The model's goal from the flags; without a threshold it follows from the KPI of the base model's validation rows.
 
-    Raises:
-        SettingsError: a regression without --threshold_mae.
+    Before there is a base model (None) such a threshold is a stand-in.
     """
-    if args.task == "classification":
-        return Goal(task.CLASSIFICATION, args.threshold_accuracy, args.alpha)
-    if not args.threshold_mae:
-        raise SettingsError("--threshold_mae is needed with --task regression: give the largest mean absolute error that is good enough")
-    return Goal(task.REGRESSION, args.threshold_mae, args.alpha)
+    kind = task.of(work.stream.task)
+    given = args.threshold_accuracy if kind is task.CLASSIFICATION else args.threshold_mae
+    if not given:
+        measured = math.nan if base is None else runs.metric_of(work.store, base.run_id, kind.objective)
+        given = kind.with_slack(measured, share=THRESHOLD_SLACK)
+        if base is not None:
+            unit = f" {work.stream.unit}" if work.stream.unit else ""
+            print(
+                f"threshold: {kind.kpi} {given:.4g}{unit}, {100 * THRESHOLD_SLACK:.0f} % more errors than on the base model's validation rows ({measured:.4g})",
+                file=sys.stderr,
+            )
+    return Goal(kind, given, args.alpha, unit=work.stream.unit)
 
 
-def watch_plan(work: Work, args: LoopFlags, *, trained_stop: int, decide: OnDrift) -> WatchPlan:
-    """The watch from the flags, over the rows after `trained_stop`.
+def watch_plan(work: Work, args: LoopFlags, base: KnownModel | None, *, trained_stop: int, decide: OnDrift) -> WatchPlan:
+    """The watch from the flags, over the rows after `trained_stop`; without a base model yet it can be checked only.
 
     Raises:
         SettingsError: the requested rows or blocks do not exist, or a retrain has no trials.
     """
     start, stop = rows_to_score(work, args, trained_stop=trained_stop)
+    goal = goal_of(work, args, base)
     plan = WatchPlan(
         start=start,
         stop=stop,
         block_size=args.block_size,
         block_by=args.block_by,
-        goal=replace(goal_of(args), unit=work.stream.unit),
-        rule=drift_rule(args),
+        goal=goal,
+        rule=drift_rule(args, goal),
         proactive=args.proactive,
         follow_up=args.follow_up,
         lead_blocks=args.lead_blocks,
@@ -169,7 +177,7 @@ def watch_served(work: Work, args: LoopFlags, base: KnownModel, *, served: Known
         SettingsError: as `watch_plan`.
         ServingError: TorchServe did not start, did not load the model, or answered wrongly.
     """
-    plan = watch_plan(work, args, trained_stop=served.trained[1], decide=decide)
+    plan = watch_plan(work, args, base, trained_stop=served.trained[1], decide=decide)
     rows = max(block.rows for block in plan.cut(work.stream))
     plan.rule.prepare(trained_model.errors(served, work.stream, newest=REFERENCE_BLOCKS * rows), block_size=rows)
     with torchserve(url=args.torchserve_url or None, ports=ports(args)) as site:

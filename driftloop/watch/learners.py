@@ -23,25 +23,30 @@ from typing import TYPE_CHECKING, Any, Final
 from driftloop.cli import parsing, printed_commands
 from driftloop.cli.call import LearnerFlags
 from driftloop.errors import SettingsError
-from driftloop.settings import ROOT, TASKS
+from driftloop.settings import ELEC_LEARNER, ROOT, TABLE_FLAGS, TABLE_LEARNER, TASKS
 from driftloop.system import environment
 
 if TYPE_CHECKING:
     from driftloop.training.fitting import Learner
 
-DEFAULT: Final = "learner:ELEC"  # the project's own, whatever is in the current folder
+OWN: Final = (ELEC_LEARNER, TABLE_LEARNER)  # the project's own, whatever is in the current folder
 FORM: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 NEAR: Final = 0.5  # similarity of a suggested name, 0..1
 
 
-def add_flag(parser: parsing.Parser) -> None:
-    """--learner; the flags that are not given take the learner's own defaults."""
-    parsing.add_flags(parser, LearnerFlags, learner=DEFAULT)
+def add_flag(parser: parsing.Parser, *, default: str = "") -> None:
+    """--learner; the flags that are not given take the learner's own defaults. The default "" is the table's, see `chosen`."""
+    parsing.add_flags(parser, LearnerFlags, learner=default)
     parser.prepare = _prepare
 
 
-def load(text: str) -> Learner:
-    """The learner of that name.
+def chosen(text: str | None, data_path: str | None) -> str:
+    """The name of the learner: that of --learner, else ELEC's, or for a table of one's own the table learner."""
+    return text or (TABLE_LEARNER if data_path else ELEC_LEARNER)
+
+
+def load(text: str, *, data_path: str = "") -> Learner:
+    """The learner of that name; without a name see `chosen`.
 
     Raises:
         SettingsError: it cannot be imported, the name does not exist, or it is not a valid Learner.
@@ -49,8 +54,9 @@ def load(text: str) -> Learner:
     """
     from driftloop.training.fitting import Learner
 
+    text = chosen(text, data_path)
     if not FORM.fullmatch(text) or ".py:" in text:
-        raise SettingsError(f"--learner {text!a:.80}: give MODULE:NAME, such as {_module_form(text) or DEFAULT}")
+        raise SettingsError(f"--learner {text!a:.80}: give MODULE:NAME, such as {_module_form(text) or ELEC_LEARNER}")
     module, _, name = text.partition(":")
     found = _imported(text, module)
     if not hasattr(found, name):
@@ -68,18 +74,18 @@ def load(text: str) -> Learner:
 
 
 def check(text: str) -> None:
-    """Check like `load`, without importing the project's own learner.
+    """Check like `load`, without importing the project's own learners.
 
     Raises:
         SettingsError, ModuleNotFoundError: as `load`.
     """
-    if text != DEFAULT:
+    if text not in OWN:
         load(text)
 
 
 def _fault(learner: Learner) -> str:
-    if learner.task not in TASKS:
-        return f"its task is {learner.task!r}: give one of {', '.join(TASKS)}"
+    if learner.task not in ("", *TASKS):
+        return f"its task is {learner.task!r}: give one of {', '.join(TASKS)}, or '' for both"
     for field in ("model_file", "handler_file"):
         path = getattr(learner, field)
         if not isinstance(path, Path) or not path.is_file():
@@ -88,7 +94,7 @@ def _fault(learner: Learner) -> str:
 
 
 def _imported(text: str, module: str) -> ModuleType:
-    folders = [ROOT] if text == DEFAULT else [Path.cwd(), ROOT]
+    folders = [ROOT] if text in OWN else [Path.cwd(), ROOT]
     home, file = next(((str(folder), file) for folder in folders if (file := _file(folder, module))), (str(Path.cwd()), None))
     if file is None and not _installed(module):
         near = _near_module(module, folders)
@@ -177,9 +183,12 @@ def _prepare(parser: parsing.Parser, words: list[str]) -> list[str]:
         SettingsError: as `load`; or a default of the learner is invalid for its flag.
     """
     probe = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    probe.add_argument("--learner", nargs="?", default=DEFAULT)
-    text = probe.parse_known_args(words)[0].learner
-    if text is None or text == DEFAULT:
+    for name in ("--learner", "--data_path"):
+        probe.add_argument(name, nargs="?", default="")
+    given = probe.parse_known_args(words)[0]
+    data_path = given.data_path or parser.get_default("data_path")
+    text = chosen(parser.get_default("learner") if given.learner == "" else given.learner, data_path)
+    if given.learner is None or text == ELEC_LEARNER:
         return words
     flags = {action.option_strings[-1]: action for action in parser._actions if action.option_strings and action.dest != "help"}
     if words[::2] == list(flags):
@@ -191,7 +200,10 @@ def _prepare(parser: parsing.Parser, words: list[str]) -> list[str]:
 
 def _defaults(parser: parsing.Parser, text: str) -> dict[str, Any]:
     """The learner's defaults for a parser's flags, converted to their types; those for this command take precedence."""
-    learner, flags = load(text), {action.dest: action for action in parser._actions}
+    flags = {action.dest: action for action in parser._actions}
+    if text == TABLE_LEARNER:
+        return {name: _typed(parser, flags, text, name, value) for name, value in TABLE_FLAGS.items() if name in flags}
+    learner = load(text)
     commands = {name: value for name, value in learner.defaults.items() if isinstance(value, Mapping)}
     for name in commands:
         if name.removesuffix(".py") not in printed_commands.SCRIPTS and not name.startswith("monitoring "):

@@ -51,14 +51,30 @@ def open_work(args: WorkFlags, learner: Learner, *, trained: Trained | None = No
         DataError, TrackingError: as `streams.load` and `mlflow_store.open_store`.
     """
     places.check_temporary()
-    asked = args.task if isinstance(args, TaskFlags) else learner.task
-    if asked != learner.task:
+    stream = load_stream(args, learner, trained=trained)
+    tell_reading(stream, shows_columns=shows_columns)
+    return Work(mlflow_store.open_store(args.mlflow_experiment_name or None), stream, learner)
+
+
+def load_stream(args: DataFlags, learner: Learner, *, trained: Trained | None = None) -> Stream:
+    """The stream of a table as a learner takes it, see `open_work`.
+
+    Raises:
+        SettingsError, DataError: as `open_work`.
+    """
+    asked = args.task if isinstance(args, TaskFlags) else ""
+    if asked and learner.task not in ("", asked):
         raise SettingsError(
             f"--task {asked}: {learner.model.__name__} is a model for {learner.task}; give --learner with one for {asked}, as examples/nyc_taxi/learner.py is"
         )
-    stream = streams.load(**flags.table_options(args), trained=trained or trained_rows(args), task_name=learner.task, unit=learner.unit, check=learner.check)
-    tell_reading(stream, shows_columns=shows_columns)
-    return Work(mlflow_store.open_store(args.mlflow_experiment_name or None), stream, learner)
+    return streams.load(
+        **flags.table_options(args),
+        trained=trained or trained_rows(args),
+        task_name=learner.task or asked,
+        unit=learner.unit,
+        check=learner.check,
+        values_as_they_are=learner.values_as_they_are,
+    )
 
 
 def trained_rows(args: DataFlags) -> Trained:

@@ -114,7 +114,7 @@ def run_lifecycle(args: LifecycleFlags, learner: Learner) -> Done:
     check_name(opened, args)
     decide = OnDrift(args.on_drift)
     trained_stop = base.base_span(opened.stream, until=train_until(args.train_until, zone=args.time_zone))[1]
-    watch_plan(opened, args, trained_stop=trained_stop, decide=decide)  # check before the training what the watch needs
+    watch_plan(opened, args, None, trained_stop=trained_stop, decide=decide)  # check before the training what the watch needs
     with mlflow_store.run(opened.store, f"{opened.stream.name} lifecycle", role="base") as run_id:
         print("training the base model", file=sys.stderr)
         known = base.train_base(opened.store, learner, opened.stream, base_plan(args, learner, total_trials=args.base_trials), run_id=run_id)

@@ -159,7 +159,7 @@ def work(args: FillFlags) -> tuple[dict[str, Any], int]:
     streams = stream_settings.load(args.streams_file or None)
     if args.stream not in streams:
         raise SettingsError(f"there is no stream {args.stream!a:.50}: the streams are {', '.join(streams)}")
-    of, learner = streams[args.stream], learners.load(args.learner)
+    of, learner = streams[args.stream], learners.load(args.learner, data_path=args.data_path)
     opened = open_work(args, learner)
     stop = min(args.from_row + args.rows, len(opened.stream)) if args.rows else len(opened.stream)
     if args.from_row >= stop:

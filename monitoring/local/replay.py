@@ -20,9 +20,10 @@ import requests
 from driftloop.cli import parsing, runner
 from driftloop.cli.call import LearnerFlags, flag
 from driftloop.cli.flag_types import address, service_address
-from driftloop.cli.flags import DataFlags, TaskFlags, TextFlags, table_options
+from driftloop.cli.flags import DataFlags, TaskFlags, TextFlags
 from driftloop.cli.parsing import whole
 from driftloop.data.labels import Labels
+from driftloop.data.schema import encoding
 from driftloop.errors import PartError, SettingsError
 from driftloop.system import loopback
 from driftloop.watch import learners
@@ -64,7 +65,7 @@ def blocks(stream: Stream, start: int, stop: int, *, size: int, prefix: str, nam
     for first in range(start, stop, size):
         last = min(first + size, stop)
         ids = [f"{prefix}-{row}" for row in range(first, last)]
-        features = [dict(zip(stream.features, map(float, values), strict=True)) for values in stream.rows[max(0, first - CONTEXT) : last]]
+        features = [dict(zip(stream.features, values, strict=True)) for values in encoding.decode(stream.rows[max(0, first - CONTEXT) : last], stream.columns)]
         times = [f"{time}Z" for time in stream.times[first:last].astype("datetime64[ms]")]
         before = len(features) - len(ids)
         rows = [{"id": id, "time": time, "features": values} for id, time, values in zip(ids, times, features[before:], strict=True)]
@@ -125,11 +126,10 @@ def replay(stream: Stream, start: int, stop: int, *, url: str, name: str, size: 
 
 def work(args: ReplayFlags) -> tuple[dict[str, Any], int]:
     """Replay; give what came of it."""
-    from driftloop.data import streams
     from driftloop.training.base import base_span
-    from driftloop.watch.preparation import tell_reading, train_until, trained_rows
+    from driftloop.watch.preparation import load_stream, tell_reading, train_until
 
-    stream = streams.load(**table_options(args), task_name=args.task, trained=trained_rows(args), check=learners.load(args.learner).check)
+    stream = load_stream(args, learners.load(args.learner, data_path=args.data_path))
     tell_reading(stream)
     start = args.from_row or base_span(stream, until=train_until(args.train_until, zone=args.time_zone))[1]
     stop = start + args.rows if args.rows else len(stream)

@@ -277,4 +277,4 @@ def test_workers_of_a_back_test_find_a_learner_of_the_folder(tmp_path: Path, dri
 
 def test_the_parsers_of_the_services_are_prepared_too() -> None:
     for made in (fill.build_parser, replay.build_parser):
-        assert made().parse_args([]).learner == learners.DEFAULT
+        assert made().parse_args([]).learner == ""
