@@ -33,8 +33,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import yaml
 
-from driftloop import settings
 from driftloop.errors import SettingsError
+from driftloop.settings import ELEC_LEARNER
 from driftloop.watch import learners
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class StreamConfig:
     alpha: float = 0.05
     unit: str = ""  # of an error KPI
     labels: tuple[int | str, ...] = ()  # of classification, in the order of the probabilities
-    learner: str = settings.ELEC_LEARNER  # for the scripts that serve and retrain the model, and for its replay
+    learner: str = ELEC_LEARNER  # for the scripts that serve and retrain the model, and for its replay
 
     @property
     def retrain(self) -> str:
@@ -191,7 +191,7 @@ def _stream(name: Any, settings: Any) -> StreamConfig:
     _demand(set(fallback_by) <= names, f"{where}: fallback_by must list features of the stream")
     _demand(isinstance(given["unit"], str) and len(given["unit"]) <= LONGEST_UNIT, f"{where}: unit must be a word")
     learner = given["learner"]
-    _demand(isinstance(learner, str) and learners.FORM.fullmatch(learner), f"{where}: learner {learner!r}: give MODULE:NAME, such as {settings.ELEC_LEARNER}")
+    _demand(isinstance(learner, str) and learners.FORM.fullmatch(learner), f"{where}: learner {learner!r}: give MODULE:NAME, such as {ELEC_LEARNER}")
     enough = len(labels) >= 2 if given["task"] == "classification" else not labels
     _demand(enough, f"{where}: labels must be two or more different values for classification, none for regression")
     return StreamConfig(**{**given, "name": name, "features": features, "fallback_by": tuple(fallback_by), "labels": tuple(labels)})

@@ -21,7 +21,6 @@ from driftloop.errors import SettingsError
 from driftloop.settings import ROOT
 from driftloop.system import processes
 from driftloop.system.processes import Finished
-from driftloop.watch import learners
 from monitoring import stream_settings
 from monitoring.local import fill, replay
 
@@ -82,7 +81,6 @@ def test_a_learner_may_lie_in_a_package_of_the_folder_and_import_its_neighbours(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "give MODULE:NAME, such as learner:ELEC"),
         ("learner", "give MODULE:NAME"),
         ("learner:", "give MODULE:NAME"),
         (":ELEC", "give MODULE:NAME"),
