@@ -87,7 +87,8 @@ def choose(frame: pd.DataFrame, around: Around, asked: Asked, *, written: Writte
     if not wanted:
         why = "".join(f"; left out: {column.name} ({column.why})" for column in found.left_out[:3])
         raise DataError(f"there is no {'' if asked.values_as_they_are else 'numeric '}feature column; the columns are {columns.listed(frame.columns)}{why}")
-    categories = {name: found[name].categories for name in wanted if asked.values_as_they_are and found[name].categories}
+    coded = {name: found[name].categories for name in wanted if found[name].categories}
+    categories = coded if asked.values_as_they_are else None
     return found, columns.features(frame, {name: read[name] for name in wanted}, written=written, categories=categories)
 
 

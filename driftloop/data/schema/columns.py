@@ -85,7 +85,7 @@ def features(
             raw = (written(name) if written and rounded else frame[name]).iloc[row]
             faults.setdefault(int(row), _value_fault(name, raw, found.values[row], rounded=rounded))
         values.append(found.values)
-        notes += [f"{name}: {found.note}"] * bool(found.note)
+        notes += [f"{name}: {found.note}"] * bool(found.note and not (categories is not None and found.note == numerals.BOOLS))
     missing = {row: reason for row, reason in missing.items() if row not in faults}
     return Features(tuple(read), np.column_stack(values), faults, tuple(notes), missing, vocabulary)
 

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from driftloop.data.schema import leaks, numerals
+from driftloop.data.schema import encoding, leaks, numerals
 from driftloop.data.schema.numerals import Numbers
 from driftloop.data.schema.schema import ASKED, Column, Schema, check_names
 
@@ -109,7 +109,7 @@ def _column(values: pd.Series, found: Numbers, *, missing: float) -> Column:
 
 
 def _text(name: str, values: pd.Series, fault: str, *, missing: float) -> Column:
-    distinct = (texts := values.dropna().astype(str)).unique()
+    distinct = (texts := encoding.texts(values).dropna()).unique()
     if len(values) >= FEWEST and len(distinct) == len(texts) and all(_CODE.fullmatch(text) for text in distinct):
         return Column(name, "identifier", "category", f"{fault}; different in every row", missing=missing)
     if len(values) >= FEWEST and len(distinct) == 1 and not missing:

@@ -20,7 +20,7 @@ _PLAIN: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(init
 _WHOLE: Final = re.compile(r"[+-]?\d+", re.ASCII)
 _UNIT: Final = r"%|‰|[$€£¥]|EUR|USD|GBP|CHF|JPY"
 _AFFIXED: Final = re.compile(rf"(?P<sign>[+-]?)(?P<before>{_UNIT})?\s*(?P<body>[+-]?[\d.,'\s]+)(?P<after>{_UNIT})?")
-_BOOLS: Final = "True is read as 1, False as 0"
+BOOLS: Final = "True is read as 1, False as 0"
 _SPACES: Final = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " ", "’": "'", "−": "-"})
 
 
@@ -72,7 +72,7 @@ def _typed(column: pd.Series, written: Callable[[], pd.Series] | None) -> Number
     if len(large):  # a column with a missing value is float64 already
         given = (written() if written else column).iloc[large]
         rounded[large] = [_is_rounded(raw, value) for raw, value in zip(given, values[large], strict=True)]
-    return Numbers(values, rounded, _BOOLS if pd.api.types.is_bool_dtype(column) else "")
+    return Numbers(values, rounded, BOOLS if pd.api.types.is_bool_dtype(column) else "")
 
 
 def _is_rounded(raw: object, value: float) -> bool:
@@ -93,7 +93,7 @@ def _texts(column: pd.Series) -> Numbers:
         return _none(column, reading)
     values, note = reading
     if not note and any(isinstance(value, bool | np.bool_) for value in found):
-        note = _BOOLS
+        note = BOOLS
     whole = np.array([EXACT <= abs(value) < np.inf and _is_rounded(text, value) for text, value in zip(uniques, values, strict=True)])
     return Numbers(np.append(values, np.nan)[codes], np.append(whole, False)[codes], note)
 
