@@ -1,0 +1,45 @@
+"""The learner for any table: numbers, booleans and categories with missing values; two or more classes, or a value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from driftloop.settings import ROOT
+from driftloop.training.fitting import Learner
+from driftloop.training.table.table_datamodule import TableDataModule
+from driftloop.training.table.table_model import TableModel
+
+BASE_PARAMS: Final[dict[str, Any]] = {
+    "history": 0,
+    "window": 0,
+    "lr": 0.005,
+    "momentum": 0.9,
+    "weight_decay": 1e-4,
+    "nesterov": True,
+    "width": 96,
+    "depth": 2,
+    "optimizer": "adamw",
+}
+# A retrain starts at the newest rows, because the regime has just changed.
+RETRAIN_PARAMS: Final[dict[str, Any]] = {**BASE_PARAMS, "window": 10_000}
+# Momentum and Nesterov are SGD's, and a wider history than 0 is a decision about the table, not a number to be found by chance.
+SPACE: Final[dict[str, Any]] = {
+    "window": {"choices": [0, 5_000, 20_000]},
+    "lr": {"range": [0.001, 0.02], "log": True},
+    "weight_decay": {"range": [1e-6, 1e-1], "log": True},
+    "width": {"choices": [32, 64, 96, 128]},
+    "depth": {"choices": [1, 2, 3]},
+}
+DEFAULTS: Final[dict[str, Any]] = {"history": BASE_PARAMS["history"], "optimizer": BASE_PARAMS["optimizer"], "max_epochs": 6}
+
+TABLE = Learner(
+    TableModel,
+    TableDataModule,
+    model_file=Path(__file__).with_name("table_model.py"),
+    handler_file=ROOT / "handler.py",
+    base_params=BASE_PARAMS,
+    retrain_params=RETRAIN_PARAMS,
+    space=SPACE,
+    defaults=DEFAULTS,
+)
