@@ -44,7 +44,7 @@ TASKS: Final = ("classification", "regression")
 ELEC_LEARNER: Final = "learner:ELEC"
 TABLE_LEARNER: Final = "driftloop.training.table.table_learner:TABLE"
 # The table learner's own defaults of the scripts' flags; here, because importing the learner takes torch.
-TABLE_FLAGS: Final[dict[str, Any]] = {"task": "", "optimizer": "adamw", "threshold_accuracy": 0}
+TABLE_FLAGS: Final[dict[str, Any]] = {"task": "", "optimizer": "adamw", "max_epochs": 6, "threshold_accuracy": 0}
 
 THRESHOLD_SLACK: Final = 0.1  # share by which the loss may exceed that of the validation rows, where no threshold is given
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from driftloop.settings import ROOT
+from driftloop.settings import ROOT, TABLE_FLAGS
 from driftloop.training.fitting import Learner
 from driftloop.training.table.table_datamodule import TableDataModule
 from driftloop.training.table.table_model import TableModel
@@ -31,8 +31,6 @@ SPACE: Final[dict[str, Any]] = {
     "width": {"choices": [32, 64, 96, 128]},
     "depth": {"choices": [1, 2, 3]},
 }
-DEFAULTS: Final[dict[str, Any]] = {"history": BASE_PARAMS["history"], "optimizer": BASE_PARAMS["optimizer"], "max_epochs": 6}
-
 TABLE = Learner(
     TableModel,
     TableDataModule,
@@ -41,5 +39,7 @@ TABLE = Learner(
     base_params=BASE_PARAMS,
     retrain_params=RETRAIN_PARAMS,
     space=SPACE,
-    defaults=DEFAULTS,
+    task="",
+    values_as_they_are=True,
+    defaults=TABLE_FLAGS,
 )
