@@ -306,7 +306,7 @@ class TableModel(pl.LightningModule):
         self.head_bias = nn.Parameter(torch.zeros(members, outputs))
         self.losses: list[Tensor] = []
 
-    def learn_scale(self, rows: np.ndarray, labels: np.ndarray) -> None:
+    def learn_scale(self, rows: np.ndarray, labels: np.ndarray | None = None) -> None:
         """Set scales, bins, known codes and the labels' scale from the training rows (N, F) and labels (N,), and only from those."""
         rows = np.asarray(rows, np.float64)
         self.encode_numbers.learn(rows[:, self.numbers])
