@@ -21,7 +21,8 @@ MOST_WHOLE: Final = 20  # distinct whole numbers of a label that still are class
 def time_column(frame: pd.DataFrame, *, target: str | None, declared: Collection[str] = ()) -> str | None:
     """The column that holds each row's time: the only one with times, or the only one of them with a usual name; None if no column has times.
 
-    Numbers count as times only in a column with a usual name.
+    Numbers count as times only in a column with a usual name. Where no column can be read as times, the first with a usual name is given, so that
+    the reason is reported.
 
     Args:
         frame: the table.
@@ -35,6 +36,7 @@ def time_column(frame: pd.DataFrame, *, target: str | None, declared: Collection
     'day'
     """
     found = [str(name) for name in frame.columns if name != target and (name in declared or _holds_times(frame[name]))]
+    found = found or [str(name) for name in frame.columns if name != target and str(name).casefold() in TIME_NAMES][:1]
     usual = [name for name in found if name.casefold() in TIME_NAMES]
     if len(found) > 1 and len(usual) != 1:
         raise DataError(f"which column holds the time of each row? {', '.join(found)} could: give one as --time_column")
