@@ -13,14 +13,16 @@ from typing import Protocol
 
 import numpy as np
 
+from driftloop.data.schema.schema import Column
 from driftloop.data.streams import Stream
 from driftloop.errors import DriftloopError, ServingError, UnansweredError
+from driftloop.metrics import task
 from driftloop.serving import archive, golden, swap
 from driftloop.serving.golden import Golden
 from driftloop.serving.torchserve import Ports, TorchServe, TorchServeClient, archive_folder, find_java_home
 from driftloop.tracking.mlflow_store import Store
 from driftloop.tracking.registry import Registry
-from driftloop.training import mlflow_text, trained_model
+from driftloop.training import mlflow_text
 from driftloop.training.fitting import Learner
 from driftloop.training.trained_model import KnownModel
 
@@ -93,6 +95,11 @@ class TorchServeDeployment:
         """The journal that lets the next start recover an interrupted swap."""
         return self.site.folder / f"swap-{self.name}.json"
 
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns that the server gets values of as they are; none for a learner that takes numbers only."""
+        return self.stream.columns if self.learner.values_as_they_are else ()
+
     def predict(self, rows: np.ndarray, context: np.ndarray) -> tuple[np.ndarray, str]:
         """Class probabilities (rows, K) or values (rows,) from the default version, and which version that was.
 
@@ -103,7 +110,7 @@ class TorchServeDeployment:
         """
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                answer = self.client.predict(rows, name=self.name, context=context)
+                answer = self.client.predict(rows, name=self.name, context=context, columns=self.columns)
                 break
             except UnansweredError as exc:
                 if attempt == ATTEMPTS:
@@ -183,7 +190,7 @@ class TorchServeDeployment:
         self.served = model
 
     def _swap_in(self, model: KnownModel, *, before: str | None, move_alias: Callable[[], None]) -> None:
-        known = {key: model.card[key] for key in (archive.CARD_KEYS | {"task"}) & model.card.keys() - {"version"}}
+        known = {key: model.card[key] for key in (archive.CARD_KEYS | {"task", "columns"}) & model.card.keys() - {"version"}}
         mar = archive.build_mar(
             name=self.name,
             version=model.version,
@@ -208,11 +215,15 @@ class TorchServeDeployment:
         mar.unlink(missing_ok=True)  # unpacked by the server; its parts are in the MLflow run
 
     def _golden(self, model: KnownModel) -> Golden:
-        """The model's newest training rows and its local answers to them."""
+        """The model's newest training rows, with unusual ones where it takes them, and its local answers to them."""
         stop = model.trained[1]
         first = max(0, stop - GOLDEN_ROWS)
         context = self.stream.rows[max(0, first - model.params["history"]) : first]
-        return Golden(self.stream.rows[first:stop], context, trained_model.predict(model.model, self.stream, first, stop))
+        rows, columns = self.stream.rows[first:stop], self.columns
+        if columns:
+            rows, columns = golden.with_unusual(rows, columns)
+        outputs = task.of(self.stream.task).outputs(model.model, np.concatenate([context, rows]), first=len(context))
+        return Golden(rows, context, outputs, columns)
 
 
 def promote(registry: Registry, serving: Serving, winner: KnownModel, *, reason: str, store: Store, stream: Stream) -> KnownModel:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import requests
 
 from driftloop.errors import ServingError, UnansweredError
+from driftloop.serving import request_values
 from driftloop.serving.torchserve_log import worker_error
 from driftloop.serving.torchserve_responses import error_type, parsed, reason
 from driftloop.system import loopback
@@ -24,9 +25,10 @@ from driftloop.system import loopback
 if TYPE_CHECKING:
     import numpy as np
 
-# TorchServe refuses requests and answers over 6.5 MB. A value takes 25 characters at most.
+    from driftloop.data.schema.schema import Column
+
+# TorchServe refuses requests and answers over 6.5 MB.
 MAX_REQUEST_BYTES = 5_500_000
-MAX_VALUE_BYTES = 25
 MAX_ROWS = 16_000  # so that the answer stays small too
 # Each request after the first of a split block has this many rows of context, or as many as were
 # given if more: models with a longer history need unsplit blocks.
@@ -194,7 +196,9 @@ class TorchServeClient:
         if response.status_code != requests.codes.not_found:
             parsed(response)
 
-    def predict(self, rows: np.ndarray, *, name: str, context: np.ndarray | None = None, version: str | None = None) -> ServedAnswer:
+    def predict(
+        self, rows: np.ndarray, *, name: str, context: np.ndarray | None = None, version: str | None = None, columns: Sequence[Column] = ()
+    ) -> ServedAnswer:
         """Request predictions for `rows` (N, F), N at least 1.
 
         Args:
@@ -202,6 +206,7 @@ class TorchServeClient:
             name: model name.
             context: (C, F) rows that came just before, oldest first; the model uses as many as its history needs.
             version: the version to call; the default one when None.
+            columns: of a model that takes values as they are, all its columns: codes are sent as their texts, nan as null. Otherwise numbers are sent.
 
         Raises:
             UnansweredError: the server, or its worker, ended or lost the model; retry when it is back.
@@ -213,21 +218,21 @@ class TorchServeClient:
         before = rows[:0] if context is None else context
         if rows.ndim != 2 or before.shape[1:] != rows.shape[1:] or not len(rows):
             raise ServingError(f"rows {rows.shape} and context {before.shape}: give (N, F) with N of 1 or more, and (C, F)")
-        if not (np.isfinite(rows).all() and np.isfinite(before).all()):
+        if not (request_values.takes(rows, columns) and request_values.takes(before, columns)):
             raise ServingError(f"a value to predict for {name} is not finite: JSON has no such value; correct the row or set it aside")
         parts: list[np.ndarray] = []
         versions: list[str] = []
         runs: set[str] = set()
-        for chunk, chunk_context in _requests(rows, before):
-            predictions, run_id = self._predictions(url, chunk, chunk_context)
+        for chunk, chunk_context in _requests(rows, before, columns):
+            predictions, run_id = self._predictions(url, *(request_values.of_rows(some, columns) for some in (chunk, chunk_context)))
             parts.append(np.array([one.get("probabilities", one.get("value")) for one in predictions], dtype=np.float32))
             versions += [one["version"] for one in predictions]
             runs.add(run_id)
         return ServedAnswer(np.concatenate(parts), tuple(versions), frozenset(runs))
 
-    def _predictions(self, url: str, rows: np.ndarray, context: np.ndarray) -> tuple[list[dict[str, Any]], str]:
+    def _predictions(self, url: str, rows: list[Any], context: list[Any]) -> tuple[list[dict[str, Any]], str]:
         """The predictions, and the run that trained the model."""
-        body = json.dumps({"instances": rows.tolist(), "context": context.tolist()}, separators=(",", ":"))
+        body = json.dumps({"instances": rows, "context": context}, separators=(",", ":"), allow_nan=False)
         response = self._call("POST", url, data=body, headers={"Content-Type": "application/json"})
         if not response.ok and error_type(response) in UNANSWERED:
             raise UnansweredError(f"{url}: HTTP {response.status_code}: {reason(response)}")
@@ -259,16 +264,16 @@ class TorchServeClient:
             raise ServingError(f"{method} {url}: {exc}") from exc
 
 
-def _requests(rows: np.ndarray, context: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _requests(rows: np.ndarray, context: np.ndarray, columns: Sequence[Column] = ()) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Split a block into requests under the server's limit, each with the rows before it."""
     import numpy as np
 
-    room = MAX_REQUEST_BYTES // (MAX_VALUE_BYTES * rows.shape[1])  # rows, context included
-    if len(context) + len(rows) <= room and len(rows) <= MAX_ROWS:
+    known = np.concatenate([context, rows])
+    room = MAX_REQUEST_BYTES // request_values.largest_row(known, columns)  # rows, context included
+    if len(known) <= room and len(rows) <= MAX_ROWS:
         yield rows, context
         return
-    known = np.concatenate([context, rows])
-    reach = max(len(context), SPLIT_CONTEXT)
+    reach = max(len(context), min(SPLIT_CONTEXT, room // 2))
     size = max(1, min(MAX_ROWS, room - reach))
     for at in range(len(context), len(known), size):
         yield known[at : at + size], known[max(0, at - reach) : at]

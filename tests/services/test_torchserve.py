@@ -22,7 +22,7 @@ import requests
 from serving_fixtures import elec_model, light_model, some_rows
 
 from driftloop.errors import JavaMissingError, ServingError
-from driftloop.serving import torchserve_client, torchserve_log
+from driftloop.serving import request_values, torchserve_client, torchserve_log
 from driftloop.serving.torchserve import FOLDER_PREFIX, Ports, TorchServe, TorchServeClient, find_java_home, remove_left_folders
 from driftloop.settings import ROOT
 from driftloop.system import processes
@@ -83,7 +83,7 @@ def test_split_requests_stay_small_and_bring_the_rows_before_them():
     assert np.array_equal(np.concatenate([chunk for chunk, _ in parts]), rows)
     known, at = np.concatenate([context, rows]), len(context)
     for chunk, before in parts:
-        assert (len(chunk) + len(before)) * rows.shape[1] * torchserve_client.MAX_VALUE_BYTES < 6_000_000
+        assert (len(chunk) + len(before)) * rows.shape[1] * request_values.NUMBER_BYTES < 6_000_000
         assert np.array_equal(before, known[at - len(before) : at]) and len(before) >= min(at, torchserve_client.SPLIT_CONTEXT)
         at += len(chunk)
 

@@ -1,0 +1,46 @@
+"""The rows of a request as JSON values, and how large they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from driftloop.data.schema.schema import Column
+
+NUMBER_BYTES: Final = 25  # of a number, its comma included, at most
+
+
+def of_rows(rows: np.ndarray, columns: Sequence[Column]) -> list[list[Any]]:
+    """Rows (N, F) as the handler takes them: texts, true, false and null for a model that takes values as they are, else (no columns) numbers."""
+    from driftloop.data.schema import encoding  # imported here: the prediction service sends lists, and starts without pandas
+
+    return encoding.decode(rows, columns) if columns else rows.tolist()
+
+
+def takes(rows: np.ndarray, columns: Sequence[Column]) -> bool:
+    """Whether every value of the rows can be sent: JSON has no infinity and no nan, and null only a model takes that knows missing values."""
+    import numpy as np
+
+    return not np.isinf(rows).any() if columns else bool(np.isfinite(rows).all())
+
+
+def largest_row(rows: np.ndarray, columns: Sequence[Column]) -> int:
+    """Bytes of the largest of the rows (N, F) in a request, at most.
+
+    >>> import numpy as np
+    >>> from driftloop.data.schema.schema import Column
+    >>> largest_row(np.zeros((1, 2)), ()), largest_row(np.array([[1.0], [np.nan]]), [Column("x", "feature", "category", categories=("a" * 900, "b" * 90))])
+    (50, 93)
+    """
+    import numpy as np
+
+    sizes = np.full(len(rows), NUMBER_BYTES * rows.shape[1])
+    for values, column in zip(rows.T, columns, strict=False):
+        if column.categories:
+            texts = np.array([*(len(json.dumps(text)) + 1 for text in column.categories), NUMBER_BYTES])
+            sizes += np.maximum(texts[np.where(np.isnan(values), len(column.categories), values).astype(np.int64)] - NUMBER_BYTES, 0)
+    return int(sizes.max(initial=1))
