@@ -20,8 +20,8 @@ import numpy as np
 from scipy import fft, special
 
 MISSED: Final = 0.1  # share of the long-run variance that a block may miss
-_LONGEST = 1 << 16  # newest rows of a series that the autocorrelation is taken from
-_LAGS = 2000  # largest lag of the autocorrelation
+LONGEST: Final = 1 << 16  # newest rows of a series that the autocorrelation is taken from
+LAGS: Final = 2000  # largest lag of the autocorrelation
 _QUIET = 5  # consecutive lags under the bound that end the autocorrelation
 
 
@@ -54,16 +54,30 @@ def memory(series: Sequence[np.ndarray]) -> Memory:
     >>> memory([np.repeat(rng.standard_normal(200), 10)]).length > 10
     True
     """
-    series = [np.asarray(one[-_LONGEST:], np.float64) for one in series if len(one)]
+    series = [np.asarray(one[-LONGEST:], np.float64) for one in series if len(one)]
     rows = sum(len(one) for one in series)
-    lags = min(max((len(one) for one in series), default=0) // 3, _LAGS)
+    lags = min(max((len(one) for one in series), default=0) // 3, LAGS)
     if lags < 1:
         return Memory(1, 0.0)
     covariance = np.sum([_autocovariance(one, lags) for one in series], axis=0) / rows
     if not covariance[0] > 1e-12 * max(float(np.square(one).mean()) for one in series):  # constant but for rounding
         return Memory(1, 0.0)
-    correlation = covariance / covariance[0]
-    last = _last_lag(correlation[1:], rows)
+    return of_correlation(covariance / covariance[0], rows=rows)
+
+
+def of_correlation(correlation: np.ndarray, *, rows: int, components: float = 1.0) -> Memory:
+    """The memory that an autocorrelation shows.
+
+    Args:
+        correlation: at lags 0 up, (lags + 1,).
+        rows: that it was measured on.
+        components: independent series that it is the mean of; each makes it less noisy.
+
+    >>> of_correlation(0.5 ** np.arange(20), rows=1000).length
+    12
+    """
+    lags = len(correlation) - 1
+    last = _last_lag(correlation[1:], rows, components)
     if last == 0:
         return Memory(1, 0.0)
     lag = np.arange(1, min(2 * last, lags) + 1)
@@ -165,9 +179,9 @@ def _autocovariance(values: np.ndarray, lags: int) -> np.ndarray:
     return fft.irfft(spectrum.real**2 + spectrum.imag**2, size)[: lags + 1]
 
 
-def _last_lag(correlation: np.ndarray, rows: int) -> int:
+def _last_lag(correlation: np.ndarray, rows: int, components: float) -> int:
     """The last lag before `_QUIET` consecutive lags of noise; 0 when the first ones are noise already."""
-    loud = np.flatnonzero(np.abs(correlation) > 2 * math.sqrt(math.log10(max(rows, 10)) / rows))
+    loud = np.flatnonzero(np.abs(correlation) > 2 * math.sqrt(math.log10(max(rows, 10)) / (rows * components)))
     if not len(loud):
         return 0
     gaps = np.diff(np.concatenate(([-1], loud)))

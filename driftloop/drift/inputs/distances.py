@@ -1,6 +1,7 @@
-"""Distances between two samples of one column: Kolmogorov-Smirnov, population stability index, Jensen-Shannon, Wasserstein.
+"""Distances between two samples of one column: Kolmogorov-Smirnov, population stability index, Jensen-Shannon, Wasserstein, total variation.
 
-All four are computed from counts on one grid of bins, so that thousands of them (a permutation null) are one matrix product.
+All are computed from counts on one grid of bins, so that thousands of them (a permutation null) are one matrix product. Categories have a
+bin each, in no order: total variation, Jensen-Shannon and PSI do not depend on one.
 The bins are quantiles of the pooled sample. With at most as many distinct values as bins each value has its own bin and the
 result is exact. Otherwise the binned KS is at most the exact one, and lower by at most a bin's share of the rows of one sample;
 the binned Wasserstein distance puts a bin's rows at their common mean.
@@ -20,6 +21,9 @@ from scipy import special
 
 Statistic = Literal["ks", "psi", "js", "wasserstein"]
 STATISTICS: Final = get_args(Statistic)
+LevelStatistic = Literal["tv", "js", "psi"]
+OF_LEVELS: Final[dict[Statistic, LevelStatistic]] = {"ks": "tv", "wasserstein": "tv", "js": "js", "psi": "psi"}
+"""The distance between categories where numbers have that one."""
 BINS: Final[dict[str, int]] = {"ks": 256, "wasserstein": 256, "psi": 10, "js": 10}
 """Bins by statistic: many do no harm to KS and Wasserstein; PSI and Jensen-Shannon add up the noise of each bin, where ten is customary."""
 
@@ -56,12 +60,12 @@ def grid(values: np.ndarray, bins: int) -> tuple[Grid, np.ndarray]:
     return Grid(tops[:-1], means), np.searchsorted(tops[:-1], values, side="left")
 
 
-def distance(statistic: Statistic, reference: np.ndarray, current: np.ndarray, means: np.ndarray) -> np.ndarray:
+def distance(statistic: Statistic | LevelStatistic, reference: np.ndarray, current: np.ndarray, means: np.ndarray) -> np.ndarray:
     """The distance between counts on one grid.
 
     Args:
-        statistic: "ks" (0..1), "psi" (0 and up), "js" (0..1: the root of the divergence to base 2) or "wasserstein" (in the
-            column's unit).
+        statistic: "ks" (0..1), "psi" (0 and up), "js" (0..1: the root of the divergence to base 2), "wasserstein" (in the
+            column's unit) or "tv" (0..1: total variation, the share of the rows that would have to change).
         reference: counts by bin, shape (..., B); at least one row in all.
         current: likewise.
         means: (B,) as in `Grid`; only "wasserstein" uses them.
@@ -75,12 +79,16 @@ def distance(statistic: Statistic, reference: np.ndarray, current: np.ndarray, m
     >>> a, b = np.array([5.0, 5.0]), np.array([0.0, 10.0])
     >>> [round(float(distance(name, a, b, np.array([0.0, 2.0]))), 3) for name in STATISTICS]
     [0.5, 1.384, 0.558, 1.0]
+    >>> float(distance("tv", a, b, np.empty(0)))
+    0.5
     """
     if statistic == "psi":
         return _psi(reference, current)
     p, q = _shares(reference), _shares(current)
     if statistic == "js":
         return _js(p, q)
+    if statistic == "tv":
+        return np.abs(p - q).sum(axis=-1) / 2
     gap = np.abs(np.cumsum(p - q, axis=-1)[..., :-1])
     if statistic == "ks":
         return gap.max(axis=-1, initial=0.0)

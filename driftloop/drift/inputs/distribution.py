@@ -14,33 +14,51 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final, get_args
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import get_args
 
 import numpy as np
 
-from driftloop.drift.inputs import dependence, distances
-from driftloop.drift.inputs.dependence import Memory
+from driftloop.data.schema.schema import Column
+from driftloop.drift.inputs import aspects, distances, levels, shift_words
+from driftloop.drift.inputs.aspects import Aspect
 from driftloop.drift.inputs.distances import Statistic
-
-MOST_BLOCKS: Final = 1000  # longer blocks are as valid, and this many suffice for any p-value that matters
-_CHUNK = 1000  # shuffles at a time
-_CELLS = 20_000_000  # permutations times blocks at a time: bounds the memory when one side is much smaller
-_ENOUGH = 100  # permutations that reach the distance after which sampling stops (Besag, Clifford 1991)
+from driftloop.drift.inputs.permutation import Draws
 
 
 @dataclass(frozen=True)
 class FeatureTest:
-    """Test of one feature; p-values are nan where there were too few rows."""
+    """Test of one feature; p-values are nan where there were too few rows.
+
+    Distance and statistic are those of its values, the p-values those of the whole feature: of its values, and of the missing and the unseen
+    ones where there are any (`aspects`).
+    """
 
     feature: str
-    statistic: Statistic
+    statistic: str  # ks, psi, js or wasserstein of a number; tv, js or psi of a category
     distance: float
     p_value: float
     corrected: float  # the p-value after Holm's correction for all features
     moved: bool  # corrected <= alpha
     message: str
+    aspects: tuple[Aspect, ...] = ()  # what was tested; empty where nothing is known of the columns
+    kind: str = ""  # category or boolean; empty of a number
+
+    @property
+    def untold(self) -> bool:
+        """Whether the rows were too few for the feature, or for a part of it."""
+        return math.isnan(self.p_value) or any(math.isnan(aspect.p_value) for aspect in self.aspects)
+
+    @property
+    def farthest(self) -> float:
+        """The largest distance among what has moved, 0..1 for KS and total variation; the distance of the values where nothing has."""
+        return max((aspect.distance for aspect in self.aspects if aspect.moved), default=self.distance)
+
+    @property
+    def words(self) -> str:
+        """What moved: "load by KS 0.31", "category fuel: diesel 40 % → 22 %, electric 12 % → 31 %", "load: missing 2 % → 14 %"."""
+        return shift_words.feature(self.feature, self.statistic, self.distance, self.aspects, kind=self.kind)
 
 
 def compare(
@@ -48,6 +66,8 @@ def compare(
     current: np.ndarray,
     *,
     names: Sequence[str],
+    columns: Sequence[Column] = (),
+    known: Sequence[int] = (),
     statistic: Statistic = "ks",
     alpha: float = 0.05,
     permutations: int = 999,
@@ -60,7 +80,10 @@ def compare(
         reference: (N, F) numbers in time order; whole numbers and booleans are taken as they are.
         current: (M, F) likewise.
         names: (F,) the features' names.
-        statistic: "ks", "psi", "js" or "wasserstein"; see `distances`.
+        columns: (F,) what they hold. By default numbers, none of them missing. Categories and booleans are then compared as such, and nan is a
+            missing value. Each category needs a code of its own, unknown ones too: all of them under one code look like a category that moved.
+        known: (F,) the codes 0 up that the model has learned, of each category; by default all that the columns have a name for.
+        statistic: "ks", "psi", "js" or "wasserstein" of numbers, see `distances`; categories have total variation, or "js" and "psi" as well.
         alpha: probability, in (0, 1), that any feature is reported as moved when none has (family-wise).
         permutations: number of permutations; more are drawn when alpha and the number of features need them and the distance is extreme.
         seed: of the permutations.
@@ -77,26 +100,49 @@ def compare(
     >>> [test.moved for test in compare(old, new, names=("still", "moving"))]
     [False, True]
     """
-    reference, current = checked(reference, current, features=len(names))
+    reference, current = checked(reference, current, features=len(names), missing=bool(columns))
     _check(alpha, statistic=statistic, permutations=permutations, block_rows=block_rows)
-    level = alpha / len(names)  # what Holm requires of the smallest p-value
-    times = max(permutations, math.ceil(2 / level))
-    shuffled = functools.cache(
-        lambda drawn, *blocks_and_times: dependence.relabelled((seed, drawn), *blocks_and_times)
-    )  # columns with as many blocks share them
-    found = [
-        _test(reference[:, i], current[:, i], statistic=statistic, level=level, times=times, block_rows=block_rows, shuffled=shuffled)
-        for i in range(len(names))
-    ]
-    corrected = holm([p for _, p, _ in found])
-    return tuple(
-        FeatureTest(name, statistic, distance, p, fixed, bool(fixed <= alpha), f"{name}: {statistic} {distance:.3g}, {why}{_tail(fixed, len(names))}")
-        for name, (distance, p, why), fixed in zip(names, found, corrected, strict=True)
-    )
+    if columns and len(columns) != len(names):
+        raise ValueError(f"there are {len(columns)} columns and {len(names)} names: one of each is needed")
+
+    @functools.cache
+    def draws(questions: int) -> Draws:
+        level = alpha / len(names) / questions  # what Holm requires of the smallest p-value
+        return Draws(level, max(permutations, math.ceil(2 / level)), seed)
+
+    tests = []
+    for i, name in enumerate(names):
+        column = columns[i] if columns else Column(name, "feature", "number")
+        asked = aspects.of(reference[:, i], current[:, i], column, known=known[i] if known else None, statistic=statistic, block_rows=block_rows)
+        answers = tuple(question.asked(draws(len(asked))) for question in asked)
+        tests.append(_test(name, answers, kind=column.kind if levels.are_levels(column) else "", told=bool(columns)))
+    return tuple(replace(test, message=test.message + _tail(test.corrected, len(names))) for test in corrected(tests, alpha=alpha))
 
 
-def checked(reference: np.ndarray, current: np.ndarray, *, features: int) -> tuple[np.ndarray, np.ndarray]:
-    """The two as arrays of floats, shape (N, features) and (M, features).
+def corrected(tests: Sequence[FeatureTest], *, alpha: float) -> tuple[FeatureTest, ...]:
+    """The tests after Holm's correction for all of them."""
+    return tuple(_decided(test, fixed, alpha) for test, fixed in zip(tests, holm([test.p_value for test in tests]), strict=True))
+
+
+def _test(name: str, answers: tuple[Aspect, ...], *, kind: str, told: bool) -> FeatureTest:
+    """The test of a feature before correction for the others; that for its own aspects is Bonferroni's."""
+    tested = [aspect.p_value for aspect in answers if not math.isnan(aspect.p_value)]
+    p = min(1.0, len(answers) * min(tested)) if tested else math.nan
+    values = answers[0]
+    message = f"{name}: {'; '.join(one.message for one in answers)}"
+    return FeatureTest(name, values.statistic, values.distance, p, p, False, message, answers if told else (), kind)
+
+
+def _decided(test: FeatureTest, fixed: float, alpha: float) -> FeatureTest:
+    moved = bool(fixed <= alpha)
+    raised = fixed / test.p_value if moved else 1.0
+    within = holm([aspect.p_value for aspect in test.aspects]) if test.aspects else []
+    parts = tuple(replace(aspect, moved=moved and bool(p * raised <= alpha * (1 + 1e-9))) for aspect, p in zip(test.aspects, within, strict=True))
+    return replace(test, corrected=fixed, moved=moved, aspects=parts)
+
+
+def checked(reference: np.ndarray, current: np.ndarray, *, features: int, missing: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """The two as arrays of floats, shape (N, features) and (M, features); nan is a missing value where there may be such.
 
     Raises:
         ValueError: wrong shape, not numbers, or a value that is not finite; the message says where.
@@ -110,8 +156,9 @@ def checked(reference: np.ndarray, current: np.ndarray, *, features: int) -> tup
             raise ValueError(f"{side} holds {array.dtype}: numbers are needed")
         if array.ndim != 2 or array.shape[1] != features:
             raise ValueError(f"{side} has shape {array.shape}: (rows, {features}) is needed, a column for each name")
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            row, column = np.argwhere(~np.isfinite(array))[0]
+        bad = np.isinf(array) if missing else ~np.isfinite(array)
+        if bad.any():
+            row, column = np.argwhere(bad)[0]
             raise ValueError(f"{side} row {row}, column {column} is {array[row, column]}: leave such rows out or fill them first")
         both.append(array if array.dtype.kind == "f" else array.astype(np.float64))
     return both[0], both[1]
@@ -140,67 +187,6 @@ def _check(alpha: float, *, statistic: str, permutations: int, block_rows: int |
         raise ValueError(f"permutations is {permutations}: give at least 1")
     if block_rows is not None and block_rows < 1:
         raise ValueError(f"block_rows is {block_rows}: give at least 1")
-
-
-@dataclass(frozen=True, eq=False)
-class _Column:
-    """A column cut into blocks, the reference's first."""
-
-    counts: np.ndarray  # (blocks, B) rows of each block in each bin
-    means: np.ndarray  # (B,) of the bins
-    reference_blocks: int
-    memory: Memory
-    rows: int  # rows a block
-
-
-def _blocked(reference: np.ndarray, current: np.ndarray, *, bins: int, block_rows: int | None) -> _Column:
-    columns, codes = distances.grid(np.concatenate([reference, current]), bins)
-    memory = Memory(block_rows, 0.0) if block_rows else dependence.memory([codes[: len(reference)], codes[len(reference) :]])
-    rows = dependence.equal_rows(len(reference), len(current), max(memory.length, math.ceil(len(codes) / MOST_BLOCKS)))
-    cuts = dependence.cuts(len(reference), rows)
-    starts = np.concatenate([cuts[:-1], len(reference) + dependence.cuts(len(current), rows)])
-    return _Column(_histograms(codes, starts, len(columns.means)), columns.means, len(cuts) - 1, memory, rows)
-
-
-def _test(
-    reference: np.ndarray,
-    current: np.ndarray,
-    *,
-    statistic: Statistic,
-    level: float,
-    times: int,
-    block_rows: int | None,
-    shuffled: Callable[[int, int, int, int], np.ndarray],
-) -> tuple[float, float, str]:
-    """Distance and p-value of one column, and how they were computed."""
-    if not len(reference) or not len(current):
-        return math.nan, math.nan, f"cannot tell: {len(reference)} reference and {len(current)} current rows"
-    column = _blocked(reference, current, bins=distances.BINS[statistic], block_rows=block_rows)
-    blocks, first = len(column.counts), column.reference_blocks
-    total = column.counts.sum(axis=0, dtype=np.float64)
-
-    def apart(side: np.ndarray) -> np.ndarray:
-        return distances.distance(statistic, total - side, side, column.means)
-
-    observed = float(apart(column.counts[first:].sum(axis=0, dtype=np.float64)))
-    if dependence.smallest_p(first, blocks - first) > level:
-        least = dependence.blocks_needed(level) * column.memory.length
-        had = f"{len(reference)} reference and {len(current)} current rows in blocks of {column.rows}"
-        return observed, math.nan, f"cannot tell: {had}; needs at least {least} rows of each"
-    null = np.empty(0)
-    wider = column.memory.widening(column.rows)  # as a variance; PSI is one, the others are like deviations
-    while len(null) < times and dependence.reached(observed, null) < _ENOUGH:
-        chosen = shuffled(len(null), first, blocks - first, max(1, min(_CHUNK, times - len(null), _CELLS // blocks)))
-        drawn = apart((chosen.astype(np.float32) @ column.counts).astype(np.float64))
-        null = np.append(null, drawn * (wider if statistic == "psi" else math.sqrt(wider)))
-    p = dependence.p_value(observed, null)
-    return observed, p, f"{dependence.told(p)} from {len(null)} permutations of {blocks} blocks of {column.rows} rows"
-
-
-def _histograms(codes: np.ndarray, starts: np.ndarray, bins: int) -> np.ndarray:
-    """Counts of each bin in each block, shape (blocks, bins); float32 is exact up to 16 million rows."""
-    block = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
-    return np.bincount(block * bins + codes, minlength=(len(starts) - 1) * bins).reshape(-1, bins).astype(np.float32)
 
 
 def _tail(corrected: float, features: int) -> str:
