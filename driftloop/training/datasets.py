@@ -44,9 +44,11 @@ class UsedRows(Dataset):
 
     @property
     def schema(self) -> Schema:
-        """The feature columns and the label."""
+        """The feature columns with the types of their values, not of their codes, and the label."""
+        from driftloop.training.packaging import column_type  # imported here, because it takes torch
+
         label = DataType.long if self._stream.label_names else DataType.double
-        return Schema([*(ColSpec(DataType.double, name) for name in self._stream.features), ColSpec(label, "label")])
+        return Schema([*(ColSpec(column_type(column), column.name) for column in self._stream.columns), ColSpec(label, "label")])
 
     def to_dict(self) -> dict[str, Any]:
         """The values that MLflow stores."""

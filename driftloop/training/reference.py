@@ -3,7 +3,8 @@
 A monitor compares later rows with it. Three files in the artifact folder `reference`:
 
     reference.parquet   a row each: the features, label, prediction, probability (of the predicted class), time
-    reference.json      stream, task, features, labels, run_id, trained: the meaning and origin of the columns
+    reference.json      stream, task, features, labels, run_id, trained: the meaning and origin of the columns; of a model that takes values as
+                        they are also columns: what a feature's codes mean, as in `driftloop.data.schema.encoding`; a missing value is nan
     spans.npz           histograms by day of all the model's training rows; see `driftloop.drift.inputs.spans`
 
 The model's errors here are on its training rows: fewer than on new rows. They show the autocorrelation of errors, not
@@ -14,14 +15,16 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
 
 from driftloop.data.labels import Labels
+from driftloop.data.schema.schema import Column, Schema
 from driftloop.drift.inputs import spans
 from driftloop.drift.inputs.spans import Spans
 from driftloop.errors import DataError, TrackingError
@@ -45,6 +48,7 @@ class About:
     labels: tuple[object, ...]  # the label values; () for regression
     run_id: str
     trained: tuple[int, int]  # the model's training rows, of which these are the newest
+    columns: tuple[Column, ...] = ()  # the features as the model knows them, if it takes values as they are
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +56,7 @@ class Reference:
     """The rows, in time order; entry i of every array belongs to the same row."""
 
     about: About
-    rows: np.ndarray  # (N, F) float64
+    rows: np.ndarray  # (N, F) float64, coded as the columns say; nan where missing
     labels: np.ndarray  # (N,) label values, or numbers
     predictions: np.ndarray  # (N,) likewise
     probabilities: np.ndarray  # (N,) probability of the predicted class; nan for regression
@@ -63,7 +67,7 @@ class Reference:
         return len(self.labels)
 
 
-def of_model(stream: Stream, trained: tuple[int, int], outputs: np.ndarray, *, run_id: str) -> Reference:
+def of_model(stream: Stream, trained: tuple[int, int], outputs: np.ndarray, *, run_id: str, columns: tuple[Column, ...] = ()) -> Reference:
     """The reference of a model.
 
     Args:
@@ -71,6 +75,7 @@ def of_model(stream: Stream, trained: tuple[int, int], outputs: np.ndarray, *, r
         trained: its training rows.
         outputs: its outputs for the newest N of them: class probabilities (N, K), or values (N,).
         run_id: of the run that trained it.
+        columns: the features as it knows them, if it takes values as they are.
     """
     newest = slice(trained[1] - len(outputs), trained[1])
     labels, predictions, probabilities = stream.labels[newest], outputs, np.full(len(outputs), np.nan)
@@ -78,7 +83,7 @@ def of_model(stream: Stream, trained: tuple[int, int], outputs: np.ndarray, *, r
         labels, predictions = (np.array(Labels(stream.label_names).decode(codes)) for codes in (labels, outputs.argmax(axis=1)))
         probabilities = outputs.max(axis=1).astype(np.float64)
     return Reference(
-        About(stream.name, stream.task, tuple(stream.features), tuple(stream.label_names), run_id, trained),
+        About(stream.name, stream.task, tuple(stream.features), tuple(stream.label_names), run_id, trained, columns),
         rows=stream.rows[newest].astype(np.float64),
         labels=labels,
         predictions=predictions,
@@ -102,9 +107,23 @@ def write(reference: Reference, folder: Path) -> None:
     columns = dict(zip(_columns(reference.about), reference.rows.T, strict=True))
     extra = (reference.labels, reference.predictions, reference.probabilities, reference.times)
     pd.DataFrame({**columns, **dict(zip(_EXTRA, extra, strict=True))}).to_parquet(folder / "reference.parquet", index=False)
-    (folder / "reference.json").write_text(json.dumps(asdict(reference.about), indent=1), encoding="utf-8")
+    about = {name: value for name, value in asdict(reference.about).items() if name != "columns"}
+    about |= Schema(reference.about.columns).as_json() if reference.about.columns else {}
+    (folder / "reference.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
     if reference.spans is not None:
         spans.write(reference.spans, folder)
+
+
+def _known_columns(found: Mapping[str, Any]) -> tuple[Column, ...]:
+    """The columns, where the model takes values as they are; an early reference has none either.
+
+    Raises:
+        ValueError: they are not those of the features.
+    """
+    columns = Schema.from_json({"columns": found.get("columns", [])}).columns
+    if columns and [column.name for column in columns] != list(found["features"]):
+        raise ValueError("its columns are not its features")
+    return columns
 
 
 def _columns(about: About) -> list[str]:
@@ -120,10 +139,18 @@ def read(folder: Path) -> Reference:
     """
     try:
         found = json.loads((folder / "reference.json").read_text(encoding="utf-8"))
-        about = About(str(found["stream"]), str(found["task"]), tuple(found["features"]), tuple(found["labels"]), str(found["run_id"]), tuple(found["trained"]))
+        about = About(
+            str(found["stream"]),
+            str(found["task"]),
+            tuple(found["features"]),
+            tuple(found["labels"]),
+            str(found["run_id"]),
+            tuple(found["trained"]),
+            _known_columns(found),
+        )
         table = pd.read_parquet(folder / "reference.parquet", columns=[*_columns(about), *_EXTRA])
         values = table[_columns(about)].to_numpy(np.float64)
-    except (OSError, ValueError, KeyError, TypeError) as exc:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, DataError) as exc:
         raise DataError(f"reference {folder}: {type(exc).__name__}: {str(exc).splitlines()[0]}: log it again with the model") from exc
     label, prediction, probability, time = (table[name].to_numpy() for name in _EXTRA)
     found_spans = spans.read(folder)

@@ -61,7 +61,26 @@ def log_plan(params: Mapping[str, Any], trained: Span) -> None:
 def record(fitted: Fitted, *, learner: Learner, stream: Stream, run_id: str) -> KnownModel:
     """Log a winner to the active run: parameters, network, MLflow model and training reference."""
     log_fit(fitted)
-    majority = task.of(stream.task).constant(stream.labels[slice(*fitted.trained)])
+    card, columns, trained = card_of(fitted, learner=learner, stream=stream), known_columns(learner, stream, fitted.trained), slice(*fitted.trained)
+    history = fitted.params["history"]
+    uri = packaging.log_network(
+        fitted.model,
+        card,
+        rows=stream.rows[: fitted.trained[1]][-(history + 2) :],
+        history=history,
+        requirements=[f"{name}=={installed(name).split('+')[0]}" for name in NEEDED],
+        code=learner.model_file,
+        columns=columns,
+        optional=[name for name, values in zip(stream.features, stream.rows[trained].T, strict=True) if np.isnan(values).any()],
+    )
+    newest = predict(fitted.model, stream, reference.first_row(fitted.trained), fitted.trained[1])
+    reference.log(reference.of_model(stream, fitted.trained, newest, run_id=run_id, columns=columns))
+    mlflow_store.set_tags({"driftloop.has_model": "true", "driftloop.model_uri": uri})
+    return KnownModel(fitted.model, fitted.params, fitted.trained, card["majority"], card, run_id, uri)
+
+
+def card_of(fitted: Fitted, *, learner: Learner, stream: Stream) -> dict[str, Any]:
+    """What `restore`, the archive and the handler need to know of a model, as JSON values."""
     card: dict[str, Any] = {
         "class": learner.model.__name__,
         "module": learner.model_file.name,
@@ -71,24 +90,12 @@ def record(fitted: Fitted, *, learner: Learner, stream: Stream, run_id: str) -> 
         "task": stream.task,
         "params": fitted.params,
         "trained": list(fitted.trained),
-        "majority": majority,
+        "majority": task.of(stream.task).constant(stream.labels[slice(*fitted.trained)]),
         "rows_sha256": rows_sha256(stream, fitted.trained[1]),
     }
     if columns := known_columns(learner, stream, fitted.trained):
         card["columns"] = [{"name": column.name, "kind": column.kind, "categories": list(column.categories)} for column in columns]
-    history = fitted.params["history"]
-    uri = packaging.log_network(
-        fitted.model,
-        card,
-        rows=stream.rows[: fitted.trained[1]][-(history + 2) :],
-        history=history,
-        requirements=[f"{name}=={installed(name).split('+')[0]}" for name in NEEDED],
-        code=learner.model_file,
-    )
-    newest = predict(fitted.model, stream, reference.first_row(fitted.trained), fitted.trained[1])
-    reference.log(reference.of_model(stream, fitted.trained, newest, run_id=run_id))
-    mlflow_store.set_tags({"driftloop.has_model": "true", "driftloop.model_uri": uri})
-    return KnownModel(fitted.model, fitted.params, fitted.trained, majority, card, run_id, uri)
+    return card
 
 
 def rows_sha256(stream: Stream, stop: int) -> str:
