@@ -44,7 +44,16 @@ TASKS: Final = ("classification", "regression")
 ELEC_LEARNER: Final = "learner:ELEC"
 TABLE_LEARNER: Final = "driftloop.training.table.table_learner:TABLE"
 # The table learner's own defaults of the scripts' flags; here, because importing the learner takes torch.
-TABLE_FLAGS: Final[dict[str, Any]] = {"task": "", "optimizer": "adamw", "max_epochs": 6, "threshold_accuracy": 0}
+TABLE_FLAGS: Final[dict[str, Any]] = {
+    "task": "",
+    "optimizer": "adamw",
+    "max_epochs": 6,
+    "total_trials": 0,
+    "threshold_accuracy": 0,
+    "block_size": 0,
+    "judge_rows": 500,
+    "validation_rows": 1000,
+}
 
 THRESHOLD_SLACK: Final = 0.1  # share by which the loss may exceed that of the validation rows, where no threshold is given
 

@@ -152,7 +152,7 @@ class WatchFlags:
     """What to score, what counts as drift, and how to respond."""
 
     test_data_rows: int = flag(0, "number of rows to score after the training rows; 0: all", type=whole(0))
-    block_size: int = flag(48, "rows per block; labels arrive when a block ends", type=int)
+    block_size: int = flag(48, "rows per block; labels arrive when a block ends; 0: a hundredth of the rows to score, 20 to 1000", type=int)
     threshold_accuracy: float = flag(0.8, f"lowest accuracy, 0..1, that is good enough; 0: {SLACK}", type=share)
     threshold_mae: float = flag(0.0, f"for a regression: largest mean absolute error that is good enough, in the label's unit; 0: {SLACK}", type=amount)
     block_by: str = flag(

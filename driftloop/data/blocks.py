@@ -37,6 +37,15 @@ class Block:
         return self.stop - self.start
 
 
+def usual_size(rows: int) -> int:
+    """Rows of a block when nobody gives a size: a hundredth of the rows to score, 20 to 1000.
+
+    >>> usual_size(30_000), usual_size(100), usual_size(10**7)
+    (300, 20, 1000)
+    """
+    return max(20, min(1000, rows // 100))
+
+
 def cut(start: int, stop: int, *, block_size: int) -> Iterator[Block]:
     """Cut rows `start`..`stop` into blocks of `block_size`; the remainder becomes a short block.
 

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from driftloop.cli import runner
 from driftloop.cli.flags import WatchFlags
 from driftloop.cli.script_flags import LoopFlags, SwapFlags
+from driftloop.data import blocks
 from driftloop.drift.rules import catalogue
 from driftloop.drift.rules.rule import Rule
 from driftloop.drift.verdict import Verdict
@@ -155,7 +156,7 @@ def watch_plan(work: Work, args: LoopFlags, base: KnownModel | None, *, trained_
     plan = WatchPlan(
         start=start,
         stop=stop,
-        block_size=args.block_size,
+        block_size=args.block_size or blocks.usual_size(stop - start),
         block_by=args.block_by,
         goal=goal,
         rule=drift_rule(args, goal),
