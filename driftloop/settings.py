@@ -48,7 +48,7 @@ TABLE_FLAGS: Final[dict[str, Any]] = {
     "task": "",
     "optimizer": "adamw",
     "max_epochs": 6,
-    "total_trials": 0,
+    "total_trials": 1,
     "threshold_accuracy": 0,
     "block_size": 0,
     "judge_rows": 500,
