@@ -51,6 +51,7 @@ TABLE_FLAGS: Final[dict[str, Any]] = {
     "total_trials": 1,
     "threshold_accuracy": 0,
     "block_size": 0,
+    "follow_up": True,
     "judge_rows": 500,
     "validation_rows": 1000,
 }

@@ -173,7 +173,7 @@ class WatchFlags:
         "probation: once drift is found, every block under the threshold is drift until a model has proven itself; same: restart the rule with each version",
         choices=["probation", "same"],
     )
-    follow_up: bool = flag(False, "after a retrain for drift, retrain again each time the rows since the drift have doubled; promoted only if better")
+    follow_up: bool = flag(False, "after a retrain for drift, retrain again each time the rows since the drift have doubled, and, while no challenger is promoted, only then")
     proactive: bool = flag(False, "also retrain before the block KPI is forecast to fall under the threshold; replaces the probation")
     lead_blocks: int = flag(
         settings.LEAD_BLOCKS, "retrain when the lower bound of the forecast's 40 %% interval is at most this many blocks away; 1: the next block", type=whole(0)

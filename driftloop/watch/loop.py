@@ -137,12 +137,16 @@ class Watch:
         if len(self.retrains) >= self.plan.max_retrains:
             return
         found = verdict if verdict.drift else self._foreseen(verdict)
-        if found is not None:
+        if found is not None and not self._backs_off():
             if self.plan.on_drift(self.scores[-1], found):
                 self.follow_up.begin(block)
                 self._retrain(Cause(block.index, block.stop, found.message))
         elif self.plan.follow_up and (reason := self.follow_up.due(block)):
             self._retrain(Cause(block.index, block.stop, reason, follow_up=True))
+
+    def _backs_off(self) -> bool:
+        """Whether drift waits for the next follow-up: the newest retrain was not promoted, so that the same rows would give the same answer."""
+        return self.plan.follow_up and bool(self.retrains) and not self.retrains[-1].promoted
 
     def _foreseen(self, verdict: Verdict) -> Verdict | None:
         """The verdict on a forecast drift within the lead, for a proactive watch."""
