@@ -8,7 +8,6 @@ handler, `model-config.yaml` (workers and time limits) and the archiver's manife
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import sys
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from driftloop.errors import ArchiveError
-from driftloop.system import processes
+from driftloop.system import files, processes
 
 if TYPE_CHECKING:
     import torch
@@ -76,7 +75,8 @@ def build_mar(
             built = _archive(folder, name=name, version=version, model_file=model_file.name, handler_file=handler_file.name)
             check_mar(built, name=name, version=version)
             target = store / f"{'-'.join(filter(None, (name, version, card.get('run_id'))))}.mar"
-            _publish(built, target)
+            with files.aside(target) as made:
+                built.replace(made)
     except OSError as exc:
         raise ArchiveError(f"{name} {version} could not be archived in {store}: {exc}; correct the path or make room there") from exc
     return target
@@ -176,10 +176,3 @@ def _archive(folder: Path, *, name: str, version: str, model_file: str, handler_
     if done.code:
         raise ArchiveError(f"torch-model-archiver failed for {name} {version} (exit {done.code}): {done.last_line}")
     return folder / f"{name}.mar"
-
-
-def _publish(built: Path, target: Path) -> None:
-    """Publish the archive atomically, synced to disk first."""
-    with built.open("rb") as file:
-        os.fsync(file.fileno())
-    built.replace(target)

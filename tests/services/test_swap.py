@@ -334,7 +334,7 @@ def test_golden_probabilities_that_cannot_be_met_are_not_met(tmp_path, golden):
 
 @pytest.mark.parametrize(
     ("versions", "previous", "message"),
-    [(("1", "2"), "1", "2 is registered already"), (("3",), "1", "1 is to be replaced but is not served: it has versions 3"), ((), "1", "versions none")],
+    [(("1", "2"), "1", "2 is registered already"), (("3",), "1", "1 is to be replaced but is not served; registered: 3"), ((), "1", "registered: none")],
 )
 def test_a_swap_that_does_not_fit_the_server_is_refused_untouched(tmp_path, versions, previous, message):
     server = FakeServer(*versions)
