@@ -50,19 +50,6 @@ class Entry:
     previous_run_id: str = ""
 
 
-@dataclass(frozen=True)
-class Swap:
-    """A finished swap. `golden_gap` is the largest difference between a served and a local probability, or value;
-    `drained` is False when the old version still had requests at the end, or could not be unregistered: it
-    stays registered, and the next swap or `recover` tries again."""
-
-    version: str
-    previous_version: str | None
-    golden_gap: float
-    drained: bool
-    seconds: float
-
-
 def swap_in(
     client: TorchServeClient,
     *,
@@ -75,7 +62,7 @@ def swap_in(
     journal: Path,
     move_alias: Callable[[], None],
     drain_timeout_s: float = DRAIN_S,
-) -> Swap:
+) -> bool:
     """Serve `version` instead of `previous_version`.
 
     Args:
@@ -90,11 +77,14 @@ def swap_in(
         move_alias: points the registry's alias to the new version; may be called twice.
         drain_timeout_s: time for the old version to finish its last requests.
 
+    Returns:
+        whether the old version is gone. False when it still had requests, or could not be unregistered: the next swap or
+        `recover` tries again.
+
     Raises:
         ServingError: the new version did not load or answers wrongly, or the alias could not be moved.
             The previous version keeps serving and the new one is unregistered.
     """
-    started = time.monotonic()
     _check_start(client, name=name, version=version, previous_version=previous_version, journal=journal)
     previous_run_id = run_of(client, name=name, version=previous_version) if previous_version else ""
     entry = Entry(name, version, previous_version, REGISTER, run_id=run_id, previous_run_id=previous_run_id)
@@ -103,7 +93,7 @@ def swap_in(
         client.register(mar, name=name, version=version)
         client.wait_ready(name=name, version=version)
         entry = _write(journal, replace(entry, step=GOLDEN))
-        gap = _prove(client, known, entry)
+        _prove(client, known, entry)
         _check_default(client, entry)
         entry = _write(journal, replace(entry, step=SET_DEFAULT))
         client.set_default(name=name, version=version)
@@ -116,18 +106,19 @@ def swap_in(
         except ServingError as undoing:
             kept = f"undoing it failed as well ({undoing}); the next start tries again"
         raise ServingError(f"{name} {version} was not swapped in, step {entry.step}: {exc}; {kept}") from exc
-    drained = _retire_previous(client, journal, entry, drain_timeout_s=drain_timeout_s)
-    return Swap(version, previous_version, gap, drained, time.monotonic() - started)
+    return _retire_previous(client, journal, entry, drain_timeout_s=drain_timeout_s)
 
 
-def _prove(client: TorchServeClient, known: golden.Golden, entry: Entry) -> float:
+def _prove(client: TorchServeClient, known: golden.Golden, entry: Entry) -> None:
     """Like `golden.prove`, with retries when a worker dies; the server restarts it."""
-    for _ in range(ATTEMPTS - 1):
+    for attempt in range(1, ATTEMPTS + 1):
         try:
-            return golden.prove(client, known, name=entry.name, version=entry.version, run_ids={entry.run_id})
+            golden.prove(client, known, name=entry.name, version=entry.version, run_ids={entry.run_id})
+            return
         except UnansweredError:
+            if attempt == ATTEMPTS:
+                raise
             client.wait_ready(name=entry.name, version=entry.version)
-    return golden.prove(client, known, name=entry.name, version=entry.version, run_ids={entry.run_id})
 
 
 def recover(client: TorchServeClient, journal: Path, *, move_alias: Callable[[str], None]) -> Entry | None:

@@ -90,8 +90,8 @@ def test_the_time_of_a_deployment_is_that_of_the_whole_run(monkeypatch: pytest.M
         "watch_served": result,
     }
     for name, value in faked.items():
-        monkeypatch.setattr(scripts, name, lambda *_, value=value, **__: value)
-    monkeypatch.setattr(scripts, "log_outcome", lambda *given, **_: logged.append(given[-1]))
+        monkeypatch.setattr(scripts if hasattr(scripts, name) else deployment, name, lambda *_, value=value, **__: value)
+    monkeypatch.setattr(deployment, "log_outcome", lambda *given, **_: logged.append(given[-1]))
     call = Call(started=time.monotonic() - 44)
     args = read(DeployFlags, deploy_model.build_parser().parse_args(["--on_drift", "ignore"], Namespace(call=call)))
     scripts.deploy(args, cast(Any, None))

@@ -12,7 +12,7 @@ autocorrelations end, and the flat-top window).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -72,12 +72,6 @@ def memory(series: Sequence[np.ndarray]) -> Memory:
     # Cycles make both sums swing; a block then spans at least the lags that matter.
     ratio = float(missed / long_run) if long_run > 0 and missed > 0 else 0.0
     return Memory(int(np.clip(math.ceil(ratio / MISSED), last, lags)), ratio)
-
-
-def longest(memories: Iterable[Memory]) -> Memory:
-    """The memory that is safe for several columns: the longest."""
-    memories = list(memories)
-    return Memory(max(one.length for one in memories), max(one.missed for one in memories))
 
 
 def cuts(rows: int, length: int) -> np.ndarray:

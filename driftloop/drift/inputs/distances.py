@@ -77,10 +77,14 @@ def distance(statistic: Statistic, reference: np.ndarray, current: np.ndarray, m
     [0.5, 1.384, 0.558, 1.0]
     """
     if statistic == "psi":
-        return _psi(reference, current)
+        # Half a row added to every bin: an empty one would make the index infinite (Krichevsky, Trofimov 1981).
+        p, q = _shares(reference + 0.5), _shares(current + 0.5)
+        return ((p - q) * np.log(p / q)).sum(axis=-1)
     p, q = _shares(reference), _shares(current)
     if statistic == "js":
-        return _js(p, q)
+        middle = (p + q) / 2
+        divergence = (special.rel_entr(p, middle) + special.rel_entr(q, middle)).sum(axis=-1) / (2 * np.log(2))
+        return np.sqrt(np.clip(divergence, 0.0, 1.0))
     gap = np.abs(np.cumsum(p - q, axis=-1)[..., :-1])
     if statistic == "ks":
         return gap.max(axis=-1, initial=0.0)
@@ -91,15 +95,3 @@ def distance(statistic: Statistic, reference: np.ndarray, current: np.ndarray, m
 
 def _shares(counts: np.ndarray) -> np.ndarray:
     return counts / counts.sum(axis=-1, keepdims=True)
-
-
-def _psi(reference: np.ndarray, current: np.ndarray) -> np.ndarray:
-    # Half a row added to every bin: an empty one would make the index infinite (Krichevsky, Trofimov 1981).
-    p, q = _shares(reference + 0.5), _shares(current + 0.5)
-    return ((p - q) * np.log(p / q)).sum(axis=-1)
-
-
-def _js(p: np.ndarray, q: np.ndarray) -> np.ndarray:
-    middle = (p + q) / 2
-    divergence = (special.rel_entr(p, middle) + special.rel_entr(q, middle)).sum(axis=-1) / (2 * np.log(2))
-    return np.sqrt(np.clip(divergence, 0.0, 1.0))

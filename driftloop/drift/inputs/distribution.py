@@ -81,9 +81,8 @@ def compare(
     _check(alpha, statistic=statistic, permutations=permutations, block_rows=block_rows)
     level = alpha / len(names)  # what Holm requires of the smallest p-value
     times = max(permutations, math.ceil(2 / level))
-    shuffled = functools.cache(
-        lambda drawn, *blocks_and_times: dependence.relabelled((seed, drawn), *blocks_and_times)
-    )  # columns with as many blocks share them
+    # Columns with as many blocks share them.
+    shuffled = functools.cache(lambda drawn, *sizes: dependence.relabelled((seed, drawn), *sizes))
     found = [
         _test(reference[:, i], current[:, i], statistic=statistic, level=level, times=times, block_rows=block_rows, shuffled=shuffled)
         for i in range(len(names))
