@@ -1,4 +1,4 @@
-"""A command's call, and its flags as a dataclass of its own."""
+"""A command's call, and its flags as a dataclass."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Call:
 
 
 def flag(default: Value, text: str, **how: Any) -> Value:
-    """A field that is a flag with this default and help; `how` is what else `add_argument` takes. Of a truth value it is a switch."""
+    """A field that is a flag with this default and help; `how`: further arguments of `add_argument`. A boolean default makes it a switch."""
     made: Value = field(metadata={"default": default, "help": text, **how})
     return made
 
 
 def required(text: str, **how: Any) -> Any:
-    """A field that is a flag which must be given."""
+    """A field that is a required flag."""
     return field(metadata={"required": True, "help": text, **how})
 
 
@@ -43,9 +43,7 @@ class Flags:
 class LearnerFlags(Flags):
     """Flags of a command that works for any learner."""
 
-    learner: str = flag(
-        "", "what learns: a Learner in a module of the current folder or of the project; --help with it shows its own defaults", metavar="MODULE:NAME"
-    )
+    learner: str = flag("", "the Learner to train, in a module of the current folder or the project; --help shows its defaults", metavar="MODULE:NAME")
 
 
 def read(kind: Callable[..., Read], args: argparse.Namespace) -> Read:

@@ -172,7 +172,7 @@ def _archive(folder: Path, *, name: str, version: str, model_file: str, handler_
     command = [sys.executable, "-m", "model_archiver.model_packaging", *(part for option in options.items() for part in option)]
     done = processes.run(command, timeout_s=ARCHIVER_TIMEOUT_S, env={"TMPDIR": str(scratch)}, folder=folder)
     if done.timed_out:
-        raise ArchiveError(f"torch-model-archiver did not end within {ARCHIVER_TIMEOUT_S:.0f} s for {name} {version}; try again on a less busy machine")
+        raise ArchiveError(f"torch-model-archiver did not finish within {ARCHIVER_TIMEOUT_S:.0f} s for {name} {version}; try again on a less busy machine")
     if done.code:
         raise ArchiveError(f"torch-model-archiver failed for {name} {version} (exit {done.code}): {done.last_line}")
     return folder / f"{name}.mar"

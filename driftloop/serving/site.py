@@ -48,7 +48,7 @@ class Serving(Protocol):
 
 @dataclass(frozen=True)
 class Site:
-    """A TorchServe to serve on: its client, and the folder for archives and the journal of the swap under way.
+    """A TorchServe to serve on: its client, and the folder for archives and the swap journal.
 
     `revive` restarts our own server after it has ended, and returns its client; None for an external server.
     """
@@ -99,7 +99,7 @@ class TorchServeDeployment:
         If a worker or server ends meanwhile, waits and retries: predictions are idempotent.
 
         Raises:
-            ServingError: it died each time, does not come back, or someone else's model answered.
+            ServingError: it died each time, did not come back, or someone else's model answered.
         """
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -120,7 +120,7 @@ class TorchServeDeployment:
         end = time.monotonic() + COME_BACK_S
         while not self.client.healthy():
             if time.monotonic() > end:
-                raise ServingError(f"TorchServe ended and did not come back within {COME_BACK_S:.0f} s: {error}") from error
+                raise ServingError(f"TorchServe exited and did not come back within {COME_BACK_S:.0f} s: {error}") from error
             if self.site.revive:
                 self.client = self.site.revive()
             time.sleep(POLL_S)

@@ -75,10 +75,10 @@ class Ports:
         """
         taken = self.taken()
         if taken:
-            raise ServingError(f"TorchServe cannot use its port, {', '.join(taken)} is taken: stop what listens there or give other ports")
+            raise ServingError(f"TorchServe's port {', '.join(taken)} is taken: stop the program that listens there, or give other ports")
 
     def taken(self) -> list[str]:
-        """Those that another program listens on, as "inference 8080"."""
+        """The ports that another program listens on, as "inference 8080"."""
         return [f"{what} {port}" for what, port in asdict(self).items() if port_fault(port)]
 
     @property
@@ -204,7 +204,7 @@ class TorchServe:
             if self._server.code is not None:
                 taken = self.ports.taken()
                 why = f"port {', '.join(taken)} is taken" if taken else server_error(console, serving)
-                raise ServingError(f"TorchServe ended during its start: {why}")
+                raise ServingError(f"TorchServe exited during its start: {why}")
             if time.monotonic() > end:
                 raise ServingError(f"TorchServe did not answer within {self.start_timeout_s:.0f} s: {server_error(console, serving)}")
             time.sleep(POLL_S)
@@ -248,7 +248,7 @@ def _config(ports: Ports, host: str) -> str:
         "grpc_management_address": HOST,
         "grpc_management_port": grpc_management,
         "metrics_mode": "prometheus",
-        "disable_system_metrics": "true",  # it would start a Python process a minute
+        "disable_system_metrics": "true",  # they would start a Python process every minute
         "load_models": "none",
         "allowed_urls": "none",  # archives come from the model store only
     }
@@ -260,7 +260,7 @@ def _environment(folder: Path, java_home: Path) -> dict[str, str]:
         "JAVA_HOME": str(java_home),
         "TEMP": str(folder),
         "TMPDIR": str(folder),
-        "OMP_NUM_THREADS": "1",  # small matrices: a thread a worker is fastest
+        "OMP_NUM_THREADS": "1",  # small matrices: one thread per worker is fastest
         "TS_DECODE_INPUT_REQUEST": "false",  # the handler parses JSON itself, more strictly
-        "TS_CONFIG_FILE": str(folder / "config.properties"),  # would beat --ts-config if the caller had set it
+        "TS_CONFIG_FILE": str(folder / "config.properties"),  # takes precedence over --ts-config if the caller has set it
     }

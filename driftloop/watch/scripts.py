@@ -46,7 +46,7 @@ def deploy(args: DeployFlags, learner: Learner) -> Done:
     """Deploy, watch, decide; with --serve_only deploy."""
     started = args.call.started
     if args.serve_only and not args.torchserve_url:
-        raise SettingsError("--serve_only is given without --torchserve_url: give the address of the TorchServe that is to serve")
+        raise SettingsError("--serve_only is given without --torchserve_url: give the address of a running TorchServe")
     deployment.check_places(args)
     opened = open_work(args, learner)
     deployment.check_name(opened, args)

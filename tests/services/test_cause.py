@@ -55,9 +55,9 @@ def test_a_retrain_that_is_asked_for_up_to_a_row_is_of_no_block_unless_its_drift
 
 
 def test_the_reason_names_who_asked(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert cause(stream, monkeypatch, until_row=400).reason.startswith("asked for by hand, on the rows up to row 400 (")
+    assert cause(stream, monkeypatch, until_row=400).reason.startswith("requested manually, on the rows up to row 400 (")
     monkeypatch.setenv(ASKED_BY, "the alert KpiBelowThreshold")
-    assert cause(stream, monkeypatch, until_row=400).reason.startswith("asked for by the alert KpiBelowThreshold, on the rows up to row 400 (")
+    assert cause(stream, monkeypatch, until_row=400).reason.startswith("requested by the alert KpiBelowThreshold, on the rows up to row 400 (")
     assert "found drift in block 3" in cause(stream, monkeypatch, drift=(3, 450)).reason
 
 
