@@ -159,13 +159,7 @@ class WatchResult:
 
 
 _NAMES: Final = {"classification": "accuracy", REGRESSION: "mae"}  # of the KPIs
-_OF_KPI: Final = {
-    "kpi": "{}",
-    "kpi_unretrained": "{}_unretrained",
-    "before": "{}_before",
-    "after": "{}_after",
-    "kpi_without_retraining": "{}_without_retraining",
-}
+_OF_KPI: Final = frozenset({"kpi", "kpi_unretrained", "kpi_without_retraining", "before", "after"})
 
 
 def _by_kpi(values: Mapping[str, Any], task: str) -> dict[str, Any]:
@@ -173,7 +167,8 @@ def _by_kpi(values: Mapping[str, Any], task: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in values.items():
         if name in _OF_KPI:
-            found |= {_OF_KPI[name].format(kpi): value if of == task else math.nan for of, kpi in _NAMES.items()}
+            of_kpi = name if name.startswith("kpi") else f"kpi_{name}"
+            found |= {of_kpi.replace("kpi", kpi, 1): value if of == task else math.nan for of, kpi in _NAMES.items()}
         else:
             found[name] = value
     return found

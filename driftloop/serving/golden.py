@@ -29,12 +29,7 @@ class Golden:
 def prove(client: TorchServeClient, golden: Golden, *, name: str, version: str, run_ids: Set[str]) -> None:
     """Check that a version answers like the local model.
 
-    Args:
-        client: the TorchServe that has the version.
-        golden: the expected answers.
-        name: model name.
-        version: its version; not necessarily the default.
-        run_ids: the accepted run ids in its answers; "" for an archive without one.
+    `run_ids` are the accepted run ids in the answers; "" for an archive without one.
 
     Raises:
         ServingError: the difference is too large, or another version or run answers.

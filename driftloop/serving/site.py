@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -28,22 +27,6 @@ GOLDEN_ROWS = 8  # golden predictions that a new version must match before it ta
 ATTEMPTS = 3  # attempts to have a block answered when the worker or the server dies
 COME_BACK_S = 60.0  # wait for a server that ended
 POLL_S = 0.2
-
-
-class Serving(Protocol):
-    """A server with one default version of the model."""
-
-    def predict(self, rows: np.ndarray, context: np.ndarray) -> tuple[np.ndarray, str]:
-        """Class probabilities (rows, K) or values (rows,), and the version that gave them."""
-
-    def check_owner(self) -> None:
-        """Refuse to replace someone else's model served under our name."""
-
-    def has_room_for(self, model: KnownModel) -> bool:
-        """Whether the model can be served under its version number, or already is."""
-
-    def put(self, model: KnownModel, *, move_alias: Callable[[], None]) -> None:
-        """Replace the served version without losing a request."""
 
 
 @dataclass(frozen=True)
@@ -215,7 +198,7 @@ class TorchServeDeployment:
         return Golden(self.stream.rows[first:stop], context, trained_model.predict(model.model, self.stream, first, stop))
 
 
-def promote(registry: Registry, serving: Serving, winner: KnownModel, *, reason: str, store: Store, stream: Stream) -> KnownModel:
+def promote(registry: Registry, serving: TorchServeDeployment, winner: KnownModel, *, reason: str, store: Store, stream: Stream) -> KnownModel:
     """Register a model if needed, describe it, swap it in, and move the aliases as part of the swap.
 
     If the server has another model under the version number, the model is registered under a free one.

@@ -20,11 +20,7 @@ if TYPE_CHECKING:
 def choose(client: MlflowClient, *, name: str | None, made_in: str | None, uri: str) -> Experiment:
     """The experiment to work in: the named one, else that of the run which `mlflow run` made, else the environment's, else Default.
 
-    Args:
-        client: of the store.
-        name: from the flag.
-        made_in: id of the experiment of the launcher's run.
-        uri: of the store; a new experiment on a SQLite file keeps its artifacts next to it.
+    `made_in` is the id of the launcher's experiment; a new experiment on a SQLite file (`uri`) keeps its artifacts next to it.
 
     Raises:
         SettingsError: the environment names an invalid or unknown experiment.

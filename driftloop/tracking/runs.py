@@ -23,12 +23,7 @@ if TYPE_CHECKING:
 
 
 def find_base(store: Store, run_id: str | None = None, *, train: str) -> Run:
-    """The base run to use: the given one, else the newest finished one of the experiment.
-
-    Args:
-        store: the store to search.
-        run_id: the given run.
-        train: the command that trains one.
+    """The base run to use: the given one, else the newest finished one of the experiment. `train` is the command that trains one.
 
     Raises:
         NoBaseRunError: there is none; the message gives the command to run.

@@ -117,8 +117,9 @@ def _check_file(file: Path, uri: str, *, write: bool) -> None:
             with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=0)) as opened:
                 _check_whose({str(name) for (name,) in opened.execute("SELECT name FROM sqlite_master WHERE type = 'table'")})
         if write:
-            _check_writable(file if file.exists() else file.parent)
-            _check_writable(file.parent)  # SQLite's journal is next to the file
+            for path in (file, file.parent):  # SQLite's journal is next to the file
+                if path.exists() and not os.access(path, os.W_OK):
+                    raise PermissionError(f"{path} is not writable")
     except (OSError, sqlite3.Error) as exc:
         if not is_locked(exc):  # locks are handled later, by waiting
             raise TrackingError(f"MLflow store {uri}: {cause(exc)}: {ELSEWHERE}") from exc
@@ -128,11 +129,6 @@ def _check_whose(tables: set[str]) -> None:
     """Reject a database in which MLflow would add its tables to another program's."""
     if tables and not tables & {"alembic_version", "experiments"}:
         raise sqlite3.DatabaseError(f"the database belongs to another program (its tables: {', '.join(sorted(tables)[:3])}{', …' * (len(tables) > 3)})")
-
-
-def _check_writable(path: Path) -> None:
-    if not os.access(path, os.W_OK):
-        raise PermissionError(f"{path} is not writable")
 
 
 def _check_connection(url: URL) -> None:

@@ -28,13 +28,6 @@ RULE: Final = "kind"
 _KINDS: Final[dict[tuple[bool, bool], Kind]] = {(False, False): "none", (True, False): "data", (False, True): "concept", (True, True): "both"}
 _UNTOLD: Final = "Cannot tell the kind of drift"
 _HALF: Final = "Data drift; unknown whether the concept changed too"
-_HEADS: Final[dict[Kind, str]] = {
-    "none": "No drift",
-    "cannot tell": _UNTOLD,
-    "data": "Data drift",
-    "concept": "Concept drift",
-    "both": "Data and concept drift",
-}
 MOST_WANTED: Final = 20  # times the rows there were: a change that needs more to prove is negligible
 _NAMED = 3  # features named in the message
 
@@ -57,14 +50,10 @@ def tell(
     A concept drift may also raise the KPI or leave it unchanged.
 
     Args:
-        reference_rows: (N, F) finite numbers in time order.
-        reference_correct: (N,) 1 or True where the model was right.
-        current_rows: (M, F) likewise.
-        current_correct: (M,) likewise.
+        reference_rows, reference_correct, current_rows, current_correct, losses: as in `decompose`.
         names: (F,) the features' names.
         alpha: false-alarm probability of a comparison, in (0, 1), any kind counted.
         seed: of permutations and resampling.
-        losses: as in `decompose`, for a regression: the KPI is then the mean loss.
         fallen: a drift rule has already proven that the KPI is worse than its threshold; the kind is then never "none".
         edges: number of candidate split points between reference and current from which the errors chose this one; their test is corrected for it.
 
@@ -167,9 +156,8 @@ def _whole(kind: Kind, parts: Decomposition, inputs: str, *, unsure: bool, wante
         equal = f"On equal inputs the model's errors have changed {found}"
     else:
         equal = f"The rest is within noise {found}"
-    return (
-        f"{_HEADS[kind]}: {_kpi(parts, losses=losses)}, of which the inputs explain {parts.data.change:+.3f}; the rest is {parts.concept}. {equal}; {inputs}."
-    )
+    head = _UNTOLD if kind == "cannot tell" else answer.KINDS[kind].capitalize()
+    return f"{head}: {_kpi(parts, losses=losses)}, of which the inputs explain {parts.data.change:+.3f}; the rest is {parts.concept}. {equal}; {inputs}."
 
 
 def _plainly_apart(before: np.ndarray, now: np.ndarray) -> bool:

@@ -72,10 +72,7 @@ class Significant(Rule):
 
         Without it the first blocks are down-weighted, because errors are assumed autocorrelated until rows show otherwise.
 
-        Args:
-            errors: (rows,) in time order, 1 where the model was wrong; training rows are fine: errors are
-                fewer there but similarly autocorrelated.
-            block_size: rows a block of the watch.
+        Training rows are fine: errors are fewer there but similarly autocorrelated. Arguments as in `Rule.prepare`.
         """
         wrong = wrong_rows(errors)
         for start in range(0, len(wrong) - block_size + 1, block_size):

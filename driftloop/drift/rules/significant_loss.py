@@ -76,12 +76,7 @@ class SignificantLoss(Rule):
         self._seen.clear()
 
     def prepare(self, errors: np.ndarray, *, block_size: int) -> None:
-        """Learn the cap and the losses' autocorrelation from rows before the watch; their mean is not learned.
-
-        Args:
-            errors: (rows,) losses in time order.
-            block_size: rows a block of the watch.
-        """
+        """See `Rule.prepare`: learns the cap and the losses' autocorrelation, not their mean."""
         losses = loss_rows(errors)
         if len(losses) < 2 * LEAST_RUNS:
             return
