@@ -76,7 +76,7 @@ def test_the_database_of_another_program_is_refused_and_stays_as_it_is(place: Wo
     with contextlib.closing(sqlite3.connect(file)) as other:
         other.execute("CREATE TABLE customers (name TEXT)")
     before = file.read_bytes()
-    with place.entered(), pytest.raises(TrackingError, match=r"another program \(its tables are customers\): set MLFLOW_TRACKING_URI"):
+    with place.entered(), pytest.raises(TrackingError, match=r"another program \(its tables: customers\): set MLFLOW_TRACKING_URI"):
         mlflow_store.open_store("one")
     assert file.read_bytes() == before
 
