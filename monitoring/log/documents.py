@@ -14,7 +14,6 @@ def to_document(record: Prediction | Rejected) -> Document:
     """The document of a record."""
     document = record.as_json()
     del document["kind"]
-    document.setdefault("time", document["served_at"])
     return {"_id": record.key, **{name: parse_time(value) if name in _TIMES else value for name, value in document.items()}}
 
 
