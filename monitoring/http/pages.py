@@ -1,7 +1,6 @@
 """The HTML pages of our HTTP services: an overview with addresses and commands to paste.
 
-Nothing is loaded, no script runs, and every name is escaped: the Content-Security-Policy allows only the page's own
-style.
+Nothing is loaded, no script runs, and every name is escaped: the Content-Security-Policy allows only the page's style.
 """
 
 from __future__ import annotations
@@ -52,12 +51,12 @@ class StreamCard:
     about: str
     facts: Sequence[Fact]
     examples: Sequence[Example]
-    link: str = ""  # of its name
+    link: str = ""  # behind its name
 
 
 @dataclass(frozen=True)
 class Route:
-    """An address of a service, in one line."""
+    """A route of a service, described in one line."""
 
     method: str
     path: str
@@ -113,7 +112,7 @@ class _Style:
 
 
 def own_url() -> str:
-    """The address under which the client reached us, for commands to paste; an invalid Host header is not repeated."""
+    """The URL by which the client reached us, for commands to paste; an invalid Host header is not echoed."""
     host = request.host if _HOST.fullmatch(request.host) else "127.0.0.1"
     return f"{request.scheme}://{host}"
 

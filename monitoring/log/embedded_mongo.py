@@ -2,9 +2,9 @@
 
     python -m monitoring mongo --folder prediction-log --port 27017      # runs until Ctrl-C, prints its URI
 
-For trying things out and for tests; production sets MONGODB_URI. It is optional (requirements-embedded.txt) and
-under GPL-2.0-only: we start the program and use its socket, and import none of it.
-It syncs a write to disk before acknowledging it: kill -9 loses none. It creates its data files when a collection first needs
+For trials and tests; production sets MONGODB_URI. It is optional (requirements-embedded.txt) and licensed
+GPL-2.0-only: we start the program and use its socket, and import none of it.
+It syncs a write to disk before acknowledging it: kill -9 loses none. It creates a data file when a collection first needs
 one, and a kill at that moment leaves a database that it cannot reopen; so all are created at the first start.
 """
 

@@ -39,7 +39,7 @@ class Added:
     """The outcome of a write."""
 
     new: int = 0
-    already: int = 0  # existed before, by their id
+    already: int = 0  # existed before
     joined: int = 0  # labels joined to their prediction
     pending: int = 0  # labels waiting for theirs
     replaced: int = 0  # labels that replaced an earlier, different one
@@ -54,7 +54,7 @@ class PredictionLog:
 
     def __init__(self, database: Database, *, ends: Any = None) -> None:
         self._database = database
-        self._ends = ends  # an embedded server that ends with us
+        self._ends = ends  # an embedded server that we stop
 
     def ready(self, *, keep_days: int = 0) -> None:
         """Create the indexes; `keep_days` adds one for retention.
@@ -82,7 +82,7 @@ class PredictionLog:
         return added + self.join_labels(labels) if labels else added
 
     def add_labelled(self, rows: Sequence[tuple[Prediction, Label]]) -> Added:
-        """Write predictions with their labels in one batch, ten times as fast as separately; existing ones are unchanged.
+        """Write predictions with their labels in one batch, ten times faster than separately; existing ones are unchanged.
 
         Raises:
             LogAwayError: not all were written; add all again.
@@ -251,7 +251,7 @@ class PredictionLog:
         return Added(joined=len(labels), replaced=replaced)
 
     def _find_ids(self, collection: str, keys: Sequence[str]) -> dict[str, Document]:
-        """Label and its time of those documents that are there, by `_id`."""
+        """Label and its time of the existing documents, by `_id`."""
         found: dict[str, Document] = {}
         for first in range(0, len(keys), MOST_IDS):
             some = self._database.find(collection, {"_id": {"$in": list(keys[first : first + MOST_IDS])}}, fields=("label", "labelled_at"))
