@@ -49,19 +49,6 @@ def build_parser() -> parsing.Parser:
     return parser
 
 
-def deploy(plan: Plan) -> int:
-    """Serve the champion; return the first row that it was not trained on.
-
-    Raises:
-        DriftloopError: the script failed.
-    """
-    flags = [*plan.lifecycle_flags, *shlex.split(plan.args.deploy_flags)]
-    from_row, said = champion.serve(plan.stream, torchserve_url=plan.torchserve.url, flags=flags)
-    for line in said:  # another experiment in this store may have promoted the previous version
-        say(line)
-    return from_row
-
-
 def table(plan: Plan, *, mongodb: str) -> str:
     """The address of each part, one per line."""
     ports = plan.ports
@@ -118,7 +105,10 @@ def run(plan: Plan) -> None:
         mongodb = database(plan, stack)
         stack.enter_context(TorchServe(store, ports=plan.torchserve))
         say("serving the champion; the first start trains a base model, in a minute or two")
-        from_row = deploy(plan)
+        flags = [*plan.lifecycle_flags, *shlex.split(plan.args.deploy_flags)]
+        from_row, said = champion.serve(plan.stream, torchserve_url=plan.torchserve.url, flags=flags)
+        for line in said:
+            say(line)
         running = stack.enter_context(Running(plan.folder, env={"PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": plan.store}))
         for group in (list(services(plan, mongodb=mongodb)), list(watchers(plan))):
             say(f"starting {', '.join(part.name for part in group)}")

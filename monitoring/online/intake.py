@@ -15,8 +15,9 @@ from driftloop.errors import DataError
 from monitoring.online import input_tests
 from monitoring.online.judging import Scoring
 from monitoring.online.label_progress import Reached
-from monitoring.online.rolling import Join, Newest, Row, Share, Value
+from monitoring.online.rolling import Join, Newest, Row, Share
 from monitoring.online.version_record import KPI_BLOCKS, Served
+from monitoring.records.checks import Value
 from monitoring.records.events import Label, Prediction, Record, Rejected
 from monitoring.stream_settings import StreamConfig
 

@@ -13,7 +13,7 @@ from driftloop.drift.rules.probation import Probation
 from driftloop.drift.verdict import Verdict
 from driftloop.metrics import task
 from driftloop.watch import diagnosis
-from monitoring.online.rolling import Value
+from monitoring.records.checks import Value
 from monitoring.stream_settings import StreamConfig
 
 

@@ -42,7 +42,10 @@ class Monitor:
 
     def __init__(self, streams: Mapping[str, StreamConfig], *, references: References | None = None, log: PredictionLog | None = None) -> None:
         self._references, self._log = references, log
-        self.watchers = {name: self._watcher(config) for name, config in streams.items()}
+        self.watchers = {
+            name: Watcher(config, find_reference=functools.partial(references.find, name, config.model) if references else None)
+            for name, config in streams.items()
+        }
         self.metrics = MonitorMetrics(self._samples)
         self.ready = log is None  # whether the log has been read, or tried once
         self.refilled = log is None
@@ -50,10 +53,6 @@ class Monitor:
         self._threads = [threading.Thread(target=self._think, args=(watcher,), name=f"think-{name}", daemon=True) for name, watcher in self.watchers.items()]
         if log is not None:
             self._threads.append(threading.Thread(target=self._refill_until_done, name="refill", daemon=True))
-
-    def _watcher(self, config: StreamConfig) -> Watcher:
-        found = self._references
-        return Watcher(config, find_reference=None if found is None else functools.partial(found.find, config.name, config.model))
 
     def start(self) -> None:
         """Start the analysis and the refill."""

@@ -12,8 +12,9 @@ from typing import Final
 
 import numpy as np
 
+from monitoring.records.checks import Value
+
 MOST_IDS: Final = 50_000  # newest ids of a stream remembered, and as many labels that arrived before their predictions
-Value = str | int | float
 
 
 @dataclass(slots=True, eq=False)

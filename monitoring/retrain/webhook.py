@@ -15,6 +15,7 @@ swaps the winner into TorchServe. After a failed retrain the champion keeps serv
 
 from __future__ import annotations
 
+import functools
 import logging
 import shlex
 import sys
@@ -91,19 +92,19 @@ def _add_errors(app: Flask) -> None:
         return response
 
 
-def newest_labelled(monitor_url: str) -> Callable[[str], str]:
-    """Returns a function that asks the monitor for the time of a stream's newest labelled row, or raises BusyError."""
+def newest_labelled(monitor_url: str, stream: str) -> str:
+    """The time of a stream's newest labelled row, from the monitor.
 
-    def ask(stream: str) -> str:
-        try:
-            with loopback.session() as session:
-                response = session.get(f"{monitor_url}/streams/{stream}", timeout=MONITOR_TIMEOUT_S)
-            response.raise_for_status()
-            return events.time_text(events.parse_time(response.json()["newest_labelled_time"]))
-        except (requests.RequestException, DataError, KeyError, TypeError, ValueError) as exc:
-            raise BusyError(f"the monitor does not report the newest labelled row of {stream} ({type(exc).__name__})") from exc
-
-    return ask
+    Raises:
+        BusyError: the monitor does not report it.
+    """
+    try:
+        with loopback.session() as session:
+            response = session.get(f"{monitor_url}/streams/{stream}", timeout=MONITOR_TIMEOUT_S)
+        response.raise_for_status()
+        return events.time_text(events.parse_time(response.json()["newest_labelled_time"]))
+    except (requests.RequestException, DataError, KeyError, TypeError, ValueError) as exc:
+        raise BusyError(f"the monitor does not report the newest labelled row of {stream} ({type(exc).__name__})") from exc
 
 
 def retrain_command(commands: Mapping[str, str], streams: Mapping[str, StreamConfig], *, torchserve_url: str) -> Callable[[str, str], list[str]]:
@@ -155,10 +156,9 @@ def work(args: HookFlags) -> tuple[dict[str, Any], int]:
         if stream not in streams or not words.strip():
             raise SettingsError(f"--command {stream}={words}: give STREAM=WORDS with one of {', '.join(streams)}")
     command = retrain_command(commands, streams, torchserve_url=args.torchserve_url)
-    until = newest_labelled(args.monitor_url)
 
     def make() -> Retrains:
-        return Retrains(Path(args.state), command=command, until=until, cool_down_s=args.cool_down_s)
+        return Retrains(Path(args.state), command=command, until=functools.partial(newest_labelled, args.monitor_url), cool_down_s=args.cool_down_s)
 
     check_port(args.host, args.port)
     make().close()  # reports a start failure in one line, not from a worker
