@@ -41,10 +41,9 @@ def known(url: str) -> list[dict[str, Any]]:
         with loopback.session() as session:
             response = session.get(url, timeout=TIMEOUT_S)
         response.raise_for_status()
-        found: list[dict[str, Any]] = response.json()["retrains"]
+        return list(response.json()["retrains"])
     except (requests.RequestException, ValueError, KeyError, TypeError):
         return []
-    return found
 
 
 def running(url: str) -> bool:

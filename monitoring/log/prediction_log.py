@@ -283,13 +283,9 @@ def open_log(uri: str | None = None, *, folder: Path = FOLDER) -> PredictionLog:
         SettingsError: the URI is invalid.
         LogError: the embedded server is not installed or does not start.
     """
-    uri = uri or os.environ.get("MONGODB_URI")
-    if uri:
-        return PredictionLog(Database(uri))
     from monitoring.log.embedded_mongo import Embedded, running
 
-    found = running(folder)
-    if found:
-        return PredictionLog(Database(found))
+    if uri := uri or os.environ.get("MONGODB_URI") or running(folder):
+        return PredictionLog(Database(uri))
     server = Embedded(folder)
     return PredictionLog(Database(server.uri), ends=server)

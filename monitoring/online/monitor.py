@@ -141,17 +141,12 @@ class Monitor:
 def _from_log(documents: Iterable[Mapping[str, Any]], watcher: Watcher) -> Iterator[Record]:
     """The log's records, each prediction followed by its label; those that do not fit the stream are skipped."""
     for document in documents:
+        kinds: list[type[Record]] = [Prediction if "prediction" in document else Rejected, *[Label] * ("label" in document)]
         try:
-            record = events.from_json(_as_record(document, Prediction if "prediction" in document else Rejected))
-            watcher.check(record)
-            yield record
-            if "label" in document:
-                label = events.from_json(_as_record(document, Label))
-                watcher.check(label)
-                yield label
+            for kind in kinds:
+                given = {field.name: document[field.name] for field in fields(kind) if field.name in document}
+                record = events.from_json({**given, "kind": kind.kind})
+                watcher.check(record)
+                yield record
         except DataError as exc:
             LOG.warning("a record of the log is skipped: %s", exc)
-
-
-def _as_record(document: Mapping[str, Any], kind: type[Record]) -> dict[str, Any]:
-    return {"kind": kind.kind, **{field.name: document[field.name] for field in fields(kind) if field.name in document}}
