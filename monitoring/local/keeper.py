@@ -43,12 +43,15 @@ AGAIN_S = (5.0, 60.0)  # pause after a first failure, and the longest
 
 
 def pauses() -> Iterator[float]:
-    """The pauses after successive failures, in seconds: each twice the one before.
+    """The pauses after successive failures, in seconds: each twice the previous one, up to a limit.
 
     >>> list(itertools.islice(pauses(), 5))
     [5.0, 10.0, 20.0, 40.0, 60.0]
     """
-    return (min(AGAIN_S[0] * 2**failures, AGAIN_S[1]) for failures in itertools.count())
+    pause_s, longest_s = AGAIN_S
+    while True:
+        yield pause_s
+        pause_s = min(2 * pause_s, longest_s)
 
 
 class Pulse:
