@@ -11,7 +11,6 @@ the program ends with an error, so that its supervisor (Docker, systemd) restart
 
 from __future__ import annotations
 
-import itertools
 import math
 import shlex
 import sys
@@ -45,7 +44,8 @@ AGAIN_S = (5.0, 60.0)  # pause after a first failure, and the longest
 def pauses() -> Iterator[float]:
     """The pauses after successive failures, in seconds: each twice the previous one, up to a limit.
 
-    >>> list(itertools.islice(pauses(), 5))
+    >>> found = pauses()
+    >>> [next(found) for _ in range(5)]
     [5.0, 10.0, 20.0, 40.0, 60.0]
     """
     pause_s, longest_s = AGAIN_S
