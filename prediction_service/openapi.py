@@ -1,4 +1,4 @@
-"""The service's OpenAPI document, generated from its streams: names, ranges and categories are the validation's own."""
+"""The service's OpenAPI document, generated from its streams, with the names, ranges and categories that the validation uses."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def document(streams: Sequence[StreamConfig], *, max_rows: int) -> dict[str, Any
 
 
 def _stream_schemas(stream: StreamConfig, *, alone: bool, max_rows: int) -> dict[str, Any]:
-    """What may be asked of one stream; its name is needed where it is not the only one."""
+    """The request schemas of one stream; its name is required where others are served, too."""
     named, needed = {"stream": {"const": stream.name}}, [] if alone else ["stream"]
     row = {**named, "id": ID, "time": TIME, "features": _ref(f"features_{stream.name}")}
     label = {**named, "id": ID, "label": _label(stream)}
@@ -69,10 +69,7 @@ def _stream_schemas(stream: StreamConfig, *, alone: bool, max_rows: int) -> dict
         ),
         f"row_{stream.name}": _object(row, required=[*needed, "features"]),
         f"list_{stream.name}": several(_ref(f"row_{stream.name}")),
-        f"batch_{stream.name}": _object(
-            {**named, "rows": several(_object(row, required=["features"])), "context": context},
-            required=[*needed, "rows"],
-        ),
+        f"batch_{stream.name}": _object({**named, "rows": several(_object(row, required=["features"])), "context": context}, required=[*needed, "rows"]),
         f"label_{stream.name}": _object(label, required=[*needed, "id", "label"]),
         f"labels_{stream.name}": _object({**named, "labels": several(_object(label, required=["id", "label"]))}, required=[*needed, "labels"]),
     }
