@@ -237,7 +237,7 @@ def line(measures: Measures) -> str:
     """A window in one line, for the terminal."""
     kpi, labels = measure_words.kpi(measures), measures.labels
     value = f"{measures.kpi_name} {kpi.with_bounds(measures.kpi.value, measures.kpi)}"
-    told = f"{measure_words.health(measures)}, {measure_words.found(measures)}"
+    told = f"{measures.answer.health}, {measure_words.found(measures)}"
     return f"{measures.stream} {measures.window.name}: {told}; {value}; {labels.rows:,} rows, {labels.labelled:,} labelled"
 
 
@@ -246,7 +246,7 @@ def summary(measures: Measures) -> str:
     rows = [
         ("rows", measures.labels.rows),
         ("labelled", measures.labels.labelled),
-        ("is it good?", measure_words.health(measures)),
+        ("is it good?", measures.answer.health),
         ("found", measure_words.found(measures)),
         ("next", measures.next_step),
     ]

@@ -72,7 +72,7 @@ def _cells(one: Measures) -> tuple[str, ...]:
         one.window.name,
         measure_words.found(one),
         *figures,
-        measure_words.health(one),
+        one.answer.health,
         f"{one.labels.rows:,}",
         wording.percent(one.labels.coverage),
         versions,

@@ -125,7 +125,7 @@ def figures(measures: Measures) -> dict[str, float]:
         "refused": quality.refused,
         "drift": float(measures.verdict.drift),
         "bad_quality": float(quality.bad),
-        "features_moved": sum(feature.moved for feature in measures.features),
+        "features_moved": len(measures.moved),
         **{f"baseline_{name}": baseline.value for name, baseline in measures.baselines.items()},
         **{f"latency_ms_{name}": value for name, value in measures.latency_ms.items()},
     }
