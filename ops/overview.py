@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from ops.panels import BAD, GOOD, LOOK, NEUTRAL, OTHER, Panel, Query, State, Step, chart, in_unit_of_stream, linked, named_tile, tile
+from grafana_foundation_sdk.models.common import BigValueTextMode
+
+from ops.panels import BAD, GOOD, LOOK, NEUTRAL, OTHER, Panel, Query, State, Step, chart, in_unit_of_stream, linked, tile
 
 STREAM: Final = '{stream=~"$stream"}'
 FIRING: Final = 'ALERTS{alertstate="firing",stream=~"$stream"}'
@@ -59,7 +61,7 @@ def overview() -> tuple[Panel, ...]:
         linked(in_unit_of_stream(kpi), "Model performance of $stream", "performance"),
         margin,
         linked(coverage, "Data quality of $stream", "quality"),
-        named_tile("Version served", "Model version that serves now.", version, width=3),
+        tile("Version served", "Model version that serves now.", version, width=3).text_mode(BigValueTextMode.NAME),
         linked(tile("Firing alerts", "Alerts of this stream that fire now.", alerts, width=3, steps=COUNT_OF_BAD), "Service health", "service"),
     )
 

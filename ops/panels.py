@@ -69,11 +69,6 @@ def tile(
     return made.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False)).no_value("unknown")
 
 
-def named_tile(title: str, description: str, query: Query, *, width: int) -> stat.Panel:
-    """The names of the current series, without their values."""
-    return tile(title, description, query, width=width).text_mode(common_models.BigValueTextMode.NAME)
-
-
 def chart(
     title: str,
     description: str,

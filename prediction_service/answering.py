@@ -10,12 +10,13 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from driftloop.errors import DriftloopError, ServingError
 from monitoring.fallback import Fallback
 from monitoring.prometheus import ServiceMetrics
 from monitoring.records import events
+from monitoring.spool.writer import Spool
 from monitoring.stream_settings import StreamConfig
 from prediction_service.requests import LabelRequest, PredictRequest, RequestRow, RowsError
 from prediction_service.served_model import ModelAnswer, ServedModel
@@ -27,13 +28,6 @@ FALLBACKS = {
     INCOMPLETE: "a feature that may be null is null, and the model takes numbers only",
 }
 LOG = logging.getLogger("prediction_service")
-
-
-class RecordLog(Protocol):
-    """Where records go, such as `monitoring.spool.writer.Spool`."""
-
-    def append(self, records: Sequence[dict[str, Any]]) -> None:
-        """Store the records; once this returns they survive a crash of the service."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +94,7 @@ def _record(config: StreamConfig, row: RequestRow, answer: ModelAnswer, baseline
 class PredictionService:
     """All served streams by name, the spool, and the metrics; thread-safe. Without a log nothing is recorded, and labels are refused."""
 
-    def __init__(self, streams: Mapping[str, ServedStream], log: RecordLog | None, metrics: ServiceMetrics) -> None:
+    def __init__(self, streams: Mapping[str, ServedStream], log: Spool | None, metrics: ServiceMetrics) -> None:
         self.streams = dict(streams)
         self.configs = {name: stream.config for name, stream in self.streams.items()}
         self.metrics = metrics

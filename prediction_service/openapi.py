@@ -26,8 +26,8 @@ def document(streams: Sequence[StreamConfig], *, max_rows: int) -> dict[str, Any
     schemas: dict[str, Any] = {"Error": _error(), "Answer": _answer(streams)}
     for stream in streams:
         schemas |= _stream_schemas(stream, alone=alone, max_rows=max_rows)
-    answers = {"anyOf": [_ref("Answer"), _object({"predictions": {"type": "array", "items": _ref("Answer")}}, required=["predictions"])]}
-    accepted = _object({"accepted": {"type": "integer", "minimum": 1}}, required=["accepted"])
+    answers = {"anyOf": [_ref("Answer"), _object({"predictions": {"type": "array", "items": _ref("Answer")}})]}
+    accepted = _object({"accepted": {"type": "integer", "minimum": 1}})
     bodies = [f"{form}_{stream.name}" for stream in streams for form in ("row", "list", "batch")]
     labels = [f"{form}_{stream.name}" for stream in streams for form in ("label", "labels")]
     return {
@@ -109,8 +109,7 @@ def _answer(streams: Sequence[StreamConfig]) -> dict[str, Any]:
 
 
 def _error() -> dict[str, Any]:
-    said = _object({"code": {"type": "string"}, "message": {"type": "string"}}, required=["code", "message"])
-    return _object({"error": said}, required=["error"])
+    return _object({"error": _object({"code": {"type": "string"}, "message": {"type": "string"}})})
 
 
 def _post(summary: str, bodies: list[str], responses: dict[str, Any]) -> dict[str, Any]:
@@ -133,8 +132,9 @@ def _answered(description: str, schema: dict[str, Any], *, media: str = "applica
     return {"description": description, "content": {media: {"schema": schema}}}
 
 
-def _object(properties: dict[str, Any], *, required: list[str]) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+def _object(properties: dict[str, Any], *, required: list[str] | None = None) -> dict[str, Any]:
+    """An object without other properties; by default all are required."""
+    return {"type": "object", "properties": properties, "required": [*properties] if required is None else required, "additionalProperties": False}
 
 
 def _ref(name: str) -> dict[str, str]:

@@ -1,4 +1,7 @@
-"""Stores measures in the database: collection `metrics`, one document for each stream and window."""
+"""Stores measures in the database: collection `metrics`, one document for each stream and window.
+
+Both functions raise a LogAwayError when MongoDB is unreachable.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,7 @@ from monitoring.log.report_links import COLLECTION
 
 
 def write(log: PredictionLog, found: Measures) -> None:
-    """Store the measures of a window, replacing earlier ones; durable when it returns.
-
-    Raises:
-        LogAwayError: MongoDB is unreachable.
-    """
+    """Store the measures of a window, replacing earlier ones; durable when it returns."""
     log.database.update(COLLECTION, [({"_id": found.id}, {"$set": found.as_json()})], upsert=True)
 
 
@@ -21,7 +20,6 @@ def read(log: PredictionLog, stream: str) -> tuple[Measures, ...]:
     """The measures of all windows of a stream, by start and then by end.
 
     Raises:
-        LogAwayError: MongoDB is unreachable.
         DataError: a document was written by another version.
     """
     found = [window_measures.from_json(document) for document in log.database.find(COLLECTION, {"stream": stream})]

@@ -1,7 +1,8 @@
 """Publishes windows to MLflow: the measures and report of each, and a stream's list of reports.
 
 A window has one run, a child of the run that trained the version which answered most of its rows; a stream has one run with its list of
-reports. Tags identify them, so publishing again updates the runs and creates no duplicates.
+reports. Tags identify them, so publishing again updates the runs and creates no duplicates. All of it
+raises a TrackingError when MLflow is unreachable.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def keep(measures: Measures, files: Sequence[Path], *, experiment: str) -> Repor
         experiment: for a window whose model's run is unknown; "": the one from the environment.
 
     Raises:
-        TrackingError: MLflow is unreachable, or the model's run no longer exists.
+        TrackingError: the model's run no longer exists.
     """
     parent = model_run(measures)
     store = _store(parent, experiment)
@@ -81,11 +82,7 @@ def keep(measures: Measures, files: Sequence[Path], *, experiment: str) -> Repor
 
 
 def list_place(stream: str, *, measures: Measures, experiment: str) -> ReportPlace:
-    """The run that lists the reports of a stream, in the experiment of the window's model; created if needed.
-
-    Raises:
-        TrackingError: MLflow is unreachable.
-    """
+    """The run that lists the reports of a stream, in the experiment of the window's model; created if needed."""
     store = _store(model_run(measures), experiment)
     there = _found(store, STREAM_TAG, stream)
     if there:
@@ -96,11 +93,7 @@ def list_place(stream: str, *, measures: Measures, experiment: str) -> ReportPla
 
 
 def keep_list(place: ReportPlace, stream: str, measures: Sequence[Measures], links: Mapping[str, str]) -> None:
-    """Write the list of reports, index.html and reports.csv, into its run.
-
-    Raises:
-        TrackingError: MLflow is unreachable.
-    """
+    """Write the list of reports, index.html and reports.csv, into its run."""
     with tempfile.TemporaryDirectory() as folder:
         page, table = Path(folder) / "index.html", Path(folder) / "reports.csv"
         replace_file(page, index.html(stream, measures, links))

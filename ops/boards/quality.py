@@ -18,10 +18,7 @@ def board() -> Board:
         "driftloop: data quality",
         "Refused and invalid rows by reason, and the records and labels that arrive.",
         (Choice("stream", "Stream", "driftloop_stream_info"), Choice("reason", "Reason", "driftloop_rejected_rows_total")),
-        (
-            Row("Invalid rows", _rows()),
-            Row("Records and labels", _records()),
-        ),
+        (Row("Invalid rows", _rows()), Row("Records and labels", _records())),
     )
 
 

@@ -31,15 +31,10 @@ def board() -> Board:
 
 
 def _services() -> tuple[Panel, ...]:
+    up, model = Query("up", "{{job}}"), Query(f"driftloop_model_up{STREAM}", "{{stream}}")
     return (
-        tile("Targets", "down: Prometheus cannot scrape the service. The alert TargetDown fires.", Query("up", "{{job}}"), width=10, states=UP),
-        tile(
-            "Model",
-            "Whether TorchServe answered the last prediction request; if not, the fallback answers.",
-            Query(f"driftloop_model_up{STREAM}", "{{stream}}"),
-            width=5,
-            states=ANSWERS,
-        ),
+        tile("Targets", "down: Prometheus cannot scrape the service. The alert TargetDown fires.", up, width=10, states=UP),
+        tile("Model", "Whether TorchServe answered the last prediction request; if not, the fallback answers.", model, width=5, states=ANSWERS),
         tile("Requests", "Requests a second, over all routes.", Query("sum(route:driftloop_requests:rate5m)", "all"), width=3, unit="reqps"),
         tile(
             "Failed requests",
@@ -56,8 +51,8 @@ def _services() -> tuple[Panel, ...]:
             width=3,
             unit="s",
         ),
-        timeline("Targets over time", "down: Prometheus could not scrape the service.", Query("up", "{{job}}"), states=UP),
-        timeline("Model over time", "Whether the model or the fallback answers.", Query(f"driftloop_model_up{STREAM}", "{{stream}}"), states=ANSWERS),
+        timeline("Targets over time", "down: Prometheus could not scrape the service.", up, states=UP),
+        timeline("Model over time", "Whether the model or the fallback answers.", model, states=ANSWERS),
     )
 
 
