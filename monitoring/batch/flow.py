@@ -203,7 +203,7 @@ def batch(stream: str, window: str, last: str = "", by: str = "month", options: 
     given = options_of(options or {})
     known = stream_settings.load(given.streams_file or None)
     if stream not in known:
-        raise SettingsError(f"there is no stream {stream!a:.50}: available are {', '.join(known)}")
+        raise SettingsError(f"there is no stream {stream!a:.50}; available: {', '.join(known)}")
     meant = _tried(find_windows, given)(known[stream], window, last, by)
     outcomes = [_one(known[stream], each, given) for each in meant]
     if outcomes:

@@ -148,7 +148,7 @@ def _check(args: BatchFlags) -> None:
     """Check the flags before anything starts."""
     known = stream_settings.load(args.streams_file or None)
     if args.stream not in known:
-        raise SettingsError(f"there is no stream {args.stream!a:.50}: available are {', '.join(known)}")
+        raise SettingsError(f"there is no stream {args.stream!a:.50}; available: {', '.join(known)}")
     prefect_engine.check()
     if isinstance(args, RunFlags) and args.report:
         check_place(Path(args.report))
