@@ -99,7 +99,7 @@ class PredictionService:
         self.configs = {name: stream.config for name, stream in self.streams.items()}
         self.metrics = metrics
         self.lost = 0  # records that could not be written
-        self.log_error = ""  # of the newest append; "" when it worked
+        self.log_error = ""  # of the latest append; "" if it worked
         self._log = log
         self._lock = threading.Lock()
 
