@@ -1,8 +1,8 @@
 """Publishes windows to MLflow: the measures and report of each, and a stream's list of reports.
 
 A window has one run, a child of the run that trained the version which answered most of its rows; a stream has one run with its list of
-reports. Tags identify them, so publishing again updates the runs and creates no duplicates. All of it
-raises a TrackingError when MLflow is unreachable.
+reports. Tags identify them, so publishing again updates the runs and creates no duplicates. All functions that call MLflow raise a
+TrackingError when it is unreachable.
 """
 
 from __future__ import annotations
