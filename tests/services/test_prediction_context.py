@@ -59,7 +59,7 @@ def test_labels_in_another_order_than_the_models_bring_in_the_fallback_and_the_l
 @pytest.mark.parametrize("probabilities", [[0.75, 0.25], [0.75], [0.0, 0.25, 0.75]])
 def test_probabilities_that_are_not_where_the_labels_are_are_no_answer(probabilities: list[float]) -> None:
     one = {"label": 1, "probability": 0.75, "probabilities": probabilities, "version": "1"}
-    with pytest.raises(ValueError, match=r"probability of label 1 is not where"):
+    with pytest.raises(ValueError, match=r"probability of label 1 is not at its place"):
         read_answer(one, STREAMS["elec"])
 
 
