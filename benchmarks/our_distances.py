@@ -1,8 +1,8 @@
-"""Time our tests of single features on a pair of tables, in a process of its own so that its memory can be measured.
+"""Time our tests of single features on a pair of tables, in a process of its own to measure its memory.
 
     python -m benchmarks.our_distances STATISTIC REFERENCE.npy CURRENT.npy
 
-Prints one JSON line: seconds, the best of three, and MiB at the peak above the tables.
+Prints one JSON line: seconds (best of three), and MiB at the peak on top of the tables.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import resource
 import sys
 import time
 
+import numpy as np
+
 from benchmarks.evidently_preset import resident_mib
 
 
 def main(statistic: str, reference_path: str, current_path: str) -> None:
     """Load, run, print."""
-    import numpy as np
-
     from driftloop.drift.inputs.distribution import compare
 
     reference, current = np.load(reference_path), np.load(current_path)

@@ -64,7 +64,7 @@ def _elec_column(cells: dict[str, str]) -> dict[str, str]:
         "command": cells["command"].replace("`python lifecycle.py`", "`make run`"),
         "KPI": "accuracy, %",
         "rows": cells["rows, in blocks"].partition(" ")[0],
-        "**served model**": f"{cells['**accuracy of the served model, %**']} ({cells['95 % interval, rows taken as independent']})",
+        "**served model**": f"{cells['**accuracy of the served model, %**']} ({cells['95 % interval, assuming independent rows']})",
         "base model, never retrained, same rows": cells["base model, never retrained, same rows, %"],
         "difference": f"{cells['gain, points']} points",
         "best baseline, labels by block": f"{baselines[best]} ({best})",

@@ -123,9 +123,9 @@ def _kinds(kind: type[errors.DriftloopError]) -> Iterator[type[errors.DriftloopE
             yield from _kinds(narrower)
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     """Write all blocks."""
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args(argv)
     for page, name, block in ((README, "results", results_table), (REFERENCE, "flags", flags_tables), (REFERENCE, "exit codes", exit_codes_table)):
         page.write_text(with_block(page.read_text(encoding="utf-8"), name, block()), encoding="utf-8")
     return 0

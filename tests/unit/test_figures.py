@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import figures
+from benchmarks import figures, script
 from docs import results, tables
 from driftloop.errors import DriftloopError
 
@@ -34,6 +34,6 @@ def test_a_page_without_a_figure_is_one_line(tmp_path: Path):
 
 
 def test_the_figures_name_the_commands_that_were_run():
-    page = figures.PAGE.read_text(encoding="utf-8")
+    page = script.page_of(figures.__file__).read_text(encoding="utf-8")
     for flags in figures.LIFECYCLES.values():
         assert f"`{' '.join(['python lifecycle.py', *flags])}`" in page
