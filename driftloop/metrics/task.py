@@ -147,7 +147,7 @@ class Classification(Task):
         """See `Task.judge`."""
         gained, lost = int((champion & ~challenger).sum()), int((~champion & challenger).sum())
         before, after = (float((~wrong).mean()) if len(wrong) else math.nan for wrong in (champion, challenger))
-        seen = f"the challenger fixed {gained} of the champion's errors and introduced {lost} ({before:.3f} to {after:.3f}"
+        seen = f"the challenger fixed {gained} of the champion's errors and introduced {lost} ({100 * before:.2f} to {100 * after:.2f} %"
         return Judged(before, after, self.p_value(champion, challenger), seen)
 
     def constant(self, labels: np.ndarray) -> int:
