@@ -109,7 +109,7 @@ def measure(events_wanted: int) -> list[Reading]:
         command = [sys.executable, "-m", "monitoring", "monitor", "--port", str(port), "--streams", "elec", "--reference", str(folder), "--mongodb_uri", ""]
         with Server(command, log=folder / "monitor.log", folder=script.ROOT) as server:
             url = f"http://127.0.0.1:{port}"
-            script.wait_until(lambda: _ready(f"{url}/ready"), servers={"monitor": server}, within_s=START_SECONDS)
+            script.wait_until(lambda: script.answers(f"{url}/ready"), servers={"monitor": server}, within_s=START_SECONDS)
             readings = send(url, server.pid, records(stream), events_wanted)
             counted = sum(float(value) for value in re.findall(r"driftloop_monitor_records_total\{.*\} (.*)", requests.get(f"{url}/metrics", timeout=60).text))
     if counted != events_wanted:
@@ -167,13 +167,6 @@ def figures(process: psutil.Process) -> tuple[float, float]:
     """CPU seconds and resident megabytes of a process and its children."""
     family = [process, *process.children(recursive=True)]
     return sum(sum(one.cpu_times()[:2]) for one in family), sum(one.memory_info().rss for one in family) / 1e6
-
-
-def _ready(url: str) -> bool:
-    try:
-        return requests.get(url, timeout=5).ok
-    except requests.ConnectionError:
-        return False
 
 
 if __name__ == "__main__":

@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import requests
+
 from driftloop import settings
 from driftloop.cli import parsing
 from driftloop.errors import DriftloopError, ServingError
-from driftloop.metrics import kpi
 from driftloop.system import files, output
 from driftloop.system.processes import Server
 
@@ -93,7 +94,12 @@ def inside(folder: Path) -> Iterator[None]:
 
 def store_in(folder: Path) -> dict[str, str]:
     """The environment variables for an MLflow store in the folder."""
-    return {"MLFLOW_TRACKING_URI": f"sqlite:///{folder.resolve() / 'mlflow.db'}", "PYTHONPATH": str(ROOT)}
+    return {"MLFLOW_TRACKING_URI": store_uri(folder), "PYTHONPATH": str(ROOT)}
+
+
+def store_uri(folder: Path) -> str:
+    """The URI of the MLflow store in the folder."""
+    return f"sqlite:///{folder.resolve() / 'mlflow.db'}"
 
 
 def kept(path: Path, make: Callable[[], Any], *, reuse: bool) -> Any:
@@ -130,6 +136,14 @@ def wait_until(done: Callable[[], bool], *, servers: Mapping[str, Server], withi
         if ended or time.monotonic() > end:
             raise ServingError(f"{', '.join(servers)}: not ready after {within_s:.0f} s" if not ended else "; ".join(ended))
         time.sleep(0.02)
+
+
+def answers(url: str) -> bool:
+    """Whether a GET request succeeds."""
+    try:
+        return requests.get(url, timeout=5).ok
+    except requests.RequestException:
+        return False
 
 
 def say(text: str) -> None:
@@ -178,5 +192,7 @@ def share(count: int, total: int) -> str:
     >>> share(5, 100)
     '5.0 (2.2 to 11.2)'
     """
+    from driftloop.metrics import kpi  # loads scipy: benchmarks measure their memory
+
     lower, upper = kpi.wilson_interval(count, total)
     return f"{100 * count / total:.1f} ({100 * lower:.1f} to {100 * upper:.1f})"
