@@ -50,7 +50,7 @@ def build_parser() -> parsing.Parser:
     parser = script.parser(__file__, __doc__)
     parser.add_argument("--declines", type=parsing.whole(1), default=600, help="simulated declines; seeds 0 and up (default: %(default)s)")
     parser.add_argument("--streams", type=parsing.whole(1), default=12, help="seasonal streams; seeds 0 and up (default: %(default)s)")
-    parser.add_argument("--fits", type=int, default=3, help="seeds of the fits on ELEC; 0 leaves ELEC out (default: %(default)s)")
+    parser.add_argument("--fits", type=parsing.whole(0), default=3, help="seeds of the fits on ELEC; 0 leaves ELEC out (default: %(default)s)")
     return parser
 
 
@@ -108,8 +108,7 @@ def _coverage_row(name: str, cases: list[Case]) -> list[object]:
     ahead, early, late = np.array([(case.blocks, case.early, case.late) for case in cases]).T
     widths = late - early
     finite = widths[np.isfinite(widths)]
-    shares = (f"{100 * np.mean(of):.1f}" for of in (ahead < early, ahead > late, ~np.isfinite(widths)))
-    sooner, later, endless = shares
+    sooner, later, endless = (f"{100 * np.mean(of):.1f}" for of in (ahead < early, ahead > late, ~np.isfinite(widths)))
     inside = script.share(sum(case.inside for case in cases), len(cases))
     return [name, len(cases), inside, sooner, later, f"{ahead.mean():.1f}", f"{finite.mean():.1f}" if len(finite) else "–", endless]
 

@@ -105,7 +105,7 @@ def store_uri(folder: Path) -> str:
 def kept(path: Path, make: Callable[[], Any], *, reuse: bool) -> Any:
     """The JSON result in `path`; `make` computes it if it is missing or not to be reused."""
     if not (reuse and path.exists()):
-        say(f"measuring {path.stem}")
+        say(f"measuring for {path}")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(make()), encoding="utf-8")
     return json.loads(path.read_text(encoding="utf-8"))
