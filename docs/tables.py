@@ -105,9 +105,9 @@ def _table(flags: Mapping[str, tuple[str, str]]) -> str:
 
 def exit_codes_table() -> str:
     """Every exit code and what it means, from the tree of errors."""
-    meanings = {0: "It worked; with drift found, too, unless `--fail_on_drift` is given."}
+    meanings = {0: "Success, also when drift was found, unless `--fail_on_drift` is given."}
     meanings |= {kind.exit_code: str(kind.__doc__).splitlines()[0] for kind in _kinds(errors.DriftloopError)}
-    meanings[errors.DriftloopError.exit_code] = "Something else failed; the message says what."
+    meanings[errors.DriftloopError.exit_code] = "Any other failure; the message says which."
     meanings |= {
         errors.EXIT_DRIFT: "Drift was found and `--fail_on_drift` was given.",
         errors.EXIT_INTERRUPTED: "Ctrl-C; runs are closed and servers stopped.",
