@@ -37,7 +37,8 @@ def judge(doing: Task, champion: np.ndarray, challenger: np.ndarray, *, start: i
     """
     before, after, p = doing.value(champion), doing.value(challenger), doing.p_value(champion, challenger)
     better = doing.better(after, before) and p <= alpha
-    figures = f"{'' if doing.higher else 'MAE '}{before:.3f} to {after:.3f}, p = {p:.2g} {'<=' if p <= alpha else '>'} {alpha:g}"
+    change = f"{100 * before:.2f} to {100 * after:.2f} %" if doing.higher else f"MAE {before:.3f} to {after:.3f}"
+    figures = f"{change}, p = {p:.2g} {'<=' if p <= alpha else '>'} {alpha:g}"
     seen = f"on {len(champion)} rows neither was fitted on, {doing.compared(champion, challenger)} ({figures})"
     words = f"{'promoted' if better else 'not promoted'}: {seen}"
     return Judgement(start, start + len(champion), before, after, p, better, words)
