@@ -2,12 +2,12 @@
 
     python backtest.py                                                  # ELEC, every policy
     python backtest.py --policies never,periodic,threshold,significant --plot backtest.png
-    python backtest.py --synthetic sea:abrupt --rows 20000              # the truth is known: false alarms and delays
+    python backtest.py --synthetic sea:abrupt --rows 20000              # known truth: false alarms and delays
     python backtest.py --jobs 2 --resume                                # continue a back-test that was killed
 
-The base model learns the oldest 70 % of the stream; the rest is played in blocks, labels come when a block ends. A retrain is one
-fit on the newest --window rows with fixed parameters, in service from the next block on: no search, and no judge unless --judge_rows asks
-for one. Each model is fitted once for all policies and kept in --cache. All of it is in MLflow: a parent run with a child per policy.
+The base model learns the oldest 70 % of the stream; the rest is played in blocks, labels arrive when a block ends. A retrain is one
+fit on the newest --window rows with fixed parameters, in service from the next block on, without search; --judge_rows adds a judge.
+Each model is fitted once for all policies and cached in --cache. Everything is logged to MLflow: a parent run with a child per policy.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def build_parser() -> parsing.Parser:
 
 
 def work(args: BacktestFlags) -> tuple[dict[str, Any], int]:
-    """Play, compare, recommend; give the result."""
+    """Play, compare, recommend; return the result."""
     from pathlib import Path
 
     from driftloop.backtest import from_flags, policies, run, text
@@ -44,7 +44,7 @@ def work(args: BacktestFlags) -> tuple[dict[str, Any], int]:
 
     learner = learners.load(args.learner)
     if learner.task != "classification":
-        raise SettingsError(f"--learner {args.learner}: backtest.py plays classification only, and this is a learner of {learner.task}")
+        raise SettingsError(f"--learner {args.learner}: backtest.py supports classification only, and this is a learner for {learner.task}")
     chosen = policies.parse(args.policies)
     means = from_flags.Means(args.jobs, Path(args.cache), args.resume, Path(args.plot) if args.plot else None, bar)
     means.check()
@@ -61,7 +61,7 @@ def work(args: BacktestFlags) -> tuple[dict[str, Any], int]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the script; give its exit code."""
+    """Run the script; return its exit code."""
     return runner.run(work, build_parser(), argv, BacktestFlags)
 
 

@@ -4,7 +4,7 @@
     python base_model.py --total_trials 8 --mlflow_experiment_name drift1      # search with Ax, each trial a child run
     python base_model.py --data_path my.csv --target label --time_column time
 
-It trains on the oldest 70 % of the stream and measures on the rest; every accuracy stands beside its baselines.
+It trains on the oldest 70 % of the stream and measures the model and its baselines on the rest.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ def build_parser() -> parsing.Parser:
 
 
 def work(args: BaseModelFlags) -> tuple[dict[str, Any], int]:
-    """Train and log; give the figures."""
+    """Train and log; return the figures."""
     from driftloop.watch.scripts import train
 
     return train(args, learners.load(args.learner, data_path=args.data_path))
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the script; give its exit code."""
+    """Run the script; return its exit code."""
     return runner.run(work, build_parser(), argv, BaseModelFlags)
 
 

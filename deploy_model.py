@@ -2,13 +2,13 @@
 
     python deploy_model.py --max_epochs 3 --test_data_rows 100 --block_size 20 --threshold_accuracy .55 \\
         --register_model_name drift_model --mlflow_experiment_name drift
-    python deploy_model.py --mlflow_experiment_name drift --on_drift retrain      # retrain, swap in what is better, go on
+    python deploy_model.py --mlflow_experiment_name drift --on_drift retrain      # retrain, swap in a better model, continue
     python deploy_model.py --mlflow_experiment_name drift --fail_on_drift         # exit code 10 on drift, for schedulers
-    python deploy_model.py --mlflow_experiment_name drift --serve_only --torchserve_url http://127.0.0.1:8080     # after that server has started again
+    python deploy_model.py --mlflow_experiment_name drift --serve_only --torchserve_url http://127.0.0.1:8080     # after that server has restarted
 
-The rows scored are those after the rows that the model was trained on, in time order. By the default rule a block has
-drifted as soon as its accuracy is under the threshold. On small blocks that happens by chance, too: it says how
-often. --drift_rule significant alarms only on more than noise.
+It scores the rows after the training rows, in time order. By the default rule a block has drifted when its accuracy is
+under the threshold. On small blocks that also happens by chance; the output states how often. --drift_rule significant
+alarms only beyond noise.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ def build_parser() -> parsing.Parser:
 
 
 def work(args: DeployFlags) -> tuple[dict[str, Any], int]:
-    """Deploy, watch, decide; give the result."""
+    """Deploy, watch, decide; return the result."""
     from driftloop.watch.scripts import deploy
 
     return deploy(args, learners.load(args.learner, data_path=args.data_path))
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the script; give its exit code."""
+    """Run the script; return its exit code."""
     return runner.run(work, build_parser(), argv, DeployFlags)
 
 

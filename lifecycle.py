@@ -1,14 +1,14 @@
 """The whole lifecycle over a stream: train, serve, score block by block, detect drift, retrain, swap, to the end of the stream.
 
-    python lifecycle.py                       # ELEC; the retrain's own search may choose a history
-    python lifecycle.py --history 0           # the instance-wise model: the loop has to retrain again and again
-    python lifecycle.py --drift_rule threshold --threshold_accuracy .7        # the plain rule: retrain on any bad block
-    python lifecycle.py --proactive --lead_blocks 3                           # retrain before the forecast crossing, too
+    python lifecycle.py                       # ELEC; a retrain's search may choose a history
+    python lifecycle.py --history 0           # the model sees one row: the loop has to retrain again and again
+    python lifecycle.py --drift_rule threshold --threshold_accuracy .7        # the plain rule: retrain after any bad block
+    python lifecycle.py --proactive --lead_blocks 3                           # also retrain ahead of a forecast crossing
     python lifecycle.py --data_path my.csv --target label --time_column time --block_size 100 --threshold_accuracy .8
-    python lifecycle.py --learner examples.nyc_taxi.learner:TAXI              # another model, with defaults of its own for the flags
+    python lifecycle.py --learner examples.nyc_taxi.learner:TAXI              # another model, with its own defaults
 
-The base model learns the oldest 70 % of the stream; the rest is watched in blocks. The base model that is never
-retrained is scored on the same rows, so that the gain is measured. Everything is in MLflow under one parent run.
+The base model learns the oldest 70 % of the stream; the rest is watched in blocks. The unretrained base model is
+scored on the same rows to measure the gain. Everything is logged to MLflow under one parent run.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ def build_parser() -> parsing.Parser:
 
 
 def work(args: LifecycleFlags) -> tuple[dict[str, Any], int]:
-    """Run the lifecycle; give its result."""
+    """Run the lifecycle; return its result."""
     from driftloop.watch.scripts import run_lifecycle
 
     return run_lifecycle(args, learners.load(args.learner, data_path=args.data_path))
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the script; give its exit code."""
+    """Run the script; return its exit code."""
     return runner.run(work, build_parser(), argv, LifecycleFlags)
 
 

@@ -3,9 +3,9 @@
     python retrain_model.py --max_epochs 3 --mlflow_experiment_name drift2 --total_trials 2
     python retrain_model.py --mlflow_experiment_name drift2 --torchserve_url http://127.0.0.1:8080    # and swap it in
 
-It trains on the rows up to the drift that the newest deployment found, and on nothing later; without a
-deployment that found drift, on the newest rows of the stream. Champion and challenger are compared on the newest
-rows that neither was fitted on.
+It trains on the rows up to the drift found by the newest deployment, never on later ones; if no deployment has found
+drift, on the newest rows of the stream. Champion and challenger are compared on the newest rows, which neither was
+fitted on.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def build_parser() -> parsing.Parser:
     parser = parsing.parser("retrain_model.py", __doc__)
     learners.add_flag(parser)
     trials = flag(8, "sets of parameters to try with Ax, the documented defaults first; at least 1")
-    served = flag("", "a running TorchServe, http://host:port; empty: nothing is swapped in, the registry alone is updated")
+    served = flag("", "a running TorchServe, http://host:port; empty: no swap, only the registry is updated")
     parsing.add_flags(parser, flags.TrainingFlags, flags.TaskFlags, title="training", total_trials=trials)
     parsing.add_flags(parser, flags.JudgingFlags, title="judging")
     parsing.add_flags(parser, RetrainFlags)
@@ -35,14 +35,14 @@ def build_parser() -> parsing.Parser:
 
 
 def work(args: RetrainFlags) -> tuple[dict[str, Any], int]:
-    """Retrain, judge, promote; give the record."""
+    """Retrain, judge, promote; return the record."""
     from driftloop.watch.scripts import retrain_drifted
 
     return retrain_drifted(args, learners.load(args.learner, data_path=args.data_path))
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the script; give its exit code."""
+    """Run the script; return its exit code."""
     return runner.run(work, build_parser(), argv, RetrainFlags)
 
 

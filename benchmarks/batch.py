@@ -1,16 +1,14 @@
-"""Measure batch monitoring: the 36 months of the taxi log, a month from the log to its measures, and a million events.
+"""Measure batch monitoring: the 36 months of the taxi log, and a window of a million events.
 
-python -m benchmarks.batch                                  # about half an hour, most of it to fill the logs of an embedded MongoDB
+python -m benchmarks.batch                                  # about half an hour, mostly to fill the logs of an embedded MongoDB
 python -m benchmarks.batch --folder /tmp/batch              # keep the store and the logs there
-python -m benchmarks.batch --folder /tmp/batch --reuse      # measure again what was filled
+python -m benchmarks.batch --folder /tmp/batch --reuse      # measure again, with the logs from before
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import json
-import os
 import resource
 import sys
 import time
@@ -21,7 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks import batch_page, script
+from benchmarks import batch_page, elec_events, script
 from driftloop.cli import parsing
 from driftloop.system import processes
 from monitoring import stream_settings
@@ -43,57 +41,41 @@ STEP: Final = np.timedelta64(1, "m")  # between the million events
 
 
 def build_parser() -> parsing.Parser:
-    """The flags of the tool."""
-    parser = script.parser(__file__, __doc__)
-    parser.add_argument("--folder", type=Path, help="folder for the store, the logs and what was measured; default: a temporary one")
-    parser.add_argument("--reuse", action="store_true", help="take what was filled in --folder before")
+    """The flags of the benchmark."""
+    parser = script.parser(__file__, __doc__, reusable=True)
     parser.add_argument("--events", type=parsing.whole(1, MILLION), default=MILLION, help="events of the large window")
     return parser
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Measure, then write the page."""
-    return script.run(build_parser(), measured, argv)
-
-
-def measured(args: argparse.Namespace, given: str) -> str:
+def measured(args: argparse.Namespace) -> str:
     """The page."""
-    with script.place(args.folder) as place:
-        os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{place / 'mlflow.db'}"
-        here = Path.cwd()
-        os.chdir(place)  # the store names its artifacts relative to where it was made
-        try:
-            filled = fill_taxi(place, reuse=args.reuse)
-            months, seconds = measure_months(place)
-            large = measure_large(place, events=args.events, reuse=args.reuse)
-        finally:
-            os.chdir(here)
+    with script.place(args.folder) as place, script.inside(place):
+        filled = script.kept(place / "filled.json", lambda: fill_taxi(place), reuse=args.reuse)
+        months, seconds = measure_months(place)
+        large = script.kept(place / "large.json", lambda: fill_large(place, events=args.events), reuse=args.reuse)
+        large |= next(processes.in_parallel(_measure_large, [place], jobs=1))
     return batch_page.page(months, seconds=seconds, filled=filled, large=large)
 
 
 @contextlib.contextmanager
 def opened(folder: Path) -> Iterator[PredictionLog]:
-    """The log of an embedded server that keeps the folder."""
+    """The log of an embedded server with its data in the folder."""
     with Embedded(folder) as server, PredictionLog(Database(server.uri, answer_s=120)) as log:
         log.ready()
         yield log
 
 
-def fill_taxi(place: Path, *, reuse: bool) -> dict[str, Any]:
-    """Train on 2018, register, and fill the log with all trips, once."""
-    kept = place / "filled.json"
-    if not (reuse and kept.exists()):
-        known, opened_work = _trained()
-        of = stream_settings.load()["taxi"]
-        from driftloop.training import reference
+def fill_taxi(place: Path) -> dict[str, float]:
+    """Train on 2018, register, and fill the log with all trips; records and seconds."""
+    from driftloop.training import reference
 
-        fallback = fill.table(reference.load(opened_work.store, known.run_id), of, version=known.version)
-        began = time.monotonic()
-        with opened(place / "taxi-log") as log:
-            added = fill.fill(log, opened_work.stream, known, of, fallback=fallback, rows=(0, len(opened_work.stream)))
-        kept.write_text(json.dumps({"records": added.new + added.already, "seconds": time.monotonic() - began}), encoding="utf-8")
-    found: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
-    return found
+    known, work = _trained()
+    of = stream_settings.load()["taxi"]
+    fallback = fill.table(reference.load(work.store, known.run_id), of, version=known.version)
+    began = time.monotonic()
+    with opened(place / "taxi-log") as log:
+        added = fill.fill(log, work.stream, known, of, fallback=fallback, rows=(0, len(work.stream)))
+    return {"records": added.new + added.already, "seconds": time.monotonic() - began}
 
 
 def _trained() -> tuple[Any, Any]:
@@ -115,35 +97,31 @@ def _trained() -> tuple[Any, Any]:
 
 
 def measure_months(place: Path) -> tuple[list[Measures], list[float]]:
-    """The measures of each month, and the seconds that each took from the log to its document in the database."""
+    """The measures of each month, and the seconds of each from reading the log to writing its document to the database."""
     found, seconds, references = [], [], Registered()
     of = stream_settings.load()["taxi"]
     with opened(place / "taxi-log") as log:
         for month in window.between(FIRST, LAST):
             began = time.monotonic()
-            measures = measure.measure(log, of, month, references=references)
-            measure_store.write(log, measures)
+            found.append(measure.measure(log, of, month, references=references))
+            measure_store.write(log, found[-1])
             seconds.append(time.monotonic() - began)
-            found.append(measures)
-            print(month.name, f"{seconds[-1]:.1f} s", measures.verdict.sentence, file=sys.stderr, flush=True)
+            script.say(f"{month.name} {seconds[-1]:.1f} s {found[-1].verdict.sentence}")
     return found, seconds
 
 
-def measure_large(place: Path, *, events: int, reuse: bool) -> dict[str, float]:
-    """Seconds and peak memory of measuring a window of so many rows like ELEC's, in a process of its own, and of reading it for nothing."""
-    folder = place / "large-log"
-    if not (reuse and (place / "large.json").exists()):
-        began = time.monotonic()
-        _write_reference(place / "references" / "elec")
-        with opened(folder) as log:
-            for first in range(0, events, fill.CHUNK):
-                log.add_labelled(_synthetic(range(first, min(first + fill.CHUNK, events))))
-        (place / "large.json").write_text(json.dumps({"events": events, "fill_seconds": time.monotonic() - began}), encoding="utf-8")
-    filled: dict[str, float] = json.loads((place / "large.json").read_text(encoding="utf-8"))
-    return filled | next(processes.in_parallel(_measure_large, [place], jobs=1))
+def fill_large(place: Path, *, events: int) -> dict[str, float]:
+    """Fill a log with this many rows like ELEC's."""
+    began = time.monotonic()
+    _write_reference(place / "references" / "elec")
+    with opened(place / "large-log") as log:
+        for first in range(0, events, fill.CHUNK):
+            log.add_labelled(_synthetic(range(first, min(first + fill.CHUNK, events))))
+    return {"events": events, "fill_seconds": time.monotonic() - began}
 
 
 def _measure_large(place: Path) -> dict[str, float]:
+    """Seconds and peak memory of measuring the large window, in a process of its own, and seconds of only reading it."""
     of = stream_settings.load()["elec"]
     with opened(place / "large-log") as log:
         newest = log.newest_time("elec")
@@ -160,7 +138,7 @@ def _measure_large(place: Path) -> dict[str, float]:
 
 
 def _values(rows: range) -> np.ndarray:
-    """Features of events like ELEC's: a day's cycle and noise, (N, 6) float32, the same for the same rows."""
+    """Features of events like ELEC's, (N, 6) float32: a daily cycle and noise, seeded by the first row."""
     at = np.arange(rows.start, rows.stop)
     hour = at % 1440 / 1440
     rng = np.random.default_rng(rows.start)
@@ -170,15 +148,12 @@ def _values(rows: range) -> np.ndarray:
 
 def _synthetic(rows: range) -> list[tuple[Prediction, Label]]:
     rng = np.random.default_rng((rows.start, 1))
-    names, values = stream_settings.load()["elec"].feature_names, _values(rows)
-    label, right = rng.integers(0, 2, len(rows)), rng.random(len(rows)) < 0.85
+    labels, right = rng.integers(0, 2, len(rows)).tolist(), rng.random(len(rows)) < 0.85
     found = []
-    for at, row in enumerate(rows):
-        when, answer = f"{START + row * STEP}Z", int(label[at] if right[at] else 1 - label[at])
-        shares = [0.2, 0.8] if answer else [0.8, 0.2]
-        features: dict[str, float | None] = dict(zip(names, map(float, values[at]), strict=True))
-        made = Prediction(f"row-{row}", "elec", when, when, "drift_model", "1", features, answer, 0.8, shares, 1, "", 1.0)
-        found.append((made, Label(f"row-{row}", "elec", int(label[at]), when)))
+    for row, features, label, hit in zip(rows, _values(rows), labels, right, strict=True):
+        when = f"{START + row * STEP}Z"
+        made = elec_events.prediction(f"row-{row}", when, features, answer=label if hit else 1 - label)
+        found.append((made, Label(f"row-{row}", "elec", label, when)))
     return found
 
 
@@ -198,4 +173,4 @@ def _write_reference(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(script.run(build_parser(), measured))

@@ -4,10 +4,10 @@
     python -m benchmarks.detection --same_rate --out benchmarks/detection_same_rate.md
     python -m benchmarks.detection --watches 20 --out /tmp/detection.md
 
-A watch is 300 blocks. Its first alarm is right when it comes in the block where the change begins or in the 29 after it; an earlier one
-is false and the change is missed; so is it without any. F1 is over these watches and as many without drift. Each detector's main
-parameter is the most sensitive of a grid at which at most 5 % of other watches without drift (other seeds) raise an alarm; with
---same_rate no more of them than those in which `significant` does.
+A watch has 300 blocks. Its first alarm is correct in the block where the change begins or in the 29 after it; an earlier alarm is
+false and the change is missed, as it is without any alarm. F1 is over these watches and as many without drift. Each detector's
+main parameter is the most sensitive value of a grid at which at most 5 % of other watches without drift (other seeds) raise an
+alarm; with --same_rate, at most as many as `significant` raises there.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from driftloop.drift.rules.rule import Rule
 from driftloop.drift.rules.significant import Significant
 
 HORIZON = 30  # blocks from the change within which an alarm is right
-ALLOWED = 0.05  # of the watches without drift that a rule is tuned on
+ALLOWED = 0.05  # false-alarm rate to tune to
 TUNING_SEED = 10_000
 ACCURACY = 0.8  # before the change
-MARGIN = 0.02  # that a careful user puts between the validated accuracy and the threshold
+MARGIN = 0.02  # a careful user's margin between the validated accuracy and the threshold
 TRAINED, VALIDATED, SYNTHETIC_BLOCK = 2000, 1000, 48  # rows of the real model
 
 Make = Callable[[float, float], Rule]  # (the value of the main parameter, the threshold)
@@ -42,7 +42,7 @@ Make = Callable[[float, float], Rule]  # (the value of the main parameter, the t
 
 @dataclass(frozen=True)
 class Contender:
-    """A rule with the grid of its main parameter, the most sensitive value first. One value: the rule is taken as it ships."""
+    """A rule with the grid of its main parameter, the most sensitive value first; a single value is not tuned."""
 
     name: str
     parameter: str
@@ -81,7 +81,7 @@ CONTENDERS = (
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Watches, with the threshold of each: the accuracy that the model is known to have."""
+    """Watches, with the threshold of each: the known accuracy of its model."""
 
     watches: Watches
     thresholds: np.ndarray
@@ -95,18 +95,18 @@ class Setting:
     block: int
     changes: tuple[str, ...]
     draw: Callable[[str | None, int, int], Sample]  # (change, watches, seed)
-    ours: str = "significant"  # whose rate the others are tuned to with --same_rate
+    ours: str = "significant"  # sets the rate with --same_rate
 
 
 @dataclass(frozen=True)
 class Score:
-    """What a rule did on the watches with one change, and on those without drift."""
+    """A rule's results on the watches with one change, and on those without drift."""
 
     found: int
     early: int
     watches: int
     false_alarms: int
-    delay: float  # median blocks from the change to the alarm, of the watches without an early one; inf when most are missed
+    delay: float  # median blocks from the change to the alarm, early alarms excluded; inf when most are missed
 
     @property
     def f1(self) -> float:
@@ -130,23 +130,18 @@ NOISES = ((Noise("independent"), (20, 48)), (Noise("Markov chain, .5", correlati
 def build_parser() -> parsing.Parser:
     """The flags of the benchmark."""
     parser = script.parser(__file__, __doc__)
-    parser.add_argument("--same_rate", action="store_true", help="tune to the false alarms of `significant` as it ships, not to 5 %%")
+    parser.add_argument("--same_rate", action="store_true", help="tune to the false-alarm rate of `significant` at its defaults, not to 5 %%")
     parser.add_argument("--watches", type=parsing.whole(2), default=200, help="watches with each change, without drift, and to tune on (default: %(default)s)")
     return parser
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the benchmark."""
-    return script.run(build_parser(), measured, argv)
-
-
-def measured(args: argparse.Namespace, given: str) -> str:
-    """The page of every kind of stream."""
+def measured(args: argparse.Namespace) -> str:
+    """The page of all kinds of streams."""
     results = []
     for setting in kinds():
         results.append(measure(setting, watches=args.watches, same_rate=args.same_rate))
-        print(f"{setting.name}, blocks of {setting.block}: done", file=sys.stderr, flush=True)
-    return page(results, CONTENDERS, command=given, same_rate=args.same_rate)
+        script.say(f"{setting.name}, blocks of {setting.block}: done")
+    return page(results, CONTENDERS, command=args.command, same_rate=args.same_rate)
 
 
 def kinds() -> Iterator[Setting]:
@@ -154,7 +149,7 @@ def kinds() -> Iterator[Setting]:
     for noise, lengths in NOISES:
         for block in lengths:
             yield Setting(noise.name, block, tuple(CHANGES), partial(_errors, noise, block))
-    # Its threshold is an estimate, so a careful user leaves a margin: without it half of the models are under it from the start.
+    # The threshold is an estimate: without a margin half of the models are under it from the start.
     yield Setting("logistic regression on SEA", SYNTHETIC_BLOCK, ("abrupt", "gradual"), _modelled, ours="significant, 2 points under")
 
 
@@ -169,7 +164,7 @@ def _errors(noise: Noise, block: int, change: str | None, watches: int, seed: in
 
 
 def _modelled(change: str | None, watches: int, seed: int) -> Sample:
-    """Errors of a logistic regression on a synthetic stream each; the threshold is its accuracy on the rows between training and watch."""
+    """Errors of a logistic regression, each on its own synthetic stream; its threshold is its accuracy on the rows between training and watch."""
     from sklearn.linear_model import LogisticRegression
 
     first, rows = TRAINED + VALIDATED, error_streams.BLOCKS * SYNTHETIC_BLOCK
@@ -187,7 +182,7 @@ def _modelled(change: str | None, watches: int, seed: int) -> Sample:
 
 
 def measure(setting: Setting, *, watches: int, same_rate: bool) -> Result:
-    """Tune every contender on watches without drift, then score it on others."""
+    """Tune every contender on watches without drift, then score it on different ones."""
     tuning = setting.draw(None, watches, TUNING_SEED)
     (ours,) = (one for one in CONTENDERS if one.name == setting.ours)
     allowed = alarmed(partial(ours.make, *ours.grid), tuning) if same_rate else int(ALLOWED * watches)
@@ -253,4 +248,4 @@ def score(alarms: np.ndarray, changes: np.ndarray, *, false_alarms: int) -> Scor
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(script.run(build_parser(), measured))

@@ -1,28 +1,35 @@
 """Time the tests of single features against Evidently's drift preset on the same tables, and count the false alarms of both.
 
     python -m benchmarks.distances                   # builds Evidently's environment; writes benchmarks/distances.md
-    python -m benchmarks.distances --folder env      # keeps that environment in env/ for the next time
+    python -m benchmarks.distances --folder env      # keeps that environment in env/ for the next run
 
-1,000,000 current against 100,000 reference rows of 8 columns: autocorrelated (0.5), of different shapes, nothing moved. Each
-measurement has its own process; ours is the best of three, with the calibrated null. The false alarms are of small tables
-drawn alike, independent and autocorrelated.
+1,000,000 current against 100,000 reference rows of 8 columns: autocorrelated (0.5), of different shapes, without drift. Each
+measurement runs in its own process; ours is the best of three, with the calibrated null. The false alarms are counted on small
+tables of the same kind, independent and autocorrelated.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
+import math
+import resource
 import subprocess
 import sys
-import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from benchmarks import script
+from benchmarks.evidently_preset import resident_mib
 from driftloop.cli import parsing
+from driftloop.drift.inputs.distribution import compare
+from driftloop.system import processes
 
-THEIRS = Path(__file__).with_name("evidently_preset.py")  # each way is measured in a process of its own
+THEIRS = Path(__file__).with_name("evidently_preset.py")  # measured in a process of its own
 PINS = ("evidently==0.7.23", "numpy==2.4.6", "pandas==2.3.3", "scipy==1.17.1", "scikit-learn==1.9.1", "plotly==5.24.1")
 REFERENCE, CURRENT, COLUMNS = 100_000, 1_000_000, 8
 SIZES = (20, 50, 100, 500, 1500)
@@ -33,17 +40,17 @@ SECONDS, MIB, TIMES = 5, 1024, 10  # the targets
 
 @dataclass(frozen=True)
 class Speed:
-    """One way of testing the large tables."""
+    """The speed of one method on the large tables."""
 
     name: str
     seconds: float
-    mib: float  # peak above the tables
+    mib: float  # peak memory on top of the tables
     methods: str
 
 
 @dataclass(frozen=True)
 class Alarms:
-    """False alarms of one way on tables of one size."""
+    """False alarms of one method on tables of one size."""
 
     name: str
     rows: int
@@ -61,28 +68,21 @@ def build_parser() -> parsing.Parser:
     parser = script.parser(__file__, __doc__)
     parser.add_argument("--seeds", type=parsing.whole(1), default=400, help="tables of each size for ours (default: %(default)s)")
     parser.add_argument("--evidently_seeds", type=parsing.whole(1), default=200, help="tables of each size for Evidently (default: %(default)s)")
-    parser.add_argument("--folder", type=Path, help="where Evidently's environment is built, or stands already; default: a temporary one")
+    parser.add_argument("--folder", type=Path, help="where Evidently's environment is, or is built; default: a temporary folder")
     return parser
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the benchmark."""
-    return script.run(build_parser(), measured, argv)
-
-
-def measured(args: argparse.Namespace, given: str) -> str:
+def measured(args: argparse.Namespace) -> str:
     """The page of speed and of false alarms."""
-    with tempfile.TemporaryDirectory(prefix="driftloop-bench-") as temporary:
-        scratch = Path(temporary)
+    with script.place() as scratch:
         python = environment(args.folder or scratch / "evidently")
         speeds = large(scratch, python)
         alarms = ours_alarms(args.seeds) + their_alarms(scratch, python, args.evidently_seeds)
-    return page(speeds, alarms, command=given)
+    return page(speeds, alarms, command=args.command)
 
 
-def frame(seed: int, rows: int, correlation: float):  # type: ignore[no-untyped-def]
-    """Rows of eight shapes, (rows, 8) float64: normal, lognormal, whole, uniform, heavy-tailed, two humps, half zeros, yes or no."""
-    import numpy as np
+def frame(seed: int, rows: int, correlation: float) -> np.ndarray:
+    """Rows of eight shapes, (rows, 8) float64: normal, lognormal, integer, uniform, heavy-tailed, bimodal, half zeros, binary."""
     from scipy import signal, special
 
     z = np.random.default_rng(seed).standard_normal((rows, COLUMNS))
@@ -99,7 +99,7 @@ def frame(seed: int, rows: int, correlation: float):  # type: ignore[no-untyped-
 
 
 def environment(folder: Path) -> Path:
-    """Python of an environment with Evidently, built unless it stands."""
+    """Python of an environment with Evidently, built if missing."""
     python = folder / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
@@ -108,9 +108,7 @@ def environment(folder: Path) -> Path:
 
 
 def large(scratch: Path, evidently: Path) -> list[Speed]:
-    """Seconds and memory of each way on the large tables."""
-    import numpy as np
-
+    """Seconds and memory of each method on the large tables."""
     both = frame(0, REFERENCE + CURRENT, 0.5)
     paths = [scratch / "reference.npy", scratch / "current.npy"]
     np.save(paths[0], both[:REFERENCE])
@@ -118,18 +116,26 @@ def large(scratch: Path, evidently: Path) -> list[Speed]:
     del both
     speeds = []
     for statistic in STATISTICS:
-        found = ask([sys.executable, "-m", "benchmarks.our_distances", statistic, *map(str, paths)])[0]
-        speeds.append(Speed(f"ours, {statistic}", found["seconds"], found["mib"], f"{statistic} for all"))
+        seconds, mib = next(processes.in_parallel(_ours, [(statistic, *paths)], jobs=1))
+        speeds.append(Speed(f"ours, {statistic}", seconds, mib, f"{statistic} for all"))
     found = ask([str(evidently), str(THEIRS), *map(str, paths)])[0]
     return [*speeds, Speed("Evidently's DataDriftPreset", found["seconds"], found["mib"], methods(found["columns"]))]
 
 
+def _ours(task: tuple[Any, ...]) -> tuple[float, float]:
+    """Seconds (best of three) and peak MiB on top of the tables, in a process of its own."""
+    statistic, reference, current = task[0], np.load(task[1]), np.load(task[2])
+    before = resident_mib()
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        compare(reference, current, names=range(COLUMNS), statistic=statistic)  # type: ignore[arg-type]
+        seconds.append(time.perf_counter() - started)
+    return min(seconds), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before
+
+
 def ours_alarms(seeds: int) -> list[Alarms]:
-    """How often ours alarms on tables without drift."""
-    import math
-
-    from driftloop.drift.inputs.distribution import compare
-
+    """How often our tests alarm on tables without drift."""
     found = []
     for correlation in CORRELATIONS:
         for rows in SIZES:
@@ -139,14 +145,12 @@ def ours_alarms(seeds: int) -> list[Alarms]:
                 moved = [sum(test.moved for test in one) for one in tests]
                 unknown = sum(math.isnan(test.p_value) for one in tests for test in one)
                 found.append(_alarms(f"ours, {statistic}", rows, correlation, moved=moved, unknown=unknown, how=statistic))
-            print(f"{correlation} {rows}: done", file=sys.stderr)
+            script.say(f"{correlation} {rows}: done")
     return found
 
 
 def their_alarms(scratch: Path, evidently: Path, seeds: int) -> list[Alarms]:
-    """How often Evidently does."""
-    import numpy as np
-
+    """How often Evidently alarms on tables without drift."""
     found = []
     for correlation in CORRELATIONS:
         for rows in SIZES:
@@ -160,7 +164,7 @@ def their_alarms(scratch: Path, evidently: Path, seeds: int) -> list[Alarms]:
             moved = [sum(column["drift"] for column in columns) for columns in answers]
             how = methods([column for columns in answers for column in columns])
             found.append(_alarms("Evidently's preset", rows, correlation, moved=moved, unknown=0, how=how))
-            print(f"Evidently, {correlation} {rows}: done", file=sys.stderr)
+            script.say(f"Evidently, {correlation} {rows}: done")
     return found
 
 
@@ -169,14 +173,13 @@ def _alarms(name: str, rows: int, correlation: float, *, moved: list[int], unkno
 
 
 def ask(command: list[str]) -> list[dict]:
-    """The JSON lines that a process prints."""
-    environ = os.environ | {"DO_NOT_TRACK": "1"}
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environ)
+    """The JSON lines printed by a process."""
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
 
 def methods(columns: list[dict]) -> str:
-    """The methods that Evidently chose, the most frequent first."""
+    """Evidently's choice of methods, the most frequent first."""
     chosen = [f"{column['method']} against {column['threshold']:g}" for column in columns]
     return ", ".join(sorted(set(chosen), key=lambda one: -chosen.count(one)))
 
@@ -186,45 +189,34 @@ def page(speeds: list[Speed], alarms: list[Alarms], *, command: str) -> str:
     theirs = speeds[-1]
     slowest = max(speeds[:-1], key=lambda one: one.seconds)
     met = slowest.seconds <= SECONDS and slowest.mib <= MIB and theirs.seconds >= TIMES * slowest.seconds
-    lines = [
-        "# Tests of single features: speed and false alarms",
-        "",
-        f"Written by `{command}`, on two cores, one thread. Evidently 0.7.23 ran in the same run, in its own environment: {', '.join(PINS)}.",
-        "",
+    return script.page(
+        "Tests of single features: speed and false alarms",
+        f"Written by `{command}`, on two cores, one thread. Evidently 0.7.23 was measured in the same run, in its own environment: {', '.join(PINS)}.",
         "## Speed",
-        f"{CURRENT:,} current against {REFERENCE:,} reference rows of {COLUMNS} columns, autocorrelated (0.5), of different shapes, nothing moved.",
-        "Ours is the best of three and holds the calibrated null (block permutation); Evidently ran once, its imports are not counted.",
-        f"Memory is the peak above the tables. Targets: at most {SECONDS} s and {MIB:,} MiB, {TIMES} times as fast as Evidently; "
-        f"{'met by all four' if met else 'NOT met by all four'}.",
-        "Times are of one machine, which may have been busy: trust the ratios.",
-        "",
-        "| way | methods | seconds | MiB | Evidently : this |",
-        "|---|---|---:|---:|---:|",
-        *(f"| {one.name} | {one.methods} | {one.seconds:.2f} | {one.mib:.0f} | {theirs.seconds / one.seconds:.1f} : 1 |" for one in speeds),
-        "",
+        f"{CURRENT:,} current against {REFERENCE:,} reference rows of {COLUMNS} columns, autocorrelated (0.5), of different shapes, without drift. "
+        "Ours is the best of three and includes the calibrated null (block permutation); Evidently ran once, without its imports. "
+        f"Memory is the peak on top of the tables. Targets: at most {SECONDS} s and {MIB:,} MiB, {TIMES} times as fast as Evidently; "
+        f"{'met by all four' if met else 'NOT met by all four'}. Times are of one machine, which may have been busy: trust the ratios.",
+        script.table(
+            "method | tests | seconds: | MiB: | Evidently : this:",
+            ([one.name, one.methods, f"{one.seconds:.2f}", f"{one.mib:.0f}", f"{theirs.seconds / one.seconds:.1f} : 1"] for one in speeds),
+        ),
         "## False alarms",
-        f"Reference and current of the same distribution, as many rows each, {COLUMNS} columns; seeds 0 up. Ours holds the chance of an alarm on any column",
-        "at 5 % (Holm); Evidently sets a limit for each column and calls a table drifted when half of its columns are. Intervals: Wilson, 95 %.",
-        "At 20 and 50 rows autocorrelation cannot be measured well, and ours alarms more often than it says where it goes unseen.",
-        "",
-        "| rows each | autocorrelation | way | methods | tables | any column, % | columns, % | half the columns, % | cannot tell, % of columns |",
-        "|---:|---:|---|---|---:|---:|---:|---:|---:|",
-        *(_row(one) for one in sorted(alarms, key=lambda one: (one.correlation, one.rows))),
-        "",
-    ]
-    return "\n".join(lines)
+        f"Reference and current from the same distribution, with the same number of rows, {COLUMNS} columns; seeds 0 up. Ours holds the probability of an "
+        "alarm on any column at 5 % (Holm); Evidently sets a limit for each column and calls a table drifted when half of its columns are. Intervals: "
+        "Wilson, 95 %. At 20 and 50 rows autocorrelation cannot be measured well, and ours alarms more often than stated where it goes undetected.",
+        script.table(
+            "rows each: | autocorrelation: | method | tests | tables: | any column, %: | columns, %: | half the columns, %: | cannot tell, % of columns:",
+            map(_row, sorted(alarms, key=lambda one: (one.correlation, one.rows))),
+        ),
+    )
 
 
-def _row(one: Alarms) -> str:
-    from driftloop.metrics import kpi
-
-    lower, upper = kpi.wilson_interval(one.tables, one.seeds)
+def _row(one: Alarms) -> list[object]:
     columns = one.seeds * COLUMNS
-    return (
-        f"| {one.rows} | {one.correlation:g} | {one.name} | {one.methods} | {one.seeds} | {one.tables / one.seeds:.1%} ({lower:.1%} to {upper:.1%}) "
-        f"| {one.columns / columns:.1%} | {one.halves / one.seeds:.1%} | {one.unknown / columns:.1%} |"
-    ).replace("%", "")
+    shares = (f"{100 * share:.1f}" for share in (one.columns / columns, one.halves / one.seeds, one.unknown / columns))
+    return [one.rows, f"{one.correlation:g}", one.name, one.methods, one.seeds, script.share(one.tables, one.seeds), *shares]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(script.run(build_parser(), measured))

@@ -1,8 +1,8 @@
-"""Streams of errors with known drift, many at a time, for the benchmarks of the rules.
+"""Streams of errors with known drift, for the benchmarks of the rules.
 
-An error is 1 where a model was wrong. The rows of a block are independent, or a two-state Markov chain (each row keeps the last row's
-state with the chance `correlation`, else it is drawn anew), and the accuracy may wander from block to block about its
-mean as an AR(1) with the correlation `PERSISTENCE`.
+An error is 1 where a model was wrong. The rows of a block are independent, or a two-state Markov chain (each row repeats the state of
+the row before with probability `correlation`, otherwise it is drawn independently), and the accuracy may wander from block to block
+around its mean as an AR(1) with correlation `PERSISTENCE`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ BLOCKS = 300  # of a watch
 PERSISTENCE = 0.8  # of a wandering accuracy, from block to block
 EARLIEST, LATEST = 50, 250  # a change begins in one of these blocks
 WIDTH = 30  # blocks over which a gradual change takes place
-NEVER = 1_000_000  # the block of a change or an alarm that does not come
+NEVER = 1_000_000  # the block of a change or an alarm that never happens
 
 
 @dataclass(frozen=True)
 class Noise:
-    """How the errors depend on each other."""
+    """The autocorrelation of the errors."""
 
     name: str
     correlation: float = 0.0  # of neighbouring rows
@@ -29,7 +29,7 @@ class Noise:
 
 @dataclass(frozen=True, eq=False)
 class Watches:
-    """Errors of many watches of `BLOCKS` blocks, with the block at which each change begins (`NEVER` without one)."""
+    """Errors of many watches of `BLOCKS` blocks, and the block in which each change begins (`NEVER` without one)."""
 
     errors: np.ndarray  # (watches, rows of a watch) bool
     changes: np.ndarray  # (watches,) blocks
@@ -47,7 +47,7 @@ def steady(rng: np.random.Generator, *, watches: int, block: int, accuracy: floa
 
 
 def drifting(rng: np.random.Generator, *, watches: int, block: int, before: float, after: float, gradual: bool, noise: Noise) -> Watches:
-    """Watches whose accuracy changes at a block of its own each, at once or over `WIDTH` blocks."""
+    """Watches whose accuracy changes, each at a random block, at once or over `WIDTH` blocks."""
     changes = rng.integers(EARLIEST, LATEST, watches)
     passed = np.arange(BLOCKS) - changes[:, None] + 1  # 1 in the block in which the change begins
     share = np.clip(passed / WIDTH, 0, 1) if gradual else (passed >= 1).astype(float)
@@ -55,7 +55,7 @@ def drifting(rng: np.random.Generator, *, watches: int, block: int, before: floa
 
 
 def resampled(rng: np.random.Generator, pool: np.ndarray, *, watches: int, block: int) -> Watches:
-    """Watches whose errors are drawn from a pool of real ones, each row by itself, so that nothing drifts."""
+    """Watches whose errors are drawn independently from a pool of real ones: no drift."""
     errors = pool[rng.integers(0, len(pool), (watches, BLOCKS * block))]
     return Watches(errors, np.full(watches, NEVER), block)
 

@@ -1,8 +1,8 @@
-"""Run Evidently's drift preset on pairs of tables; needs numpy, pandas and Evidently only, for it runs in their own environment.
+"""Run Evidently's drift preset on pairs of tables, in Evidently's own environment: imports only numpy, pandas and Evidently.
 
     ENV/bin/python evidently_preset.py REFERENCE.npy CURRENT.npy [REFERENCE.npy CURRENT.npy ...]
 
-Prints a JSON line for each pair: seconds, MiB at the peak above the tables, and the method, value and threshold of each column.
+Prints a JSON line for each pair: seconds, MiB at the peak on top of the tables, and the method, value and threshold of each column.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main(paths: list[str]) -> None:
 
 
 def column(metric: dict) -> dict:
-    """Method, value, threshold, and whether Evidently calls it drift: a p-value under, a distance not under."""
+    """Method, value, threshold, and whether Evidently calls it drift: a p-value under, or a distance of at least the threshold."""
     config, value = metric["config"], float(metric["value"])
     is_p_value = re.search("p_value", config["method"]) is not None
     drift = value < config["threshold"] if is_p_value else value >= config["threshold"]

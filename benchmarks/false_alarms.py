@@ -1,10 +1,10 @@
-"""Count the watches without drift in which a rule alarms, for every rule, at its defaults.
+"""Count the watches without drift in which a rule raises an alarm, for every rule at its defaults.
 
     python -m benchmarks.false_alarms             # about an hour; writes benchmarks/false_alarms.md
     python -m benchmarks.false_alarms --watches 20 --out /tmp/false_alarms.md
 
-A watch is 300 blocks of errors of a model whose true accuracy never changes; it counts as a false alarm when a rule alarms
-in any of its blocks. The threshold is the true accuracy itself, the worst case, but in one line.
+A watch is 300 blocks of errors of a model whose true accuracy never changes; an alarm in any block is a false alarm of the watch.
+The threshold is the true accuracy itself, the worst case, except in one line.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from driftloop.metrics import kpi
 
 NAMES = ("significant", "threshold", *DETECTORS)
 LONGEST = {"kswin": 20, "hddm_w": 48}  # blocks on which a slow detector is run
-NO_KSWIN = ("ELEC", "wanders")  # streams on which KSWIN, half a millisecond a row, would see most watches to their end
-MOST, MOST_UPPER = 0.05, 0.07  # what the significant rule has to keep: the rate, and its upper confidence limit
+NO_KSWIN = ("ELEC", "wanders")  # streams on which KSWIN, at half a millisecond a row, would take hours
+MOST, MOST_UPPER = 0.05, 0.07  # target of the significant rule: the rate, and its upper confidence limit
 INDEPENDENT = Noise("independent")
 NOISES = (
     Noise("Markov chain, lag-1 correlation .5", correlation=0.5),
@@ -54,7 +54,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Rate:
-    """Watches with an alarm, of how many."""
+    """The number of watches with an alarm, and of all watches."""
 
     alarmed: int
     watches: int
@@ -79,14 +79,9 @@ def build_parser() -> parsing.Parser:
     return parser
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the benchmark."""
-    return script.run(build_parser(), measured, argv)
-
-
-def measured(args: argparse.Namespace, given: str) -> str:
-    """The page of every kind of stream."""
-    return page([(one, measure(one, watches=args.watches)) for one in kinds()], command=given)
+def measured(args: argparse.Namespace) -> str:
+    """The page of all kinds of streams."""
+    return page([(one, measure(one, watches=args.watches)) for one in kinds()], command=args.command)
 
 
 def kinds() -> Iterator[Setting]:
@@ -130,7 +125,7 @@ def elec_errors() -> np.ndarray:
 
 
 def measure(setting: Setting, *, watches: int) -> dict[str, Rate]:
-    """Watches with an alarm by rule; river's detectors see the first half of the watches."""
+    """Watches with an alarm, by rule; river's detectors see only the first half of the watches."""
     drawn = setting.draw(watches, 0)
     made = {}
     for name in NAMES:
@@ -139,7 +134,7 @@ def measure(setting: Setting, *, watches: int) -> dict[str, Rate]:
         seen = watches if name in {"significant", "threshold"} else watches // 2
         alarmed = sum(alarms(catalogue.make(name, threshold=setting.threshold), drawn.blocks(watch)) for watch in range(seen))
         made[name] = Rate(alarmed, seen)
-    print(f"{setting.name}, blocks of {setting.block}: {made['significant'].share:.3f}", file=sys.stderr, flush=True)
+    script.say(f"{setting.name}, blocks of {setting.block}: {made['significant'].share:.3f}")
     return made
 
 
@@ -152,46 +147,42 @@ def page(rows: list[tuple[Setting, dict[str, Rate]]], *, command: str) -> str:
     """The rates as Markdown."""
     first = rows[0][1]
     missed = [f"{setting.name}, blocks of {setting.block}" for setting, rates in rows if not held(rates["significant"])]
-    lines = [
-        "# False alarms",
-        "",
-        f"Written by `{command}`, on two cores.",
-        f"A watch is {BLOCKS} blocks of errors of a model whose true accuracy does not change. The table holds the share of watches in which a rule at",
-        "its defaults alarms at least once, in %: `significant` (alpha .05, with its 95 % interval) and the plain threshold rule on",
-        f"{first['significant'].watches} watches of each kind (seed 0), river's detectors on the first {first['adwin'].watches} of them (– where a detector",
-        "would take hours). The threshold is the true accuracy, the worst case, but in one line.",
-        "",
-        "| stream | accuracy | threshold | block | " + " | ".join(f"`{name}`" for name in NAMES) + " |",
-        "|---|---:|---:|---:|" + "---:|" * len(NAMES),
-    ]
-    for setting, rates in rows:
-        lower, upper = kpi.wilson_interval(rates["significant"].alarmed, rates["significant"].watches)
-        others = " | ".join(f"{rates[name].share * 100:.0f}" if name in rates else "–" for name in NAMES[1:])
-        lines.append(
-            f"| {setting.name} | {setting.accuracy:.3g} | {setting.threshold:.3g} | {setting.block} "
-            f"| {rates['significant'].share * 100:.1f} ({lower * 100:.1f} to {upper * 100:.1f}) | {others} |"
-        )
-    lines += [
-        "",
-        f"`significant` has to keep {MOST:.0%} with an upper confidence limit of {MOST_UPPER:.0%}. It does so in {len(rows) - len(missed)} of {len(rows)} lines"
-        + (f"; not in: {'; '.join(missed)}." if missed else "."),
-        "",
-        "- Shuffled ELEC: errors of a logistic regression, fitted on the oldest 70 % of ELEC, on the rest; each row is drawn from these",
-        "  by itself, with replacement.",
-        "- Markov chain: a row repeats the last row's state (right or wrong) with the chance given, else it is drawn anew.",
-        f"- Wandering accuracy: an AR(1) from block to block about the accuracy given, with the correlation {error_streams.PERSISTENCE:g} and the",
-        "  standard deviation named; rows independent given it. In such a stream the accuracy does lie under the threshold for some blocks",
-        "  on end. To tell that from a drift the rule must first have seen how the accuracy wanders, which takes many blocks; some alarms come before.",
-        "- The settings of `significant` were chosen on other streams (seeds from 10,000).",
-        "",
-    ]
-    return "\n".join(lines)
+    return script.page(
+        "False alarms",
+        f"Written by `{command}`, on two cores. "
+        f"A watch is {BLOCKS} blocks of errors of a model whose true accuracy does not change. The table has the share of watches in which a rule at "
+        "its defaults alarms at least once, in %: `significant` (alpha .05, with its 95 % interval) and the plain threshold rule on "
+        f"{first['significant'].watches} watches of each kind (seed 0), river's detectors on the first {first['adwin'].watches} of them (– where a detector "
+        "would take hours). The threshold is the true accuracy, the worst case, except in one line.",
+        script.table(f"stream | accuracy: | threshold: | block: | {' | '.join(f'`{name}`:' for name in NAMES)}", map(_row, rows)),
+        f"The target of `significant` is {MOST:.0%} with an upper confidence limit of {MOST_UPPER:.0%}. It is met in {len(rows) - len(missed)} of {len(rows)} "
+        + (f"lines; not in: {'; '.join(missed)}." if missed else "lines."),
+        script.bullets(
+            [
+                "Shuffled ELEC: errors of a logistic regression, fitted on the oldest 70 % of ELEC, on the rest; each row is drawn independently, "
+                "with replacement.",
+                "Markov chain: a row repeats the state of the row before (right or wrong) with the given probability, otherwise it is drawn independently.",
+                "Wandering accuracy: an AR(1) from block to block around the given accuracy, with correlation "
+                f"{error_streams.PERSISTENCE:g} and the given standard deviation; rows are independent given it. In such a stream the accuracy is under "
+                "the threshold for several blocks in a row. To tell that from drift the rule must first see how much the accuracy wanders, which takes "
+                "many blocks; some alarms come before.",
+                "The settings of `significant` were chosen on other streams (seeds from 10,000).",
+            ]
+        ),
+    )
+
+
+def _row(row: tuple[Setting, dict[str, Rate]]) -> list[object]:
+    setting, rates = row
+    ours = script.share(rates["significant"].alarmed, rates["significant"].watches)
+    others = (f"{rates[name].share * 100:.0f}" if name in rates else "–" for name in NAMES[1:])
+    return [setting.name, f"{setting.accuracy:.3g}", f"{setting.threshold:.3g}", setting.block, ours, *others]
 
 
 def held(rate: Rate) -> bool:
-    """Whether the significant rule kept what it states."""
+    """Whether the significant rule met its target."""
     return rate.share <= MOST and rate.upper <= MOST_UPPER
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(script.run(build_parser(), measured))

@@ -1,13 +1,14 @@
-"""The retraining policies of benchmarks/forecast.py, walked over tables of every fit's right answers on every later block."""
+"""The retraining policies of benchmarks/forecast.py, played over tables of every fit's correct predictions on every later block."""
 
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
+from benchmarks import script
 from driftloop import settings
 from driftloop.data import streams, synthetic
 from driftloop.data.blocks import cut
@@ -15,18 +16,18 @@ from driftloop.drift.forecast import crossing
 from driftloop.drift.forecast.crossing import Lifetime
 from driftloop.drift.rules.significant import Significant
 
-TURN, SEASONAL_ROWS, SEASONAL_WINDOW = 16_000, 12_000, 480  # rows of a turn, of a stream, of a fit
+TURN, SEASONAL_ROWS, SEASONAL_WINDOW = 16_000, 12_000, 480  # rows per turn, stream, fit
 BLOCK = 48
 LEAD = settings.LEAD_BLOCKS
 CONFIDENCES = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)  # of the proactive policy
 THRESHOLDS = tuple(np.arange(0.5, 0.93, 0.01).round(2))  # of the reactive rules
 Version = tuple[list[float], list[int]]  # accuracies and rows of the blocks that a version served
-Table = tuple[np.ndarray, list[int]]  # right answers (fits, blocks), rows of each block
+Table = tuple[np.ndarray, list[int]]  # correct predictions (fits, blocks), rows of each block
 Rule = Callable[[list[float], list[int], list[Version]], bool]  # accuracies and rows so far, earlier versions: retrain now?
 
 
 def elec_table(seed: int) -> Table:
-    """Right answers of each fit (row 0: the base model, row 1 + b: on the newest week before block b) on each block, and rows a block."""
+    """Correct predictions of each fit (row 0: the base model, row 1 + b: on the newest week before block b) on each block, and the rows of the blocks."""
     from driftloop.training.fitting import fit
     from learner import ELEC
 
@@ -43,7 +44,7 @@ def elec_table(seed: int) -> Table:
 
 
 def seasonal_table(seed: int) -> Table:
-    """The same on a turning hyperplane with a logistic regression on the newest 480 rows; the base model is the first of them."""
+    """The same for a logistic regression on the newest 480 rows of a turning hyperplane; the base model is the first fit."""
     from sklearn.linear_model import LogisticRegression
 
     stream = synthetic.make("hyperplane", rows=SEASONAL_ROWS, seed=seed, drift="seasonal", width=TURN).stream
@@ -58,7 +59,7 @@ def seasonal_table(seed: int) -> Table:
 
 
 def walk(table: Table, rule: Rule) -> tuple[np.ndarray, list[Version]]:
-    """Accuracy of each block under a policy, and the blocks of each version; a retrain at a block's end serves from the next one."""
+    """Accuracy of each block under a policy, and the blocks of each version; a retrain at a block's end is in service from the next one."""
     right, rows = table
     version, born, served = 0, 0, []
     earlier: list[Version] = []
@@ -78,7 +79,7 @@ def plain(threshold: float) -> Rule:
 
 
 def significant(threshold: float) -> Rule:
-    """Retrain at an alarm of the rule "significant" at alpha 0.05. Only the number of errors of a block is known: they are told in random order."""
+    """Retrain at an alarm of the rule "significant" at alpha 0.05; only the number of a block's errors is known, so their order is random."""
     rule, rng = Significant(threshold=threshold), np.random.default_rng(settings.SEED)
 
     def alarm(accuracies: list[float], rows: list[int], _: object) -> bool:
@@ -91,17 +92,17 @@ def significant(threshold: float) -> Rule:
 
 
 def proactive(threshold: float, confidence: float) -> Rule:
-    """Retrain when the forecast has the KPI of the next block under the threshold; while nothing can be told, the plain rule."""
+    """Retrain when the KPI of the next block is forecast to be under the threshold; without a forecast, the plain rule."""
 
     def alarm(accuracies: list[float], rows: list[int], earlier: list[Version]) -> bool:
-        told = crossing.ahead(accuracies, rows, threshold=threshold, earlier=earlier, lead_blocks=LEAD, confidence=confidence)
-        return accuracies[-1] < threshold if told.source == "none" else crossing.due(told, LEAD)
+        forecast = crossing.ahead(accuracies, rows, threshold=threshold, earlier=earlier, lead_blocks=LEAD, confidence=confidence)
+        return accuracies[-1] < threshold if forecast.source == "none" else crossing.due(forecast, LEAD)
 
     return alarm
 
 
 def lifetimes(earlier: list[Version], threshold: float) -> list[Lifetime]:
-    """Of earlier versions."""
+    """The lifetimes of earlier versions."""
     return [crossing.lifetime(accuracies, threshold=threshold) for accuracies, _ in earlier]
 
 
@@ -111,22 +112,21 @@ def counts(tables: list[Table], rule: Callable[[], Rule], threshold: float) -> t
     return float(np.mean([len(versions) - 1 for _, versions in walked])), float(np.mean([np.sum(served < threshold) for served, _ in walked]))
 
 
-def lines(name: str, tables: list[Table], threshold: float) -> list[str]:
-    """The proactive policy's rows, beside the reactive rules' blocks at its number of retrains."""
-    rivals = {"plain": plain, "significant": significant}
-    curves = {rival: [counts(tables, lambda rule=rule, at=at: rule(at), threshold) for at in THRESHOLDS] for rival, rule in rivals.items()}  # type: ignore[misc]
-    retrains, under = counts(tables, lambda: plain(threshold), threshold)
-    page = [f"| {name} | plain rule at {threshold:g} | {retrains:.1f} | {under:.1f} | – | – |"]
+def rows(name: str, tables: list[Table], threshold: float) -> list[list[str]]:
+    """The rows of the proactive policy: its figures, and the reactive rules' blocks under the threshold at its number of retrains."""
+    rivals = (plain, significant)
+    curves = [[counts(tables, partial(rule, at), threshold) for at in THRESHOLDS] for rule in rivals]
+    retrains, under = counts(tables, partial(plain, threshold), threshold)
+    made = [[name, f"plain rule at {threshold:g}", f"{retrains:.1f}", f"{under:.1f}", "–", "–"]]
     for confidence in CONFIDENCES:
-        retrains, under = counts(tables, lambda c=confidence: proactive(threshold, c), threshold)  # type: ignore[misc]
-        rival = [at_count(curves[one], retrains) for one in rivals]
-        cells = " | ".join("–" if math.isnan(value) else f"{value:.1f}" for value in rival)
-        page.append(f"| {name} | proactive, confidence {confidence:g} | {retrains:.1f} | {under:.1f} | {cells} |")
-        print(page[-1], file=sys.stderr)
-    return page
+        retrains, under = counts(tables, partial(proactive, threshold, confidence), threshold)
+        cells = ("–" if math.isnan(value) else f"{value:.1f}" for value in (at_count(curve, retrains) for curve in curves))
+        made.append([name, f"proactive, confidence {confidence:g}", f"{retrains:.1f}", f"{under:.1f}", *cells])
+        script.say(" ".join(made[-1]))
+    return made
 
 
 def at_count(curve: list[tuple[float, float]], retrains: float) -> float:
-    """Blocks under the threshold at a number of retrains, between the two nearest of a rule's thresholds; nan outside them."""
+    """Blocks under the threshold at a number of retrains, interpolated between a rule's thresholds; nan out of their range."""
     xs, ys = np.array(sorted(curve)).T
     return float(np.interp(retrains, xs, ys, left=math.nan, right=math.nan))

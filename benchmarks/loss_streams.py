@@ -1,4 +1,4 @@
-"""Absolute errors whose mean is known, with the dependence that real ones have: for the false alarms of the rule `significant` on a regression."""
+"""Absolute errors of known mean, autocorrelated like real ones: for the false alarms of the rule `significant` in regression."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Draw = Callable[[np.random.Generator, int], np.ndarray]
 
 
 def exponential(rng: np.random.Generator, rows: int) -> np.ndarray:
-    """Independent; mean 1, as of all here."""
+    """Independent; mean 1, like all kinds here."""
     return rng.exponential(1.0, rows)
 
 
@@ -30,7 +30,7 @@ def together(rng: np.random.Generator, rows: int) -> np.ndarray:
 
 
 def by_day(rng: np.random.Generator, rows: int) -> np.ndarray:
-    """A fixed daily course, four days a block."""
+    """A fixed daily cycle, four days a block."""
     return (1 + 0.6 * np.sin(2 * np.pi * np.arange(rows) / 100)) * rng.exponential(1.0, rows)
 
 
@@ -44,7 +44,7 @@ KINDS: Final[dict[str, Draw]] = {draw.__name__: draw for draw in (exponential, h
 
 
 def alarmed(draw: Draw, *, seed: int, factor: float = 1.0, blocks: int = 40) -> int | None:
-    """The first block alarmed about in a watch whose errors have the mean `factor`, held against the threshold 1."""
+    """The block of the first alarm in a watch whose errors have the mean `factor`, with threshold 1."""
     rng = np.random.default_rng(seed)
     rule = SignificantLoss(threshold=1.0)
     rule.prepare(draw(rng, REFERENCE * ROWS), block_size=ROWS)

@@ -1,22 +1,19 @@
-"""Compare the retraining policies on ELEC, and the continuous one with river's adaptive random forest.
+"""Compare the retraining policies on ELEC, and the continuous learner with river's adaptive random forest.
 
 python -m benchmarks.policies                               # about an hour on two cores; a store of its own
 python -m benchmarks.policies --folder /tmp/policies        # keep the stores, fits and results there
 python -m benchmarks.policies --folder /tmp/policies --reuse    # write the page again from those results
 
-Every figure is of blockwise scoring: the labels of a block come when it ends.
+Scoring is blockwise: the labels of a block arrive when it ends.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Hashable
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,8 +25,7 @@ from driftloop.cli import parsing
 if TYPE_CHECKING:
     from driftloop.data.streams import Stream
 
-ROOT = Path(__file__).resolve().parent.parent
-SEEDS = (0, 1, 2)  # of the fits, beside the default one: that one saw the choice of the retrain's parameters
+SEEDS = (0, 1, 2)  # of the fits, in addition to the default seed, with which the parameters of a retrain were chosen
 DAY, BATCH = 48, 1007
 PROTOCOL = ["--first_rows", str(BATCH), "--block_size", str(BATCH), "--window", str(2 * BATCH)]
 RUNS = {
@@ -39,7 +35,7 @@ RUNS = {
     "protocol-history": [*PROTOCOL, "--history", str(DAY)],
 }
 ARF_MODELS = 10
-# When the continuous learner is updated: after every n-th batch, if its accuracy is under a threshold (1.1: always).
+# Updates of the continuous learner: after every n-th batch with an accuracy under a threshold (1.1: always).
 LAZY = (
     (1, 1.1),
     (2, 1.1),
@@ -53,52 +49,25 @@ LAZY = (
 
 def build_parser() -> parsing.Parser:
     """The flags of the benchmark."""
-    parser = script.parser(__file__, __doc__)
-    parser.add_argument("--folder", type=Path, help="folder for stores, fits and results; default: a temporary one")
-    parser.add_argument("--reuse", action="store_true", help="do not run what has a result in --folder already")
+    parser = script.parser(__file__, __doc__, reusable=True)
     parser.add_argument("--jobs", type=parsing.whole(1, 64), default=1, help="processes that fit")
     return parser
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run, then write the page; 0, or the exit code of a back-test that failed."""
-    return script.run(build_parser(), measured, argv)
-
-
-def measured(args: argparse.Namespace, given: str) -> str:
+def measured(args: argparse.Namespace) -> str:
     """The page of all back-tests."""
     with script.place(args.folder) as place:
-        kept = {name: lambda name=name: back_test(name, place, jobs=args.jobs) for name in RUNS} | {"stream": learn_all_rows}
-        results = {name: known(place / f"{name}.json", make, reuse=args.reuse) for name, make in kept.items()}
+        shared = ["--jobs", str(args.jobs), "--resume", "--mlflow_experiment_name"]
+        make: dict[str, Callable[[], Any]] = {"stream": learn_all_rows}
+        make |= {name: partial(script.result_of, "backtest.py", [*flags, *shared, name], folder=place) for name, flags in RUNS.items()}
+        results = {name: script.kept(place / f"{name}.json", one, reuse=args.reuse) for name, one in make.items()}
     return policies_page.page(results, runs=RUNS, seeds=SEEDS)
-
-
-def known(path: Path, make: Callable[[], dict[str, Any]], *, reuse: bool) -> dict[str, Any]:
-    """The result that `path` holds, or that `make` gives and `path` then holds."""
-    if not (reuse and path.exists()):
-        print(f"running {path.stem}", file=sys.stderr)
-        path.write_text(json.dumps(make()), encoding="utf-8")
-    result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return result
-
-
-def back_test(name: str, place: Path, *, jobs: int) -> dict[str, Any]:
-    """What backtest.py says with the flags of that run.
-
-    Raises:
-        subprocess.CalledProcessError: it failed.
-    """
-    command = [sys.executable, str(ROOT / "backtest.py"), *RUNS[name], "--json", "--jobs", str(jobs), "--resume", "--mlflow_experiment_name", name]
-    environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{place / 'mlflow.db'}"}
-    done = subprocess.run(command, cwd=place, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return result
 
 
 def learn_all_rows() -> dict[str, Any]:
     """The continuous learner and river's adaptive random forest in day blocks, and the former in the protocol's batches.
 
-    Each predicts a block, then learns it; the first block is learned only. Accuracy of the other rows, and rows per second of
+    Each predicts a block, then learns it; the first block is only learned. Accuracy on the other rows, and rows per second of
     predicting and learning together.
     """
     from river import forest
@@ -130,18 +99,18 @@ def learn_all_rows() -> dict[str, Any]:
 
 
 def lazily(stream: Stream, *, every: int, threshold: float) -> dict[str, float]:
-    """The continuous learner in the protocol's batches, updated only after each `every`-th whose accuracy is under `threshold`.
+    """The continuous learner in the protocol's batches, updated only after every `every`-th batch with an accuracy under `threshold`.
 
-    It then learns all rows so far, in steps of a day as in backtest.py.
+    An update learns all new rows, in steps of a day as in backtest.py.
     """
     from driftloop.backtest.online_learner import OnlineLearner
 
     learner = OnlineLearner(features=len(stream.features), classes=2, period=stream.period)
-    right, updates, learned = 0, 0, 0
+    correct, updates, learned = 0, 0, 0
     for start in range(0, len(stream), BATCH):
         stop = min(start + BATCH, len(stream))
         good = int((learner.predict(stream.rows[start:stop], stream.times[start:stop]) == stream.labels[start:stop]).sum()) if start else 0
-        right += good
+        correct += good
         if stop == len(stream) or start // BATCH % every or good / (stop - start) >= threshold:
             continue
         updates += start > 0
@@ -149,21 +118,21 @@ def lazily(stream: Stream, *, every: int, threshold: float) -> dict[str, float]:
             rows = slice(at, min(at + DAY, stop))
             learner.learn(stream.rows[rows], stream.labels[rows], stream.times[rows])
         learned = stop
-    return {"every": every, "threshold": threshold, "updates": updates, "right": right, "rows": len(stream) - BATCH}
+    return {"every": every, "threshold": threshold, "updates": updates, "right": correct, "rows": len(stream) - BATCH}
 
 
 def blockwise(labels: np.ndarray, *, predict: Callable[[int, int], np.ndarray], learn: Callable[[int, int], None]) -> dict[str, float]:
-    """Right predictions after the first block, the rows they are of, and the seconds of everything."""
+    """Correct predictions after the first block, their number of rows, and the speed."""
     started = time.perf_counter()
-    right = 0
+    correct = 0
     for start in range(0, len(labels), DAY):
         stop = min(start + DAY, len(labels))
         if start:
-            right += int((predict(start, stop) == labels[start:stop]).sum())
+            correct += int((predict(start, stop) == labels[start:stop]).sum())
         learn(start, stop)
     seconds = time.perf_counter() - started
-    return {"right": right, "rows": len(labels) - DAY, "rows_per_second": len(labels) / seconds}
+    return {"right": correct, "rows": len(labels) - DAY, "rows_per_second": len(labels) / seconds}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(script.run(build_parser(), measured))

@@ -1,10 +1,11 @@
-"""The page of benchmarks.policies: results in, Markdown out."""
+"""The page of benchmarks.policies."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks import script
 from driftloop.metrics import kpi
 from driftloop.report import wording
 
@@ -24,43 +25,32 @@ def page(results: Mapping[str, Result], *, runs: Mapping[str, Sequence[str]], se
     Args:
         results: of each run by name, and of "stream".
         runs: the flags of each back-test.
-        seeds: of the fits, beside the default one.
+        seeds: of the fits, without the default one.
     """
-    parts = [
-        "# Retraining policies on ELEC",
-        "Written by `python -m benchmarks.policies`, on two cores. Accuracies are of blockwise scoring: the labels of a block come when it ends. "
-        "Brackets after an accuracy are a 95 % Wilson interval, rows taken as independent; brackets after a difference a 95 % interval paired by "
+    return script.page(
+        "Retraining policies on ELEC",
+        "Written by `python -m benchmarks.policies`, on two cores. Scoring is blockwise: the labels of a block arrive when it ends. "
+        "Brackets after an accuracy are a 95 % Wilson interval, assuming independent rows; brackets after a difference a 95 % interval paired by "
         "block (circular block bootstrap).",
         day_blocks(results["default"]),
         equal_retrains(results, seeds=seeds),
         continuous(results["stream"]),
         protocol(results, runs=runs),
-    ]
-    return "\n\n".join(parts) + "\n"
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, all columns but the first to the right."""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    )
 
 
 def day_blocks(result: Result) -> str:
     """Every policy in day blocks."""
-    header = ["policy", "accuracy, %", "κ", "κ-temporal", "worst block, %", "blocks under the threshold", "retrains", "seconds of fits"]
+    titles = "policy | accuracy, %: | κ: | κ-temporal: | worst block, %: | blocks under the threshold: | retrains: | seconds of fits:"
     rows = [_policy(policy) for policy in result["policies"]]
     rows += [[wording.BASELINE_NAMES[name], wording.percent(share, digits=2), *[""] * 6] for name, share in result["baselines"].items()]
-    return "\n\n".join(
-        [
-            "## Day blocks, one row at a time (history 0)",
-            f"`python backtest.py`: the base model learns the oldest 70 %, the other {result['rows']:,} rows are played in {result['blocks']} blocks of "
-            f"{result['block_size']}, threshold {wording.percent(result['threshold'])} %. A retrain is one fit on the newest 336 rows, in service from "
-            "the next block on, without search or judge. An update of `continuous` counts as a retrain. The parameters of a retrain were once chosen "
-            "on these rows, with this seed. No change needs the label of the row before at once: not comparable.",
-            table(header, rows),
-            f"Recommended: {result['reason']}",
-        ]
+    words = (
+        f"`python backtest.py`: the base model learns the oldest 70 %, the other {result['rows']:,} rows are played in {result['blocks']} blocks of "
+        f"{result['block_size']}, threshold {wording.percent(result['threshold'])} %. A retrain is one fit on the newest 336 rows, in service from "
+        "the next block on, without search or judge. An update of `continuous` counts as a retrain. The parameters of a retrain were once chosen "
+        "on these rows, with this seed. No change needs the label of the row before at once: not comparable."
     )
+    return script.section("Day blocks, one row at a time (history 0)", words, script.table(titles, rows), f"Recommended: {result['reason']}")
 
 
 def _policy(policy: Result) -> list[str]:
@@ -83,31 +73,19 @@ def equal_retrains(results: Mapping[str, Result], *, seeds: Sequence[int]) -> st
     rows = []
     for one in compared["default"]:
         every = [other for some in compared.values() for other in some if other["policy"] == one["policy"]]
-        rows.append(
-            [
-                one["policy"],
-                str(one["retrains"]),
-                wording.percent(one["accuracy"], digits=2),
-                _difference(one["against_periodic"]),
-                _difference(one["against_random"]),
-                *_over_seeds(every),
-            ]
-        )
-    header = ["policy", "retrains", "accuracy, %", "minus periodic", "minus random"]
-    header += ["mean accuracy over the seeds, %", "minus periodic, mean [range]", "minus random, mean [range]", "better than both"]
+        accuracy, versus = wording.percent(one["accuracy"], digits=2), (_difference(one["against_periodic"]), _difference(one["against_random"]))
+        rows.append([one["policy"], one["retrains"], accuracy, *versus, *_over_seeds(every)])
+    titles = "policy | retrains: | accuracy, %: | minus periodic: | minus random: | mean accuracy over the seeds, %: | minus periodic, mean [range]: "
     total = len(seeds) + 1
-    always = [name for name in (row[0] for row in rows) if _wins(compared, name) == total]
-    words = f"Better than both with each of the {total} seeds: {', '.join(always) or 'none'}."
-    return "\n\n".join(
-        [
-            "## Does the trigger beat a calendar?",
-            f"Each triggered policy beside periodic (mean over its phases) and random (mean over {default['random_seeds']} seeds) with exactly as many "
-            f"retrains. Left: the default seed of the fits. Right: that seed and {', '.join(map(str, seeds))}; the last column counts the seeds "
-            "with which both intervals lie above 0. Differences in points.",
-            table(header, rows),
-            words,
-        ]
+    always = [one["policy"] for one in compared["default"] if _wins(compared, one["policy"]) == total]
+    words = (
+        f"Each triggered policy against periodic (mean over its phases) and random (mean over {default['random_seeds']} seeds) with exactly as many "
+        f"retrains. Left: the default seed of the fits. Right: that seed and {', '.join(map(str, seeds))}; the last column counts the seeds "
+        "for which both intervals are above 0. Differences in points."
     )
+    made = script.table(f"{titles}| minus random, mean [range]: | better than both:", rows)
+    best = f"Better than both with each of the {total} seeds: {', '.join(always) or 'none'}."
+    return script.section("Does the trigger beat a calendar?", words, made, best)
 
 
 def _wins(compared: Mapping[str, Sequence[Result]], policy: str) -> int:
@@ -130,24 +108,20 @@ def _difference(one: Result) -> str:
 
 
 def continuous(result: Result) -> str:
-    """The continuous learner beside the forest."""
+    """The continuous learner against the forest."""
     ours, forest = result["continuous"], result["arf"]
     ratio = ours["rows_per_second"] / forest["rows_per_second"]
-    accuracy = ours["right"] / ours["rows"]
-    met = accuracy >= RIGHT and ratio >= FASTER
-    return "\n\n".join(
-        [
-            "## Continuous beside the adaptive random forest",
-            f"All rows in blocks of 48, in the same run: predict a block, then learn it; the first is learned only, the other {ours['rows']:,} rows are "
-            "scored. Rows per second of predicting and learning together, one process.",
-            table(
-                ["", "accuracy, %", "rows/s"],
-                [[name, _share(one), f"{one['rows_per_second']:,.0f}"] for name, one in {OURS: ours, FOREST: forest}.items()],
-            ),
-            f"The ratio of the speeds is {ratio:,.0f}. The target, at least {wording.percent(RIGHT, digits=0)} % at {FASTER} times the speed, is "
-            f"{'met' if met else 'missed'}.",
-        ]
+    met = ours["right"] / ours["rows"] >= RIGHT and ratio >= FASTER
+    words = (
+        f"All rows in blocks of 48, in the same run: predict a block, then learn it; the first is only learned, the other {ours['rows']:,} rows are "
+        "scored. Rows per second of predicting and learning together, one process."
     )
+    rows = ([name, _share(one), f"{one['rows_per_second']:,.0f}"] for name, one in {OURS: ours, FOREST: forest}.items())
+    target = (
+        f"The ratio of the speeds is {ratio:,.0f}. The target, at least {wording.percent(RIGHT, digits=0)} % at {FASTER} times the speed, is "
+        f"{'met' if met else 'missed'}."
+    )
+    return script.section("Continuous against the adaptive random forest", words, script.table(" | accuracy, %: | rows/s:", rows), target)
 
 
 def _share(one: Result) -> str:
@@ -156,28 +130,27 @@ def _share(one: Result) -> str:
 
 
 def protocol(results: Mapping[str, Result], *, runs: Mapping[str, Sequence[str]]) -> str:
-    """The published protocol: who is how right with how few retrains, and whether the price history was seen."""
+    """The published protocol: accuracy, number of retrains, and whether the price history was used."""
     found: list[tuple[float, int, str, str, bool]] = []  # accuracy, retrains, name, accuracy in words, history
     for one in results["stream"]["protocol"]:
-        asked = "" if one["threshold"] > 1 else f" under {wording.percent(one['threshold'], digits=0)} %"
-        name = f"continuous, updated after every {NTH[one['every']]}batch{asked}"
+        under = "" if one["threshold"] > 1 else f" under {wording.percent(one['threshold'], digits=0)} %"
+        name = f"continuous, updated after every {NTH[one['every']]}batch{under}"
         found.append((one["right"] / one["rows"], one["updates"], name, _share(one), False))
     for run, history in (("protocol", False), ("protocol-history", True)):
         some = [policy for policy in results[run]["policies"] if policy["kind"] != "continuous" and (not history or policy["name"] in ("never", "always"))]
         found += [(policy["accuracy"], policy["retrains"], policy["name"], _policy(policy)[1], history) for policy in some]
     rows = [[name, words, str(retrains), "**yes, 48 rows**" if history else "no"] for _, retrains, name, words, history in found]
     plain, seeing = (max(one for one in found if one[4] is history and one[1] < FEW) for history in (False, True))
-    return "\n\n".join(
-        [
-            "## The published protocol",
-            f"45 batches of 1007 rows, the first is trained on only (Celik & Vanschoren). `python backtest.py {' '.join(runs['protocol'])}`, and the same "
-            "with `--history 48`. Published there, without price history: train once 61–62 %, detect and retrain 71–75 %, best 78.1 %. An update of the "
-            "continuous learner counts as a retrain; how often it is updated was varied, and the one named below is the best on these very rows. The "
-            "window of two batches was set before the first run.",
-            table(["policy", "accuracy, %", "retrains", "price history"], rows),
-            f"Fewer than {FEW} retrains, without price history: {plain[2]}, {wording.with_sign(plain[0])} with {plain[1]}. The target of "
-            f"{wording.percent(PROTOCOL_RIGHT, digits=0)} % is {'met' if plain[0] >= PROTOCOL_RIGHT else 'missed'}, the published best is "
-            f"{'passed' if plain[0] > PUBLISHED else 'not reached'}. With the price history, which ELEC's label is made of (data/README.md): "
-            f"{seeing[2]}, {wording.with_sign(seeing[0])} with {seeing[1]}; that is another task.",
-        ]
+    words = (
+        f"45 batches of 1007 rows, the first is only trained on (Celik & Vanschoren). `python backtest.py {' '.join(runs['protocol'])}`, and the same "
+        "with `--history 48`. Published there, without price history: train once 61–62 %, detect and retrain 71–75 %, best 78.1 %. An update of the "
+        "continuous learner counts as a retrain; how often it is updated was varied, and the one named below is the best on these very rows. The "
+        "window of two batches was set before the first run."
     )
+    conclusion = (
+        f"Fewer than {FEW} retrains, without price history: {plain[2]}, {wording.with_sign(plain[0])} with {plain[1]}. The target of "
+        f"{wording.percent(PROTOCOL_RIGHT, digits=0)} % is {'met' if plain[0] >= PROTOCOL_RIGHT else 'missed'}, the published best is "
+        f"{'exceeded' if plain[0] > PUBLISHED else 'not reached'}. With the price history, which ELEC's label is computed from (data/README.md): "
+        f"{seeing[2]}, {wording.with_sign(seeing[0])} with {seeing[1]}; that is a different task."
+    )
+    return script.section("The published protocol", words, script.table("policy | accuracy, %: | retrains: | price history:", rows), conclusion)

@@ -3,9 +3,9 @@
     python -m benchmarks.prediction_service                       # about 4 minutes; writes benchmarks/prediction_service.md
     python -m benchmarks.prediction_service --requests 400 --out /tmp/prediction_service.md
 
-Two services answer for the same served model. One has a spool, and behind it the shipper, the embedded MongoDB server and
-the monitor, all at work on this machine; the other logs nothing. Blocks of requests go to one and the other by turns, at a
-fixed rate. The target: the monitoring path adds at most 1 ms to the 99th percentile.
+Two services predict with the same served model. One has a spool, shipped to the embedded MongoDB server and the monitor, all busy
+on this machine; the other logs nothing. Blocks of requests go to the two in turn, at a fixed rate. The target: the monitoring path
+adds at most 1 ms to the 99th percentile.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ import http.client
 import itertools
 import json
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from benchmarks import scoring, script
 from driftloop import settings
@@ -31,38 +33,33 @@ from driftloop.report import wording
 from driftloop.system.ports import free_ports
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from driftloop.data.streams import Stream
     from driftloop.serving.torchserve import TorchServe
-    from driftloop.system.processes import Server
 
-ROOT = Path(__file__).resolve().parent.parent
 TARGET_MS = 1.0
-BLOCK = 50  # requests to one service, before the other's turn
+BLOCK = 50  # requests to one service before it is the other's turn
 START_S = 120.0
-ROWS = (1, 48)  # a request
+ROWS = (1, 48)  # per request
 
 
 @dataclass(frozen=True, eq=False)
 class Timing:
-    """Milliseconds of each request, (blocks, BLOCK), without and with the monitoring path; block i of both were neighbours."""
+    """Milliseconds of each request, (blocks, BLOCK), without and with the monitoring path; blocks i of both are neighbours in time."""
 
-    rows: int  # a request
+    rows: int  # per request
     without: np.ndarray
     logged: np.ndarray
 
     def added(self, percentile: float) -> tuple[float, float, float]:
-        """What the monitoring path adds to a percentile, with the ends of its 95 % interval (pairs of blocks drawn again)."""
-        import numpy as np
+        """The increase of a percentile with its 95 % interval (bootstrap of pairs of blocks)."""
 
         def difference(blocks: np.ndarray | slice) -> float:
             return float(np.percentile(self.logged[blocks], percentile) - np.percentile(self.without[blocks], percentile))
 
         rng = np.random.default_rng(settings.SEED)
         count = len(self.logged)
-        again = [difference(rng.integers(0, count, count)) for _ in range(1000)]
-        low, high = np.percentile(again, [2.5, 97.5])
+        resampled = [difference(rng.integers(0, count, count)) for _ in range(1000)]
+        low, high = np.percentile(resampled, [2.5, 97.5])
         return difference(slice(None)), float(low), float(high)
 
 
@@ -70,39 +67,33 @@ def build_parser() -> parsing.Parser:
     """The flags of the benchmark."""
     parser = script.parser(__file__, __doc__)
     parser.add_argument("--requests", type=parsing.whole(2 * BLOCK), default=3000, help="requests to each service (default: %(default)s)")
-    parser.add_argument("--rate", type=parsing.whole(1, 1000), default=60, help="requests a second (default: %(default)s)")
+    parser.add_argument("--rate", type=parsing.whole(1, 1000), default=60, help="requests per second (default: %(default)s)")
     return parser
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the benchmark; 0 when every answer was the model's and every record arrived."""
-    return script.run(build_parser(), measured, argv)
-
-
-def measured(args: argparse.Namespace, given: str) -> str:
-    """The page of both services."""
-    return page(measure(requests=args.requests, rate=args.rate), command=given, rate=args.rate)
+def measured(args: argparse.Namespace) -> str:
+    """The page; every prediction must be the model's and every record shipped."""
+    return page(measure(requests=args.requests, rate=args.rate), command=args.command, rate=args.rate)
 
 
 def measure(*, requests: int, rate: int) -> list[Timing]:
     """Train and serve a model of ELEC, start both services, time them.
 
     Raises:
-        ServingError: something did not start, or an answer was not the model's.
+        ServingError: something did not start, or a prediction was a fallback.
     """
     from driftloop.data import streams
     from driftloop.serving.torchserve import TorchServe
 
     stream = streams.load(None)
-    with tempfile.TemporaryDirectory(prefix="driftloop-bench-") as name, TorchServe(Path(name) / "store") as torchserve:
-        folder = Path(name)
+    with script.place() as folder, TorchServe(folder / "store") as torchserve:
         deploy(torchserve, stream, folder)
         with started(torchserve.client.inference_url, folder) as (without, logged):
             return [time_both(without, logged, stream, rows=rows, blocks=-(-requests // BLOCK), rate=rate) for rows in ROWS]
 
 
 def deploy(torchserve: TorchServe, stream: Stream, folder: Path) -> None:
-    """Serve a model of the documented defaults, and leave its training reference in folder/references/elec."""
+    """Serve a model with the documented defaults, and write its training reference to folder/references/elec."""
     from driftloop.training import reference, trained_model
     from driftloop.training.base import base_span
     from driftloop.training.fitting import fit
@@ -122,7 +113,7 @@ def deploy(torchserve: TorchServe, stream: Stream, folder: Path) -> None:
 
 @contextlib.contextmanager
 def started(torchserve_url: str, folder: Path) -> Iterator[tuple[int, int]]:
-    """Both services, and what stands behind the one's spool; gives their ports."""
+    """Both services, the shipper and the monitor; yields the ports of the services."""
     from driftloop.system.processes import Server
 
     monitor, without, logged = free_ports(3)
@@ -136,22 +127,20 @@ def started(torchserve_url: str, folder: Path) -> Iterator[tuple[int, int]]:
     with contextlib.ExitStack() as stack:
         servers = {}
         for name, command in commands.items():
-            server = Server([sys.executable, "-m", *command], log=folder / f"{name}.log", folder=folder, env={"PYTHONPATH": str(ROOT)})
+            server = Server([sys.executable, "-m", *command], log=folder / f"{name}.log", folder=folder, env={"PYTHONPATH": str(script.ROOT)})
             servers[name] = stack.enter_context(server)
         for port in (monitor, without, logged):
-            _wait_for(port, servers)
+            script.wait_until(partial(_ready, port), servers=servers, within_s=START_S)
         yield without, logged
-        _wait_shipped(logged, servers)
+        script.wait_until(lambda: _shipped(logged), servers=servers, within_s=START_S)
 
 
 def time_both(without: int, logged: int, stream: Stream, *, rows: int, blocks: int, rate: int) -> Timing:
-    """Blocks of requests by turns, in changing order, one client; each request holds the stream's next rows."""
-    import numpy as np
-
+    """Blocks of requests in turn, in alternating order, one client; each request has the stream's next rows."""
     bodies = itertools.cycle(_bodies(stream, rows=rows))
     times: dict[int, list[list[float]]] = {without: [], logged: []}
     connections = {port: http.client.HTTPConnection("127.0.0.1", port, timeout=30) for port in times}
-    print(f"{rows} rows a request: {blocks} blocks each", file=sys.stderr)
+    script.say(f"{rows} rows per request: {blocks} blocks each")
     for at in range(blocks + 1):  # the first block warms up
         for port in (without, logged) if at % 2 else (logged, without):
             times[port].append([_ask(connections[port], next(bodies), rate=rate) for _ in range(BLOCK)])
@@ -164,45 +153,30 @@ def _bodies(stream: Stream, *, rows: int) -> list[bytes]:
 
 
 def _ask(connection: http.client.HTTPConnection, body: bytes, *, rate: int) -> float:
-    """One request; its milliseconds. Then a pause, so that `rate` requests a second are sent."""
+    """Milliseconds of one request, followed by a pause so that `rate` requests per second are sent."""
     begun = time.perf_counter()
     connection.request("POST", "/predict", body, {"Content-Type": "application/json"})
     response = connection.getresponse()
     text = response.read()
     took = time.perf_counter() - begun
     if response.status != 200 or any(one["fallback"] for one in json.loads(text)["predictions"]):
-        raise ServingError(f"HTTP {response.status}, or an answer that is not the model's: {text[:200]!r}")
+        raise ServingError(f"HTTP {response.status}, or a prediction by a fallback: {text[:200]!r}")
     time.sleep(max(0.0, 1 / rate - took))
     return took * 1000
 
 
-def _wait_for(port: int, servers: dict[str, Server]) -> None:
-    """Until the service answers at its port; a service without a model would be timed with its fallback."""
-    end = time.monotonic() + START_S
-    while not (ready := _get(port, "/ready")) or ready.get("streams", {}).get("elec", {}).get("fallback"):
-        _check(servers, end)
-        time.sleep(0.2)
-
-
-def _wait_shipped(port: int, servers: dict[str, Server]) -> None:
-    """Until the spool is empty: the path was complete, and kept up."""
-    end = time.monotonic() + START_S
-    while any(line.startswith("driftloop_spool_records") and not line.endswith(" 0.0") for line in _text(port, "/metrics").splitlines()):
-        _check(servers, end)
-        time.sleep(0.2)
-
-
-def _check(servers: dict[str, Server], end: float) -> None:
-    ended = [f"{name}: {(server.log).read_text()[-300:]}" for name, server in servers.items() if server.code is not None]
-    if ended or time.monotonic() > end:
-        raise ServingError(f"what is timed did not start or keep up: {'; '.join(ended) or f'not within {START_S:.0f} s'}")
-
-
-def _get(port: int, path: str) -> dict[str, Any]:
+def _ready(port: int) -> bool:
+    """Whether the service is ready, with a model: without one, its fallback would be timed."""
     try:
-        return dict(json.loads(_text(port, path)))
+        ready = json.loads(_text(port, "/ready"))
     except (OSError, ValueError, http.client.HTTPException):
-        return {}
+        return False
+    return bool(ready) and not ready.get("streams", {}).get("elec", {}).get("fallback")
+
+
+def _shipped(port: int) -> bool:
+    """Whether the spool is empty: the path was complete and kept up."""
+    return all(line.endswith(" 0.0") for line in _text(port, "/metrics").splitlines() if line.startswith("driftloop_spool_records"))
 
 
 def _text(port: int, path: str) -> str:
@@ -213,35 +187,31 @@ def _text(port: int, path: str) -> str:
 
 def page(timings: list[Timing], *, command: str, rate: int) -> str:
     """The figures as Markdown."""
-    import numpy as np
-
-    lines = [
-        "# What the monitoring path adds to a prediction",
-        "",
-        f"Written by `{command}`, on two cores. Two services under gunicorn answer for one ELEC model in a real TorchServe with one worker.",
-        "One of them logs: each record is appended to its spool before the answer, and the shipper, the embedded MongoDB server and the monitor",
-        f"work on the same two cores at the same time. One client, {rate} requests a second, {BLOCK} to the one and {BLOCK} to the other by turns.",
-        "Times in milliseconds as the client sees them; the interval is that of 1,000 draws of pairs of neighbouring blocks.",
-        "",
-        "| rows a request | requests each | percentile | without | with | added | 95 % interval | target |",
-        "|---:|---:|---:|---:|---:|---:|---:|---:|",
-    ]
-    for one in timings:
-        for percentile in (50, 99):
-            added, low, high = one.added(percentile)
-            before, after = np.percentile(one.without, percentile), np.percentile(one.logged, percentile)
-            sure = "" if high <= TARGET_MS or low > TARGET_MS else ", not surely"
-            target = f"≤ {TARGET_MS:g}: {'met' if added <= TARGET_MS else 'missed'}{sure}" if percentile == 99 else ""
-            lines.append(
-                f"| {one.rows} | {one.logged.size:,} | {percentile} | {before:.2f} | {after:.2f} | {added:+.2f} | {low:+.2f} to {high:+.2f} | {target} |"
-            )
     undecided = [one.rows for one in timings if one.added(99)[1] <= TARGET_MS < one.added(99)[2]]
-    if undecided:
-        several = " and ".join(wording.count(rows, "row") for rows in undecided)
-        lines += ["", f"At {several} a request the interval holds the target: this run alone does not decide it."]
-    lines += ["", "Every answer was the model's, and at the end every record had left the spool for both places.", ""]
-    return "\n".join(lines)
+    several = " and ".join(wording.count(rows, "row") for rows in undecided)
+    return script.page(
+        "What the monitoring path adds to a prediction",
+        f"Written by `{command}`, on two cores. Two services under gunicorn predict with one ELEC model in a real TorchServe with one worker. "
+        "One of them logs: each record is appended to its spool before the response, and the shipper, the embedded MongoDB server and the monitor "
+        f"work on the same two cores at the same time. One client sends {rate} requests per second, {BLOCK} to each service in turn. "
+        "Times in milliseconds as the client sees them; the interval is from 1,000 bootstrap samples of pairs of neighbouring blocks.",
+        script.table(
+            "rows per request: | requests each: | percentile: | without: | with: | added: | 95 % interval: | target:",
+            (_row(one, percentile) for one in timings for percentile in (50, 99)),
+        ),
+        f"At {several} per request the interval contains the target: this run alone does not decide it." if undecided else "",
+        "Every prediction was the model's, and at the end every record had left the spool for both destinations.",
+    )
+
+
+def _row(one: Timing, percentile: int) -> list[object]:
+    added, low, high = one.added(percentile)
+    before, after = np.percentile(one.without, percentile), np.percentile(one.logged, percentile)
+    sure = "" if high <= TARGET_MS or low > TARGET_MS else ", not certain"
+    target = f"≤ {TARGET_MS:g}: {'met' if added <= TARGET_MS else 'missed'}{sure}" if percentile == 99 else ""
+    figures = f"{before:.2f}", f"{after:.2f}", f"{added:+.2f}", f"{low:+.2f} to {high:+.2f}"
+    return [one.rows, f"{one.logged.size:,}", percentile, *figures, target]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(script.run(build_parser(), measured))

@@ -1,4 +1,4 @@
-"""Run the taxi example and write what it reached, month by month, into benchmarks/taxi.md.
+"""Run the taxi example and write its results, month by month, into benchmarks/taxi.md.
 
 python -m benchmarks.taxi                            # ten minutes on two cores; stores of its own
 python -m benchmarks.taxi --folder /tmp/taxi         # keep the stores, the reports and the results there
@@ -8,27 +8,21 @@ python -m benchmarks.taxi --folder /tmp/taxi --reuse     # write the page again 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
-import os
-import subprocess
 import sys
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 
 from benchmarks import script, taxi_page
-from driftloop.cli import parsing
 from driftloop.drift.rules import catalogue
 from driftloop.metrics.goal import Goal
 
-ROOT = Path(__file__).resolve().parent.parent
 WATCHES = 400  # of each kind of errors
 LEARNER: Final = "examples.nyc_taxi.learner:TAXI"
 DEFAULT: Final = "weeks, with follow-ups"
-WAYS: Final[dict[str, list[str]]] = {  # of watching the same year; the first is the example's own
+WAYS: Final[dict[str, list[str]]] = {  # to watch the same year; the first is the example's own
     DEFAULT: [],
     "weeks": ["--follow_up", "false"],
     "months, with follow-ups": ["--block_by", "month"],
@@ -36,51 +30,21 @@ WAYS: Final[dict[str, list[str]]] = {  # of watching the same year; the first is
 }
 
 
-def build_parser() -> parsing.Parser:
-    """The flags of the tool."""
-    parser = script.parser(__file__, __doc__)
-    parser.add_argument("--folder", type=Path, help="folder for the stores, the reports and the results; default: a temporary one")
-    parser.add_argument("--reuse", action="store_true", help="do not run what has a result in --folder already")
-    return parser
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Run, then write the page; 0, or the exit code of a lifecycle that failed."""
-    return script.run(build_parser(), measured, argv)
-
-
-def measured(args: argparse.Namespace, given: str) -> str:
+def measured(args: argparse.Namespace) -> str:
     """The page of the year."""
     with script.place(args.folder) as folder:
-        return taxi_page.page(found_in(folder, reuse=args.reuse))
-
-
-def found_in(folder: Path, *, reuse: bool) -> dict[str, Any]:
-    """The lifecycle's result and months for each of `WAYS`, 2019 by a model of 2018, and the false alarms.
-
-    Raises:
-        subprocess.CalledProcessError: a lifecycle failed.
-    """
-    ways = {name: _kept(folder / f"{name.replace(', ', ' ').replace(' ', '-')}", _lifecycle, flags, reuse=reuse) for name, flags in WAYS.items()}
-    year_before = _kept(folder / "year-before", lambda *_: _year_before(), [], reuse=reuse)
-    false_alarms = _kept(folder / "false-alarms", lambda *_: _false_alarms(), [], reuse=reuse)
-    return {"ways": ways, "year_before": year_before, "false_alarms": false_alarms}
-
-
-def _kept(folder: Path, measure: Any, flags: list[str], *, reuse: bool) -> Any:
-    """What was measured in a folder of its own, from the file there when it may be reused."""
-    kept = folder / "measured.json"
-    if not (reuse and kept.exists()):
-        folder.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps(measure(folder, flags)), encoding="utf-8")
-    return json.loads(kept.read_text(encoding="utf-8"))
+        ways = {}
+        for name, flags in WAYS.items():
+            own = folder / name.replace(",", "").replace(" ", "-")
+            ways[name] = script.kept(own / "measured.json", partial(_lifecycle, own, flags), reuse=args.reuse)
+        before = script.kept(folder / "year-before.json", _year_before, reuse=args.reuse)
+        false_alarms = script.kept(folder / "false-alarms.json", _false_alarms, reuse=args.reuse)
+    return taxi_page.page(ways, year_before=before, false_alarms=false_alarms)
 
 
 def _lifecycle(folder: Path, flags: list[str]) -> dict[str, Any]:
-    command = [sys.executable, str(ROOT / "lifecycle.py"), "--learner", LEARNER, "--json", "--report", "taxi.html", "--mlflow_experiment_name", "taxi", *flags]
-    environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    words = ["--learner", LEARNER, "--report", "taxi.html", "--mlflow_experiment_name", "taxi", *flags]
+    result = script.result_of("lifecycle.py", words, folder=folder)
     return {"result": result, "months": _months(folder, result)}
 
 
@@ -90,7 +54,7 @@ def _months(folder: Path, result: dict[str, Any]) -> list[dict[str, Any]]:
     from driftloop.tracking import mlflow_store
     from examples.nyc_taxi import trips
 
-    with _inside(folder):
+    with script.inside(folder):
         store = mlflow_store.open_store("taxi")
         (run,) = store.client.search_runs([store.experiment_id], f"tags.`{mlflow_store.ROLE}` = 'deployment'", max_results=1)
         frame = pd.read_csv(store.client.download_artifacts(run.info.run_id, "blocks.csv"), keep_default_na=False)
@@ -98,23 +62,8 @@ def _months(folder: Path, result: dict[str, Any]) -> list[dict[str, Any]]:
         return by_month(stream, answered(store, stream, result, table), table)
 
 
-@contextlib.contextmanager
-def _inside(folder: Path) -> Iterator[None]:
-    """The folder as working folder and its store as MLflow's, which names its artifacts relative to where it was made."""
-    here, before = Path.cwd(), os.environ.get("MLFLOW_TRACKING_URI")
-    os.chdir(folder)
-    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder / 'mlflow.db'}"
-    try:
-        yield
-    finally:
-        os.chdir(here)
-        os.environ.pop("MLFLOW_TRACKING_URI")
-        if before is not None:
-            os.environ["MLFLOW_TRACKING_URI"] = before
-
-
 def _year_before() -> dict[str, Any]:
-    """2019 by the model fitted on 2018, what the threshold was chosen by: MAE by month, the weeks over the threshold, and the rule's alarms."""
+    """2019 with the model fitted on 2018, by which the threshold was chosen: MAE by month, weeks over the threshold, the rule's alarms."""
     import numpy as np
 
     from driftloop import settings
@@ -144,11 +93,11 @@ def _year_before() -> dict[str, Any]:
 
 
 def _false_alarms() -> dict[str, float]:
-    """Share of watches of 40 blocks with a mean exactly at the threshold in which the rule alarms, by the kind of errors."""
+    """Share of watches with an alarm, 40 blocks each with a mean exactly at the threshold, by the kind of errors."""
     from benchmarks.loss_streams import KINDS, alarmed
 
     return {name: sum(alarmed(draw, seed=seed) is not None for seed in range(WATCHES)) / WATCHES for name, draw in KINDS.items()}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(script.run(script.parser(__file__, __doc__, reusable=True), measured))

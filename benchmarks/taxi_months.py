@@ -1,4 +1,4 @@
-"""A watch of the taxi stream by calendar month: its blocks are weeks, which lie across the ends of months, so each trip is answered again."""
+"""A watch of the taxi stream by calendar month: its blocks, weeks, span the ends of months, so every trip is predicted again."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from driftloop.tracking import mlflow_store
 from driftloop.training import trained_model
 from examples.nyc_taxi.learner import TAXI
 
-CLOSE: Final = 1e-3  # minutes by which a block's MAE may be off that of the watch, which scored what TorchServe answered
+CLOSE: Final = 1e-3  # minutes: tolerance between a block's MAE here and in the watch, which scored TorchServe's answers
 Table = Sequence[Mapping[str, Any]]  # blocks.csv of a watch
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What was answered over the rows from `start` on, N of them.
+    """The predictions for the N rows from `start` on.
 
-    `errors` maps the name of what answered to its absolute errors, (N,) minutes: "model", "never retrained", and each baseline
-    by name and kind. "refitted" ones are fitted on the rows of the version in service, "fixed" ones on those of the base model.
+    `errors` has the absolute errors, (N,) minutes, of "model", "never retrained", and each baseline by name and kind: "refitted" on the
+    training rows of the version in service, or "fixed" on those of the base model.
     """
 
     start: int
     versions: np.ndarray  # (N,) of the model in service
-    leaning: np.ndarray  # (N,) its prediction less the label
+    signed: np.ndarray  # (N,) its prediction minus the label
     errors: dict[str | tuple[str, str], np.ndarray]
 
 
 def answered(store: mlflow_store.Store, stream: Stream, result: Mapping[str, Any], table: Table) -> Answers:
-    """Answer a watch's rows again, each by the version that did.
+    """Predict a watch's rows again, each with the version that served it.
 
     Args:
-        store: where the lifecycle's runs are.
-        stream: what was watched.
-        result: of the lifecycle, as --json gives it.
+        store: the lifecycle's MLflow store.
+        stream: the watched stream.
+        result: of the lifecycle, as in `--json`.
         table: its blocks.
 
     Raises:
-        ValueError: a version does not answer as it did in the watch.
+        ValueError: a version's predictions differ from those of the watch.
     """
     known = {record["version"]: trained_model.restore(store, record["run_id"], learner=TAXI, stream=stream) for record in result["versions"]}
     base = next(iter(known.values()))
@@ -54,26 +54,26 @@ def answered(store: mlflow_store.Store, stream: Stream, result: Mapping[str, Any
     parts: dict[Any, list[np.ndarray]] = {}
     for block, (first, stop) in zip(table, _spans(table, start), strict=True):
         version, rows, labels = str(block["version"]), stream.rows[first:stop], stream.labels[first:stop]
-        leaning = trained_model.predictions(known[version].model, stream, first, stop) - labels
-        if abs(np.abs(leaning).mean() - float(block["mae"])) > CLOSE:
-            raise ValueError(f"version {version} does not answer block {block['block']} as it did in the watch")
-        parts.setdefault("leaning", []).append(leaning)
+        signed = trained_model.predictions(known[version].model, stream, first, stop) - labels
+        if abs(np.abs(signed).mean() - float(block["mae"])) > CLOSE:
+            raise ValueError(f"version {version} predicts block {block['block']} differently than in the watch")
+        parts.setdefault("signed", []).append(signed)
         for name in TAXI.rivals:
             parts.setdefault((name, "refitted"), []).append(np.abs(rivals[version][name](rows) - labels))
             parts.setdefault((name, "fixed"), []).append(np.abs(fixed[name](rows) - labels))
     whole = {name: np.concatenate(part) for name, part in parts.items()}
-    leaning = whole.pop("leaning")
-    whole |= {"model": np.abs(leaning), "never retrained": trained_model.losses(base.model, stream, start, len(stream))}
-    return Answers(start, versions, leaning, whole)
+    signed = whole.pop("signed")
+    whole |= {"model": np.abs(signed), "never retrained": trained_model.losses(base.model, stream, start, len(stream))}
+    return Answers(start, versions, signed, whole)
 
 
 def by_month(stream: Stream, answers: Answers, table: Table) -> list[dict[str, Any]]:
     """Each calendar month of a watch.
 
     Returns:
-        A mapping a month: `month`, `rows`, `versions`; the `maes` of all that answered, keyed "name" or "name: kind", with `half` of the
-        model's 95 % interval and its `bias`, all in minutes; `behind`, the model's MAE less that of the nearest baseline, with half its
-        95 % interval; `set_aside`, and what the watch said of the weeks that began in it, `drift` by the first day of a week, and `quality`.
+        A mapping for each month: `month`, `rows`, `versions`; the `maes` of the models and baselines, keyed "name" or "name: kind", `half` the
+        model's 95 % interval and its `bias`, all in minutes; `behind`, the model's MAE minus that of the best baseline, with half its
+        95 % interval; `set_aside`; for the weeks that began in it `drift`, the kind by the first day of the week, and `quality`.
     """
     days = stream.times[answers.start :].astype("datetime64[D]")
     found = []
@@ -90,7 +90,7 @@ def by_month(stream: Stream, answers: Answers, table: Table) -> list[dict[str, A
                 "versions": list(dict.fromkeys(answers.versions[inside].tolist())),
                 "maes": {name if isinstance(name, str) else ": ".join(name): float(error.mean()) for name, error in errors.items()},
                 "half": mean_by_days(errors["model"], days[inside])[1],
-                "bias": float(answers.leaning[inside].mean()),
+                "bias": float(answers.signed[inside].mean()),
                 "behind": mean_by_days(errors["model"] - nearest, days[inside]),
                 "set_aside": data_quality.of_block(stream, block).set_aside,
                 "drift": {week["timestamp"][:10]: week["kind"] for week in began if week["drift"] in (True, "True")},
@@ -101,7 +101,7 @@ def by_month(stream: Stream, answers: Answers, table: Table) -> list[dict[str, A
 
 
 def mean_by_days(values: np.ndarray, days: np.ndarray) -> tuple[float, float]:
-    """The mean of values, and half its 95 % interval when those of a day come together and days do not (a sandwich estimate by clusters)."""
+    """The mean, and half its 95 % interval, with values correlated within a day and independent between days (a cluster sandwich estimate)."""
     sums = np.bincount(np.unique(days, return_inverse=True)[1], weights=values - values.mean())
     return float(values.mean()), float(1.96 * np.sqrt((sums**2).sum()) / len(values))
 

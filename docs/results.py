@@ -1,4 +1,4 @@
-"""The README's table of results, from the pages that the benchmarks wrote: the taxi's year first, then two lifecycles on ELEC."""
+"""The README's table of results, from the pages of the benchmarks: the taxi's year, then two lifecycles on ELEC."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def results_table(folder: Path = BENCHMARKS) -> str:
     try:
         taxi, elec = _taxi((folder / "taxi.md").read_text(encoding="utf-8")), _elec((folder / "figures.md").read_text(encoding="utf-8"))
     except (KeyError, ValueError, IndexError, StopIteration) as exc:
-        raise DriftloopError(f"{folder}: taxi.md or figures.md lacks what the README shows of it ({exc}): write them again") from exc
+        raise DriftloopError(f"{folder}: taxi.md or figures.md lacks a figure of the README ({exc}): run the benchmarks again") from exc
     lines = ["| | taxi: how long is a ride? | ELEC, history searched | ELEC, one row at a time |", "|---|---:|---:|---:|"]
     lines += [f"| {title} | {' | '.join([cell, *elec[title]])} |" for title, cell in taxi.items()]
     return "\n".join(lines) + "\n"
@@ -52,7 +52,7 @@ def _taxi(page: str) -> dict[str, str]:
 
 
 def _elec(page: str) -> dict[str, list[str]]:
-    """Row of the README: the cells of the default lifecycle and of the one at history 0."""
+    """Row of the README: the cells of the default lifecycle and of that at history 0."""
     columns = [_elec_column({title: cells[at] for title, cells in _rows(page, "").items()}) for at in (1, 3)]
     return {title: [column[title] for column in columns] for title in columns[0]}
 
@@ -64,7 +64,7 @@ def _elec_column(cells: dict[str, str]) -> dict[str, str]:
         "command": cells["command"].replace("`python lifecycle.py`", "`make run`"),
         "KPI": "accuracy, %",
         "rows": cells["rows, in blocks"].partition(" ")[0],
-        "**served model**": f"{cells['**accuracy of the served model, %**']} ({cells['95 % interval, rows taken as independent']})",
+        "**served model**": f"{cells['**accuracy of the served model, %**']} ({cells['95 % interval, assuming independent rows']})",
         "base model, never retrained, same rows": cells["base model, never retrained, same rows, %"],
         "difference": f"{cells['gain, points']} points",
         "best baseline, labels by block": f"{baselines[best]} ({best})",
@@ -77,7 +77,7 @@ def _elec_column(cells: dict[str, str]) -> dict[str, str]:
 
 
 def _rows(page: str, head: str) -> dict[str, list[str]]:
-    """The cells of a page's table whose head begins with this cell, by the first cell of each row; the head is the first."""
+    """The rows of the page's table whose header starts with `head`, by their first cell; the header is the first row."""
     lines = page.splitlines()
     start = next(at for at, line in enumerate(lines) if line.startswith(f"| {head} |" if head else "| |"))
     rows = itertools.takewhile(lambda line: line.startswith("|"), lines[start:])

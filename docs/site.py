@@ -1,6 +1,6 @@
-"""What mkdocs needs to show the pages that lie outside docs/: the README as the start page, benchmarks, examples, operations.
+"""Hooks for mkdocs to show pages from outside docs/: the README as the start page, benchmarks, examples, operations.
 
-Links are written for the repository, where `../benchmarks/taxi.md` leads out of docs/. On the site these pages lie beside those of docs/.
+Links are written for the repository, where `../benchmarks/taxi.md` leads out of docs/. On the site these pages are next to those of docs/.
 """
 
 import re
@@ -25,18 +25,18 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Turn the links of the repository into those of the site."""
+    """Adapt links from the repository to the site."""
     if page.file.src_uri == "index.md":
         return re.sub(r"\]\(docs/", "](", markdown)
     return re.sub(r"\]\(\.\./(?!\.)", "](", markdown) if "/" not in page.file.src_uri else markdown
 
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
-    """Refuse a page that would load something from the network.
+    """Reject a page that loads from the network.
 
     Raises:
-        PluginError: it would.
+        PluginError: it does.
     """
     if found := FROM_THE_NETWORK.search(output):
-        raise PluginError(f"{page.file.src_uri} loads from the network: {found[0]}: turn that off in mkdocs.yml")
+        raise PluginError(f"{page.file.src_uri} loads from the network: {found[0]}: disable it in mkdocs.yml")
     return output

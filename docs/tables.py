@@ -1,8 +1,8 @@
-"""Write what the README and the command reference take from elsewhere: results, flags and exit codes.
+"""Write the generated blocks of the README and the command reference: results, flags and exit codes.
 
     python -m docs.tables
 
-A block stands between two marks and is replaced whole; a test fails when it is not what this would write.
+A block is between two marks and is replaced as a whole; a test fails if it is out of date.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 README: Final = ROOT / "README.md"
 REFERENCE: Final = ROOT / "docs" / "reference.md"
 SCRIPTS: Final = ("base_model", "deploy_model", "retrain_model", "lifecycle", "backtest")
-SHARED_BY: Final = 4  # commands that must have a flag alike before it is listed once for all
+SHARED_BY: Final = 4  # a flag that is the same in this many commands is listed once for all
 HEAD: Final = "| flag | default | meaning |\n|---|---|---|\n"
 
 Flags = dict[str, tuple[str, str]]  # flag: default, meaning
@@ -42,7 +42,7 @@ def with_block(text: str, name: str, block: str) -> str:
     before, found, rest = text.partition(start)
     _, closed, after = rest.partition(end)
     if not (found and closed):
-        raise errors.DriftloopError(f"the text has no place for the {name}: it needs the lines {start.strip()} and {end.strip()}")
+        raise errors.DriftloopError(f"the text has no place for the {name}: add the lines {start.strip()} and {end.strip()}")
     return before + start + block + end + after
 
 
@@ -55,7 +55,7 @@ def flags_by_command() -> dict[str, Flags]:
 
 
 def _flags(parser: argparse.ArgumentParser) -> Flags:
-    """Flag: default and meaning; a flag of some subcommands only names them."""
+    """Flag: default and meaning; of a flag that only some subcommands have, also their names."""
     flags: Flags = {}
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
@@ -81,7 +81,7 @@ def _meaning(action: argparse.Action) -> str:
 
 
 def flags_tables() -> str:
-    """A table of the flags that many commands share, then one for each command with the rest."""
+    """A table of the flags shared by many commands, then one for each command with the rest."""
     commands = flags_by_command()
     shared: Flags = {}
     for (flag, found), times in Counter(each for flags in commands.values() for each in flags.items()).most_common():
@@ -105,9 +105,9 @@ def _table(flags: Mapping[str, tuple[str, str]]) -> str:
 
 def exit_codes_table() -> str:
     """Every exit code and what it means, from the tree of errors."""
-    meanings = {0: "It worked; with drift found, too, unless `--fail_on_drift` is given."}
+    meanings = {0: "Success, also when drift was found, unless `--fail_on_drift` is given."}
     meanings |= {kind.exit_code: str(kind.__doc__).splitlines()[0] for kind in _kinds(errors.DriftloopError)}
-    meanings[errors.DriftloopError.exit_code] = "Something else failed; the message says what."
+    meanings[errors.DriftloopError.exit_code] = "Any other failure; the message says which."
     meanings |= {
         errors.EXIT_DRIFT: "Drift was found and `--fail_on_drift` was given.",
         errors.EXIT_INTERRUPTED: "Ctrl-C; runs are closed and servers stopped.",
@@ -119,13 +119,13 @@ def exit_codes_table() -> str:
 def _kinds(kind: type[errors.DriftloopError]) -> Iterator[type[errors.DriftloopError]]:
     yield kind
     for narrower in kind.__subclasses__():
-        if narrower.__module__ == errors.__name__:  # elsewhere a class only tells its base's cases apart
+        if narrower.__module__ == errors.__name__:  # a class elsewhere only distinguishes cases of its base
             yield from _kinds(narrower)
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     """Write all blocks."""
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args(argv)
     for page, name, block in ((README, "results", results_table), (REFERENCE, "flags", flags_tables), (REFERENCE, "exit codes", exit_codes_table)):
         page.write_text(with_block(page.read_text(encoding="utf-8"), name, block()), encoding="utf-8")
     return 0

@@ -2,25 +2,21 @@
 
     apt-get install chromium chromium-driver
     python -m docs.take_screenshots                          # runs the default lifecycle first
-    python -m docs.take_screenshots --folder /tmp/figures    # of the run that `benchmarks.figures --folder` left there
-    python -m docs.take_screenshots --batch april.html       # batch-report.png alone, of a report of monitoring batch
-    python -m docs.take_screenshots --taxi taxi.html         # taxi-report.png alone, of the report of `make taxi`
+    python -m docs.take_screenshots --folder /tmp/figures    # of the run of `benchmarks.figures --folder`
+    python -m docs.take_screenshots --batch april.html       # only batch-report.png, from a report of monitoring batch
+    python -m docs.take_screenshots --taxi taxi.html         # only taxi-report.png, from the report of `make taxi`
 
 It writes report.png (the report down to its plot), mlflow-run.png (the run that `make ui` opens), mlflow-runs.png (the runs list, parents
-unfolded), mlflow-compare.png (the base model and its retrains beside each other) and mlflow-version.png (the version in service).
+unfolded), mlflow-compare.png (the base model and its retrains compared) and mlflow-version.png (the version in service).
 
-MLflow's pages are opened in a fresh browser at the addresses that `make ui` prints, and all else is clicks: what stands in a picture is
-what a person sees.
+A fresh browser opens MLflow's pages at the addresses printed by `make ui`; all else is clicks, so a picture shows what a user sees.
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
-import contextlib
 import json
-import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -39,8 +35,11 @@ from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
+from benchmarks import script
 from benchmarks.figures import run_lifecycle
+from driftloop.errors import DriftloopError
 from driftloop.system.ports import HOST, free_ports
+from driftloop.system.processes import Server
 from driftloop.tracking import links
 
 IMAGES = Path(__file__).parent / "images"
@@ -48,16 +47,16 @@ WIDTH, TALL = 1280, 2400  # CSS pixels; MLflow only draws the rows that fit the 
 WAIT_S = 30
 SERVER_WAIT_S = 120
 BATCH_UNTIL = "#plot-feature-1"  # down to the feature that moved most
-MOST_COMPARED = 4  # runs beside each other that can still be read
+MOST_COMPARED = 4  # more runs are hard to read
 NAME_WIDER = 130  # CSS pixels
-SETTLE_S = 3  # charts go on drawing after their elements are there; the page never goes idle, so that is no sign
+SETTLE_S = 3  # charts are still drawn after their elements exist, and the page never goes idle
 CHROMIUM_FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --hide-scrollbars"
 )
 
-ASSISTANT = "[data-component-id='mlflow.assistant.chat_panel.close']"  # MLflow opens it beside its pages on the first visit
-# Down to the end of the metrics: nothing is changed, their part of the page is found by its title.
+ASSISTANT = "[data-component-id='mlflow.assistant.chat_panel.close']"  # MLflow opens it on the first visit
+# Marks the metrics' part of the page, found by its title, as the end of the picture.
 MARK_METRICS = """
 for (const part of document.querySelectorAll('.du-bois-light-collapse'))
     if (/^Metrics/.test(part.innerText.trim())) part.classList.add('in-picture');
@@ -69,18 +68,18 @@ ROWS = ".ag-center-cols-container .ag-row"
 def build_parser() -> argparse.ArgumentParser:
     """The flags of the script."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, help="where `benchmarks.figures --folder` left its runs; default: run the lifecycle now")
-    parser.add_argument("--batch", type=Path, help="a report of monitoring batch: take its picture and no other")
-    parser.add_argument("--taxi", type=Path, help="a report of `make taxi`: take its picture and no other")
-    parser.add_argument("--columns", nargs="*", default=["test_accuracy", "watch_accuracy"], help="of the runs list, instead of the data set")
-    parser.add_argument("--out", type=Path, default=IMAGES, help="folder of the pictures")
+    parser.add_argument("--folder", type=Path, help="the folder of `benchmarks.figures --folder`; default: run the lifecycle now")
+    parser.add_argument("--batch", type=Path, help="a report of monitoring batch: take only its picture")
+    parser.add_argument("--taxi", type=Path, help="a report of `make taxi`: take only its picture")
+    parser.add_argument("--columns", nargs="*", default=["test_accuracy", "watch_accuracy"], help="columns of the runs list, instead of the data set")
+    parser.add_argument("--out", type=Path, default=IMAGES, help="folder for the pictures")
     parser.add_argument("--chromium", default="/usr/bin/chromium", help="the browser")
     parser.add_argument("--chromedriver", default="/usr/bin/chromedriver", help="its driver, of the same version")
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Take the pictures; 0, or 1 when the lifecycle, the browser or a page failed."""
+    """Take the pictures; return 0, or 1 if the lifecycle, the browser or a page failed."""
     args = build_parser().parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
     try:
@@ -91,19 +90,19 @@ def main(argv: list[str] | None = None) -> int:
                 if args.taxi:
                     take_report(driver, args.taxi, args.out / "taxi-report.png")
             return 0
-        with contextlib.nullcontext(args.folder) if args.folder else tempfile.TemporaryDirectory(prefix="screenshots-") as made:
-            folder = Path(made) / "default"
+        with script.place(args.folder) as place:
+            folder = place / "default"
             result = run_lifecycle([], folder, reuse=True)
             run_ids = [result["run_id"], *(record["run_id"] for record in result["retrains"])]
             with _mlflow(folder) as url, _browser(args.chromium, args.chromedriver) as driver:
-                experiment_id = _experiment_of(url, run_ids[0])
-                names = [_name_of(url, run_id) for run_id in run_ids]
+                experiment_id = _info(url, run_ids[0])["experiment_id"]
+                names = [_info(url, run_id)["run_name"] for run_id in run_ids]
                 take_report(driver, folder / "report.html", args.out / "report.png")
                 take_run(driver, f"{url}/{links.run(experiment_id, run_ids[0])}", args.out / "mlflow-run.png")
                 take_runs(driver, f"{url}/{links.experiment(experiment_id)}", args.out / "mlflow-runs.png", unfolded=names, columns=args.columns)
                 take_compare(driver, url, experiment_id, run_ids[:MOST_COMPARED], args.out / "mlflow-compare.png")
                 take_version(driver, f"{url}/{links.version('drift_model', result['served_version'])}", args.out / "mlflow-version.png")
-    except (WebDriverException, subprocess.CalledProcessError, requests.RequestException) as exc:
+    except (WebDriverException, subprocess.CalledProcessError, requests.RequestException, DriftloopError) as exc:
         print(f"take_screenshots: {type(exc).__name__}: {getattr(exc, 'msg', exc)}", file=sys.stderr)
         return 1
     return 0
@@ -125,7 +124,7 @@ def take_run(driver: WebDriver, address: str, picture: Path) -> None:
 
 
 def take_runs(driver: WebDriver, address: str, picture: Path, *, unfolded: list[str], columns: list[str]) -> None:
-    """The runs list, with the children of the named runs and these columns."""
+    """The runs list with these columns, the named runs unfolded."""
     driver.get(address)
     _wait_for(driver, ROWS)
     _close_assistant(driver)
@@ -138,7 +137,7 @@ def take_runs(driver: WebDriver, address: str, picture: Path, *, unfolded: list[
 
 
 def take_compare(driver: WebDriver, url: str, experiment_id: str, run_ids: list[str], picture: Path) -> None:
-    """The compare page of the given runs, with the parameters that differ and the metrics."""
+    """The comparison of runs: the parameters that differ, and the metrics."""
     runs, experiments = (json.dumps(ids, separators=(",", ":")) for ids in (run_ids, [experiment_id]))
     driver.get(f"{url}/#/compare-runs?runs={runs}&experiments={experiments}&workflowType=machine_learning")
     _wait_for(driver, ".js-plotly-plot .main-svg")
@@ -163,7 +162,7 @@ def _close_assistant(driver: WebDriver) -> None:
 
 
 def _choose_columns(driver: WebDriver, names: list[str]) -> None:
-    """Show the whole of a run's name, and other columns than those that say where it comes from."""
+    """Widen the names of the runs, and replace the columns of their origin."""
     handle = _wait_for(driver, "//*[contains(@class, 'ag-header-cell')][normalize-space()='Run Name']//*[contains(@class, 'ag-header-cell-resize')]")
     ActionChains(driver).drag_and_drop_by_offset(handle, NAME_WIDER, 0).perform()
     driver.find_element("css selector", "[data-testid=column-selection-dropdown]").click()
@@ -179,40 +178,20 @@ def _choose_columns(driver: WebDriver, names: list[str]) -> None:
 
 @contextmanager
 def _mlflow(folder: Path) -> Iterator[str]:
-    """An MLflow server on the store in `folder`; gives its address."""
-    url = f"http://{HOST}:{free_ports()[0]}"
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{folder.resolve() / 'mlflow.db'}", "--workers", "1"]
-    with (folder / "mlflow.log").open("w") as log:
-        server = subprocess.Popen([*command, "--host", "127.0.0.1", "--port", url.rpartition(":")[2]], stdout=log, stderr=log, start_new_session=True)
-        try:
-            _wait_for_server(url)
-            yield url
-        finally:
-            os.killpg(server.pid, signal.SIGTERM)
-            server.wait()
+    """An MLflow server on the store in `folder`; yields its address."""
+    port = free_ports()[0]
+    url = f"http://{HOST}:{port}"
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", script.store_uri(folder), "--workers", "1"]
+    with Server([*command, "--host", HOST, "--port", str(port)], log=folder / "mlflow.log") as server:
+        script.wait_until(lambda: script.answers(f"{url}/health"), servers={"mlflow": server}, within_s=SERVER_WAIT_S)
+        yield url
 
 
-def _experiment_of(url: str, run_id: str) -> str:
+def _info(url: str, run_id: str) -> dict[str, str]:
     answer = requests.get(f"{url}/api/2.0/mlflow/runs/get", params={"run_id": run_id}, timeout=WAIT_S)
     answer.raise_for_status()
-    return str(answer.json()["run"]["info"]["experiment_id"])
-
-
-def _name_of(url: str, run_id: str) -> str:
-    answer = requests.get(f"{url}/api/2.0/mlflow/runs/get", params={"run_id": run_id}, timeout=WAIT_S)
-    answer.raise_for_status()
-    return str(answer.json()["run"]["info"]["run_name"])
-
-
-def _wait_for_server(url: str) -> None:
-    end = time.monotonic() + SERVER_WAIT_S
-    while True:
-        try:
-            return requests.get(f"{url}/health", timeout=5).raise_for_status()
-        except requests.RequestException:
-            if time.monotonic() > end:
-                raise
-        time.sleep(0.5)
+    info: dict[str, str] = answer.json()["run"]["info"]
+    return info
 
 
 @contextmanager

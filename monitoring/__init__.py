@@ -1,4 +1,4 @@
-"""Long-running services around the lifecycle: the prediction log, the monitor, and the retrain hook."""
+"""The services around the lifecycle: prediction log, monitor, retrain hook, and batch monitoring."""
 
 from driftloop.system import environment
 

@@ -1,4 +1,4 @@
-"""Every command of the services around the model: python -m monitoring COMMAND, and --help for its flags.
+"""Runs a service around the model: python -m monitoring COMMAND; COMMAND --help lists its flags.
 
 python -m monitoring local --stream taxi
 python -m monitoring batch run --stream taxi --window 2020-04
@@ -11,7 +11,7 @@ import sys
 from typing import Final
 
 COMMANDS: Final = {
-    "local": ("monitoring.local.stack", "the whole system on this machine, with a replay of a stream; Ctrl-C stops it"),
+    "local": ("monitoring.local.stack", "the whole system on this machine, with a replayed stream; Ctrl-C stops it"),
     "replay": ("monitoring.local.replay", "send a stream's rows to the prediction service, then their labels"),
     "monitor": ("monitoring.online.api", "KPI, drift and coverage of each stream, for Prometheus and for people"),
     "shipper": ("monitoring.spool.shipper", "deliver the records of a spool to MongoDB and the monitor"),
@@ -19,7 +19,7 @@ COMMANDS: Final = {
     "keeper": ("monitoring.local.keeper", "TorchServe with the registry's champion, and the retrain hook"),
     "mongo": ("monitoring.log.embedded_mongo", "an embedded MongoDB for the prediction log"),
     "labels": ("monitoring.spool.label_file", "join labels from a CSV file to their predictions"),
-    "fill": ("monitoring.local.fill", "fill the prediction log from a table, as if a model had answered it"),
+    "fill": ("monitoring.local.fill", "fill the prediction log from a table, as if a model had answered its rows"),
     "batch": ("monitoring.batch.flow_command", "measure a window of the prediction log, report on it, retrain"),
     "history": ("monitoring.batch.history", "list all measured windows of a stream"),
 }
@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"usage: python -m monitoring COMMAND [flags]\n\n{listed}\n\npython -m monitoring COMMAND --help lists a command's flags")
         return 0
     if words[0] not in COMMANDS:
-        print(f"monitoring: error: there is no command {words[0]!a:.50}: give one of {', '.join(COMMANDS)}", file=sys.stderr)
+        print(f"monitoring: error: no command {words[0]!a:.50}; available: {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
     code: int = importlib.import_module(COMMANDS[words[0]][0]).main(words[1:])
     return code

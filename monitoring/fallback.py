@@ -1,7 +1,7 @@
 """The robust fallback: answers when the model is unavailable or not good enough.
 
-A table from the model's training reference. For each value of the grouping features it has the majority label
-(classification) or the mean (regression), shrunk towards that of all rows in small cells: for ELEC the majority
+A table from the model's training reference: for each value of the grouping features the majority label
+(classification) or the mean (regression), shrunk towards that of all rows in small cells. For ELEC it is the majority
 of the half-hour, for taxi rides the mean of the pair of zones. It has no weights to diverge and needs no server.
 """
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 # Shrinkage: a cell counts its own rows plus this many average rows; 20 own rows have half the weight.
 PRIOR_ROWS = 20.0
-KEY_SCALE = 1e6  # values that differ only in a float's last bits are one cell
+KEY_SCALE = 1e6  # values that differ only in a float's last bits share a cell
 
 Label = Any  # a label's value, or a number
 
 
 @dataclass(frozen=True)
 class Fallback:
-    """Answers by cell; a row of an unknown cell gets the answer over all rows.
+    """Answers by cell; a row of an unknown cell gets the answer of all rows.
 
-    `version` is the registered version of the model whose training rows made it; "" if unknown.
+    `version` is the registered version whose training rows it is built from; "" if unknown.
     """
 
     by: tuple[str, ...]
@@ -52,10 +52,10 @@ def table(reference: Reference, stream: StreamConfig, *, version: str) -> Fallba
     """The fallback table of a reference's rows.
 
     Raises:
-        DataError: the reference is of another task, other features or other labels than the stream's, or of these in another order.
+        DataError: the reference's task, features, labels or their order differ from the stream's.
     """
     if reference.about.task != stream.task:
-        raise DataError(f"{stream.name}: the training reference of run {reference.about.run_id} is of another task than the stream")
+        raise DataError(f"{stream.name}: the training reference of run {reference.about.run_id} is for {reference.about.task}, the stream for {stream.task}")
     if fault := stream.labels_fault(reference.about.labels):
         raise DataError(f"{fault} (the training reference of run {reference.about.run_id})")
     columns = {name: reference.rows[:, at].tolist() for at, name in enumerate(reference.about.features)}
@@ -71,17 +71,17 @@ def build(features: Mapping[str, Sequence[float]], labels: Sequence[Label], *, b
     Args:
         features: columns by name, each of N values; those of `by` are used.
         labels: N labels, or numbers for regression.
-        by: the features that make a cell; none: one answer for all.
+        by: the features that define a cell; empty: one answer for all.
         classification: majority of the labels; else their mean.
-        version: the registered version that was trained on the rows.
+        version: the registered version trained on the rows.
 
     Raises:
-        ValueError: there are no rows, or a column of `by` is not there.
+        ValueError: there are no rows, or a column of `by` is missing.
     """
     import numpy as np  # imported here: a service that only answers starts without it
 
     if not len(labels):
-        raise ValueError("the training reference holds no labelled rows")
+        raise ValueError("the training reference has no labelled rows")
     missing = [name for name in by if name not in features]
     if missing:
         raise ValueError(f"the training reference lacks {', '.join(missing)}")
@@ -99,7 +99,7 @@ def build(features: Mapping[str, Sequence[float]], labels: Sequence[Label], *, b
 
 
 def _votes(labels: Sequence[Label], *, classification: bool) -> tuple[list[Label], np.ndarray]:
-    """Per row one column a label with a 1 for its own; for regression the number itself."""
+    """The rows' labels one-hot encoded; for regression the numbers themselves."""
     import numpy as np
 
     if not classification:

@@ -1,8 +1,8 @@
-"""Every metric of the prediction service, of the monitor and of the retrain hook, declared in one place; the only module that uses prometheus_client.
+"""Declares all metrics of the prediction service, the monitor and the retrain hook; the only module that uses prometheus_client.
 
-What is not known has no series: before the first labels there is no `driftloop_kpi`, without enough rows no p-value. So no
-metric is ever nan; a forecast of "not in sight" is +Inf. Labels are streams, features, versions and words of a fixed few, never
-ids or texts of errors.
+An unknown value has no series: there is no `driftloop_kpi` before the first labels, and no p-value without enough rows. So no
+metric is ever nan; a forecast of "not in sight" is +Inf. Labels are streams, features, versions and a few fixed words, never
+ids or error texts.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class Sample:
-    """One value of a gauge, with the values of its labels in the order declared."""
+    """One value of a gauge; label values in the declared order."""
 
     name: str
     labels: tuple[str, ...]
@@ -100,59 +100,66 @@ HOOK: Final = (
 METRICS: Final = {metric.name: metric for metric in (*SERVICE, *MONITOR, *HOOK)}
 
 
-class ServiceMetrics:
+class _Metrics:
+    """Metrics in a registry of their own."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # a second series for each counter that nothing reads
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+
+    def text(self) -> bytes:
+        """The response to `/metrics`, of type `CONTENT_TYPE`."""
+        return generate_latest(self.registry)
+
+    def _counter(self, name: str) -> Counter:
+        return Counter(name, METRICS[name].help, METRICS[name].labels, registry=self.registry)
+
+    def _gauge(self, name: str) -> Gauge:
+        return Gauge(name, METRICS[name].help, METRICS[name].labels, registry=self.registry)
+
+    def _histogram(self, name: str) -> Histogram:
+        return Histogram(name, METRICS[name].help, METRICS[name].labels, registry=self.registry, buckets=SECONDS)
+
+
+class ServiceMetrics(_Metrics):
     """The prediction service's metrics; each attribute is used as in prometheus_client, `requests.labels("/predict", "200").inc()`.
 
-    The spool's gauges may be given functions that are asked at each scrape: `spool_bytes.set_function(spool.bytes)`.
+    A spool gauge can take a function that is called at each scrape: `spool_bytes.set_function(spool.size_bytes)`.
     """
 
     def __init__(self) -> None:
-        self.registry = _registry()
-        self.requests = _counter("driftloop_requests_total", self.registry)
-        self.request_seconds = _histogram("driftloop_request_seconds", self.registry)
-        self.predictions = _counter("driftloop_predictions_total", self.registry)
-        self.rows_without_context = _counter("driftloop_rows_without_context_total", self.registry)
-        self.rejected_rows = _counter("driftloop_rejected_rows_total", self.registry)
-        self.model_up = _gauge("driftloop_model_up", self.registry)
-        self.spool_records = _gauge("driftloop_spool_records", self.registry)
-        self.spool_oldest_seconds = _gauge("driftloop_spool_oldest_seconds", self.registry)
-        self.spool_bytes = _gauge("driftloop_spool_bytes", self.registry)
-        self.lost_records = _counter("driftloop_lost_records_total", self.registry)
-
-    def text(self) -> bytes:
-        """What `/metrics` answers, of type `CONTENT_TYPE`."""
-        return generate_latest(self.registry)
+        super().__init__()
+        self.requests = self._counter("driftloop_requests_total")
+        self.request_seconds = self._histogram("driftloop_request_seconds")
+        self.predictions = self._counter("driftloop_predictions_total")
+        self.rows_without_context = self._counter("driftloop_rows_without_context_total")
+        self.rejected_rows = self._counter("driftloop_rejected_rows_total")
+        self.model_up = self._gauge("driftloop_model_up")
+        self.spool_records = self._gauge("driftloop_spool_records")
+        self.spool_oldest_seconds = self._gauge("driftloop_spool_oldest_seconds")
+        self.spool_bytes = self._gauge("driftloop_spool_bytes")
+        self.lost_records = self._counter("driftloop_lost_records_total")
 
 
-class MonitorMetrics:
-    """The monitor's metrics. Gauges are asked for at each scrape, so that one whose stream, feature or version is gone is gone as well.
-
-    Args:
-        read: gives all gauges' values, as they are now.
-    """
+class MonitorMetrics(_Metrics):
+    """The monitor's metrics. `read` returns the current values of all gauges at each scrape: a stream, feature or version that is gone has none."""
 
     def __init__(self, read: Callable[[], Iterable[Sample]]) -> None:
-        self.registry = _registry()
-        self.records = _counter("driftloop_monitor_records_total", self.registry)
-        self.latency_seconds = _histogram("driftloop_latency_seconds", self.registry)
-        self.blocks = _counter("driftloop_blocks_total", self.registry)
+        super().__init__()
+        self.records = self._counter("driftloop_monitor_records_total")
+        self.latency_seconds = self._histogram("driftloop_latency_seconds")
+        self.blocks = self._counter("driftloop_blocks_total")
         self.registry.register(_Gauges(MONITOR, read))
 
-    def text(self) -> bytes:
-        """What `/metrics` answers, of type `CONTENT_TYPE`."""
-        return generate_latest(self.registry)
 
-
-class HookMetrics:
-    """The retrain hook's metrics; `read` gives all gauges' values, as they are now."""
+class HookMetrics(_Metrics):
+    """The retrain hook's metrics; `read` as in `MonitorMetrics`."""
 
     def __init__(self, read: Callable[[], Iterable[Sample]]) -> None:
-        self.registry = _registry()
+        super().__init__()
         self.registry.register(_Gauges(HOOK, read))
-
-    def text(self) -> bytes:
-        """What `/metrics` answers, of type `CONTENT_TYPE`."""
-        return generate_latest(self.registry)
 
 
 class _Gauges(Collector):
@@ -171,23 +178,3 @@ class _Gauges(Collector):
 
 def _family(metric: Metric) -> GaugeMetricFamily:
     return GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
-
-
-def _registry() -> CollectorRegistry:
-    disable_created_metrics()  # a second series for each counter, that nothing reads
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    PlatformCollector(registry=registry)
-    return registry
-
-
-def _counter(name: str, registry: CollectorRegistry) -> Counter:
-    return Counter(name, METRICS[name].help, METRICS[name].labels, registry=registry)
-
-
-def _gauge(name: str, registry: CollectorRegistry) -> Gauge:
-    return Gauge(name, METRICS[name].help, METRICS[name].labels, registry=registry)
-
-
-def _histogram(name: str, registry: CollectorRegistry) -> Histogram:
-    return Histogram(name, METRICS[name].help, METRICS[name].labels, registry=registry, buckets=SECONDS)

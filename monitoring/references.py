@@ -47,7 +47,7 @@ class Registered:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._store: mlflow_store.Store | None = None
-        self._remembered = functools.lru_cache(maxsize=4)(self._loaded)  # what a version was trained on does not change
+        self._remembered = functools.lru_cache(maxsize=4)(self._loaded)  # a version's training rows never change
 
     def _opened(self) -> mlflow_store.Store:
         from driftloop.tracking import mlflow_store
@@ -61,7 +61,7 @@ class Registered:
         """The reference of a registered version.
 
         Raises:
-            TrackingError: the store does not answer, or holds no such version, or no reference with it.
+            TrackingError: the store does not answer, or has no such version or no reference for it.
             DataError: the reference cannot be read.
         """
         return self._remembered(model, version)
@@ -90,13 +90,13 @@ def fitting(reference: Reference, config: StreamConfig) -> Reference:
     """The reference with its features in the stream's order, impossible values as nan.
 
     Raises:
-        DataError: it is of other features, of another task, or of other labels or these in another order.
+        DataError: its task, features, labels or their order differ from the stream's.
     """
     about = reference.about
     if about.task != config.task or not set(config.feature_names) <= set(about.features):
         raise DataError(
-            f"the training reference of run {about.run_id} is of {about.task} with features {', '.join(about.features)}, "
-            f"stream {config.name!r} of {config.task} with {', '.join(config.feature_names)}: correct the streams file"
+            f"the training reference of run {about.run_id} is for {about.task} with features {', '.join(about.features)}, "
+            f"stream {config.name!r} for {config.task} with {', '.join(config.feature_names)}: correct the streams file"
         )
     if fault := config.labels_fault(about.labels):
         raise DataError(f"{fault} (the training reference of run {about.run_id})")
@@ -104,5 +104,5 @@ def fitting(reference: Reference, config: StreamConfig) -> Reference:
     rows = reference.rows[:, order]
     lowest, highest = np.array([feature.limits for feature in config.features]).T
     rows[(rows < lowest) | (rows > highest)] = np.nan
-    known = reference.spans and replace(reference.spans, columns=tuple(reference.spans.columns[at] for at in order))
-    return Reference(about, rows, reference.labels, reference.predictions, reference.probabilities, reference.times, known)
+    spans = reference.spans and replace(reference.spans, columns=tuple(reference.spans.columns[at] for at in order))
+    return replace(reference, rows=rows, spans=spans)

@@ -7,16 +7,16 @@ They are in streams.yaml next to this file, or in your own file:
       kpi: accuracy                   # or mae
       model: drift_model              # the registered model
       labels: [0, 1]                  # classification only
-      block_size: 48                  # labelled rows that are judged together
+      block_size: 48                  # labelled rows judged together
       threshold: 0.8                  # the worst KPI that is good enough
       unit: minutes                   # of an error KPI, when it has one
       alpha: 0.05                     # false-alarm rate of each verdict
-      fallback_by: [period]           # features that the fallback looks its answer up by
+      fallback_by: [period]           # features that select the fallback's answer
       features:
-        period: {low: 0, high: 1}                          # what lies outside is refused
+        period: {low: 0, high: 1}                          # values outside are refused
         zone: {low: 1, high: 265, categorical: true}       # whole numbers only
         wind: {low: 0, high: 90, required: false}          # may be null
-      learner: learner:ELEC           # what serves and retrains it: MODULE:NAME, as --learner of the scripts takes it
+      learner: learner:ELEC           # serves and retrains the model: MODULE:NAME, as for --learner
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ LARGEST_FLOAT32: Final = 3.4e38
 
 @dataclass(frozen=True)
 class Feature:
-    """One input of a model: a number in `low`..`high`, both included; null where it is not `required`.
+    """One input of a model: a number in `low`..`high`, both included, or null if not `required`.
 
-    A categorical feature is a whole number in that range.
+    A categorical feature takes the whole numbers in that range.
 
     >>> zone = Feature("zone", low=1, high=3, categorical=True)
     >>> zone.categories, zone.fault(2), zone.fault(2.5), zone.fault(7), zone.fault(None), zone.fault("2")
@@ -69,7 +69,7 @@ class Feature:
 
     @cached_property
     def limits(self) -> tuple[float, float]:
-        """`low` and `high`, or what these become as float32 where that lies outside: a table of float32 holds 0.6 as 0.60000002."""
+        """`low` and `high`, widened to their float32 values: a table of float32 holds 0.6 as 0.60000002."""
         if self.categorical:
             return self.low, self.high
         low, high = (struct.unpack("f", struct.pack("f", edge))[0] if abs(edge) < LARGEST_FLOAT32 else edge for edge in (self.low, self.high))
@@ -77,7 +77,7 @@ class Feature:
 
     @property
     def categories(self) -> tuple[int, ...] | None:
-        """The values that a categorical feature takes; None for the others."""
+        """The values of a categorical feature; None for others."""
         return tuple(range(int(self.low), int(self.high) + 1)) if self.categorical else None
 
     def fault(self, value: object) -> str:
@@ -96,7 +96,7 @@ class Feature:
 
 @dataclass(frozen=True)
 class StreamConfig:
-    """One stream, as the module says; `threshold` is a lower bound of an accuracy, an upper one of an error."""
+    """One stream, as in the module's example; `threshold` is a lower bound of an accuracy, an upper bound of an error."""
 
     name: str
     task: Literal["classification", "regression"]
@@ -109,11 +109,11 @@ class StreamConfig:
     alpha: float = 0.05
     unit: str = ""  # of an error KPI
     labels: tuple[int | str, ...] = ()  # of classification, in the order of the probabilities
-    learner: str = ELEC_LEARNER  # for the scripts that serve and retrain the model, and for its replay
+    learner: str = ELEC_LEARNER  # for serving, retraining and replaying
 
     @property
     def retrain(self) -> str:
-        """The script that retrains it, with its first flags."""
+        """The retrain script with its first flags."""
         return f"retrain_model.py --learner {self.learner}"
 
     @property
@@ -124,51 +124,62 @@ class StreamConfig:
     @property
     def goal(self) -> Goal:
         """The goal of the stream's model."""
-        from driftloop.metrics import goal, task  # imported here, because a service that does not judge needs no scipy
+        from driftloop.metrics import goal, task  # imported here: a service that does not judge needs no scipy
 
         return goal.Goal(task.of(self.task), self.threshold, self.alpha, self.unit)
 
     @property
     def higher_is_better(self) -> bool:
-        """Whether a larger KPI is a better one."""
+        """Whether a larger KPI is better."""
         return self.kpi == "accuracy"
 
     def labels_fault(self, of_model: Sequence[object]) -> str:
-        """What is wrong with the labels, beside those of the model in the order of its probabilities; "" when nothing is."""
+        """How the labels differ from the model's, which are in the order of its probabilities; "" if they are equal."""
         if tuple(of_model) == self.labels:
             return ""
         written = repr if list(map(str, of_model)) == list(map(str, self.labels)) else str  # '0' is not 0
         mine, its = (", ".join(map(written, labels)) or "none" for labels in (self.labels, of_model))
-        return f"the labels of stream {self.name!r} are {mine}, those of the model in its order {its}: write them so in the streams file"
+        return f"stream {self.name!r} has labels {mine}, its model has {its}, in this order: use the model's in the streams file"
 
 
 def load(path: str | PathLike[str] | None = None) -> dict[str, StreamConfig]:
-    """The streams of a YAML file, by name; without one the bundled two.
+    """The streams of a YAML file, by name; the bundled elec and taxi without one.
 
     Raises:
-        SettingsError: the file cannot be read, or a setting is unknown, missing or outside what it may be; the message says which.
+        SettingsError: the file cannot be read, or a setting is unknown, missing or invalid; the message names it.
 
     >>> streams = load()
     >>> streams["elec"].feature_names[:2], streams["taxi"].higher_is_better
     (('period', 'nswprice'), False)
     """
-    source = BUNDLED if path is None else Path(path)
+    source = Path(path or BUNDLED)
     try:
         found = yaml.safe_load(source.read_text(encoding="utf-8"))
     except OSError as exc:
-        raise SettingsError(f"streams {source}: {exc.strerror}: give a YAML file as {BUNDLED.name} is") from exc
+        raise SettingsError(f"streams {source}: {exc.strerror}: give a YAML file like {BUNDLED.name}") from exc
     except UnicodeDecodeError as exc:
         raise SettingsError(f"streams {source}: is not UTF-8 text (byte {exc.start + 1} is 0x{exc.object[exc.start]:02x}): save it as UTF-8") from exc
     except yaml.YAMLError as exc:
         mark = getattr(exc, "problem_mark", None)
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
-        raise SettingsError(f"streams {source}: is not YAML{where}: give a file as {BUNDLED.name} is") from exc
+        raise SettingsError(f"streams {source}: is not YAML{where}: give a file like {BUNDLED.name}") from exc
     if not isinstance(found, dict) or not found:
-        raise SettingsError(f"streams {source}: holds no streams: give a YAML file as {BUNDLED.name} is")
+        raise SettingsError(f"streams {source}: has no streams: give a YAML file like {BUNDLED.name}")
     try:
         return {name: _stream(name, settings) for name, settings in found.items()}
     except SettingsError as exc:
         raise SettingsError(f"streams {source}: {exc}") from exc
+
+
+def pick(name: str, path: str | PathLike[str] | None = None) -> StreamConfig:
+    """One stream of a YAML file, as for `load`.
+
+    Raises:
+        SettingsError: as for `load`, or the file has no such stream.
+    """
+    streams = load(path)
+    _demand(name in streams, f"there is no stream {name!a:.50}; available: {', '.join(streams)}")
+    return streams[name]
 
 
 def _stream(name: Any, settings: Any) -> StreamConfig:
@@ -178,21 +189,19 @@ def _stream(name: Any, settings: Any) -> StreamConfig:
     _demand(isinstance(given["features"], dict) and given["features"], f"{where}: features must map each name to its range")
     features = tuple(_feature(feature, limits, where) for feature, limits in given["features"].items())
     names = {feature.name for feature in features}
-    _demand(
-        [given["kpi"], given["task"]] in [list(pair) for pair in TASK_OF_KPI.items()],
-        f"{where}: kpi {given['kpi']!r} with task {given['task']!r}: give one of {TASK_OF_KPI}",
-    )
+    kpi, task = given["kpi"], given["task"]
+    _demand([kpi, task] in [list(pair) for pair in TASK_OF_KPI.items()], f"{where}: kpi {kpi!r} with task {task!r}: give one of {TASK_OF_KPI}")
     _demand(isinstance(given["model"], str) and given["model"], f"{where}: model must name a registered model")
     _demand(type(given["block_size"]) is int and 1 <= given["block_size"] <= MOST_BLOCK_ROWS, f"{where}: block_size must be 1 to {MOST_BLOCK_ROWS}")
-    _demand(0 < _number(given["alpha"], f"{where}: alpha") < 1, f"{where}: alpha must lie between 0 and 1")
-    highest = 1.0 if given["task"] == "classification" else math.inf
-    _demand(0 < _number(given["threshold"], f"{where}: threshold") < highest, f"{where}: threshold must be above 0, and of an accuracy under 1")
+    _demand(0 < _number(given["alpha"], f"{where}: alpha") < 1, f"{where}: alpha must be between 0 and 1")
+    highest = 1.0 if task == "classification" else math.inf
+    _demand(0 < _number(given["threshold"], f"{where}: threshold") < highest, f"{where}: threshold must be above 0, and below 1 for an accuracy")
     fallback_by, labels = _plain(given["fallback_by"], f"{where}: fallback_by"), _plain(given["labels"], f"{where}: labels")
     _demand(set(fallback_by) <= names, f"{where}: fallback_by must list features of the stream")
-    _demand(isinstance(given["unit"], str) and len(given["unit"]) <= LONGEST_UNIT, f"{where}: unit must be a word")
+    _demand(isinstance(given["unit"], str) and len(given["unit"]) <= LONGEST_UNIT, f"{where}: unit must be a text of at most {LONGEST_UNIT} characters")
     learner = given["learner"]
     _demand(isinstance(learner, str) and learners.FORM.fullmatch(learner), f"{where}: learner {learner!r}: give MODULE:NAME, such as {ELEC_LEARNER}")
-    enough = len(labels) >= 2 if given["task"] == "classification" else not labels
+    enough = len(labels) >= 2 if task == "classification" else not labels
     _demand(enough, f"{where}: labels must be two or more different values for classification, none for regression")
     return StreamConfig(**{**given, "name": name, "features": features, "fallback_by": tuple(fallback_by), "labels": tuple(labels)})
 
@@ -202,15 +211,15 @@ def _feature(name: Any, limits: Any, where: str) -> Feature:
     where = f"{where}: feature {name}"
     given = _known(limits, Feature, where)
     low, high = _number(given["low"], f"{where}: low"), _number(given["high"], f"{where}: high")
-    _demand(low < high, f"{where}: low {low:g} must be under high {high:g}")
-    _demand(all(isinstance(given[key], bool) for key in ("categorical", "required")), f"{where}: categorical and required are true or false")
+    _demand(low < high, f"{where}: low {low:g} must be below high {high:g}")
+    _demand(all(isinstance(given[key], bool) for key in ("categorical", "required")), f"{where}: categorical and required must be true or false")
     if given["categorical"]:
         _demand(low == int(low) and high == int(high) and high - low < MOST_CATEGORIES, f"{where}: categories are whole numbers, at most {MOST_CATEGORIES}")
     return Feature(name, low, high, categorical=given["categorical"], required=given["required"])
 
 
 def _known(settings: Any, cls: type, where: str) -> dict[str, Any]:
-    """The settings with defaults filled in, when all and only the class's are there."""
+    """The settings, completed with the class's defaults."""
     _demand(isinstance(settings, Mapping), f"{where}: settings are missing")
     wanted = {field.name: field.default for field in fields(cls) if field.name != "name"}
     unknown, missing = set(settings) - set(wanted), {key for key, default in wanted.items() if default is MISSING} - set(settings)
@@ -220,11 +229,11 @@ def _known(settings: Any, cls: type, where: str) -> dict[str, Any]:
 
 
 def _plain(values: Any, what: str) -> list[Any]:
-    """A list of different texts, or of different whole numbers."""
+    """A list of unique texts, or of unique whole numbers."""
     kinds = {type(value) for value in values} if isinstance(values, list | tuple) else {list}
     unquoted = "; YAML reads yes, no, on, off, true, false and null without quotes as other values: put them in quotes" if kinds & {bool, type(None)} else ""
     _demand(len(kinds) <= 1 and kinds <= {int, str}, f"{what} must be a list of whole numbers, or of texts{unquoted}")
-    _demand(len(set(values)) == len(values), f"{what} holds a value twice")
+    _demand(len(set(values)) == len(values), f"{what} has a value twice")
     return list(values)
 
 

@@ -1,7 +1,7 @@
-"""The panels that the boards are made of, one function a kind, with the colours, sizes and value mappings that all of them share.
+"""The kinds of panels on the boards, one function each, with the colours, sizes and value mappings that they share.
 
-Red means bad and nothing else, orange asks for a look, green is good; what is neither is blue, grey or purple.
-A panel is 24 columns wide at most; a tile is 4 rows high, a chart 8.
+Red always means bad, orange asks for a look, green is good; blue, grey and purple are neutral.
+A panel is at most 24 columns wide; a tile is 4 rows high, a chart 8.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from grafana_foundation_sdk.models import prometheus as prometheus_models
 
 GOOD, LOOK, BAD = "green", "orange", "red"
 NEUTRAL, OTHER, QUIET = "blue", "purple", "text"
-UNKNOWN: Final = "#6e7079"  # grey, of a tile that a colour fills
+UNKNOWN: Final = "#6e7079"  # grey, of a tile filled with colour
 DATA_SOURCE: Final = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
-UNIT_REF: Final = "unit"
 REFS: Final = string.ascii_uppercase  # names of the queries of a panel
+TABLE: Final = prometheus_models.PromQueryFormat.TABLE
 TILE, CHART = 4, 8  # heights
-LABELS: Final = {"stream": "Stream", "feature": "Feature", "alertname": "Alert", "severity": "Severity", "what": "What"}  # as a table calls them
+LABELS: Final = {"stream": "Stream", "feature": "Feature", "alertname": "Alert", "severity": "Severity", "what": "What"}  # column titles
 
-State = tuple[float, str, str]  # a value, how it reads, its colour
+State = tuple[float, str, str]  # a value, its text, its colour
 Step = tuple[float | None, str]  # from this value on (None: from the lowest), its colour
 Panel = stat.Panel | timeseries.Panel | statetimeline.Panel | table.Panel
 P = TypeVar("P", stat.Panel, timeseries.Panel, statetimeline.Panel, table.Panel)
@@ -33,7 +33,7 @@ P = TypeVar("P", stat.Panel, timeseries.Panel, statetimeline.Panel, table.Panel)
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: the expression that fills it, and how its values look."""
+    """A column of a table: its expression, and how its values look."""
 
     title: str
     expr: str
@@ -44,7 +44,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Query:
-    """One PromQL expression, with the name of each series that it gives."""
+    """One PromQL expression, with the name of each of its series."""
 
     expr: str
     legend: str
@@ -60,18 +60,13 @@ def tile(
     states: Sequence[State] = (),
     steps: Sequence[Step] = (),
 ) -> stat.Panel:
-    """The values as of now, each with its name; in the colours of `states`, which fill the tile, or of `steps`."""
+    """The current values, each with its name; `states` fill the tile with their colour, `steps` colour the value."""
     made = _asking(_described(stat.Panel(), title, description, width=width, height=height), queries, instant=True)
     _valued(made, unit=unit, states=states, steps=steps or ((None, UNKNOWN if states else QUIET),))
-    made.color_scheme(_colour(models.FieldColorModeId.THRESHOLDS))
+    made.color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.THRESHOLDS))
     made.color_mode(common_models.BigValueColorMode.BACKGROUND if states and not steps else common_models.BigValueColorMode.VALUE)
     made.graph_mode(common_models.BigValueGraphMode.NONE).text_mode(common_models.BigValueTextMode.AUTO)
     return made.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False)).no_value("unknown")
-
-
-def named_tile(title: str, description: str, query: Query, *, width: int) -> stat.Panel:
-    """The names of the series that there are now, without their values."""
-    return tile(title, description, query, width=width).text_mode(common_models.BigValueTextMode.NAME)
 
 
 def chart(
@@ -86,7 +81,7 @@ def chart(
     limit: float | None = None,
     colour: str = NEUTRAL,
 ) -> timeseries.Panel:
-    """Lines over time in shades of one colour; from `limit` on, which is drawn dashed, values are bad."""
+    """Lines over time in shades of one colour; values from the dashed `limit` on are bad."""
     made = _asking(_described(timeseries.Panel(), title, description, width=width, height=height), queries)
     _valued(made, unit=unit, steps=((None, QUIET), *(((limit, BAD),) if limit is not None else ())))
     if limit is not None:
@@ -96,39 +91,36 @@ def chart(
         made.min(low)
     if high is not None:
         made.max(high)
-    made.color_scheme(_colour(models.FieldColorModeId.SHADES, colour)).line_width(2).fill_opacity(0)
-    made.show_points(common_models.VisibilityMode.AUTO).legend(_legend())
+    made.color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.SHADES).fixed_color(colour)).line_width(2).fill_opacity(0)
+    made.show_points(common_models.VisibilityMode.AUTO).legend(_legend(shown=True))
     return made.tooltip(common.VizTooltipOptions().mode(common_models.TooltipDisplayMode.MULTI).sort(common_models.SortOrder.DESCENDING))
 
 
 def timeline(title: str, description: str, *queries: Query, states: Sequence[State], width: int = 12, height: int = 6) -> statetimeline.Panel:
-    """What held when: a bar for each series, coloured and named by `states`."""
+    """States over time: a bar for each series, coloured and named by `states`."""
     made = _asking(_described(statetimeline.Panel(), title, description, width=width, height=height), queries)
     _valued(made, states=states, steps=((None, QUIET),))
-    made.color_scheme(_colour(models.FieldColorModeId.THRESHOLDS)).fill_opacity(80).line_width(0).row_height(0.8)
+    made.color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.THRESHOLDS)).fill_opacity(80).line_width(0).row_height(0.8)
     made.show_value(common_models.VisibilityMode.AUTO).merge_values(True)
-    made.legend(common.VizLegendOptions().show_legend(False).display_mode(common_models.LegendDisplayMode.LIST).placement(common_models.LegendPlacement.BOTTOM))
+    made.legend(_legend(shown=False))
     return made.tooltip(common.VizTooltipOptions().mode(common_models.TooltipDisplayMode.SINGLE))
 
 
 def listing(title: str, description: str, columns: Sequence[Column], *, width: int, height: int) -> table.Panel:
-    """A table of what there is now, with the largest values of the first of `columns` on top; the labels that they share come before them."""
+    """A table of the current values, largest of the first column on top; the labels that the columns share come before them."""
     made = _described(table.Panel(), title, description, width=width, height=height)
     _valued(made, steps=((None, QUIET),))
+    values = [f"Value #{ref}" for ref in REFS[: len(columns)]] if len(columns) > 1 else ["Value"]
     for ref, column in zip(REFS, columns, strict=False):
-        made.with_target(_as_table(_target(Query(column.expr, ""), ref, instant=True)))
+        made.with_target(_target(Query(column.expr, ""), ref, instant=True).format(TABLE))
         made.override_by_name(column.title, _look(column))
-    values = ["Value"]
     if len(columns) > 1:
-        values = [f"Value #{ref}" for ref, _ in zip(REFS, columns, strict=False)]
         made.with_transformation(models.DataTransformerConfig(id_val="merge", options={}))
     names = {**LABELS, **{value: column.title for value, column in zip(values, columns, strict=True)}}
-    made.with_transformation(
-        models.DataTransformerConfig(id_val="organize", options={"excludeByName": {"Time": True}, "indexByName": {}, "renameByName": names})
-    )
-    return (
-        made.align(common_models.FieldTextAlignment.AUTO).sort_by([common.TableSortByFieldState().display_name(columns[0].title).desc(True)]).show_header(True)
-    )
+    order = {"excludeByName": {"Time": True}, "indexByName": {}, "renameByName": names}
+    made.with_transformation(models.DataTransformerConfig(id_val="organize", options=order))
+    largest_first = common.TableSortByFieldState().display_name(columns[0].title).desc(True)
+    return made.align(common_models.FieldTextAlignment.AUTO).sort_by([largest_first]).show_header(True)
 
 
 def _look(column: Column) -> list[models.DynamicConfigValue]:
@@ -136,14 +128,14 @@ def _look(column: Column) -> list[models.DynamicConfigValue]:
     if column.states:
         look |= {"mappings": [_mapping(column.states)], "custom.cellOptions": {"type": "color-background", "mode": "basic"}}
     if column.bar:
-        look |= {"min": 0, "max": 1, "color": {"mode": "fixed", "fixedColor": NEUTRAL}, "custom.cellOptions": {"type": "gauge", "mode": "basic"}}
-    return [models.DynamicConfigValue(key, value) for key, value in look.items()]
+        look |= {"min": 0, "max": 1, "color": _fixed(NEUTRAL), "custom.cellOptions": {"type": "gauge", "mode": "basic"}}
+    return _override(look)
 
 
 def in_unit_of_stream(panel: P) -> P:
-    """The panel's values in the unit of its stream's KPI, which a query of its own gives: for panels of one stream."""
-    panel.with_target(_as_table(_target(Query(unit_of_stream(), ""), UNIT_REF, instant=True)))
-    options = {"configRefId": UNIT_REF, "mappings": [{"fieldName": "unit", "handlerKey": "unit"}]}
+    """Show the values in the unit of the stream's KPI, which an extra query returns: for panels of one stream."""
+    panel.with_target(_target(Query(unit_of_stream(), ""), "unit", instant=True).format(TABLE))
+    options = {"configRefId": "unit", "mappings": [{"fieldName": "unit", "handlerKey": "unit"}]}
     panel.with_transformation(models.DataTransformerConfig(id_val="configFromData", options=options))
     made = panel.build()
     assert made.field_config is not None
@@ -151,7 +143,7 @@ def in_unit_of_stream(panel: P) -> P:
     return panel
 
 
-UNITS: Final = {  # words that streams.yaml may use, and Grafana's names of these units
+UNITS: Final = {  # words in streams.yaml that Grafana has a unit for, and its name
     "ms|milliseconds?": "ms",
     "s|sec|seconds?": "s",
     "min|minutes?": "m",  # not m, which may be metres
@@ -167,7 +159,7 @@ UNITS: Final = {  # words that streams.yaml may use, and Grafana's names of thes
 
 
 def unit_of_stream() -> str:
-    """A query whose label `unit` is Grafana's name of the unit: of a known word its own, any other word is written behind the value."""
+    """A query whose label `unit` is Grafana's name of the unit; a word that Grafana does not know becomes a suffix of the value."""
     expr = 'label_replace(max by (stream, unit) (driftloop_stream_info{stream=~"$stream",task="regression"}), "unit", "suffix: $1", "unit", "(.+)")'
     for words, name in UNITS.items():
         expr = f'label_replace({expr}, "unit", "{name}", "unit", "suffix: (?i:{words})")'
@@ -176,36 +168,32 @@ def unit_of_stream() -> str:
 
 
 def coloured(panel: P, colours: Mapping[str, str]) -> P:
-    """The series whose name matches a regular expression in the colour given for it."""
+    """Give series a fixed colour by a regular expression for their name."""
     for pattern, colour in colours.items():
-        panel.override_by_regexp(f"/{pattern}/", [models.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": colour})])
+        panel.override_by_regexp(f"/{pattern}/", _override({"color": _fixed(colour)}))
     return panel
 
 
 def dashed(panel: timeseries.Panel, name: str, colour: str) -> timeseries.Panel:
-    """The series of this name as a dashed line: a limit, not a measurement."""
-    style = {"fill": "dash", "dash": [10, 10]}
-    values = {"color": {"mode": "fixed", "fixedColor": colour}, "custom.lineStyle": style, "custom.lineWidth": 1}
-    return panel.override_by_name(name, [models.DynamicConfigValue(key, value) for key, value in values.items()])
+    """Draw the series of this name as a dashed line: a limit, not a measurement."""
+    dash = {"fill": "dash", "dash": [10, 10]}
+    return panel.override_by_name(name, _override({"color": _fixed(colour), "custom.lineStyle": dash, "custom.lineWidth": 1}))
 
 
 def band(panel: timeseries.Panel, lower: str, upper: str) -> timeseries.Panel:
-    """The room between two series as a grey band."""
-    grey = models.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": QUIET})
-    thin = models.DynamicConfigValue("custom.lineWidth", 0)
-    panel.override_by_name(lower, [grey, thin])
-    return panel.override_by_name(
-        upper, [grey, thin, models.DynamicConfigValue("custom.fillBelowTo", lower), models.DynamicConfigValue("custom.fillOpacity", 15)]
-    )
+    """Fill the area between two series in grey."""
+    edge = {"color": _fixed(QUIET), "custom.lineWidth": 0}
+    panel.override_by_name(lower, _override(edge))
+    return panel.override_by_name(upper, _override({**edge, "custom.fillBelowTo": lower, "custom.fillOpacity": 15}))
 
 
 def stacked(panel: timeseries.Panel) -> timeseries.Panel:
-    """The series on top of each other: parts of a whole."""
+    """Stack the series: they are parts of a whole."""
     return panel.stacking(common.StackingConfig().mode(common_models.StackingMode.NORMAL)).fill_opacity(40).line_width(1)
 
 
 def linked(panel: P, title: str, board: str) -> P:
-    """A click on a value opens another board, on the same stream and times: for panels of one stream."""
+    """Let a click on a value open another board, for the same stream and times: for panels of one stream."""
     url = f"/d/driftloop-{board}?var-stream=$stream&${{__url_time_range}}"
     return panel.data_links([dashboard.DashboardLink(title).url(url).type(models.DashboardLinkType.LINK)])
 
@@ -221,9 +209,8 @@ def _valued(panel: P, *, unit: str = "short", states: Sequence[State] = (), step
 
 
 def _mapping(states: Sequence[State]) -> models.ValueMap:
-    return models.ValueMap(
-        {f"{value:g}": models.ValueMappingResult(text=text, color=colour, index=place) for place, (value, text, colour) in enumerate(states)}
-    )
+    shown = {f"{value:g}": models.ValueMappingResult(text=text, color=colour, index=place) for place, (value, text, colour) in enumerate(states)}
+    return models.ValueMap(shown)
 
 
 def _asking(panel: P, queries: Sequence[Query], *, instant: bool = False) -> P:
@@ -232,20 +219,19 @@ def _asking(panel: P, queries: Sequence[Query], *, instant: bool = False) -> P:
     return panel
 
 
-def _as_table(target: prometheus.Dataquery) -> prometheus.Dataquery:
-    return target.format(prometheus_models.PromQueryFormat.TABLE)
-
-
 def _target(query: Query, ref: str, *, instant: bool = False) -> prometheus.Dataquery:
     made = prometheus.Dataquery().expr(query.expr).legend_format(query.legend).ref_id(ref).datasource(DATA_SOURCE)
     made.editor_mode(prometheus_models.QueryEditorMode.CODE)
     return made.instant() if instant else made.range()
 
 
-def _colour(mode: models.FieldColorModeId, fixed: str = "") -> dashboard.FieldColor:
-    made = dashboard.FieldColor().mode(mode)
-    return made.fixed_color(fixed) if fixed else made
+def _fixed(colour: str) -> dict[str, str]:
+    return {"mode": "fixed", "fixedColor": colour}
 
 
-def _legend() -> common.VizLegendOptions:
-    return common.VizLegendOptions().display_mode(common_models.LegendDisplayMode.LIST).placement(common_models.LegendPlacement.BOTTOM).show_legend(True)
+def _override(values: Mapping[str, object]) -> list[models.DynamicConfigValue]:
+    return [models.DynamicConfigValue(key, value) for key, value in values.items()]
+
+
+def _legend(*, shown: bool) -> common.VizLegendOptions:
+    return common.VizLegendOptions().display_mode(common_models.LegendDisplayMode.LIST).placement(common_models.LegendPlacement.BOTTOM).show_legend(shown)

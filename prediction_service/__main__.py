@@ -4,8 +4,8 @@
     python -m prediction_service --streams elec,taxi --torchserve_url http://127.0.0.1:8080 --spool .driftloop/spool \\
         --monitor_url http://127.0.0.1:8010 --port 8000
 
-The fallback's tables come from the training reference of each registered model's champion, in MLflow, and follow the
-version that serves; with --reference they come from a folder, <folder>/<stream>/reference.json, and stay.
+The fallback tables come from the training references of the registered models in MLflow and follow the served version;
+with --reference they come from a folder, <folder>/<stream>/reference.json, and stay the same.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from driftloop.errors import SettingsError
 
 @dataclass(frozen=True)
 class ServiceFlags(Flags):
-    """What the service is given."""
+    """The flags of the service."""
 
     streams: str = flag("elec", "streams to serve, separated by commas")
     streams_file: str = flag("", "YAML file that describes them; empty: the bundled monitoring/streams.yaml")
-    torchserve_url: str = flag("http://127.0.0.1:8080", "where the models are served", type=torchserve_address)
-    spool: str = flag(".driftloop/spool", "folder that takes the records; empty: nothing is logged, labels are refused")
-    monitor_url: str = flag("", "the monitor, whose verdict can bring the fallback in; empty: none", type=address)
-    reference: str = flag("", "folder with each stream's training reference; empty: the champion's, from MLflow")
+    torchserve_url: str = flag("http://127.0.0.1:8080", "TorchServe with the models", type=torchserve_address)
+    spool: str = flag(".driftloop/spool", "folder for the records; empty: nothing is logged, labels are refused")
+    monitor_url: str = flag("", "the monitor; the fallback answers for versions it finds unacceptable; empty: none", type=address)
+    reference: str = flag("", "folder with each stream's training reference; empty: from MLflow")
     host: str = flag("127.0.0.1", "address to listen on")
     port: int = flag(8000, "port to listen on", type=whole(1, 65535))
-    threads: int = flag(16, "requests that are answered at the same time", type=whole(2, 256))
-    model_timeout_ms: int = flag(2000, "longest wait for TorchServe, until the fallback answers", type=whole(10, 60_000))
-    look_every_ms: int = flag(2000, "pause between two checks of models and monitor", type=whole(50, 600_000))
+    threads: int = flag(16, "requests handled concurrently", type=whole(2, 256))
+    model_timeout_ms: int = flag(2000, "timeout for TorchServe; then the fallback answers", type=whole(10, 60_000))
+    look_every_ms: int = flag(2000, "pause between two checks of the models and the monitor", type=whole(50, 600_000))
 
 
 def build_parser() -> parsing.Parser:
-    """The flags of the service."""
+    """The parser of the service."""
     return parsing.parser("prediction_service", __doc__, ServiceFlags)
 
 

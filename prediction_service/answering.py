@@ -1,6 +1,6 @@
 """Handles a request, without HTTP: calls the model or the fallback, and records the answer in the spool.
 
-The client waits for the model and for one append to a local file (write(2)); never for the log's database or the monitor.
+The client waits for the model and for one append to a local file (write(2)), never for the log's database or the monitor.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from driftloop.errors import DriftloopError, ServingError
 from monitoring.fallback import Fallback
 from monitoring.prometheus import ServiceMetrics
 from monitoring.records import events
+from monitoring.spool.writer import Spool
 from monitoring.stream_settings import StreamConfig
 from prediction_service.requests import LabelRequest, PredictRequest, RequestRow, RowsError
 from prediction_service.served_model import ModelAnswer, ServedModel
@@ -29,23 +30,16 @@ FALLBACKS = {
 LOG = logging.getLogger("prediction_service")
 
 
-class RecordLog(Protocol):
-    """Where records go; `monitoring.spool.writer.Spool` is one."""
-
-    def append(self, records: Sequence[dict[str, Any]]) -> None:
-        """Keep the records; they are safe from our own death when this returns."""
-
-
 @dataclass(frozen=True)
 class MonitorVerdict:
-    """What the monitor thinks of a version: whether it may answer."""
+    """The monitor's verdict on a version: whether it may answer."""
 
     acceptable: bool = True
     version: str = ""
 
 
 class ServedStream:
-    """One stream: its model, its fallback, and which of the two answers. The background replaces `fallback` and `verdict`."""
+    """One stream: its model, its fallback, and which of the two answers. The background thread replaces `fallback` and `verdict`."""
 
     def __init__(self, config: StreamConfig, model: ServedModel, fallback: Fallback) -> None:
         self.config, self.model, self.fallback = config, model, fallback
@@ -53,21 +47,18 @@ class ServedStream:
 
     @property
     def why_fallback(self) -> str:
-        """Why the next complete row is answered by the fallback; "" when the model answers.
-
-        A verdict holds for the version that it was found on: a new one is asked again.
-        """
+        """Why the fallback will answer the next complete row; "" when the model will. A verdict holds only for the version it was reached on."""
         if not self.verdict.acceptable and self.verdict.version == self.model.version:
             return UNACCEPTABLE
-        return UNAVAILABLE if self.model.breaker.open else ""
+        return UNAVAILABLE if self.model.open else ""
 
     @property
     def fallback_reason(self) -> str:
-        """Why the fallback answers now, also while no answer of the model has come; "" when the model does."""
+        """Why the fallback answers now, also before the model's first answer; "" when the model answers."""
         return self.why_fallback or ("" if self.model.up else UNAVAILABLE)
 
     def answer(self, request: PredictRequest) -> tuple[list[ModelAnswer], list[Any], str]:
-        """The answers to the rows, what the fallback says of them, and why it answered ("" when it did not)."""
+        """The answers to the rows, the fallback's own answers, and why they were used ("" when they were not)."""
         features = [row.features for row in request.rows]
         baselines = [self.fallback.predict(row) for row in features]
         reason = self.why_fallback
@@ -82,61 +73,46 @@ class ServedStream:
         return [ModelAnswer(baseline, None, None, "") for baseline in baselines], baselines, reason
 
 
-@dataclass(frozen=True)
-class _Said:
-    """What the records of one request share."""
-
-    config: StreamConfig
-    served_at: str
-    fallback: str  # "", or why the fallback answered
-    latency_ms: float
-
-    def record(self, row: RequestRow, answer: ModelAnswer, baseline: Any) -> dict[str, Any]:
-        """The record of a row, its answer, and what the fallback says of it."""
-        return events.Prediction(
-            id=row.id,
-            stream=self.config.name,
-            time=row.time or self.served_at,
-            served_at=self.served_at,
-            model=self.config.model,
-            version=answer.version,
-            features=dict(row.features),
-            prediction=answer.prediction,
-            probability=answer.probability,
-            probabilities=None if answer.probabilities is None else list(answer.probabilities),
-            baseline=baseline,
-            fallback=self.fallback,
-            latency_ms=self.latency_ms,
-        ).as_json()
+def _record(config: StreamConfig, row: RequestRow, answer: ModelAnswer, baseline: Any, *, served_at: str, fallback: str, latency_ms: float) -> dict[str, Any]:
+    return events.Prediction(
+        id=row.id,
+        stream=config.name,
+        time=row.time or served_at,
+        served_at=served_at,
+        model=config.model,
+        version=answer.version,
+        features=dict(row.features),
+        prediction=answer.prediction,
+        probability=answer.probability,
+        probabilities=None if answer.probabilities is None else list(answer.probabilities),
+        baseline=baseline,
+        fallback=fallback,
+        latency_ms=latency_ms,
+    ).as_json()
 
 
 class PredictionService:
-    """All streams that are served, the spool, and the metrics; used from many threads.
+    """All served streams by name, the spool, and the metrics; thread-safe. Without a log nothing is recorded, and labels are refused."""
 
-    Args:
-        streams: by name.
-        log: takes the records; None: nothing is logged, and labels are refused.
-        metrics: counts.
-    """
-
-    def __init__(self, streams: Mapping[str, ServedStream], log: RecordLog | None, metrics: ServiceMetrics) -> None:
+    def __init__(self, streams: Mapping[str, ServedStream], log: Spool | None, metrics: ServiceMetrics) -> None:
         self.streams = dict(streams)
         self.configs = {name: stream.config for name, stream in self.streams.items()}
         self.metrics = metrics
         self.lost = 0  # records that could not be written
-        self.log_error = ""  # of the newest append; "" when it worked
+        self.log_error = ""  # of the latest append; "" if it worked
         self._log = log
         self._lock = threading.Lock()
 
     def predict(self, request: PredictRequest) -> list[dict[str, Any]]:
-        """Answer the rows, each with what the client is told of it; a full disk does not stop this."""
+        """Answer the rows; a full disk does not prevent this. Returns the JSON object of each row."""
         started = time.perf_counter()
         stream = self.streams[request.stream.name]
         answers, baselines, reason = stream.answer(request)
         self._count(request.stream.name, answers, reason)
         if self._log is not None:
-            said = _Said(stream.config, events.now(), reason, round((time.perf_counter() - started) * 1000, 3))
-            self._append([said.record(*one) for one in zip(request.rows, answers, baselines, strict=True)])
+            took_ms, now = round((time.perf_counter() - started) * 1000, 3), events.now()
+            answered = zip(request.rows, answers, baselines, strict=True)
+            self._append([_record(stream.config, *one, served_at=now, fallback=reason, latency_ms=took_ms) for one in answered])
         return [
             {
                 "id": row.id,
@@ -153,7 +129,7 @@ class PredictionService:
         ]
 
     def label(self, request: LabelRequest) -> bool:
-        """Put labels into the spool; False when they are not there: then nothing may be acknowledged."""
+        """Put labels into the spool; False when that failed and nothing may be acknowledged."""
         now = events.now()
         return self._append([events.Label(id=name, stream=request.stream.name, label=label, labelled_at=now).as_json() for name, label in request.labels])
 

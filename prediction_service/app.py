@@ -1,9 +1,9 @@
 """The Flask app of the prediction service: routes, strict bodies, JSON errors, metrics. `monitoring.http.gunicorn` runs it under gunicorn.
 
-    POST /predict       answers to one row or a list          GET /health        the process is alive; what the log says
+    POST /predict       answers to one row or a list          GET /health        the process is alive; errors of the log
     POST /labels        labels of earlier predictions, by id  GET /ready         who answers for each stream
-    GET  /openapi.json  this, for programs                    GET /metrics       for Prometheus
-    GET  /docs          the same for people                   GET /              what there is, with commands to paste
+    GET  /openapi.json  the API, for programs             GET /metrics       for Prometheus
+    GET  /docs          the same for people                   GET /              an overview, with commands to paste
 
 An error is {"error": {"code": "a fixed word", "message": "what is wrong and what to do"}}.
 """
@@ -34,7 +34,7 @@ CONSUMERS = ("mongodb", "monitor")  # of the spool
 
 
 def create_app(settings: Settings) -> Flask:
-    """The app with its spool opened and its background thread started; `app.extensions[CLOSE]()` ends both."""
+    """The app, its spool open and its background thread running; `app.extensions[CLOSE]()` ends both."""
     metrics = ServiceMetrics()
     streams = {
         name: ServedStream(config, ServedModel(settings.torchserve_url, config, timeout_s=settings.model_timeout_s), settings.fallbacks[name])
@@ -90,7 +90,7 @@ def _add_post_routes(app: Flask, service: PredictionService, *, max_rows: int) -
     def labels() -> Response:
         wanted = read_labels(strict_json.read_request(), service.configs, max_rows=max_rows)
         if not service.label(wanted):
-            return error(503, "not_logged", "the labels could not be kept: send them again later")
+            return error(503, "not_logged", "the labels could not be stored: send them again later")
         return answer({"accepted": len(wanted.labels)}, 202)
 
 
@@ -135,7 +135,7 @@ def _add_counting(app: Flask, metrics: ServiceMetrics) -> None:
 
     @app.after_request
     def count(response: Response) -> Response:
-        route = request.url_rule.rule if request.url_rule else "other"  # never the path itself: anybody can think up another
+        route = request.url_rule.rule if request.url_rule else "other"  # never the path itself: clients can send any number of them
         metrics.requests.labels(route, str(response.status_code)).inc()
         if "started" in g:
             metrics.request_seconds.labels(route).observe(time.perf_counter() - g.started)

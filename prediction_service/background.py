@@ -19,34 +19,33 @@ from monitoring.stream_settings import StreamConfig
 from prediction_service.answering import MonitorVerdict, ServedStream
 
 MONITOR_TIMEOUT_S = 1.0
-RETRY_S = 60.0  # after a table could not be had
+RETRY_S = 60.0  # after a table could not be fetched
 LOG = logging.getLogger("prediction_service")
 
-Fetch = Callable[[StreamConfig, str], Fallback]  # the table of a stream and a registered version; raises DriftloopError
+Fetch = Callable[[StreamConfig, str], Fallback]  # returns the table for a stream and a registered version; raises DriftloopError
 
 
 class Background:
-    """A thread that looks after the streams every `every_s` seconds, from `start` to `close`.
+    """A thread that checks the streams every `every_s` seconds, from `start` to `close`.
 
     Args:
-        streams: to look after.
-        monitor_url: http://host:port; "": nobody judges the models.
-        fetch: gives the fallback table of a version; None: the tables stay as they are.
+        monitor_url: http://host:port; "": no verdicts on the models.
+        fetch: returns the fallback table of a version; None: the tables stay the same.
     """
 
     def __init__(self, streams: list[ServedStream], *, monitor_url: str, fetch: Fetch | None, every_s: float) -> None:
         self._streams, self._monitor_url, self._fetch, self._every_s = streams, monitor_url.rstrip("/"), fetch, every_s
-        self._not_before: dict[str, float] = {}  # by stream: when a table that could not be had is asked for again
+        self._not_before: dict[str, float] = {}  # by stream: when to retry a table that could not be fetched
         self._session = loopback.session()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
 
     def start(self) -> None:
-        """Begin, with a first look at once."""
+        """Start with a first round at once."""
         self._thread.start()
 
     def close(self) -> None:
-        """Begin no further look; one that goes on ends with the process."""
+        """Start no further round; one that is running ends with the process."""
         self._closed.set()
 
     def look(self) -> None:
@@ -62,8 +61,8 @@ class Background:
         while True:
             try:
                 self.look()
-            except Exception:  # the repairing thread must survive unexpected errors
-                LOG.exception("the background look failed")
+            except Exception:  # this thread must survive unexpected errors
+                LOG.exception("a background round failed")
             if self._closed.wait(self._every_s):
                 return
 
@@ -76,7 +75,7 @@ class Background:
         except (requests.RequestException, ValueError, AttributeError):
             return
         if verdict.acceptable != stream.verdict.acceptable:
-            LOG.warning("%s: the monitor calls version %s %s", stream.config.name, verdict.version, "acceptable" if verdict.acceptable else "unacceptable")
+            LOG.warning("%s: the monitor finds version %s %s", stream.config.name, verdict.version, "acceptable" if verdict.acceptable else "unacceptable")
         stream.verdict = verdict
 
     def _renew(self, stream: ServedStream, fetch: Fetch) -> None:
@@ -87,4 +86,4 @@ class Background:
             stream.fallback = fetch(stream.config, stream.model.version)
         except DriftloopError as exc:
             self._not_before[name] = time.monotonic() + RETRY_S
-            LOG.warning("%s: the fallback stays that of version %s: %s", name, stream.fallback.version or "unknown", exc)
+            LOG.warning("%s: keeping the fallback table of version %s: %s", name, stream.fallback.version or "unknown", exc)

@@ -1,6 +1,6 @@
-"""Fallback tables from training references: those in MLflow of the version that serves, or those in a folder.
+"""Fallback tables from training references: of the served version in MLflow, or from a folder.
 
-MLflow is asked by a process of its own: to import it takes seconds in which no request would be answered.
+A separate process queries MLflow: importing it takes seconds, during which no request would be answered.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from monitoring.stream_settings import StreamConfig
 
 
 def fetch(stream: StreamConfig, version: str = "") -> Fallback:
-    """The table of a registered version of the stream's model; of the champion when the version is "".
+    """The table of a registered version of the stream's model; "" is the champion.
 
     Raises:
-        DriftloopError: MLflow does not answer, or holds no such version, or no reference with it.
+        DriftloopError: MLflow is unreachable, or has no such version or no reference for it.
     """
     return next(processes.in_parallel(_fetch, [(stream, version)], jobs=1))
 
@@ -25,7 +25,7 @@ def read(stream: StreamConfig, folder: Path) -> Fallback:
     """The table of the reference in <folder>/<stream>.
 
     Raises:
-        DataError: it is not there, cannot be read, or is of another stream.
+        DataError: it does not exist, cannot be read, or belongs to another stream.
     """
     from driftloop.training import reference
 

@@ -10,12 +10,12 @@ from prediction_service.answering import FALLBACKS, ServedStream
 from prediction_service.served_model import plain_row
 
 TITLE = "Prediction service"
-ABOUT = "Checks each row strictly, asks the model behind TorchServe, and records every answer. Where the model may not answer, a fallback does and says why."
+ABOUT = "Validates rows, calls the model in TorchServe, records every answer. Where the model must not or cannot answer, a fallback does, with the reason."
 ID = "example-1"
 
 
 def front(document: dict[str, Any], streams: dict[str, ServedStream], *, url: str) -> Front:
-    """The root page of a service with these streams, whose addresses the OpenAPI document lists."""
+    """The root page of a service with these streams; the OpenAPI document lists its routes."""
     routes = [Route(method.upper(), path, operation["summary"]) for path, methods in document["paths"].items() for method, operation in methods.items()]
     return Front(TITLE, ABOUT, url, [_card(stream, url=url, alone=len(streams) == 1) for stream in streams.values()], routes)
 
@@ -31,18 +31,15 @@ def _card(stream: ServedStream, *, url: str, alone: bool) -> StreamCard:
     if fallback:
         facts.append(Fact("why the fallback", FALLBACKS[fallback]))
     row = {"features": plain_row(config)}
+    batch = {"rows": [row], "context": [row["features"]]}
     named = {} if alone else {"stream": config.name}
     label = config.labels[0] if config.labels else 1.0
     examples = [
-        Example("Ask for one row", curl(f"{url}/predict", {**named, "id": ID, **row})),
-        Example("Several rows in time order, with the rows before them for a model that reads a history", _batch(config, url=url, named=named)),
-        Example("Give its label when it is known", curl(f"{url}/labels", {**named, "id": ID, "label": label})),
+        Example("Predict one row", curl(f"{url}/predict", {**named, "id": ID, **row})),
+        Example("Predict several rows in time order, with the preceding rows for a model with a history", curl(f"{url}/predict", {**named, **batch})),
+        Example("Send its label once it is known", curl(f"{url}/labels", {**named, "id": ID, "label": label})),
     ]
     return StreamCard(config.name, f"{config.task.capitalize()} on {len(config.features)} features", facts, examples)
-
-
-def _batch(config: StreamConfig, *, url: str, named: dict[str, str]) -> str:
-    return curl(f"{url}/predict", {**named, "rows": [{"features": plain_row(config)}], "context": [plain_row(config)]})
 
 
 def _predicts(config: StreamConfig) -> str:

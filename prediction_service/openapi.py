@@ -1,4 +1,4 @@
-"""The service's OpenAPI document, generated from its streams: names, ranges and categories are the validation's own."""
+"""The service's OpenAPI document, generated from its streams, with the names, ranges and categories that the validation uses."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def document(streams: Sequence[StreamConfig], *, max_rows: int) -> dict[str, Any
     schemas: dict[str, Any] = {"Error": _error(), "Answer": _answer(streams)}
     for stream in streams:
         schemas |= _stream_schemas(stream, alone=alone, max_rows=max_rows)
-    answers = {"anyOf": [_ref("Answer"), _object({"predictions": {"type": "array", "items": _ref("Answer")}}, required=["predictions"])]}
-    accepted = _object({"accepted": {"type": "integer", "minimum": 1}}, required=["accepted"])
+    answers = {"anyOf": [_ref("Answer"), _object({"predictions": {"type": "array", "items": _ref("Answer")}})]}
+    accepted = _object({"accepted": {"type": "integer", "minimum": 1}})
     bodies = [f"{form}_{stream.name}" for stream in streams for form in ("row", "list", "batch")]
     labels = [f"{form}_{stream.name}" for stream in streams for form in ("label", "labels")]
     return {
@@ -54,7 +54,7 @@ def document(streams: Sequence[StreamConfig], *, max_rows: int) -> dict[str, Any
 
 
 def _stream_schemas(stream: StreamConfig, *, alone: bool, max_rows: int) -> dict[str, Any]:
-    """What may be asked of one stream; its name is needed where it is not the only one."""
+    """The request schemas of one stream; its name is required where others are served, too."""
     named, needed = {"stream": {"const": stream.name}}, [] if alone else ["stream"]
     row = {**named, "id": ID, "time": TIME, "features": _ref(f"features_{stream.name}")}
     label = {**named, "id": ID, "label": _label(stream)}
@@ -69,10 +69,7 @@ def _stream_schemas(stream: StreamConfig, *, alone: bool, max_rows: int) -> dict
         ),
         f"row_{stream.name}": _object(row, required=[*needed, "features"]),
         f"list_{stream.name}": several(_ref(f"row_{stream.name}")),
-        f"batch_{stream.name}": _object(
-            {**named, "rows": several(_object(row, required=["features"])), "context": context},
-            required=[*needed, "rows"],
-        ),
+        f"batch_{stream.name}": _object({**named, "rows": several(_object(row, required=["features"])), "context": context}, required=[*needed, "rows"]),
         f"label_{stream.name}": _object(label, required=[*needed, "id", "label"]),
         f"labels_{stream.name}": _object({**named, "labels": several(_object(label, required=["id", "label"]))}, required=[*needed, "labels"]),
     }
@@ -112,8 +109,7 @@ def _answer(streams: Sequence[StreamConfig]) -> dict[str, Any]:
 
 
 def _error() -> dict[str, Any]:
-    said = _object({"code": {"type": "string"}, "message": {"type": "string"}}, required=["code", "message"])
-    return _object({"error": said}, required=["error"])
+    return _object({"error": _object({"code": {"type": "string"}, "message": {"type": "string"}})})
 
 
 def _post(summary: str, bodies: list[str], responses: dict[str, Any]) -> dict[str, Any]:
@@ -136,8 +132,9 @@ def _answered(description: str, schema: dict[str, Any], *, media: str = "applica
     return {"description": description, "content": {media: {"schema": schema}}}
 
 
-def _object(properties: dict[str, Any], *, required: list[str]) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+def _object(properties: dict[str, Any], *, required: list[str] | None = None) -> dict[str, Any]:
+    """An object without other properties; by default all are required."""
+    return {"type": "object", "properties": properties, "required": [*properties] if required is None else required, "additionalProperties": False}
 
 
 def _ref(name: str) -> dict[str, str]:

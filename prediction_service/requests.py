@@ -4,8 +4,8 @@
     a list       [row, row, ...]
     with context {"stream": "elec", "rows": [row, ...], "context": [features, ...]}
 
-`stream` may be left out where one alone is served, `id` and `time` always. Rows stand in time order; `context` holds
-the features of the rows just before them, for models with a history. One bad row refuses its whole request.
+`stream` is optional where only one is served, `id` and `time` always. Rows are in time order; `context` holds the
+features of the rows just before them, for models with a history. One bad row makes the whole request fail.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from monitoring.http.answers import RequestError
 from monitoring.records import checks, events
 from monitoring.stream_settings import Feature, StreamConfig
 
-EARLIEST, LATEST = "1970-01-01T00:00:00.000Z", "2200-01-01T00:00:00.000Z"  # what every tool downstream can hold
+EARLIEST, LATEST = "1970-01-01T00:00:00.000Z", "2200-01-01T00:00:00.000Z"  # the range that every tool downstream supports
 LARGEST_NUMBER: Final = 1e12  # of a label, so that no sum of errors overflows
 KEYS: Final = {
-    "row": '{"features": {...}}, and its id, stream and time where there are any',
-    "label": '{"id": ..., "label": ...}, and its stream',
+    "row": '{"features": {...}}, optionally with id, stream and time',
+    "label": '{"id": ..., "label": ...}, optionally with stream',
     "features": "numbers by name",
 }
 MESSAGES = {
     "missing": "is missing: give a number",
     "not_a_number": "is not a number: give one",
     "out_of_range": "is out of range",
-    "unknown_category": "is no whole number within the known categories",
+    "unknown_category": "is not a whole number within the known categories",
 }
 
 Features = Mapping[str, float | None]
@@ -51,7 +51,7 @@ class RequestRow:
 
 @dataclass(frozen=True)
 class PredictRequest:
-    """What to predict, in time order; `single` when one row came by itself, not in a list."""
+    """What to predict, in time order; `single` if the body was one row, not a list."""
 
     stream: StreamConfig
     rows: tuple[RequestRow, ...]
@@ -69,16 +69,16 @@ class LabelRequest:
 
 @dataclass(frozen=True)
 class BadRow:
-    """A refused row: its id (a new one if its own cannot be used), one of the log's fixed reasons, and what of it can be logged."""
+    """A refused row: its id (a new one if its own is invalid), one of the log's fixed reasons, and what can be logged of it."""
 
     id: str
     reason: str
-    time: str  # "" where it has none that can be read
-    features: Features  # the stream's own that hold a finite number
+    time: str  # "" without a valid one
+    features: Features  # those of the stream with a finite number
 
 
 class RowsError(RequestError):
-    """Rows that were refused, with those that are to blame."""
+    """A request refused because of these bad rows."""
 
     def __init__(self, stream: StreamConfig, bad: list[BadRow], *, code: str, message: str) -> None:
         super().__init__(422, code, message)
@@ -89,7 +89,7 @@ def read_predict(body: Any, streams: Mapping[str, StreamConfig], *, max_rows: in
     """The rows of a request.
 
     Raises:
-        RequestError: 422, 409 for an id that is given twice, 413 for more than `max_rows` rows; it is a `RowsError` where rows are to blame.
+        RequestError: 422, 409 for a duplicate id, 413 for more than `max_rows` rows; a `RowsError` where rows are to blame.
     """
     context: Any = []
     if isinstance(body, list):
@@ -103,11 +103,11 @@ def read_predict(body: Any, streams: Mapping[str, StreamConfig], *, max_rows: in
     else:
         stream, given = _stream(body, streams), [body]
     if not isinstance(given, list) or not given:
-        raise _schema("there are no rows: give one or more")
+        raise _schema("there are no rows: give at least one")
     if not isinstance(context, list):
-        raise _schema("context is not a list: give the features of the rows before")
+        raise _schema("context is not a list: give the features of the preceding rows")
     if max(len(given), len(context)) > max_rows:
-        raise RequestError(413, "too_many_rows", f"{max(len(given), len(context))} rows, at most {max_rows} a request: send them in parts")
+        raise RequestError(413, "too_many_rows", f"{max(len(given), len(context))} rows; at most {max_rows} fit in a request: send several requests")
     rows = tuple(
         RequestRow(one.get("id") or events.new_id(), one.get("time", ""), _in_order(one["features"], stream)) for one in _checked(given, stream, "row")
     )
@@ -121,17 +121,17 @@ def read_labels(body: Any, streams: Mapping[str, StreamConfig], *, max_rows: int
     """The labels of a request: one {"id", "label"} or {"labels": [...]}, each with the stream where several are served.
 
     Raises:
-        RequestError: 422, 409 for an id that is given twice, 413 for more than `max_rows` labels.
+        RequestError: 422, 409 for a duplicate id, 413 for more than `max_rows` labels.
     """
     if not isinstance(body, dict):
-        raise _schema('the body is no object: send {"labels": [{"id": ..., "label": ...}]}')
+        raise _schema('the body is not an object: send {"labels": [{"id": ..., "label": ...}]}')
     if "labels" in body:
         _only(body, "labels", "stream")
     given, stream = body.get("labels", [body]), _stream(body, streams)
     if not isinstance(given, list) or not given:
-        raise _schema("there are no labels: give one or more")
+        raise _schema("there are no labels: give at least one")
     if len(given) > max_rows:
-        raise RequestError(413, "too_many_rows", f"{len(given)} labels, at most {max_rows} a request: send them in parts")
+        raise RequestError(413, "too_many_rows", f"{len(given)} labels; at most {max_rows} fit in a request: send several requests")
     labels = {one["id"]: one["label"] for one in _checked(given, stream, "label")}
     if len(labels) < len(given):
         raise RequestError(409, "duplicate_id", "two labels have the same id: give each once")
@@ -139,15 +139,15 @@ def read_labels(body: Any, streams: Mapping[str, StreamConfig], *, max_rows: int
 
 
 def _in_order(features: Features, stream: StreamConfig) -> Features:
-    """All features in the model's order, as they come from their check; an optional one that is absent is None."""
+    """All features in the model's order, in which validation returns them; an absent optional one is None."""
     return features if len(features) == len(stream.features) else {name: features.get(name) for name in stream.feature_names}
 
 
 def _checked(given: list[Any], stream: StreamConfig, what: str) -> list[dict[str, Any]]:
-    """Each of the given as its form takes it.
+    """The validated items.
 
     Raises:
-        RequestError: with the first that is refused; of rows a `RowsError` with all.
+        RequestError: names the first bad one; for rows a `RowsError` with all of them.
     """
     try:
         return _forms(stream)[what].validate_python(given)
@@ -156,7 +156,7 @@ def _checked(given: list[Any], stream: StreamConfig, what: str) -> list[dict[str
     faults: dict[Any, tuple[str, str]] = {}  # by place: a reason as a fixed word, and a sentence
     for error in errors:
         at = error["loc"][0]
-        if at not in faults or faults[at][0] != "schema":  # what is wrong with its keys is said rather than what is with its values
+        if at not in faults or faults[at][0] != "schema":  # faults of keys come before faults of values
             fault = _fault(error, stream, what)
             if at not in faults or fault[0] == "schema":
                 faults[at] = fault
@@ -177,9 +177,9 @@ def _fault(error: ErrorDetails, stream: StreamConfig, what: str) -> tuple[str, s
         limits = f" {feature.low:g}..{feature.high:g}" if reason in {"out_of_range", "unknown_category"} else ""
         return reason, f"feature {feature.name} {MESSAGES[reason]}{limits}"
     if kind in {"missing", "dict_type"}:
-        return "schema", f"{'.'.join(inside) or 'it'} is {'missing' if kind == 'missing' else 'no object'}: give {KEYS.get(''.join(inside) or what, 'it')}"
+        return "schema", f"{'.'.join(inside) or 'it'} is {'missing' if kind == 'missing' else 'not an object'}: give {KEYS.get(''.join(inside) or what, 'it')}"
     if kind == "literal_error":
-        return "schema", "it is of another stream than the request: send each stream by itself"
+        return "schema", "its stream is not the request's: send one request per stream"
     return ("label", error["msg"]) if kind == "label" else ("schema", f"{inside[0]} {error['msg']}")
 
 
@@ -199,7 +199,7 @@ def _usable(check: SchemaValidator, value: Any) -> str:
 
 @functools.cache
 def _forms(stream: StreamConfig) -> dict[str, SchemaValidator]:
-    """What a row, a row of context and a label may be, as checks of lists of them; times and labels come back as they are logged."""
+    """Validators for lists of rows, context rows and labels; they return times and labels as they are logged."""
     features = _object({feature.name: _number(feature) for feature in stream.features}, optional=[one.name for one in stream.features if not one.required])
     named = {"stream": schema.literal_schema([stream.name])}
     row = _object({**named, "id": _ID, "time": _TIME, "features": features}, optional=["stream", "id", "time"])
@@ -222,7 +222,7 @@ def _number(feature: Feature) -> CoreSchema:
 
 def _whole(number: float) -> float:
     if not number.is_integer():
-        raise ValueError("no whole number")
+        raise ValueError("not a whole number")
     return number
 
 
@@ -233,7 +233,7 @@ def _in_reach(time: str) -> str:
 
 
 def _label(stream: StreamConfig, value: Any) -> Any:
-    """The label as it is logged: of a class that of the stream, so that 1.0 is the 1 it stands for."""
+    """The label as it is logged: a class in the stream's own form, so that 1.0 becomes 1."""
     if stream.task == "regression":
         if type(value) not in {int, float} or not abs(value) <= LARGEST_NUMBER:
             raise PydanticCustomError("label", f"{_shown(value)} is not a number within ±{LARGEST_NUMBER:g}")
@@ -248,14 +248,14 @@ def _stream(body: Mapping[str, Any], streams: Mapping[str, StreamConfig]) -> Str
         return next(iter(streams.values()))
     name = body.get("stream")
     if not isinstance(name, str) or name not in streams:
-        raise RequestError(422, "unknown_stream", f"stream is not given or not served here: give one of {', '.join(streams)}")
+        raise RequestError(422, "unknown_stream", f"stream is missing or not served here: give one of {', '.join(streams)}")
     return streams[name]
 
 
 def _only(body: Mapping[str, Any], *known: str) -> None:
     unknown = body.keys() - known
     if unknown:
-        raise _schema(f"the body has unknown key {_shown(min(unknown))}: known are {', '.join(known)}")
+        raise _schema(f"unknown key {_shown(min(unknown))} in the body: give only {', '.join(known)}")
 
 
 def _schema(message: str) -> RequestError:
@@ -263,7 +263,7 @@ def _schema(message: str) -> RequestError:
 
 
 def _shown(value: Any) -> str:
-    """What was given, short and as ASCII."""
+    """The value, short and in ASCII."""
     if isinstance(value, str):
         return ascii(value if len(value) <= 60 else value[:57] + "...")
     return f"{value!r:.60}" if isinstance(value, int | float) else "null, a list or an object"

@@ -1,7 +1,7 @@
-"""The served model of one stream: TorchServe with short time limits, and a circuit breaker before it.
+"""The served model of one stream: TorchServe behind short timeouts and a circuit breaker.
 
-A request never waits long for a model that is away: after a few failures in a row the circuit opens, and until a
-probe from the background has an answer again nobody else asks.
+No request waits long for an unreachable model: after a few consecutive failures the circuit opens, and only the background's probe still calls
+the model, until it answers again.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from driftloop.system import loopback
 from monitoring.stream_settings import StreamConfig
 
 CONNECT_TIMEOUT_S = 0.5
-FAILURES = 3  # in a row, until the circuit opens
+FAILURES = 3  # consecutive ones open the circuit
 
 
 @dataclass(frozen=True)
 class ModelAnswer:
-    """What the model says of one row; `probability` is that of the predicted class, None for regression.
+    """The model's answer to one row; `probability` is that of the predicted class, None for regression.
 
-    `rows_before` of the `history` rows that it wants before this one were there; history is None where the model does not say.
+    The model had `rows_before` of the `history` preceding rows that it needs; history is None where the model does not report it.
     """
 
     prediction: Any
@@ -40,43 +40,11 @@ class ModelAnswer:
     history: int | None = 0
 
 
-class Breaker:
-    """Counts failures in a row; open from `failures` on, closed again by one success.
-
-    >>> breaker = Breaker(failures=2)
-    >>> breaker.failed(); breaker.failed(); breaker.open
-    True
-    >>> breaker.succeeded(); breaker.open
-    False
-    """
-
-    def __init__(self, *, failures: int = FAILURES) -> None:
-        self._limit = failures
-        self._failures = 0
-        self._lock = threading.Lock()
-
-    @property
-    def open(self) -> bool:
-        """True when requests must not wait for the model."""
-        return self._failures >= self._limit
-
-    def failed(self) -> None:
-        """A call failed."""
-        with self._lock:
-            self._failures += 1
-
-    def succeeded(self) -> None:
-        """A call was answered rightly."""
-        with self._lock:
-            self._failures = 0
-
-
 class ServedModel:
-    """The model that TorchServe serves under a stream's registered name; used from many threads.
+    """The model that TorchServe serves under a stream's registered name; thread-safe.
 
     Args:
         url: TorchServe's inference address, http://host:port.
-        stream: whose model.
         timeout_s: longest wait for an answer.
 
     Raises:
@@ -85,18 +53,24 @@ class ServedModel:
 
     def __init__(self, url: str, stream: StreamConfig, *, timeout_s: float) -> None:
         self.stream = stream
-        self.breaker = Breaker()
-        self.version = ""  # of the newest answer
-        self.error = "it has not been asked yet"  # of the newest failure; "" after an answer
+        self.version = ""  # of the latest answer
+        self.error = "it has not been called yet"  # of the latest failure; "" after an answer
         self._url = f"{TorchServeClient.from_url(url).inference_url}/predictions/{stream.model}"
         self._timeout = (CONNECT_TIMEOUT_S, timeout_s)
-        self._answered = -math.inf  # monotonic time of the newest answer
+        self._answered = -math.inf  # monotonic time of the latest answer
         self._asking = loopback.PerThread()
+        self._failures = 0  # consecutive ones
+        self._counting = threading.Lock()
 
     @property
     def up(self) -> bool:
-        """True when the newest call was answered."""
+        """True when the latest call was answered."""
         return not self.error
+
+    @property
+    def open(self) -> bool:
+        """True when the circuit is open: requests must not wait for the model."""
+        return self._failures >= FAILURES
 
     def ask(self, rows: Sequence[Mapping[str, float | None]], context: Sequence[Mapping[str, float | None]] = ()) -> list[ModelAnswer]:
         """The model's answers to rows in time order.
@@ -106,24 +80,20 @@ class ServedModel:
             context: the rows just before them, oldest first.
 
         Raises:
-            ServingError: the circuit is open, or TorchServe did not answer rightly within the time limits.
+            ServingError: the circuit is open, or TorchServe gave no valid answer in time.
         """
-        if self.breaker.open:
-            raise ServingError(f"{self.stream.model}: not asked, it failed before: {self.error}")
+        if self.open:
+            raise ServingError(f"{self.stream.model}: not called, because it failed before: {self.error}")
         return self._call(rows, context)
 
     def probe(self, *, unless_within_s: float = 0.0) -> None:
-        """Ask for one plain row, whatever the circuit says; its answer closes the circuit.
-
-        Args:
-            unless_within_s: do nothing when a request was answered so many seconds ago or less.
-        """
+        """Call the model with one plain row, even with an open circuit; an answer closes it. Not if one came in the last `unless_within_s` seconds."""
         if self.up and time.monotonic() - self._answered <= unless_within_s:
             return
         try:
             self._call([plain_row(self.stream)], ())
         except ServingError:
-            return  # noted in `error`
+            return  # `error` has it
 
     def _call(self, rows: Sequence[Mapping[str, float | None]], context: Sequence[Mapping[str, float | None]]) -> list[ModelAnswer]:
         names = [feature.name for feature in self.stream.features]
@@ -137,23 +107,25 @@ class ServedModel:
             if len(answers) != len(rows):
                 raise ServingError(f"{self._url}: {len(answers)} answers to {len(rows)} rows")
         except (ServingError, requests.RequestException, KeyError, TypeError, ValueError) as exc:
-            self.breaker.failed()
+            with self._counting:
+                self._failures += 1
             self.error = " ".join(f"{type(exc).__name__}: {exc}".split())[:300]
             raise ServingError(f"{self.stream.model}: {self.error}") from exc
-        self.breaker.succeeded()
+        with self._counting:
+            self._failures = 0
         self.version, self.error, self._answered = answers[-1].version, "", time.monotonic()
         return answers
 
 
 def read_answers(body: Mapping[str, Any], stream: StreamConfig, *, before: int) -> list[ModelAnswer]:
-    """TorchServe's answer to rows in time order, checked; `before` rows of context came with them.
+    """TorchServe's answer to rows in time order, validated; `before` rows of context were sent with them.
 
     Raises:
-        KeyError, TypeError, ValueError: it is not what the handler answers, or its labels are not the stream's in their order.
+        KeyError, TypeError, ValueError: it is not a handler's answer, or its labels differ from the stream's or from their order.
     """
     if "labels" in body and (fault := stream.labels_fault(body["labels"])):
         raise ValueError(fault)
-    history = int(body["history"]) if "history" in body else None  # an archive of an earlier version does not say
+    history = int(body["history"]) if "history" in body else None  # archives of earlier versions do not report it
     return [
         replace(read_answer(one, stream), rows_before=before + at if history is None else min(before + at, history), history=history)
         for at, one in enumerate(body["predictions"])
@@ -161,10 +133,10 @@ def read_answers(body: Mapping[str, Any], stream: StreamConfig, *, before: int) 
 
 
 def read_answer(one: Mapping[str, Any], stream: StreamConfig) -> ModelAnswer:
-    """TorchServe's answer to one row, checked: a label the stream does not know or a nan is no answer.
+    """TorchServe's answer to one row, validated: an unknown label or a nan is refused.
 
     Raises:
-        KeyError, TypeError, ValueError: it is not what the handler answers.
+        KeyError, TypeError, ValueError: it is not a handler's answer.
     """
     version = str(one["version"])
     if stream.task == "regression":
@@ -174,12 +146,12 @@ def read_answer(one: Mapping[str, Any], stream: StreamConfig) -> ModelAnswer:
     if label not in stream.labels:
         raise ValueError(f"label {label!r} is not one of {', '.join(map(str, stream.labels))}")
     if len(probabilities) != len(stream.labels) or probabilities[stream.labels.index(label)] != probability:
-        raise ValueError(f"the probability of label {label!r} is not where the stream's labels {', '.join(map(str, stream.labels))} have it")
+        raise ValueError(f"the probability of label {label!r} is not at its place in the stream's labels {', '.join(map(str, stream.labels))}")
     return ModelAnswer(label, probability, probabilities, version)
 
 
 def plain_row(stream: StreamConfig) -> dict[str, float]:
-    """A row in the middle of every range, or with a feature's first category: valid, if not likely."""
+    """A row with the middle of each range or the first category: valid, but not necessarily likely."""
     return {feature.name: feature.categories[0] if feature.categories else (feature.low + feature.high) / 2 for feature in stream.features}
 
 

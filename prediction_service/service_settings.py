@@ -15,26 +15,14 @@ MAX_ROWS = 1000
 
 @dataclass(frozen=True)
 class Settings:
-    """All of a service's settings.
+    """All of a service's settings."""
 
-    Attributes:
-        streams: those that are served, by name.
-        fallbacks: each stream's fallback table to begin with.
-        torchserve_url: where the models are served, http://host:port.
-        spool: folder that takes the records; None: nothing is logged.
-        monitor_url: whose verdicts are asked for; "": nobody's.
-        renew: whether the fallback tables follow the version that serves, from MLflow.
-        model_timeout_s: longest wait for the model, until the fallback answers.
-        look_every_s: pause between two looks at models and monitor.
-        max_rows: rows or labels a request, and rows of context.
-    """
-
-    streams: Mapping[str, StreamConfig]
-    fallbacks: Mapping[str, Fallback]
-    torchserve_url: str
-    spool: Path | None = None
-    monitor_url: str = ""
-    renew: bool = False
-    model_timeout_s: float = 2.0
-    look_every_s: float = 2.0
-    max_rows: int = MAX_ROWS
+    streams: Mapping[str, StreamConfig]  # by name
+    fallbacks: Mapping[str, Fallback]  # each stream's initial fallback table
+    torchserve_url: str  # http://host:port
+    spool: Path | None = None  # folder for the records; None: nothing is logged
+    monitor_url: str = ""  # whose verdicts are read; "": no monitor
+    renew: bool = False  # whether the fallback tables follow the served version, from MLflow
+    model_timeout_s: float = 2.0  # then the fallback answers
+    look_every_s: float = 2.0  # pause between two checks of the models and the monitor
+    max_rows: int = MAX_ROWS  # rows, labels or context rows a request

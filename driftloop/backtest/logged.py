@@ -12,6 +12,7 @@ from typing import Final
 
 import mlflow
 import numpy as np
+import pandas as pd
 
 from driftloop.backtest.outcome import BacktestResult, PolicyResult
 from driftloop.backtest.plot import copy_picture, draw_picture
@@ -86,7 +87,8 @@ def log_result(result: BacktestResult, *, plot: Path | None) -> None:
     """
     mlflow_store.log_table([policy.figures() for policy in result.policies], "policies")
     if result.comparisons:
-        mlflow_store.log_table([_flat(asdict(one)) for one in result.comparisons], "equal_retrains")
+        comparisons = pd.json_normalize([asdict(one) for one in result.comparisons], sep="_")
+        mlflow_store.log_table(comparisons.to_dict("records"), "equal_retrains")
     chosen = next(policy for policy in result.policies if policy.name == result.recommended)
     mlflow_store.log_metrics({**result.baselines, "recommended_accuracy": chosen.accuracy, "recommended_retrains": chosen.retrains})
     mlflow_store.set_tags({"driftloop.recommended": result.recommended, "mlflow.note.content": result.reason})
@@ -96,8 +98,3 @@ def log_result(result: BacktestResult, *, plot: Path | None) -> None:
         mlflow.log_artifact(str(picture))
         if plot:
             copy_picture(picture, plot)
-
-
-def _flat(body: dict) -> dict:
-    nested = {name: value for name, value in body.items() if isinstance(value, dict)}
-    return {name: value for name, value in body.items() if name not in nested} | {f"{name}_{key}": one[key] for name, one in nested.items() for key in one}

@@ -51,7 +51,8 @@ def play_all(
         _prepare(scene, plan, means)
         results = _each(store, plan, scene, changes=changes, finished=finished)
         comparisons = tuple(compare(one, scene, seeds=plan.random_seeds) for one in results if one.kind == "triggered" and one.retrains)
-        recommended, refit, reason = _recommended(results, rows_by_block(scene), _baselines(stream, plan))
+        free = scoring.baseline_accuracies(stream, plan.first_row, len(stream), majority=_majority(stream, plan))
+        recommended, refit, reason = _recommended(results, rows_by_block(scene), free)
         result = BacktestResult(
             stream=stream.name,
             first_row=plan.first_row,
@@ -61,7 +62,7 @@ def play_all(
             threshold=plan.watching.threshold,
             judge_rows=plan.judge_rows,
             truth_known=changes is not None,
-            baselines=_baselines(stream, plan),
+            baselines=free,
             base_seconds=scene.base.seconds,
             policies=results,
             comparisons=comparisons,
@@ -88,10 +89,6 @@ def _prepare(scene: Scene, plan: BacktestPlan, means: Means) -> None:
     stops = _needed(plan.policies, scene)
     with means.progress(total=len(stops), desc="fits", unit="fit") as bar:
         scene.fits.prepare(stops, jobs=means.jobs, progress=bar.update)
-
-
-def _baselines(stream: Stream, plan: BacktestPlan) -> dict[str, float]:
-    return scoring.baseline_accuracies(stream, plan.first_row, len(stream), majority=_majority(stream, plan))
 
 
 def fingerprint(learner: Learner, stream: Stream, plan: BacktestPlan) -> str:

@@ -43,14 +43,10 @@ def _policy_cells(policy: PolicyResult, *, mark: str) -> tuple[str, ...]:
         wording.percent(policy.worst_block),
         str(policy.blocks_under_threshold),
         f"{policy.retrains:,}",
-        _whole(policy.false_alarms),
+        f"{policy.false_alarms:,.0f}" if math.isfinite(policy.false_alarms) else wording.UNDEFINED,
         _delay(policy),
         wording.number(policy.seconds, digits=1),
     )
-
-
-def _whole(value: float) -> str:
-    return f"{int(value):,}" if math.isfinite(value) else wording.UNDEFINED
 
 
 def _delay(policy: PolicyResult) -> str:
@@ -79,7 +75,11 @@ def _notes(result: BacktestResult) -> str:
 def comparisons_text(result: BacktestResult) -> str:
     """Each triggered policy compared with periodic and random at as many retrains, and the conclusion in words."""
     if not result.comparisons:
-        return "No triggered policy retrained: there is nothing to compare at equal retrains." if _triggered(result) else ""
+        return (
+            "No triggered policy retrained: there is nothing to compare at equal retrains."
+            if any(policy.kind == "triggered" for policy in result.policies)
+            else ""
+        )
     rows = [
         (
             one.policy,
@@ -95,10 +95,6 @@ def comparisons_text(result: BacktestResult) -> str:
     header = ("at equal\nretrains", "re-\ntrains", "policy\n%", "period-\nic %", "policy minus\nperiodic", "random %\nmean [range]", "policy minus\nrandom")
     words = f"Periodic is the mean over {PHASES} phases, random over {result.random_seeds} seeds. {comparison_words(result.comparisons)}"
     return f"{table(header, rows, left={0})}\n{paragraph(words)}"
-
-
-def _triggered(result: BacktestResult) -> bool:
-    return any(policy.kind == "triggered" for policy in result.policies)
 
 
 def _difference(one: Difference) -> str:

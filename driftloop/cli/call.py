@@ -1,4 +1,4 @@
-"""A command's call, and its flags as a dataclass of its own."""
+"""A command's call, and its flags as a dataclass."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Call:
 
 
 def flag(default: Value, text: str, **how: Any) -> Value:
-    """A field that is a flag with this default and help; `how` is what else `add_argument` takes. Of a truth value it is a switch."""
+    """A field that is a flag with this default and help; `how`: further arguments of `add_argument`. A boolean default makes it a switch."""
     made: Value = field(metadata={"default": default, "help": text, **how})
     return made
 
 
 def required(text: str, **how: Any) -> Any:
-    """A field that is a flag which must be given."""
+    """A field that is a required flag."""
     return field(metadata={"required": True, "help": text, **how})
 
 

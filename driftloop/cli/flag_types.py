@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import math
+import sys
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -14,24 +15,12 @@ from driftloop.system.names import experiment_fault, model_fault
 
 def amount(text: str) -> float:
     """A flag's type: a finite number of at least 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a finite number of at least 0")
-    return value
+    return _number(text, high=sys.float_info.max, form="finite number of at least 0")
 
 
 def share(text: str) -> float:
     """A flag's type: a number in 0..1."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number in 0..1")
-    return value
+    return _number(text, high=1, form="number in 0..1")
 
 
 def rate(text: str) -> float:
@@ -39,6 +28,16 @@ def rate(text: str) -> float:
     value = share(text)
     if value in {0, 1}:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def _number(text: str, *, high: float, form: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= high:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a {form}")
     return value
 
 

@@ -14,8 +14,8 @@ from driftloop.data.files import texts
 from driftloop.drift.rules.rule_names import WATCHING
 
 RULE_HELP = (
-    "threshold: any block under --threshold_accuracy, noise or not; significant: under it by more than noise, at the rate --alpha; "
-    "the others watch for a rise of the errors (river's detectors at their defaults)"
+    "threshold: any block under --threshold_accuracy, noise or not; significant: under it by more than noise, at the false-alarm rate --alpha; "
+    "the others detect a rise of the error rate (river's detectors at their defaults)"
 )
 
 
@@ -37,7 +37,7 @@ def _separator(text: str) -> str:
 class TextFlags:
     """How a file of text is written."""
 
-    encoding: str = flag("", "encoding of a text file, such as latin-1; empty: UTF-8, or as its byte order mark says", type=_encoding)
+    encoding: str = flag("", "encoding of a text file, such as latin-1; empty: UTF-8, or that of its byte order mark", type=_encoding)
     separator: str = flag("", "separator of a CSV's columns, such as ';' or tab; empty: inferred from its lines", type=_separator)
 
 
@@ -67,7 +67,7 @@ class DataFlags(TextFlags):
 
 
 def table_options(args: DataFlags) -> dict[str, Any]:
-    """What `DataFlags` say, as `streams.load` takes it."""
+    """`DataFlags` as the arguments of `streams.load`."""
     return {
         "path": args.data_path or None,
         "target": args.target or None,
@@ -130,7 +130,7 @@ class BaseRunFlags:
 class ServerFlags:
     """Which TorchServe to use."""
 
-    torchserve_url: str = flag("", "a running TorchServe, http://host:port; empty: one is started, and ended")
+    torchserve_url: str = flag("", "a running TorchServe, http://host:port; empty: one is started and stopped at the end")
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class WorkerFlags:
 
 @dataclass(frozen=True)
 class ServingFlags(ServerFlags, WorkerFlags):
-    """How to serve in TorchServe; its flags stand in --help between those of some scripts."""
+    """How to serve in TorchServe."""
 
     take_over: bool = flag(False, "replace a model of another project or store served under the same name; refused otherwise")
 
@@ -173,7 +173,9 @@ class WatchFlags:
         "probation: once drift is found, every block under the threshold is drift until a model has proven itself; same: restart the rule with each version",
         choices=["probation", "same"],
     )
-    follow_up: bool = flag(False, "after a retrain for drift, retrain again each time the rows since the drift have doubled, and, while no challenger is promoted, only then")
+    follow_up: bool = flag(
+        False, "after a retrain for drift, retrain again each time the rows since the drift have doubled; after one that was not promoted, only then"
+    )
     proactive: bool = flag(False, "also retrain before the block KPI is forecast to fall under the threshold; replaces the probation")
     lead_blocks: int = flag(
         settings.LEAD_BLOCKS, "retrain when the lower bound of the forecast's 40 %% interval is at most this many blocks away; 1: the next block", type=whole(0)
@@ -187,5 +189,7 @@ class JudgingFlags:
     """How a challenger is judged."""
 
     judge_rows: int = flag(settings.JUDGE_ROWS, "newest rows on which champion and challenger are compared", type=whole(1))
-    validation_rows: int = flag(settings.VALIDATION_ROWS, "rows before the judge rows that select between trials; a quarter of a short table", type=whole(1))
+    validation_rows: int = flag(
+        settings.VALIDATION_ROWS, "rows before the judge rows that select between trials; a quarter of a table too short for the default", type=whole(1)
+    )
     judge_alpha: float = flag(settings.JUDGE_ALPHA, "largest p-value at which the challenger counts as better", type=share)

@@ -47,7 +47,7 @@ def parser(prog: str, description: str | None, *kinds: type, result: bool = True
         prog: the script's name.
         description: its docstring.
         kinds: as in `add_flags`.
-        result: whether it ends with a result, and so has --json.
+        result: whether the script prints a result, and so has --json.
     """
     made = Parser(prog=prog, description=description, formatter_class=_Formatter, allow_abbrev=False)
     if result:
@@ -63,7 +63,7 @@ def add_flags(to: argparse.ArgumentParser, *kinds: type, title: str = "", **chan
 
     Args:
         to: the parser.
-        kinds: dataclasses with fields made by `call.flag` or `call.required`; a field made otherwise is not added.
+        kinds: dataclasses with fields made by `call.flag` or `call.required`; other fields are not added.
         title: the flags get a group of that title in --help.
         changed: another default for the flag of that name, or a `call.flag` with another default and help.
     """

@@ -1,7 +1,7 @@
 """Builds commands to paste: the next step, with the flags of the current call.
 
-A printed command runs unchanged in the same shell and folder: it names the current Python where `python` would be another, and repeats each
-non-default flag that the other script also has. A flag added to both needs no change here.
+A printed command runs unchanged in the same shell and folder: it names the current Python where `python` is another one, and repeats
+each non-default flag that the other script also has. A flag added to both needs no change here.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def flags(parser: argparse.ArgumentParser, args: Flags, *, leave_out: Collection
     Args:
         parser: of the script to run.
         args: of the call.
-        leave_out: flags that mean something else there.
+        leave_out: flags with another meaning there.
         always: values that replace the call's.
     """
     always, words = always or {}, []

@@ -30,7 +30,7 @@ class SwapFlags(BaseModelFlags, JudgingFlags, RegistryFlags, ServingFlags):
 class LoopFlags(SwapFlags, WatchFlags):
     """Flags of scripts that serve, watch, and respond to drift."""
 
-    port: int = flag(0, "first of five consecutive ports of a TorchServe that is started here; 0: free ones", type=whole(0, 65531))
+    port: int = flag(0, "first of five consecutive ports for the TorchServe to start; 0: free ones", type=whole(0, 65531))
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class DeployFlags(LoopFlags, BaseRunFlags):
 class RetrainFlags(SwapFlags, BaseRunFlags):
     """Of retrain_model.py."""
 
-    until_row: int = flag(0, "first row that must not be seen; 0: the row after the drifted block", type=whole(0))
+    until_row: int = flag(0, "first row that the retrain must not see; 0: the row after the drifted block", type=whole(0))
     until_time: str = flag("", "--until_row as a time, such as 2020-04-01T07:30:00Z; empty: --until_row decides")
 
 
@@ -64,21 +64,21 @@ class PlayFlags:
         "policies, separated by commas: never, always, periodic (every 2, 7, 28 blocks), periodic-N, random, threshold, significant, probation, "
         "adwin, ddm, eddm, hddm_a, hddm_w, kswin, page_hinkley, proactive, continuous, or all",
     )
-    block_size: int = flag(48, "rows a block; labels come when a block ends", type=int)
+    block_size: int = flag(48, "rows per block; labels arrive when a block ends", type=int)
     threshold_accuracy: float = flag(0.8, "lowest accuracy, 0..1, that is good enough", type=rate)
     alpha: float = flag(settings.ALPHA, "maximum false-alarm probability of `significant` over the whole run, for a model that is good enough", type=rate)
     lead_blocks: int = flag(
         settings.LEAD_BLOCKS, "`proactive` retrains when the forecast's lower bound is at most this many blocks away", type=whole(0, 10_000)
     )
-    train_share: float = flag(settings.TRAIN_SHARE, "share of the rows, the oldest, that the base model learns", type=share)
-    first_rows: int = flag(0, "rows, the oldest, that the base model learns; 0: --train_share decides", type=whole(0))
+    train_share: float = flag(settings.TRAIN_SHARE, "share of the rows, the oldest, that the base model is trained on", type=share)
+    first_rows: int = flag(0, "number of oldest rows that the base model is trained on; 0: --train_share decides", type=whole(0))
     random_seeds: int = flag(20, "random runs to compare each triggered policy with", type=whole(1, 1000))
     judge_rows: int = flag(0, "newest rows on which a retrain must beat the model in service; 0: no judge", type=whole(0))
     judge_alpha: float = flag(settings.JUDGE_ALPHA, "largest p-value at which the retrain counts as better", type=share)
-    jobs: int = flag(1, "processes that fit; the figures do not depend on it", type=whole(1, 256))
-    cache: str = flag(".driftloop/fits", "folder that keeps the fits")
+    jobs: int = flag(1, "processes that train in parallel; the results do not depend on it", type=whole(1, 256))
+    cache: str = flag(".driftloop/fits", "folder in which fits are cached")
     resume: bool = flag(False, "continue the newest unfinished back-test of the same stream and settings")
-    plot: str = flag("", "write the picture to this PNG file, too; it is always logged to MLflow")
+    plot: str = flag("", "also write the plot to this PNG file; it is always logged to MLflow")
 
 
 @dataclass(frozen=True)
@@ -86,14 +86,14 @@ class FitFlags:
     """How a back-test fits."""
 
     max_epochs: int = flag(3, "passes over the training rows in each fit", type=whole(1, 10_000))
-    window: int = flag(settings.RETRAIN_PARAMS["window"], "newest rows that a retrain learns; 0: all", type=whole(0))
+    window: int = flag(settings.RETRAIN_PARAMS["window"], "newest rows that a retrain is trained on; 0: all", type=whole(0))
     history: int = flag(0, "rows before each row that the model sees; `continuous` sees none", type=whole(0, 10_000))
-    seed: int = flag(settings.SEED, "fixes the weights, the batches, and what is drawn", type=whole(0, 2**31 - 1))
+    seed: int = flag(settings.SEED, "seed of the weights, the batches and the random policies", type=whole(0, 2**31 - 1))
 
 
 @dataclass(frozen=True)
 class KnownStreamFlags:
-    """The stream of a back-test whose drift is known."""
+    """A synthetic stream with known drift."""
 
     synthetic: str = flag("", "generator:drift, such as sea:abrupt or hyperplane:gradual; empty: the table")
     rows: int = flag(20_000, "rows of the synthetic stream", type=whole(1))

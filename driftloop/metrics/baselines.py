@@ -37,8 +37,8 @@ def same_time_yesterday(labels: np.ndarray, start: int, stop: int, *, period: in
     """Predict for each row the label `period` rows before it, such as the same half-hour of the day before.
 
     Row i needs label i - period: known when row i arrives, and at the block's start if i - period < start.
-    The first `period` rows of the stream have no prediction, nor has a row whose older row is not exactly one day older
-    (`times`, datetime64: rows may be missing); without a regular day (`period` None) no row has one.
+    No prediction for the first `period` rows of the stream, nor where that row is not exactly one day older (`times`, datetime64:
+    rows may be missing), nor for any row without a regular day (`period` None).
 
     >>> times = np.datetime64("2024-01-01") + 12 * np.arange(4) * np.timedelta64(1, "h")
     >>> same_time_yesterday(np.array([0, 1, 1, 0]), 1, 4, period=2, times=times)

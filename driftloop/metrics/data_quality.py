@@ -20,7 +20,7 @@ from driftloop.data.streams import Stream
 from driftloop.metrics.results import BlockScore
 
 JUMP: Final = 0.25  # of the usable rows' standard deviation: a smaller move of the mean is not reported
-REASONS: Final = 6  # told of a block
+REASONS: Final = 6  # reported per block
 _WRONG: Final = re.compile(r"(.+?) is .+, (not a number|not a time|not finite|whose last digits float64 loses)", re.DOTALL)
 
 
@@ -41,7 +41,7 @@ class Jump:
 
 def told_means(feature: str, with_all: float, rows: int, *, usable: float, usable_rows: int) -> str:
     """The mean over all rows with a number, and over the usable ones."""
-    return f"the mean of {feature} would be {with_all:.4g} over {rows:,} rows, it is {usable:.4g} over the {usable_rows:,} usable ones"
+    return f"the mean of {feature} would be {with_all:.4g} over {rows:,} rows and is {usable:.4g} over the {usable_rows:,} usable ones"
 
 
 def told_impossible(farthest: float) -> str:
@@ -51,7 +51,7 @@ def told_impossible(farthest: float) -> str:
 
 @dataclass(frozen=True)
 class BlockQuality:
-    """Rows of a block's stretch of the file that could not be used, by reason, the most frequent first."""
+    """Unusable rows in a block's part of the file, by reason, the most frequent first."""
 
     rows: int  # usable
     reasons: tuple[tuple[str, int], ...]
@@ -70,7 +70,7 @@ class BlockQuality:
     def _told(self, jump: Jump) -> str:
         means = told_means(jump.feature, jump.with_all, jump.rows, usable=jump.usable, usable_rows=self.rows)
         if jump.reasons:
-            return f"{means}: the {jump.rows - self.rows:,} rows set aside ({jump.reasons}) have other values of it, so the usable ones are a biased sample"
+            return f"{means}: the {jump.rows - self.rows:,} rows set aside ({jump.reasons}) differ in it, so the usable ones are a biased sample"
         return f"{means}: {told_impossible(jump.farthest)}"
 
     def figures(self) -> dict[str, Any]:
@@ -107,15 +107,15 @@ def findings(scores: Sequence[BlockScore]) -> tuple[str, ...]:
 
 
 def kind_of(reason: str) -> str:
-    """A reason without the row's value, which is in brackets, in quotes, or before the fault.
+    """A reason without the row's value.
 
     >>> kind_of("distance_miles over 100 (46826.2)"), kind_of("x is 'abc', not a number"), kind_of("x is missing")
-    ('distance_miles over 100', 'x is no number', 'x is missing')
+    ('distance_miles over 100', 'x is not a number', 'x is missing')
     >>> kind_of("x is 1e400, not finite"), kind_of("time is 'soon', not a time")
-    ('x is not finite', 'time is no time')
+    ('x is not finite', 'time is not a time')
     """
     found = _WRONG.fullmatch(reason)
-    return f"{found[1]} is {found[2].replace('not a ', 'no ')}" if found else reason.partition(" (")[0]
+    return f"{found[1]} is {found[2]}" if found else reason.partition(" (")[0]
 
 
 def _jumps(features: tuple[str, ...], rows: np.ndarray, aside: np.ndarray, why: Sequence[str]) -> tuple[Jump, ...]:

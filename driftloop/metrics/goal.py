@@ -23,11 +23,6 @@ class Goal:
     alpha: float = settings.ALPHA  # false-alarm rate of the rule "significant" for the whole watch of one model
     unit: str = ""  # of the label, as written by a person; "" for classes
 
-    @property
-    def kpi(self) -> str:
-        """The KPI's name: "accuracy" or "mae"."""
-        return self.task.kpi
-
     def met(self, value: float) -> bool:
         """Whether a KPI is good enough; never when it is nan."""
         return not self.task.better(self.threshold, value) and not math.isnan(value)

@@ -13,8 +13,8 @@ from driftloop.metrics.task import Task
 class Judgement:
     """Champion and challenger on rows that neither was fitted on.
 
-    `p_value` is the chance of such a lead when the challenger is no better (one-sided; of classes exact McNemar). It is nominal: it takes rows,
-    of a regression runs of rows, as independent, and the newest rows hold the block that was picked for the champion's errors.
+    `p_value` is the chance of such a lead when the challenger is no better (one-sided; exact McNemar for classes). It is nominal: it assumes
+    that rows (for a regression runs of rows) are independent, and the newest rows contain the block that was picked for the champion's errors.
     """
 
     start: int
@@ -35,10 +35,10 @@ def judge(doing: Task, champion: np.ndarray, challenger: np.ndarray, *, start: i
         start: the first of these rows in the stream.
         alpha: largest p-value at which the challenger counts as better, 0..1.
     """
-    found = doing.judge(champion, challenger)
-    better = doing.better(found.after, found.before) and found.p_value <= alpha
-    words = (
-        f"{'promoted' if better else 'not promoted'}: on {len(champion)} rows neither was fitted on, {found.seen}, "
-        f"p = {found.p_value:.2g} {'<=' if found.p_value <= alpha else '>'} {alpha:g})"
-    )
-    return Judgement(start, start + len(champion), found.before, found.after, found.p_value, better, words)
+    before, after, p = doing.value(champion), doing.value(challenger), doing.p_value(champion, challenger)
+    better = doing.better(after, before) and p <= alpha
+    change = f"{100 * before:.2f} to {100 * after:.2f} %" if doing.higher else f"MAE {before:.3f} to {after:.3f}"
+    figures = f"{change}, p = {p:.2g} {'<=' if p <= alpha else '>'} {alpha:g}"
+    seen = f"on {len(champion)} rows neither was fitted on, {doing.compared(champion, challenger)} ({figures})"
+    words = f"{'promoted' if better else 'not promoted'}: {seen}"
+    return Judgement(start, start + len(champion), before, after, p, better, words)

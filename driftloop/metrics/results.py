@@ -19,10 +19,9 @@ class BlockScore:
     """The served model's KPI on one block, with the trivial baselines.
 
     The KPI is the accuracy, 0..1, or the MAE of a regression, in the label's unit; `lower` and `upper` bound it (95 %).
-    Of a regression κ and κ-temporal are nan, and `bias` holds.
-    `no_change` copies the previous row's label and so needs every label at once;
-    the served model gets its labels only when the block ends. `kpi_unretrained` is the base
-    model's on the same rows (nan when it was not scored).
+    For a regression κ and κ-temporal are nan; for classes `bias` is. `no_change` copies the previous row's label and so needs
+    every label at once; the served model gets its labels when the block ends. `kpi_unretrained` is the base model's on the
+    same rows (nan when it was not scored).
     """
 
     block: int
@@ -37,7 +36,7 @@ class BlockScore:
     upper: float
     kappa: float = math.nan
     kappa_temporal: float = math.nan
-    baselines: dict[str, float] = field(default_factory=dict)  # KPI of each by its name: of classes BASELINES, of values names in words
+    baselines: dict[str, float] = field(default_factory=dict)  # KPI of each by name: BASELINES for classes, descriptive names for a regression
     kpi_unretrained: float
     threshold: float
     drift: bool
@@ -53,10 +52,10 @@ class BlockScore:
     until: str = ""  # ISO time of the block's last row
     quality: str = ""  # how the rows set aside would move the block's means, in words; empty when negligible
     task: str = "classification"
-    bias: float = math.nan  # mean of prediction less label, of a regression
+    bias: float = math.nan  # mean of prediction minus label, for a regression
 
     def as_json(self) -> dict[str, Any]:
-        """The figures by the name of their KPI, the baselines among them, which MLflow's table of blocks shows."""
+        """The figures by KPI name, with the baselines: a row of MLflow's table of blocks."""
         values: dict[str, Any] = {}
         for name, value in vars(self).items():
             values |= dict.fromkeys(BASELINES, math.nan) | value if name == "baselines" else {name: value}
@@ -120,14 +119,14 @@ class VersionRecord:
 class WatchResult:
     """A whole watch: what `--json` prints and the report draws.
 
-    `block_size` is the rows of a block, of the largest for calendar blocks.
+    `block_size` is the rows of a block; for calendar blocks, of the largest.
     """
 
     stream: str
     rows: int
     block_size: int
     threshold: float
-    baselines: dict[str, float]  # no_change, same_time_yesterday, majority; for a regression the names in words
+    baselines: dict[str, float]  # BASELINES; descriptive names for a regression
     scores: tuple[BlockScore, ...]
     retrains: tuple[RetrainRecord, ...]
     versions: tuple[VersionRecord, ...]
@@ -160,21 +159,16 @@ class WatchResult:
 
 
 _NAMES: Final = {"classification": "accuracy", REGRESSION: "mae"}  # of the KPIs
-_OF_KPI: Final = {
-    "kpi": "{}",
-    "kpi_unretrained": "{}_unretrained",
-    "before": "{}_before",
-    "after": "{}_after",
-    "kpi_without_retraining": "{}_without_retraining",
-}
+_OF_KPI: Final = frozenset({"kpi", "kpi_unretrained", "kpi_without_retraining", "before", "after"})
 
 
 def _by_kpi(values: Mapping[str, Any], task: str) -> dict[str, Any]:
-    """The values as scripts print them: each figure under its KPI's name, and undefined under the other task's."""
+    """The values as scripts print them: each figure under its KPI's name, nan under the other task's."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         if name in _OF_KPI:
-            found |= {_OF_KPI[name].format(kpi): value if of == task else math.nan for of, kpi in _NAMES.items()}
+            of_kpi = name if name.startswith("kpi") else f"kpi_{name}"
+            found |= {of_kpi.replace("kpi", kpi, 1): value if of == task else math.nan for of, kpi in _NAMES.items()}
         else:
             found[name] = value
     return found

@@ -16,19 +16,14 @@ from driftloop.metrics.task import REGRESSION
 CONSTANT = "median of the training rows"  # baseline of every regression
 
 
-def baseline_predictions(stream: Stream, start: int, stop: int, *, majority: int) -> dict[str, np.ndarray]:
-    """Predictions of the trivial baselines for rows start..stop; `majority` is the training rows' most frequent class."""
-    return {
+def baseline_accuracies(stream: Stream, start: int, stop: int, *, majority: int) -> dict[str, float]:
+    """Accuracy of each baseline on rows start..stop, nan without predictions; `majority` is the training rows' most frequent class."""
+    guesses = {
         "no_change": baselines.no_change(stream.labels, start, stop),
         "same_time_yesterday": baselines.same_time_yesterday(stream.labels, start, stop, period=stream.period, times=stream.times),
         "majority": np.full(stop - start, majority),
     }
-
-
-def baseline_accuracies(stream: Stream, start: int, stop: int, *, majority: int) -> dict[str, float]:
-    """Accuracy of each baseline on rows start..stop; nan where it has no prediction."""
-    labels = stream.labels[start:stop]
-    return {name: kpi.accuracy(labels, guess) for name, guess in baseline_predictions(stream, start, stop, majority=majority).items()}
+    return {name: kpi.accuracy(stream.labels[start:stop], guess) for name, guess in guesses.items()}
 
 
 def summary(stream: Stream, start: int, predicted: np.ndarray, *, majority: int | float, rivals: Mapping[str, np.ndarray] | None = None) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -17,16 +16,6 @@ import numpy as np
 from driftloop import settings
 from driftloop.errors import SettingsError, TrainingError
 from driftloop.metrics import baselines, kpi
-
-
-@dataclass(frozen=True)
-class Judged:
-    """Champion against challenger on the same rows: their KPIs, the one-sided p-value, and the comparison in words."""
-
-    before: float
-    after: float
-    p_value: float
-    seen: str
 
 
 class Task(ABC):
@@ -69,9 +58,11 @@ class Task(ABC):
     def losses(self, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
         """Loss of each row, (N,): True where the class is wrong, or the absolute error; nan without a prediction."""
 
-    @abstractmethod
     def value(self, losses: np.ndarray) -> float:
         """The KPI of rows with these losses; nan without any. Rows with a nan are left out."""
+        known = np.asarray(losses, float)
+        known = known[~np.isnan(known)]
+        return float((1 - known if self.higher else known).mean()) if len(known) else math.nan
 
     @abstractmethod
     def interval(self, losses: np.ndarray) -> tuple[float, float]:
@@ -82,8 +73,8 @@ class Task(ABC):
         """One-sided p-value from the losses of the same rows in time order: the probability of such a lead if the challenger is no better."""
 
     @abstractmethod
-    def judge(self, champion: np.ndarray, challenger: np.ndarray) -> Judged:
-        """Compare two models by their losses on the same rows in time order."""
+    def compared(self, champion: np.ndarray, challenger: np.ndarray) -> str:
+        """Two models' losses on the same rows, compared in words."""
 
     @abstractmethod
     def constant(self, labels: np.ndarray) -> int | float:
@@ -133,12 +124,6 @@ class Classification(Task):
         """See `Task.losses`."""
         return predicted != labels
 
-    def value(self, losses: np.ndarray) -> float:
-        """See `Task.value`."""
-        known = np.asarray(losses, float)
-        known = known[~np.isnan(known)]
-        return float((1 - known).mean()) if len(known) else math.nan
-
     def interval(self, losses: np.ndarray) -> tuple[float, float]:
         """See `Task.interval` (Wilson 1927)."""
         return kpi.wilson_interval(len(losses) - int(np.count_nonzero(losses)), len(losses))
@@ -147,12 +132,10 @@ class Classification(Task):
         """See `Task.p_value`: exact McNemar."""
         return kpi.paired_p_value(champion == 0, challenger == 0)
 
-    def judge(self, champion: np.ndarray, challenger: np.ndarray) -> Judged:
-        """See `Task.judge`."""
-        gained, lost = int((champion & ~challenger).sum()), int((~champion & challenger).sum())
-        before, after = (float((~wrong).mean()) if len(wrong) else math.nan for wrong in (champion, challenger))
-        seen = f"the challenger fixed {gained} of the champion's errors and introduced {lost} ({before:.3f} to {after:.3f}"
-        return Judged(before, after, self.p_value(champion, challenger), seen)
+    def compared(self, champion: np.ndarray, challenger: np.ndarray) -> str:
+        """See `Task.compared`."""
+        fixed, introduced = int((champion & ~challenger).sum()), int((~champion & challenger).sum())
+        return f"the challenger fixed {fixed} of the champion's errors and introduced {introduced}"
 
     def with_slack(self, value: float, *, share: float) -> float:
         """See `Task.with_slack`: 0.01..0.99.
@@ -198,11 +181,6 @@ class Regression(Task):
         """See `Task.losses`."""
         return np.abs(predicted - labels)
 
-    def value(self, losses: np.ndarray) -> float:
-        """See `Task.value`."""
-        known = losses[~np.isnan(losses)]
-        return float(known.mean()) if len(known) else math.nan
-
     def interval(self, losses: np.ndarray) -> tuple[float, float]:
         """See `Task.interval`: Student's, accurate enough for skewed losses with the many rows of a block."""
         return kpi.mean_interval(losses[~np.isnan(losses)])
@@ -211,12 +189,9 @@ class Regression(Task):
         """See `Task.p_value`: signed ranks of the means of runs of rows."""
         return kpi.paired_loss_p_value(champion, challenger)
 
-    def judge(self, champion: np.ndarray, challenger: np.ndarray) -> Judged:
-        """See `Task.judge`."""
-        before, after = self.value(champion), self.value(challenger)
-        won = int(np.count_nonzero(challenger < champion))
-        seen = f"the challenger was nearer on {won} of them (MAE {before:.3f} to {after:.3f}"
-        return Judged(before, after, self.p_value(champion, challenger), seen)
+    def compared(self, champion: np.ndarray, challenger: np.ndarray) -> str:
+        """See `Task.compared`."""
+        return f"the challenger was nearer on {int(np.count_nonzero(challenger < champion))} of them"
 
     def with_slack(self, value: float, *, share: float) -> float:
         """See `Task.with_slack`."""

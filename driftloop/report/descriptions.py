@@ -141,23 +141,17 @@ def watched(result: WatchResult, *, report: str = "") -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def retrained(record: RetrainRecord, *, unit: str, trained: str, judged: str) -> str:
-    """A retrain: its reason, its judgement, its changes."""
-    write = Figures(record.task, unit)
-    changes = wording.changed(record.champion_params, record.params)
-    return "\n".join(
-        [
-            f"{wording.sentence(record.decision)}",
-            "",
-            f"- Reason: {record.reason}.",
-            f"- Judged on {judged}, on which neither model was fitted: {write.name} of the champion {write.with_unit(record.before)}, "
-            f"of the challenger {write.with_unit(record.after)} (p {wording.p_value(record.p_value)}).",
-            f"- {'The model of this run was then trained' if record.promoted else 'The challenger was trained'} on {trained}.",
-            f"- Against the champion's parameters ({wording.count(record.trials, 'trial')}): "
-            + (", ".join(f"{name} {old} → {new}" for name, old, new in changes) if changes else "none changed")
-            + ".",
-        ]
-    )
+def retrained(record: RetrainRecord, *, trained: str, judged: str) -> str:
+    """A retrain: its judgement, its reason, its changes."""
+    changes = ", ".join(f"{name} {old} → {new}" for name, old, new in wording.changed(record.champion_params, record.params))
+    fitted = "The model of this run was then trained" if record.promoted else "The challenger was trained"
+    lines = [
+        f"Reason: {record.reason}.",
+        f"Judged on {judged}.",
+        f"{fitted} on {trained}.",
+        f"Against the champion's parameters ({wording.count(record.trials, 'trial')}): {changes or 'none changed'}.",
+    ]
+    return "\n".join([wording.sentence(record.decision), "", *(f"- {line}" for line in lines)])
 
 
 def deployment(*, model: str, rows: str) -> str:

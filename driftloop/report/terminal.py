@@ -158,7 +158,7 @@ def _retrains(retrains: Sequence[RetrainRecord], *, unit: str = "") -> str:
     write = kpi_words.Figures(retrains[0].task, unit)
     rows = [
         (
-            _block(record),
+            str(record.block) if record.block != NO_BLOCK else wording.UNDEFINED,
             wording.moment(record.timestamp),
             f"{write.value(record.before)} → {write.value(record.after)}",
             f"{record.judge_rows:,}",
@@ -173,10 +173,6 @@ def _retrains(retrains: Sequence[RetrainRecord], *, unit: str = "") -> str:
     if len(retrains) > RETRAINS_IN_FULL:
         return told
     return "\n".join([told, *(_retrain_words(record) for record in retrains)])
-
-
-def _block(record: RetrainRecord) -> str:
-    return wording.UNDEFINED if record.block == NO_BLOCK else str(record.block)
 
 
 def retrain_line(record: RetrainRecord) -> str:

@@ -51,15 +51,10 @@ def points(difference: float, *, digits: int = 2) -> str:
     >>> points(0.0613), points(-0.02), points(0.0), points(float("nan"))
     ('+6.13', '−2.00', '±0.00', '–')
     """
-    if not math.isfinite(difference):
-        return UNDEFINED
-    size = f"{abs(100 * difference):.{digits}f}"
-    if float(size) == 0:
-        return f"±{size}"
-    return f"{'+' if difference > 0 else '−'}{size}"
+    return signed(100 * difference, digits=digits)
 
 
-def signed(value: float) -> str:
+def signed(value: float, *, digits: int = 2) -> str:
     """A plain difference, always signed.
 
     >>> signed(0.6), signed(-0.004), signed(float("nan"))
@@ -67,7 +62,7 @@ def signed(value: float) -> str:
     """
     if not math.isfinite(value):
         return UNDEFINED
-    size = f"{abs(value):.2f}"
+    size = f"{abs(value):.{digits}f}"
     return f"±{size}" if float(size) == 0 else f"{'+' if value > 0 else '−'}{size}"
 
 

@@ -8,7 +8,6 @@ handler, `model-config.yaml` (workers and time limits) and the archiver's manife
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import sys
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from driftloop.errors import ArchiveError
-from driftloop.system import processes
+from driftloop.system import files, processes
 
 if TYPE_CHECKING:
     import torch
@@ -77,7 +76,8 @@ def build_mar(
             built = _archive(folder, name=name, version=version, model_file=model_file.name, handler_file=handler_file.name)
             check_mar(built, name=name, version=version)
             target = store / f"{'-'.join(filter(None, (name, version, card.get('run_id'))))}.mar"
-            _publish(built, target)
+            with files.aside(target) as made:
+                built.replace(made)
     except OSError as exc:
         raise ArchiveError(f"{name} {version} could not be archived in {store}: {exc}; correct the path or make room there") from exc
     return target
@@ -173,14 +173,7 @@ def _archive(folder: Path, *, name: str, version: str, model_file: str, handler_
     command = [sys.executable, "-m", "model_archiver.model_packaging", *(part for option in options.items() for part in option)]
     done = processes.run(command, timeout_s=ARCHIVER_TIMEOUT_S, env={"TMPDIR": str(scratch)}, folder=folder)
     if done.timed_out:
-        raise ArchiveError(f"torch-model-archiver did not end within {ARCHIVER_TIMEOUT_S:.0f} s for {name} {version}; try again on a less busy machine")
+        raise ArchiveError(f"torch-model-archiver did not finish within {ARCHIVER_TIMEOUT_S:.0f} s for {name} {version}; try again on a less busy machine")
     if done.code:
         raise ArchiveError(f"torch-model-archiver failed for {name} {version} (exit {done.code}): {done.last_line}")
     return folder / f"{name}.mar"
-
-
-def _publish(built: Path, target: Path) -> None:
-    """Publish the archive atomically, synced to disk first."""
-    with built.open("rb") as file:
-        os.fsync(file.fileno())
-    built.replace(target)

@@ -52,15 +52,10 @@ def _unseen(categories: Sequence[str]) -> str:
     return text
 
 
-def prove(client: TorchServeClient, golden: Golden, *, name: str, version: str, run_ids: Set[str]) -> float:
-    """The largest difference between a version's answers and the local model's.
+def prove(client: TorchServeClient, golden: Golden, *, name: str, version: str, run_ids: Set[str]) -> None:
+    """Check that a version answers like the local model.
 
-    Args:
-        client: the TorchServe that has the version.
-        golden: the expected answers.
-        name: model name.
-        version: its version; not necessarily the default.
-        run_ids: the accepted run ids in its answers; "" for an archive without one.
+    `run_ids` are the accepted run ids in the answers; "" for an archive without one.
 
     Raises:
         ServingError: the difference is too large, or another version or run answers.
@@ -70,7 +65,6 @@ def prove(client: TorchServeClient, golden: Golden, *, name: str, version: str, 
     if not (gap <= allowed and set(answer.versions) == {version} and answer.run_ids <= run_ids):
         who = f"version {answer.version} of run {', '.join(answer.run_ids) or 'unknown'} answered"
         raise ServingError(f"golden predictions differ by {gap:.2g} from the local model's ({who})")
-    return gap
 
 
 def difference(served: np.ndarray, local: np.ndarray) -> float:

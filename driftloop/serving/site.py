@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -32,25 +31,9 @@ COME_BACK_S = 60.0  # wait for a server that ended
 POLL_S = 0.2
 
 
-class Serving(Protocol):
-    """A server with one default version of the model."""
-
-    def predict(self, rows: np.ndarray, context: np.ndarray) -> tuple[np.ndarray, str]:
-        """Class probabilities (rows, K) or values (rows,), and the version that gave them."""
-
-    def check_owner(self) -> None:
-        """Refuse to replace someone else's model served under our name."""
-
-    def has_room_for(self, model: KnownModel) -> bool:
-        """Whether the model can be served under its version number, or already is."""
-
-    def put(self, model: KnownModel, *, move_alias: Callable[[], None]) -> None:
-        """Replace the served version without losing a request."""
-
-
 @dataclass(frozen=True)
 class Site:
-    """A TorchServe to serve on: its client, and the folder for archives and the journal of the swap under way.
+    """A TorchServe to serve on: its client, and the folder for archives and the swap journal.
 
     `revive` restarts our own server after it has ended, and returns its client; None for an external server.
     """
@@ -106,7 +89,7 @@ class TorchServeDeployment:
         If a worker or server ends meanwhile, waits and retries: predictions are idempotent.
 
         Raises:
-            ServingError: it died each time, does not come back, or someone else's model answered.
+            ServingError: it died each time, did not come back, or someone else's model answered.
         """
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -127,7 +110,7 @@ class TorchServeDeployment:
         end = time.monotonic() + COME_BACK_S
         while not self.client.healthy():
             if time.monotonic() > end:
-                raise ServingError(f"TorchServe ended and did not come back within {COME_BACK_S:.0f} s: {error}") from error
+                raise ServingError(f"TorchServe exited and did not come back within {COME_BACK_S:.0f} s: {error}") from error
             if self.site.revive:
                 self.client = self.site.revive()
             time.sleep(POLL_S)
@@ -226,7 +209,7 @@ class TorchServeDeployment:
         return Golden(rows, context, outputs, columns)
 
 
-def promote(registry: Registry, serving: Serving, winner: KnownModel, *, reason: str, store: Store, stream: Stream) -> KnownModel:
+def promote(registry: Registry, serving: TorchServeDeployment, winner: KnownModel, *, reason: str, store: Store, stream: Stream) -> KnownModel:
     """Register a model if needed, describe it, swap it in, and move the aliases as part of the swap.
 
     If the server has another model under the version number, the model is registered under a free one.

@@ -9,7 +9,6 @@ start: before the golden predictions matched it undoes the swap, after that it f
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from driftloop.errors import DriftloopError, ServingError, UnansweredError
 from driftloop.serving import archive, golden
+from driftloop.system import files
 
 if TYPE_CHECKING:
     from driftloop.serving.torchserve import TorchServeClient
@@ -50,19 +50,6 @@ class Entry:
     previous_run_id: str = ""
 
 
-@dataclass(frozen=True)
-class Swap:
-    """A finished swap. `golden_gap` is the largest difference between a served and a local probability, or value;
-    `drained` is False when the old version still had requests at the end, or could not be unregistered: it
-    stays registered, and the next swap or `recover` tries again."""
-
-    version: str
-    previous_version: str | None
-    golden_gap: float
-    drained: bool
-    seconds: float
-
-
 def swap_in(
     client: TorchServeClient,
     *,
@@ -75,7 +62,7 @@ def swap_in(
     journal: Path,
     move_alias: Callable[[], None],
     drain_timeout_s: float = DRAIN_S,
-) -> Swap:
+) -> bool:
     """Serve `version` instead of `previous_version`.
 
     Args:
@@ -90,11 +77,14 @@ def swap_in(
         move_alias: points the registry's alias to the new version; may be called twice.
         drain_timeout_s: time for the old version to finish its last requests.
 
+    Returns:
+        whether the old version is gone. False when it still had requests, or could not be unregistered: the next swap or
+        `recover` tries again.
+
     Raises:
         ServingError: the new version did not load or answers wrongly, or the alias could not be moved.
             The previous version keeps serving and the new one is unregistered.
     """
-    started = time.monotonic()
     _check_start(client, name=name, version=version, previous_version=previous_version, journal=journal)
     previous_run_id = run_of(client, name=name, version=previous_version) if previous_version else ""
     entry = Entry(name, version, previous_version, REGISTER, run_id=run_id, previous_run_id=previous_run_id)
@@ -103,7 +93,7 @@ def swap_in(
         client.register(mar, name=name, version=version)
         client.wait_ready(name=name, version=version)
         entry = _write(journal, replace(entry, step=GOLDEN))
-        gap = _prove(client, known, entry)
+        _prove(client, known, entry)
         _check_default(client, entry)
         entry = _write(journal, replace(entry, step=SET_DEFAULT))
         client.set_default(name=name, version=version)
@@ -116,30 +106,31 @@ def swap_in(
         except ServingError as undoing:
             kept = f"undoing it failed as well ({undoing}); the next start tries again"
         raise ServingError(f"{name} {version} was not swapped in, step {entry.step}: {exc}; {kept}") from exc
-    drained = _retire_previous(client, journal, entry, drain_timeout_s=drain_timeout_s)
-    return Swap(version, previous_version, gap, drained, time.monotonic() - started)
+    return _retire_previous(client, journal, entry, drain_timeout_s=drain_timeout_s)
 
 
-def _prove(client: TorchServeClient, known: golden.Golden, entry: Entry) -> float:
+def _prove(client: TorchServeClient, known: golden.Golden, entry: Entry) -> None:
     """Like `golden.prove`, with retries when a worker dies; the server restarts it."""
-    for _ in range(ATTEMPTS - 1):
+    for attempt in range(1, ATTEMPTS + 1):
         try:
-            return golden.prove(client, known, name=entry.name, version=entry.version, run_ids={entry.run_id})
+            golden.prove(client, known, name=entry.name, version=entry.version, run_ids={entry.run_id})
+            return
         except UnansweredError:
+            if attempt == ATTEMPTS:
+                raise
             client.wait_ready(name=entry.name, version=entry.version)
-    return golden.prove(client, known, name=entry.name, version=entry.version, run_ids={entry.run_id})
 
 
 def recover(client: TorchServeClient, journal: Path, *, move_alias: Callable[[str], None]) -> Entry | None:
-    """Finish or undo the swap that a crash cut off; call it at every start, before the next swap.
+    """Finish or undo a swap that a crash interrupted; call it at every start, before the next swap.
 
     A restarted server has forgotten both versions: then only the alias is corrected, and the
     caller registers the version that the alias points to.
 
     Args:
-        client: the TorchServe, its own start behind it.
-        journal: as given to `swap_in`; nothing happens when it is absent or its swap came to its end.
-        move_alias: lets the alias point to the version given; may be called when it does already.
+        client: the TorchServe, started.
+        journal: as given to `swap_in`; nothing happens when it is absent or its swap has ended.
+        move_alias: points the alias to the given version; may be called when it does already.
 
     Returns:
         The repaired swap, its step "done", "undone", or "drain" when the old version still has
@@ -154,7 +145,7 @@ def recover(client: TorchServeClient, journal: Path, *, move_alias: Callable[[st
     known = _holds(client, entry.name, entry.version, entry.run_id)
     # Before the alias was moved, a version that the server has forgotten is simply not swapped in.
     if entry.step not in FORWARD or (entry.step == SET_DEFAULT and not known):
-        _undo(client, journal, replace(entry, reason=entry.reason or f"cut off at step {entry.step}"), drain_timeout_s=DRAIN_S)
+        _undo(client, journal, replace(entry, reason=entry.reason or f"interrupted at step {entry.step}"), drain_timeout_s=DRAIN_S)
         return read_journal(journal)
     if known:
         client.wait_ready(name=entry.name, version=entry.version)
@@ -214,7 +205,7 @@ def _check_default(client: TorchServeClient, entry: Entry) -> None:
     """Refuse to replace a version that someone else made the default while ours was loading."""
     now = client.default_version(name=entry.name)
     if now not in (entry.version, entry.previous_version):
-        raise ServingError(f"version {now} was made the default of {entry.name} in the meantime, by someone else")
+        raise ServingError(f"someone else made version {now} the default of {entry.name} in the meantime")
 
 
 def _check_start(client: TorchServeClient, *, name: str, version: str, previous_version: str | None, journal: Path) -> None:
@@ -226,7 +217,7 @@ def _check_start(client: TorchServeClient, *, name: str, version: str, previous_
     if version in registered:
         raise ServingError(f"{name} {version} is registered already: give the new model a new version")
     if previous_version and previous_version not in registered:
-        raise ServingError(f"{name} {previous_version} is to be replaced but is not served: it has versions {', '.join(registered) or 'none'}")
+        raise ServingError(f"{name} {previous_version} is to be replaced but is not served; registered: {', '.join(registered) or 'none'}")
 
 
 def _retire_previous(client: TorchServeClient, journal: Path, entry: Entry, *, drain_timeout_s: float) -> bool:
@@ -262,19 +253,10 @@ def _undo(client: TorchServeClient, journal: Path, entry: Entry, *, drain_timeou
 
 def _write(journal: Path, entry: Entry) -> Entry:
     """Replace the journal atomically, synced to disk; return the entry."""
-    aside = journal.with_name(journal.name + ".new")
     try:
         journal.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("w", encoding="utf-8") as file:
-            json.dump(asdict(entry), file)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(journal)
-        folder = os.open(journal.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)  # the rename itself
-        finally:
-            os.close(folder)
+        files.replace_file(journal, json.dumps(asdict(entry)))
+        files.sync_folder(journal.parent)  # the rename itself
     except OSError as exc:
         raise ServingError(f"the swap journal {journal} cannot be written: {exc}; make room there or fix its permissions") from exc
     return entry

@@ -75,10 +75,10 @@ class Ports:
         """
         taken = self.taken()
         if taken:
-            raise ServingError(f"TorchServe cannot use its port, {', '.join(taken)} is taken: stop what listens there or give other ports")
+            raise ServingError(f"TorchServe's port {', '.join(taken)} is taken: stop the program that listens there, or give other ports")
 
     def taken(self) -> list[str]:
-        """Those that another program listens on, as "inference 8080"."""
+        """The ports that another program listens on, as "inference 8080"."""
         return [f"{what} {port}" for what, port in asdict(self).items() if port_fault(port)]
 
     @property
@@ -105,7 +105,7 @@ class TorchServe:
         model_store: folder with the archives that may be registered.
         ports: fixed ports; free ones when None.
         host: address for predictions and metrics; all else is on the loopback interface.
-        start_timeout_s: time limit for the start (workers start when a model is registered).
+        start_timeout_s: time limit for the start (workers start with a model's registration).
     """
 
     def __init__(self, model_store: Path, *, ports: Ports | None = None, host: str = HOST, start_timeout_s: float = 60.0) -> None:
@@ -187,7 +187,7 @@ class TorchServe:
             folder = self._folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-"))
             if len(str(folder)) > MAX_FOLDER_CHARACTERS:
                 raise ServingError(f"the path of the temporary folder {folder} is too long for TorchServe's sockets: set TMPDIR to a shorter one")
-            (folder / "config.properties").write_text(_config(self.ports) + _outward(self.ports, self.host), encoding="utf-8")
+            (folder / "config.properties").write_text(_config(self.ports, self.host), encoding="utf-8")
             (folder / "log4j2.xml").write_text(LOG_CONFIG, encoding="utf-8")
             command = [sys.executable, "-m", "ts.model_server", "--start", "--foreground", "--ncs", "--disable-token-auth", "--enable-model-api"]
             command += ["--model-store", str(self.model_store), "--log-config", "log4j2.xml"]
@@ -204,7 +204,7 @@ class TorchServe:
             if self._server.code is not None:
                 taken = self.ports.taken()
                 why = f"port {', '.join(taken)} is taken" if taken else server_error(console, serving)
-                raise ServingError(f"TorchServe ended during its start: {why}")
+                raise ServingError(f"TorchServe exited during its start: {why}")
             if time.monotonic() > end:
                 raise ServingError(f"TorchServe did not answer within {self.start_timeout_s:.0f} s: {server_error(console, serving)}")
             time.sleep(POLL_S)
@@ -237,27 +237,22 @@ def remove_left_folders() -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _config(ports: Ports) -> str:
+def _config(ports: Ports, host: str) -> str:
     inference, management, metrics, grpc_inference, grpc_management = astuple(ports)
     settings = {
-        "inference_address": f"http://{HOST}:{inference}",
+        "inference_address": f"http://{host}:{inference}",
         "management_address": f"http://{HOST}:{management}",
-        "metrics_address": f"http://{HOST}:{metrics}",
+        "metrics_address": f"http://{host}:{metrics}",
         "grpc_inference_address": HOST,
         "grpc_inference_port": grpc_inference,
         "grpc_management_address": HOST,
         "grpc_management_port": grpc_management,
         "metrics_mode": "prometheus",
-        "disable_system_metrics": "true",  # it would start a Python process a minute
+        "disable_system_metrics": "true",  # they would start a Python process every minute
         "load_models": "none",
         "allowed_urls": "none",  # archives come from the model store only
     }
     return "".join(f"{key}={value}\n" for key, value in settings.items())
-
-
-def _outward(ports: Ports, host: str) -> str:
-    """Lines that override those of `_config`: the addresses on `host`."""
-    return "" if host == HOST else f"inference_address=http://{host}:{ports.inference}\nmetrics_address=http://{host}:{ports.metrics}\n"
 
 
 def _environment(folder: Path, java_home: Path) -> dict[str, str]:
@@ -265,7 +260,7 @@ def _environment(folder: Path, java_home: Path) -> dict[str, str]:
         "JAVA_HOME": str(java_home),
         "TEMP": str(folder),
         "TMPDIR": str(folder),
-        "OMP_NUM_THREADS": "1",  # small matrices: a thread a worker is fastest
+        "OMP_NUM_THREADS": "1",  # small matrices: one thread per worker is fastest
         "TS_DECODE_INPUT_REQUEST": "false",  # the handler parses JSON itself, more strictly
-        "TS_CONFIG_FILE": str(folder / "config.properties"),  # would beat --ts-config if the caller had set it
+        "TS_CONFIG_FILE": str(folder / "config.properties"),  # takes precedence over --ts-config if the caller has set it
     }

@@ -107,8 +107,8 @@ class TorchServeClient:
 
         Args:
             mar: the archive, in the server's model store or where the server may fetch it as a file.
-            name: model name; that of the archive.
-            version: its version; that of the archive.
+            name: model name; as in the archive.
+            version: likewise.
 
         Raises:
             ServingError: the archive is rejected, or a worker fails to load it; then it is unregistered again.
@@ -118,9 +118,9 @@ class TorchServeClient:
         query = {"url": str(mar.resolve()), "initial_workers": "1", "synchronous": "true"}
         response = self._manage("POST", "/models", params=query, timeout=LOAD_TIMEOUT_S)
         if response.status_code == requests.codes.not_found and mar.is_file():
-            # A server that is not ours has another store and copies the file from here.
+            # An external server has another store and copies the file from here.
             response = self._manage("POST", "/models", params={**query, "url": mar.resolve().as_uri()}, timeout=LOAD_TIMEOUT_S)
-        if response.status_code == requests.codes.conflict:  # of another, who came first: it stays
+        if response.status_code == requests.codes.conflict:  # registered by another process: it stays
             raise ServingError(f"{name} {version} was registered by someone else in the meantime: give the new model a new version")
         if not response.ok:
             why = worker_error(self.log, name=name, version=version) or reason(response)

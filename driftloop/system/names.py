@@ -27,12 +27,12 @@ def experiment_fault(name: str) -> str:
     r"""The fault of an experiment's name; "" if valid.
 
     >>> experiment_fault("it's ours / 2024"), experiment_fault("two\nlines")
-    ('', 'it holds a character that cannot be printed: use letters, digits, blanks and punctuation')
+    ('', 'it contains an unprintable character: use letters, digits, spaces and punctuation')
     """
     if not name.strip():
         return "it is blank: give it a name"
     if not name.isprintable():  # control characters, and bytes that are not text
-        return "it holds a character that cannot be printed: use letters, digits, blanks and punctuation"
+        return "it contains an unprintable character: use letters, digits, spaces and punctuation"
     if len(name) > EXPERIMENT_LENGTH:
         return f"it has {len(name)} characters: use at most {EXPERIMENT_LENGTH}"
     return ""

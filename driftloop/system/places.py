@@ -21,7 +21,7 @@ def unwritable(path: Path) -> str | None:
     """Why no file of `ROOM` bytes can be written there, or None. Leaves nothing behind; does not create missing folders.
 
     >>> unwritable(Path("/dev/null/report.html"))
-    '/dev/null is not a folder that may be written to'
+    '/dev/null is not a writable folder'
     """
     if max(len(os.fsencode(part)) for part in path.absolute().parts) > LONGEST_NAME:
         return os.strerror(errno.ENAMETOOLONG)
@@ -32,7 +32,7 @@ def unwritable(path: Path) -> str | None:
     except OSError as exc:  # no permission to enter a parent folder
         return exc.strerror
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-        return f"{nearest} is not a folder that may be written to"
+        return f"{nearest} is not a writable folder"
     # The name is that of the temporary file that is renamed in the end, so a name that is too long is detected as well.
     return _tried(nearest / f".{path.name}.{os.getpid()}", ROOM)
 
@@ -50,10 +50,10 @@ def check_temporary() -> None:
         folder = Path(os.environ[name] if name else tempfile.gettempdir())
     except FileNotFoundError as exc:
         raise PlaceError("there is no folder for temporary files: set TMPDIR to one with room") from exc
-    why = _tried(folder / f".driftloop.{os.getpid()}", TEMPORARY_ROOM) if os.access(folder, os.X_OK) else "it is not a folder that may be entered"
+    why = _tried(folder / f".driftloop.{os.getpid()}", TEMPORARY_ROOM) if os.access(folder, os.X_OK) else "it is not an accessible folder"
     if why:
-        told = f"{name}={folder}" if name else str(folder)
-        raise PlaceError(f"the folder for temporary files, {told}, cannot be used: {why}; make room ({TEMPORARY_ROOM >> 20} MB), or set TMPDIR to another")
+        shown = f"{name}={folder}" if name else str(folder)
+        raise PlaceError(f"the folder for temporary files, {shown}, cannot be used: {why}; make room ({TEMPORARY_ROOM >> 20} MB), or set TMPDIR to another")
 
 
 def check_current() -> None:

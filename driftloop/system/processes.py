@@ -206,13 +206,7 @@ def group_alive(group: int) -> bool:
 
 def process_alive(pid: int) -> bool:
     """True while a process with this id exists, of any user."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    return psutil.pid_exists(pid)
 
 
 def _runs_in(process: psutil.Process, group: int) -> bool:

@@ -20,11 +20,7 @@ if TYPE_CHECKING:
 def choose(client: MlflowClient, *, name: str | None, made_in: str | None, uri: str) -> Experiment:
     """The experiment to work in: the named one, else that of the run which `mlflow run` made, else the environment's, else Default.
 
-    Args:
-        client: of the store.
-        name: from the flag.
-        made_in: id of the experiment of the launcher's run.
-        uri: of the store; a new experiment on a SQLite file keeps its artifacts beside that.
+    `made_in` is the id of the launcher's experiment; a new experiment on a SQLite file (`uri`) keeps its artifacts next to it.
 
     Raises:
         SettingsError: the environment names an invalid or unknown experiment.
@@ -51,7 +47,7 @@ def named(client: MlflowClient, name: str, *, uri: str) -> Experiment:
         SettingsError: the name is invalid.
     """
     if fault := experiment_fault(name):
-        raise SettingsError(f"the name {name!a:.80} of an experiment: {fault}")
+        raise SettingsError(f"invalid experiment name {name!a:.80}: {fault}")
     found = client.get_experiment_by_name(name)
     if found:
         return found

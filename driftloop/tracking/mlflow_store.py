@@ -78,7 +78,7 @@ def open_reader() -> Store:
 def _connect(*, write: bool) -> tuple[str, MlflowClient]:
     """The URI of the store and its client, once it has answered; writers wait for the store from then on."""
     uri = stores.resolved(os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_STORE)
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it logs a traceback besides the error that it raises
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it logs a traceback in addition to the error that it raises
     stores.check(uri, write=write)
     retries.pace()
     if write:

@@ -73,7 +73,7 @@ def restore() -> None:
 def tell(what: str, *, limit_s: float = WAIT_S) -> None:
     """Report a wait on stderr, once."""
     if time.monotonic() - _state["told"] >= TOLD_AGAIN_S:
-        print(f"{what}; waiting for it, up to {limit_s:.0f} s", file=sys.stderr, flush=True)
+        print(f"{what}; waiting up to {limit_s:.0f} s", file=sys.stderr, flush=True)
     _state["told"] = time.monotonic()
 
 

@@ -24,7 +24,7 @@ PREVIOUS: Final = "previous"  # the version served before, for rollback
 
 @dataclass(frozen=True)
 class Registry:
-    """One registered model and its client."""
+    """One registered model and its client. Every method raises `TrackingError` when the registry is unreachable or rejects the change."""
 
     client: MlflowClient
     name: str
@@ -32,11 +32,7 @@ class Registry:
     def register(self, *, source: str, run_id: str) -> str:
         """Register a logged model as a new version with the alias challenger; return its number.
 
-        An interruption leaves nothing behind: no version without an alias, no model without a version.
-
-        Raises:
-            TrackingError: the registry rejected it.
-        """
+        An interruption leaves nothing behind: no version without an alias, no model without a version."""
         # A tracking server needs the id of the source's model; a SQLite store does not.
         model_id = source.removeprefix("models:/") if source.startswith("models:/m-") else None
         with translated(f"registered model {self.name!r}"):
@@ -67,14 +63,17 @@ class Registry:
             return False
 
     def _point(self, alias: str, version: str) -> None:
-        for _ in range(3):
+        for last in (False, False, False, True):
             try:
                 self.client.set_registered_model_alias(self.name, alias, version)
                 return
             except MlflowException as exc:
-                if exc.error_code != "BAD_REQUEST":  # two processes set a new alias at once: the database accepts one
+                if last or exc.error_code != "BAD_REQUEST":  # two processes set a new alias at once: the database accepts one
                     raise
-        self.client.set_registered_model_alias(self.name, alias, version)
+
+    def _release(self, version: str) -> None:
+        if self.holder(CHALLENGER) == version:
+            self.client.delete_registered_model_alias(self.name, CHALLENGER)
 
     def _take_back(self, version: str, *, new: bool) -> None:
         with suppress(MlflowException):  # this may fail for the same reason; report the first error
@@ -86,52 +85,33 @@ class Registry:
     def promote(self, version: str, *, reason: str) -> None:
         """Make a version the champion and the old champion the previous one; store the reason on the version.
 
-        Idempotent, so that an interrupted promotion can be repeated.
-
-        Raises:
-            TrackingError: the registry rejected it.
-        """
+        Idempotent, so that an interrupted promotion can be repeated."""
         with translated(f"registered model {self.name!r}"):
             before = self.holder(CHAMPION)
             if before and before != version:
                 self._point(PREVIOUS, before)
                 self.client.set_model_version_tag(self.name, version, "driftloop.replaced", before)
             self.client.set_model_version_tag(self.name, version, "driftloop.reason", reason)
-            if self.holder(CHALLENGER) == version:
-                self.client.delete_registered_model_alias(self.name, CHALLENGER)
+            self._release(version)
             self._point(CHAMPION, version)  # last: if an earlier step fails, the swap is undone and the champion is unchanged
 
     def withdraw(self, version: str, *, reason: str) -> None:
         """Remove the challenger's alias from a version that was not swapped in; the version stays, with the reason.
 
-        A champion that a server rejected keeps its reason.
-
-        Raises:
-            TrackingError: the registry rejected it.
-        """
+        A champion that a server rejected keeps its reason."""
         with translated(f"registered model {self.name!r}"):
-            if self.holder(CHALLENGER) == version:
-                self.client.delete_registered_model_alias(self.name, CHALLENGER)
+            self._release(version)
             if self.holder(CHAMPION) != version:
                 self.client.set_model_version_tag(self.name, version, "driftloop.reason", reason)
 
     def forget(self, version: str) -> None:
-        """Delete a version that was never served.
-
-        Raises:
-            TrackingError: the registry rejected it.
-        """
+        """Delete a version that was never served."""
         with translated(f"registered model {self.name!r}"):
-            if self.holder(CHALLENGER) == version:
-                self.client.delete_registered_model_alias(self.name, CHALLENGER)
+            self._release(version)
             self.client.delete_model_version(self.name, version)
 
     def knows(self, run_id: str) -> bool:
-        """Whether a run is one of this store.
-
-        Raises:
-            TrackingError: the store is unreachable.
-        """
+        """Whether a run is one of this store."""
         with translated(f"run {run_id}"):
             try:
                 self.client.get_run(run_id)
@@ -142,30 +122,18 @@ class Registry:
         return True
 
     def describe(self, version: str, text: str) -> None:
-        """Set a version's description.
-
-        Raises:
-            TrackingError: the registry rejected it.
-        """
+        """Set a version's description."""
         with translated(f"registered model {self.name!r}"):
             self.client.update_model_version(self.name, version, text)
 
     def describe_model(self, text: str) -> None:
-        """Set the registered model's description if it has none.
-
-        Raises:
-            TrackingError: the registry rejected it.
-        """
+        """Set the registered model's description if it has none."""
         with translated(f"registered model {self.name!r}"):
             if not self.client.get_registered_model(self.name).description:
                 self.client.update_registered_model(self.name, text)
 
     def holder(self, alias: str) -> str | None:
-        """The version with an alias; None when there is no such model or alias.
-
-        Raises:
-            TrackingError: the registry is unreachable.
-        """
+        """The version with an alias; None when there is no such model or alias."""
         with translated(f"registered model {self.name!r}"):
             try:
                 return str(self.client.get_model_version_by_alias(self.name, alias).version)
@@ -178,7 +146,7 @@ class Registry:
         """The run that trained a version.
 
         Raises:
-            TrackingError: there is no such version, or the registry is unreachable.
+            TrackingError: there is no such version.
         """
         with translated(f"registered model {self.name!r}, version {version}"):
             return str(self.client.get_model_version(self.name, version).run_id)
@@ -191,7 +159,7 @@ class Registry:
             instead: the flag to suggest without a champion, such as "--version".
 
         Raises:
-            TrackingError: there is no such version, or no champion, or the registry is unreachable.
+            TrackingError: there is no such version, or no champion.
         """
         found = version or self.holder(CHAMPION)
         if not found:

@@ -1,6 +1,6 @@
-"""Retries requests to a tracking server: at which pace, and for how long.
+"""Retries requests to a tracking server: the pauses, and the time limit.
 
-MLflow leaves this to urllib3 and has no setting for the longest pause: it doubles up to two minutes, in which the return of
+MLflow leaves this to urllib3 and has no setting for the longest pause: it doubles up to two minutes, during which the return of
 a server goes unnoticed. So MLflow is given the class `Patient`.
 """
 
@@ -85,7 +85,7 @@ class Patient(Retry):
 
 
 class _Whole(request_utils.TCPKeepAliveHTTPAdapter):
-    """Also retries when a response breaks off in its body; urllib3 itself retries earlier failures."""
+    """Also retries when a response is cut off in its body; urllib3 itself retries earlier failures."""
 
     def send(self, request: PreparedRequest, stream: bool = False, *args: Any, **rest: Any) -> Response:
         """Send a request until the whole response has arrived, within the limits of `Patient`.
@@ -104,7 +104,7 @@ class _Whole(request_utils.TCPKeepAliveHTTPAdapter):
                 try:
                     left = left.increment(request.method, request.url, error=ProtocolError(exc), _pool=pool)
                 except MaxRetryError:
-                    raise NoConnection("the answer breaks off", request=request) from exc
+                    raise NoConnection("the response was cut off", request=request) from exc
                 left.sleep()
                 if request._body_position is not None:
                     rewind_body(request)

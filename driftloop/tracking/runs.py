@@ -24,12 +24,7 @@ if TYPE_CHECKING:
 
 
 def find_base(store: Store, run_id: str | None = None, *, train: str) -> Run:
-    """The base run to use: the given one, else the newest finished one of the experiment.
-
-    Args:
-        store: the store to search.
-        run_id: the given run.
-        train: the command that trains one.
+    """The base run to use: the given one, else the newest finished one of the experiment. `train` is the command that trains one.
 
     Raises:
         NoBaseRunError: there is none; the message gives the command to run.
@@ -53,9 +48,12 @@ def find_base(store: Store, run_id: str | None = None, *, train: str) -> Run:
 
 def _newest_base(store: Store, experiments: list[str], *, ended: str = "=") -> Run | None:
     wanted = f"tags.`{ROLE}` = 'base' and attributes.status {ended} 'FINISHED' and tags.`driftloop.has_model` = 'true'"
+    return _newest(store, experiments, wanted)
+
+
+def _newest(store: Store, experiments: list[str], wanted: str) -> Run | None:
     with translated("MLflow runs"):
-        found = store.client.search_runs(experiments, wanted, max_results=1)
-    return found[0] if found else None
+        return next(iter(store.client.search_runs(experiments, wanted, max_results=1)), None)
 
 
 def newest_parent(store: Store, experiment: str) -> Run:
@@ -95,10 +93,7 @@ def load_network(store: Store, run_id: str) -> tuple[dict[str, torch.Tensor], di
 
 def newest_child(store: Store, parent_run_id: str, *, role: str) -> Run | None:
     """The newest child run of that role, or None."""
-    wanted = f"tags.`mlflow.parentRunId` = '{parent_run_id}' and tags.`{ROLE}` = '{role}'"
-    with translated("MLflow runs"):
-        found = store.client.search_runs([store.experiment_id], wanted, max_results=1)
-    return found[0] if found else None
+    return _newest(store, [store.experiment_id], f"tags.`mlflow.parentRunId` = '{parent_run_id}' and tags.`{ROLE}` = '{role}'")
 
 
 def parent_of(store: Store, run_id: str) -> str | None:

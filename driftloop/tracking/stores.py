@@ -25,11 +25,11 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from driftloop.errors import TrackingError
 from driftloop.system import lock
-from driftloop.tracking.translate import is_locked, reason, translated
+from driftloop.tracking.translate import cause, is_locked, translated
 
 CONNECT_S: Final = 6  # MLflow tries for 100 s before it reports an unreachable database
 CONNECT: Final = {"postgresql": "connect_timeout", "mysql": "connect_timeout", "mssql": "login_timeout"}  # the drivers' names
-ELSEWHERE: Final = "set MLFLOW_TRACKING_URI to another place"
+ELSEWHERE: Final = "set MLFLOW_TRACKING_URI to another store"
 HEADER: Final = b"SQLite format 3\x00"
 
 
@@ -117,22 +117,18 @@ def _check_file(file: Path, uri: str, *, write: bool) -> None:
             with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=0)) as opened:
                 _check_whose({str(name) for (name,) in opened.execute("SELECT name FROM sqlite_master WHERE type = 'table'")})
         if write:
-            _check_writable(file if file.exists() else file.parent)
-            _check_writable(file.parent)  # SQLite's journal is next to the file
+            for path in (file, file.parent):  # SQLite's journal is next to the file
+                if path.exists() and not os.access(path, os.W_OK):
+                    raise PermissionError(f"{path} is not writable")
     except (OSError, sqlite3.Error) as exc:
         if not is_locked(exc):  # locks are handled later, by waiting
-            raise TrackingError(f"MLflow store {uri}: {reason(exc).partition(': make')[0]}: {ELSEWHERE}") from exc
+            raise TrackingError(f"MLflow store {uri}: {cause(exc)}: {ELSEWHERE}") from exc
 
 
 def _check_whose(tables: set[str]) -> None:
     """Reject a database in which MLflow would add its tables to another program's."""
     if tables and not tables & {"alembic_version", "experiments"}:
-        raise sqlite3.DatabaseError(f"it is the database of another program (its tables are {', '.join(sorted(tables)[:3])}{', …' * (len(tables) > 3)})")
-
-
-def _check_writable(path: Path) -> None:
-    if not os.access(path, os.W_OK):
-        raise PermissionError(f"{path} cannot be written")
+        raise sqlite3.DatabaseError(f"the database belongs to another program (its tables: {', '.join(sorted(tables)[:3])}{', …' * (len(tables) > 3)})")
 
 
 def _check_connection(url: URL) -> None:
@@ -183,10 +179,10 @@ def _alone_in(folder: Path) -> Iterator[bool]:
 
 
 def check_artifacts(location: str, experiment: str) -> None:
-    """Reject an experiment whose artifacts are local files that cannot be written.
+    """Reject an experiment whose local artifact folder is not writable.
 
     Raises:
-        TrackingError: they are; the message names the folder.
+        TrackingError: it is not; the message names the folder.
     """
     parts = urlsplit(location)
     if parts.scheme not in {"", "file"}:
@@ -194,6 +190,5 @@ def check_artifacts(location: str, experiment: str) -> None:
     folder = Path(url2pathname(parts.path) if parts.scheme else location)
     nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-        raise TrackingError(
-            f"experiment {experiment!r} keeps its artifacts in {folder}, and {nearest} cannot be written: make it writable, or use a new experiment"
-        )
+        why = f"keeps its artifacts in {folder}, and {nearest} is not writable"
+        raise TrackingError(f"experiment {experiment!r} {why}: make it writable, or use a new experiment")

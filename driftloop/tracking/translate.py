@@ -18,11 +18,11 @@ from driftloop.errors import TrackingError
 
 HINTS: Final = {
     "readonly database": "make the file and its folder writable, or set MLFLOW_TRACKING_URI to another store",
-    "unable to open database": "make its folder and permissions right, or set MLFLOW_TRACKING_URI to another store",
+    "unable to open database": "create its folder and fix its permissions, or set MLFLOW_TRACKING_URI to another store",
     "database is locked": "another process has locked it for minutes; try again when that has ended",
     "disk is full": "make room there",
     "(HTTP 500)": "check its log; then run this again",
-    "the server answers that it cannot": "start it again, or wait until it can; then run this again",
+    "the server is unavailable": "restart it, or wait; then run this again",
     "the server does not answer": "start it, or set MLFLOW_TRACKING_URI to another store",
     "error code 401": "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
 }
@@ -50,9 +50,14 @@ def translated(what: str, *, files: bool = True) -> Iterator[None]:
 
 def reason(exc: BaseException) -> str:
     """The root cause in one line and, if known, the remedy."""
-    said = next((found for cause in _chain(exc) if (found := _said(cause))), None) or _first_line(exc) or type(exc).__name__
-    hint = next((hint for part, hint in HINTS.items() if part in said), "")
-    return f"{said}: {hint}" if hint else said
+    known = cause(exc)
+    hint = next((hint for part, hint in HINTS.items() if part in known), "")
+    return f"{known}: {hint}" if hint else known
+
+
+def cause(exc: BaseException) -> str:
+    """The root cause in one line."""
+    return next((found for one in _chain(exc) if (found := _known(one))), None) or _first_line(exc) or type(exc).__name__
 
 
 def is_locked(exc: BaseException) -> bool:
@@ -70,14 +75,14 @@ def _first_line(exc: BaseException) -> str:
     return str(exc).strip().partition("\n")[0]
 
 
-def _said(cause: BaseException) -> str | None:
+def _known(cause: BaseException) -> str | None:
     if isinstance(cause, DBAPIError) and not isinstance(cause, IntegrityError) and cause.orig:
         return _first_line(cause.orig)  # SQLAlchemy's text begins with advice to programmers
     if isinstance(cause, Timeout) or (isinstance(cause, NoConnection) and "timed out" in str(cause)):
         return "the server does not answer in time"
     if isinstance(cause, RetryError):
         status = _STATUS.search(str(cause))
-        return f"the server answers that it cannot serve now{f' (HTTP {status.group(1)})' if status else ''}"
+        return f"the server is unavailable{f' (HTTP {status.group(1)})' if status else ''}"
     if isinstance(cause, NoConnection):
         system = _ROOT.search(str(cause))
         return f"the server does not answer ({system.group(1) if system else type(cause).__name__})"

@@ -184,7 +184,7 @@ def _describe(store: mlflow_store.Store, stream: Stream, record: RetrainRecord, 
     """Log a retrain's inputs and its outcome."""
     datasets.log(stream, {"training": trained, "judge": judge})
     spans = {name: descriptions.rows(*span, stream.times) for name, span in {"trained": trained, "judged": judge}.items()}
-    mlflow_text.describe_run(store, record.run_id, descriptions.retrained(record, unit=stream.unit, **spans))
+    mlflow_text.describe_run(store, record.run_id, descriptions.retrained(record, **spans))
 
 
 def failed(stream: Stream, champion: KnownModel, cause: Cause, error: TrainingError) -> RetrainRecord:

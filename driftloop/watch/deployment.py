@@ -215,7 +215,7 @@ def put(work: Work, serving: TorchServeDeployment, known: KnownModel) -> KnownMo
 
 
 def log_outcome(work: Work, args: WatchFlags, result: WatchResult, *, deployment_run_id: str) -> None:
-    """Log the figures and report.html to the result's run, the figures to its deployment's, too, and write the report where --report says."""
+    """Log the figures and report.html to the result's run, and the figures to its deployment's; write the report to --report."""
     with tempfile.TemporaryDirectory() as folder:
         path = watch_report.write_report(result, Path(folder) / "report.html")
         mlflow_store.log_outcome(work.store, result.run_id, {}, files=[path])
@@ -228,7 +228,7 @@ def log_outcome(work: Work, args: WatchFlags, result: WatchResult, *, deployment
 def find_cause(work: Work, base: KnownModel, served: KnownModel, *, until_row: int) -> Cause:
     """Why and up to which row to retrain: a requested row, else the drift found by the base model's newest deployment.
 
-    The requester is in the environment variable `ASKED_BY`; without it, the user of the script.
+    The environment variable `ASKED_BY` names the requester; by default the user of the script.
 
     Raises:
         SettingsError: `until_row` is outside the rows that are new to the served model.
@@ -239,11 +239,12 @@ def find_cause(work: Work, base: KnownModel, served: KnownModel, *, until_row: i
     block, row = runs.drift_of(work.store, base.run_id)
     if until_row:
         newest = wording.moment(str(work.stream.times[until_row - 1].astype("datetime64[s]")))
-        reason = f"asked for by {os.environ.get(ASKED_BY) or 'hand'}, on the rows up to row {until_row} ({newest})"
+        asker = os.environ.get(ASKED_BY)
+        reason = f"requested {f'by {asker}' if asker else 'manually'}, on the rows up to row {until_row} ({newest})"
         return Cause(block if known < row <= until_row else NO_BLOCK, until_row, reason, asked=True)
     if row > known:
         return Cause(block, row, f"the newest deployment found drift in block {block}, which ends before row {row}")
-    return Cause(NO_BLOCK, there, f"asked for by hand, on the newest rows, up to row {there}: no deployment has recorded a drift of the model in service")
+    return Cause(NO_BLOCK, there, f"requested manually, on the newest rows, up to row {there}: no deployment has recorded a drift of the model in service")
 
 
 def promote_winner(work: Work, args: SwapFlags, winner: KnownModel, *, reason: str) -> KnownModel:

@@ -25,8 +25,6 @@ SHARES = (1 / 2, 1 / 4, 1 / 4)  # shares of alpha: for the first test of the kin
 MOST_EDGES = 8  # candidate positions of the KPI's change
 LEAST_AFTER = 2  # blocks after the alarm needed for the test at the end of the watch
 CURRENT_ROWS = 336  # newest rows compared with the rows before them to find the kind of drift, in whole blocks; more if these are too few
-
-
 MOST_ROWS = 20_000  # maximum rows per side of that comparison; beyond it rows at equal distances are used
 CUT = 4.0  # thresholds at which a regression's errors are capped in that comparison
 
@@ -93,12 +91,12 @@ class Diagnosis:
 
         By its own trend; while it is too new for one, by the lifetimes of earlier versions.
         """
-        if self.task is not CLASSIFICATION:
-            return Forecast(math.nan, math.nan, math.nan, math.nan, "none", "no forecast: forecasts exist for accuracies only")
-        if not 0 < self.goal.threshold < 1:
-            return Forecast(math.nan, math.nan, math.nan, math.nan, "none", f"no forecast for the threshold {self.goal.threshold:g}")
-        lifetimes = [crossing.lifetime(service.accuracies, threshold=self.goal.threshold) for service in self.past if service.blocks]
-        return crossing.predict(self.now.accuracies, self.now.rows, threshold=self.goal.threshold, lifetimes=lifetimes)
+        threshold = self.goal.threshold
+        if self.task is not CLASSIFICATION or not 0 < threshold < 1:
+            why = f" for the threshold {threshold:g}" if self.task is CLASSIFICATION else ": forecasts exist for accuracies only"
+            return Forecast(math.nan, math.nan, math.nan, math.nan, "none", f"no forecast{why}")
+        lifetimes = [crossing.lifetime(service.accuracies, threshold=threshold) for service in self.past if service.blocks]
+        return crossing.predict(self.now.accuracies, self.now.rows, threshold=threshold, lifetimes=lifetimes)
 
     def ahead(self, lead_blocks: float) -> Forecast:
         """The forecast for proactive retrains: when the block KPI of the version in service will be under the threshold."""
@@ -149,13 +147,10 @@ class Diagnosis:
         after = [block for block in blocks if block.index > self.now.alarm]
         if kind is None or kind.kind in answer.TOLD or len(after) < LEAST_AFTER:
             return kind
-        told = self._told(thinned(blocks[0].start, self._edge_at_alarm()), thinned(after[0].start, after[-1].stop), share=SHARES[2])
+        before = blocks[: len(blocks) - len(after)]
+        edge = before[len(before) // 2].start  # the middle of the rows up to the alarm
+        told = self._told(thinned(blocks[0].start, edge), thinned(after[0].start, after[-1].stop), share=SHARES[2])
         return told if told.kind in answer.TOLD else kind
-
-    def _edge_at_alarm(self) -> int:
-        """The middle of the rows up to the alarm."""
-        starts = [block.start for block in self.now.blocks if block.index <= self.now.alarm]
-        return starts[len(starts) // 2]
 
     def _edges(self, half: int) -> list[int]:
         """Candidate starts of the newest rows, besides `half`, that leave enough rows for the test, in geometric steps."""

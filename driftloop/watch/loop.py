@@ -18,7 +18,7 @@ from driftloop.metrics import data_quality, scoring, task
 from driftloop.metrics.results import NO_BLOCK, BlockScore, RetrainRecord, VersionRecord, WatchResult
 from driftloop.report import descriptions, notes, wording
 from driftloop.serving.golden import difference
-from driftloop.serving.site import Serving, promote
+from driftloop.serving.site import TorchServeDeployment, promote
 from driftloop.tracking import mlflow_store
 from driftloop.tracking.registry import Registry
 from driftloop.training import datasets, family, mlflow_text, retrain, trained_model
@@ -45,7 +45,7 @@ class Watch:
         store: mlflow_store.Store,
         learner: Learner,
         stream: Stream,
-        serving: Serving,
+        serving: TorchServeDeployment,
         registry: Registry,
         base: KnownModel,
         plan: WatchPlan,

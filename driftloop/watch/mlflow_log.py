@@ -31,13 +31,9 @@ def log_blocks(store: Store, run_id: str, scores: Sequence[BlockScore]) -> None:
 
 
 def log_whole(store: Store, run_id: str, result: WatchResult, *, report_run_id: str) -> None:
-    """Log the figures of a whole watch to a run, ended or not, and write its verdict into the description.
+    """Log the figures of a whole watch to its deployment or lifecycle, ended or not, and its verdict to the description.
 
-    Args:
-        store: the open store.
-        run_id: the deployment's, or its lifecycle's.
-        result: of the watch.
-        report_run_id: the run with report.html.
+    `report_run_id` is the run with report.html.
     """
     mlflow_store.log_outcome(store, run_id, {f"watch_{name}": value for name, value in figures(result).items()})
     report = links.artifact(store.experiment_id, report_run_id, "report.html")

@@ -42,8 +42,8 @@ class Work:
 def open_work(args: WorkFlags, learner: Learner, *, trained: Trained | None = None, shows_columns: bool = False) -> Work:
     """Load the data first, then open the store: a bad file must leave no trace in MLflow.
 
-    What the learner knows of its data (unit, implausible values) goes into the stream. `trained` says how many of the rows with these times
-    the base model learns, where --train_until does not; `shows_columns`: the table of columns is printed.
+    The learner's knowledge of its data (unit, implausible values) goes into the stream. `trained` counts the rows that the base model is
+    trained on, given all times; by default --train_until decides. `shows_columns`: print the table of columns.
 
     Raises:
         SettingsError: the learner is for another task.
@@ -65,7 +65,7 @@ def load_stream(args: DataFlags, learner: Learner, *, trained: Trained | None = 
     asked = args.task if isinstance(args, TaskFlags) else ""
     if asked and learner.task not in ("", asked):
         raise SettingsError(
-            f"--task {asked}: {learner.model.__name__} is a model for {learner.task}; give --learner with one for {asked}, as examples/nyc_taxi/learner.py is"
+            f"--task {asked}: {learner.model.__name__} is a model for {learner.task}; give a --learner for {asked}, as in examples/nyc_taxi/learner.py"
         )
     return streams.load(
         **flags.table_options(args),
@@ -78,15 +78,15 @@ def load_stream(args: DataFlags, learner: Learner, *, trained: Trained | None = 
 
 
 def trained_rows(args: DataFlags) -> Trained:
-    """How many of the rows with these times the base model learns, as --train_until says, where there is one."""
+    """Counts the rows that the base model is trained on, given all times: those before --train_until, or the oldest 70 %."""
     until = train_until(args.train_until, zone=args.time_zone) if isinstance(args, TaskFlags) else None
     return choice.oldest if until is None else lambda times: int(np.searchsorted(times, until))
 
 
 def tell_reading(stream: Stream, *, shows_columns: bool = False) -> None:
-    """Say on stderr what of the table is not in the stream as it is written: columns left out, values read otherwise, rows set aside.
+    """Report on stderr how the stream differs from its table: columns left out, values converted, rows set aside.
 
-    `shows_columns`: what every column is, in the place of those left out.
+    `shows_columns`: print the role of every column instead of the columns left out.
     """
     if shows_columns:
         print(stream.schema.table(), file=sys.stderr)
@@ -96,7 +96,7 @@ def tell_reading(stream: Stream, *, shows_columns: bool = False) -> None:
     for line, reason in stream.set_aside[:5]:
         print(f"set aside line {line}: {reason}", file=sys.stderr)
     if stream.set_aside:
-        print(f"set aside {len(stream.set_aside)} bad rows in all", file=sys.stderr)
+        print(f"set aside {len(stream.set_aside)} bad rows in total", file=sys.stderr)
 
 
 def space(args: TrainingFlags, own: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -23,19 +23,8 @@ from driftloop.training.family import Family
 from driftloop.training.fitting import Learner
 from driftloop.training.retrain import retrain
 from driftloop.training.trained_model import KnownModel
-from driftloop.watch.deployment import (
-    OnDrift,
-    champion,
-    check_name,
-    check_places,
-    find_cause,
-    log_outcome,
-    promote_winner,
-    put,
-    served_by,
-    watch_plan,
-    watch_served,
-)
+from driftloop.watch import deployment
+from driftloop.watch.deployment import OnDrift
 from driftloop.watch.preparation import Work, base_model, base_plan, open_work, retrain_plan, train_until, until_row
 
 Done = tuple[dict[str, Any], int]
@@ -57,18 +46,18 @@ def deploy(args: DeployFlags, learner: Learner) -> Done:
     """Deploy, watch, decide; with --serve_only deploy."""
     started = args.call.started
     if args.serve_only and not args.torchserve_url:
-        raise SettingsError("--serve_only is given without --torchserve_url: give the address of the TorchServe that is to serve")
-    check_places(args)
+        raise SettingsError("--serve_only is given without --torchserve_url: give the address of a running TorchServe")
+    deployment.check_places(args)
     opened = open_work(args, learner)
-    check_name(opened, args)
+    deployment.check_name(opened, args)
     known = base_model(opened, args)
     decide = OnDrift(args.on_drift)
-    served = champion(opened, known, name=args.register_model_name)
+    served = deployment.champion(opened, known, name=args.register_model_name)
     if args.serve_only:
         return _serve(opened, args, served)
-    result = watch_served(opened, args, known, served=served, decide=decide)
+    result = deployment.watch_served(opened, args, known, served=served, decide=decide)
     result = replace(result, seconds=time.monotonic() - started)
-    log_outcome(opened, args, result, deployment_run_id=result.run_id)
+    deployment.log_outcome(opened, args, result, deployment_run_id=result.run_id)
     print(terminal.blocks_text(result.scores))
     print(terminal.summary_text(result))
     if result.drift and decide.advises:
@@ -79,7 +68,7 @@ def deploy(args: DeployFlags, learner: Learner) -> Done:
 
 def _serve(opened: Work, args: SwapFlags, served: KnownModel) -> Done:
     with torchserve(url=args.torchserve_url, ports=None) as site:
-        served = put(opened, served_by(opened, args, site), served)
+        served = deployment.put(opened, deployment.served_by(opened, args, site), served)
     return {"version": served.version, "run_id": served.run_id, "trained_rows": served.trained, "experiment": opened.store.experiment_name}, 0
 
 
@@ -90,17 +79,17 @@ def retrain_drifted(args: RetrainFlags, learner: Learner) -> Done:
     if args.torchserve_url:
         check_server(url=args.torchserve_url, ports=None)
     opened = open_work(args, learner)
-    check_name(opened, args)
+    deployment.check_name(opened, args)
     until = until_row(opened.stream, args)
     known = base_model(opened, args)
-    served = champion(opened, known, name=args.register_model_name)
-    cause = find_cause(opened, known, served, until_row=until)
+    served = deployment.champion(opened, known, name=args.register_model_name)
+    cause = deployment.find_cause(opened, known, served, until_row=until)
     family = Family(opened.store, opened.stream)
     family.add_served(known, served)
     record, winner = retrain(opened.store, learner, opened.stream, served, cause=cause, plan=plan, parent_run_id=known.run_id, family=family)
     family.log()
     if winner is not None:
-        record = replace(record, version=promote_winner(opened, args, winner, reason=record.decision).version)
+        record = replace(record, version=deployment.promote_winner(opened, args, winner, reason=record.decision).version)
     print(terminal.judged_text(record))
     _say_where(opened, record.run_id)
     return {**record.as_json(), "base_run_id": known.run_id, "experiment": opened.store.experiment_name}, 0
@@ -109,18 +98,18 @@ def retrain_drifted(args: RetrainFlags, learner: Learner) -> Done:
 def run_lifecycle(args: LifecycleFlags, learner: Learner) -> Done:
     """Train, serve, watch to the end."""
     started = args.call.started
-    check_places(args)
+    deployment.check_places(args)
     opened = open_work(args, learner, shows_columns=True)
-    check_name(opened, args)
+    deployment.check_name(opened, args)
     decide = OnDrift(args.on_drift)
     trained_stop = base.base_span(opened.stream, until=train_until(args.train_until, zone=args.time_zone))[1]
-    watch_plan(opened, args, None, trained_stop=trained_stop, decide=decide)  # check before the training what the watch needs
+    deployment.watch_plan(opened, args, None, trained_stop=trained_stop, decide=decide)  # check before the training what the watch needs
     with mlflow_store.run(opened.store, f"{opened.stream.name} lifecycle", role="base") as run_id:
         print("training the base model", file=sys.stderr)
         known = base.train_base(opened.store, learner, opened.stream, base_plan(args, learner, total_trials=args.base_trials), run_id=run_id)
-        result = watch_served(opened, args, known, served=known, decide=decide)
+        result = deployment.watch_served(opened, args, known, served=known, decide=decide)
         whole = replace(result, run_id=run_id, seconds=time.monotonic() - started)
-        log_outcome(opened, args, whole, deployment_run_id=result.run_id)
+        deployment.log_outcome(opened, args, whole, deployment_run_id=result.run_id)
     print(terminal.summary_text(whole))
     _say_where(opened, run_id)
     return whole.as_json(), _code(whole, args)

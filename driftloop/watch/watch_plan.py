@@ -19,10 +19,9 @@ from driftloop.training.retrain import RetrainPlan
 class WatchPlan:
     """The settings of a watch.
 
-    `goal` is the model's goal, and `rule` decides which blocks have drifted. `on_drift` is called
-    once per drifted block and decides whether to retrain now; with `proactive` also when the early end of
-    its forecast is at most `lead_blocks` away; with `follow_up` such a retrain is followed by others. `max_retrains`
-    limits the retrains; after it the watch only scores.
+    `rule` decides which blocks have drifted. `on_drift` is called once per drifted block and decides whether to retrain now; with
+    `proactive` also when the early end of the forecast is at most `lead_blocks` away; with `follow_up` such a retrain is followed
+    by others. After `max_retrains` the watch only scores.
     """
 
     start: int

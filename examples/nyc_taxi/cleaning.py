@@ -1,6 +1,6 @@
-"""Which trips of the table are implausible, and why: they are set aside, counted by block, and never dropped silently.
+"""Implausible trips, with the reason: they are set aside and counted by block, never dropped silently.
 
-Every limit is inclusive. A trip's first fault here is the one that is told.
+Every limit is inclusive. Of several faults the first is reported.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SPEED_MPH: Final = (1.0, 80.0)
 
 
 def faults(frame: pd.DataFrame) -> dict[int, str]:
-    """The trips that cannot be used: row, from 0, to the reason, with the trip's own value in brackets.
+    """The unusable trips: row, from 0, to the reason, with the trip's value in brackets.
 
     >>> trip = {"pickup_zone": 1, "dropoff_zone": 2, "distance_miles": 46826.2, "duration_minutes": 12.0, "file_month": 202011}
     >>> faults(pd.DataFrame([trip | {"pickup_time": pd.Timestamp("2020-11-03 10:00")}]))

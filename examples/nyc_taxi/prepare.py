@@ -1,10 +1,10 @@
-"""Make data/nyc_taxi.parquet from a table of the TLC's trip records: the columns that are needed, in narrow types, nothing cleaned.
+"""Make data/nyc_taxi.parquet from a table of the TLC's trip records: only the needed columns, in small types, uncleaned.
 
     python -m examples.nyc_taxi.prepare trips.parquet
 
 `trips.parquet` has the columns pickup_datetime, dropoff_datetime, trip_distance, pickup_location_id, dropoff_location_id and
-file_month ("2018-01"). Trips stay in its order but for the pick-up time, by which those of a month are sorted; values that
-cannot be true stay, too, so that the watch can count them.
+file_month ("2018-01"). The trips of each month are sorted by pick-up time; impossible values are kept, so that the watch can
+count them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import pandas as pd
 from driftloop.cli import parsing, runner
 from driftloop.cli.call import Flags, flag
 from driftloop.errors import DataError
+from driftloop.system import files
 from examples.nyc_taxi.cleaning import TARGET, TIME
 from examples.nyc_taxi.trips import DATA
 
@@ -56,7 +57,7 @@ class PrepareFlags(Flags):
     """The values of this script's flags."""
 
     trips: Path
-    out: Path = flag(DATA, "where to", type=Path)
+    out: Path = flag(DATA, "Parquet file to write", type=Path)
 
 
 def build_parser() -> parsing.Parser:
@@ -68,14 +69,13 @@ def build_parser() -> parsing.Parser:
 
 
 def work(args: PrepareFlags) -> tuple[dict[str, Any], int]:
-    """Read, narrow, write aside, rename."""
+    """Read, compact, and write atomically."""
     try:
         made = compact(pd.read_parquet(args.trips))
     except OSError as exc:
         raise DataError(f"{args.trips}: {exc}") from exc
-    aside = args.out.with_name(f".{args.out.name}")
-    made.to_parquet(aside, index=False, compression="zstd", compression_level=19)
-    aside.replace(args.out)
+    with files.aside(args.out) as aside:
+        made.to_parquet(aside, index=False, compression="zstd", compression_level=19)
     print(f"{args.out}: {len(made):,} trips, {args.out.stat().st_size / 1e6:.1f} MB")
     return {"rows": len(made), "bytes": args.out.stat().st_size}, 0
 

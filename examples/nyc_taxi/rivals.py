@@ -1,6 +1,6 @@
 """Baselines of the taxi model: plain means, and the linear regression of the course behind this example.
 
-Each is fitted on trips (N, F) and minutes (N,) and gives a function from trips to minutes.
+Each is fitted on trips (N, F) and minutes (N,) and returns a function from trips to minutes.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from scipy import sparse
 from sklearn.linear_model import LinearRegression
 
 Guess = Callable[[np.ndarray], np.ndarray]
-ZONES, HOURS = 1000, 100  # so that a pair and its hour are one number
+ZONES, HOURS = 1000, 100  # factors to encode a zone pair and an hour as one number
 
 
 def mean_by_zones_and_hour(rows: np.ndarray, minutes: np.ndarray) -> Guess:
-    """The mean of the pick-up zone, drop-off zone and hour; where that was never seen of the two zones, else of all trips."""
+    """The mean by pick-up zone, drop-off zone and hour; if unseen, the mean of the two zones, or of all trips."""
     pairs, hours = _pairs(rows), _pairs(rows) * HOURS + rows[:, 3].astype(np.int64)
     given = pd.Series(minutes)
     by_hour, by_pair, mean = given.groupby(hours).mean(), given.groupby(pairs).mean(), float(given.mean())
@@ -30,7 +30,7 @@ def mean_by_zones_and_hour(rows: np.ndarray, minutes: np.ndarray) -> Guess:
 
 
 def linear_regression(rows: np.ndarray, minutes: np.ndarray) -> Guess:
-    """Least squares on the pair of zones (one-hot, an unknown pair is none) and the distance."""
+    """Least squares on the zone pair (one-hot; all zeros for an unknown pair) and the distance."""
     pairs = pd.Index(np.unique(_pairs(rows)))
 
     def encoded(trips: np.ndarray) -> sparse.csr_matrix:

@@ -1,4 +1,4 @@
-"""The rows of the taxi stream for a fit: ELEC's data module, with batches for tables of ten thousand to hundreds of thousands of trips."""
+"""The taxi stream's data module: ELEC's, with a batch size for ten thousand to hundreds of thousands of trips."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 
 from elec_datamodule import ElecDataModule, Span
 
-STEPS = 160  # an epoch, about: enough for a month of trips, not too many for two years
-SMALLEST, LARGEST = 64, 512  # trips a batch
+STEPS = 160  # per epoch, about: enough for a month of trips, not too many for two years
+SMALLEST, LARGEST = 64, 512  # trips per batch
 
 
 class TaxiDataModule(ElecDataModule):

@@ -1,7 +1,7 @@
-"""The taxi model: a small network that reads one trip and answers how many minutes it will take.
+"""The taxi model: a small network that predicts the minutes of a trip.
 
 The file is packed into the .mar and imports none of our modules: a TorchServe worker sees only the unpacked archive and
-site-packages. Everything between a raw trip and its minutes is here, once, so training and serving cannot differ.
+site-packages. All steps from a raw trip to its minutes are here, so training and serving cannot differ.
 
 Shapes: N trips, F = 5 columns (pickup_zone, dropoff_zone, distance_miles, hour, weekday), B batch.
 """
@@ -17,20 +17,20 @@ from torch import Tensor, nn
 
 ZONES = 266  # zones are numbered 1..265
 HOURS, WEEKDAYS = 24, 7
-ZONE_SIZE, HOUR_SIZE = 8, 4  # numbers that stand for a zone, and for an hour
-NEAREST_MILES = 0.01  # of the logarithm of the distance
-ROWS_AT_ONCE = 8192  # trips answered in one forward pass; bounds memory, not results
+ZONE_SIZE, HOUR_SIZE = 8, 4  # embedding sizes of a zone and an hour
+NEAREST_MILES = 0.01  # lower limit before the logarithm
+ROWS_AT_ONCE = 8192  # trips per forward pass; bounds memory, not results
 
 
 class TaxiModel(pl.LightningModule):
     """Embeddings of both zones, of the hour and of the hour of the week, the distance, and a multilayer perceptron on them.
 
-    It learns the logarithm of the duration, so that no answer is negative, and its loss is the absolute error in minutes: the
-    KPI itself, which a few very long trips do not govern.
+    It learns the logarithm of the duration, so that no prediction is negative. The loss is the absolute error in minutes, the
+    KPI itself, which a few very long trips do not dominate.
 
     Args:
         features: number of columns, 5.
-        history: rows before the row to predict; 0, for trips of different people tell nothing of each other.
+        history: rows before the row to predict; 0, because trips of different people are unrelated.
         width: units of a hidden layer.
         depth: number of hidden layers.
         optimizer: "sgd" or "adamw".
@@ -40,7 +40,7 @@ class TaxiModel(pl.LightningModule):
         nesterov: Nesterov's form of momentum (SGD).
 
     Raises:
-        ValueError: other columns, or history, are asked for.
+        ValueError: other columns, or history, are requested.
     """
 
     level: Tensor  # mean and deviation of the logarithm of the training labels
@@ -76,7 +76,7 @@ class TaxiModel(pl.LightningModule):
         self.losses: list[Tensor] = []
 
     def learn_scale(self, rows: np.ndarray, labels: np.ndarray) -> None:
-        """Set the scale of the answer from the training labels (N,), minutes over 0."""
+        """Set the scale of the predictions from the training labels (N,), minutes over 0."""
         logarithms = np.log(labels)
         self.level.fill_(float(logarithms.mean()))
         self.spread.fill_(float(logarithms.std()) or 1.0)
@@ -93,7 +93,7 @@ class TaxiModel(pl.LightningModule):
 
     @torch.inference_mode()
     def values(self, rows: np.ndarray, *, first: int = 0) -> np.ndarray:
-        """Minutes of trips `first`.. of `rows` (N, F): (N - first,) float32. The served answer is this function's answer."""
+        """Minutes of trips `first`.. of `rows` (N, F): (N - first,) float32. This function computes the served prediction."""
         self.eval()
         trips = np.ascontiguousarray(rows[first:], dtype=np.float64)[:, None]
         parts = [self(torch.from_numpy(trips[at : at + ROWS_AT_ONCE])) for at in range(0, len(trips), ROWS_AT_ONCE)]
@@ -107,7 +107,7 @@ class TaxiModel(pl.LightningModule):
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Log the mean loss of the epoch's batches after the last one."""
-        if self.trainer.is_last_batch:  # at the epoch's end MLflow's autologging has read the metrics already
+        if self.trainer.is_last_batch:  # by the epoch's end MLflow's autologging has already read the metrics
             self.log("train_loss", torch.stack(self.losses).mean(), on_step=False, on_epoch=True)
             self.losses.clear()
 

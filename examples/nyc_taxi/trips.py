@@ -17,10 +17,10 @@ BAD_ROWS: Final = "set_aside"
 
 
 def load(path: str | PathLike[str] = DATA) -> Stream:
-    """The usable trips of a table in time order; those that cannot be are set aside.
+    """The usable trips of a table in time order; unusable ones are set aside.
 
     Raises:
-        DataError: the file is missing, or holds something else.
+        DataError: the file is missing, or not such a table.
     """
     return streams.load(
         path,

@@ -1,1 +1,1 @@
-"""Batch monitoring: a window of the prediction log measured, reported and kept, as a Prefect flow. The measures and the report have rooms of their own."""
+"""Batch monitoring: a Prefect flow that measures a window of the prediction log, reports on it and stores the results. Measures and report are rooms in it."""

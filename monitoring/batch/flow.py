@@ -1,11 +1,11 @@
-"""The flow of batch monitoring in Prefect: small, idempotent tasks.
+"""The Prefect flow of batch monitoring, made of small, idempotent tasks.
 
-    measure -> keep -> draw -> publish -> show -> retrain      for each window; then the list of all reports
+    measure -> keep -> draw -> publish -> show      for each window; then the list of all reports, and the retrain
 
-Each step opens what it needs by itself and hands on little: a window's measures, the path of its files, an address. Rows never leave the step
-that reads them, and no result is stored by Prefect. A step is tried again, with growing pauses, when what failed may pass: the
-database, MLflow or the retrain hook away. A fault of the data or the settings fails at once. Connections come from the environment
-(MONGODB_URI, MLFLOW_TRACKING_URI): parameters of a flow are shown to whoever sees Prefect's pages, and an address may hold a password.
+Each step opens its own connections and returns little: measures, file paths, a URL. Rows never leave the step that reads them, and Prefect
+stores no results. Steps are retried with growing pauses if the database, MLflow or the retrain hook is unreachable; faults of the data or the
+settings fail at once. Connections come from the environment (MONGODB_URI, MLFLOW_TRACKING_URI), because Prefect's pages show a flow's parameters
+to everyone who can open them, and a URI may hold a password.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
@@ -24,7 +24,7 @@ from prefect.tasks import exponential_backoff
 
 from driftloop.errors import DriftloopError, SettingsError, TrackingError
 from monitoring import stream_settings
-from monitoring.batch import measure_store, window
+from monitoring.batch import measure_store, window, window_retrain
 from monitoring.batch.measures import measure
 from monitoring.batch.measures.window_measures import Measures, Window
 from monitoring.batch.report import batch_page, measure_words, window_report
@@ -37,33 +37,33 @@ from monitoring.retrain.retrains import FAILED
 from monitoring.stream_settings import StreamConfig
 
 PASSING: Final = (LogAwayError, TrackingError, HookAwayError)
-STEP_S: Final = 900  # a step that takes longer is ended
+STEP_S: Final = 900  # time limit of a step
 RETRAIN_S: Final = 6 * 3600
 OnDrift = Literal["advise", "retrain", "ignore"]
 
 
 @dataclass(frozen=True)
 class Options:
-    """How windows are treated; plain values, for they are parameters of a flow."""
+    """How windows are processed; plain values, because they are parameters of a flow."""
 
     on_drift: OnDrift = "advise"
     with_evidently: bool = False
-    folder: str = ".driftloop/batch"  # reports are made here, in <stream>/<window>
+    folder: str = ".driftloop/batch"  # for the reports, in <stream>/<window>
     streams_file: str = ""
     reference: str = ""  # folder of training references; "": MLflow's registry
-    experiment: str = ""  # of the runs of windows whose model is not known
+    experiment: str = ""  # for windows whose model is unknown
     torchserve_url: str = ""
     hook_url: str = ""
     retrains: str = ".driftloop/retrains"
-    retries: int = 3  # of a step, when what failed may pass
-    pause_s: float = 2.0  # before the first of them; each later one is twice as long
+    retries: int = 3  # of a step, after a fault that may pass
+    pause_s: float = 2.0  # before the first retry; each later pause is twice as long
 
 
 def options_of(given: Mapping[str, Any]) -> Options:
-    """The options that a flow was given.
+    """The options given to a flow.
 
     Raises:
-        SettingsError: one is unknown, or not what it may be.
+        SettingsError: one is unknown or invalid.
 
     >>> options_of({"on_drift": "ignore"}).on_drift
     'ignore'
@@ -71,7 +71,7 @@ def options_of(given: Mapping[str, Any]) -> Options:
     try:
         made = Options(**given)
     except TypeError as exc:
-        raise SettingsError(f"options of the flow: {exc}: known are {', '.join(Options.__dataclass_fields__)}") from exc
+        raise SettingsError(f"options of the flow: {exc}: give only {', '.join(Options.__dataclass_fields__)}") from exc
     if made.on_drift not in get_args(OnDrift):
         raise SettingsError(f"option on_drift {made.on_drift!a:.30}: give one of {', '.join(get_args(OnDrift))}")
     return made
@@ -79,12 +79,12 @@ def options_of(given: Mapping[str, Any]) -> Options:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a window."""
+    """The result of a window."""
 
     measures: Measures
     report: str  # file
-    url: str  # the same in MLflow
-    retrain: str  # what became of it; "" when none was wanted
+    url: str  # of the report in MLflow
+    retrain: str  # its result; "" without one
 
 
 def _passes(_: Any, __: Any, state: Any) -> bool:
@@ -92,13 +92,13 @@ def _passes(_: Any, __: Any, state: Any) -> bool:
 
 
 def step(done: Callable[..., Any], *, limit_s: int = STEP_S) -> Any:
-    """A task of ours: nothing cached, nothing stored, a time limit, and retries for what may pass."""
+    """A task without cache and stored results, with a time limit, retried after faults that may pass."""
     return task(cache_policy=NO_CACHE, persist_result=False, retry_condition_fn=_passes, timeout_seconds=limit_s)(done)
 
 
 @step
 def find_windows(stream: StreamConfig, first: str, last: str, by: str) -> tuple[Window, ...]:
-    """The windows that are meant; without `last` the one that `first` names. Those after the newest row are left out."""
+    """The windows from `first` to `last`, or only `first`; those after the newest row are left out."""
     with _log() as log:
         newest = log.newest_time(stream.name)
     head = window.parse(first, newest=newest)
@@ -107,21 +107,21 @@ def find_windows(stream: StreamConfig, first: str, last: str, by: str) -> tuple[
 
 @step
 def measure_window(stream: StreamConfig, meant: Window, options: Options) -> Measures:
-    """Read the window's rows, profile them, and give the verdicts, as one document."""
+    """Read and measure the window's rows; return one document with the verdicts."""
     with _log() as log:
         return measure.measure(log, stream, meant, references=_references(options.reference, os.environ.get("MLFLOW_TRACKING_URI", "")))
 
 
 @step
 def keep(measures: Measures) -> None:
-    """Write the document, in the place of an earlier one of the same window."""
+    """Store the document, replacing an earlier one of the same window."""
     with _log() as log:
         measure_store.write(log, measures)
 
 
 @step
 def draw(measures: Measures, options: Options) -> Path:
-    """Make the report; gives its file, which is there whole or not at all."""
+    """Write the report atomically; return its path."""
     from monitoring.batch import publish
 
     url = publish.list_place(measures.stream, measures=measures, experiment=options.experiment).url("index.html")
@@ -132,7 +132,7 @@ def draw(measures: Measures, options: Options) -> Path:
 
 @step
 def draw_evidently(stream: StreamConfig, measures: Measures, options: Options) -> Path:
-    """Write Evidently's report in addition to ours."""
+    """Write Evidently's report in addition to ours; return its path."""
     from monitoring.batch.report import evidently_report
 
     path = Path(options.folder) / stream.name / measures.window.name / evidently_report.NAME
@@ -144,7 +144,7 @@ def draw_evidently(stream: StreamConfig, measures: Measures, options: Options) -
 
 @step
 def publish_window(measures: Measures, files: Sequence[Path], options: Options) -> str:
-    """Log measures and reports to MLflow, and note in the database where; gives the address."""
+    """Log measures and reports to MLflow, and record the URL in the database; return it."""
     from monitoring.batch import publish
 
     url = publish.keep(measures, files, experiment=options.experiment).url(publish.REPORT)
@@ -167,7 +167,7 @@ def publish_list(measures: Measures, options: Options) -> str:
 
 @step
 def show(measures: Measures, url: str) -> None:
-    """Publish a summary and the address of the report as Prefect artifacts."""
+    """Publish a summary and a link to the report as Prefect artifacts."""
     key = "".join(letter if letter.isalnum() else "-" for letter in f"batch-{measures.stream}-{measures.window.name}".lower())
     create_markdown_artifact(summary(measures), key=key, description=f"{measures.stream} {measures.window.name}")
     create_link_artifact(url, link_text="report", key=f"{key}-report", description=f"Report of {measures.stream} {measures.window.name}")
@@ -175,43 +175,42 @@ def show(measures: Measures, url: str) -> None:
 
 @functools.partial(step, limit_s=RETRAIN_S + 60)
 def retrain(stream: StreamConfig, measures: Measures, options: Options) -> str:
-    """Start the retrain when one is wanted; gives what became of it."""
-    from monitoring.batch import window_retrain as starter
-
+    """Start a retrain if one is due; return its result as a sentence."""
     with _log() as log:
-        why_not = starter.wanted(measures, measure_store.read(log, stream.name))
+        why_not = window_retrain.wanted(measures, measure_store.read(log, stream.name))
     if why_not:
         return f"no retrain: {why_not}"
     if options.hook_url:
-        told = starter.ask_hook(measures, options.hook_url)
+        told = window_retrain.ask_hook(measures, options.hook_url)
         return f"retrain {told['state']}, through the hook: {told['message'] or 'started ' + told['started_at']}"
-    one = starter.run_here(measures, stream, folder=Path(options.retrains), torchserve_url=options.torchserve_url, timeout_s=RETRAIN_S)
+    one = window_retrain.run_here(measures, stream, folder=Path(options.retrains), torchserve_url=options.torchserve_url, timeout_s=RETRAIN_S)
     if one.state == FAILED:
-        raise DriftloopError(f"the window is measured and reported, but its retrain failed: {one.message}")
+        raise DriftloopError(f"the window was measured and reported, but its retrain failed: {one.message}")
     return f"retrain {one.message}" if one.message.startswith(one.state) else f"retrain {one.state}: {one.message}"
 
 
 @flow(name="batch-monitoring", persist_result=False, validate_parameters=True)
 def batch(stream: str, window: str, last: str = "", by: str = "month", options: dict[str, str | int | float | bool] | None = None) -> list[Outcome]:
-    """Measure a window of a stream, or all from `window` to `last`, the oldest first; report on each.
+    """Measure a window of a stream, or all from `window` to `last`, oldest first, and report on each.
 
     Args:
         stream, window, last, by: which rows.
-        options: those of `Options` that are not at their defaults; a plain dict, because a class of ours is unknown where a schedule's runs check it.
+        options: non-default fields of `Options`; a plain dict, because Prefect cannot validate our classes in scheduled runs.
 
     Raises:
-        DriftloopError: a step failed; the windows before it are done, and running again changes nothing in them.
+        DriftloopError: a step failed; earlier windows are complete, and a second run does not change them.
     """
     given = options_of(options or {})
     known = stream_settings.load(given.streams_file or None)
     if stream not in known:
-        raise SettingsError(f"there is no stream {stream!a:.50}: the streams are {', '.join(known)}")
+        raise SettingsError(f"there is no stream {stream!a:.50}; available: {', '.join(known)}")
     meant = _tried(find_windows, given)(known[stream], window, last, by)
     outcomes = [_one(known[stream], each, given) for each in meant]
     if outcomes:
         _tried(publish_list, given)(outcomes[-1].measures, given)
-        if given.on_drift == "retrain":
-            outcomes[-1] = _retrained(known[stream], outcomes[-1], given)
+        if given.on_drift == "retrain" and outcomes[-1].measures.verdict.drift:
+            told = _tried(retrain, given)(known[stream], outcomes[-1].measures, given)
+            outcomes[-1] = replace(outcomes[-1], retrain=told)
     return outcomes
 
 
@@ -227,15 +226,8 @@ def _one(stream: StreamConfig, meant: Window, options: Options) -> Outcome:
     return Outcome(measures, str(files[0]), url, "")
 
 
-def _retrained(stream: StreamConfig, outcome: Outcome, options: Options) -> Outcome:
-    if not outcome.measures.verdict.drift:
-        return outcome
-    told = _tried(retrain, options)(stream, outcome.measures, options)
-    return Outcome(outcome.measures, outcome.report, outcome.url, told)
-
-
 def _tried(done: Any, options: Options, meant: Window | None = None) -> Any:
-    """The step with the retries that are asked for, named after its window."""
+    """The step with the retries of the options, named after its window."""
     name = done.name if meant is None else f"{done.name} {meant.name}"
     pauses = exponential_backoff(backoff_factor=options.pause_s)
     return done.with_options(retries=options.retries, retry_delay_seconds=pauses, task_run_name=name)
@@ -245,7 +237,7 @@ def line(measures: Measures) -> str:
     """A window in one line, for the terminal."""
     kpi, labels = measure_words.kpi(measures), measures.labels
     value = f"{measures.kpi_name} {kpi.with_bounds(measures.kpi.value, measures.kpi)}"
-    told = f"{measure_words.health(measures)}, {measure_words.found(measures)}"
+    told = f"{measures.answer.health}, {measure_words.found(measures)}"
     return f"{measures.stream} {measures.window.name}: {told}; {value}; {labels.rows:,} rows, {labels.labelled:,} labelled"
 
 
@@ -254,7 +246,7 @@ def summary(measures: Measures) -> str:
     rows = [
         ("rows", measures.labels.rows),
         ("labelled", measures.labels.labelled),
-        ("is it good?", measure_words.health(measures)),
+        ("is it good?", measures.answer.health),
         ("found", measure_words.found(measures)),
         ("next", measures.next_step),
     ]
@@ -263,19 +255,19 @@ def summary(measures: Measures) -> str:
 
 
 def _cell(text: str) -> str:
-    """A text that stays one cell of a Markdown table and brings no markup of its own."""
+    """The text as one cell of a Markdown table, its markup escaped."""
     plain = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
     return "".join(f"\\{letter}" if letter in "|[]`*_\\" else letter for letter in plain)
 
 
 @functools.lru_cache(maxsize=2)
 def _references(folder: str, tracking_uri: str) -> References:
-    """One for all windows, so that a back-fill loads a version's reference once; by the store's address too, for another store has others."""
+    """Shared by all windows, so that a backfill loads a version's reference once; the key includes the store, because references differ between stores."""
     return Folder(Path(folder)) if folder else Registered()
 
 
 def _log() -> PredictionLog:
     uri = os.environ.get("MONGODB_URI", "")
     if not uri:
-        raise SettingsError("MONGODB_URI is not set: it names the prediction log, as mongodb://127.0.0.1:27017/driftloop")
+        raise SettingsError("MONGODB_URI is not set: set it to the prediction log, such as mongodb://127.0.0.1:27017/driftloop")
     return PredictionLog(Database(uri))

@@ -1,4 +1,4 @@
-"""Batch monitoring: measure a stretch of the prediction log, report on it, and start the retrain.
+"""Batch monitoring: measure a window of the prediction log, report on it, and start a retrain.
 
     python -m monitoring batch run --stream taxi --window 2020-04
     python -m monitoring batch run --stream taxi --window last-month --on_drift retrain --report april.html
@@ -6,12 +6,12 @@
     prefect server start     # then, in another terminal, with PREFECT_API_URL=http://127.0.0.1:4200/api
     python -m monitoring batch serve --stream taxi --window last-month --cron "0 6 1 * *"
 
-A window is a month (2020-04), a day (2020-04-05), two times with .. between them, last-month or last-day before the newest row. What comes of
-it: a document in the database (collection `metrics`), report.html, an MLflow run batch/2020-04 below the model's, with the list of all
-reports in the run reports/<stream>, and Prefect artifacts. Doing a window again takes the place of what was there.
+A window is a month (2020-04), a day (2020-04-05), two times separated by .., or last-month or last-day before the newest row. Its results: a
+document in the database (collection `metrics`), report.html, an MLflow run batch/2020-04 below the model's run, the list of all reports in
+the MLflow run reports/<stream>, and Prefect artifacts. Measuring a window again replaces them.
 
-It is a Prefect flow. Without a Prefect server it brings one of its own for the time it takes, which needs 10 to 30 s to start; `serve`
-needs a real one. Nothing leaves the machine.
+It is a Prefect flow. Without a Prefect server it starts a temporary one, which takes 10 to 30 s; `serve` needs a permanent one. Nothing leaves
+the machine.
 """
 
 from __future__ import annotations
@@ -41,45 +41,45 @@ from monitoring.batch.report.measure_words import retraining
 if TYPE_CHECKING:
     from monitoring.batch.flow import Options, Outcome
 
-STATE = Path(".driftloop/prefect")  # of a server of our own
+STATE = Path(".driftloop/prefect")  # of the temporary server
 
 
 @dataclass(frozen=True)
 class BatchFlags(Flags):
-    """What each of the three commands is given."""
+    """The flags of all three commands."""
 
     command: str
     stream: str = required("name of the stream")
     on_drift: str = flag(
         "advise",
-        "advise prints what to do next; retrain starts a retrain, when the KPI has drifted and the window is the newest; ignore prints nothing",
+        "advise: print the next step; retrain: start a retrain if the KPI has drifted and the window is the newest; ignore: do nothing",
         choices=["advise", "retrain", "ignore"],
     )
     fail_on_drift: bool = flag(False, "exit with code 10 when a window has drifted")
-    with_evidently: bool = flag(False, "Evidently's own report as well; needs requirements-evidently.txt")
-    mongodb_uri: str = flag("", "the prediction log; empty: MONGODB_URI, else the embedded one in ./prediction-log", type=mongodb_uri)
-    tracking_uri: str = flag("", "MLflow store with the models and for the reports; empty: MLFLOW_TRACKING_URI, else ./mlflow.db")
-    mlflow_experiment_name: str = flag("", "experiment of windows whose model is not known; empty: MLFLOW_EXPERIMENT_NAME, or Default", type=experiment_name)
-    reference: str = flag("", "folder with a training reference for each stream; empty: those of MLflow's registry")
-    folder: str = flag(".driftloop/batch", "reports are kept here, in <stream>/<window>")
-    torchserve_url: str = flag("", "of a retrain: where a winner is swapped in; empty: the registry alone is updated", type=swap_address)
-    hook_url: str = flag("", "of a retrain: a running retrain hook, http://host:port; empty: it runs here", type=address)
-    retrains: str = flag(".driftloop/retrains", "of a retrain that runs here: folder of its state and logs")
+    with_evidently: bool = flag(False, "also write Evidently's report; needs requirements-evidently.txt")
+    mongodb_uri: str = flag("", "MongoDB with the prediction log; empty: MONGODB_URI, else the embedded one in ./prediction-log", type=mongodb_uri)
+    tracking_uri: str = flag("", "MLflow store of the models and reports; empty: MLFLOW_TRACKING_URI, else ./mlflow.db")
+    mlflow_experiment_name: str = flag("", "experiment for windows whose model is unknown; empty: MLFLOW_EXPERIMENT_NAME, else Default", type=experiment_name)
+    reference: str = flag("", "folder with each stream's training reference; empty: from MLflow's registry")
+    folder: str = flag(".driftloop/batch", "folder for the reports, in <stream>/<window>")
+    torchserve_url: str = flag("", "for a retrain: TorchServe to swap a promoted model into; empty: update only the registry", type=swap_address)
+    hook_url: str = flag("", "for a retrain: a running retrain hook, http://host:port; empty: retrain locally", type=address)
+    retrains: str = flag(".driftloop/retrains", "for a local retrain: folder for its state and logs")
     retries: int = flag(3, "retries of a step that fails because the database, MLflow or the hook is unreachable", type=whole(0, 20))
     streams_file: str = flag("", "YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
 
 
 @dataclass(frozen=True)
 class RunFlags(BatchFlags):
-    """What `run` is given."""
+    """The flags of `run`."""
 
-    window: str = required("which rows: 2020-04, 2020-04-05, two times with .. between them, last-month, last-day")
-    report: str = flag("", "write the HTML report to this file, too")
+    window: str = required("which rows: 2020-04, 2020-04-05, two times separated by .., last-month, last-day")
+    report: str = flag("", "also write the HTML report to this file")
 
 
 @dataclass(frozen=True)
 class BackfillFlags(BatchFlags):
-    """What `backfill` is given."""
+    """The flags of `backfill`."""
 
     first: str = required("the first window")
     last: str = required("the last window")
@@ -88,35 +88,34 @@ class BackfillFlags(BatchFlags):
 
 @dataclass(frozen=True)
 class ServeFlags(BatchFlags):
-    """What `serve` is given."""
+    """The flags of `serve`."""
 
-    cron: str = required('schedule, such as "0 6 1 * *" for six o\'clock on the first of each month, UTC')
+    cron: str = required('schedule in UTC, such as "0 6 1 * *" for 6:00 on the first of each month')
     window: str = flag("last-month", "which rows: last-month or last-day before the newest row")
 
 
 AnyFlags = RunFlags | BackfillFlags | ServeFlags
-KINDS: Final[dict[str, type[AnyFlags]]] = {"run": RunFlags, "backfill": BackfillFlags, "serve": ServeFlags}
-COMMANDS: Final = {
-    "run": "one window, now",
-    "backfill": "many windows, one after the other, the oldest first",
-    "serve": "by the clock, until Ctrl-C; needs PREFECT_API_URL",
+COMMANDS: Final[dict[str, tuple[type[AnyFlags], str]]] = {
+    "run": (RunFlags, "one window, now"),
+    "backfill": (BackfillFlags, "many windows, oldest first"),
+    "serve": (ServeFlags, "on a schedule, until Ctrl-C; needs PREFECT_API_URL"),
 }
 
 
 def build_parser() -> parsing.Parser:
-    """The flags of this command."""
+    """The parser of this command."""
     parser = parsing.parser("monitoring batch", __doc__)
     parts = parser.add_subparsers(dest="command", required=True, metavar="run | backfill | serve", parser_class=parsing.Parser)
-    for name, what in COMMANDS.items():
+    for name, (kind, what) in COMMANDS.items():
         command = parts.add_parser(name, help=what)
-        parsing.add_flags(command, KINDS[name])
+        parsing.add_flags(command, kind)
         _add_flags(command)
     return parser
 
 
 def _add_flags(to: argparse.ArgumentParser) -> None:
-    # SUPPRESS: given before or after the command, and a default here would undo the former.
-    to.add_argument("--json", **parsing.SWITCH, default=argparse.SUPPRESS, help="the result as one JSON object, last")
+    # SUPPRESS: --json may come before or after the command, and a default here would undo the former.
+    to.add_argument("--json", **parsing.SWITCH, default=argparse.SUPPRESS, help="print the result as one JSON object, last")
     parsing.add_flags(to, BatchFlags)
 
 
@@ -124,27 +123,32 @@ def work(args: AnyFlags) -> tuple[dict[str, Any], int]:
     """Run the command.
 
     Raises:
-        SettingsError: a flag is wrong, or something optional that it needs is absent.
+        SettingsError: a flag is wrong, or a library it needs is not installed.
         DriftloopError: a step failed.
     """
     _check(args)
     prefect_engine.settle(STATE)
     with _connections(args):
         try:
-            return _serve(args) if isinstance(args, ServeFlags) else _now(args)
-        except TimeoutError as exc:  # a step's time limit, as Prefect tells it
-            raise DriftloopError(f"a step took longer than it may: {exc}") from exc
+            if not isinstance(args, ServeFlags):
+                return _now(args)
+            from monitoring.batch import schedule
+
+            schedule.serve(args.stream, args.window, cron=args.cron, options=_options(args))
+            return {"stream": args.stream}, 0
+        except TimeoutError as exc:  # Prefect's error for a step's time limit
+            raise DriftloopError(f"a step exceeded its time limit: {exc}") from exc
 
 
 def _kind(*, command: str, **given: Any) -> AnyFlags:
-    return KINDS[command](command=command, **given)
+    return COMMANDS[command][0](command=command, **given)
 
 
 def _check(args: BatchFlags) -> None:
-    """Say what is wrong before anything is started."""
+    """Check the flags before anything starts."""
     known = stream_settings.load(args.streams_file or None)
     if args.stream not in known:
-        raise SettingsError(f"there is no stream {args.stream!a:.50}: the streams are {', '.join(known)}")
+        raise SettingsError(f"there is no stream {args.stream!a:.50}; available: {', '.join(known)}")
     prefect_engine.check()
     if isinstance(args, RunFlags) and args.report:
         check_place(Path(args.report))
@@ -184,21 +188,13 @@ def _now(args: RunFlags | BackfillFlags) -> tuple[dict[str, Any], int]:
 
 
 def _import_all() -> None:
-    """The heavy libraries of the steps, 10 s of them."""
+    """Import the heavy libraries of the steps, which takes 10 s."""
     import monitoring.batch.flow
     import monitoring.batch.publish  # noqa: F401
 
 
-def _serve(args: ServeFlags) -> tuple[dict[str, Any], int]:
-    """Run the flow by the clock, each time in a process of its own, until we are ended."""
-    from monitoring.batch import schedule
-
-    schedule.serve(args.stream, args.window, cron=args.cron, options=_options(args))
-    return {"stream": args.stream}, 0
-
-
 def measuring(args: Flags, *, stream: str, window: str, retrain: bool = False) -> str:
-    """The command that measures a window, with the flags of a call of this or of another monitoring command."""
+    """The command that measures a window, with the flags of this or another monitoring command."""
     parser = argparse.ArgumentParser()
     _add_flags(parser)
     more = {"on_drift": "retrain"} if retrain else {}
@@ -251,7 +247,7 @@ def _copy(report: Path, to: Path) -> None:
 
 @contextmanager
 def _connections(args: BatchFlags) -> Iterator[None]:
-    """Put the database and the MLflow store where the steps look for them; an embedded database of our own ends with us."""
+    """Set the environment variables of the database and the MLflow store; start the embedded database if none runs."""
     from monitoring.log import embedded_mongo, prediction_log
 
     if args.tracking_uri:
@@ -262,7 +258,7 @@ def _connections(args: BatchFlags) -> Iterator[None]:
         yield
         return
     if not prediction_log.FOLDER.exists():
-        raise SettingsError("there is no prediction log: give --mongodb_uri, set MONGODB_URI, or run where ./prediction-log lies")
+        raise SettingsError("there is no prediction log: give --mongodb_uri, set MONGODB_URI, or run in the folder that contains ./prediction-log")
     with embedded_mongo.Embedded(prediction_log.FOLDER) as started:
         os.environ["MONGODB_URI"] = started.uri
         yield

@@ -1,10 +1,10 @@
-"""Lists all measured windows of a stream from the database: a table on the terminal, and a page.
+"""Lists all measured windows of a stream, as a table on the terminal and as an HTML page.
 
     python -m monitoring history --stream taxi
     python -m monitoring history --stream taxi --html history.html
 
-The page shows the KPI by window with its interval, threshold and baselines, what was found in each window, which features had moved, and where
-versions and retrains began. `monitoring batch` measures windows.
+The page shows each window's KPI with its interval, threshold and baselines, the kind of drift, the features that moved, and when versions and
+retrains started. `monitoring batch` measures windows.
 """
 
 from __future__ import annotations
@@ -36,10 +36,9 @@ def page(stream: str, measures: Sequence[Measures], *, retrains: Sequence[Retrai
     """The page of a stream; all names and values in it are escaped.
 
     Args:
-        stream: its name.
-        measures: of its windows, in any order; there may be none.
-        retrains: those that are known; those of other streams are left out.
-        reports: where the report of each window lies, by `Measures.id`.
+        measures: of the stream's windows, in any order; possibly none.
+        retrains: known retrains; those of other streams are ignored.
+        reports: URL of each window's report, by `Measures.id`.
     """
     ordered = sorted(measures, key=lambda one: (one.window.start, one.window.stop))
     spans = timeline.spans(ordered)
@@ -60,7 +59,7 @@ def page(stream: str, measures: Sequence[Measures], *, retrains: Sequence[Retrai
 
 
 def text(measures: Sequence[Measures]) -> str:
-    """A line a window in the order of time, under a header; then what was found in all."""
+    """A table with one line a window, in time order, then a summary."""
     tables = [terminal.table(HEADER, [_cells(one) for one in some], left={0, 1, 5, 8, 9}, widest=40) for some in timeline.spans(measures).values()]
     return "\n\n".join([*tables, measure_words.of_all(measures)])
 
@@ -73,7 +72,7 @@ def _cells(one: Measures) -> tuple[str, ...]:
         one.window.name,
         measure_words.found(one),
         *figures,
-        measure_words.health(one),
+        one.answer.health,
         f"{one.labels.rows:,}",
         wording.percent(one.labels.coverage),
         versions,
@@ -83,35 +82,35 @@ def _cells(one: Measures) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class HistoryFlags(Flags):
-    """The values of this command's flags."""
+    """The flags of this command."""
 
     stream: str = flag("elec", "name of the stream")
-    mongodb_uri: str = flag("", "the database; empty: an embedded server", type=mongodb_uri)
+    mongodb_uri: str = flag("", "MongoDB with the measures; empty: an embedded server", type=mongodb_uri)
     log_folder: Path = flag(FOLDER, "folder of the embedded server", type=Path)
     html: str = flag("", "write the page to this file; empty: no page")
-    state: Path = flag(Path(".driftloop/retrains"), "the retrain hook's folder, for the retrains", type=Path)
+    state: Path = flag(Path(".driftloop/retrains"), "the retrain hook's folder, to list its retrains", type=Path)
 
 
 def build_parser() -> parsing.Parser:
-    """The flags of this command."""
+    """The parser of this command."""
     parser = parsing.parser("monitoring history", __doc__)
     parsing.add_flags(parser, HistoryFlags, mongodb_uri=os.environ.get("MONGODB_URI", ""))
     return parser
 
 
 def work(args: HistoryFlags) -> tuple[dict[str, Any], int]:
-    """Read, print, write the page."""
+    """Print the table and write the page."""
     if args.html:
         check_place(Path(args.html))
     with open_log(args.mongodb_uri or None, folder=args.log_folder) as log:
         measures, reports = measure_store.read(log, args.stream), report_links.read(log, args.stream)
     if not measures:
         how = flow_command.measuring(args, stream=args.stream, window="last-month")
-        raise DataError(f"stream {args.stream}: the database holds no measured window: look at the stream's name, or run {how}")
+        raise DataError(f"stream {args.stream}: the database holds no measured window: check the stream's name, or run {how}")
     print(text(measures))
     if args.html:
         pages.write(Path(args.html), page(args.stream, measures, retrains=remembered(args.state), reports=reports))
-        print(args.html)
+        print(f"page: {args.html}")
     return {"stream": args.stream, "windows": [one.as_json() | {"report": reports.get(one.id, "")} for one in measures]}, 0
 
 

@@ -1,8 +1,7 @@
 """Prefect's environment for a flow: its settings, and a server.
 
-Prefect keeps the states of runs in a server, so there must be one. Where PREFECT_API_URL (or Prefect's profile) names one, it is used. Else
-one of our own runs on the loopback for as long as we do: it ends with us, however we end, which the one that Prefect starts by itself does not.
-Nothing leaves the machine: the analytics of client and server are off.
+Prefect needs a server for the states of runs: the one in PREFECT_API_URL or Prefect's profile, else a temporary one on the loopback. Ours ends with
+this process, however that ends; the one that Prefect itself would start does not. Analytics are off: nothing leaves the machine.
 """
 
 from __future__ import annotations
@@ -21,32 +20,24 @@ from driftloop.serving.torchserve_log import tail
 from driftloop.system import loopback, processes
 from driftloop.system.ports import free_ports
 
-START_S: Final = 180.0  # the first start makes the tables of its database
+START_S: Final = 180.0  # the first start creates the database's tables
 POLL_S: Final = 0.1
 APP: Final = "prefect.server.api.server:create_app"
 
 
 def check() -> None:
-    """Return when Prefect is installed.
-
-    Raises:
-        SettingsError: it is not.
-    """
+    """Raise a SettingsError unless Prefect is installed."""
     if importlib.util.find_spec("prefect") is None:
         raise SettingsError("Prefect is not installed: pip install -r requirements-batch.txt")
 
 
 def settle(folder: Path) -> None:
-    """Set what must be set before Prefect is imported; a variable that the user has set stays as it is.
-
-    Args:
-        folder: what Prefect keeps goes there, when neither PREFECT_API_URL nor PREFECT_HOME nor a profile of the user says more.
-    """
+    """Set the environment before Prefect is imported; the user's own settings win. `folder` becomes PREFECT_HOME if nothing else is set."""
     for name, value in {
         "DO_NOT_TRACK": "true",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",  # `server` starts one that ends with us
-        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # our errors are one line; Prefect's log goes to its server
+        "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",  # `server` starts one that ends with this process
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # errors are one line of ours; Prefect's log goes to its server
         "PREFECT_CLIENT_MAX_RETRIES": "2",
     }.items():
         os.environ.setdefault(name, value)
@@ -55,7 +46,7 @@ def settle(folder: Path) -> None:
 
 
 def known_url() -> str:
-    """The server that Prefect's settings name; "" for none."""
+    """The server in Prefect's settings; "" for none."""
     from prefect.settings import get_current_settings
 
     return str(get_current_settings().api.url or "")
@@ -63,14 +54,14 @@ def known_url() -> str:
 
 @contextmanager
 def server(folder: Path, *, meanwhile: Callable[[], None]) -> Iterator[str]:
-    """A server for the flows: the one that is named, else one of our own that ends with the `with`. Gives its address.
+    """Yield the URL of a server for the flows: the configured one, else a temporary one.
 
     Args:
-        folder: keeps the database of our own, and its log.
-        meanwhile: done while the server starts.
+        folder: for the temporary server's database and log.
+        meanwhile: called while the server starts.
 
     Raises:
-        DriftloopError: the named one does not answer, or ours does not start.
+        DriftloopError: the configured server does not answer, or the temporary one does not start.
     """
     from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
@@ -88,7 +79,7 @@ def server(folder: Path, *, meanwhile: Callable[[], None]) -> Iterator[str]:
     log.unlink(missing_ok=True)
     command = [sys.executable, "-m", "uvicorn", "--factory", APP, "--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
     env = {"PREFECT_HOME": str(folder.absolute()), "PREFECT_UI_ENABLED": "false", "PREFECT_SERVER_LOGGING_LEVEL": "WARNING"}
-    # Nobody reads this server's log of the run, and what is sent last would find it ended.
+    # Nobody reads this server's log of the run, and the last messages would come after its end.
     settings = {PREFECT_API_URL: url, PREFECT_LOGGING_TO_API_ENABLED: False}
     with processes.Server(command, log=log, env=env) as started, temporary_settings(settings):
         meanwhile()
@@ -106,5 +97,5 @@ def _wait(started: processes.Server, url: str) -> None:
 
 
 def answers(url: str) -> bool:
-    """True when a server is there and well."""
+    """True when a healthy server answers."""
     return loopback.answers(f"{url.rstrip('/')}/health", timeout_s=5)

@@ -1,7 +1,8 @@
-"""A window's measures and report in MLflow, and the list of all reports of a stream.
+"""Publishes windows to MLflow: the measures and report of each, and a stream's list of reports.
 
-A window has one run, a child of the run that trained the version which answered most of its rows; a stream has one run that lists its
-reports. Each is found again by a tag, so publishing twice changes what is there and doubles nothing.
+A window has one run, a child of the run that trained the version which answered most of its rows; a stream has one run with its list of
+reports. Tags identify them, so publishing again updates the runs and creates no duplicates. All functions that call MLflow raise a
+TrackingError when it is unreachable.
 """
 
 from __future__ import annotations
@@ -24,20 +25,20 @@ from monitoring.batch.report import index
 
 BATCH, REPORTS = "batch", "reports"  # roles of the runs
 WINDOW_TAG: Final = "driftloop.window"  # Measures.id
-STREAM_TAG: Final = "driftloop.reports"  # the stream whose reports the run lists
+STREAM_TAG: Final = "driftloop.reports"  # stream whose reports the run lists
 REPORT, DOCUMENT = "report.html", "measures.json"
-UI: Final = "http://127.0.0.1:5000"  # where `make ui` shows a store that no server keeps
+UI: Final = "http://127.0.0.1:5000"  # of `make ui`, for a store without a server
 
 
 @dataclass(frozen=True)
 class ReportPlace:
-    """A run and its experiment, where a person finds it."""
+    """A run and its experiment."""
 
     experiment_id: str
     run_id: str
 
     def url(self, artifact: str) -> str:
-        """Where MLflow's pages show an artifact of the run: on DRIFTLOOP_MLFLOW_UI, else on the tracking server, else where `make ui` is.
+        """URL of an artifact in MLflow's pages: on DRIFTLOOP_MLFLOW_UI, else on the tracking server, else on `make ui`.
 
         >>> ReportPlace("3", "abc").url("report.html").partition("/#/")[2]
         'experiments/3/runs/abc/artifacts/report.html'
@@ -48,7 +49,7 @@ class ReportPlace:
 
 
 def model_run(measures: Measures) -> str:
-    """The run that trained the version which answered most rows of the window; "" when it is not known."""
+    """The run that trained the version which answered most rows of the window; "" when unknown."""
     known = [version for version in measures.versions if version.run_id]
     return max(known, key=lambda version: version.rows).run_id if known else ""
 
@@ -57,12 +58,12 @@ def keep(measures: Measures, files: Sequence[Path], *, experiment: str) -> Repor
     """Log the measures and files of a window to its run.
 
     Args:
-        measures: of the window; measures.json is made of them.
-        files: report.html, and what else belongs to it.
-        experiment: where the run goes when no run of a model is known; "": that of the environment.
+        measures: of the window; written to measures.json.
+        files: report.html and further reports.
+        experiment: for a window whose model's run is unknown; "": the one from the environment.
 
     Raises:
-        TrackingError: MLflow is unreachable, or the model's run is gone.
+        TrackingError: the model's run no longer exists.
     """
     parent = model_run(measures)
     store = _store(parent, experiment)
@@ -81,11 +82,7 @@ def keep(measures: Measures, files: Sequence[Path], *, experiment: str) -> Repor
 
 
 def list_place(stream: str, *, measures: Measures, experiment: str) -> ReportPlace:
-    """The run that lists the reports of a stream, in the experiment of the window's model; made when it is not there.
-
-    Raises:
-        TrackingError: MLflow is unreachable.
-    """
+    """The run that lists the reports of a stream, in the experiment of the window's model; created if needed."""
     store = _store(model_run(measures), experiment)
     there = _found(store, STREAM_TAG, stream)
     if there:
@@ -96,11 +93,7 @@ def list_place(stream: str, *, measures: Measures, experiment: str) -> ReportPla
 
 
 def keep_list(place: ReportPlace, stream: str, measures: Sequence[Measures], links: Mapping[str, str]) -> None:
-    """Write the list of reports, index.html and reports.csv, into its run.
-
-    Raises:
-        TrackingError: MLflow is unreachable.
-    """
+    """Write the list of reports, index.html and reports.csv, into its run."""
     with tempfile.TemporaryDirectory() as folder:
         page, table = Path(folder) / "index.html", Path(folder) / "reports.csv"
         replace_file(page, index.html(stream, measures, links))
@@ -109,7 +102,7 @@ def keep_list(place: ReportPlace, stream: str, measures: Sequence[Measures], lin
 
 
 def figures(measures: Measures) -> dict[str, float]:
-    """The figures of a window that MLflow compares and draws, by name; without those that are undefined."""
+    """A window's metrics in MLflow, by name; undefined ones are left out."""
     labels, quality, kpi = measures.labels, measures.quality, measures.kpi
     found = {
         measures.kpi_name: kpi.value,
@@ -125,7 +118,7 @@ def figures(measures: Measures) -> dict[str, float]:
         "refused": quality.refused,
         "drift": float(measures.verdict.drift),
         "bad_quality": float(quality.bad),
-        "features_moved": sum(feature.moved for feature in measures.features),
+        "features_moved": len(measures.moved),
         **{f"baseline_{name}": baseline.value for name, baseline in measures.baselines.items()},
         **{f"latency_ms_{name}": value for name, value in measures.latency_ms.items()},
     }
@@ -143,7 +136,7 @@ def _tags(measures: Measures) -> dict[str, str]:
 
 
 def _store(run_id: str, experiment: str) -> Store:
-    """The store, open in the experiment of a run: a child shows below its parent only there."""
+    """The store, open in the experiment of the run, because MLflow shows a child below its parent only there."""
     store = mlflow_store.open_store(experiment or None)
     if not run_id:
         return store
@@ -156,7 +149,7 @@ def _store(run_id: str, experiment: str) -> Store:
 
 
 def _found(store: Store, tag: str, value: str) -> str | None:
-    """The oldest run of the experiment with this tag: two that were made at the same time are one from then on."""
+    """The oldest run of the experiment with this tag, so that of two created at the same time only one is used."""
     with mlflow_store.translated("MLflow runs"):
         found = store.client.search_runs(
             [store.experiment_id], f"tags.`{tag}` = '{value.replace(chr(39), '')}'", order_by=["attributes.start_time ASC"], max_results=1

@@ -18,24 +18,24 @@ from monitoring.batch.flow import Options, batch
 
 
 def serve(stream: str, window: str, *, cron: str, options: Options) -> None:
-    """Make the deployment <stream>-<window>, and run it whenever the server says so, each time in a process of its own.
+    """Create the deployment <stream>-<window> and run it on its schedule, each time in a new process.
 
     Returns on a signal; the schedule is then paused until the next `serve`.
 
     Raises:
-        SettingsError: no server is named, or the times are not in cron's form.
+        SettingsError: no server is configured, or the cron expression is invalid.
         DriftloopError: the server does not answer.
     """
     try:
         CronSchedule(cron=cron)
     except ValueError as exc:
-        raise SettingsError(f"--cron {cron!a:.60}: give five fields as cron has them, such as '0 6 1 * *'") from exc
+        raise SettingsError(f"--cron {cron!a:.60}: give five cron fields, such as '0 6 1 * *'") from exc
     url = prefect_engine.known_url()
     if not url:
-        raise SettingsError("serve needs a Prefect server: run prefect server start, and set PREFECT_API_URL=http://127.0.0.1:4200/api")
+        raise SettingsError("serve needs a Prefect server: run prefect server start and set PREFECT_API_URL=http://127.0.0.1:4200/api")
     if not prefect_engine.answers(url):
         raise DriftloopError(f"no Prefect server answers at {url}: start it (prefect server start), or correct PREFECT_API_URL")
-    # Prefect ends its runner in a way that Python warns of, at each Ctrl-C and SIGTERM.
+    # When a signal ends it, Prefect's runner leaves a coroutine that Python warns about.
     warnings.filterwarnings("ignore", message="coroutine 'Runner.* was never awaited")
     print(f"{stream}, {window}, at {cron!r} (UTC), on {url}; Ctrl-C ends it", flush=True)
     name = f"{stream}-{window}"
@@ -53,12 +53,9 @@ def serve(stream: str, window: str, *, cron: str, options: Options) -> None:
 
 
 def _pause(name: str) -> None:
-    """Pause a deployment, else the server plans runs that nobody starts, and the next `serve` would do them all.
-
-    Prefect does so itself when its runner ends, but not when a signal ends it: what it awaits then is cancelled.
-    """
+    """Pause a deployment; else the server would queue runs, and the next `serve` would start them all. Prefect does so itself, but not after a signal."""
     try:
         with get_client(sync_client=True) as client:
             client.pause_deployment(client.read_deployment_by_name(name).id)
     except (HTTPError, ObjectNotFound) as exc:
-        print(f"{name} could not be paused ({type(exc).__name__}): what it plans from now on runs with the next serve", file=sys.stderr)
+        print(f"{name} could not be paused ({type(exc).__name__}): the next serve will start the runs scheduled until then", file=sys.stderr)

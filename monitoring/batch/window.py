@@ -1,11 +1,11 @@
-"""Parses a window of the log, a stretch of time, from the user's text.
+"""Parses windows of the log, time intervals, from the user's text.
 
     2020-04                                        a month
     2020-04-05                                     a day
-    2020-04-01T00:00:00Z..2020-04-08T00:00:00Z     from the first time, up to the second and without it
-    last-month, last-day                           the whole month, or day, before the one that holds the newest logged row
+    2020-04-01T00:00:00Z..2020-04-08T00:00:00Z     from the first time to just before the second
+    last-month, last-day                           the whole month or day before that of the newest logged row
 
-Months and days are those of UTC.
+Months and days are in UTC.
 """
 
 from __future__ import annotations
@@ -21,20 +21,19 @@ from monitoring.records.events import parse_time, time_text
 
 Step = Literal["month", "week", "day"]
 STEPS: Final = ("month", "week", "day")
-MOST_WINDOWS: Final = 10_000  # of one back-fill
+MOST_WINDOWS: Final = 10_000  # of one backfill
 _MONTH, _DAY = re.compile(r"\d{4}-\d\d"), re.compile(r"\d{4}-\d\d-\d\d")
 _FORMS: Final = "give a month (2020-04), a day (2020-04-05), two times (2020-04-01T00:00:00Z..2020-04-08T00:00:00Z), last-month or last-day"
 
 
 def parse(text: str, *, newest: str | None) -> Window:
-    """The window that a text names.
+    """The window that a text describes, in one of the forms above.
 
     Args:
-        text: as the module says.
-        newest: time of the newest row of the stream in the log; None when it has none.
+        newest: time of the stream's newest row in the log; None without rows.
 
     Raises:
-        SettingsError: the text names no window, or one that begins after the newest row.
+        SettingsError: the text is not a window, or the window begins after the newest row.
 
     >>> parse("2020-02", newest="2020-12-31T23:59:00.000Z")
     Window(name='2020-02', start='2020-02-01T00:00:00.000Z', stop='2020-03-01T00:00:00.000Z')
@@ -42,7 +41,7 @@ def parse(text: str, *, newest: str | None) -> Window:
     '2020-12-30'
     """
     if newest is None:
-        raise SettingsError(f"window {text!a:.60}: the log holds no row of this stream: look at the stream's name and at the database")
+        raise SettingsError(f"window {text!a:.60}: the log holds no row of this stream: check the stream's name and the database")
     if text in {"last-month", "last-day"}:
         return _before(parse_time(newest), step="month" if text == "last-month" else "day")
     found = _named(text)
@@ -52,14 +51,14 @@ def parse(text: str, *, newest: str | None) -> Window:
 
 
 def between(first: str, last: str, *, by: Step = "month") -> tuple[Window, ...]:
-    """The windows from the start of the first to the end of the last, one after the other; the last may reach beyond it.
+    """Consecutive windows from the start of the first to the end of the last; the last one may extend beyond it.
 
     Args:
         first, last: months, days or pairs of times.
-        by: whole months, or stretches of seven days or one from the first's start.
+        by: calendar months, or 7-day or 1-day windows from the first's start.
 
     Raises:
-        SettingsError: a text names no window, the last ends before the first begins, or there are more than `MOST_WINDOWS`.
+        SettingsError: a text is not a window, the last ends before the first begins, or there are more than `MOST_WINDOWS`.
 
     >>> [one.name for one in between("2019-12", "2020-02")]
     ['2019-12', '2020-01', '2020-02']
@@ -92,9 +91,9 @@ def _named(text: str) -> Window:
             begin, _, end = text.partition("..")
             start, stop = parse_time(begin), parse_time(end)
     except (ValueError, OverflowError, DataError) as exc:
-        raise SettingsError(f"{text!a:.60} is no window: {_FORMS}") from exc
+        raise SettingsError(f"{text!a:.60} is not a window: {_FORMS}") from exc
     if not YEARS[0] <= start.year <= stop.year <= YEARS[1]:
-        raise SettingsError(f"window {text!a:.60} does not lie in the years {YEARS[0]} to {YEARS[1]}")
+        raise SettingsError(f"window {text!a:.60} is outside the years {YEARS[0]} to {YEARS[1]}")
     if time_text(start) >= time_text(stop):
         raise SettingsError(f"window {text!a:.60} ends before it begins: give the earlier time first")
     return _window(start, stop)
@@ -113,7 +112,7 @@ def _next_month(start: datetime) -> datetime:
 
 
 def _window(start: datetime, stop: datetime) -> Window:
-    """The window under its shortest name, so that the same stretch has one name only."""
+    """The window under its shortest name, so that each window has only one."""
     begin, end = time_text(start), time_text(stop)
     name = f"{begin}..{end}"
     if begin.endswith("T00:00:00.000Z"):

@@ -1,7 +1,7 @@
-"""Starts the retrain that a window's verdict requires: once per window and verdict, and only for the newest window.
+"""Starts the retrain that a window's verdict calls for: once per window and verdict, and only for the newest window.
 
-It goes the way that an alert's does (`monitoring.retrain.retrains`): `retrain_model.py` with the stream's learner, tuned, judged and swapped.
-Where a retrain hook runs, the window asks it as Alertmanager would, and the hook waits for nobody; else the retrain runs here, to its end.
+Like an alert's retrain (`monitoring.retrain.retrains`), it runs `retrain_model.py` with the stream's learner, tuned, judged and swapped. A retrain hook
+is called as Alertmanager would call it, without waiting for the result; without a hook the retrain runs here to its end.
 """
 
 from __future__ import annotations
@@ -28,42 +28,37 @@ HOOK_TIMEOUT_S: Final = 10.0
 
 
 class HookAwayError(DriftloopError):
-    """The retrain hook does not answer, or cannot start a retrain now; the same may work later."""
+    """The retrain hook does not answer or cannot start a retrain now; try again later."""
 
 
 def wanted(measures: Measures, others: Sequence[Measures]) -> str:
-    """Why no retrain is to be started; "" when one is.
-
-    Args:
-        measures: of the window.
-        others: of all windows of the stream that have been measured.
-    """
+    """Why no retrain is due; "" when one is. `others` are all measured windows of the stream."""
     if not measures.verdict.kpi_drift:
-        return "that the KPI is worse than its threshold is not proven"
+        return "the KPI being worse than its threshold is not proven"
     newest = max((one.window.stop for one in others), default="")
     if newest > measures.window.stop:
-        return f"there are measures of newer rows (up to {newest}): a retrain is for the newest window"
+        return f"newer rows have been measured (up to {newest}); only the newest window starts a retrain"
     return ""
 
 
 def alert_of(measures: Measures) -> Alert:
-    """The window as an alert: the same window with the same verdict is the same alert."""
+    """The window as an alert; the same window with the same verdict is the same alert."""
     known = "\n".join((measures.id, measures.verdict.kind, *(version.version for version in measures.versions)))
     print_ = hashlib.sha256(known.encode("utf-8", "backslashreplace")).hexdigest()[:16]
     return Alert(BATCH, measures.stream, "retrain", firing=True, fingerprint=print_, starts_at=measures.window.stop)
 
 
 def run_here(measures: Measures, config: StreamConfig, *, folder: Path, torchserve_url: str, timeout_s: float) -> Retrain:
-    """Run the stream's retrain on the rows before the window's end, or give the one that this window has had.
+    """Run the stream's retrain on the rows before the window's end, or return the one that this window already had.
 
     Args:
-        folder: keeps what is known of retrains, and their logs.
-        torchserve_url: where a winner is swapped in; "": only the registry learns of it.
-        timeout_s: a retrain that takes longer is ended.
+        folder: for the state and logs of retrains.
+        torchserve_url: TorchServe to swap a promoted model into; "": only the registry is updated.
+        timeout_s: time limit of the retrain.
 
     Raises:
-        SettingsError: a retrain hook works in the folder: ask it instead.
-        DataError: what is known of earlier retrains cannot be read.
+        SettingsError: a retrain hook uses the folder: call it instead.
+        DataError: the state of earlier retrains cannot be read.
         HookAwayError: another retrain of the stream has just ended.
     """
     command = retrain_command({config.name: config.retrain}, {config.name: config}, torchserve_url=torchserve_url)
@@ -81,7 +76,7 @@ def run_here(measures: Measures, config: StreamConfig, *, folder: Path, torchser
 
 
 def ask_hook(measures: Measures, url: str) -> dict[str, Any]:
-    """Ask a retrain hook; what it says of the retrain.
+    """Ask a retrain hook; returns its record of the retrain.
 
     Raises:
         HookAwayError: it does not answer, or is busy.
@@ -100,7 +95,7 @@ def ask_hook(measures: Measures, url: str) -> dict[str, Any]:
                 raise DriftloopError(f"the retrain hook at {url} refuses: {told['error']['message']}")
             found: dict[str, Any] = told["retrains"][0]
     except requests.RequestException as exc:
-        raise HookAwayError(f"no retrain hook answers at {url} ({type(exc).__name__}): start it, or leave --hook_url out") from exc
+        raise HookAwayError(f"no retrain hook answers at {url} ({type(exc).__name__}): start it, or omit --hook_url") from exc
     except (ValueError, KeyError, TypeError, IndexError) as exc:
-        raise DriftloopError(f"what answers at {url} is no retrain hook: {type(exc).__name__}") from exc
+        raise DriftloopError(f"the service at {url} is not a retrain hook: {type(exc).__name__}") from exc
     return found

@@ -52,7 +52,7 @@ def new_app(name: str, *, max_bytes: int, at_most: str) -> Flask:
 
     @app.errorhandler(Exception)
     def surprise(exc: Exception) -> Response:
-        app.logger.error("an internal error", exc_info=exc)
+        app.logger.error("internal error", exc_info=exc)
         return error(500, CODES[500], "internal error: see the service's log")
 
     return app
@@ -66,7 +66,7 @@ def read_body() -> bytes:
         RequestError: 400, it is incomplete.
     """
     most = current_app.config["MAX_CONTENT_LENGTH"]
-    request.max_content_length = most + 1  # werkzeug truncates chunked bodies silently there
+    request.max_content_length = most + 1  # werkzeug silently truncates a chunked body there
     try:
         content = request.get_data(cache=False)
     except (OSError, ClientDisconnected) as exc:  # broken chunks, or a disconnected client
@@ -89,7 +89,7 @@ def answer(value: Any, status: int = 200) -> Response:
 def _message(exc: HTTPException, *, at_most: str) -> str:
     asked = f"{request.method} {_shown(request.path)}"
     if isinstance(exc, RequestEntityTooLarge):
-        return f"the body is over {current_app.config['MAX_CONTENT_LENGTH']:,} bytes: send at most {at_most} a request"
+        return f"the body is over {current_app.config['MAX_CONTENT_LENGTH']:,} bytes: send at most {at_most} per request"
     if isinstance(exc, MethodNotAllowed):
         return f"no route {asked}: use {', '.join(exc.valid_methods or ())}"
     if exc.code == 404:

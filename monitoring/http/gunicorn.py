@@ -44,7 +44,7 @@ class Application(BaseApplication):
         host: address to listen on.
         port: likewise.
         threads: number of concurrent requests.
-        told: text printed with the address once it listens.
+        told: printed with the address once it listens.
     """
 
     def __init__(self, make: Callable[[], Flask], *, host: str, port: int, threads: int, told: str) -> None:
@@ -84,10 +84,10 @@ def _close(_: Any, worker: Any) -> None:
 
 
 def check_port(host: str, port: int) -> None:
-    """Reject an unavailable port: gunicorn reports it after five attempts, in five lines. 0 is any free one.
+    """Reject an unavailable port in one line: gunicorn takes five attempts and five lines. 0 is any free one.
 
     Raises:
         DriftloopError: another program listens there, or the address is not this machine's.
     """
     if fault := port_fault(port, host):
-        raise DriftloopError(f"port {port} of {host} {fault}: stop what listens there, or give another --port")
+        raise DriftloopError(f"port {port} of {host} {fault}: stop what listens there, or choose another --port")

@@ -1,4 +1,4 @@
-"""Reads a request's body as strict JSON: what a lenient parser accepts breaks later steps."""
+"""Reads a request's body as strict JSON: what a lenient parser accepts can break later steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loads the registry's champion into a running TorchServe, at a start or restart, because TorchServe forgets its models."""
+"""Loads the registry's champion into a running TorchServe, which forgets its models when it ends."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ DEPLOY_S = 1800.0
 
 
 def serve(stream: StreamConfig, *, torchserve_url: str, flags: Iterable[str] = ()) -> tuple[int, list[str]]:
-    """Serve the stream's champion, by the lifecycle's own script; a base model is trained when there is none.
+    """Serve the stream's champion with the lifecycle's script, which trains a base model if there is none.
 
-    A swap that a crash has cut off is finished or undone first.
+    A swap that a crash interrupted is completed or undone first.
 
     Returns:
-        The first row that the champion was not trained on, and what was said about a champion of another experiment.
+        The first row that the champion was not trained on, and the messages about a champion of another experiment.
 
     Raises:
         DriftloopError: the script failed.

@@ -1,10 +1,10 @@
-"""Fills the prediction log from a table, as if a registered version had answered it row by row, to try out the log's readers.
+"""Fills the prediction log from a table, as if a registered version had answered its rows, to try out the log's readers.
 
     python -m monitoring fill --stream elec --mongodb_uri mongodb://127.0.0.1:27017
     python -m monitoring fill --stream elec --from_row 31718 --rows 4800 --version 2
 
-Nothing goes over HTTP. Labels come with their rows, `--label_hours` later; rows of the table that are set aside become refused rows with what
-they held. Ids are the rows' places in the table, so that filling again changes nothing.
+Nothing goes over HTTP. Each label is dated `--label_hours` after its row; bad rows of the table become refused rows. Ids are the
+row numbers, so filling again changes nothing.
 """
 
 from __future__ import annotations
@@ -38,19 +38,21 @@ if TYPE_CHECKING:
     from driftloop.training.fitting import Learner
     from driftloop.training.trained_model import KnownModel
 
-CHUNK: Final = 2000  # rows a write
-ANSWERED: Final = 20_000  # rows that the model answers at once
+CHUNK: Final = 2000  # rows per write
+ANSWERED: Final = 20_000  # rows per call of the model
 
 
 def fill(
     log: PredictionLog, stream: Stream, known: KnownModel, of: StreamConfig, *, fallback: Fallback, rows: tuple[int, int], label_hours: float = 24.0
 ) -> Added:
-    """Write rows `rows[0]`..`rows[1]` of a stream as the model answers them, and the rows set aside between them; what was new and what was there.
+    """Write the model's answers to rows `rows[0]`..`rows[1]` of a stream, and the bad rows between them.
 
     Raises:
-        DataError: the stream has other features than the stream's description.
-        LogAwayError: MongoDB is unreachable; filling again goes on.
+        DataError: the stream's features are not those of `of`.
+        LogAwayError: MongoDB is unreachable; filling again continues.
     """
+    from driftloop.training import trained_model
+
     if set(of.feature_names) != set(stream.features):
         raise DataError(f"{stream.source}: has features {', '.join(stream.features)}, stream {of.name} has {', '.join(of.feature_names)}")
     log.ready()
@@ -58,7 +60,7 @@ def fill(
     later = np.timedelta64(round(label_hours * 3_600_000), "ms")
     for first in range(rows[0], rows[1], CHUNK):
         if (first - rows[0]) % ANSWERED == 0:
-            outputs = _outputs(known, stream, first, min(first + ANSWERED, rows[1]))
+            outputs = trained_model.predict(known.model, stream, first, min(first + ANSWERED, rows[1]))
         offset = (first - rows[0]) % ANSWERED
         some = range(first, min(first + CHUNK, rows[1]))
         added += log.add_labelled(list(_answered(stream, known, of, fallback, rows=some, outputs=outputs[offset:], later=later)))
@@ -66,12 +68,6 @@ def fill(
     for first in range(0, len(refused), CHUNK):
         added += log.add(refused[first : first + CHUNK])
     return added
-
-
-def _outputs(known: KnownModel, stream: Stream, start: int, stop: int) -> np.ndarray:
-    from driftloop.training import trained_model
-
-    return trained_model.predict(known.model, stream, start, stop)
 
 
 def _answered(
@@ -100,17 +96,12 @@ def _answered(
                 fallback="",
                 latency_ms=0.0,
             ),
-            Label(
-                id=f"row-{row}",
-                stream=of.name,
-                label=names.decode([stream.labels[row]])[0],
-                labelled_at=_time(stream.times[row] + later),
-            ),
+            Label(id=f"row-{row}", stream=of.name, label=names.decode([stream.labels[row]])[0], labelled_at=_time(stream.times[row] + later)),
         )
 
 
 def _refused(stream: Stream, of: StreamConfig, start: int, stop: int) -> Iterator[Rejected]:
-    """The rows set aside, each at its place in the table: a time that is itself wrong is that of the row before."""
+    """The bad rows between `start` and `stop`; one with an invalid time gets that of the row before."""
     for (line, _), when, before, values in zip(stream.set_aside, stream.aside.times, stream.aside.before, stream.aside.values, strict=True):
         if not (start <= before < stop or before == stop == len(stream)):
             continue
@@ -118,7 +109,7 @@ def _refused(stream: Stream, of: StreamConfig, start: int, stop: int) -> Iterato
         given = dict(zip(stream.features, map(float, values), strict=True))
         features = {name: value for name, value in given.items() if checks.is_number(value)}
         faults = (feature.fault(features.get(feature.name)) for feature in of.features)
-        reason = next((fault for fault in faults if fault), "schema")  # what is wrong with its label, or of several values together
+        reason = next((fault for fault in faults if fault), "schema")  # its label is wrong, or several values together
         time_text = _time(low if np.isnat(when) else min(max(when, low), high))
         yield Rejected(id=f"bad-{line}", stream=of.name, served_at=time_text, reason=reason, time=time_text, features=features)  # type: ignore[arg-type]
 
@@ -133,10 +124,10 @@ class FillFlags(WorkFlags, TaskFlags):
 
     stream: str = flag("elec", "name of the stream")
     streams_file: str = flag("", "YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
-    mongodb_uri: str = flag("", "the log's database; empty: MONGODB_URI, else an embedded server, ended at the end", type=mongodb_uri)
+    mongodb_uri: str = flag("", "the log's database; empty: MONGODB_URI, else an embedded server while this runs", type=mongodb_uri)
     version: str = flag("", "registered version that answers; empty: the champion")
     from_row: int = flag(0, "first row", type=whole(0))
-    rows: int = flag(0, "rows to fill; 0: all that are left", type=whole(0))
+    rows: int = flag(0, "rows to fill; 0: all from there", type=whole(0))
     label_hours: float = flag(24.0, "hours from a row's time to its label's", type=float)
 
 
@@ -152,14 +143,11 @@ def build_parser() -> parsing.Parser:
 
 
 def work(args: FillFlags) -> tuple[dict[str, Any], int]:
-    """Fill; give how many rows there were and how fast."""
+    """Fill the log; return the number of records and the seconds it took."""
     from driftloop.training import reference
     from driftloop.watch.preparation import open_work
 
-    streams = stream_settings.load(args.streams_file or None)
-    if args.stream not in streams:
-        raise SettingsError(f"there is no stream {args.stream!a:.50}: the streams are {', '.join(streams)}")
-    of, learner = streams[args.stream], learners.load(args.learner, data_path=args.data_path)
+    of, learner = stream_settings.pick(args.stream, args.streams_file), learners.load(args.learner, data_path=args.data_path)
     opened = open_work(args, learner)
     stop = min(args.from_row + args.rows, len(opened.stream)) if args.rows else len(opened.stream)
     if args.from_row >= stop:
@@ -171,12 +159,12 @@ def work(args: FillFlags) -> tuple[dict[str, Any], int]:
         added = fill(log, opened.stream, known, of, fallback=fallback, rows=(args.from_row, stop), label_hours=args.label_hours)
         seconds = time.monotonic() - began
     whole = added.new + added.already
-    print(f"{added.new:,} of {whole:,} records of {of.name} were new, answered by version {known.version}: {whole / max(seconds, 1e-9):,.0f} a second")
+    print(f"{added.new:,} of {whole:,} records of {of.name} were new, answered by version {known.version}: {whole / max(seconds, 1e-9):,.0f} per second")
     return {"stream": of.name, "version": known.version, "new": added.new, "already": added.already, "seconds": seconds}, 0
 
 
 def registered(store: mlflow_store.Store, learner: Learner, stream: Stream, of: StreamConfig, *, version: str = "") -> KnownModel:
-    """The model of a registered version of a stream; the champion's without one.
+    """The model of a registered version of a stream, by default the champion.
 
     Raises:
         TrackingError: the registry has no such version, or no champion.

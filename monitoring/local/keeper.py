@@ -3,10 +3,10 @@
     python -m monitoring keeper --stream elec --monitor_url http://127.0.0.1:8010
     python -m monitoring keeper --stream elec --monitor_url http://monitor:8010 --host 0.0.0.0     # what docker-compose.yaml runs
 
-TorchServe forgets its models when it ends, and only what shares its loopback may load one: its model API can run code. So one program
-starts TorchServe, puts the champion in (a base model is trained when there is none; while MLflow is unreachable it tries again), and then starts
-the hook. A hook that dies is started again, and TorchServe goes on serving meanwhile. When TorchServe dies or no longer answers, everything
-here ends with an error, so that whoever started it (Docker, systemd) starts it again, from the champion on. It listens on TorchServe's usual ports and 8020.
+TorchServe forgets its models when it ends, and its model API can run code, so only programs on its loopback may load one. This
+program starts TorchServe, loads the champion (it trains a base model if there is none, and retries while MLflow is unreachable),
+and then starts the hook. A hook that dies is restarted while TorchServe keeps serving. When TorchServe dies or no longer answers,
+the program ends with an error, so that its supervisor (Docker, systemd) restarts it. It listens on TorchServe's usual ports and 8020.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import math
 import shlex
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,51 +24,48 @@ from driftloop.cli import parsing, runner
 from driftloop.cli.call import Flags, flag, required
 from driftloop.cli.flag_types import service_address
 from driftloop.cli.parsing import whole
-from driftloop.errors import DriftloopError, ServingError, SettingsError
+from driftloop.errors import DriftloopError, ServingError
 from driftloop.serving.torchserve import Ports, TorchServe, archive_folder
 from driftloop.system import processes
 from driftloop.system.ports import HOST
 from driftloop.watch import learners
 from monitoring import stream_settings
 from monitoring.local import champion
+from monitoring.local.progress import say
 from monitoring.stream_settings import StreamConfig
 
 POLL_S = 1.0
 PING_S = 5.0  # between two pings of TorchServe
-DEAF_S = 60.0  # a TorchServe that answers no ping for so long has ended, whatever its process says
-HOOK_S = 25.0  # for the hook to end: a retrain that runs has 10 s to close its run in MLflow
-AGAIN_S = (5.0, 60.0)  # pause after a first failure, and the longest one
+DEAF_S = 60.0  # a TorchServe without an answer for so long counts as ended
+HOOK_S = 25.0  # for the hook to end: a running retrain has 10 s to close its run in MLflow
+AGAIN_S = (5.0, 60.0)  # pause after a first failure, and the longest
 
 
-class Pause:
-    """A pause that doubles from failure to failure, in seconds.
+def pauses() -> Iterator[float]:
+    """The pauses after successive failures, in seconds: each twice the previous one, up to a limit.
 
-    >>> pause = Pause()
-    >>> [pause.next() for _ in range(5)]
+    >>> found = pauses()
+    >>> [next(found) for _ in range(5)]
     [5.0, 10.0, 20.0, 40.0, 60.0]
     """
-
-    def __init__(self) -> None:
-        self._next = AGAIN_S[0]
-
-    def next(self) -> float:
-        """The pause before the next try."""
-        now, self._next = self._next, min(2 * self._next, AGAIN_S[1])
-        return now
+    pause_s, longest_s = AGAIN_S
+    while True:
+        yield pause_s
+        pause_s = min(2 * pause_s, longest_s)
 
 
 class Pulse:
-    """Whether TorchServe is alive: its process runs, and pings have not gone unanswered for long."""
+    """Whether TorchServe is alive: its process runs and answers pings."""
 
     def __init__(self, server: TorchServe) -> None:
         self._server, self._asked = server, -math.inf
         self._deaf_since: float | None = None
 
     def check(self) -> None:
-        """Ping it, unless that was done a moment ago.
+        """Ping it, at most every PING_S seconds.
 
         Raises:
-            ServingError: it ended, or is deaf.
+            ServingError: it ended, or has not answered for DEAF_S seconds.
         """
         if self._server.pid is None:
             raise ServingError("TorchServe ended")
@@ -83,10 +81,10 @@ class Pulse:
             raise ServingError(f"TorchServe has not answered for {DEAF_S:.0f} s")
 
     def wait(self, pause_s: float) -> None:
-        """Let so many seconds go by.
+        """Wait, and `check` meanwhile.
 
         Raises:
-            ServingError: as `check`.
+            ServingError: as for `check`.
         """
         end = time.monotonic() + pause_s
         while time.monotonic() < end:
@@ -95,19 +93,19 @@ class Pulse:
 
 
 def put_back(stream: StreamConfig, server: TorchServe) -> None:
-    """Serve the champion; try again while that fails and TorchServe answers.
+    """Serve the champion; on failure retry while TorchServe answers.
 
     Raises:
-        ServingError: TorchServe ended, or is deaf.
+        ServingError: as for `Pulse.check`.
     """
-    pause, pulse = Pause(), Pulse(server)
+    pause_s, pulse = pauses(), Pulse(server)
     while True:
         try:
             _, said = champion.serve(stream, torchserve_url=server.client.inference_url)
         except DriftloopError as exc:
             pulse.check()
-            wait_s = pause.next()
-            say(f"{exc}; the next try is in {wait_s:.0f} s")
+            wait_s = next(pause_s)
+            say(f"{exc}; next attempt in {wait_s:.0f} s")
             pulse.wait(wait_s)
         else:
             for line in [*said, f"{stream.name}: version {server.client.default_version(name=stream.model)} of {stream.model} is served"]:
@@ -116,12 +114,12 @@ def put_back(stream: StreamConfig, server: TorchServe) -> None:
 
 
 def watch(server: TorchServe, hook: tuple[str, ...]) -> None:
-    """Run the hook, again after it died, as long as TorchServe answers.
+    """Run the hook, and restart it when it ends, while TorchServe answers.
 
     Raises:
-        ServingError: TorchServe ended, or is deaf.
+        ServingError: as for `Pulse.check`.
     """
-    pause, pulse = Pause(), Pulse(server)
+    pause_s, pulse = pauses(), Pulse(server)
     while True:
         began = time.monotonic()
         running = processes.Server(hook)
@@ -130,33 +128,28 @@ def watch(server: TorchServe, hook: tuple[str, ...]) -> None:
                 pulse.wait(POLL_S)
         finally:
             running.stop(grace_s=HOOK_S)
-        if time.monotonic() - began > AGAIN_S[1]:  # it had run well: a new failure, not the last one again
-            pause = Pause()
-        wait_s = pause.next()
-        say(f"the retrain hook ended with exit code {running.code}; it is started again in {wait_s:.0f} s")
+        if time.monotonic() - began > AGAIN_S[1]:  # it had run well: a first failure again
+            pause_s = pauses()
+        wait_s = next(pause_s)
+        say(f"the retrain hook ended with exit code {running.code}; restart in {wait_s:.0f} s")
         pulse.wait(wait_s)
-
-
-def say(line: str) -> None:
-    """Tell whoever reads the log."""
-    print(line, file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)
 class KeeperFlags(Flags):
-    """What this program is given."""
+    """The values of this command's flags."""
 
-    stream: str = required("the stream whose champion is served")
+    stream: str = required("stream whose champion is served")
     streams_file: str = flag("", "YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
     monitor_url: str = required("the monitor, http://host:port", type=service_address)
-    host: str = flag(HOST, "address of predictions, TorchServe's metrics and the hook; never of the model API")
+    host: str = flag(HOST, "address of predictions, TorchServe's metrics and the hook, never of the model API")
     hook_port: int = flag(8020, "the hook's port", type=whole(1, 65535))
     state: str = flag(".driftloop/retrains", "folder of the retrains' state and logs")
-    hook_flags: str = flag("", "more flags of python -m monitoring hook, as one text")
+    hook_flags: str = flag("", "more flags for python -m monitoring hook, as one text")
 
 
 def build_parser() -> parsing.Parser:
-    """The flags of this program."""
+    """The flags of this command."""
     return parsing.parser("monitoring keeper", __doc__, KeeperFlags, result=False)
 
 
@@ -167,14 +160,12 @@ def work(args: KeeperFlags) -> tuple[dict[str, Any], int]:
         SettingsError: there is no such stream, or its learner cannot be imported.
         ServingError: TorchServe did not start, or ended.
     """
-    known = stream_settings.load(args.streams_file or None)
-    if args.stream not in known:
-        raise SettingsError(f"--stream {args.stream!r} is not known; known are {', '.join(known)}")
-    learners.check(known[args.stream].learner)
+    stream = stream_settings.pick(args.stream, args.streams_file)
+    learners.check(stream.learner)
     ports = Ports()
     with TorchServe(archive_folder(ports.url), ports=ports, host=args.host) as server:
-        say("TorchServe runs; the champion is put in")
-        put_back(known[args.stream], server)
+        say("TorchServe runs; loading the champion")
+        put_back(stream, server)
         described = ["--streams_file", args.streams_file] if args.streams_file else []
         hook = [sys.executable, "-m", "monitoring", "hook", "--host", args.host, "--port", str(args.hook_port), "--monitor_url", args.monitor_url]
         hook += ["--torchserve_url", server.client.inference_url, "--state", str(Path(args.state)), *described, *shlex.split(args.hook_flags)]
@@ -183,5 +174,5 @@ def work(args: KeeperFlags) -> tuple[dict[str, Any], int]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the program; return its exit code."""
+    """Run the command; return its exit code."""
     return runner.run(work, build_parser(), argv, KeeperFlags)

@@ -1,4 +1,4 @@
-"""The parts that `monitoring local` runs as processes: their ports, commands, configuration, and readiness checks."""
+"""The parts that `monitoring local` runs as processes: ports, commands, configuration, and readiness checks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ POLL_S = 0.1
 
 @dataclass(frozen=True)
 class LocalPorts:
-    """A port on 127.0.0.1 for each part but TorchServe, which has five."""
+    """A port on 127.0.0.1 for each part except TorchServe, which has five."""
 
     mongodb: int = 27017
     prediction_service: int = 8000
@@ -39,7 +39,7 @@ class LocalPorts:
 
     @classmethod
     def free(cls) -> LocalPorts:
-        """Ports that nobody listens on now."""
+        """Ports that are free now."""
         return cls(*free_ports(len(fields(cls))))
 
     def check(self, names: Sequence[str]) -> None:
@@ -50,10 +50,10 @@ class LocalPorts:
         """
         for name in names:
             if fault := port_fault(getattr(self, name)):
-                raise SettingsError(f"port {getattr(self, name)} for {name} {fault}: end what listens there, or give --free_ports")
+                raise SettingsError(f"port {getattr(self, name)} for {name} {fault}: stop what listens there, or give --free_ports")
 
     def url(self, name: str) -> str:
-        """The address of a part.
+        """The URL of a part.
 
         >>> LocalPorts().url("prometheus")
         'http://127.0.0.1:9090'
@@ -62,7 +62,7 @@ class LocalPorts:
 
 
 def free_torchserve_ports() -> Ports:
-    """Five neighbouring ports that nobody listens on: the scripts expect the model API one above the predictions.
+    """Five consecutive free ports: the scripts expect the model API one above the predictions.
 
     Raises:
         SettingsError: there are none.
@@ -72,14 +72,14 @@ def free_torchserve_ports() -> Ports:
         found = Ports(*range(first, first + 5))
         if first + 5 < 65536 and not found.taken():
             return found
-    raise SettingsError("there are no five neighbouring free ports for TorchServe: give up --free_ports")
+    raise SettingsError("there are no five consecutive free ports for TorchServe: leave out --free_ports")
 
 
 @dataclass(frozen=True)
 class Part:
-    """A program to run; `asks` is the URL that answers 200 when it is ready, "" when it serves nobody.
+    """A program to run; `asks` is a URL that answers 200 when it is ready, "" for a part without one.
 
-    `env` is set for this part alone: every user of the machine can read a command line, so what may hold a password stands here.
+    `env` is for values with a password: every user of the machine can read a command line.
     """
 
     name: str
@@ -89,7 +89,7 @@ class Part:
 
 
 class Running:
-    """Programs that run, each with a log in `folder`; leaving the `with` ends them all, at the same time."""
+    """Running programs, each with a log in `folder`; leaving the `with` stops them all at once."""
 
     def __init__(self, folder: Path, *, env: Mapping[str, str]) -> None:
         self._folder, self._env = folder, dict(env)
@@ -109,7 +109,7 @@ class Running:
             PartError: its program cannot be started.
         """
         log = self._log(part.name)
-        if log.exists():  # that of the last time, which may tell why it died
+        if log.exists():  # the last start's, which may show why it died
             log.replace(log.with_suffix(".log.before"))
         try:
             self._servers[part.name] = Server(part.command, log=log, env={**self._env, **part.env})
@@ -130,10 +130,10 @@ class Running:
             time.sleep(POLL_S)
 
     def check(self, *, may_end: str = "") -> bool:
-        """Whether the part `may_end` has ended, and well.
+        """Whether the part `may_end` has ended without an error.
 
         Raises:
-            PartError: another part has ended, or that one with an error.
+            PartError: another part has ended, or this one with an error.
         """
         for name, server in self._servers.items():
             if server.code is not None and not (name == may_end and server.code == 0):
@@ -145,8 +145,8 @@ class Running:
         return {name: server.pid for name, server in self._servers.items()}
 
     def _end(self, name: str, code: int) -> str:
-        if code < 0:  # what it said before has nothing to do with it
-            return f"was killed by signal {-code} (its log is {self._log(name)})"
+        if code < 0:  # its last output does not explain that
+            return f"was killed by signal {-code} (log: {self._log(name)})"
         return f"ended by itself with exit code {code}: {self._last_words(name)}"
 
     def _log(self, name: str) -> Path:
@@ -154,7 +154,7 @@ class Running:
 
     def _last_words(self, name: str) -> str:
         said = [line.strip() for line in tail(self._log(name)) if line.strip()]
-        return f"{said[-1][:300] if said else 'it said nothing'} (all of it in {self._log(name)})"
+        return f"{said[-1][:300] if said else 'no output'} (log: {self._log(name)})"
 
 
 def find_alertmanager() -> str | None:
@@ -163,11 +163,11 @@ def find_alertmanager() -> str | None:
 
 
 def prometheus_config(targets: Mapping[str, str], *, alertmanager: str, scrape_s: int) -> dict[str, Any]:
-    """ops/prometheus/prometheus.yml with targets of this machine; jobs without one are left out.
+    """ops/prometheus/prometheus.yml with targets on this machine; jobs without one are left out.
 
     Args:
         targets: host:port by job.
-        alertmanager: host:port; "" when there is none.
+        alertmanager: host:port; "" without one.
         scrape_s: seconds between two scrapes, and two evaluations of the rules.
     """
     config: dict[str, Any] = yaml.safe_load((OPS / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))
@@ -180,7 +180,7 @@ def prometheus_config(targets: Mapping[str, str], *, alertmanager: str, scrape_s
 
 
 def alertmanager_config(hook_url: str, *, repeat_s: int) -> dict[str, Any]:
-    """ops/alertmanager/alertmanager.yml with the retrain hook of this machine, told again after `repeat_s` seconds while an alert fires."""
+    """ops/alertmanager/alertmanager.yml with this machine's retrain hook, notified every `repeat_s` seconds while an alert fires."""
     config: dict[str, Any] = yaml.safe_load((OPS / "alertmanager" / "alertmanager.yml").read_text(encoding="utf-8"))
     (to_hook,) = (route for route in config["route"]["routes"] if route["receiver"] == "retrain-hook")
     to_hook |= {"group_interval": f"{min(repeat_s, 60)}s", "repeat_interval": f"{repeat_s}s"}

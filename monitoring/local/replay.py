@@ -1,16 +1,17 @@
 """Replays a stream against the prediction service: each block's rows to /predict, then their labels to /labels.
 
-    python -m monitoring replay                                   # ELEC, the rows after those of the base model, 200 a second
+    python -m monitoring replay                                   # ELEC, the rows after the base model's, 200 per second
     python -m monitoring replay --rate 0 --rows 4800 --from_row 31718
     python -m monitoring replay --stream mine --data_path my.csv --time_column time
 
-The rows have ids of their own in every replay, so that one stream can be replayed twice into one log.
+Every replay makes new ids, so that a stream can be replayed twice into one log.
 """
 
 from __future__ import annotations
 
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -34,24 +35,24 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 30.0
 POLL_S = 0.5
-CONTEXT = 96  # rows before a block that go with it: the longest history of the documented search space
+CONTEXT = 96  # rows before a block sent with it: the longest history of the documented search space
 
 
 @dataclass(frozen=True)
 class ReplayFlags(LearnerFlags, DataFlags, TaskFlags):
-    """The values of this script's flags."""
+    """The values of this command's flags."""
 
     url: str = flag("http://127.0.0.1:8000", "the prediction service, http://host:port", type=service_address)
     hook_url: str = flag("", "a retrain hook: the replay, whose days pass in seconds, waits while it retrains", type=address)
-    stream: str = flag("elec", "name under which the service knows the stream")
-    rate: int = flag(200, "rows a second; 0: as fast as they are answered", type=whole(0))
-    block_size: int = flag(48, "rows a request; their labels follow at once", type=whole(1, 1000))
-    from_row: int = flag(0, "first row; 0: that after the rows a base model is trained on", type=whole(0))
-    rows: int = flag(0, "rows to replay; 0: all that are left", type=whole(0))
+    stream: str = flag("elec", "the stream's name in the service")
+    rate: int = flag(200, "rows per second; 0: as fast as they are answered", type=whole(0))
+    block_size: int = flag(48, "rows per request; their labels follow at once", type=whole(1, 1000))
+    from_row: int = flag(0, "first row; 0: the first after a base model's training rows", type=whole(0))
+    rows: int = flag(0, "rows to replay; 0: all from there", type=whole(0))
 
 
 def build_parser() -> parsing.Parser:
-    """The flags of this script."""
+    """The flags of this command."""
     parser = parsing.parser("monitoring replay", __doc__)
     learners.add_flag(parser)
     parsing.add_flags(parser, ReplayFlags)
@@ -69,13 +70,13 @@ def blocks(stream: Stream, start: int, stop: int, *, size: int, prefix: str, nam
         times = [f"{time}Z" for time in stream.times[first:last].astype("datetime64[ms]")]
         before = len(features) - len(ids)
         rows = [{"id": id, "time": time, "features": values} for id, time, values in zip(ids, times, features[before:], strict=True)]
-        told = Labels(stream.label_names).decode(stream.labels[first:last])
-        labels = [{"id": id, "label": label} for id, label in zip(ids, told, strict=True)]
+        values = Labels(stream.label_names).decode(stream.labels[first:last])
+        labels = [{"id": id, "label": label} for id, label in zip(ids, values, strict=True)]
         yield {"stream": name, "rows": rows, "context": features[:before]}, {"stream": name, "labels": labels}
 
 
 def post(session: requests.Session, url: str, body: dict[str, Any]) -> dict[str, Any]:
-    """The service's answer.
+    """The service's response.
 
     Raises:
         PartError: it does not answer, or refuses.
@@ -90,9 +91,9 @@ def post(session: requests.Session, url: str, body: dict[str, Any]) -> dict[str,
 
 
 def replay(stream: Stream, start: int, stop: int, *, url: str, name: str, size: int, rate: int, hook_url: str = "") -> dict[str, Any]:
-    """Post the rows `start`..`stop` and their labels, `rate` rows a second; how many there were, who answered, and the KPI of the answers.
+    """Post the rows `start`..`stop` and their labels, `rate` rows per second; return the counts by version and the KPI of the answers.
 
-    While the hook at `hook_url` retrains, nothing is posted.
+    Posts nothing while the hook at `hook_url` retrains.
 
     Raises:
         PartError: the service does not answer, or refuses a block.
@@ -102,30 +103,29 @@ def replay(stream: Stream, start: int, stop: int, *, url: str, name: str, size: 
     from driftloop.metrics import task
 
     began, rows, fallback = time.monotonic(), 0, 0
-    told, answered = [], []
-    versions: dict[str, int] = {}
+    labels, answered = [], []
+    versions: Counter[str] = Counter()
     with loopback.session() as session:
         for asked, labelled in blocks(stream, start, stop, size=size, prefix=f"{name}-{uuid.uuid4().hex[:8]}", name=name):
             answers = post(session, f"{url}/predict", asked)["predictions"]
             post(session, f"{url}/labels", labelled)
             rows += len(answers)
             fallback += sum(bool(answer["fallback"]) for answer in answers)
-            told += [label["label"] for label in labelled["labels"]]
+            labels += [label["label"] for label in labelled["labels"]]
             answered += [answer["prediction"] for answer in answers]
-            for answer in answers:
-                versions[answer["version"]] = versions.get(answer["version"], 0) + 1
+            versions.update(answer["version"] for answer in answers)
             if rate:
                 time.sleep(max(0.0, began + rows / rate - time.monotonic()))
             while hook_url and progress.running(f"{hook_url}/retrains"):
                 time.sleep(POLL_S)
                 began += POLL_S
     scored = task.of(stream.task)
-    kpi = {scored.kpi: scored.value(scored.losses(np.array(told), np.array(answered)))}
+    kpi = {scored.kpi: scored.value(scored.losses(np.array(labels), np.array(answered)))}
     return {"stream": name, "rows": rows, **kpi, "by_fallback": fallback, "by_version": versions, "seconds": time.monotonic() - began}
 
 
 def work(args: ReplayFlags) -> tuple[dict[str, Any], int]:
-    """Replay; give what came of it."""
+    """Replay; return the counts and the KPI."""
     from driftloop.training.base import base_span
     from driftloop.watch.preparation import load_stream, tell_reading, train_until
 
@@ -141,5 +141,5 @@ def work(args: ReplayFlags) -> tuple[dict[str, Any], int]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the script; return its exit code."""
+    """Run the command; return its exit code."""
     return runner.run(work, build_parser(), argv, ReplayFlags)

@@ -2,13 +2,13 @@
 
     python -m monitoring local                            # what `make monitor` runs
     python -m monitoring local --stream taxi
-    python -m monitoring local --mlflow_experiment_name again      # from the beginning: a base model of its own, an empty log
+    python -m monitoring local --mlflow_experiment_name again      # from the start: a new base model, an empty log
     python -m monitoring local --idle --free_ports        # replays nothing; addresses in .driftloop/monitor-elec/addresses.json
 
-TorchServe serves the champion of the experiment (a base model is trained when there is none), and what is replayed are the rows after
-those that it was trained on: a second start goes on with the champion of the first. The days of a replay pass in seconds, so it waits
-while a retrain runs. MongoDB is that of MONGODB_URI, else an embedded one. Prometheus and Alertmanager run when they are installed;
-without them nothing is alerted and nothing retrained.
+TorchServe serves the experiment's champion (a base model is trained if there is none), and the rows after its training rows are
+replayed: a second start continues with the champion of the first. The days of a replay pass in seconds, so it waits while a
+retrain runs. MongoDB is that of MONGODB_URI, else an embedded one. Prometheus and Alertmanager run if they are installed;
+without them there are no alerts and no retrains.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ import os
 import re
 import shlex
 import shutil
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 from urllib.parse import urlencode
 
@@ -29,82 +28,70 @@ from driftloop.cli import parsing, runner
 from driftloop.cli.flags import DataFlags, TextFlags
 from driftloop.errors import LogError
 from driftloop.serving.torchserve import TorchServe, archive_folder
+from driftloop.settings import ROOT
 from driftloop.system.files import replace_file
 from monitoring.local import champion, progress
-from monitoring.local.champion import ROOT
 from monitoring.local.parts import Part, Running
 from monitoring.local.plan import LocalFlags, Plan, plan_of, replay, services, watchers
+from monitoring.local.progress import say
 from monitoring.log.embedded_mongo import Embedded
 from monitoring.log.mongo import Database
 
 READY_S = 240.0
 POLL_S = 0.5
-MISSING = "not installed, so nothing is alerted or retrained: apt-get install"
+MISSING = "not installed, so there are no alerts or retrains: apt-get install"
 
 
 def build_parser() -> parsing.Parser:
-    """The flags of this script."""
+    """The flags of this command."""
     parser = parsing.parser("monitoring local", __doc__, LocalFlags)
     parsing.add_flags(parser, DataFlags, TextFlags, title="data")
     return parser
 
 
-def deploy(plan: Plan) -> int:
-    """Serve the champion, by the lifecycle's own script; the first row that it was not trained on.
-
-    Raises:
-        DriftloopError: the script failed.
-    """
-    flags = [*plan.lifecycle_flags, *shlex.split(plan.args.deploy_flags)]
-    from_row, said = champion.serve(plan.stream, torchserve_url=plan.torchserve_url, flags=flags)
-    for line in said:  # another experiment of this store may have promoted the version before
-        say(line)
-    return from_row
-
-
 def table(plan: Plan, *, mongodb: str) -> str:
-    """Where everything is, one line a part."""
+    """The address of each part, one per line."""
     ports = plan.ports
     graph = urlencode({"g0.expr": "driftloop_kpi", "g0.tab": 0, "g0.range_input": "15m"})
-    rows = [("predictions", f"{ports.url('prediction_service')}/"), ("monitor", f"{ports.url('monitor')}/")]
-    rows += [
-        ("retrains", f"{ports.url('retrain_hook')}/retrains"),
-        ("prediction log", _shown(mongodb)),
-        ("TorchServe", plan.torchserve_url),
-    ]
-    rows += [("Prometheus", f"{ports.url('prometheus')}/graph?{graph}" if plan.prometheus else f"{MISSING} prometheus")]
-    rows += [("Alertmanager", f"{ports.url('alertmanager')}/api/v2/alerts" if plan.alertmanager else f"{MISSING} prometheus-alertmanager")]
-    rows += [("MLflow", _shown(plan.store) if plan.store.startswith("http") else ports.url("mlflow"))] * plan.args.mlflow_ui + [
-        ("spool", str(plan.folder / "spool")),
-        ("logs", str(plan.folder)),
-    ]
-    return "\n".join(f"{name:<15} {where}" for name, where in rows)
+    mlflow = _shown(plan.store) if plan.store.startswith("http") else ports.url("mlflow")
+    rows = {
+        "predictions": f"{ports.url('prediction_service')}/",
+        "monitor": f"{ports.url('monitor')}/",
+        "retrains": f"{ports.url('retrain_hook')}/retrains",
+        "prediction log": _shown(mongodb),
+        "TorchServe": plan.torchserve.url,
+        "Prometheus": f"{ports.url('prometheus')}/graph?{graph}" if plan.prometheus else f"{MISSING} prometheus",
+        "Alertmanager": f"{ports.url('alertmanager')}/api/v2/alerts" if plan.alertmanager else f"{MISSING} prometheus-alertmanager",
+        **({"MLflow": mlflow} if plan.args.mlflow_ui else {}),
+        "spool": plan.folder / "spool",
+        "logs": plan.folder,
+    }
+    return "\n".join(f"{name:<15} {where}" for name, where in rows.items())
 
 
 def _shown(address: str) -> str:
-    return re.sub(r"(//).*@|\?.*", r"\1", address)  # without a password, in the user's part or in an option
+    return re.sub(r"(//).*@|\?.*", r"\1", address)  # hides a password before the host or in an option
 
 
 def database(plan: Plan, stack: ExitStack) -> str:
-    """The address of MongoDB: a server that answers, or an embedded one that ends with `stack`.
+    """The URI of MongoDB: that of MONGODB_URI, or an embedded one that ends with `stack`.
 
     Raises:
-        DriftloopError: MONGODB_URI names no server that answers, or the embedded one does not start.
+        DriftloopError: the server of MONGODB_URI does not answer, or the embedded one does not start.
     """
     uri = os.environ.get("MONGODB_URI")
     if not uri:
         return stack.enter_context(Embedded(plan.folder / "mongodb", port=plan.ports.mongodb)).uri
-    server = Database(uri)
-    stack.callback(server.close)
     try:
-        server.ping()
+        with closing(Database(uri)) as server:
+            server.ping()
     except LogError as exc:
-        raise LogError(f"MONGODB_URI: {exc}: start that server, or unset MONGODB_URI to have an embedded one") from exc
+        raise LogError(f"MONGODB_URI: {exc}: start that server, or unset MONGODB_URI to use an embedded one") from exc
     return uri
 
 
 def run(plan: Plan) -> None:
-    """Run everything until a signal, or until a part ends by itself.
+    """Run everything until a signal, or until a part ends.
 
     Raises:
         DriftloopError: a part could not be started, or ended.
@@ -113,12 +100,15 @@ def run(plan: Plan) -> None:
     store = archive_folder(plan.torchserve.url)
     with ExitStack() as stack:
         if plan.args.free_ports:
-            stack.callback(shutil.rmtree, store, ignore_errors=True)  # nobody will ask at these ports again
+            stack.callback(shutil.rmtree, store, ignore_errors=True)  # these ports are not used again
         say("starting MongoDB and TorchServe")
         mongodb = database(plan, stack)
         stack.enter_context(TorchServe(store, ports=plan.torchserve))
-        say("serving the champion; the first time a base model is trained: a minute or two")
-        from_row = deploy(plan)
+        say("serving the champion; the first start trains a base model, in a minute or two")
+        flags = [*plan.lifecycle_flags, *shlex.split(plan.args.deploy_flags)]
+        from_row, said = champion.serve(plan.stream, torchserve_url=plan.torchserve.url, flags=flags)
+        for line in said:
+            say(line)
         running = stack.enter_context(Running(plan.folder, env={"PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": plan.store}))
         for group in (list(services(plan, mongodb=mongodb)), list(watchers(plan))):
             say(f"starting {', '.join(part.name for part in group)}")
@@ -133,11 +123,10 @@ def run(plan: Plan) -> None:
 
 @contextmanager
 def card(plan: Plan, running: Running) -> Iterator[None]:
-    """Addresses and process ids in the folder's addresses.json, while everything runs."""
+    """Keep addresses and process ids in the folder's addresses.json while everything runs."""
     addresses = {part: plan.ports.url(part) for part in ("prediction_service", "monitor", "retrain_hook", "prometheus", "alertmanager")}
-    told = {**addresses, "torchserve": plan.torchserve_url, "pids": running.pids()}
     path = plan.folder / "addresses.json"
-    replace_file(path, json.dumps(told, indent=1))
+    replace_file(path, json.dumps({**addresses, "torchserve": plan.torchserve.url, "pids": running.pids()}, indent=1))
     try:
         yield
     finally:
@@ -145,28 +134,23 @@ def card(plan: Plan, running: Running) -> Iterator[None]:
 
 
 def watch(running: Running, part: Part | None, *, retrains: str) -> None:
-    """Replay, tell of the retrains, and wait for Ctrl-C.
+    """Replay, report the retrains, and wait for Ctrl-C.
 
     Raises:
-        DriftloopError: a part ended by itself.
+        DriftloopError: a part ended.
     """
-    told, replays = progress.RetrainProgress(retrains), part is not None
-    told.news()  # what an earlier start did is none
+    retraining, replays = progress.RetrainProgress(retrains), part is not None
+    retraining.news()  # those of an earlier start are no news
     if part:
         running.start(part)
         say(f"replaying: {shlex.join(part.command)}")
     while True:
         if running.check(may_end=part.name if part else "") and replays:
             replays = False
-            say("the replay is over; Ctrl-C ends everything")
-        for line in told.news():
+            say("the replay is complete; Ctrl-C stops everything")
+        for line in retraining.news():
             say(line)
         time.sleep(POLL_S)
-
-
-def say(line: str) -> None:
-    """Tell the person who watches."""
-    print(line, file=sys.stderr, flush=True)
 
 
 def work(args: LocalFlags) -> tuple[dict[str, Any], int]:
@@ -176,5 +160,5 @@ def work(args: LocalFlags) -> tuple[dict[str, Any], int]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the script; return its exit code."""
+    """Run the command; return its exit code."""
     return runner.run(work, build_parser(), argv, LocalFlags)

@@ -12,10 +12,7 @@ _TIMES = ("time", "served_at", "labelled_at")
 
 def to_document(record: Prediction | Rejected) -> Document:
     """The document of a record."""
-    document = record.as_json()
-    del document["kind"]
-    document.setdefault("time", document["served_at"])
-    return {"_id": record.key, **{name: parse_time(value) if name in _TIMES else value for name, value in document.items()}}
+    return {"_id": record.key, **{name: parse_time(value) if name in _TIMES else value for name, value in vars(record).items() if name != "kind"}}
 
 
 def to_json(document: Document) -> dict[str, Any]:

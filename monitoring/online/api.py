@@ -1,21 +1,21 @@
 """The monitor's HTTP API: ingests records of the prediction services, and reports to Prometheus and people.
 
-    python -m monitoring monitor                                          # nothing but what is sent from now on
+    python -m monitoring monitor                                          # only records sent from now on
     python -m monitoring monitor --mongodb_uri mongodb://127.0.0.1:27017  # windows are refilled from the prediction log
     python -m monitoring monitor --tracking_uri sqlite:///mlflow.db       # references and the champion from MLflow
     python -m monitoring monitor --reference references --port 8010       # the reference of stream elec in references/elec
 
-    POST /ingest/<stream>    {"records": [...]}: at most 1000; 200 {"taken": new ones}, all or none
+    POST /ingest/<stream>    {"records": [...]}: at most 1000, all or none; 200 {"taken": number of new ones}
     GET  /streams            the streams' names
-    GET  /streams/<stream>   all that is known of one, as JSON
-    GET  /reports/<stream>   302 to the newest batch report; 404 when there is none
+    GET  /streams/<stream>   the state of one stream, as JSON
+    GET  /reports/<stream>   302 to the newest batch report; 404 without one
     GET  /metrics            the same for Prometheus
-    GET  /                   what there is, for people; JSON for a client that accepts that alone
-    GET  /health             200 when the process lives
-    GET  /ready              200 when the log has been read or tried, else 503
+    GET  /                   an overview, as HTML or JSON by the Accept header
+    GET  /health             200 while the process is alive
+    GET  /ready              200 once the log has been read or tried, else 503
 
-An error is {"error": {"code": "a fixed word", "message": "what is wrong and what to do"}}. One process holds all windows: a second one
-beside it would see half of the records.
+An error is {"error": {"code": "a fixed word", "message": "what is wrong and what to do"}}. One process holds all windows: with a
+second one each would see half of the records.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from monitoring.http import pages, strict_json
 from monitoring.http.answers import RequestError, answer, new_app
 from monitoring.http.gunicorn import CLOSE, Application, check_port
 from monitoring.log import report_links
-from monitoring.log.prediction_log import PredictionLog, open_log
+from monitoring.log.prediction_log import open_log
 from monitoring.online.monitor import Monitor
 from monitoring.online.status_page import front
 from monitoring.prometheus import CONTENT_TYPE
@@ -52,11 +52,11 @@ THREADS: Final = 8
 
 
 def build_app(monitor: Monitor, *, newest_report: Callable[[str], str | None] = lambda _: None) -> Flask:
-    """The routes over a monitor; nothing is started.
+    """The routes over a monitor, which is not started here.
 
     Args:
-        monitor: what is asked.
-        newest_report: gives the address of the newest batch report of a stream, None when there is none; may raise LogError.
+        monitor: all streams.
+        newest_report: returns the URL of a stream's newest batch report, or None; may raise LogError.
     """
     app = new_app("monitoring", max_bytes=MOST_BYTES, at_most=f"{MOST_RECORDS:,} records")
     _add_routes(app, monitor)
@@ -78,7 +78,7 @@ def _add_routes(app: Flask, monitor: Monitor) -> None:
         return answer({"streams": list(monitor.watchers)})
 
     @app.get("/streams/<stream>")
-    def told(stream: str) -> Response:
+    def state(stream: str) -> Response:
         _known(monitor, stream)
         return answer(monitor.watchers[stream].known().as_json())
 
@@ -108,15 +108,14 @@ def _add_reports(app: Flask, monitor: Monitor, newest_report: Callable[[str], st
         except LogError as exc:
             raise RequestError(503, "log_away", str(exc)) from exc
         if url is None or not url.startswith(("http://", "https://")):
-            raise RequestError(
-                404, "no_report", f"there is no report of {stream} yet: run python -m monitoring batch run --stream {stream} --window last-month"
-            )
+            command = f"python -m monitoring batch run --stream {stream} --window last-month"
+            raise RequestError(404, "no_report", f"there is no report of {stream} yet: run {command}")
         return Response(status=302, headers={"Location": url})
 
 
 def _known(monitor: Monitor, stream: str) -> None:
     if stream not in monitor.watchers:
-        raise RequestError(404, "unknown_stream", f"there is no such stream: the streams are {', '.join(monitor.watchers)}")
+        raise RequestError(404, "unknown_stream", f"there is no such stream; available: {', '.join(monitor.watchers)}")
 
 
 def _records() -> list[Any]:
@@ -131,11 +130,11 @@ def _records() -> list[Any]:
 
 @dataclass(frozen=True)
 class MonitorFlags(Flags):
-    """What the service is given."""
+    """The values of this command's flags."""
 
     host: str = flag("127.0.0.1", "address to listen on")
     port: int = flag(8010, "port to listen on", type=whole(1, 65535))
-    streams: str = flag("", "streams to watch, separated by commas; empty: all of the file")
+    streams: str = flag("", "streams to monitor, comma-separated; empty: all in the file")
     streams_file: str = flag("", "YAML file with the streams; empty: the bundled elec and taxi")
     mongodb_uri: str = flag("", "the prediction log; empty: MONGODB_URI, else none", type=mongodb_uri)
     tracking_uri: str = flag("", "MLflow store with the training references and the champion; empty: MLFLOW_TRACKING_URI, else none")
@@ -143,34 +142,34 @@ class MonitorFlags(Flags):
 
 
 def build_parser() -> parsing.Parser:
-    """The flags of the service."""
+    """The flags of this command."""
     parser = parsing.parser("monitoring monitor", __doc__)
     parsing.add_flags(parser, MonitorFlags, mongodb_uri=os.environ.get("MONGODB_URI", ""))
     return parser
 
 
 def app_of(args: MonitorFlags) -> Callable[[], Flask]:
-    """What makes the app that the flags ask for, and starts its monitor.
+    """Returns a function that makes the app for these flags and starts its monitor.
 
     Raises:
-        SettingsError: the streams cannot be read, or flags are wrong or contradict each other.
+        SettingsError: the streams cannot be read, or flags are invalid or contradict each other.
     """
-    known = stream_settings.load(args.streams_file or None)
+    known = stream_settings.load(args.streams_file)
     names = [name.strip() for name in args.streams.split(",") if name.strip()] or list(known)
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise SettingsError(f"--streams {args.streams!r}: unknown {', '.join(unknown)}; known are {', '.join(known)}")
+        raise SettingsError(f"--streams {args.streams!r}: unknown {', '.join(unknown)}; available: {', '.join(known)}")
     if args.tracking_uri and args.reference:
-        raise SettingsError("--tracking_uri and --reference both say where references are: give one of them")
+        raise SettingsError("--tracking_uri and --reference both set the source of references: give one of them")
     if args.reference and not Path(args.reference).is_dir():
-        raise SettingsError(f"--reference {args.reference} is not a folder: give one that holds <stream>/reference.json")
+        raise SettingsError(f"--reference {args.reference} is not a folder: give one with <stream>/reference.json")
     if args.tracking_uri:
         os.environ["MLFLOW_TRACKING_URI"] = args.tracking_uri
     registered = not args.reference and bool(os.environ.get("MLFLOW_TRACKING_URI"))
 
     def make() -> Flask:
         references: References | None = Registered() if registered else Folder(Path(args.reference)) if args.reference else None
-        log = _log(args.mongodb_uri)
+        log = open_log(args.mongodb_uri) if args.mongodb_uri else None
         monitor = Monitor({name: known[name] for name in names}, references=references, log=log)
         monitor.start()
         app = build_app(monitor, newest_report=functools.partial(report_links.newest, log)) if log else build_app(monitor)
@@ -178,10 +177,6 @@ def app_of(args: MonitorFlags) -> Callable[[], Flask]:
         return app
 
     return make
-
-
-def _log(uri: str) -> PredictionLog | None:
-    return open_log(uri) if uri else None
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -194,6 +189,6 @@ def main(argv: list[str] | None = None) -> int:
         Application(make, host=args.host, port=args.port, threads=THREADS, told="monitoring").run()
         return {}, 0
 
-    # A stream is judged and the registry asked in one thread: a tracking server that is down must not hold up the judging for minutes.
+    # One thread judges a stream and asks the registry: a tracking server that is down must not delay the judging for minutes.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     return runner.run(serve, build_parser(), argv, MonitorFlags)

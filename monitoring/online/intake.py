@@ -1,6 +1,6 @@
 """Ingests the records of one stream: joins labels by id, fills windows, judges complete blocks.
 
-Rows that the fallback answered tell of the inputs, not of the model.
+Rows that the fallback answered count for the inputs, not for the model.
 """
 
 from __future__ import annotations
@@ -15,32 +15,33 @@ from driftloop.errors import DataError
 from monitoring.online import input_tests
 from monitoring.online.judging import Scoring
 from monitoring.online.label_progress import Reached
-from monitoring.online.rolling import Join, Newest, Row, Share, Value
+from monitoring.online.rolling import Join, Newest, Row, Share
 from monitoring.online.version_record import KPI_BLOCKS, Served
+from monitoring.records.checks import Value
 from monitoring.records.events import Label, Prediction, Record, Rejected
 from monitoring.stream_settings import StreamConfig
 
-MOST_VERSIONS: Final = 4  # newest versions that are remembered
-QUALITY_ROWS: Final = 1000  # newest rows, refused ones counted, whose quality is told
+MOST_VERSIONS: Final = 4  # newest versions remembered
+QUALITY_ROWS: Final = 1000  # newest rows, including refused ones, whose quality is reported
 
 
 class Intake:
-    """One stream's records. Not safe for threads: the caller holds a lock.
+    """One stream's records. Not thread-safe: the caller holds a lock.
 
     Args:
         config: the stream.
-        waits: whether versions wait for `Served.prepare` before their blocks are judged.
+        waits: whether blocks are judged only after `Served.prepare`.
     """
 
     def __init__(self, config: StreamConfig, *, waits: bool) -> None:
         self.config = config
-        self.rows: deque[Row] = deque(maxlen=KPI_BLOCKS * config.block_size)  # newest, answered by whatever
+        self.rows: deque[Row] = deque(maxlen=KPI_BLOCKS * config.block_size)  # newest, by whoever answered
         self.values = Newest(input_tests.MOST_ROWS, features=len(config.features))
         self.invalid = Share(QUALITY_ROWS)
-        self.versions: OrderedDict[str, Served] = OrderedDict()  # in the order in which they were first seen
-        self.in_use = ""  # the version that gave the newest answer; "" before the first
-        self.last: dict[str, str] = {}  # kind of record: when the newest of it came
-        self._given, self._any = Reached(), Reached()  # by rows with a time of their own, and by all
+        self.versions: OrderedDict[str, Served] = OrderedDict()  # in order of their first answer
+        self.in_use = ""  # version of the newest answer; "" before the first
+        self.last: dict[str, str] = {}  # by kind of record: when the newest came
+        self._given, self._any = Reached(), Reached()  # by rows with their own time, and by all
         self._in_use_at = ""
         self._waits = waits
         self.scoring = Scoring(config)
@@ -51,17 +52,17 @@ class Intake:
         """Refuse a record that does not fit this stream.
 
         Raises:
-            DataError: it is another stream's, or its label or prediction is not of this stream's kind.
+            DataError: it is another stream's, or its label or prediction is invalid for this one.
         """
         if record.stream != self.config.name:
-            raise DataError(f"record {record.id!r} is of stream {record.stream!r}, not of {self.config.name!r}: send it there")
+            raise DataError(f"record {record.id!r} belongs to stream {record.stream!r}, not {self.config.name!r}: send it there")
         if isinstance(record, Label) and self.config.labels and record.label not in self.config.labels:
             raise DataError(f"record {record.id!r}: label must be one of {', '.join(map(str, self.config.labels))}")
         if self.config.task == "regression" and any(isinstance(answer, str) for answer in _answers(record)):
             raise DataError(f"record {record.id!r}: stream {self.config.name!r} takes numbers as predictions and labels")
 
     def take(self, records: Iterable[Record]) -> tuple[list[Record], int]:
-        """Take checked records; those whose ids were new, and how many blocks they completed."""
+        """Take checked records; return those with new ids, and the number of blocks they completed."""
         new = [record for record in records if self._take(record)]
         return new, sum(version.advance() for version in self.versions.values())
 
@@ -96,14 +97,14 @@ class Intake:
         return True
 
     def _labelled(self, row: Row) -> None:
-        """Note how far labels have come; where rows come with times, one that was given the time of its answer says nothing of it."""
+        """Note how far labels have come; a row without its own time counts only if no row has one."""
         if row.time != row.served_at:
             self._given.add(row.time)
         self._any.add(row.time)
 
     @property
     def newest_labelled(self) -> str:
-        """The newest time of a row with a label, as `Reached` has it; "" without one."""
+        """The newest time of a labelled row, by `Reached`; "" without one."""
         return self._given.newest or self._any.newest
 
     def _label(self, record: Label) -> bool:
@@ -118,7 +119,7 @@ class Intake:
         return True
 
     def _row(self, record: Prediction) -> tuple[Row, bool]:
-        """The row, impossible values as nan, and whether it has none of these."""
+        """The row, with impossible values as nan, and whether all its values are valid."""
         given = [record.features.get(feature.name) for feature in self.config.features]
         faults = [feature.fault(value) for feature, value in zip(self.config.features, given, strict=True)]
         shares = record.probabilities or []

@@ -1,7 +1,4 @@
-"""Scores a stream's answers: the error of a row, the KPI, and the drift rule.
-
-All of it is asked of the stream's task, so that the monitor and the lifecycle judge alike.
-"""
+"""Scores a stream's answers: the error of a row, the KPI, and the drift rule, as in the lifecycle."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from driftloop.drift.rules.probation import Probation
 from driftloop.drift.verdict import Verdict
 from driftloop.metrics import task
 from driftloop.watch import diagnosis
-from monitoring.online.rolling import Value
+from monitoring.records.checks import Value
 from monitoring.stream_settings import StreamConfig
 
 
@@ -31,21 +28,21 @@ class Figure:
 
 
 class Scoring:
-    """Of one stream; answers and labels are label values, or numbers."""
+    """The scoring of one stream; answers and labels are label values, or numbers."""
 
     def __init__(self, config: StreamConfig) -> None:
         self._config, self._task = config, task.of(config.task)
 
     def error(self, answer: Value, label: Value) -> float:
-        """What one row costs: 0 is right, more is worse."""
+        """The error of one row: 0 is right, more is worse."""
         return abs(float(answer) - float(label)) if self._config.task == "regression" else float(answer != label)
 
     def kpi(self, errors: np.ndarray) -> Figure:
-        """The KPI of rows with these errors, (rows,)."""
+        """The KPI of these errors, (rows,)."""
         return Figure(self._task.value(errors), *self._task.interval(errors), len(errors))
 
     def errors(self, answers: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """What each row costs, (rows,)."""
+        """The error of each row, (rows,)."""
         return self._task.losses(labels, answers)
 
     def rule(self) -> Probation:
@@ -53,13 +50,13 @@ class Scoring:
         return cast(Probation, catalogue.for_goal("significant", self._config.goal, probation=True))
 
     def told_kind(self, older: np.ndarray, older_errors: np.ndarray, newest: np.ndarray, newest_errors: np.ndarray, *, alpha: float) -> Verdict:
-        """Of which kind the proven drift of the newest rows is, held against older ones. Takes seconds.
+        """The kind of the newest rows' proven drift, by comparison with older rows. Takes seconds.
 
         Args:
             older, newest: (N, F) and (M, F) in time order, without missing values.
             older_errors, newest_errors: (N,) and (M,) of the same rows.
             alpha: false-alarm rate of the tests.
         """
-        told, now = (diagnosis.comparable(errors, self._config.goal) for errors in (older_errors, newest_errors))
-        found = kinds.tell(older, told, newest, now, names=self._config.feature_names, alpha=alpha, losses=self._config.task == "regression", fallen=True)
+        before, now = (diagnosis.comparable(errors, self._config.goal) for errors in (older_errors, newest_errors))
+        found = kinds.tell(older, before, newest, now, names=self._config.feature_names, alpha=alpha, losses=self._config.task == "regression", fallen=True)
         return kinds.settled(found)

@@ -1,4 +1,4 @@
-"""Tracks up to which row time the labels of a stream have arrived."""
+"""Tracks the row time up to which a stream's labels have arrived."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-ROWS: Final = 50  # newest labelled rows that are looked at
-STRAYS: Final = 10  # of so many rows, one may be a stray
+ROWS: Final = 50  # newest labelled rows considered
+STRAYS: Final = 10  # one of so many rows may be a stray
 
 
 class Reached:
     """Follows the times of labelled rows, as `checks.time_text` writes them.
 
-    The newest time is what a retrain may see. One row sent by hand with a time of months ahead must not open it these months, so rows
-    that lie further ahead of the others than the others lie apart do not count, while they are few.
+    A retrain trains on rows up to the newest time. One row sent by hand with a time months ahead must not extend that by months:
+    a few rows that are further ahead of the others than the others' whole span are strays, and do not count.
 
     >>> reached = Reached()
     >>> for hour in range(24):
@@ -26,29 +26,29 @@ class Reached:
     """
 
     def __init__(self) -> None:
-        self._rows: deque[tuple[datetime, str]] = deque(maxlen=ROWS)  # each time, and as it is written
+        self._rows: deque[tuple[datetime, str]] = deque(maxlen=ROWS)  # each time, and its text
         self._sure: tuple[datetime, str] | None = None
 
     def add(self, time: str) -> None:
-        """A row of this time has its label."""
+        """A row with this time was labelled."""
         row = datetime.fromisoformat(time), time
         self._rows.append(row)
         if len(self._rows) < STRAYS or (self._sure and row <= self._sure):
             return
         if self._sure and row[0] - self._sure[0] <= self._sure[0] - self._rows[0][0]:
-            self._sure = row  # as near as the others lie: nearly every row, spared the sorting
+            self._sure = row  # within the others' span: nearly every row, no sorting needed
             return
         found = _without_strays(sorted(self._rows))
         self._sure = max(self._sure, found) if self._sure else found
 
     @property
     def newest(self) -> str:
-        """The newest time, strays left out; "" without a row."""
+        """The newest time without strays; "" without a row."""
         return (self._sure or max(self._rows, default=(None, "")))[1]
 
 
 def _without_strays(rows: Sequence[tuple[datetime, str]]) -> tuple[datetime, str]:
-    """The newest of sorted rows, without the few that lie further ahead of the rest than the rest lies apart."""
+    """The newest of sorted rows, without strays."""
     for few in range(len(rows) // STRAYS, 0, -1):
         (ahead, _), (newest, _), (oldest, _) = (rows[at] for at in (-few, -few - 1, 0))
         if ahead - newest > newest - oldest:

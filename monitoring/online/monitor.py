@@ -1,4 +1,4 @@
-"""The monitor without HTTP: a watcher and an analysis thread for each stream, the metrics, and the refill after a start."""
+"""The monitor without HTTP: a watcher and an analysis thread per stream, the metrics, and the refill after a start."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from driftloop.errors import DataError, DriftloopError
 from monitoring.online.intake import QUALITY_ROWS
@@ -20,19 +20,15 @@ from monitoring.records.events import Label, Prediction, Record, Rejected
 from monitoring.references import References
 from monitoring.stream_settings import StreamConfig
 
+if TYPE_CHECKING:
+    from monitoring.log.prediction_log import PredictionLog
+
 LOG: Final = logging.getLogger("monitoring")
-REFILL_ROWS: Final = 20_000  # newest predictions of each stream that a start reads from the log
-CHUNK: Final = 1000  # records of the log that are taken at a time
+REFILL_ROWS: Final = 20_000  # newest predictions per stream that a start reads from the log
+CHUNK: Final = 1000  # records of the log taken at once
 THINK_SECONDS: Final = 1.0
-RETRY_SECONDS: Final = 10.0  # a log that is away is tried again
+RETRY_SECONDS: Final = 10.0  # between attempts to read an unreachable log
 CHAMPION_SECONDS: Final = 15.0
-
-
-class Log(Protocol):
-    """The prediction log, as `monitoring.log.prediction_log` gives it."""
-
-    def newest(self, stream: str, rows: int, *, collection: str = ...) -> list[dict[str, Any]]:
-        """The newest rows of a stream, predictions with their labels; raises DriftloopError when the log is unreachable."""
 
 
 class Monitor:
@@ -40,13 +36,16 @@ class Monitor:
 
     Args:
         streams: by name.
-        references: where training references are; None: features are not compared.
-        log: the windows are refilled from it; None: a start begins with nothing.
+        references: source of training references; None: features are not compared.
+        log: refills the windows at a start; None: they start empty.
     """
 
-    def __init__(self, streams: Mapping[str, StreamConfig], *, references: References | None = None, log: Log | None = None) -> None:
+    def __init__(self, streams: Mapping[str, StreamConfig], *, references: References | None = None, log: PredictionLog | None = None) -> None:
         self._references, self._log = references, log
-        self.watchers = {name: self._watcher(config) for name, config in streams.items()}
+        self.watchers = {
+            name: Watcher(config, find_reference=functools.partial(references.find, name, config.model) if references else None)
+            for name, config in streams.items()
+        }
         self.metrics = MonitorMetrics(self._samples)
         self.ready = log is None  # whether the log has been read, or tried once
         self.refilled = log is None
@@ -55,27 +54,23 @@ class Monitor:
         if log is not None:
             self._threads.append(threading.Thread(target=self._refill_until_done, name="refill", daemon=True))
 
-    def _watcher(self, config: StreamConfig) -> Watcher:
-        found = self._references
-        return Watcher(config, find_reference=None if found is None else functools.partial(found.find, config.name, config.model))
-
     def start(self) -> None:
-        """Start thinking, and reading the log."""
+        """Start the analysis and the refill."""
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        """Think no further; threads end with what they are at."""
+        """Stop the threads after their current step."""
         self._end.set()
         for thread in self._threads:
             thread.join(timeout=2)
 
     def ingest(self, stream: str, records: Iterable[Any]) -> int:
-        """Take JSON records of a stream; how many were new. All are refused when one is wrong.
+        """Take JSON records of a stream; return how many were new. One invalid record refuses all.
 
         Raises:
             KeyError: there is no such stream.
-            DataError: a record is no record, or does not fit the stream.
+            DataError: a record is invalid, or does not fit the stream.
         """
         watcher = self.watchers[stream]
         read = [events.from_json(record) for record in records]
@@ -86,19 +81,16 @@ class Monitor:
         return len(new)
 
     def _count(self, stream: str, new: Iterable[Record], blocks: int) -> None:
-        kinds: dict[str, int] = {}
         latency = self.metrics.latency_seconds.labels(stream)
         for record in new:
-            kinds[record.kind] = kinds.get(record.kind, 0) + 1
+            self.metrics.records.labels(stream, record.kind).inc()
             if isinstance(record, Prediction):
                 latency.observe(record.latency_ms / 1000)
-        for kind, number in kinds.items():
-            self.metrics.records.labels(stream, kind).inc(number)
         if blocks:
             self.metrics.blocks.labels(stream).inc(blocks)
 
     def refill(self) -> None:
-        """Take the newest rows of the log; what was taken before is not taken twice. Counters do not count them.
+        """Take the newest rows of the log that are not known yet; counters do not count them.
 
         Raises:
             DriftloopError: the log does not answer.
@@ -109,9 +101,9 @@ class Monitor:
 
         for name, watcher in self.watchers.items():
             found = self._log.newest(name, REFILL_ROWS) + self._log.newest(name, QUALITY_ROWS, collection=REJECTED)
-            found.sort(key=lambda document: document["served_at"])  # as they came: row times may have been replayed
+            found.sort(key=lambda document: document["served_at"])  # in order of arrival: row times may have been replayed
             records = _from_log(found, watcher)
-            while chunk := list(itertools.islice(records, CHUNK)):  # requests get their turn in between
+            while chunk := list(itertools.islice(records, CHUNK)):  # lets requests in between
                 watcher.take(chunk)
         self.refilled = True
 
@@ -138,8 +130,8 @@ class Monitor:
                     watcher.champion = self._references.champion(watcher.config.model)
             except DriftloopError as exc:
                 LOG.warning("stream %s: %s", watcher.config.name, exc)
-            except Exception:  # a stream must not go unwatched for a fault of ours: told, and tried again
-                LOG.exception("stream %s: thinking failed", watcher.config.name)
+            except Exception:  # a bug must not end a stream's monitoring: logged, and tried again
+                LOG.exception("stream %s: the analysis failed", watcher.config.name)
 
     def _samples(self) -> Iterator[Sample]:
         for watcher in self.watchers.values():
@@ -147,19 +139,14 @@ class Monitor:
 
 
 def _from_log(documents: Iterable[Mapping[str, Any]], watcher: Watcher) -> Iterator[Record]:
-    """The records of the log, each prediction followed by its label; what the stream does not take is left out."""
+    """The log's records, each prediction followed by its label; those that do not fit the stream are skipped."""
     for document in documents:
+        kinds: list[type[Record]] = [Prediction if "prediction" in document else Rejected, *[Label] * ("label" in document)]
         try:
-            record = events.from_json(_as_record(document, Prediction if "prediction" in document else Rejected))
-            watcher.check(record)
-            yield record
-            if "label" in document:
-                label = events.from_json(_as_record(document, Label))
-                watcher.check(label)
-                yield label
+            for kind in kinds:
+                given = {field.name: document[field.name] for field in fields(kind) if field.name in document}
+                record = events.from_json({**given, "kind": kind.kind})
+                watcher.check(record)
+                yield record
         except DataError as exc:
-            LOG.warning("a record of the log is left out: %s", exc)
-
-
-def _as_record(document: Mapping[str, Any], kind: type[Record]) -> dict[str, Any]:
-    return {"kind": kind.kind, **{field.name: document[field.name] for field in fields(kind) if field.name in document}}
+            LOG.warning("a record of the log is skipped: %s", exc)

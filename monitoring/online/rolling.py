@@ -1,6 +1,6 @@
 """Rolling windows over the records of one stream: predictions and labels joined by id, blocks of labelled rows, shares, newest rows.
 
-Nothing here grows without bound, reads a clock, or knows of models.
+Nothing here grows without bound, reads a clock, or knows about models.
 """
 
 from __future__ import annotations
@@ -12,31 +12,32 @@ from typing import Final
 
 import numpy as np
 
-MOST_IDS: Final = 50_000  # newest ids of a stream that are remembered, and as many labels that came before their predictions
-Value = str | int | float
+from monitoring.records.checks import Value
+
+MOST_IDS: Final = 50_000  # newest ids of a stream remembered, and as many labels that arrived before their predictions
 
 
 @dataclass(slots=True, eq=False)
 class Row:
-    """A row that was answered, and its label when that has come."""
+    """An answered row, with its label once it has arrived."""
 
     id: str
-    time: str  # of the row, RFC 3339 in UTC with milliseconds, so that texts sort as times do
+    time: str  # of the row, RFC 3339 in UTC with milliseconds, so that texts sort like times
     served_at: str
     version: str
-    fallback: str  # "", or why the fallback answered in the model's place
+    fallback: str  # "", or why the fallback answered
     features: tuple[float, ...]  # (F,) nan for null
     prediction: Value
     probabilities: tuple[float, ...] | None  # (K,) of the classes
-    baseline: Value | None  # what the fallback says of the row
+    baseline: Value | None  # the fallback's prediction
     label: Value | None = None
 
 
 class Join:
-    """Joins labels to predictions by id, whichever comes first; either counts once, however often it comes.
+    """Joins labels to predictions by id, whichever comes first; repeated ones are ignored.
 
-    Ids are remembered until `most` newer ones have come. A label whose prediction does not come before that is lost here, and a
-    second label with another value is not taken.
+    The newest `most` ids are remembered. A label whose prediction does not arrive in that time is lost here, and a second label
+    for the same id is ignored.
 
     >>> join, row = Join(), Row("a", "", "", "1", "", (), 1, None, None)
     >>> join.label("a", 0) is None, join.prediction(row), row.label, join.prediction(row), join.label("a", 1) is None
@@ -49,7 +50,7 @@ class Join:
         self._early: OrderedDict[str, Value] = OrderedDict()
 
     def prediction(self, row: Row) -> bool:
-        """Take a prediction, with its label if that is here; False when the id is known already."""
+        """Take a prediction, and join its label if that came first; False if the id is known."""
         if row.id in self._rows:
             return False
         row.label = self._early.pop(row.id, None)
@@ -59,11 +60,11 @@ class Join:
         return True
 
     def knows_label(self, id: str) -> bool:
-        """Whether a label of this id was taken."""
+        """Whether a label for this id was taken."""
         return id in self._early or (id in self._rows and self._rows[id] is None)
 
     def label(self, id: str, label: Value) -> Row | None:
-        """Take a label; the row that it completes, or None when there is no such row yet, or it has its label."""
+        """Take a label; return the row that it completes, or None if there is no such row yet or it is labelled."""
         if self.knows_label(id):
             return None
         row = self._rows.get(id)
@@ -80,8 +81,8 @@ class Join:
 class Blocks:
     """Cuts labelled rows into blocks of `size`, oldest rows first.
 
-    A block is cut as soon as there are rows for one. A label that comes later than those of younger rows puts its
-    row into a later block: no row waits for another's label, none is lost, none counts twice.
+    A block is cut as soon as there are enough rows. A row whose label is late goes into a later block: no row waits for
+    another's label, none is lost, none counts twice.
 
     >>> blocks = Blocks(2)
     >>> for id, time in [("b", "2020-01-02"), ("a", "2020-01-01"), ("c", "2020-01-03")]:
@@ -96,7 +97,7 @@ class Blocks:
 
     @property
     def waiting(self) -> int:
-        """Rows that are in no block yet."""
+        """Number of rows not in a block yet."""
         return len(self._rows)
 
     def add(self, row: Row) -> None:
@@ -104,7 +105,7 @@ class Blocks:
         self._rows.append(row)
 
     def cut(self) -> list[list[Row]]:
-        """The blocks that are complete, each in order of row time."""
+        """Remove and return the complete blocks, each in order of row time."""
         if len(self._rows) < self.size:
             return []
         rows = sorted(self._rows, key=lambda row: (row.time, row.id))
@@ -134,7 +135,7 @@ class Share:
         return len(self._newest)
 
     def add(self, event: bool) -> None:
-        """Take one event; the oldest leaves when the window is full."""
+        """Take one event; a full window drops its oldest."""
         if len(self._newest) == self._newest.maxlen:
             self.true -= self._newest[0]
         self._newest.append(event)
@@ -142,7 +143,7 @@ class Share:
 
 
 class Newest:
-    """The newest `size` rows of numbers, in the order in which they came.
+    """The newest `size` rows of numbers, in order of arrival.
 
     >>> newest = Newest(2, features=1)
     >>> for value in (1.0, 2.0, 3.0):
@@ -153,7 +154,7 @@ class Newest:
 
     def __init__(self, size: int, *, features: int) -> None:
         self._ring = np.full((size, features), np.nan)
-        self.seen = 0  # rows that have ever come
+        self.seen = 0  # rows ever added
 
     def add(self, values: Sequence[float]) -> None:
         """Take one row, (F,)."""
@@ -161,7 +162,7 @@ class Newest:
         self.seen += 1
 
     def rows(self) -> np.ndarray:
-        """A copy, (at most size, F), the newest row last."""
+        """A copy, (at most size, F), newest row last."""
         if self.seen <= len(self._ring):
             return self._ring[: self.seen].copy()
         return np.roll(self._ring, -(self.seen % len(self._ring)), axis=0)

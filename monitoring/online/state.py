@@ -1,4 +1,4 @@
-"""The state of one stream at a moment, as one value; as JSON, and as Prometheus samples."""
+"""The state of one stream at a moment, as a value, as JSON, and as Prometheus samples."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from monitoring.stream_settings import StreamConfig
 
 _REASONS = {
     "good": "the KPI is good enough",
-    "not proven": "it is not proven that the KPI is worse than its threshold",
-    "no labels": "no label has come yet, so the KPI is not known",
+    "not proven": "the KPI is not proven to be worse than its threshold",
+    "no labels": "the KPI is unknown: no labels yet",
 }
 
 
@@ -30,23 +30,23 @@ class Known:
     """The state of one stream; None, nan or an empty tuple where unknown."""
 
     config: StreamConfig
-    version: str  # that answers now; "" before the first prediction of a model
-    champion: str  # that the registry calls so; "" when it was not asked or has none
-    drift: dict[str, bool]  # of the KPI ("performance") and of each kind, where it can be told by now: whether the verdict holds
+    version: str  # in service; "" before the first prediction of a model
+    champion: str  # of the registry; "" if not asked or none
+    drift: dict[str, bool]  # whether it holds, for the KPI ("performance") and each kind that can be decided
     verdict: Verdict | None  # of the drift rule on the newest block
-    told: Verdict | None  # of which kind the proven drift is
+    told: Verdict | None  # the kind of the proven drift
     evidence: float | None
-    note: str  # why something is not known
+    note: str  # why something is unknown
     kpi: Figure
     baselines: dict[str, Figure]
-    blocks: int  # judged, of the version that answers now
-    newest_labelled: str  # newest time of a labelled row, whoever answered it; "" before there is one
+    blocks: int  # judged, of the version in service
+    newest_labelled: str  # newest time of a labelled row, by whoever answered; "" without one
     coverage: float  # nan without predictions
     estimate: Estimate | None
     forecast: Forecast | None
     features: tuple[FeatureTest, ...]
     invalid: Figure  # share of the newest rows
-    last: dict[str, str]  # kind of record: when the newest of it came
+    last: dict[str, str]  # by kind of record: when the newest came
 
     @property
     def answer(self) -> Answer:
@@ -58,18 +58,18 @@ class Known:
 
     @property
     def acceptable(self) -> tuple[bool, str]:
-        """Whether the version may answer, and why; it may not while it drifts and the fallback does better on the same rows."""
+        """Whether the version may answer, and why; it may not while it drifts and the fallback is better on the same rows."""
         fallback = self.baselines.get("fallback")
         if not self.drift.get("performance"):
             return True, _REASONS[self.answer.health]
         if fallback is None:
-            return True, "the KPI has drifted, but what the fallback would have answered is not known"
+            return True, "the KPI has drifted, but the fallback's answers on these rows are unknown"
         better = self.config.goal.task.better(fallback.value, self.kpi.value)
-        told = f"{self.config.kpi} {fallback.value:.3f} against {self.kpi.value:.3f} of version {self.version} on {fallback.rows} rows"
-        return not better, f"the KPI has drifted, and the fallback did {'better' if better else 'no better'}: {told}"
+        figures = f"{self.config.kpi} {fallback.value:.3f} against {self.kpi.value:.3f} of version {self.version} on {fallback.rows} rows"
+        return not better, f"the KPI has drifted, and the fallback is {'better' if better else 'no better'}: {figures}"
 
     def as_json(self) -> dict[str, Any]:
-        """JSON values; figures that are undefined or infinite are null."""
+        """JSON values; undefined and infinite figures are null."""
         acceptable, reason = self.acceptable
         found = self.answer
         values = {
@@ -100,11 +100,11 @@ class Known:
             "invalid": asdict(self.invalid),
             "last": self.last,
         }
-        told: dict[str, Any] = plain(values)
-        return told
+        made: dict[str, Any] = plain(values)
+        return made
 
     def samples(self) -> Iterator[Sample]:
-        """One for each gauge that has a value."""
+        """One sample for each gauge with a value."""
         for name, labels, value in (*self._of_kpi(), *self._of_drift(), *self._of_inputs(), *self._of_versions()):
             if not math.isnan(value):
                 yield Sample(name, (self.config.name, *labels), value)

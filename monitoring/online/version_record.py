@@ -24,10 +24,10 @@ from monitoring.online.judging import Figure, Scoring
 from monitoring.online.rolling import Blocks, Row
 from monitoring.stream_settings import StreamConfig
 
-KPI_BLOCKS: Final = 7  # a KPI is that of the newest so many blocks' rows: a week where a block is a day
+KPI_BLOCKS: Final = 7  # newest blocks that the KPI is measured on: a week of day blocks
 MOST_BLOCKS: Final = 365  # newest blocks that a forecast uses
-MOST_LOOKS: Final = 2  # into the kind of one drift
-MOST_KIND_ROWS: Final = 5000  # newest rows that the kind of a drift is told from
+MOST_LOOKS: Final = 2  # tests of the kind of one drift
+MOST_KIND_ROWS: Final = 5000  # newest rows that the kind of a drift is tested on
 AnsweredRow = tuple[tuple[float, ...], float]  # features and error
 
 
@@ -46,9 +46,9 @@ class Served:
 
     Args:
         version: of the registered model.
-        config: of its stream.
-        scoring: likewise.
-        before: the version that answered before it; a drift that was proven then puts this one on probation.
+        config: its stream.
+        scoring: of the stream.
+        before: the version before it, whose proven drift puts this one on probation.
     """
 
     def __init__(self, version: str, config: StreamConfig, scoring: Scoring, *, before: Served | None) -> None:
@@ -56,14 +56,14 @@ class Served:
         self.rule: Probation = copy.deepcopy(before.rule) if before else scoring.rule()
         if before:
             self.rule.reset()
-        self.prepared = False  # no block is judged before the rule could learn from the reference
+        self.prepared = False  # no block is judged before that
         self.newest: deque[Row] = deque(maxlen=KPI_BLOCKS * config.block_size)
         self.scores: deque[BlockKpi] = deque(maxlen=MOST_BLOCKS)
         self.blocks = 0
         self.verdict: Verdict | None = None  # of the newest block
-        self.proven = False  # the rule has alarmed, and this version has not shown since that it is good enough
-        self.kind: Verdict | None = None  # of the drift that was proven
-        self._looks: list[int] = []  # blocks at which the kind was looked into
+        self.proven = False  # the rule has alarmed, and this version has not proven since that it is good enough
+        self.kind: Verdict | None = None  # of the proven drift
+        self._looks: list[int] = []  # numbers of blocks at the tests of the kind
         self._evidence: float | None = None
         self._label_free = LabelFree() if config.task == "classification" else None
         self._waiting = Blocks(config.block_size)
@@ -71,28 +71,28 @@ class Served:
 
     @property
     def drift(self) -> bool:
-        """Proven and not refuted since, or, on probation after another version's drift, the newest block under the threshold."""
+        """Whether drift is proven and not refuted since, or, on probation, the newest block is under the threshold."""
         return self.proven or (self.verdict is not None and self.verdict.drift)
 
     @property
     def evidence(self) -> float | None:
-        """Evidence as a share of what an alarm takes; None before the first block, and on probation after another version's drift."""
+        """Evidence as a share of what an alarm takes; None before the first block and on probation."""
         return self._evidence
 
     def prepare(self, reference: Reference | None) -> None:
-        """Let the rule learn from the training rows how errors come together; judging begins."""
+        """Let the rule estimate the errors' autocorrelation on the training rows; judging begins."""
         if reference is not None and len(reference):
             errors = self.scoring.errors(reference.predictions, reference.labels)
             self.rule.prepare(errors[-REFERENCE_BLOCKS * self.config.block_size :], block_size=self.config.block_size)
         self.prepared = True
 
     def add(self, row: Row) -> None:
-        """Take a row that this version answered and whose label has come."""
+        """Take a labelled row that this version answered."""
         self.newest.append(row)
         self._waiting.add(row)
 
     def advance(self) -> int:
-        """Judge the blocks that are complete; how many they were."""
+        """Judge the complete blocks; return their number."""
         if not self.prepared:
             return 0
         blocks = self._waiting.cut()
@@ -109,7 +109,7 @@ class Served:
         if calm:
             self.proven = self.verdict.drift
             self._evidence = self.verdict.statistic / self.verdict.threshold
-        elif not self.rule.blocks:  # the probation is passed
+        elif not self.rule.blocks:  # probation is passed
             self.proven, self.kind, self._evidence, self._looks = False, None, None, []
         self._kind_rows.extend((row.features, float(error)) for row, error in zip(block, errors, strict=True))
         if self._label_free:
@@ -125,20 +125,20 @@ class Served:
         return np.array([self.scoring.error(row.prediction, row.label) for row in rows if row.label is not None])
 
     def kpi(self) -> Figure:
-        """On the newest labelled rows."""
+        """The KPI of the newest labelled rows."""
         return self.scoring.kpi(self.errors(self.newest))
 
     def baselines(self) -> dict[str, Figure]:
-        """What the fallback, and the last label again, reach on the same rows; those that say nothing there are left out."""
+        """KPI of the fallback, and of repeating the last label, on the same rows; a baseline without answers is left out."""
         rows = sorted(self.newest, key=lambda row: (row.time, row.id))
         pairs = {"fallback": [(row.baseline, row.label) for row in rows]}
         if self.config.task == "classification":
             pairs["no_change"] = [(before.label, row.label) for before, row in itertools.pairwise(rows)]
-        told = {name: [(answer, label) for answer, label in both if answer is not None and label is not None] for name, both in pairs.items()}
-        return {name: self.scoring.kpi(np.array([self.scoring.error(*pair) for pair in both])) for name, both in told.items() if both}
+        known = {name: [(answer, label) for answer, label in both if answer is not None and label is not None] for name, both in pairs.items()}
+        return {name: self.scoring.kpi(np.array([self.scoring.error(*pair) for pair in both])) for name, both in known.items() if both}
 
     def estimate(self, rows: Sequence[Row]) -> Estimate | None:
-        """The KPI of rows without labels, from their probabilities; None where there are none, or too few labels to learn from."""
+        """The KPI of rows without labels, from their probabilities; None without these, or with too few labels to learn from."""
         sure = [row.probabilities for row in rows if row.probabilities and row.version == self.version]
         found = self._label_free.estimate(np.array(sure)) if self._label_free and sure else None
         return None if found is None or np.isnan(found.accuracy) else found
@@ -148,11 +148,11 @@ class Served:
         return crossing.lifetime([score.kpi for score in self.scores], threshold=self.config.threshold)
 
     def kind_rows(self) -> tuple[list[AnsweredRow], list[AnsweredRow]]:
-        """What the kind of drift is to be told from, if it should be looked into now: older and newest judged rows; else none.
+        """Older and newest judged rows to test the kind of drift on, if it is due; else none.
 
-        That is at the alarm, when the drift may be younger than the newest rows; and if no kind is proven then, once more when all
-        of the newest rows are younger than the alarm. Between them and the older ones as many are left out then: a single block of the
-        drift among the older rows hides what follows.
+        A test is due at the alarm, when the drift may be younger than the newest rows, and, if it proves no kind, again when all of
+        the newest rows are younger than the alarm. Then as many rows before these are left out: a single block of the drift among
+        the older rows would hide the change.
         """
         due = self._looks[0] + KPI_BLOCKS if self._looks else 0
         if not self.proven or len(self._looks) == MOST_LOOKS or (self.kind and self.kind.kind in answer.TOLD) or self.blocks < due:
@@ -161,15 +161,15 @@ class Served:
         newest = min(KPI_BLOCKS * self.config.block_size, len(rows) // 2)
         return rows[: max(0, len(rows) - newest * (2 if self._looks else 1))], rows[len(rows) - newest :]
 
-    def take_kind(self, told: Verdict) -> None:
-        """Take what `tell_kind` said of the rows."""
+    def take_kind(self, kind: Verdict) -> None:
+        """Take the result of `tell_kind`."""
         if self.proven:
-            self.kind = told
+            self.kind = kind
             self._looks.append(self.blocks)
 
 
 def predict(scores: Sequence[BlockKpi], config: StreamConfig, lifetimes: Sequence[Lifetime]) -> Forecast | None:
-    """Blocks until the KPI crosses the threshold; None where the engine cannot tell. Takes up to a second."""
+    """Blocks until the KPI crosses the threshold; None if no forecast is possible. Takes up to a second."""
     if config.task != "classification":
         return None
     found = crossing.predict([score.kpi for score in scores], [score.rows for score in scores], threshold=config.threshold, lifetimes=lifetimes)
@@ -177,10 +177,7 @@ def predict(scores: Sequence[BlockKpi], config: StreamConfig, lifetimes: Sequenc
 
 
 def tell_kind(older: Sequence[AnsweredRow], newest: Sequence[AnsweredRow], config: StreamConfig, scoring: Scoring) -> Verdict:
-    """Of which kind a proven drift is. Takes seconds.
-
-    Each look has its share of alpha. Rows with a missing value are left out.
-    """
+    """The kind of a proven drift, from the rows without missing values. Takes seconds; each test has its share of alpha."""
     sides: list[np.ndarray] = []
     for rows in (older, newest):
         whole = [(features, error) for features, error in rows if not np.isnan(features).any()]

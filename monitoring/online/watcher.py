@@ -1,7 +1,7 @@
 """Watches one stream: ingests records and analyses them in a background thread.
 
-`take` is cheap, a request may wait for it. `think` does the slow work (training reference, kind of drift, forecast, estimate,
-feature distances); a thread calls it every second or so.
+`take` is cheap enough for a request. `think` does the slow work (training reference, kind of drift, forecast, estimate,
+feature distances); a thread calls it about every second.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from monitoring.records.events import Record
 from monitoring.references import fitting
 from monitoring.stream_settings import StreamConfig
 
-TOLERATED: Final = 0.01  # share of invalid rows that is no news
-QUALITY_ALPHA: Final = 0.001  # chance that a window of rows with just so many is called bad (binomial)
-COMPARE_SECONDS: Final = 5.0  # features are compared at most so often
-RETRY_SECONDS: Final = 60.0  # a reference that could not be had is asked for again
+TOLERATED: Final = 0.01  # share of invalid rows considered normal
+QUALITY_ALPHA: Final = 0.001  # false-alarm rate for a window with this share (binomial)
+COMPARE_SECONDS: Final = 5.0  # minimum time between two comparisons of the features
+RETRY_SECONDS: Final = 60.0  # between attempts to get a missing reference
 
 FindReference = Callable[[str], Reference]
-"""Gives a version's training reference; raises DriftloopError when it cannot be had."""
+"""Returns a version's training reference; raises DriftloopError if there is none."""
 
 
 class Watcher:
@@ -43,24 +43,24 @@ class Watcher:
 
     Args:
         config: the stream.
-        find_reference: of a version; without it features are not compared.
+        find_reference: without it, features are not compared.
         clock: seconds, for the pauses between comparisons.
     """
 
     def __init__(self, config: StreamConfig, *, find_reference: FindReference | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.config = config
-        self.champion = ""  # told by whoever asks the registry
+        self.champion = ""  # set by the thread that asks the registry
         self.intake = Intake(config, waits=find_reference is not None)
         self._find_reference, self._clock = find_reference, clock
         self._lock = threading.Lock()
         self._references: dict[str, Reference] = {}
-        self._ask_again: dict[str, float] = {}  # version: when
+        self._ask_again: dict[str, float] = {}  # by version: when
         self._note = "" if find_reference else "no training reference: features are not compared"
         self._tests: tuple[FeatureTest, ...] = ()
-        self._compared, self._compared_at = ("", 0), -math.inf  # version and number of the newest row; when
+        self._compared, self._compared_at = ("", 0), -math.inf  # version and number of the newest row; time
         self._estimate: Estimate | None = None
         self._forecast: Forecast | None = None
-        self._forecast_of = ("", 0)  # version and number of its blocks
+        self._forecast_of = ("", 0)  # version and its number of blocks
 
     def check(self, record: Record) -> None:
         """See `Intake.check`."""
@@ -72,7 +72,7 @@ class Watcher:
             return self.intake.take(records)
 
     def think(self) -> int:
-        """Bring up to date what takes longer; how many blocks were judged meanwhile. One thread at a time."""
+        """Do the slow work; return the number of blocks judged in it. One thread at a time."""
         blocks = self._look_for_references()
         self._tell_kind()
         self._look_ahead()
@@ -110,9 +110,9 @@ class Watcher:
             version = self._version()
             older, newest = version.kind_rows() if version else ([], [])
         if version and newest:
-            told = version_record.tell_kind(older, newest, self.config, self.intake.scoring)
+            kind = version_record.tell_kind(older, newest, self.config, self.intake.scoring)
             with self._lock:
-                version.take_kind(told)
+                version.take_kind(kind)
 
     def _look_ahead(self) -> None:
         with self._lock:
@@ -150,7 +150,7 @@ class Watcher:
         return self.intake.versions.get(self.intake.in_use)
 
     def known(self) -> Known:
-        """Everything that is known now."""
+        """The current state."""
         with self._lock:
             version, intake = self._version(), self.intake
             labelled = sum(row.label is not None for row in intake.rows)
@@ -177,13 +177,13 @@ class Watcher:
             )
 
     def _drift(self, version: Served | None) -> dict[str, bool]:
-        """Of the KPI, as "performance", and of each kind, where it can be told by now: whether it holds."""
+        """Whether drift holds, for the KPI ("performance") and each kind that can be decided."""
         flags = {}
-        told = version.kind.kind if version and version.kind else ""
+        kind = version.kind.kind if version and version.kind else ""
         if version and version.verdict:
-            flags = {"performance": version.drift, "concept": told == "concept", "both": told == "both"}
-        if told == "data" or any(not math.isnan(test.corrected) for test in self._tests):
-            flags["data"] = told == "data" or any(test.moved for test in self._tests)
+            flags = {"performance": version.drift, "concept": kind == "concept", "both": kind == "both"}
+        if kind == "data" or any(not math.isnan(test.corrected) for test in self._tests):
+            flags["data"] = kind == "data" or any(test.moved for test in self._tests)
         bad, rows = self.intake.invalid.true, self.intake.invalid.events
         if rows:
             flags["quality"] = bool(stats.binom.sf(bad - 1, rows, TOLERATED) <= QUALITY_ALPHA)

@@ -30,7 +30,7 @@ _CONTROL: Final = r"\x00-\x1f\x7f"  # control characters; pydantic itself refuse
 
 @dataclass(frozen=True)
 class Must:
-    """Annotation of a type: what its value must be, instead of pydantic's message."""
+    """Annotation of a type: replaces pydantic's error message with "must be …"."""
 
     be: str
 
@@ -91,7 +91,7 @@ Value = str | int | float  # a class label or a number
 Id = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9._:-]{1,100}$"), Must("1 to 100 characters of A-Z a-z 0-9 . _ : -")]
 StreamName = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9_-]{1,50}$"), Must("1 to 50 characters of A-Z a-z 0-9 _ -")]
 Time = Annotated[
-    str, Strict(), AfterValidator(_kept), Must(f"an RFC 3339 time of the years {YEARS[0]} to {YEARS[1]} with its offset, as 2020-04-01T07:30:00.000Z")
+    str, Strict(), AfterValidator(_kept), Must(f"an RFC 3339 time with an offset, years {YEARS[0]} to {YEARS[1]}, such as 2020-04-01T07:30:00.000Z")
 ]
 Text = Annotated[_Text, Must(_TEXT)]
 Answer = Annotated[_Text | Annotated[int, Strict()] | _Number, BeforeValidator(_fits), Must("a text or a finite number")]

@@ -42,7 +42,7 @@ class _Event:
     @property
     def key(self) -> str:
         """The document's `_id` in MongoDB: the same for the same record."""
-        return key_of(self.stream, self.id)
+        return f"{self.stream}/{self.id}"
 
     def as_json(self) -> dict[str, Any]:
         """The record as JSON values."""
@@ -120,17 +120,8 @@ def new_id() -> str:
     return os.urandom(16).hex()
 
 
-def key_of(stream: str, id: str) -> str:
-    """The `_id` of a record's document.
-
-    >>> key_of("elec", "a1")
-    'elec/a1'
-    """
-    return f"{stream}/{id}"
-
-
 def now() -> str:
-    """The time in records' format."""
+    """The current time in records' format."""
     return time_text(datetime.now(UTC))
 
 

@@ -47,7 +47,7 @@ class _Message(BaseModel):
 
 @dataclass(frozen=True)
 class Alert:
-    """One alert. Repeated notifications have the same `key`; after it has resolved and fires again, another."""
+    """One alert. Repeated notifications have the same `key`; an alert that fires again after it resolved has a new one."""
 
     name: str
     stream: str  # "" when it has none
@@ -71,15 +71,15 @@ def read_webhook(body: Any) -> tuple[Alert, ...]:
     >>> read_webhook({"version": "4", "status": "firing"})
     Traceback (most recent call last):
     ...
-    driftloop.errors.DataError: the body is no message of Alertmanager: alerts: Field required
+    driftloop.errors.DataError: the body is not a message of Alertmanager: alerts: Field required
     """
     try:
         message = _Message.model_validate(body)
     except ValidationError as exc:
         fault = exc.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, fault["loc"])) or "it"
-        said = "not a JSON object" if fault["type"] == "model_type" else fault["msg"]  # pydantic's words name a class of ours
-        raise DataError(f"the body is no message of Alertmanager: {ascii(where)[1:-1]:.100}: {said:.200}") from None
+        said = "not a JSON object" if fault["type"] == "model_type" else fault["msg"]  # pydantic's message names our class
+        raise DataError(f"the body is not a message of Alertmanager: {ascii(where)[1:-1]:.100}: {said:.200}") from None
     return tuple(
         Alert(one.labels.alertname, one.labels.stream, one.labels.action, one.status == "firing", one.fingerprint, one.startsAt) for one in message.alerts
     )

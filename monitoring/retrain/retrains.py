@@ -1,7 +1,7 @@
 """Runs the retrains requested by alerts: one per alert, one at a time, with their outcomes.
 
-An alert that keeps firing after a retrain that kept the champion may request another, after the cool-down and with newer labelled rows:
-after an abrupt change the first challenger has hardly seen the new regime.
+An alert that keeps firing after a retrain kept the champion may request another, after the cool-down and with newer labelled
+rows: after an abrupt change the first challenger has hardly seen the new regime.
 
 The state is kept in a folder, so that a repeated alert is recognised after a restart:
 
@@ -30,7 +30,7 @@ from monitoring.prometheus import Sample
 from monitoring.records import events
 from monitoring.retrain.alerts import Alert
 
-BATCH: Final = "BatchDrift"  # what a window of batch monitoring asks as
+BATCH: Final = "BatchDrift"  # the alert's name when batch monitoring asks
 RUNNING, PROMOTED, KEPT, FAILED, CUT_OFF = "running", "promoted", "kept", "failed", "cut off"
 KNOWN: Final = 1000  # number of retrains remembered
 MESSAGE: Final = 500  # characters
@@ -55,7 +55,7 @@ class Retrain:
 
 
 class BusyError(Exception):
-    """Not possible now: retry later."""
+    """Not possible now; retry later."""
 
 
 class Retrains:
@@ -82,12 +82,12 @@ class Retrains:
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
         self._lock = lock.hold(folder / "lock", taken=f"another retrain hook uses {folder}: stop it, or give another --state")
-        self._known = {(one.key, one.started_at): one for one in _read(folder / "retrains.json")}
+        self._known = {(one.key, one.started_at): one for one in remembered(folder)}
         self._forget_dead()
 
     @property
     def known(self) -> list[Retrain]:
-        """All remembered retrains, the newest first."""
+        """All remembered retrains, newest first."""
         with self._mutex:
             return list(self._known.values())[::-1]
 
@@ -116,7 +116,7 @@ class Retrains:
                 raise BusyError("a retrain is running")
             rest_s = self._rest_s(alert.stream)
             if rest_s > 0:
-                raise BusyError(f"the last retrain of {alert.stream} has just ended: the next may start in {rest_s:.0f} s")
+                raise BusyError(f"the last retrain of {alert.stream} has just ended; the next may start in {rest_s:.0f} s")
             until_time = self._until(alert.stream)
             if before and before.state == KEPT and until_time <= before.until_time:
                 return before
@@ -129,7 +129,7 @@ class Retrains:
             return one
 
     def close(self) -> None:
-        """Stop a running retrain, wait for its end, and release the folder."""
+        """Stop a running retrain, wait for it, and release the folder."""
         self._closed.set()
         if self._thread:
             self._thread.join()
@@ -170,9 +170,9 @@ class Retrains:
         return (PROMOTED if result["promoted"] else KEPT), str(result["decision"]), str(result["version"])
 
     def _forget_dead(self) -> None:
-        """A retrain that an earlier hook left unfinished died with it: its alert may request another."""
+        """A retrain that an earlier hook left running died with it: its alert may request another."""
         for one in [one for one in self._known.values() if one.state == RUNNING]:
-            LOG.warning("the retrain of %s that began at %s was cut off", one.stream, one.started_at)
+            LOG.warning("the retrain of %s started at %s was cut off", one.stream, one.started_at)
             self._note(replace(one, state=CUT_OFF, message="the hook died before it ended", ended_at=events.now()))
 
     def _note(self, one: Retrain) -> None:
@@ -187,18 +187,15 @@ def _word(state: str) -> str:
 
 
 def remembered(folder: Path) -> list[Retrain]:
-    """The retrains in a hook's folder, the oldest first; the hook may be running. None without such a folder.
+    """The retrains in a hook's folder, oldest first; the hook may be running. Empty without such a folder.
 
     Raises:
         DataError: they are unreadable.
     """
-    return _read(folder / "retrains.json")
-
-
-def _read(path: Path) -> list[Retrain]:
+    path = folder / "retrains.json"
     try:
         return [Retrain(**one) for one in json.loads(path.read_text(encoding="utf-8"))]
     except FileNotFoundError:
         return []
     except (OSError, ValueError, TypeError) as exc:
-        raise DataError(f"{path}: cannot be read ({exc}): move it away, and the alerts that fire now may retrain once more") from exc
+        raise DataError(f"{path}: cannot be read ({exc}): move it away; firing alerts may then retrain once more") from exc

@@ -3,18 +3,19 @@
     python -m monitoring hook --torchserve_url http://127.0.0.1:8080 --monitor_url http://127.0.0.1:8010
     python -m monitoring hook --torchserve_url … --monitor_url … --command 'elec=retrain_model.py --total_trials 4'
 
-    POST /alerts      Alertmanager's webhook; alerts labelled action="retrain" start one retrain each, however often they are sent
-    GET  /retrains    the retrains and their outcomes, the newest first
+    POST /alerts      Alertmanager's webhook; an alert labelled action="retrain" starts one retrain, however often it is sent
+    GET  /retrains    the retrains and their outcomes, newest first
     GET  /health      the hook is alive
     GET  /metrics     for Prometheus
 
 An alert that cannot be handled now (a retrain is running, the stream's cool-down is not over, the monitor is unreachable)
-gets 503, and Alertmanager sends it again while it fires. The script gets the rows before the newest labelled one, the
-stream's model, and the TorchServe to swap the winner in. A failed retrain leaves the champion serving.
+gets 503, and Alertmanager sends it again while it fires. The script trains on the rows before the newest labelled one and
+swaps the winner into TorchServe. After a failed retrain the champion keeps serving.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
 import shlex
 import sys
@@ -57,7 +58,7 @@ def build_app(retrains: Retrains, streams: Sequence[str]) -> Flask:
         wanted = [alert for alert in read_webhook(read_json(read_body())) if alert.firing and alert.action == "retrain"]
         for alert in wanted:
             if alert.stream not in streams:
-                raise DataError(f"alert {alert.name}: no retrain is known for the stream {alert.stream!r}")
+                raise DataError(f"alert {alert.name}: no retrain command for stream {alert.stream!r}")
         return answer({"retrains": [asdict(retrains.ask(alert)) for alert in wanted]}, 202 if wanted else 200)
 
     @app.get("/retrains")
@@ -91,22 +92,19 @@ def _add_errors(app: Flask) -> None:
         return response
 
 
-def newest_labelled(monitor_url: str) -> Callable[[str], str]:
-    """Returns a function that asks the monitor for the time of a stream's newest labelled row.
+def newest_labelled(monitor_url: str, stream: str) -> str:
+    """The time of a stream's newest labelled row, from the monitor.
 
-    The function raises BusyError when the monitor does not report it.
+    Raises:
+        BusyError: the monitor does not report it.
     """
-
-    def ask(stream: str) -> str:
-        try:
-            with loopback.session() as session:
-                response = session.get(f"{monitor_url}/streams/{stream}", timeout=MONITOR_TIMEOUT_S)
-            response.raise_for_status()
-            return events.time_text(events.parse_time(response.json()["newest_labelled_time"]))
-        except (requests.RequestException, DataError, KeyError, TypeError, ValueError) as exc:
-            raise BusyError(f"the monitor does not report the newest labelled row of {stream} ({type(exc).__name__})") from exc
-
-    return ask
+    try:
+        with loopback.session() as session:
+            response = session.get(f"{monitor_url}/streams/{stream}", timeout=MONITOR_TIMEOUT_S)
+        response.raise_for_status()
+        return events.time_text(events.parse_time(response.json()["newest_labelled_time"]))
+    except (requests.RequestException, DataError, KeyError, TypeError, ValueError) as exc:
+        raise BusyError(f"the monitor does not report the newest labelled row of {stream} ({type(exc).__name__})") from exc
 
 
 def retrain_command(commands: Mapping[str, str], streams: Mapping[str, StreamConfig], *, torchserve_url: str) -> Callable[[str, str], list[str]]:
@@ -128,20 +126,20 @@ def retrain_command(commands: Mapping[str, str], streams: Mapping[str, StreamCon
 
 @dataclass(frozen=True)
 class HookFlags(Flags):
-    """The flags' values of this script."""
+    """The values of this command's flags."""
 
     torchserve_url: str = required("URL of the serving TorchServe on this machine, http://host:port", type=torchserve_address)
     monitor_url: str = required("URL of the monitor, http://host:port", type=service_address)
     state: str = flag(".driftloop/retrains", "folder for the retrains' state and logs")
-    command: list[str] | None = flag(None, "script and flags to retrain a stream; default: those of the streams file", action="append", metavar="STREAM=WORDS")
-    cool_down_s: int = flag(3600, "pause between two retrains of a stream, in seconds", type=whole(0))
+    command: list[str] | None = flag(None, "script and flags to retrain a stream; default: from the streams file", action="append", metavar="STREAM=WORDS")
+    cool_down_s: int = flag(3600, "minimum pause between two retrains of a stream, in seconds", type=whole(0))
     streams_file: str = flag("", "YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
-    host: str = flag("127.0.0.1", "address to listen on: anyone with access can start a retrain")
+    host: str = flag("127.0.0.1", "address to listen on; anyone with access can start a retrain")
     port: int = flag(8020, "port to listen on", type=whole(0, 65535))
 
 
 def build_parser() -> parsing.Parser:
-    """The flags of this script."""
+    """The flags of this command."""
     return parsing.parser("monitoring hook", __doc__, HookFlags)
 
 
@@ -150,21 +148,20 @@ def work(args: HookFlags) -> tuple[dict[str, Any], int]:
 
     Raises:
         SettingsError: a flag is invalid, or another hook uses the folder.
-        DataError: the folder's file is unreadable.
+        DataError: the state in the folder is unreadable.
     """
-    streams = stream_settings.load(args.streams_file or None)
+    streams = stream_settings.load(args.streams_file)
     commands = dict(one.partition("=")[::2] for one in args.command) if args.command else {name: stream.retrain for name, stream in streams.items()}
     for stream, words in commands.items():
         if stream not in streams or not words.strip():
             raise SettingsError(f"--command {stream}={words}: give STREAM=WORDS with one of {', '.join(streams)}")
     command = retrain_command(commands, streams, torchserve_url=args.torchserve_url)
-    until = newest_labelled(args.monitor_url)
 
     def make() -> Retrains:
-        return Retrains(Path(args.state), command=command, until=until, cool_down_s=args.cool_down_s)
+        return Retrains(Path(args.state), command=command, until=functools.partial(newest_labelled, args.monitor_url), cool_down_s=args.cool_down_s)
 
     check_port(args.host, args.port)
-    make().close()  # report start failures here, in one line, not from a worker
+    make().close()  # reports a start failure in one line, not from a worker
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     Application(lambda: build_app(make(), list(commands)), host=args.host, port=args.port, threads=4, told="the retrain hook").run()
     return {}, 0

@@ -1,7 +1,7 @@
 """Tracks how far each consumer has read a spool: the next batch, the backlog, and the segments that can be deleted.
 
-A consumer's cursor file has, for each segment, how many bytes and lines it has passed. The file is replaced
-after a batch has arrived, so a crash in between delivers the batch once more and never skips it.
+A consumer's cursor file holds the bytes and lines it has passed in each segment. The file is replaced after a
+batch has arrived: a crash before that delivers the batch again and never skips it.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ class Place:
 
 @dataclass(frozen=True)
 class Batch:
-    """Records in the order in which each writer wrote them, and where the consumer stands after them."""
+    """Records in each writer's order, and the consumer's places after them."""
 
     records: list[dict[str, Any]]
-    damaged: int  # lines that were cut short and are skipped
+    damaged: int  # truncated lines, skipped
     places: dict[str, Place]
-    full: bool = False  # more may follow at once; else the spool was read to its end
+    full: bool = False  # more may follow; else the spool was read to its end
 
     def __bool__(self) -> bool:
         return bool(self.places)
 
 
 def cursor_file(folder: Path, consumer: str) -> Path:
-    """Where a consumer's cursor stands."""
+    """A consumer's cursor file."""
     return folder / f"cursor-{consumer}.json"
 
 
 def load(folder: Path, consumer: str) -> dict[str, Place]:
-    """A consumer's places by the segment's name. Without a readable cursor file it starts from the beginning."""
+    """A consumer's places by segment name. Without a readable cursor file it starts from the beginning."""
     try:
         stored = json.loads(cursor_file(folder, consumer).read_text(encoding="utf-8"))
         return {name: Place(int(offset), int(lines)) for name, (offset, lines) in stored.items()}
@@ -58,14 +58,14 @@ def load(folder: Path, consumer: str) -> dict[str, Place]:
 
 
 class Reader:
-    """Reads a spool for one consumer; one reader at a time may serve a consumer."""
+    """Reads a spool for one consumer, which may have one reader at a time."""
 
     def __init__(self, folder: Path, consumer: str) -> None:
         self.folder, self.consumer = folder, consumer
         self._places = load(folder, consumer)
 
     def read(self, *, records: int = BATCH_RECORDS) -> Batch:
-        """What comes next, at most `records` of it and BATCH_BYTES; reading again without `commit` gives the same again.
+        """The next batch, at most `records` and BATCH_BYTES; without `commit` the next call returns the same.
 
         Raises:
             SpoolError: a segment cannot be read.
@@ -78,7 +78,7 @@ class Reader:
         return batch
 
     def commit(self, batch: Batch) -> None:
-        """The batch has arrived: go on after it.
+        """The batch has arrived: continue after it.
 
         Raises:
             SpoolError: the cursor cannot be written.
@@ -92,14 +92,14 @@ class Reader:
         self._places = places
 
     def _read_segment(self, path: Path, batch: Batch, *, most: int) -> tuple[Batch, bool]:
-        """The batch with what the segment adds to it, and whether it is full."""
+        """The batch with the segment's records added, and whether it is full."""
         place = self._places.get(path.name, Place())
         if _size(path) <= place.offset:
             return batch, False
-        closed = not segments.has_writer(path)  # asked before reading: what a writer adds meanwhile is then no torn end
+        closed = not segments.has_writer(path)  # asked before reading, so that a line being added is not taken for a torn one
         data = _read(path, place.offset)
         lines = data.split(b"\n")
-        rest = lines.pop()  # after the last newline: being written, torn, or simply longer than what was read
+        rest = lines.pop()  # after the last newline: being written, torn, or longer than the bytes read
         lines = lines[: most - len(batch.records)]
         decoded = [segments.decode(line) for line in lines]
         offset = place.offset + sum(map(len, lines)) + len(lines)
@@ -114,7 +114,7 @@ class Reader:
 
 
 class Backlog:
-    """What consumers have not passed yet, for the process that writes; cheap to ask again, safe from several threads."""
+    """What consumers have not passed yet, for the writing process; cheap to ask repeatedly, and thread-safe."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -135,7 +135,7 @@ class Backlog:
         oldest_ms = now_ms = time.time_ns() // 1_000_000
         for path in segments.listed(self._folder):
             if _began_ms(path) >= oldest_ms:
-                break  # whatever stands in it and after it is newer
+                break  # this segment and all later ones are newer
             offset = passed.get(path.name, Place()).offset
             if _size(path) > offset:
                 first = segments.decode(_read(path, offset).split(b"\n", 1)[0])
@@ -148,13 +148,13 @@ class Backlog:
 
 
 def sweep(folder: Path, consumers: Iterable[str]) -> int:
-    """Delete the segments that all consumers have passed and no process writes any more; how many.
+    """Delete the segments that all consumers have passed and no process writes to; return how many.
 
     Raises:
         SpoolError: one cannot be deleted.
     """
     passed = [load(folder, consumer) for consumer in consumers]
-    gone = 0
+    deleted = 0
     for path in segments.listed(folder):
         if segments.has_writer(path) or any(places.get(path.name, Place()).offset < _size(path) for places in passed):
             continue
@@ -162,8 +162,8 @@ def sweep(folder: Path, consumers: Iterable[str]) -> int:
             path.unlink(missing_ok=True)
         except OSError as exc:
             raise SpoolError(f"{path}: the segment cannot be deleted: {exc.strerror}") from exc
-        gone += 1
-    return gone
+        deleted += 1
+    return deleted
 
 
 def _began_ms(path: Path) -> int:
@@ -189,7 +189,7 @@ def _read(path: Path, offset: int) -> bytes:
 
 
 def _count(path: Path, counted: Place) -> Place:
-    """Count the newlines that were added since."""
+    """Count the newlines added since."""
     while data := _read(path, counted.offset):
         counted = Place(counted.offset + len(data), counted.lines + data.count(b"\n"))
     return counted

@@ -1,7 +1,8 @@
 """The shipper's two destinations: MongoDB and the monitor.
 
 `deliver` returns when all records have arrived except permanently rejected ones, which it returns with the reason;
-`AwayError` means: retry later. Delivery is idempotent.
+`AwayError` means: retry later. Delivery is idempotent. `name` is also the name of the consumer's cursor; `tend` does
+periodic work.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import requests
 
@@ -22,41 +23,25 @@ from monitoring.records.events import Record
 MONITOR_RECORDS = 1000  # in one request
 CONNECT_S, ANSWER_S = 1.5, 20.0
 EXPIRE_EVERY_S = 3600.0
-_FAULTS = {400, 404, 413, 422}  # answers of the monitor that lie with the records
+_FAULTS = {400, 404, 413, 422}  # the monitor's statuses that blame the records
 
 Refused = list[tuple[Record, str]]
 
 
 class AwayError(DriftloopError):
-    """The place takes nothing now; `slow`: less at once may work."""
+    """The destination accepts nothing now; `slow`: a smaller batch may work."""
 
     def __init__(self, message: str, *, slow: bool = False) -> None:
         super().__init__(message)
         self.slow = slow
 
 
-class Delivery(Protocol):
-    """A place for records."""
-
-    name: str  # of the consumer: it has a cursor of that name
-    counts: Counter[str]
-
-    def deliver(self, records: Sequence[Record]) -> Refused:
-        """Bring records; give those that will never be taken."""
-
-    def tend(self) -> None:
-        """What is to be done from time to time."""
-
-    def close(self) -> None:
-        """End."""
-
-
 class ToMongo:
     """Delivers to the prediction log; after a failure it reopens the log, which restarts a dead embedded server.
 
     Args:
-        open_log: gives the log; called at once, so that wrong settings show.
-        keep_days: what was served longer ago is deleted every hour; 0 keeps everything.
+        open_log: opens the log; called at once, so that wrong settings show.
+        keep_days: older predictions are deleted every hour; 0 keeps everything.
     """
 
     name = "mongodb"
@@ -69,7 +54,7 @@ class ToMongo:
         self._expire_at = time.monotonic()
 
     def deliver(self, records: Sequence[Record]) -> Refused:
-        """Write records into the log.
+        """Write records to the log.
 
         Raises:
             AwayError: not all have arrived.
@@ -80,7 +65,7 @@ class ToMongo:
         return list(added.refused)
 
     def tend(self) -> None:
-        """Delete what is too old."""
+        """Delete expired records."""
         if self._keep_days and time.monotonic() >= self._expire_at:
             self._expire_at = time.monotonic() + EXPIRE_EVERY_S
             self.counts["expired"] += self._with_log(lambda log: log.expire(keep_days=self._keep_days))
@@ -106,13 +91,13 @@ class ToMongo:
 
 
 class ToMonitor:
-    """To the monitoring service's `POST /ingest/<stream>`."""
+    """Sends to the monitor's `POST /ingest/<stream>`."""
 
     name = "monitor"
 
     def __init__(self, url: str) -> None:
         if not url.startswith(("http://", "https://")):
-            raise SettingsError(f"the monitor's address must be as http://127.0.0.1:8010, not {url!a:.100}")
+            raise SettingsError(f"the monitor's URL must look like http://127.0.0.1:8010, not {url!a:.100}")
         self.counts: Counter[str] = Counter()
         self._url = url.rstrip("/")
         self._session = loopback.session()
@@ -134,7 +119,7 @@ class ToMonitor:
         return refused
 
     def tend(self) -> None:
-        """Nothing."""
+        """Nothing to do."""
 
     def close(self) -> None:
         """Close the connection."""
@@ -154,16 +139,19 @@ class ToMonitor:
         said = _error_of(answer)
         if answer.status_code not in _FAULTS or said is None:
             raise AwayError(f"the monitor at {self._url} answers {answer.status_code}")
-        if len(records) == 1 or answer.status_code == 404:  # a stream that it does not watch
+        if len(records) == 1 or answer.status_code == 404:  # a stream it does not monitor
             return [(record, said) for record in records]
         middle = len(records) // 2
         return self._send(stream, records[:middle]) + self._send(stream, records[middle:])
 
 
 def _error_of(answer: requests.Response) -> str | None:
-    """What an answer of our monitor complains of; None when it is none of ours."""
+    """The error in a response of our monitor; None if the response is not the monitor's."""
     try:
         error = answer.json()["error"]
         return f"{answer.status_code} {error['code']}: {error['message']:.300}"
     except (ValueError, LookupError, TypeError):
         return None
+
+
+Delivery = ToMongo | ToMonitor

@@ -2,14 +2,15 @@
 
     python -m monitoring labels --stream elec --file labels.csv --spool .driftloop/spool
 
-The file has the columns id and label, and may have labelled_at (RFC 3339; else now). It may be packed as .gz or .zip. The labels go into the spool, as those of
-`POST /labels` do; the shipper joins them into the log by their id and sends them to the monitor. All lines are checked first: one that is
-wrong is named, and none is taken. Giving the same file again does no harm.
+The file has the columns id and label, optionally labelled_at (RFC 3339; default: now), and may be compressed (.gz or .zip).
+The labels go into the spool, like those of `POST /labels`; the shipper joins them to the log by id and sends them to the
+monitor. All lines are checked first: if one is invalid, it is named and none is taken. Importing a file twice does no harm.
 """
 
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import itertools
 from collections.abc import Iterator
@@ -29,22 +30,22 @@ from monitoring.spool.writer import Spool
 from monitoring.stream_settings import StreamConfig
 
 COLUMNS = ("id", "label")
-CHUNK = 1000  # labels that are held at once
+CHUNK = 1000  # labels in memory
 
 
 def read(path: Path, stream: StreamConfig, *, now: str, encoding: str = "", separator: str = "") -> Iterator[events.Label]:
-    """The labels of a CSV file, one after the other.
+    """The labels of a CSV file.
 
     Raises:
-        DataError: the file cannot be read, or a line is wrong; the message names it.
+        DataError: the file cannot be read, or a line is invalid; the message names it.
     """
     if not path.exists():
-        raise DataError(f"{path}: there is no such file: give a CSV file as --file")
+        raise DataError(f"{path}: no such file: give a CSV file as --file")
     text, delimiter = texts.columns_apart(texts.decoded(unpacking.contents(path)[1], path, encoding), texts.separator(separator))
     try:
         lines = csv.DictReader(io.StringIO(text), strict=True, delimiter=delimiter)
         if missing := [name for name in COLUMNS if name not in (lines.fieldnames or ())]:
-            raise DataError(f"{path}: has no column {' and '.join(missing)}; the first line must name id and label")
+            raise DataError(f"{path}: has no column {' and '.join(missing)}: the first line must name id and label")
         for line in lines:
             yield _label(line, stream, now, where=f"{path}, line {lines.line_num}")
     except csv.Error as exc:
@@ -53,14 +54,8 @@ def read(path: Path, stream: StreamConfig, *, now: str, encoding: str = "", sepa
 
 def _label(line: dict[str, Any], stream: StreamConfig, now: str, *, where: str) -> events.Label:
     try:
-        value = {
-            "kind": "label",
-            "id": line["id"],
-            "stream": stream.name,
-            "label": _value(line["label"], stream),
-            "labelled_at": line.get("labelled_at") or now,
-        }
-        record = events.from_json(value)
+        value = _value(line["label"], stream)
+        record = events.from_json({"kind": "label", "id": line["id"], "stream": stream.name, "label": value, "labelled_at": line.get("labelled_at") or now})
     except DataError as exc:
         raise DataError(f"{where}: {exc}") from exc
     assert isinstance(record, events.Label)
@@ -96,22 +91,17 @@ def build_parser() -> parsing.Parser:
 
 def work(args: LabelsFlags) -> tuple[dict[str, Any], int]:
     """Check the file, then put its labels into the spool."""
-    streams = stream_settings.load(args.streams_file or None)
-    if args.stream not in streams:
-        raise SettingsError(f"there is no stream {args.stream!a:.50}: the streams are {', '.join(streams)}")
+    stream = stream_settings.pick(args.stream, args.streams_file)
     if not args.spool.is_dir():
-        raise SettingsError(f"--spool {args.spool}: there is no spool; give the folder that the prediction service and the shipper work in")
-    now, taken = events.now(), 0
-    written = {"encoding": args.encoding, "separator": args.separator}
-    for _ in read(args.file, streams[args.stream], now=now, **written):
-        pass
-    labels = read(args.file, streams[args.stream], now=now, **written)
+        raise SettingsError(f"--spool {args.spool}: no such folder: give the spool of the prediction service and the shipper")
+    read_all = functools.partial(read, args.file, stream, now=events.now(), encoding=args.encoding, separator=args.separator)
+    taken = sum(1 for _ in read_all())  # checks all lines
+    labels = read_all()
     with Spool(args.spool) as spool:
         while chunk := [label.as_json() for label in itertools.islice(labels, CHUNK)]:
             spool.append(chunk)
-            taken += len(chunk)
-    then = "a shipper works there" if shipper.works_in(args.spool) else "NO shipper works there now: start one on that folder"
-    print(f"{taken:,} label{'s' * (taken != 1)} of {args.stream} put into the spool {args.spool}; {then}")
+    then = "a shipper serves it" if shipper.works_in(args.spool) else "NO shipper serves it now: start one on that folder"
+    print(f"{taken:,} label{'s' * (taken != 1)} of {args.stream} written to the spool {args.spool}; {then}")
     return {"stream": args.stream, "labels": taken}, 0
 
 

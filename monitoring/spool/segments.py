@@ -1,10 +1,10 @@
 """The spool's files: the line format of records, the list of segments, and whether a segment has an active writer.
 
-A line is `crc32 milliseconds json`: eight hexadecimal digits over all that follows them, the time it was written
-as milliseconds since 1970 in thirteen digits, and one JSON object. A line whose checksum is wrong (a write that
-SIGKILL or a power loss cut short) is recognised wherever it stands.
+A line is `crc32 milliseconds json`: the checksum of the rest in eight hexadecimal digits, the time of writing in
+milliseconds since 1970 in thirteen digits, and one JSON object. A truncated line (SIGKILL or a power loss during
+the write) is recognised anywhere by its checksum.
 
-A segment's writer holds a lock on it (flock) as long as it may write more; the lock ends with the process.
+A segment's writer locks it (flock) while it may write more; the lock ends with the process.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from driftloop.system.files import sync_folder
 SUFFIX = ".jsonl"
 LONGEST_LINE = 1 << 20  # bytes; a record is a row, not a document
 _PREFIX = 8 + 1 + 13 + 1
-_JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":"))  # made once: json.dumps with these settings makes one a call
+_JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":"))  # made once: json.dumps with these settings makes one per call
 
 
 def encode(record: Mapping[str, Any], *, milliseconds: int) -> bytes:
     """The line of a record, with its newline.
 
     Raises:
-        DataError: the record is not JSON (nan and infinity are not), or longer than LONGEST_LINE.
+        DataError: the record is not JSON (nan or infinity, for example), or longer than LONGEST_LINE.
 
     >>> encode({"id": "a"}, milliseconds=1585726200000)
     b'4215aeb0 1585726200000 {"id":"a"}\\n'
@@ -41,12 +41,12 @@ def encode(record: Mapping[str, Any], *, milliseconds: int) -> bytes:
         raise DataError(f"a record for the spool is not JSON: {exc}") from exc
     rest = f"{milliseconds:013d} {text}".encode("ascii")
     if len(rest) + 10 > LONGEST_LINE:
-        raise DataError(f"a record for the spool has {len(rest):,} bytes; at most {LONGEST_LINE:,} are taken")
+        raise DataError(f"a record for the spool has {len(rest):,} bytes; the maximum is {LONGEST_LINE:,}")
     return b"%08x %b\n" % (zlib.crc32(rest), rest)
 
 
 def decode(line: bytes) -> tuple[int, dict[str, Any]] | None:
-    """Milliseconds and record of a line without its newline; None when the line is damaged.
+    """Milliseconds and record of a line without its newline; None for a damaged line.
 
     >>> decode(b'4215aeb0 1585726200000 {"id":"a"}')
     (1585726200000, {'id': 'a'})
@@ -61,7 +61,7 @@ def decode(line: bytes) -> tuple[int, dict[str, Any]] | None:
 
 
 def listed(folder: Path) -> list[Path]:
-    """The segments of a spool, the oldest first."""
+    """The segments of a spool, oldest first."""
     try:
         return sorted((path for path in folder.iterdir() if path.name.endswith(SUFFIX) and path.name[:1].isdigit()), key=lambda path: path.name)
     except FileNotFoundError:
@@ -71,10 +71,10 @@ def listed(folder: Path) -> list[Path]:
 
 
 def create(folder: Path, name: str) -> int:
-    """A new segment, open for appending and locked; it appears under its name only when it is.
+    """Create a segment, open for appending; it gets its name only when it is locked.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: it cannot be created.
     """
     hidden = folder / f".{name}"
     descriptor = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o640)

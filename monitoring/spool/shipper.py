@@ -1,14 +1,14 @@
-"""Delivers the spool's records to MongoDB and the monitor, each within a quarter of a second if it accepts them.
+"""Delivers the spool's records to MongoDB and the monitor, within a quarter of a second while they accept them.
 
     python -m monitoring shipper --spool .driftloop/spool --mongodb_uri mongodb://127.0.0.1:27017/driftloop \\
         --monitor_url http://127.0.0.1:8010
 
-Either may be unreachable, slow or restarted: its records wait in the spool, and the other gets its own meanwhile. Without
---mongodb_uri and MONGODB_URI an embedded server is used or started. A record that will never be taken goes into
-the spool's refused-mongodb.jsonl or refused-monitor.jsonl with the reason. One shipper serves one spool.
+Either may be unreachable, slow or restarted: its records wait in the spool, and the other still gets its own. Without
+--mongodb_uri and MONGODB_URI an embedded server is used or started. Permanently rejected records go to the spool's
+refused-mongodb.jsonl or refused-monitor.jsonl with the reason. One shipper serves one spool.
 
-What was shipped stands in the spool's shipper.json, written once a second while something happens. One line is
-printed when a destination becomes unreachable, and one when it is back. SIGTERM and Ctrl-C ship what they can within a second.
+The counts are in the spool's shipper.json, updated every second. One line is printed when a destination becomes
+unreachable, and one when it is back. On SIGTERM and Ctrl-C it ships what it can within a second.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ from monitoring.records import events
 from monitoring.spool import cursors
 from monitoring.spool.delivery import AwayError, Delivery, ToMongo, ToMonitor
 
-# How long records gather once the spool was read to its end. Each batch has its request, its commit and its cursor, fsynced: shipped one by
-# one as they come, they cost a prediction service on the same machine milliseconds at the p99 (benchmarks/prediction_service.md).
+# How long records gather once the spool is read to its end. Each batch costs a request, a commit and an fsynced cursor: shipping record by
+# record costs a prediction service on the same machine milliseconds at the p99 (benchmarks/prediction_service.md).
 GATHER_S = 0.25
 TEND_S = 1.0
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 5.0  # after a failure, doubled with each further one
-END_S = 1.0  # how long to go on shipping after SIGTERM
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 5.0  # after a failure; doubles with each one
+END_S = 1.0  # for shipping after SIGTERM
 
 
 class Lane(threading.Thread):
-    """One consumer's way out of the spool, in a thread of its own so that it waits for nobody."""
+    """Ships to one consumer in its own thread, so that it waits for no other."""
 
     def __init__(self, folder: Path, delivery: Delivery, stopping: threading.Event) -> None:
         super().__init__(name=f"to-{delivery.name}", daemon=True)
@@ -57,7 +57,7 @@ class Lane(threading.Thread):
         self._most = cursors.BATCH_RECORDS
 
     def run(self) -> None:
-        """Ship until told to stop; then until the spool is empty or a place is away."""
+        """Ship until `stopping` is set, then until the spool is empty or the destination unreachable."""
         wait_s = FIRST_WAIT_S
         while True:
             try:
@@ -117,15 +117,15 @@ def _set_aside(path: Path, refused: Sequence[tuple[Any, str]]) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as exc:
-        raise SpoolError(f"{path}: refused records cannot be set aside: {exc.strerror}; free some space") from exc
+        raise SpoolError(f"{path}: refused records cannot be written: {exc.strerror}; free some space") from exc
 
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Hold the spool's lock, so that no second shipper serves it; it ends with the process."""
+    """Hold the spool's lock against a second shipper; it ends with the process."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o750)
-        held = lock.hold(folder / "shipper.lock", taken=f"{folder}: another shipper serves this spool; end it first")
+        held = lock.hold(folder / "shipper.lock", taken=f"{folder}: another shipper serves this spool; stop it first")
     except OSError as exc:
         raise SpoolError(f"{folder}: the spool cannot be used: {exc.strerror}") from exc
     with held:
@@ -133,7 +133,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def works_in(folder: Path) -> bool:
-    """Whether a shipper serves the spool now; the folder must be there."""
+    """Whether a shipper serves the spool now; the folder must exist."""
     try:
         with _alone(folder):
             return False
@@ -145,7 +145,7 @@ def ship(folder: Path, deliveries: Sequence[Delivery]) -> None:
     """Ship until SIGTERM or Ctrl-C, raised here as exceptions.
 
     Raises:
-        DriftloopError: a lane ended by a mistake of ours.
+        DriftloopError: a lane crashed: a bug of ours.
     """
     stopping = threading.Event()
     lanes = [Lane(folder, delivery, stopping) for delivery in deliveries]
@@ -156,7 +156,7 @@ def ship(folder: Path, deliveries: Sequence[Delivery]) -> None:
         while all(lane.is_alive() for lane in lanes):
             time.sleep(TEND_S)
             shown = _tend(folder, lanes, shown)
-        raise DriftloopError("the shipper stopped by a mistake of its own, shown above; nothing is lost: start it again")
+        raise DriftloopError("the shipper stopped because of a bug, shown above; nothing is lost: start it again")
     finally:
         stopping.set()
         end = time.monotonic() + END_S
@@ -166,14 +166,14 @@ def ship(folder: Path, deliveries: Sequence[Delivery]) -> None:
 
 
 def _tend(folder: Path, lanes: Sequence[Lane], shown: dict[str, Any]) -> dict[str, Any]:
-    """Delete what all have passed, and show what was done when it has changed."""
+    """Delete what all have passed, and write changed counts."""
     state = {lane.delivery.name: {**lane.counts, **lane.delivery.counts, "trouble": lane.trouble} for lane in lanes}
     try:
         cursors.sweep(folder, [lane.delivery.name for lane in lanes])
         if state != shown:
             files.replace_file(folder / "shipper.json", json.dumps(state, indent=1))
     except (SpoolError, OSError):
-        return shown  # a full disk: the lanes say so, and the next time does it
+        return shown  # a full disk: the lanes report it, and the next call tries again
     return state
 
 
@@ -183,9 +183,9 @@ class ShipperFlags(Flags):
 
     spool: Path = flag(Path(".driftloop/spool"), "the spool's folder", type=Path)
     mongodb_uri: str = flag("", "mongodb://host:port/database; empty: MONGODB_URI, or an embedded server", type=mongodb_uri)
-    monitor_url: str = flag("", "the monitoring service, http://host:port; empty: none", type=address)
+    monitor_url: str = flag("", "the monitor, http://host:port; empty: none", type=address)
     log_folder: Path = flag(FOLDER, "folder of the embedded server", type=Path)
-    keep_days: int = flag(0, "days that the log keeps predictions after they were served; 0: no limit", type=whole(0))
+    keep_days: int = flag(0, "days that the log keeps a prediction; 0: no limit", type=whole(0))
 
 
 def build_parser() -> parsing.Parser:
@@ -194,11 +194,11 @@ def build_parser() -> parsing.Parser:
 
 
 def work(args: ShipperFlags) -> tuple[dict[str, Any], int]:
-    """Ship until told to end."""
+    """Ship until a signal arrives."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(_alone(args.spool))
-        deliveries: list[Delivery] = [ToMonitor(args.monitor_url)] if args.monitor_url else []
-        deliveries.insert(0, ToMongo(lambda: open_log(args.mongodb_uri or None, folder=args.log_folder), keep_days=args.keep_days))
+        deliveries: list[Delivery] = [ToMongo(lambda: open_log(args.mongodb_uri or None, folder=args.log_folder), keep_days=args.keep_days)]
+        deliveries += [ToMonitor(args.monitor_url)] if args.monitor_url else []
         for delivery in deliveries:
             stack.callback(delivery.close)
         priority.step_back()

@@ -1,13 +1,12 @@
-"""The spool's writer: buffers records in a folder of files, so that none is lost while MongoDB is unreachable.
+"""The spool's writer: buffers records in files, so that none is lost while MongoDB is unreachable.
 
     spool = Spool(Path("spool"))
     spool.append([{"kind": "label", ...}])       # written when this returns: SIGKILL of the process loses nothing
     spool.sync()                                 # on the disk: a power loss loses nothing either
 
-A thread calls fsync at the latest `sync_s` seconds or `sync_records` records after a write. Each process writes
-segments of its own, so that writers cannot harm one another; `monitoring.spool.cursors` reads them.
-
-A spool may be made before a fork: the child begins a segment of its own.
+A thread calls fsync within `sync_s` seconds or `sync_records` records of a write. Each process writes its own
+segments, so that writers cannot harm one another; `monitoring.spool.cursors` reads them. A spool made before a fork
+is safe: the child starts its own segment.
 """
 
 from __future__ import annotations
@@ -33,13 +32,13 @@ class Spool:
     """The writer's side of a spool; safe to use from several threads.
 
     Args:
-        folder: made when it is not there.
-        segment_bytes: a segment that has reached this size is followed by a new one.
-        sync_s: seconds a written record waits for fsync at the most, apart from fsync's own time.
-        sync_records: as many records are not left waiting for that time.
+        folder: created if missing.
+        segment_bytes: size at which a new segment starts.
+        sync_s: maximum seconds from a write to the start of its fsync.
+        sync_records: number of waiting records that starts fsync at once.
 
     Raises:
-        SpoolError: the folder cannot be made.
+        SpoolError: the folder cannot be created.
     """
 
     def __init__(self, folder: Path, *, segment_bytes: int = SEGMENT_BYTES, sync_s: float = SYNC_S, sync_records: int = SYNC_RECORDS) -> None:
@@ -48,11 +47,11 @@ class Spool:
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o750)
         except OSError as exc:
-            raise SpoolError(f"{self.folder}: the spool cannot be made: {exc.strerror}") from exc
+            raise SpoolError(f"{self.folder}: the spool cannot be created: {exc.strerror}") from exc
         self._begin()
 
     def _begin(self) -> None:
-        """Begin without a segment: at first, and in a child after a fork, which shares its parent's file but must not write there."""
+        """Start without a segment: at first, and in a child after a fork, which must not write to its parent's file."""
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._wake = threading.Condition(self._lock)
@@ -69,7 +68,7 @@ class Spool:
 
         Raises:
             DataError: a record is not JSON or too long; nothing was written.
-            SpoolError: the disk is full or failing; nothing of these records stays.
+            SpoolError: the disk is full or failing; nothing was written.
         """
         stamp = time.time_ns() // 1_000_000
         data = b"".join([segments.encode(record, milliseconds=stamp) for record in records])
@@ -77,7 +76,7 @@ class Spool:
             return
         if os.getpid() != self._pid:
             if self._file >= 0:
-                os.close(self._file)  # the child's copy of it: the parent's stays open, and its lock
+                os.close(self._file)  # the child's copy: the parent's stays open and locked
             self._begin()
         with self._lock:
             self._raise_failure()
@@ -90,10 +89,10 @@ class Spool:
                 self._wake.notify()
 
     def sync(self) -> None:
-        """Return when all that was appended before is on the disk.
+        """Return when all appended records are on disk.
 
         Raises:
-            SpoolError: fsync failed; what was appended since the last time may not survive a power loss.
+            SpoolError: fsync failed; records since the last sync may not survive a power loss.
         """
         if os.getpid() == self._pid:
             self._sync()
@@ -101,7 +100,7 @@ class Spool:
                 self._raise_failure()
 
     def close(self) -> None:
-        """Sync and end; a later `append` begins a new segment.
+        """Sync and close; a later `append` starts a new segment.
 
         Raises:
             SpoolError: as for `sync`.
@@ -124,7 +123,7 @@ class Spool:
         return self._backlog.length(consumer)
 
     def oldest_s(self, consumer: str) -> float:
-        """Seconds since the oldest record that a consumer has not passed was written; 0 when there is none."""
+        """Age of the oldest record that a consumer has not passed, in seconds; 0 without one."""
         return self._backlog.oldest_s(consumer)
 
     def size_bytes(self) -> int:
@@ -155,7 +154,7 @@ class Spool:
         self._size += len(data)
 
     def _cut(self) -> None:
-        """Take back a write that failed half-way; where even that fails, write no more to this file: its torn end is then skipped."""
+        """Undo a partial write; if that fails too, abandon the file: readers skip its torn end."""
         try:
             os.ftruncate(self._file, self._size)
         except OSError:
@@ -166,7 +165,7 @@ class Spool:
         return f"{time.time_ns():020d}-{self._pid}-{self._made}-{os.urandom(4).hex()}{segments.SUFFIX}"
 
     def _retire(self) -> None:
-        """Write no more to the segment; the thread syncs and closes it, which ends the lock on it."""
+        """Write no more to the segment; the thread syncs and closes it, which unlocks it."""
         if self._file >= 0:
             self._retired.append(self._file)
             self._file = -1
@@ -188,7 +187,7 @@ class Spool:
     def _sync(self) -> None:
         with self._syncing:
             with self._lock:
-                # Duplicates: a file that is retired and closed meanwhile must not end a sync of ours with a wrong number.
+                # A duplicate: the file may be retired and closed during this sync.
                 current = os.dup(self._file) if self._file >= 0 and self._waiting else -1
                 retired, self._retired, self._waiting = self._retired, [], 0
             for descriptor in [*retired, *([current] if current >= 0 else [])]:

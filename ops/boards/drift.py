@@ -1,28 +1,27 @@
-"""Drift: is the model bad, and if so, why: what changed, in which features, and how long will the KPI hold?"""
+"""Drift: is the model bad, why, which features moved, and how long will the KPI hold?"""
 
 from __future__ import annotations
 
 from typing import Final
 
-from ops.overview import CHANGED, EVIDENCE, STREAM, VERDICT, overview
+from ops.boards import Board, Choice, Row
+from ops.overview import CHANGED, EVIDENCE, STREAM, VERDICT
 from ops.panels import CHART, GOOD, LOOK, OTHER, QUIET, Column, Panel, Query, chart, listing, tile, timeline
-from ops.rows import Board, Choice, Row
 
 OF_FEATURE: Final = '{stream=~"$stream",feature=~"$feature"}'
 HORIZON: Final = 100  # blocks; a forecast beyond it, or infinite, is "not in sight"
-SOON: Final = 5  # blocks: fewer ask for a look
+SOON: Final = 5  # blocks; fewer are orange
 MOVED: Final = ((0, "no", GOOD), (1, "moved", LOOK))
 
 
 def board() -> Board:
-    """The board of the verdicts and of their causes."""
+    """The board of the verdicts and their causes."""
     return Board(
         "drift",
         "driftloop: drift",
         "Verdicts on the KPI and on the inputs, the forecast, and the features that moved.",
         (Choice("stream", "Stream", "driftloop_stream_info"), Choice("feature", "Feature", "driftloop_feature_distance")),
         (
-            Row("Overview: $stream", overview(), each_stream=True),
             Row("Is the model bad, and why?", _verdicts()),
             Row("Forecast", _forecast()),
             Row("Features: $stream", _features(), each_stream=True),
@@ -40,8 +39,8 @@ def _verdicts() -> tuple[Panel, ...]:
         ),
         timeline(
             "Why?",
-            "data: the inputs are distributed differently. concept: the same inputs have other labels. both: the two together. "
-            "quality: rows hold invalid values. None of them alone says that the model is bad.",
+            "data: the inputs are distributed differently. concept: the same inputs have different labels. both: data and concept. "
+            "quality: rows hold invalid values. None of these alone means that the model is bad.",
             Query('driftloop_drift{stream=~"$stream",kind!="performance"}', "{{stream}}: {{kind}}"),
             states=CHANGED,
         ),
@@ -51,7 +50,7 @@ def _verdicts() -> tuple[Panel, ...]:
 
 def _forecast() -> tuple[Panel, ...]:
     blocks = f"clamp_max(driftloop_forecast_blocks{STREAM}, {HORIZON})"
-    about = f"Blocks until the KPI crosses its threshold; early and late bound an 80 % interval. {HORIZON}: that many or more, or not in sight."
+    about = f"Blocks until the KPI crosses its threshold; early and late bound an 80 % interval. {HORIZON}: at least that many, or not in sight."
     return (
         tile(
             "Earliest crossing",
@@ -97,7 +96,7 @@ def _features() -> tuple[Panel, ...]:
         ),
         chart(
             "p-value of each distance",
-            "Calibrated, corrected for all features. A low one means that the feature has moved.",
+            "Calibrated, corrected for all features. A low p-value means that the feature has moved.",
             Query(f"driftloop_feature_p_value{OF_FEATURE}", "{{feature}}"),
             high=1,
             colour=OTHER,

@@ -1,12 +1,12 @@
-"""Model performance: how good is the version that answers, on how many labels, and what came of the retrains?"""
+"""Model performance: how good is the served version, on how many labels, and how did the retrains end?"""
 
 from __future__ import annotations
 
 from typing import Final
 
-from ops.overview import CHAMPION, EVIDENCE, SERVED, STREAM, VERDICT, coverage_over_time, overview
+from ops.boards import Board, Choice, Row
+from ops.overview import CHAMPION, EVIDENCE, SERVED, STREAM, VERDICT, coverage_over_time
 from ops.panels import BAD, GOOD, LOOK, NEUTRAL, OTHER, QUIET, Panel, Query, band, chart, coloured, dashed, in_unit_of_stream, tile, timeline
-from ops.rows import Board, Choice, Row
 
 OF_VERSION: Final = '{stream=~"$stream",version=~"$version"}'
 TRUSTWORTHY: Final = ((1, "trustworthy", GOOD), (0, "not trustworthy", LOOK))
@@ -27,7 +27,6 @@ def board() -> Board:
         "The KPI of the served version against its threshold and its baselines, label coverage, versions and retrains.",
         (Choice("stream", "Stream", "driftloop_stream_info"), Choice("version", "Model version", "driftloop_kpi")),
         (
-            Row("Overview: $stream", overview(), each_stream=True),
             Row("KPI and baselines: $stream", _kpi(), each_stream=True),
             Row("Is the model bad?", _verdict()),
             Row("Labels", _labels()),
@@ -40,7 +39,7 @@ def _kpi() -> tuple[Panel, ...]:
     threshold = Query(f"max by (stream) (driftloop_kpi_threshold{STREAM})", "threshold")
     measured = chart(
         "KPI with its 95 % interval",
-        "Of the served version on its newest labelled rows; the interval takes the rows as independent. A point beyond the threshold may be noise: "
+        "Of the served version on its newest labelled rows; the interval assumes independent rows. A point beyond the threshold may be noise: "
         "the verdict below weighs all blocks.",
         Query(f"driftloop_kpi{OF_VERSION}", "version {{version}}"),
         Query(f"max by (stream) (driftloop_kpi_lower{OF_VERSION})", "lower"),
@@ -51,7 +50,7 @@ def _kpi() -> tuple[Panel, ...]:
     )
     compared = chart(
         "KPI and baselines",
-        "The same rows answered by trivial baselines and by the fallback. A model that is no better than they are is worth nothing, whatever its threshold.",
+        "The trivial baselines and the fallback on the same rows. A model that does not beat them is worthless, whatever its threshold.",
         Query(f"driftloop_kpi{OF_VERSION}", "version {{version}}"),
         Query(f"driftloop_kpi_baseline{STREAM}", "{{baseline}}"),
         threshold,
@@ -78,7 +77,7 @@ def _verdict() -> tuple[Panel, ...]:
         coloured(
             chart(
                 "Accuracy estimated without labels",
-                "From the model's confidence, with the mean absolute error of such estimates so far; classification only. "
+                "From the model's confidence, with the mean absolute error of earlier estimates; classification only. "
                 "Believe it where the next panel says trustworthy.",
                 Query(f"driftloop_kpi_estimated{STREAM}", "{{stream}} estimated"),
                 Query(f"driftloop_kpi{OF_VERSION} and on (stream) driftloop_kpi_estimated", "{{stream}} measured, version {{version}}"),
@@ -89,7 +88,7 @@ def _verdict() -> tuple[Panel, ...]:
         ),
         timeline(
             "Trust in the estimate",
-            "trustworthy: it did clearly better than guessing the mean.",
+            "trustworthy: clearly better than predicting the mean.",
             Query(f"driftloop_kpi_estimate_trustworthy{STREAM}", "{{stream}}"),
             states=TRUSTWORTHY,
             height=8,
@@ -102,7 +101,7 @@ def _labels() -> tuple[Panel, ...]:
         coverage_over_time(),
         chart(
             "Rows behind the KPI",
-            "Labelled rows that the KPI is measured on.",
+            "Number of labelled rows that the KPI is measured on.",
             Query(f"driftloop_kpi_rows{OF_VERSION}", "{{stream}} version {{version}}"),
             width=8,
         ),
@@ -115,26 +114,26 @@ def _versions() -> tuple[Panel, ...]:
     return (
         timeline(
             "Version served",
-            "Which version answered when.",
+            "The version served over time.",
             Query(f"driftloop_model_version{STREAM}", "{{stream}} version {{version}}"),
             states=SERVED,
         ),
         timeline(
             "Champion in the registry",
-            "It should be the version that answers: the alert ModelVersionMismatch fires if it is not for two minutes.",
+            "Should be the served version: the alert ModelVersionMismatch fires after two minutes of difference.",
             Query(f"driftloop_champion_version{STREAM}", "{{stream}} version {{version}}"),
             states=CHAMPION,
         ),
         timeline(
             "Newest retrain",
-            "State of the newest retrain that an alert started. The alert RetrainFailed fires on failed.",
+            "State of the newest retrain started by an alert. The alert RetrainFailed fires on failed.",
             Query(f"max by (stream) ({newest})", "{{stream}}"),
             states=tuple((code, *look) for code, look in enumerate(OUTCOMES.values(), 1)),
             width=16,
         ),
         tile(
             "Retrains by outcome",
-            "Retrains that alerts have started, as far back as the retrain hook remembers.",
+            "Retrains started by alerts, as far back as the retrain hook remembers.",
             Query(f"sum by (stream, state) (driftloop_retrains{STREAM})", "{{stream}} {{state}}"),
             width=8,
             height=6,

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from typing import Final
 
-from ops.overview import CHANGED, STREAM, coverage_over_time, overview
+from ops.boards import Board, Choice, Row
+from ops.overview import CHANGED, STREAM, coverage_over_time
 from ops.panels import GOOD, LOOK, NEUTRAL, OTHER, Panel, Query, chart, coloured, stacked, tile, timeline
-from ops.rows import Board, Choice, Row
 
 OF_KIND: Final = {"prediction$": NEUTRAL, "label$": OTHER, "rejected$": LOOK}
 
 
 def board() -> Board:
-    """The board of what arrives: rows, records and labels."""
+    """The board of the incoming rows, records and labels."""
     return Board(
         "quality",
         "driftloop: data quality",
         "Refused and invalid rows by reason, and the records and labels that arrive.",
         (Choice("stream", "Stream", "driftloop_stream_info"), Choice("reason", "Reason", "driftloop_rejected_rows_total")),
-        (
-            Row("Overview: $stream", overview(), each_stream=True),
-            Row("Invalid rows", _rows()),
-            Row("Records and labels", _records()),
-        ),
+        (Row("Invalid rows", _rows()), Row("Records and labels", _records())),
     )
 
 
@@ -31,7 +27,7 @@ def _rows() -> tuple[Panel, ...]:
     return (
         timeline(
             "Verdict on the values",
-            "yes: more rows than usual are refused, or hold missing or impossible values. The alert DataQuality fires.",
+            "yes: more rows than usual are refused or hold missing or impossible values. The alert DataQuality fires.",
             Query('driftloop_drift{stream=~"$stream",kind="quality"}', "{{stream}}: invalid values"),
             states=CHANGED,
             width=24,
@@ -39,14 +35,14 @@ def _rows() -> tuple[Panel, ...]:
         ),
         chart(
             "Invalid rows",
-            "Share of the newest rows that were refused, or hold a missing or impossible value.",
+            "Share of the newest rows that were refused or hold a missing or impossible value.",
             Query(f"driftloop_invalid_share{STREAM}", "{{stream}}"),
             width=8,
             unit="percentunit",
         ),
         chart(
             "Refused rows",
-            "Share of all rows that arrived. The alert DataQuality fires over 5 %.",
+            "Share of all incoming rows. The alert DataQuality fires above 5 %.",
             Query(f"stream:driftloop_rejected:share5m{STREAM}", "{{stream}}"),
             width=8,
             unit="percentunit",
@@ -70,7 +66,7 @@ def _records() -> tuple[Panel, ...]:
         coloured(
             chart(
                 "Records ingested",
-                "By the monitor, each id once.",
+                "By the monitor; each id counts once.",
                 Query(f"sum by (stream, kind) (rate(driftloop_monitor_records_total{STREAM}[5m]))", "{{stream}} {{kind}}"),
                 width=8,
                 unit="rowsps",

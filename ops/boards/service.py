@@ -1,12 +1,12 @@
-"""Service health: do the parts answer, how fast, and is anything lost on the way to the log?"""
+"""Service health: do the services answer, how fast, and are records lost on the way to the log?"""
 
 from __future__ import annotations
 
 from typing import Final
 
-from ops.overview import COUNT_OF_BAD, FIRING_ANY, STREAM, overview
+from ops.boards import Board, Choice, Row
+from ops.overview import COUNT_OF_BAD, FIRING_ANY, STREAM
 from ops.panels import BAD, CHART, GOOD, LOOK, NEUTRAL, OTHER, Column, Panel, Query, chart, coloured, listing, stacked, tile, timeline
-from ops.rows import Board, Choice, Row
 
 UP: Final = ((1, "up", GOOD), (0, "down", BAD))
 ANSWERS: Final = ((1, "answers", GOOD), (0, "fallback answers", BAD))
@@ -14,14 +14,13 @@ ROUTE: Final = '{route=~"$route"}'
 
 
 def board() -> Board:
-    """The board of the two services and of what they stand on."""
+    """The board of the services and their dependencies."""
     return Board(
         "service",
         "driftloop: service health",
-        "Parts, requests, latency and the spool between the prediction service and its log.",
+        "Services, requests, latency and the spool between the prediction service and its log.",
         (Choice("stream", "Stream", "driftloop_model_up"), Choice("route", "Route", "driftloop_requests_total")),
         (
-            Row("Overview: $stream", overview(), each_stream=True),
             Row("Services", _services()),
             Row("Alerts", _alerts()),
             Row("Requests", _requests()),
@@ -32,33 +31,28 @@ def board() -> Board:
 
 
 def _services() -> tuple[Panel, ...]:
+    up, model = Query("up", "{{job}}"), Query(f"driftloop_model_up{STREAM}", "{{stream}}")
     return (
-        tile("Parts", "down: Prometheus cannot read the metrics of the part. The alert TargetDown fires.", Query("up", "{{job}}"), width=10, states=UP),
-        tile(
-            "Model",
-            "Whether TorchServe answered the last request for a prediction; if not, the fallback answers.",
-            Query(f"driftloop_model_up{STREAM}", "{{stream}}"),
-            width=5,
-            states=ANSWERS,
-        ),
-        tile("Requests", "Requests answered, over all routes.", Query("sum(route:driftloop_requests:rate5m)", "all"), width=3, unit="reqps"),
+        tile("Targets", "down: Prometheus cannot scrape the service. The alert TargetDown fires.", up, width=10, states=UP),
+        tile("Model", "Whether TorchServe answered the last prediction request; if not, the fallback answers.", model, width=5, states=ANSWERS),
+        tile("Requests", "Requests a second, over all routes.", Query("sum(route:driftloop_requests:rate5m)", "all"), width=3, unit="reqps"),
         tile(
             "Failed requests",
-            "Largest share of requests of a route that were answered with a 5xx. The alert ServerErrors fires over 1 %.",
+            "Share of requests answered with a 5xx, on the worst route. The alert ServerErrors fires above 1 %.",
             Query("max(route:driftloop_errors:share5m)", "worst route"),
             width=3,
             unit="percentunit",
             steps=((None, GOOD), (0.01, BAD)),
         ),
         tile(
-            "Latency, 99 %",
-            "99 % of the requests to the slowest route were answered within this time.",
+            "Latency, 99th percentile",
+            "99th percentile of the response time, on the slowest route.",
             Query("max(route:driftloop_request_seconds:p99_5m)", "slowest route"),
             width=3,
             unit="s",
         ),
-        timeline("Parts over time", "down: the part's metrics could not be read.", Query("up", "{{job}}"), states=UP),
-        timeline("Model over time", "Who answers: the model, or the fallback instead.", Query(f"driftloop_model_up{STREAM}", "{{stream}}"), states=ANSWERS),
+        timeline("Targets over time", "down: Prometheus could not scrape the service.", up, states=UP),
+        timeline("Model over time", "Whether the model or the fallback answers.", model, states=ANSWERS),
     )
 
 
@@ -68,14 +62,14 @@ def _alerts() -> tuple[Panel, ...]:
     return (
         listing(
             "Firing alerts",
-            "Alerts that fire now, the longest first; stream all: of the services. GET /api/v2/alerts of Alertmanager has their descriptions.",
+            "Alerts that fire now, the oldest first; stream all: about the services. Descriptions: GET /api/v2/alerts of Alertmanager.",
             (Column("Active for", active, unit="s"),),
             width=10,
             height=7,
         ),
         timeline(
             "Alerts over time",
-            "When each alert fired.",
+            "Periods in which each alert fired.",
             Query(f"max by (alertname, stream) ({FIRING_ANY})", "{{alertname}}: {{stream}}"),
             states=((1, "firing", BAD),),
             width=14,
@@ -86,10 +80,10 @@ def _alerts() -> tuple[Panel, ...]:
 
 def _requests() -> tuple[Panel, ...]:
     return (
-        chart("Requests by route", "Requests answered a second.", Query(f"route:driftloop_requests:rate5m{ROUTE}", "{{route}}"), unit="reqps"),
+        chart("Requests by route", "Requests a second.", Query(f"route:driftloop_requests:rate5m{ROUTE}", "{{route}}"), unit="reqps"),
         chart(
             "Failed requests by route",
-            "Share of requests answered with a 5xx. The alert ServerErrors fires over 1 %.",
+            "Share of requests answered with a 5xx. The alert ServerErrors fires above 1 %.",
             Query(f"route:driftloop_errors:share5m{ROUTE}", "{{route}}"),
             unit="percentunit",
             limit=0.01,
@@ -97,7 +91,7 @@ def _requests() -> tuple[Panel, ...]:
         coloured(
             chart(
                 "Latency by route",
-                "Time within which half and 99 % of the requests were answered.",
+                "Median and 99th percentile of the response time.",
                 Query(f"histogram_quantile(0.5, sum by (route, le) (rate(driftloop_request_seconds_bucket{ROUTE}[5m])))", "{{route}} 50 %"),
                 Query(f"route:driftloop_request_seconds:p99_5m{ROUTE}", "{{route}} 99 %"),
                 unit="s",
@@ -106,7 +100,7 @@ def _requests() -> tuple[Panel, ...]:
         ),
         chart(
             "Latency of a row by stream",
-            "Time within which 99 % of the rows were answered, by the records in the log.",
+            "99th percentile of the time to answer a row, from the logged records.",
             Query(f"histogram_quantile(0.99, sum by (stream, le) (rate(driftloop_latency_seconds_bucket{STREAM}[5m])))", "{{stream}}"),
             unit="s",
         ),
@@ -117,12 +111,12 @@ def _predictions() -> tuple[Panel, ...]:
     by_source = Query(f"sum by (stream, source) (rate(driftloop_predictions_total{STREAM}[5m]))", "{{stream}} {{source}}")
     return (
         coloured(
-            stacked(chart("Predictions by source", "Rows answered a second, by the model or by its fallback.", by_source, width=8, unit="rowsps")),
+            stacked(chart("Predictions by source", "Rows a second, answered by the model or by its fallback.", by_source, width=8, unit="rowsps")),
             {"model$": NEUTRAL, "fallback$": LOOK},
         ),
         chart(
             "Answered by the fallback",
-            "Share of the rows. The alert FallbackAnswers fires over 5 %.",
+            "Share of the rows. The alert FallbackAnswers fires above 5 %.",
             Query(f"stream:driftloop_fallback:share5m{STREAM}", "{{stream}}"),
             width=8,
             unit="percentunit",
@@ -130,7 +124,7 @@ def _predictions() -> tuple[Panel, ...]:
         ),
         chart(
             "Rows without enough context",
-            "Rows that a model with a history answered with fewer preceding rows than its history: such answers are worse than the model was judged to be.",
+            "Rows that a model with a history answered from too few preceding rows: such answers are worse than the model's measured KPI.",
             Query(f"sum by (stream, version) (rate(driftloop_rows_without_context_total{STREAM}[5m]))", "{{stream}} version {{version}}"),
             width=8,
             unit="rowsps",
@@ -141,19 +135,19 @@ def _predictions() -> tuple[Panel, ...]:
 
 def _spool() -> tuple[Panel, ...]:
     return (
-        chart("Spool: waiting records", "Records that MongoDB or the monitor has not taken yet.", Query("driftloop_spool_records", "{{consumer}}"), width=8),
+        chart("Spool: waiting records", "Records that MongoDB or the monitor has not received yet.", Query("driftloop_spool_records", "{{consumer}}"), width=8),
         chart(
             "Spool: oldest record",
-            "Age of the oldest waiting record. The alert SpoolGrowing fires over two minutes.",
+            "Age of the oldest waiting record. The alert SpoolGrowing fires above two minutes.",
             Query("driftloop_spool_oldest_seconds", "{{consumer}}"),
             width=8,
             unit="s",
             limit=120,
         ),
-        chart("Spool: size on disk", "What the spool takes on the disk.", Query("driftloop_spool_bytes", "spool"), width=8, unit="bytes"),
+        chart("Spool: size on disk", "Disk space used by the spool.", Query("driftloop_spool_bytes", "spool"), width=8, unit="bytes"),
         tile(
             "Lost records",
-            "Records that could not be written since the service started: its disk is full or failing. The alert RecordsLost fires.",
+            "Records that could not be written since the service started, because its disk is full or failing. The alert RecordsLost fires.",
             Query("driftloop_lost_records_total", "lost"),
             width=8,
             height=CHART,

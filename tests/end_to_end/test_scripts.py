@@ -321,4 +321,4 @@ def test_bad_rows_are_set_aside_and_told(workshop: Workshop, tmp_path: Path) -> 
     flags = (*data_flags(tmp_path / "t.csv"), "--bad_rows", "set_aside", "--max_epochs", 1, "--mlflow_experiment_name", "set aside")
     done = ended_well(workshop.run("base_model", *flags))
     assert "set aside line 9: x1 is 'broken', not a number" in done.err
-    assert "set aside 2 bad rows in all" in done.err
+    assert "set aside 2 bad rows in total" in done.err

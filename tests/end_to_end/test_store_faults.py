@@ -76,7 +76,7 @@ def test_the_database_of_another_program_is_refused_and_stays_as_it_is(place: Wo
     with contextlib.closing(sqlite3.connect(file)) as other:
         other.execute("CREATE TABLE customers (name TEXT)")
     before = file.read_bytes()
-    with place.entered(), pytest.raises(TrackingError, match=r"another program \(its tables are customers\): set MLFLOW_TRACKING_URI"):
+    with place.entered(), pytest.raises(TrackingError, match=r"another program \(its tables: customers\): set MLFLOW_TRACKING_URI"):
         mlflow_store.open_store("one")
     assert file.read_bytes() == before
 
@@ -154,7 +154,7 @@ def read_only(folder: Path) -> Iterator[None]:
 def test_a_new_store_in_a_read_only_folder_is_one_line(place: Workshop, drifting_csv: Path) -> None:
     with read_only(place.folder):
         done = place.run("base_model", *data_flags(drifting_csv), MLFLOW_TRACKING_URI="sqlite:///mlflow.db")
-    assert (done.code, "cannot be written" in done.complaint("base_model")) == (4, True)
+    assert (done.code, "is not writable" in done.complaint("base_model")) == (4, True)
 
 
 def test_a_read_only_store_is_one_line_and_can_still_be_read(known: Workshop, drifting_csv: Path) -> None:
@@ -163,7 +163,7 @@ def test_a_read_only_store_is_one_line_and_can_still_be_read(known: Workshop, dr
     with read_only(known.folder), known.entered():
         assert mlflow_store.open_reader().client.get_run(run).info.run_id == run
         done = known.run("base_model", *data_flags(drifting_csv))
-    assert (done.code, "cannot be written" in done.complaint("base_model")) == (4, True)
+    assert (done.code, "is not writable" in done.complaint("base_model")) == (4, True)
 
 
 def test_artifacts_that_cannot_be_written_are_found_before_the_training(known: Workshop, drifting_csv: Path, tmp_path: Path) -> None:
@@ -220,7 +220,7 @@ def test_a_locked_store_is_waited_for_and_the_wait_reported(known: Workshop, cap
             mlflow_store.log_metrics({"logged": 1.0})
     assert store.client.get_run(run_id).data.metrics == {"logged": 1.0}
     assert known.statuses() == {"FINISHED"}
-    told = [line for line in capsys.readouterr().err.splitlines() if "waiting for it" in line]
+    told = [line for line in capsys.readouterr().err.splitlines() if "waiting up to" in line]
     assert len(told) == 1 and "locked by another process" in told[0]
 
 
@@ -285,7 +285,7 @@ def test_a_server_that_is_killed_and_started_again_in_the_middle_costs_no_traini
         server.start()
         _, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
-        assert err.count("waiting for it") == 1
+        assert err.count("waiting up to") == 1
         assert {run.info.status for run in client.search_runs(["0"])} == {"FINISHED"}
     finally:
         server.stop()
@@ -333,7 +333,7 @@ def test_a_server_that_is_down_for_a_minute_while_the_model_is_served_costs_noth
     cycle.server.start()
     back = time.monotonic()
     assert cycle.code(within_s=300) == 0, cycle.told.read_text()
-    assert cycle.told.read_text().count("waiting for it") == 1
+    assert cycle.told.read_text().count("waiting up to") == 1
     assert cycle.statuses() == {"FINISHED"}
     assert time.monotonic() - back < 60  # the rest of a lifecycle on a small table, with a retrain
 

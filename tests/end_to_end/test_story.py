@@ -249,7 +249,7 @@ def test_a_description_fits_into_the_registry() -> None:
 
 def test_a_retrain_without_a_change_of_parameters_says_so() -> None:
     record = RetrainRecord(-1, 10, "", "asked for", False, "not promoted: no better", {"lr": 1}, {"lr": 1}, 5, 0.5, 1, 1.0, "r")
-    assert "none changed" in descriptions.retrained(record, unit="", trained="rows", judged="rows")
+    assert "none changed" in descriptions.retrained(record, trained="rows", judged="rows")
 
 
 def test_a_champion_that_is_the_base_model_is_compared_once_and_keeps_its_name() -> None:

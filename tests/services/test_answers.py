@@ -24,9 +24,9 @@ from prediction_service.app import create_app
 
 POSTED = {"prediction_service": "/predict", "monitoring": "/ingest/elec", "retrain_hook": "/alerts"}
 TOO_LARGE = {
-    "prediction_service": "the body is over 1,000,000 bytes: send at most 1,000 rows a request",
-    "monitoring": "the body is over 8,388,608 bytes: send at most 1,000 records a request",
-    "retrain_hook": "the body is over 1,000,000 bytes: send at most 100 alerts a request",
+    "prediction_service": "the body is over 1,000,000 bytes: send at most 1,000 rows per request",
+    "monitoring": "the body is over 8,388,608 bytes: send at most 1,000 records per request",
+    "retrain_hook": "the body is over 1,000,000 bytes: send at most 100 alerts per request",
 }
 JSON = {"Content-Type": "application/json"}
 
@@ -93,4 +93,4 @@ def test_a_port_that_is_taken_is_one_line_and_the_same_exit_code(main, tmp_path:
     assert code == DriftloopError.exit_code
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.partition(": error: ")[2] == f"port {port} of 127.0.0.1 is taken: stop what listens there, or give another --port\n"
+    assert err.partition(": error: ")[2] == f"port {port} of 127.0.0.1 is taken: stop what listens there, or choose another --port\n"

@@ -79,7 +79,7 @@ def test_a_store_that_is_a_file_is_an_archive_error(tmp_path):
         elec_model().archive(tmp_path / "store", "1")
 
 
-@pytest.mark.parametrize(("code", "message"), [("import sys; sys.exit('no room')", "no room"), ("import time; time.sleep(60)", "did not end within")])
+@pytest.mark.parametrize(("code", "message"), [("import sys; sys.exit('no room')", "no room"), ("import time; time.sleep(60)", "did not finish within")])
 def test_a_failing_archiver_leaves_the_old_archive_alone(tmp_path, monkeypatch, code, message):
     old = elec_model().archive(tmp_path, "1").read_bytes()
     run = processes.run

@@ -161,7 +161,7 @@ def test_many_windows_are_done_in_one_command_and_those_after_the_newest_row_lef
     ("words", "code", "said"),
     [
         (["run", "--window", "2031-04"], 2, "after the newest logged row"),
-        (["run", "--window", "April"], 2, "is no window"),
+        (["run", "--window", "April"], 2, "is not a window"),
         (["run", "--window", "2020-04", "--stream", "nobody"], 2, "there is no stream 'nobody'"),
         (["run", "--window", "2020-04", "--stream", "taxi"], 2, "holds no row of this stream"),
         (["run", "--window", "2020-04", "--folder", "/proc/none"], 3, "cannot be written"),

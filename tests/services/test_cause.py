@@ -55,9 +55,9 @@ def test_a_retrain_that_is_asked_for_up_to_a_row_is_of_no_block_unless_its_drift
 
 
 def test_the_reason_names_who_asked(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert cause(stream, monkeypatch, until_row=400).reason.startswith("asked for by hand, on the rows up to row 400 (")
+    assert cause(stream, monkeypatch, until_row=400).reason.startswith("requested manually, on the rows up to row 400 (")
     monkeypatch.setenv(ASKED_BY, "the alert KpiBelowThreshold")
-    assert cause(stream, monkeypatch, until_row=400).reason.startswith("asked for by the alert KpiBelowThreshold, on the rows up to row 400 (")
+    assert cause(stream, monkeypatch, until_row=400).reason.startswith("requested by the alert KpiBelowThreshold, on the rows up to row 400 (")
     assert "found drift in block 3" in cause(stream, monkeypatch, drift=(3, 450)).reason
 
 
@@ -90,8 +90,8 @@ def test_the_time_of_a_deployment_is_that_of_the_whole_run(monkeypatch: pytest.M
         "watch_served": result,
     }
     for name, value in faked.items():
-        monkeypatch.setattr(scripts, name, lambda *_, value=value, **__: value)
-    monkeypatch.setattr(scripts, "log_outcome", lambda *given, **_: logged.append(given[-1]))
+        monkeypatch.setattr(scripts if hasattr(scripts, name) else deployment, name, lambda *_, value=value, **__: value)
+    monkeypatch.setattr(deployment, "log_outcome", lambda *given, **_: logged.append(given[-1]))
     call = Call(started=time.monotonic() - 44)
     args = read(DeployFlags, deploy_model.build_parser().parse_args(["--on_drift", "ignore"], Namespace(call=call)))
     scripts.deploy(args, cast(Any, None))

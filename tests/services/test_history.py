@@ -150,6 +150,7 @@ def test_the_command_reads_the_database_prints_and_writes_the_page(log, mongo, m
     assert [one["window"]["name"] for one in answer["windows"]] == ["2020-03", "2020-04", "2020-05", "2020-06"]
     assert [one["report"] for one in answer["windows"]] == ["", "https://mlflow.example/2020-04", "", ""]
     assert "The KPI of 4 windows: drifted in 3, good in 1." in told
+    assert "page: pages/history.html\n" in told
     page = Page(Path("pages/history.html").read_text(encoding="utf-8"))
     assert page.values("href") == ["https://mlflow.example/2020-04"]
     assert [path.name for path in Path("pages").iterdir()] == ["history.html"]

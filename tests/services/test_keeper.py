@@ -93,7 +93,7 @@ def test_the_champion_is_tried_again_until_it_serves(here: Path, server: TorchSe
     keeper.put_back(stream_settings.load()["elec"], server)
     assert (here / "tries").read_text() == "xxx"
     said = capsys.readouterr().err.splitlines()
-    assert [("MLflow is unreachable" in line, "next try" in line) for line in said[:2]] == [(True, True)] * 2
+    assert [("MLflow is unreachable" in line, "next attempt" in line) for line in said[:2]] == [(True, True)] * 2
     assert said[2:] == ["version 2 takes the alias champion of drift_model from version 1", "elec: version None of drift_model is served"]
 
 
@@ -153,5 +153,5 @@ def test_only_predictions_and_metrics_face_the_outside(tmp_path: Path) -> None:
 
 def test_an_unknown_stream_is_refused_before_anything_starts(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert keeper.main(["--stream", "nobody", "--monitor_url", "http://127.0.0.1:1"]) == 2
-    assert "--stream 'nobody' is not known; known are elec, taxi" in capsys.readouterr().err
+    assert "there is no stream 'nobody'; available: elec, taxi" in capsys.readouterr().err
     assert list(here.iterdir()) == []

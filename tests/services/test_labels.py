@@ -66,7 +66,7 @@ def test_a_number_that_is_none_is_refused(tmp_path, capsys, value):
 
 def test_a_stream_that_is_none_is_refused(tmp_path, capsys):
     assert run(tmp_path, "id,label\na,1\n", stream="other") == SettingsError.exit_code
-    assert "the streams are" in capsys.readouterr().err
+    assert "available: elec, taxi" in capsys.readouterr().err
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path, capsys):
@@ -78,16 +78,16 @@ def test_bytes_that_are_no_text_are_refused(tmp_path, capsys):
 
 def test_a_spool_that_nobody_ships_is_told(tmp_path, capsys):
     assert run(tmp_path, "id,label\na,1\n") == 0
-    assert capsys.readouterr().out == f"1 label of elec put into the spool {tmp_path / 'spool'}; NO shipper works there now: start one on that folder\n"
+    assert capsys.readouterr().out == f"1 label of elec written to the spool {tmp_path / 'spool'}; NO shipper serves it now: start one on that folder\n"
     with shipper._alone(tmp_path / "spool"):
         assert run(tmp_path, "id,label\nb,1\n") == 0
-    assert "; a shipper works there" in capsys.readouterr().out
+    assert "; a shipper serves it" in capsys.readouterr().out
 
 
 def test_a_folder_that_is_not_there_is_no_spool(tmp_path, capsys):
     (tmp_path / "labels.csv").write_text("id,label\na,1\n")
     assert label_file.main(["--stream", "elec", "--file", str(tmp_path / "labels.csv"), "--spool", str(tmp_path / "none")]) == SettingsError.exit_code
-    assert "there is no spool" in capsys.readouterr().err
+    assert "no such folder: give the spool" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
 
 
@@ -95,4 +95,4 @@ def test_a_file_that_is_not_there_is_said_not_to_be(tmp_path, capsys):
     path = tmp_path / "none.csv"
     (tmp_path / "spool").mkdir()
     assert label_file.main(["--stream", "elec", "--file", str(path), "--spool", str(tmp_path / "spool")]) == DataError.exit_code
-    assert capsys.readouterr().err == f"monitoring labels: error: {path}: there is no such file: give a CSV file as --file\n"
+    assert capsys.readouterr().err == f"monitoring labels: error: {path}: no such file: give a CSV file as --file\n"

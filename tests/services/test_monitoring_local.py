@@ -54,7 +54,7 @@ def test_parts_are_waited_for_and_ended_together(tmp_path: Path, left_over: Call
     assert (tmp_path / "speaker.log").read_text() == "told\n"
 
 
-@pytest.mark.parametrize(("code", "said"), [("print('no room'); raise SystemExit(3)", "exit code 3: no room"), ("raise SystemExit(3)", "it said nothing")])
+@pytest.mark.parametrize(("code", "said"), [("print('no room'); raise SystemExit(3)", "exit code 3: no room"), ("raise SystemExit(3)", "no output")])
 def test_a_part_that_dies_is_told_in_one_line_and_the_others_end(tmp_path: Path, code: str, said: str, left_over: Callable[[], list[psutil.Process]]) -> None:
     with pytest.raises(PartError, match=f"dying ended by itself .*{said}"), Running(tmp_path, env={}) as running:
         running.start(part("other", "import time; time.sleep(60)"))
@@ -143,7 +143,7 @@ def test_a_taken_port_is_refused_before_anything_starts(tmp_path: Path, monkeypa
             LocalPorts(monitor=port).check(["monitor"])
     assert stack.main(["--stream", "nobody"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "--stream 'nobody' is not known" in line
+    assert "there is no stream 'nobody'" in line
     assert list(tmp_path.iterdir()) == []
 
 

@@ -73,13 +73,13 @@ def test_a_full_folder_for_temporary_files_is_one_line_with_a_code_of_its_own(wo
 @needs_root
 def test_a_disk_that_is_read_only_is_refused(full: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(full)], check=True)
-    with pytest.raises(DriftloopError, match="may be written to; give another place"):
+    with pytest.raises(DriftloopError, match="is not a writable folder; give another place"):
         check_place(full / "report.html")
 
 
 @pytest.mark.parametrize(
     ("name", "why"),
-    [("", "it is a folder"), ("file/x.html", "is not a folder"), ("n" * 300, "File name too long"), ("n" * 300 + "/x.html", "File name too long")],
+    [("", "it is a folder"), ("file/x.html", "is not a writable folder"), ("n" * 300, "File name too long"), ("n" * 300 + "/x.html", "File name too long")],
 )
 def test_what_is_no_place_for_a_file_is_refused(tmp_path: Path, name: str, why: str) -> None:
     (tmp_path / "file").touch()
@@ -109,7 +109,7 @@ def test_a_place_whose_whole_path_is_too_long_is_refused() -> None:
 
 def test_a_folder_for_temporary_files_that_is_none_is_not_replaced_in_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path / "none"))
-    with pytest.raises(PlaceError, match="it is not a folder"):
+    with pytest.raises(PlaceError, match="it is not an accessible folder"):
         places.check_temporary()
 
 

@@ -52,14 +52,14 @@ def test_labels_in_another_order_than_the_models_bring_in_the_fallback_and_the_l
         assert app.test_client().post("/predict", json=row()).json["fallback"] == "model_unavailable"
     finally:
         app.extensions["close"]()
-    assert "the labels of stream 'elec' are 0, 1, those of the model in its order 1, 0: write them so in the streams file" in caplog.text
+    assert "stream 'elec' has labels 0, 1, its model has 1, 0, in this order: use the model's in the streams file" in caplog.text
     assert logged(tmp_path)[0]["probabilities"] is None
 
 
 @pytest.mark.parametrize("probabilities", [[0.75, 0.25], [0.75], [0.0, 0.25, 0.75]])
 def test_probabilities_that_are_not_where_the_labels_are_are_no_answer(probabilities: list[float]) -> None:
     one = {"label": 1, "probability": 0.75, "probabilities": probabilities, "version": "1"}
-    with pytest.raises(ValueError, match=r"probability of label 1 is not where"):
+    with pytest.raises(ValueError, match=r"probability of label 1 is not at its place"):
         read_answer(one, STREAMS["elec"])
 
 
@@ -71,4 +71,4 @@ def test_a_streams_file_with_the_labels_in_another_order_is_one_line_at_the_star
     flags = ["--streams_file", str(tmp_path / "streams.yaml"), "--reference", str(tmp_path / "references"), "--port", str(free_ports()[0])]
     assert script.main(flags) == DataError.exit_code
     (line,) = capsys.readouterr().err.splitlines()
-    assert "the labels of stream 'elec' are 1, 0, those of the model in its order 0, 1: write them so in the streams file" in line
+    assert "stream 'elec' has labels 1, 0, its model has 0, 1, in this order: use the model's in the streams file" in line

@@ -84,7 +84,7 @@ def test_10_mb_in_chunks_are_413_as_10_mb_at_once_are(url: str, path: str) -> No
     part = b" " * 100_000
     response = requests.post(url + path, data=(part for _ in range(100)), headers={"Content-Type": JSON}, timeout=10)
     assert refused(response) == 413
-    assert response.json()["error"]["message"] == "the body is over 1,000,000 bytes: send at most 1,000 rows a request"
+    assert response.json()["error"]["message"] == "the body is over 1,000,000 bytes: send at most 1,000 rows per request"
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])

@@ -42,7 +42,7 @@ def test_a_label_that_comes_before_its_prediction_waits_also_for_another_log(log
     assert log.get("elec", "p1")["label"] == 0
     assert log.add([prediction(2), prediction(3)]).joined == 1
     assert log.get("elec", "p2")["label"] == 1
-    assert log._database.find(PENDING, {}) == []
+    assert log.database.find(PENDING, {}) == []
 
 
 def test_a_label_in_the_batch_of_its_prediction_is_joined_wherever_it_stands(log):
@@ -121,7 +121,7 @@ def test_what_was_served_long_ago_goes_whatever_the_time_of_its_row(log):
 def test_there_is_an_index_by_stream_and_time(log, mongo):
     log.ready()
     for collection in (PREDICTIONS, REJECTED):
-        keys = [index["key"] for index in log._database._database[collection].list_indexes()]
+        keys = [index["key"] for index in log.database._database[collection].list_indexes()]
         assert {"stream": 1, "time": 1} in keys
 
 
@@ -241,5 +241,5 @@ def test_a_server_without_its_program_says_what_to_do(monkeypatch, tmp_path):
 
 def test_the_times_of_a_record_are_dates_in_the_database(log):
     log.add([prediction(1)])
-    (document,) = log._database.find(PREDICTIONS, {})
+    (document,) = log.database.find(PREDICTIONS, {})
     assert document["_id"] == "elec/p1" and document["time"] == START + timedelta(minutes=30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -241,7 +242,7 @@ def test_a_retrain_that_takes_too_long_is_ended(hook: Callable[..., Hook], left_
 
 
 def test_a_monitor_that_is_away_lets_the_alert_come_again(hook: Callable[..., Hook]) -> None:
-    one = hook(until=newest_labelled(f"http://127.0.0.1:{Ports.free().inference}"))
+    one = hook(until=functools.partial(newest_labelled, f"http://127.0.0.1:{Ports.free().inference}"))
     refused = one.send(alert())
     assert refused.status_code == 503
     assert "the monitor does not report" in refused.get_json()["error"]["message"]
@@ -373,7 +374,7 @@ def test_a_wrong_command_is_one_line(capsys: pytest.CaptureFixture[str], words: 
 
 
 def test_the_monitor_that_says_nothing_of_labels_is_busy(monitor: str, tmp_path: Path) -> None:
-    assert newest_labelled(monitor)("elec") == UNTIL
+    assert newest_labelled(monitor, "elec") == UNTIL
     (tmp_path / "streams" / "taxi").write_text(json.dumps({"newest_labelled_time": None}))
     with pytest.raises(BusyError, match="taxi"):
-        newest_labelled(monitor)("taxi")
+        newest_labelled(monitor, "taxi")

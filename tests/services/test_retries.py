@@ -78,7 +78,7 @@ def test_a_server_is_asked_every_few_seconds_for_two_minutes_and_if_it_is_broken
     assert max(clock.pauses) <= retries.PAUSE_S
     assert whole <= sum(clock.pauses) <= whole + retries.PAUSE_S
     (told,) = capsys.readouterr().err.splitlines()
-    assert told == f"MLflow server http://127.0.0.1:5000: {f'answers {fault[:3]}' if fault[0].isdigit() else 'no answer'}; waiting for it, up to {whole:.0f} s"
+    assert told == f"MLflow server http://127.0.0.1:5000: {f'answers {fault[:3]}' if fault[0].isdigit() else 'no answer'}; waiting up to {whole:.0f} s"
 
 
 def test_after_a_wait_in_vain_the_next_is_short_until_the_server_answers_again(clock: Clock) -> None:
@@ -115,7 +115,7 @@ def stub() -> Iterator[Any]:
 def test_a_real_request_is_repeated_until_it_is_answered(stub: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fault: str) -> None:
     monkeypatch.setattr(retries, "PAUSE_S", 0.1)
     assert list(MlflowClient(stub(fault, 4).uri).search_experiments()) == []
-    assert capsys.readouterr().err.count("waiting for it") == 1
+    assert capsys.readouterr().err.count("waiting up to") == 1
 
 
 @pytest.mark.parametrize(("fault", "said"), [("500", "HTTP 500"), ("503", "HTTP 503"), ("reset", "does not answer"), ("cut off", "does not answer")])

@@ -242,7 +242,7 @@ def test_one_shipper_serves_one_spool(tmp_path, mongo):
         command = [sys.executable, "-m", "monitoring", "shipper", "--spool", str(spool.folder), "--mongodb_uri", uri]
         second = processes.run(command, timeout_s=60, folder=ROOT)
     assert second.code == SettingsError.exit_code
-    assert second.output.strip().endswith("another shipper serves this spool; end it first")
+    assert second.output.strip().endswith("another shipper serves this spool; stop it first")
 
 
 def test_sigterm_ships_what_is_there_and_ends_also_while_mongodb_is_away(tmp_path, mongo):
@@ -324,7 +324,7 @@ def test_a_place_that_is_too_slow_for_a_batch_gets_smaller_ones(tmp_path, monkey
 
 @pytest.mark.parametrize("url", ["", "127.0.0.1:8010", "file:///etc/passwd"])
 def test_an_address_of_the_monitor_that_is_none_is_refused(url):
-    with pytest.raises(SettingsError, match="must be as http"):
+    with pytest.raises(SettingsError, match="must look like http"):
         ToMonitor(url)
 
 

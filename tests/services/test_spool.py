@@ -307,5 +307,5 @@ def test_a_segment_appears_only_once_it_is_locked(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_said_in_one_line(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(SpoolError, match="the spool cannot be made: Not a directory"):
+    with pytest.raises(SpoolError, match="the spool cannot be created: Not a directory"):
         Spool(tmp_path / "file" / "spool")

@@ -225,8 +225,8 @@ def test_ports_we_choose_are_chosen_again_when_taken(model_store, monkeypatch):
 
 def test_a_server_that_dies_early_says_why(model_store, monkeypatch):
     before = folders()
-    monkeypatch.setattr("driftloop.serving.torchserve._config", lambda _: "inference_address=nonsense\n")
-    with pytest.raises(ServingError, match=r"TorchServe ended during its start: .*nonsense"):
+    monkeypatch.setattr("driftloop.serving.torchserve._config", lambda *_: "inference_address=nonsense\n")
+    with pytest.raises(ServingError, match=r"TorchServe exited during its start: .*nonsense"):
         TorchServe(model_store, ports=Ports.free()).start()
     assert folders() == before
 

@@ -66,7 +66,7 @@ def test_a_missing_value_is_called_missing_and_the_others_of_its_row_are_not_cal
     found = data_quality.of_block(stream, Block(0, 0, len(stream)))
     assert found.reasons == (("heat is missing", 17),)
     assert "impossible" not in found.message and "data quality and no drift" not in found.message
-    assert "the 17 rows set aside (heat is missing: 17) have other values of it" in found.message
+    assert "the 17 rows set aside (heat is missing: 17) differ in it" in found.message
 
 
 def test_an_impossible_value_is_called_impossible(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def taxi(number: int = 27, *, blocks: int = 20, rows: int = 10_000, seed: int = 
             {"distance_miles out_of_range": 21, "pickup_zone unknown_category": 10},
             (),
             ("tip_amount",),
-            ("the mean of distance_miles would be 7.41 over all 10,031 rows, it is 1.71 over the 10,000 usable ones: impossible values (up to 57,051)",),
+            ("the mean of distance_miles would be 7.41 over all 10,031 rows and is 1.71 over the 10,000 usable ones: impossible values (up to 57,051)",),
             number == 34,
             "31 of 10,031 rows were refused (0.3 %): no more than tolerated (1 %)",
         ),

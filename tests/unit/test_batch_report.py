@@ -17,10 +17,10 @@ import plotly.offline
 import pytest
 from pages import Page, browser, show  # noqa: F401  # browser is a fixture
 
-from driftloop.drift.answer import KINDS as KIND_WORDS
+from driftloop.drift.answer import KINDS
 from driftloop.report import page as pages
 from driftloop.report import plots, wording
-from monitoring.batch.measures.window_measures import KINDS, Measures
+from monitoring.batch.measures.window_measures import Measures
 from monitoring.batch.report import measure_words, window_report
 
 MOST_BYTES = 1_000_000
@@ -64,9 +64,9 @@ def test_the_verdict_its_evidence_and_what_to_do_stand_in_the_text(taxi, page):
         (
             made.taxi(3),
             "No drift in 2018-04: the MAE was 3.12 minutes (3.06 to 3.18) on 10,000 labelled rows, rows that the model was trained on, "
-            "better than the threshold of 3.50 minutes; no feature has moved beyond noise and what is usual.",
+            "better than the threshold of 3.50 minutes; no feature has moved beyond noise and the usual variation.",
         ),
-        (made.empty(), "Cannot tell in 2020-05: no row came."),
+        (made.empty(), "Cannot tell in 2020-05: there are no rows."),
     ],
 )
 def test_the_verdict_is_one_sentence_with_its_evidence(measures, sentence):
@@ -78,7 +78,7 @@ def test_a_feature_with_too_little_data_is_not_said_to_have_stayed():
     calm = made.taxi(3)
     first, *others = calm.features
     measures = replace(calm, features=(replace(first, p_noise=math.nan, corrected=math.nan), *others))
-    assert measure_words.headline(measures).endswith("; no feature has moved beyond noise and what is usual, but 1 of 5 had too little data to tell.")
+    assert measure_words.headline(measures).endswith("; no feature has moved beyond noise and the usual variation, but 1 of 5 had too little data to tell.")
     page = Page(window_report.html(measures))
     assert "of 5; cannot tell of 1" in page.text
     assert [row[3] for row in page.table("feature")] == ["cannot tell", "no", "no", "no", "no"]
@@ -91,7 +91,7 @@ def test_every_kind_of_verdict_has_words_and_a_colour(taxi, kind):
     kpi = taxi.kpi if drifted or kind == "cannot tell" else replace(taxi.kpi, value=3.1, lower=3.0, upper=3.2)
     verdict = replace(taxi.verdict, kind=kind, drift=drifted, kpi_drift=drifted, data_drift=kind == "data")
     one = replace(taxi, verdict=verdict, quality=quality, kpi=kpi, versions=())
-    assert f"found: {KIND_WORDS[kind]}" in Page(window_report.html(one)).text
+    assert f"found: {KINDS[kind]}" in Page(window_report.html(one)).text
     assert measure_words.tone(one) == ("drift" if drifted else "unproven" if kind == "cannot tell" else "calm")
 
 
@@ -129,7 +129,7 @@ def test_an_accuracy_is_told_in_percent_and_its_changes_in_points():
     assert found.table("change of the KPI") == [
         ["explained by the inputs, P(X)", "−3.10 points"],
         ["the rest, P(Y|X)", "−5.20 points"],
-        ["together", "−8.30 points"],
+        ["total", "−8.30 points"],
     ]
     assert [row[1] for row in found.table("the KPI crosses the threshold")] == ["3", "9", "not within the horizon"]
     assert "In-sample: 120 rows of 1,440" in found.text
@@ -199,7 +199,7 @@ def test_what_is_undefined_is_a_dash_and_never_nan(make):
 def test_a_window_without_rows_has_no_plots_and_carries_no_library():
     found = window_report.html(made.empty())
     assert len(found) < 20_000
-    assert "Cannot tell in 2020-05: no row came." in Page(found).text
+    assert "Cannot tell in 2020-05: there are no rows." in Page(found).text
 
 
 def colours(value: Any, key: str = "") -> Iterator[str]:

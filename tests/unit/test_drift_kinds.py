@@ -59,7 +59,7 @@ def test_an_interval_far_from_zero_is_no_as_before_where_errors_come_in_long_run
     verdict = told((rows[:120], correct[:120], rows[120:], correct[120:]))
     assert verdict.upper < 0
     assert (verdict.drift, verdict.kind) == (False, "cannot tell")
-    assert "Unproven whether the errors on equal inputs have changed (p" in verdict.message
+    assert "Not proven whether the errors on equal inputs have changed (p" in verdict.message
     assert "rows on each side would settle it" in verdict.message
 
 

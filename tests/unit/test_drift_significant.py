@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from driftloop.drift.rules.significant import MOST, Significant
+from driftloop.drift.rules.bets import MOST
+from driftloop.drift.rules.significant import Significant
 from driftloop.drift.rules.variance import DependenceEstimate
 from driftloop.errors import SettingsError
 

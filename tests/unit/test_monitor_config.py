@@ -111,7 +111,7 @@ def test_a_page_of_text_is_said_not_to_be_yaml_in_one_plain_line(tmp_path: Path)
     readme = stream_settings.BUNDLED.parent.parent / "README.md"
     with pytest.raises(SettingsError) as told:
         stream_settings.load(readme)
-    assert re.fullmatch(rf"streams {re.escape(str(readme))}: is not YAML \(line \d+, column \d+\): give a file as streams\.yaml is", str(told.value))
+    assert re.fullmatch(rf"streams {re.escape(str(readme))}: is not YAML \(line \d+, column \d+\): give a file like streams\.yaml", str(told.value))
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
@@ -167,4 +167,4 @@ def test_both_bounds_of_a_range_are_inside_as_the_table_and_as_float32_hold_them
 
 def test_labels_that_look_alike_are_shown_with_their_quotes() -> None:
     stream = replace(stream_settings.load()["elec"], labels=("0", "1"))
-    assert "are '0', '1', those of the model in its order 0, 1" in stream.labels_fault((0, 1))
+    assert "has labels '0', '1', its model has 0, 1" in stream.labels_fault((0, 1))

@@ -81,7 +81,7 @@ def test_another_version_starts_with_no_verdict_and_the_one_before_is_still_judg
     feed(made, [prediction(row, version="2")])
     fresh = told(made)
     assert (fresh["version"], fresh["kind"], fresh["kpi"]["rows"], fresh["blocks"], fresh["acceptable"]) == ("2", "cannot tell", 0, 0, True)
-    assert (fresh["health"], fresh["reason"]) == ("no labels", "no label has come yet, so the KPI is not known")
+    assert (fresh["health"], fresh["reason"]) == ("no labels", "the KPI is unknown: no labels yet")
     assert not any("driftloop_kpi{" in name for name in series(made))
     feed(made, labelled(range(row + 1, row + 1 + BLOCK), version="2"))
     assert told(made)["kpi"]["value"] == 1.0
@@ -103,7 +103,7 @@ def test_a_model_that_drifts_is_unacceptable_only_where_the_fallback_did_better_
     feed(better, labelled(range(8 * BLOCK), share_right=0.3))  # the fallback is right in half of the rows
     assert told(worse)["acceptable"] is True
     assert told(better)["acceptable"] is False
-    assert "fallback did better: accuracy 0.500 against" in told(better)["reason"]
+    assert "fallback is better: accuracy 0.500 against" in told(better)["reason"]
     fine = monitor()
     feed(fine, labelled(range(8 * BLOCK), share_right=0.9))
     assert told(fine)["acceptable"] is True

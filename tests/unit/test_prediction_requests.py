@@ -42,13 +42,13 @@ def test_a_bound_of_float32_is_inside() -> None:
 @pytest.mark.parametrize(
     ("features", "code", "said"),
     [
-        ({**GOOD, "json": 2.000000001}, "unknown_category", "row 0: feature json is no whole number within the known categories 1..3"),
-        ({**GOOD, "json": 4}, "unknown_category", "row 0: feature json is no whole number within the known categories 1..3"),
+        ({**GOOD, "json": 2.000000001}, "unknown_category", "row 0: feature json is not a whole number within the known categories 1..3"),
+        ({**GOOD, "json": 4}, "unknown_category", "row 0: feature json is not a whole number within the known categories 1..3"),
         ({**GOOD, "copy": True}, "not_a_number", "row 0: feature copy is not a number: give one"),
         ({**GOOD, "copy": None}, "missing", "row 0: feature copy is missing: give a number"),
         ({**GOOD, "wind": 10**18}, "out_of_range", "row 0: feature wind is out of range 0..0.6"),
         ({**GOOD, "wind": 9, "storm": 1}, "schema", "row 0: unknown feature 'storm': give copy, model_config, json, wind"),
-        ([0.5], "schema", "row 0: features is no object: give numbers by name"),
+        ([0.5], "schema", "row 0: features is not an object: give numbers by name"),
     ],
 )
 def test_a_wrong_feature_is_named_with_what_it_must_be(features: Any, code: str, said: str) -> None:
@@ -59,7 +59,7 @@ def test_a_wrong_feature_is_named_with_what_it_must_be(features: Any, code: str,
 
 
 def test_each_bad_row_is_listed_and_the_first_is_told() -> None:
-    with pytest.raises(RowsError, match="row 1: it is of another stream") as caught:
+    with pytest.raises(RowsError, match="row 1: its stream is not the request") as caught:
         predict([row(), row(stream="air", id="a"), row(), row(features={})])
     assert [(bad.reason, bad.id == "a") for bad in caught.value.bad] == [("schema", True), ("missing", False)]
 
@@ -68,7 +68,7 @@ def test_each_bad_row_is_listed_and_the_first_is_told() -> None:
     ("context", "said"),
     [
         ([GOOD, {}], "context row 1: feature copy is missing: give a number"),
-        ([[1]], "context row 0: features is no object: give numbers by name"),
+        ([[1]], "context row 0: features is not an object: give numbers by name"),
         ([{**GOOD, "x": 1}], "context row 0: unknown feature 'x': give copy, model_config, json, wind"),
     ],
 )
@@ -83,9 +83,9 @@ def test_a_bad_row_of_context_refuses_the_request_but_is_no_bad_row(context: Any
     [
         ({"id": "a", "label": 1}, "label", "label 0: 1 is not a label of this stream: 0, up"),
         ({"id": "a", "label": False}, "label", "label 0: False is not a label of this stream: 0, up"),
-        ({"id": "a"}, "schema", 'label 0: label is missing: give {"id": ..., "label": ...}, and its stream'),
-        ({"labels": [{"id": "a", "label": 0}, 7]}, "schema", 'label 1: it is no object: give {"id": ..., "label": ...}, and its stream'),
-        ({"id": "a", "label": 0, "$set": 1}, "schema", 'label 0: unknown key \'$set\': give {"id": ..., "label": ...}, and its stream'),
+        ({"id": "a"}, "schema", 'label 0: label is missing: give {"id": ..., "label": ...}, optionally with stream'),
+        ({"labels": [{"id": "a", "label": 0}, 7]}, "schema", 'label 1: it is not an object: give {"id": ..., "label": ...}, optionally with stream'),
+        ({"id": "a", "label": 0, "$set": 1}, "schema", 'label 0: unknown key \'$set\': give {"id": ..., "label": ...}, optionally with stream'),
         ({"labels": [{"id": "a", "label": 0}] * 2}, "duplicate_id", "two labels have the same id: give each once"),
     ],
 )

@@ -10,12 +10,14 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pages import Page, browser, show  # noqa: F401  # browser is a fixture
 from watch_sample import BASE_PARAMS, make_result, without_figures
 
 from driftloop.errors import DriftloopError
-from driftloop.metrics import scoring
+from driftloop.metrics import promotion, scoring
+from driftloop.metrics.task import CLASSIFICATION
 from driftloop.report import page as pages
 from driftloop.report import plots, watch_plot, wording
 from driftloop.report.watch_report import report_html, write_report
@@ -39,6 +41,16 @@ def test_the_verdict_stands_beside_the_unretrained_model_and_every_baseline(resu
         assert f"{100 * share:.2f}" in page.text
         assert f"{100 * abs(result.kpi - share):.2f}" in page.text
     assert "4 retrains led to 3 promotions" in page.text
+
+
+def test_a_judgement_is_stated_once_and_in_percent(result):
+    champion, challenger = np.arange(400) < 100, np.arange(400) < 40
+    judged = promotion.judge(CLASSIFICATION, champion, challenger, start=0, alpha=0.05)
+    record = replace(result.retrains[0], decision=judged.words, before=judged.before, after=judged.after, judge_rows=400)
+    text = Page(report_html(replace(result, retrains=(record,)))).text
+    section = text.partition("Retrains")[2].partition("What the figures mean")[0]
+    assert "introduced 0 (75.00 to 90.00 %" in section
+    assert [section.count(figure) for figure in ("75.00", "90.00", "0.75", "400 rows")] == [1, 1, 0, 1]
 
 
 def test_a_watch_and_a_version_end_with_the_last_row_not_with_the_last_block_s_first(result, page):

@@ -16,8 +16,7 @@ def crossed_by(lifetimes: np.ndarray, censored: np.ndarray, *, age: int) -> tupl
     """Blocks from now, and the chance that a version of this age has crossed the threshold by then.
 
     Args:
-        lifetimes: (V,) blocks that each earlier version served until it crossed (that block included), or until it was
-            replaced or the watch ended.
+        lifetimes: (V,) blocks that each earlier version served until it crossed (inclusive), was replaced, or the watch ended.
         censored: (V,) True where it had not crossed by then.
         age: blocks that the current version has served without crossing.
 

@@ -152,7 +152,8 @@ def density_ratio(score: np.ndarray, reference_per_current: float) -> np.ndarray
 
 
 def _memory(reference: np.ndarray, current: np.ndarray) -> dependence.Memory:
-    return dependence.longest([dependence.memory([old, new]) for old, new in zip(reference.T, current.T, strict=True)])
+    columns = [dependence.memory(list(sides)) for sides in zip(reference.T, current.T, strict=True)]
+    return dependence.Memory(max(one.length for one in columns), max(one.missed for one in columns))  # safe for all
 
 
 def _unknown(reference: np.ndarray, current: np.ndarray, length: int) -> Domain:

@@ -51,14 +51,9 @@ def p_value(rows: np.ndarray, correct: np.ndarray, domain: Domain) -> float:
 
 
 def expected(rows: np.ndarray, correct: np.ndarray, domain: Domain, *, of: np.ndarray | None = None, steps: Collection[int] = ()) -> np.ndarray:
-    """Probability of being right on each row, (N + M,), from fits without the row's fold.
+    """Probability of being right on each row, (N + M,), from fits without the row's fold (`steps` as in `Folds.splits`).
 
-    Args:
-        rows: (N + M, F).
-        correct: (N + M,).
-        domain: whose folds are taken.
-        of: (N + M,) True for the rows to fit on; all by default.
-        steps: as in `Folds.splits`.
+    `of`, (N + M,), is True for the rows to fit on; all by default.
     """
     found = np.empty(len(rows))
     for fitted, held in domain.folds.splits(steps):

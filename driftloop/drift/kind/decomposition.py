@@ -98,10 +98,8 @@ def decompose(
     """
     if not 0 < alpha < 1:
         raise ValueError(f"alpha is {alpha:g}: it must lie in (0, 1)")
-    before, now = (
-        _told_values(told, rows, side, losses=losses)
-        for told, rows, side in ((reference_correct, reference_rows, "reference"), (current_correct, current_rows, "current"))
-    )
+    before = _checked(reference_correct, reference_rows, "reference", losses=losses)
+    now = _checked(current_correct, current_rows, "current", losses=losses)
     domain = domain or classify(reference_rows, current_rows, seed=seed)
     was, is_now = (float(one.mean()) if len(one) else math.nan for one in (before, now))
     why = _too_little(len(before), len(now), domain)
@@ -120,16 +118,12 @@ def decompose(
     return Decomposition(was, is_now, total, data, concept, p, domain.effective_rows, message)
 
 
-def _told_values(correct: np.ndarray, rows: np.ndarray, side: str, *, losses: bool) -> np.ndarray:
+def _checked(correct: np.ndarray, rows: np.ndarray, side: str, *, losses: bool) -> np.ndarray:
     values = np.asarray(correct)
     if values.shape != np.shape(rows)[:1]:
         raise ValueError(f"{side}_correct has shape {values.shape}: one value is needed for each of the {np.shape(rows)[0]} rows")
-    if losses:
-        if values.dtype.kind not in "biuf" or not np.isfinite(values).all():
-            raise ValueError(f"{side}_correct must hold finite losses")
-        return values.astype(np.float64)
-    if values.dtype.kind not in "biuf" or not np.isin(values, (0, 1)).all():
-        raise ValueError(f"{side}_correct must hold 0 and 1 only")
+    if values.dtype.kind not in "biuf" or not (np.isfinite(values) if losses else np.isin(values, (0, 1))).all():
+        raise ValueError(f"{side}_correct must hold {'finite losses' if losses else '0 and 1 only'}")
     return values.astype(np.float64)
 
 

@@ -28,13 +28,6 @@ RULE: Final = "kind"
 _KINDS: Final[dict[tuple[bool, bool], Kind]] = {(False, False): "none", (True, False): "data", (False, True): "concept", (True, True): "both"}
 _UNTOLD: Final = "Cannot tell the kind of drift"
 _HALF: Final = "Data drift; unknown whether the concept changed too"
-_HEADS: Final[dict[Kind, str]] = {
-    "none": "No drift",
-    "cannot tell": _UNTOLD,
-    "data": "Data drift",
-    "concept": "Concept drift",
-    "both": "Data and concept drift",
-}
 MOST_WANTED: Final = 20  # times the rows there were: a change that needs more to prove is negligible
 _NAMED = 3  # features named in the message
 
@@ -57,15 +50,11 @@ def tell(
     A concept drift may also raise the KPI or leave it unchanged.
 
     Args:
-        reference_rows: (N, F) finite numbers in time order.
-        reference_correct: (N,) 1 or True where the model was right.
-        current_rows: (M, F) likewise.
-        current_correct: (M,) likewise.
+        reference_rows, reference_correct, current_rows, current_correct, losses: as in `decompose`.
         names: (F,) the features' names.
         alpha: false-alarm probability of a comparison, in (0, 1), any kind counted.
         seed: of permutations and resampling.
-        losses: as in `decompose`, for a regression: the KPI is then the mean loss.
-        fallen: a drift rule has already proven that the KPI is worse than its threshold; then the kind is never "none".
+        fallen: a drift rule has already proven that the KPI is worse than its threshold; the kind is then never "none".
         edges: number of candidate split points between reference and current from which the errors chose this one; their test is corrected for it.
 
     Returns:
@@ -74,7 +63,7 @@ def tell(
         (KS) first. "cannot tell" with too few rows, or when P(X) moved so far that the old rows carry no information on
         the new ones; then `drift` is still True if P(X) moved. Also "cannot tell" when P(X) stayed and the test of the rest finds too little
         evidence although the KPI has clearly changed: its fall is proven, or an interval excludes 0, even one that assumes independent rows.
-        Errors in long runs leave few independent stretches, so "not proven" does not mean "no change".
+        Errors in long runs leave few independent samples, so "not proven" does not mean "no change".
 
     Raises:
         ValueError: shapes that do not fit, values that are not finite or not 0 and 1, or alpha outside (0, 1).
@@ -106,7 +95,7 @@ def tell(
         wanted = _rows_wanted(parts.p_value, min(len(reference_rows), len(current_rows)), level=alpha / 2) if unsure else None
         message = _whole(kind, parts, inputs, unsure=unsure, wanted=wanted, moved=moved, losses=losses)
     else:
-        message = _untold(parts, inputs, data_p=data_p, losses=losses)
+        message = _unknown(parts, inputs, data_p=data_p, losses=losses)
     return Verdict(
         drift=moved or changed,
         kind=kind,
@@ -147,11 +136,11 @@ def _kpi(parts: Decomposition, *, losses: bool) -> str:
     name = f"the {'mean absolute error' if losses else 'KPI'}"
     known = [f"{kpi:.3f} on the {side}" for side, kpi in (("reference", parts.reference_kpi), ("current", parts.current_kpi)) if not math.isnan(kpi)]
     if len(known) < 2:  # a side without rows has no KPI
-        return f"{name} is {known[0]} rows, and the other side has none" if known else f"{name} is unknown on either side"
+        return f"{name} is {known[0]} rows and unknown on the other side" if known else f"{name} is unknown on either side"
     return f"{name} went from {parts.reference_kpi:.3f} to {parts.current_kpi:.3f}"
 
 
-def _untold(parts: Decomposition, inputs: str, *, data_p: float, losses: bool) -> str:
+def _unknown(parts: Decomposition, inputs: str, *, data_p: float, losses: bool) -> str:
     """The message when a test is undecided."""
     kpi, tail = _kpi(parts, losses=losses), "" if math.isnan(data_p) else f"; {inputs}"
     return f"{_UNTOLD}: {parts.message.removeprefix('cannot tell the parts: ')}. {kpi[0].upper()}{kpi[1:]}{tail}."
@@ -162,14 +151,13 @@ def _whole(kind: Kind, parts: Decomposition, inputs: str, *, unsure: bool, wante
     found = f"({told(parts.p_value)}{worth})"
     if unsure:
         more = f"about {wanted:,} rows on each side would settle it" if wanted else f"more than {MOST_WANTED} times as many rows would be needed"
-        equal = f"Unproven whether the errors on equal inputs have changed {found}: errors in long runs leave few independent stretches; {more}"
+        equal = f"Not proven whether the errors on equal inputs have changed {found}: errors in long runs leave few independent samples; {more}"
     elif kind in ("concept", "both"):
         equal = f"On equal inputs the model's errors have changed {found}"
     else:
         equal = f"The rest is within noise {found}"
-    return (
-        f"{_HEADS[kind]}: {_kpi(parts, losses=losses)}, of which the inputs explain {parts.data.change:+.3f}; the rest is {parts.concept}. {equal}; {inputs}."
-    )
+    head = _UNTOLD if kind == "cannot tell" else answer.KINDS[kind].capitalize()
+    return f"{head}: {_kpi(parts, losses=losses)}, of which the inputs explain {parts.data.change:+.3f}; the rest is {parts.concept}. {equal}; {inputs}."
 
 
 def _plainly_apart(before: np.ndarray, now: np.ndarray) -> bool:

@@ -39,7 +39,7 @@ class Detector(Rule):
     """One of river's detectors.
 
     Args:
-        name: one of `names.DETECTORS`.
+        name: one of `rule_names.DETECTORS`.
         seed: of KSWIN, the only randomised one.
         settings: of river's class, such as `delta=0.01` of ADWIN; river's defaults otherwise.
 
@@ -64,19 +64,11 @@ class Detector(Rule):
         """See `Rule.update`. `statistic` is the block's accuracy; figures that river does not give are nan."""
         wrong = wrong_rows(errors)
         if not len(wrong):
-            return Verdict(drift=False, kind="cannot tell", rule=self.name, message="no rows to judge")
+            return Verdict.no_rows(self.name)
         said, risen = self.said(wrong)
         right, rows = int(np.count_nonzero(~wrong)), len(wrong)
-        lower, upper = kpi.wilson_interval(right, rows)
-        return Verdict(
-            drift=risen,
-            kind="performance" if risen else "none",
-            rule=self.name,
-            message=f"accuracy {right / rows:.3f} on {rows} rows; {said}; it states no false-alarm rate",
-            statistic=right / rows,
-            lower=lower,
-            upper=upper,
-        )
+        message = f"accuracy {right / rows:.3f} on {rows} rows; {said}; it states no false-alarm rate"
+        return Verdict.of_kpi(self.name, message, drift=risen, statistic=right / rows, bounds=kpi.wilson_interval(right, rows))
 
     def said(self, errors: np.ndarray) -> tuple[str, bool]:
         """Feed the rows of a block, each 0..1; returns what the detector flags, in words, and whether that is a rise."""

@@ -79,7 +79,7 @@ class LossThreshold(Rule):
         losses = loss_rows(errors)
         rows = len(losses)
         if not rows:
-            return Verdict(drift=False, kind="cannot tell", rule=self.name, message="no rows to judge", threshold=self._threshold)
+            return Verdict.no_rows(self.name, threshold=self._threshold)
         mean = float(losses.mean())
         drift = mean > self._threshold
         steady = min(self._threshold, self._sum / self._rows) if self._rows else self._threshold
@@ -87,22 +87,12 @@ class LossThreshold(Rule):
         chance = float(stats.norm.sf((self._threshold - steady) / noise)) if noise > 0 else math.nan
         if not drift:
             self._sum, self._rows = self._sum + float(losses.sum()), self._rows + rows
-        lower, upper = kpi.mean_interval(losses)
+        bounds = kpi.mean_interval(losses)
         message = (
             f"mean absolute error {mean:.3f} on {rows} rows is {'over' if drift else 'not over'} the threshold {self._threshold:g}; "
             f"by chance alone a model at {steady:.3f} exceeds it in about {100 * chance:.1f} % of such blocks"
         )
-        return Verdict(
-            drift=drift,
-            kind="performance" if drift else "none",
-            rule=self.name,
-            message=message,
-            statistic=mean,
-            threshold=self._threshold,
-            lower=lower,
-            upper=upper,
-            false_alarm_rate=chance,
-        )
+        return Verdict.of_kpi(self.name, message, drift=drift, statistic=mean, bounds=bounds, threshold=self._threshold, false_alarm_rate=chance)
 
     def reset(self) -> None:
         """See `Rule.reset`."""
@@ -126,18 +116,11 @@ class LossDetector(Detector):
         """See `Rule.update`. `statistic` is the block's mean loss; figures that river does not give are nan."""
         losses = loss_rows(errors)
         if not len(losses):
-            return Verdict(drift=False, kind="cannot tell", rule=self.name, message="no rows to judge")
+            return Verdict.no_rows(self.name)
         said, risen = self.said(np.minimum(losses, self._cap) / self._cap)
-        lower, upper = kpi.mean_interval(losses)
-        return Verdict(
-            drift=risen,
-            kind="performance" if risen else "none",
-            rule=self.name,
-            message=f"mean absolute error {losses.mean():.3f} on {len(losses)} rows; {said}; it states no false-alarm rate",
-            statistic=float(losses.mean()),
-            lower=lower,
-            upper=upper,
-        )
+        mean = float(losses.mean())
+        message = f"mean absolute error {mean:.3f} on {len(losses)} rows; {said}; it states no false-alarm rate"
+        return Verdict.of_kpi(self.name, message, drift=risen, statistic=mean, bounds=kpi.mean_interval(losses))
 
 
 class _Trivial(Rule):

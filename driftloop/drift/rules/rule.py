@@ -17,9 +17,7 @@ class Rule(ABC):
 
     name: str
 
-    def prepare(  # noqa: B027 - most rules learn nothing before the watch
-        self, errors: np.ndarray, *, block_size: int
-    ) -> None:
+    def prepare(self, errors: np.ndarray, *, block_size: int) -> None:  # noqa: B027 - not abstract
         """Learn from the model's errors on rows before the watch; most rules learn nothing.
 
         Args:

@@ -1,13 +1,7 @@
 """The threshold rule as an anytime-valid test: alarm when the accuracy is under the threshold by more than noise.
 
 After every block the hypothesis "the model in service is right at least `threshold` of the time" is tested by betting
-against it. While it is true the bets gain nothing on average, so the capital, 1 at the start, ever reaches 1 / alpha with
-probability at most alpha, however long the watch is (Ville 1939; Ramdas, Grünwald, Vovk, Shafer: Game-theoretic
-statistics and safe anytime-valid inference, Statistical Science 38, 2023).
-
-Each block opens new bets with a share of the stake, because the accuracy may begin to fall at any block (a mixture over start
-times; Shin, Ramdas, Rinaldo: E-detectors, New England Journal of Statistics in Data Science 2, 2023). The shares of all future blocks sum to 1,
-half of it in the first `HALF`. Each bet is on one size of fall. It is an exponential tilt of the block's errors,
+against it (`bets`). Each bet is on one size of fall. It is an exponential tilt of the block's errors,
 exp(tilt * errors - rows * cumulant(tilt)): with independent rows the likelihood ratio; with autocorrelated errors
 the cumulant is that of a Markov chain of errors (the logarithm of the largest eigenvalue of its tilted transition matrix; Dembo, Zeitouni:
 Large Deviations Techniques and Applications, 1998, section 3.1) and of an accuracy that wanders from block to block, see `driftloop.drift.rules.variance`.
@@ -26,19 +20,18 @@ from typing import Final
 
 import numpy as np
 
+from driftloop.drift.rules.bets import RULE, Bets
 from driftloop.drift.rules.rule import Rule, wrong_rows
 from driftloop.drift.rules.variance import Dependence, DependenceEstimate
-from driftloop.drift.verdict import Verdict, told_evidence
+from driftloop.drift.verdict import Verdict
 from driftloop.errors import SettingsError
 from driftloop.metrics import kpi
 
-HALF: Final = 150  # blocks over which half of the stake is spent
 FALLS: Final = np.geomspace(0.15, 2.5, 8)  # sizes of fall in the log odds of a right answer, below the threshold's
 NARROWEST: Final = 1e-5  # least distance of the threshold from 0 and 1; closer, the arithmetic is inexact
 OVERSHOOT: Final = 0.583  # overshoot of a sum at its first passage of a level, in standard deviations of a step
 WIDEST_STEP: Final = 2.0  # largest jump for which that holds
 SHARE: Final = 1 / 400  # of the stake, roughly a bet's starting capital
-MOST: Final = 50_000  # times the alarm level: a bet's capital is capped there, so that a model that improves recovers
 
 
 class Significant(Rule):
@@ -59,37 +52,27 @@ class Significant(Rule):
     [False, False, True, True]
     """
 
-    name = "significant"
+    name = RULE
 
     def __init__(self, *, threshold: float, alpha: float = 0.05) -> None:
         if not NARROWEST <= threshold <= 1 - NARROWEST:
             raise SettingsError(f"--threshold_accuracy is {threshold}: the rule {self.name} needs an accuracy of {NARROWEST:g} to {1 - NARROWEST:g}")
-        if not 0 < alpha < 1:
-            raise SettingsError(f"--alpha is {alpha}: give a false-alarm rate between 0 and 1, such as 0.05")
-        self._threshold, self._alpha = threshold, alpha
+        self._threshold, self._bets = threshold, Bets(len(FALLS), alpha=alpha)
         odds = (1 - threshold) / threshold * np.exp(FALLS)
         self._fallen = odds / (1 + odds)  # error rates bet on
         self._dependence = DependenceEstimate(capital=-math.log(alpha * SHARE))
-        self._begin()
-
-    def _begin(self) -> None:
-        self._capitals = np.zeros(len(FALLS))  # capital of the bets on each fall, summed over the blocks
-        self._blocks, self._highest = 0, 0.0
 
     def reset(self) -> None:
         """See `Rule.reset`. The learned autocorrelation is kept: a new version is assumed to be like the last in this."""
         self._dependence.reset()
-        self._begin()
+        self._bets.reset()
 
     def prepare(self, errors: np.ndarray, *, block_size: int) -> None:
         """Learn the errors' autocorrelation before the watch; their rate is not learned.
 
         Without it the first blocks are down-weighted, because errors are assumed autocorrelated until rows show otherwise.
 
-        Args:
-            errors: (rows,) in time order, 1 where the model was wrong; training rows are fine: errors are
-                fewer there but similarly autocorrelated.
-            block_size: rows a block of the watch.
+        Training rows are fine: errors are fewer there but similarly autocorrelated. Arguments as in `Rule.prepare`.
         """
         wrong = wrong_rows(errors)
         for start in range(0, len(wrong) - block_size + 1, block_size):
@@ -97,31 +80,20 @@ class Significant(Rule):
         self._dependence.reset()
 
     def update(self, errors: np.ndarray) -> Verdict:
-        """See `Rule.update`.
-
-        The verdict's `statistic` is the capital, compared with `threshold` 1 / alpha; `p_value` is valid at any block; `lower` and `upper` bound the
-        block's accuracy (Wilson, assuming independent rows); `false_alarm_rate` is alpha, per watch of one model.
-        """
+        """See `Rule.update` and `Bets.verdict`; `lower` and `upper` bound the block's accuracy (Wilson, assuming independent rows)."""
         wrong = wrong_rows(errors)
         if not len(wrong):
-            return Verdict(
-                drift=False,
-                kind="cannot tell",
-                rule=self.name,
-                message="no rows to judge",
-                threshold=1 / self._alpha,
-                false_alarm_rate=self._alpha,
-            )
+            return self._bets.no_rows()
         known = self._dependence.known(len(wrong))
         tilts = self._tilts(known)
         gains = tilts * np.count_nonzero(wrong) - len(wrong) * self._cumulants(tilts, known)
         step = tilts * math.sqrt(len(wrong) * self._threshold * (1 - self._threshold) * known.inflation)
-        share = HALF / ((self._blocks + HALF) * (self._blocks + HALF + 1)) * np.exp(OVERSHOOT * np.minimum(step, WIDEST_STEP))
-        self._capitals = np.minimum(np.exp(np.minimum(gains, 50.0)) * (self._capitals + share), MOST / self._alpha)
-        self._blocks += 1
-        self._highest = max(self._highest, float(self._capitals.mean()))
+        self._bets.settle(gains, stakes=np.exp(OVERSHOOT * np.minimum(step, WIDEST_STEP)))
         self._dependence.add(wrong)
-        return self._verdict(wrong, known)
+        rows, right = len(wrong), int(np.count_nonzero(~wrong))
+        against, inflation = f"right at least {self._threshold:.4g} of the time", known.inflation
+        remarks = f"; errors are autocorrelated: effective sample size is rows / {inflation:.1f}" if inflation > 1.5 else ""
+        return self._bets.verdict(f"accuracy {right / rows:.3f} on {rows} rows", against=against, bounds=kpi.wilson_interval(right, rows), remarks=remarks)
 
     def _tilts(self, known: Dependence) -> np.ndarray:
         """Logarithm of the factor by which an error multiplies each bet."""
@@ -141,14 +113,3 @@ class Significant(Rule):
         eigenvalue = (trace + np.sqrt(np.maximum(trace**2 - 4 * rho * odds, 0))) / 2
         wandering = right * error * (1 + rho) / (1 - rho) * (known.wander - 1)  # variance per row beyond the chain's
         return np.log(eigenvalue) + tilts**2 * wandering / 2
-
-    def _verdict(self, wrong: np.ndarray, known: Dependence) -> Verdict:
-        capital, limit = float(self._capitals.mean()), 1 / self._alpha
-        rows = len(wrong)
-        right = rows - int(np.count_nonzero(wrong))
-        evidence = told_evidence(capital, limit, alpha=self._alpha, against=f"right at least {self._threshold:.4g} of the time")
-        message = f"accuracy {right / rows:.3f} on {rows} rows; {evidence}"
-        if known.inflation > 1.5:
-            message += f"; errors are autocorrelated: effective sample size is rows / {known.inflation:.1f}"
-        bounds = kpi.wilson_interval(right, rows)
-        return Verdict.of_capital(self.name, message, capital=capital, highest=self._highest, alpha=self._alpha, bounds=bounds)

@@ -1,10 +1,9 @@
 """The rule `significant` for real-valued losses such as absolute errors: alarm when their mean is over the threshold by more than noise.
 
-After every block the hypothesis "the mean loss is at most `threshold`" is tested by betting against it, as in `drift.significant`: while
-it is true the capital, 1 at the start, ever reaches 1 / alpha with probability at most alpha (Ville 1939). A loss is capped
-and divided by the cap, so that it lies in 0..1; capping lowers the mean, which keeps the hypothesis true. A bet of size b multiplies its capital by
-1 + b (loss - threshold) with every row (Waudby-Smith, Ramdas: Estimating means of bounded random variables by betting, JRSS-B 86,
-2023), for bets of several sizes, and each block opens new ones with a share of the stake (see `drift.significant`).
+After every block the hypothesis "the mean loss is at most `threshold`" is tested by betting against it (`bets`). A loss is capped
+and divided by the cap, so that it lies in 0..1; capping lowers the mean, which keeps the hypothesis true. A bet of size b multiplies
+its capital by 1 + b (loss - threshold) with every row (Waudby-Smith, Ramdas: Estimating means of bounded random variables by
+betting, JRSS-B 86, 2023).
 
 Errors are autocorrelated: by hour, by day, by season. So a bet's product over a block is raised to the power 1 / v, where v rows carry the
 information of one independent row. For rows that depend on fewer than v neighbours this keeps the bound exactly: the rows are v interleaved
@@ -25,9 +24,9 @@ from typing import Final
 import numpy as np
 from scipy import special
 
+from driftloop.drift.rules.bets import RULE, Bets
 from driftloop.drift.rules.rule import Rule, loss_rows
-from driftloop.drift.rules.significant import HALF, MOST
-from driftloop.drift.verdict import Verdict, told_evidence
+from driftloop.drift.verdict import Verdict
 from driftloop.errors import SettingsError
 from driftloop.metrics import kpi
 
@@ -61,34 +60,23 @@ class SignificantLoss(Rule):
     True
     """
 
-    name = "significant"
+    name = RULE
 
     def __init__(self, *, threshold: float, alpha: float = 0.05, under: bool = False) -> None:
         if not (threshold > 0 and math.isfinite(threshold)):
             raise SettingsError(f"--threshold_mae is {threshold}: give the largest mean absolute error that is good enough, over 0")
-        if not 0 < alpha < 1:
-            raise SettingsError(f"--alpha is {alpha}: give a false-alarm rate between 0 and 1, such as 0.05")
-        self._threshold, self._alpha, self._under = threshold, alpha, under
+        self._threshold, self._under, self._bets = threshold, under, Bets(len(BETS), alpha=alpha)
         self.cap = CAP_THRESHOLDS * threshold
         self._known = NO_REFERENCE
-        self._begin()
-
-    def _begin(self) -> None:
-        self._capitals = np.zeros(len(BETS))
-        self._blocks, self._highest = 0, 0.0
         self._seen: deque[Profile] = deque(maxlen=SEEN + DELAY)
 
     def reset(self) -> None:
         """See `Rule.reset`. The learned autocorrelation is kept: a new version is assumed to be like the last in this."""
-        self._begin()
+        self._bets.reset()
+        self._seen.clear()
 
     def prepare(self, errors: np.ndarray, *, block_size: int) -> None:
-        """Learn the cap and the losses' autocorrelation from rows before the watch; their mean is not learned.
-
-        Args:
-            errors: (rows,) losses in time order.
-            block_size: rows a block of the watch.
-        """
+        """See `Rule.prepare`: learns the cap and the losses' autocorrelation, not their mean."""
         losses = loss_rows(errors)
         if len(losses) < 2 * LEAST_RUNS:
             return
@@ -97,42 +85,28 @@ class SignificantLoss(Rule):
         self._known = rows_in_one(profile(np.minimum(block, self.cap)) for block in whole)
 
     def update(self, errors: np.ndarray) -> Verdict:
-        """Judge the next block.
-
-        The verdict's `statistic` is the capital, compared with `threshold` 1 / alpha; `p_value` is valid at any block; `lower` and `upper` bound
-        the block's mean loss (assuming independent rows); `false_alarm_rate` is alpha, per watch of one model.
-        """
+        """See `Rule.update` and `Bets.verdict`; `lower` and `upper` bound the block's mean loss (assuming independent rows)."""
         losses = loss_rows(errors)
         if not len(losses):
-            limit = 1 / self._alpha
-            return Verdict(drift=False, kind="cannot tell", rule=self.name, message="no rows to judge", threshold=limit, false_alarm_rate=self._alpha)
+            return self._bets.no_rows()
         rows_in_one_now = self._inflation()
         excess = (np.minimum(losses, self.cap) - self._threshold) / self.cap  # its mean is at most 0 while the model is good enough
         worst = self._threshold / self.cap
         if self._under:
             excess, worst = -excess, 1 - worst
-        gains = np.log1p(np.outer(BETS / worst, excess)).sum(axis=1) / rows_in_one_now
-        share = HALF / ((self._blocks + HALF) * (self._blocks + HALF + 1))
-        self._capitals = np.minimum(np.exp(np.minimum(gains, 50.0)) * (self._capitals + share), MOST / self._alpha)
-        self._blocks += 1
-        self._highest = max(self._highest, float(self._capitals.mean()))
+        self._bets.settle(np.log1p(np.outer(BETS / worst, excess)).sum(axis=1) / rows_in_one_now)
         self._seen.append(profile(np.minimum(losses, self.cap)))
-        return self._verdict(losses, rows_in_one_now)
+        measured = f"mean absolute error {losses.mean():.3f} on {len(losses)} rows"
+        against = f"{'at least' if self._under else 'at most'} {self._threshold:.4g}"
+        remarks = f"; errors are capped at {self.cap:.3g}"
+        if rows_in_one_now > 1.5:
+            remarks += f" and autocorrelated: effective sample size is rows / {rows_in_one_now:.1f}"
+        return self._bets.verdict(measured, against=against, bounds=kpi.mean_interval(losses), remarks=remarks)
 
     def _inflation(self) -> float:
         """v: from before the watch, or from its older blocks when these are more autocorrelated."""
         older = list(self._seen)[:-DELAY]
         return max(self._known, rows_in_one(older)) if len(older) >= LEAST_RUNS else self._known
-
-    def _verdict(self, losses: np.ndarray, rows_in_one_now: float) -> Verdict:
-        capital, limit, rows = float(self._capitals.mean()), 1 / self._alpha, len(losses)
-        against = f"{'at least' if self._under else 'at most'} {self._threshold:.4g}"
-        evidence = told_evidence(capital, limit, alpha=self._alpha, against=against)
-        message = f"mean absolute error {losses.mean():.3f} on {rows} rows; {evidence}; errors are capped at {self.cap:.3g}"
-        if rows_in_one_now > 1.5:
-            message += f" and autocorrelated: effective sample size is rows / {rows_in_one_now:.1f}"
-        bounds = kpi.mean_interval(losses)
-        return Verdict.of_capital(self.name, message, capital=capital, highest=self._highest, alpha=self._alpha, bounds=bounds)
 
 
 @dataclass(frozen=True)

@@ -94,5 +94,5 @@ class Random(Rule):
 
 def _verdict(rule: str, errors: np.ndarray, *, alarm: bool, chance: float, why: str) -> Verdict:
     if not len(wrong_rows(errors)):
-        return Verdict(drift=False, kind="cannot tell", rule=rule, message="no rows to judge", false_alarm_rate=chance)
+        return Verdict.no_rows(rule, false_alarm_rate=chance)
     return Verdict(drift=alarm, kind="cannot tell" if alarm else "none", rule=rule, message=why, false_alarm_rate=chance)

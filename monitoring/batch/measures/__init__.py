@@ -1,1 +1,1 @@
-"""Measures one window of the log, as one document. Pure except for reading the rows."""
+"""Measures one window of the log, as one document. No I/O except for reading the rows."""

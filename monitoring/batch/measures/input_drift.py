@@ -1,11 +1,11 @@
 """Tests whether a window's inputs have moved: beyond sampling noise, and beyond the usual variation between stretches of the training rows.
 
-Two nulls, and a feature has moved only where its distance passes both, so that the chance of a false alarm is at most that of either:
+A feature has moved only if its distance rejects two null hypotheses, so the false-alarm rate is at most that of either test:
 
-    noise    the same rows in other blocks (`monitoring.online.input_tests`): is it more than the sample, autocorrelation counted?
-    wobble   stretches of the training rows as long as the window, each against the rest (`driftloop.drift.inputs.spans`): is it more than seasons and weeks?
+    noise    the same rows in permuted blocks (`monitoring.online.input_tests`): more than sampling noise, autocorrelation included?
+    wobble   training stretches as long as the window, each against the rest (`driftloop.drift.inputs.spans`): more than the seasonal variation?
 
-A window within the training rows is held against the training rows outside of it, as the stretches are.
+A window within the training rows is compared with the training rows outside it, like the stretches.
 """
 
 from __future__ import annotations
@@ -28,13 +28,12 @@ from monitoring.online import input_tests
 from monitoring.stream_settings import Feature, StreamConfig
 
 STATISTIC: Final = "ks"
-MOST_VALUES: Final = 24  # of a feature that are drawn one by one
-_DAY: Final = np.timedelta64(1, "D")
+MOST_VALUES: Final = 24  # of a feature that are plotted individually
 
 
 @dataclass(frozen=True, eq=False)
 class _Stretches:
-    """What the window is held against: training days outside of it, and the stretches of them that are as long as it."""
+    """What the window is compared with: training days outside it, and stretches of these as long as the window."""
 
     spans: Spans
     allowed: np.ndarray  # (days,)
@@ -42,11 +41,11 @@ class _Stretches:
 
 
 def compare(rows: WindowRows, config: StreamConfig, window: Window, reference: Reference, *, alpha: float) -> tuple[FeatureMeasure, ...]:
-    """Every feature against the training reference, those that moved most first.
+    """Every feature compared with the training reference, those that moved most first.
 
     Args:
-        reference: fitting the stream; see `monitoring.references.fitting`.
-        alpha: chance that any feature is said to have moved when none has.
+        reference: fits the stream; see `monitoring.references.fitting`.
+        alpha: probability that any feature is reported as moved when none has.
     """
     possible = rows.possible
     chosen = thinned(len(possible), input_tests.MOST_ROWS)
@@ -60,7 +59,7 @@ def compare(rows: WindowRows, config: StreamConfig, window: Window, reference: R
 
 
 def without_reference(rows: WindowRows, config: StreamConfig) -> tuple[FeatureMeasure, ...]:
-    """The features of a window that nothing is known to hold against: counts of missing values only."""
+    """The features of a window without a reference: only the counts of missing values."""
     missing = np.isnan(rows.features).sum(axis=0)
     why = "no training reference: not compared"
     nan = math.nan
@@ -71,10 +70,10 @@ def without_reference(rows: WindowRows, config: StreamConfig) -> tuple[FeatureMe
 
 
 def message(tests: Sequence[FeatureMeasure], *, alpha: float) -> str:
-    """What the tests say together, in one or two sentences."""
+    """The result of all tests, in one or two sentences."""
     moved = [test for test in tests if test.moved]
     untold = [test for test in tests if math.isnan(test.corrected)]
-    usual = "" if any(not math.isnan(test.p_wobble) for test in tests) else " How far such stretches usually differ is unknown: only noise is accounted for."
+    usual = "" if any(not math.isnan(test.p_wobble) for test in tests) else " The usual variation between such stretches is unknown: only noise was tested."
     if moved:
         farthest = ", ".join(f"{test.feature} (KS {test.distance:.3f}{_most(test)})" for test in moved[:3])
         more = f" and {len(moved) - 3} more" if len(moved) > 3 else ""
@@ -82,25 +81,23 @@ def message(tests: Sequence[FeatureMeasure], *, alpha: float) -> str:
     if len(untold) == len(tests):
         return "The inputs were not tested: no reference, or too few rows."
     rest = f"; too little data on {', '.join(test.feature for test in untold)}" if untold else ""
-    return f"The inputs did not move beyond noise and what such stretches usually do{rest}." if not usual else f"The inputs did not move beyond noise{rest}."
+    return f"The inputs did not move beyond noise{'' if usual else ' and the usual variation'}{rest}."
 
 
 def _most(test: FeatureMeasure) -> str:
-    return "" if math.isnan(test.usual) else f", stretches of the training rows as long reach {test.usual:.3f}"
+    return "" if math.isnan(test.usual) else f"; usual up to {test.usual:.3f}"
 
 
 def _stretches(reference: Reference, window: Window) -> _Stretches:
     known = reference.spans or spans.of_rows(reference.times, reference.rows)
-    start, stop = (np.datetime64(time.removesuffix("Z"), "ms") for time in (window.start, window.stop))
-    allowed = known.outside(start, stop)
-    days = round((stop - start) / _DAY)
-    # Parts of a day differ from each other by the hour: days say nothing of how far they usually lie apart.
-    return _Stretches(known, allowed, known.stretches(days, allowed) if stop - start >= _DAY else ())
+    allowed = known.outside(*window.bounds)
+    # Days do not show how much parts of a day usually differ: these depend on the hour.
+    return _Stretches(known, allowed, known.stretches(round(window.days), allowed) if window.days >= 1 else ())
 
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """One feature: its distance, what is usual, both p-values, and its bins with the counts of both sides."""
+    """One feature: its distance, the usual one, both p-values, and its bins with the counts of both sides."""
 
     distance: float
     usual: float
@@ -128,7 +125,7 @@ def _measure(feature: Feature, found: _Found, corrected: float, possible: np.nda
     edges, before, now = _drawn(feature, found)
     moved = bool(corrected <= alpha)
     noise, wobble = ("cannot tell" if math.isnan(p) else told(p) for p in (found.p_noise, found.p_wobble))
-    why = f"by the sample alone {noise}, among stretches as long {wobble}"
+    why = f"noise: {noise}, usual variation: {wobble}"
     return FeatureMeasure(
         feature=feature.name,
         statistic=STATISTIC,
@@ -148,7 +145,7 @@ def _measure(feature: Feature, found: _Found, corrected: float, possible: np.nda
 
 
 def _drawn(feature: Feature, found: _Found) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
-    """Bounds of bins, or categories, that are drawn, and the share of both sides in each."""
+    """Bounds of the plotted bins, or the plotted categories, and the share of both sides in each."""
     tops = found.column.tops.astype(np.float64)
     before, now = (counts / max(counts.sum(), 1) for counts in (found.before, found.now))
     if feature.categorical and len(tops):
@@ -160,6 +157,6 @@ def _drawn(feature: Feature, found: _Found) -> tuple[tuple[float, ...], tuple[fl
     ends = np.searchsorted(tops, inner, side="right")  # bins up to each inner bound
     parts = [np.add.reduceat(side, np.concatenate([[0], ends])) if len(inner) else np.array([side.sum()]) for side in (before, now)]
     low, high = min(feature.low, tops[0]), max(feature.high, tops[-1])
-    if len(found.column.drawn) > 1:  # the outermost bins are drawn as wide as the others; all that lies beyond is in them
+    if len(found.column.drawn) > 1:  # the outermost bins are plotted as wide as the others and hold all values beyond
         low, high = 2 * inner[0] - inner[1], 2 * inner[-1] - inner[-2]
     return (float(low), *inner.tolist(), float(high)), tuple(parts[0].tolist()), tuple(parts[1].tolist())

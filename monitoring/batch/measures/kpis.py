@@ -1,4 +1,4 @@
-"""The KPI of a window: blocks judged by the online rule, which restarts with each version, baselines on the same rows, versions, lateness."""
+"""The KPI of a window: blocks judged by the online rule, which restarts with each version; baselines on the same rows; versions; label delay."""
 
 from __future__ import annotations
 
@@ -24,43 +24,43 @@ from monitoring.online.version_record import BlockKpi
 from monitoring.records.events import parse_time, time_text
 from monitoring.stream_settings import StreamConfig
 
-DRAWN: Final = 120  # blocks that are told of, at most; neighbours are joined where there are more
-JUDGED: Final = 2000  # blocks that the rule is told of, at most, likewise
+DRAWN: Final = 120  # most blocks in the document; beyond that neighbours are merged
+JUDGED: Final = 2000  # most blocks that the rule judges, likewise
 _DAY: Final = np.timedelta64(1, "D")
-Baselines = Mapping[str, np.ndarray]  # what each predicts for every row, (N,); nan where it says nothing
+Baselines = Mapping[str, np.ndarray]  # prediction of each for every row, (N,); nan without one
 
 
 @dataclass(frozen=True, eq=False)
 class JudgedVersion:
-    """One version's answered and labelled rows, as the rule saw them."""
+    """One version's labelled answers, as the rule saw them."""
 
     version: str
-    rows: np.ndarray  # (M,) places in the window's rows, in the order of time
+    rows: np.ndarray  # (M,) indices of the window's rows, in time order
     blocks: tuple[BlockMeasure, ...]
-    verdict: Verdict | None  # of the newest block; the alarm's once the rule has alarmed
+    verdict: Verdict | None  # of the latest block; the alarm's once the rule has alarmed
     drift: bool
-    in_sample: bool  # whether all of them lie within the training rows
+    in_sample: bool  # whether all are training rows
 
 
 def errors(rows: WindowRows, config: StreamConfig, answers: np.ndarray | None = None) -> np.ndarray:
-    """What each row costs by its prediction, or by other answers, (N,); nan without a label or an answer."""
+    """Loss of each row's prediction, or of other answers, (N,); nan without a label or an answer."""
     given = rows.predictions if answers is None else answers
     known = ~np.isnan(rows.labels) & ~np.isnan(given)
     return np.where(known, task.of(config.task).losses(rows.labels, given).astype(np.float64), np.nan)
 
 
 def interval(costs: np.ndarray, config: StreamConfig) -> Interval:
-    """The KPI of rows with these costs; those that are nan are left out."""
+    """The KPI of rows with these losses; nan is ignored."""
     known, of_task = costs[~np.isnan(costs)], task.of(config.task)
     return Interval(of_task.value(known), *of_task.interval(known), len(known))
 
 
 def baselines(rows: WindowRows, day_before: WindowRows, config: StreamConfig, reference: Reference | None) -> Baselines:
-    """What each baseline says of every row.
+    """Each baseline's prediction for every row.
 
     Args:
         day_before: rows of the 24 hours before the window.
-        reference: whose labels say what a constant would be; without it there is no such baseline.
+        reference: its labels give the constant baseline; None: there is none.
     """
     found = {"fallback": rows.baselines}
     if config.task == "classification":
@@ -80,7 +80,7 @@ def _constant(reference: Reference, config: StreamConfig) -> float:
 
 
 def kappa_temporal(costs: np.ndarray, no_change: np.ndarray | None) -> float:
-    """On the rows that both have a cost on; nan for a regression."""
+    """κ-temporal of the rows for which both losses are known; nan for a regression."""
     if no_change is None:
         return math.nan
     both = ~np.isnan(costs) & ~np.isnan(no_change)
@@ -89,17 +89,17 @@ def kappa_temporal(costs: np.ndarray, no_change: np.ndarray | None) -> float:
 
 
 def in_sample(rows: WindowRows, reference: Reference | None) -> np.ndarray:
-    """Which rows are not after the model's training rows, (N,)."""
+    """Which rows are not later than the model's training rows, (N,)."""
     if reference is None or not len(reference):
         return np.zeros(len(rows), bool)
     return rows.times <= reference.times[-1].astype("datetime64[ms]")
 
 
 def judge(rows: WindowRows, version: str, config: StreamConfig, reference: Reference | None, told: Baselines, *, alpha: float) -> JudgedVersion:
-    """Let the rule judge the rows that a version answered; those after its training rows, where there are any.
+    """Let the rule judge the rows that a version answered; only those after its training rows, if there are any.
 
     Args:
-        told: what the baselines cost, (N,) each.
+        told: losses of the baselines, (N,) each.
         alpha: false-alarm rate of the rule.
     """
     costs = errors(rows, config)
@@ -123,7 +123,7 @@ def judge(rows: WindowRows, version: str, config: StreamConfig, reference: Refer
 
 
 def cut(at: np.ndarray, size: int, *, most: int) -> list[np.ndarray]:
-    """Runs of `size` or more neighbours, at most `most` of them, nothing left over; of fewer than `size` one run.
+    """Split into at most `most` runs of at least `size` neighbours without a remainder; fewer than `size` make one run.
 
     >>> [len(part) for part in cut(np.arange(10), 3, most=100)], len(cut(np.arange(10), 1, most=4)), cut(np.arange(0), 3, most=4)
     ([3, 3, 4], 4, [])
@@ -134,7 +134,7 @@ def cut(at: np.ndarray, size: int, *, most: int) -> list[np.ndarray]:
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
-    """A block that was judged: places of its rows, whether the rule has alarmed by then, and its evidence."""
+    """A judged block: indices of its rows, whether the rule has alarmed so far, and its evidence."""
 
     rows: np.ndarray
     drift: bool
@@ -144,7 +144,7 @@ class _Seen:
 def _drawn(rows: WindowRows, group: Sequence[_Seen], costs: np.ndarray, told: Baselines, config: StreamConfig) -> BlockMeasure:
     at, last = np.concatenate([block.rows for block in group]), group[-1]
     compared = {name: interval(costs_of[at], config).value for name, costs_of in told.items()}
-    first_time, last_time = (_text(rows.times[place]) for place in (at[0], at[-1]))
+    first_time, last_time = map(moment, rows.times[at[[0, -1]]])
     return BlockMeasure(first_time, last_time, rows.versions[at[0]], interval(costs[at], config), compared, last.drift, float(last.evidence))
 
 
@@ -157,7 +157,8 @@ def versions(rows: WindowRows, config: StreamConfig, references: Mapping[str, Re
         old = int(in_sample(rows[at], reference).sum())
         run_id = reference.about.run_id if reference else ""
         labelled = int(rows.labelled[at].sum())
-        found.append(VersionMeasure(version, run_id, len(at), labelled, old, _text(rows.times[at[0]]), _text(rows.times[at[-1]]), interval(costs[at], config)))
+        first, last = map(moment, rows.times[at[[0, -1]]])
+        found.append(VersionMeasure(version, run_id, len(at), labelled, old, first, last, interval(costs[at], config)))
     return tuple(found)
 
 
@@ -167,7 +168,7 @@ def names(rows: WindowRows) -> list[str]:
 
 
 def labels(rows: WindowRows) -> LabelMeasure:
-    """How many labels came, and how late."""
+    """How many labels have arrived, and how late."""
     late = ((rows.labelled_at - rows.times) / _DAY)[rows.labelled]
     late = late[~np.isnan(late)]
     days = {"median": float(np.median(late)), "p95": float(np.quantile(late, 0.95)), "most": float(late.max())} if len(late) else {}
@@ -175,13 +176,13 @@ def labels(rows: WindowRows) -> LabelMeasure:
 
 
 def latency(rows: WindowRows) -> dict[str, float]:
-    """Milliseconds of an answer; {} where none was measured: rows that were filled in took no time."""
+    """Milliseconds for an answer; {} without any: backfilled rows have no latency."""
     known = rows.latency_ms[rows.latency_ms > 0]
     return {name: float(np.quantile(known, share)) for name, share in (("median", 0.5), ("p95", 0.95), ("p99", 0.99))} if len(known) else {}
 
 
 def estimate(rows: WindowRows, config: StreamConfig, judged: JudgedVersion | None) -> str:
-    """What the probabilities say of the rows without labels, with the error of such estimates on the window itself; "" where there are none."""
+    """The KPI of the unlabelled rows estimated from the probabilities, with the error of such estimates in the window; "" without probabilities."""
     if config.task != "classification" or not len(rows):
         return ""
     sure = ~np.isnan(rows.probabilities).any(axis=1)
@@ -194,14 +195,14 @@ def estimate(rows: WindowRows, config: StreamConfig, judged: JudgedVersion | Non
     open_rows = mine & ~rows.labelled
     asked = np.flatnonzero(open_rows) if open_rows.any() else parts[-1] if parts else np.empty(0, np.int64)
     told = label_free.estimate(rows.probabilities[asked]).message
-    return f"{f'{len(asked):,} rows without labels' if open_rows.any() else 'Every row has its label; of the newest block'}: {told}."
+    return f"{f'{len(asked):,} rows without labels' if open_rows.any() else 'All rows have labels; latest block'}: {told}."
 
 
 def forecast(judged: Sequence[JudgedVersion], config: StreamConfig, stop: str) -> ForecastMeasure:
-    """When the newest version's KPI crosses the threshold, counted on from the window's end."""
+    """When the latest version's KPI will cross the threshold, counted from the window's end."""
     nothing = ForecastMeasure(math.nan, math.nan, math.nan, "", "", "")
     if config.task != "classification":
-        return replace(nothing, message="no forecast: it is made for accuracies")
+        return replace(nothing, message="no forecast: forecasts exist for accuracies only")
     if not judged or not judged[-1].blocks:
         return replace(nothing, message="no forecast: no labelled blocks")
     blocks = judged[-1].blocks
@@ -209,11 +210,12 @@ def forecast(judged: Sequence[JudgedVersion], config: StreamConfig, stop: str) -
     before = [version_record.crossing.lifetime([block.kpi.value for block in one.blocks], threshold=config.threshold) for one in judged[:-1] if one.blocks]
     found = version_record.predict(scores, config, before)
     if found is None:
-        return replace(nothing, message=f"no forecast: {len(blocks)} blocks are too few to tell")
+        return replace(nothing, message=f"no forecast: {len(blocks)} blocks are too few")
     pace = (parse_time(blocks[-1].last_time) - parse_time(blocks[0].first_time)) / len(blocks)
     early, late = (time_text(parse_time(stop) + pace * ahead)[:10] if math.isfinite(ahead) else "" for ahead in (found.early, found.late))
     return ForecastMeasure(found.early, found.middle, found.late, early, late, found.message)
 
 
-def _text(when: np.datetime64) -> str:
+def moment(when: np.datetime64) -> str:
+    """The time as the log writes it."""
     return f"{when.astype('datetime64[ms]')}Z"

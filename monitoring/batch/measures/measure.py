@@ -26,17 +26,14 @@ from monitoring.records.events import parse_time, time_text
 from monitoring.references import References, fitting
 from monitoring.stream_settings import StreamConfig
 
-MOST_LABELLED: Final = 0.9  # share of the rows from which on nobody waits for the other labels
+MOST_LABELLED: Final = 0.9  # label coverage from which waiting for the rest is pointless
 
 
 def measure(log: PredictionLog, config: StreamConfig, window: Window, *, references: References | None) -> Measures:
     """The measures of a window.
 
     Args:
-        log: where the rows are read from.
-        config: the stream.
-        window: which rows.
-        references: where training references are had from; None, or one that has none for a version: a note says what is not known without.
+        references: source of training references; a note says what is unknown for a version without one.
 
     Raises:
         LogAwayError: MongoDB is unreachable.
@@ -56,7 +53,7 @@ def measure(log: PredictionLog, config: StreamConfig, window: Window, *, referen
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
-    """What the advice and the notes are made from."""
+    """What the next step and the notes depend on."""
 
     config: StreamConfig
     window: Window
@@ -102,28 +99,28 @@ def _document(seen: _Seen, costs: np.ndarray, told: Baselines, *, versions: tupl
 
 
 def _references(rows: WindowRows, config: StreamConfig, references: References | None) -> tuple[dict[str, Reference], list[str]]:
-    """The reference of each version that answered, and why others are not known."""
+    """The reference of each version that answered, and a note for each without one."""
     found, notes = {}, []
     for version in kpis.names(rows):
         try:
             if references is None:
-                raise DriftloopError("no registry or folder of references was given")
+                raise DriftloopError("no registry or folder of references is given")
             found[version] = fitting(references.find(config.name, config.model, version), config)
         except DriftloopError as exc:
-            notes.append(f"No training reference of version {version}: {exc}. Its inputs are not compared, and rows that it was trained on are not marked.")
+            notes.append(f"No training reference for version {version}: {exc}. Its inputs are not compared, and its training rows are not marked.")
     return found, notes
 
 
 def _main(rows: WindowRows) -> str:
-    """The version that answered most rows, of two the later; "" when no model answered."""
+    """The version that answered most rows, the later one in a tie; "" when no model answered."""
     names = kpis.names(rows)
     return max(reversed(names), key=lambda name: int(np.count_nonzero(rows.by_model & (rows.versions == name)))) if names else ""
 
 
 def _costs(log: PredictionLog, config: StreamConfig, window: Window, rows: WindowRows, reference: Reference | None) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """What each row costs by its answer, and by each baseline, (N,)."""
+    """Loss of each row's answer, and of each baseline, (N,)."""
     day_before = rows[:0]
-    if config.task == "classification" and len(rows):  # a baseline looks a day back
+    if config.task == "classification" and len(rows):  # one baseline looks a day back
         start = parse_time(window.start)
         day_before = reading.read(log, config, Window("", time_text(start - timedelta(days=1)), window.start))
     guesses = kpis.baselines(rows, day_before, config, reference)
@@ -133,28 +130,26 @@ def _costs(log: PredictionLog, config: StreamConfig, window: Window, rows: Windo
 def _next_step(seen: _Seen, made: Measures) -> str:
     config, found = seen.config, seen.verdict
     newest = seen.judged[-1] if seen.judged else None
-    moved = ", ".join(test.feature for test in seen.tests if test.moved)
-    calm = made.answer.calm
     if found.kpi_drift:
         if newest and not newest.drift:
-            return f"Measure the next window: the drift is not proven of version {newest.version}, which answers now."
-        first = "Look at the source of the data first. " if seen.quality.bad else ""
+            return f"Measure the next window: drift is not proven for version {newest.version}, which serves now."
+        first = "Check the data source first. " if seen.quality.bad else ""
         command = measure_words.retraining(config.name, seen.window.name)
-        return f"{first}Retrain on the rows before {seen.window.stop}, by measuring this window again: {command}"
+        return f"{first}Retrain on the rows before {seen.window.stop} by measuring this window again: {command}"
     if not len(seen.rows) and not seen.quality.refused:
         step = "No predictions were logged in this window: check the caller and the log."
     elif not seen.judged and len(seen.rows):
-        step = "See why no model answers: the fallback alone did."
+        step = "Find out why no model answers: only the fallback did."
     elif seen.quality.bad:
-        step = f"Look at the source of the data: {seen.quality.message}"
+        step = f"Check the data source: {seen.quality.message}"
     elif not seen.labels.labelled:
-        step = "Wait for labels, and measure again: without them it is unknown whether the model is still good enough."
-    elif moved:
-        step = f"Look at the source of the data: {moved} moved, but that the KPI fell under its threshold is not proven, so a retrain is not due."
+        step = "Wait for labels and measure again: without them it is unknown whether the model is still good enough."
+    elif made.moved:
+        step = f"Check the data source: {', '.join(made.moved)} moved. A retrain is not due: the KPI is not proven to be worse than its threshold."
     elif seen.labels.coverage < MOST_LABELLED:
-        step = f"Measure again when more labels have come: {len(seen.rows) - seen.labels.labelled:,} of {len(seen.rows):,} are missing."
-    elif not calm:
-        step = f"Measure again when more rows have labels: that the KPI is good enough is not proven{measure_words.enough(made)}."
+        step = f"Measure again when more labels have arrived: {len(seen.rows) - seen.labels.labelled:,} of {len(seen.rows):,} are missing."
+    elif not made.answer.calm:
+        step = f"Measure again when more rows have labels: the KPI is not yet proven to be good enough{measure_words.enough(made)}."
     else:
         step = "Nothing."
     return step
@@ -164,14 +159,14 @@ def _notes(seen: _Seen) -> list[str]:
     notes, old = [], sum(int(one.in_sample) for one in seen.judged)
     newest = seen.rows.times[-1] if len(seen.rows) else None
     if old:
-        notes.append("In-sample: the model was trained on these rows, so their KPI says nothing of how good it is on new ones.")
+        notes.append(window_verdict.IN_SAMPLE)
     if len(seen.judged) > 1:
-        notes.append(f"{len(seen.judged)} versions answered: each has its own rule, at its share of alpha.")
+        notes.append(f"{len(seen.judged)} versions answered; each has its own rule with an equal share of alpha.")
     if seen.rows.foreign_labels:
-        notes.append(f"{seen.rows.foreign_labels:,} labels are not among the stream's and count as missing.")
+        notes.append(f"{seen.rows.foreign_labels:,} labels are unknown to the stream and count as missing.")
     untold = [test.feature for test in seen.tests if math.isnan(test.p_wobble) and not math.isnan(test.p_noise)]
     if untold:
-        notes.append(f"How far stretches as long as the window usually differ is unknown for {', '.join(untold)}: sampling noise alone decides.")
+        notes.append(f"The usual variation between stretches as long as the window is unknown for {', '.join(untold)}: only sampling noise was tested.")
     if newest is not None and seen.labels.labelled < len(seen.rows):
         notes.append(f"{len(seen.rows) - seen.labels.labelled:,} of {len(seen.rows):,} rows have no label yet.")
     return notes

@@ -1,9 +1,8 @@
-"""The data quality of a window: bad values, missing or new columns, and means moved by impossible values."""
+"""The data quality of a window: bad values, missing or unknown columns, and means shifted by impossible values."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Final
 
 import numpy as np
 from scipy import stats
@@ -15,14 +14,12 @@ from monitoring.batch.measures.window_rows import FAULTS, Refused, WindowRows
 from monitoring.online.watcher import QUALITY_ALPHA, TOLERATED
 from monitoring.stream_settings import StreamConfig
 
-_DAY: Final = np.timedelta64(1, "D")
-
 
 def measure(rows: WindowRows, refused: Refused, config: StreamConfig, window: Window, reference: Reference | None) -> QualityMeasure:
-    """The quality of the rows that came, answered or not.
+    """The quality of the incoming rows, answered or not.
 
-    A share of bad rows is news when it is more than tolerated beyond chance (binomial): more than `TOLERATED`, or than the worst stretch of the
-    training rows as long as the window, whose bad rows were set aside.
+    The quality is bad when the share of bad rows significantly (binomial test) exceeds both `TOLERATED` and that of the worst stretch of the
+    training rows as long as the window.
     """
     reasons = Counter(refused.reasons)
     for at, name in enumerate(config.feature_names):
@@ -34,10 +31,10 @@ def measure(rows: WindowRows, refused: Refused, config: StreamConfig, window: Wi
     missing = tuple(name for at, name in enumerate(config.feature_names) if len(rows) and np.isnan(rows.features[:, at]).all())
     jumps = tuple(text for at in range(len(config.features)) if (text := _jump(rows, refused, config, at)))
     unknown = tuple(sorted(rows.unknown))
-    compared = f"{'more' if many else 'no more'} than chance explains where {tolerated:.2%} is tolerated"
+    compared = f"{'more' if many else 'no more'} than chance explains at {tolerated:.2%} tolerated"
     told = [f"{bad:,} of {whole:,} rows are bad ({bad / whole:.2%}), {compared}"] if whole else []
-    told += [f"no row has a value of {', '.join(missing)}"] if missing else []
-    told += [f"rows have columns that the stream has not: {', '.join(unknown)}"] if unknown else []
+    told += [f"no row has a value for {', '.join(missing)}"] if missing else []
+    told += [f"rows have unknown columns: {', '.join(unknown)}"] if unknown else []
     required = {feature.name for feature in config.features if feature.required}
     return QualityMeasure(
         rows=len(rows),
@@ -47,7 +44,7 @@ def measure(rows: WindowRows, refused: Refused, config: StreamConfig, window: Wi
         unknown_columns=unknown,
         jumps=jumps,
         bad=many or bool(jumps) or bool(required & set(missing)),
-        message="; ".join([*jumps, *told]) + "." if told or jumps else "No rows came.",
+        message="; ".join([*jumps, *told]) + "." if told or jumps else "There are no rows.",
     )
 
 
@@ -55,19 +52,18 @@ def _tolerated(reference: Reference | None, window: Window) -> float:
     known = reference.spans if reference else None
     if known is None or not known.columns:
         return TOLERATED
-    start, stop = (np.datetime64(time.removesuffix("Z"), "ms") for time in (window.start, window.stop))
     good = known.columns[0].counts.sum(axis=1)
     shares = []
-    for stretch in known.stretches(max(1, round((stop - start) / _DAY)), known.outside(start, stop)):
+    for stretch in known.stretches(max(1, round(window.days)), known.outside(*window.bounds)):
         whole = int(good[stretch].sum() + known.bad[stretch].sum())
         shares += [float(known.bad[stretch].sum()) / whole] if whole else []
     return max([TOLERATED, *shares])
 
 
 def _jump(rows: WindowRows, refused: Refused, config: StreamConfig, at: int) -> str:
-    """A sentence where the mean with impossible values lies far from that without; "" where it does not."""
+    """A sentence if impossible values shift the mean far; else ""."""
     feature = config.features[at]
-    if feature.categorical:  # the mean of zone numbers says nothing
+    if feature.categorical:  # a mean of category numbers is meaningless
         return ""
     given = np.concatenate([rows.features[:, at], refused.features[:, at]])
     given = given[~np.isnan(given)]
@@ -75,7 +71,7 @@ def _jump(rows: WindowRows, refused: Refused, config: StreamConfig, at: int) -> 
     usable = given[(given >= lowest) & (given <= highest)]
     if not len(usable) or len(usable) == len(given):
         return ""
-    with np.errstate(over="ignore", invalid="ignore"):  # values up to 1e308 may overflow: inf is told then
+    with np.errstate(over="ignore", invalid="ignore"):  # values up to 1e308 may overflow to inf
         mean, spread, with_all = float(usable.mean()), float(usable.std()), float(given.mean())
     if not abs(with_all - mean) > JUMP * spread > 0:
         return ""

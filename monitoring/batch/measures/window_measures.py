@@ -1,8 +1,7 @@
 """The measures of one window of a stream: the document in the database and the input of the report.
 
-Every figure is plain (numbers, texts, tuples and dicts of them), so that a document read back is equal to the one that was written.
-Times are RFC 3339 in UTC, as the prediction log has them. Undefined figures are nan, and null in JSON. Nothing here tells when it was
-measured: measuring the same log again gives the same document.
+All values are plain (numbers, strings, tuples and dicts of them), so a document survives writing and reading. Times are RFC 3339 in UTC, as in
+the prediction log. Undefined values are nan, and null in JSON. No field holds the time of measurement: the same log gives the same document.
 """
 
 from __future__ import annotations
@@ -12,27 +11,40 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
+import numpy as np
+
 from driftloop.drift.answer import Answer, Standing
 from driftloop.errors import DataError
 from driftloop.metrics import task
 from driftloop.metrics.goal import Goal
 from driftloop.system.json_values import plain
 
-KINDS: Final = ("none", "quality", "data", "concept", "both", "cannot tell")
+_DAY: Final = np.timedelta64(1, "D")
 
 
 @dataclass(frozen=True)
 class Window:
-    """Rows with start <= time < stop; `name` is "2020-04", "2020-04-05", or both times with two dots between them."""
+    """Rows with start <= time < stop; `name` is "2020-04", "2020-04-05", or both times separated by ".."."""
 
     name: str
     start: str
     stop: str
 
+    @property
+    def bounds(self) -> tuple[np.datetime64, np.datetime64]:
+        """Start and stop."""
+        return np.datetime64(self.start.removesuffix("Z"), "ms"), np.datetime64(self.stop.removesuffix("Z"), "ms")
+
+    @property
+    def days(self) -> float:
+        """Length of the window."""
+        start, stop = self.bounds
+        return float((stop - start) / _DAY)
+
 
 @dataclass(frozen=True)
 class Interval:
-    """A KPI with its 95 % interval on so many rows; nan without any."""
+    """A KPI with its 95 % interval and number of rows; nan without rows."""
 
     value: float
     lower: float
@@ -42,53 +54,53 @@ class Interval:
 
 @dataclass(frozen=True)
 class BlockMeasure:
-    """A block of labelled rows that were judged together, in time order."""
+    """A block of labelled rows that were judged together."""
 
     first_time: str
     last_time: str
     version: str
     kpi: Interval
-    baselines: dict[str, float]  # KPI of each on the same rows; nan where it says nothing
+    baselines: dict[str, float]  # KPI of each on the same rows; nan without a prediction
     drift: bool  # the rule has alarmed at this block or before
-    evidence: float  # as a share of what an alarm takes; nan where the rule has none
+    evidence: float  # as a share of what an alarm needs; nan if the rule has none
 
 
 @dataclass(frozen=True)
 class FeatureMeasure:
-    """A feature in the window held against the training reference."""
+    """A feature of the window compared with the training reference."""
 
     feature: str
     statistic: str  # name of the distance, "ks"
     distance: float  # nan without values
-    usual: float  # the largest distance between the training rows of one stretch as long as the window and the rest; nan if there are none
-    p_noise: float  # chance of such a distance by the sample alone, autocorrelation counted; nan where there are too few rows to tell
-    p_wobble: float  # chance of such a distance among stretches as long as the window; nan where there are too few of them
-    corrected: float  # the larger of both after Holm's correction for all features; nan where neither could be told
+    usual: float  # largest distance of a training stretch as long as the window from the rest; nan if there are none
+    p_noise: float  # p-value under sampling noise, autocorrelation included; nan with too few rows
+    p_wobble: float  # p-value among training stretches as long as the window; nan with too few
+    corrected: float  # larger of both after Holm's correction for all features; nan if both are
     moved: bool
     missing: int  # rows without a value
     categorical: bool
-    edges: tuple[float, ...]  # B + 1 bounds of the bins; of a categorical feature the B categories that are drawn
-    reference: tuple[float, ...]  # B shares of the training rows; of a categorical feature the rest is "all others"
+    edges: tuple[float, ...]  # B + 1 bounds of the bins; for a categorical feature the B plotted categories
+    reference: tuple[float, ...]  # B shares of the training rows; for a categorical feature the rest is "all others"
     current: tuple[float, ...]  # B shares of the window
     message: str
 
     @property
     def found(self) -> Literal["moved", "not moved", "cannot tell"]:
-        """What the test came to; with too few rows, or without a reference, nothing."""
+        """The result of the test; "cannot tell" with too few rows or without a reference."""
         return "moved" if self.moved else "cannot tell" if math.isnan(self.corrected) else "not moved"
 
 
 @dataclass(frozen=True)
 class QualityMeasure:
-    """What was wrong with the rows that came, and what impossible values would have done."""
+    """What was wrong with the incoming rows, and the effect of impossible values."""
 
-    rows: int  # that were answered
-    refused: int  # that were not
-    reasons: dict[str, int]  # of the refused and of what is wrong in answered rows: "distance_miles out_of_range": 3
-    missing_columns: tuple[str, ...]  # that the stream has and no row of the window
-    unknown_columns: tuple[str, ...]  # that rows have and the stream has not
-    jumps: tuple[str, ...]  # sentences: a mean that impossible values move
-    bad: bool  # the share of bad rows is more than tolerated beyond chance, or a mean jumps
+    rows: int  # answered
+    refused: int
+    reasons: dict[str, int]  # in refused and in answered rows: "distance_miles out_of_range": 3
+    missing_columns: tuple[str, ...]  # columns of the stream without a value in any row
+    unknown_columns: tuple[str, ...]  # not of the stream
+    jumps: tuple[str, ...]  # sentences about means shifted by impossible values
+    bad: bool  # significantly more bad rows than tolerated, a shifted mean, or a missing column
     message: str
 
 
@@ -97,10 +109,10 @@ class VersionMeasure:
     """A model version that answered in the window."""
 
     version: str
-    run_id: str  # of the run that trained it; "" where the registry was not asked
+    run_id: str  # of the training run; "" if unknown
     rows: int
     labelled: int
-    in_sample: int  # rows before the end of its training rows: their KPI says nothing of new rows
+    in_sample: int  # rows before the end of its training rows: their KPI says nothing about new rows
     first_time: str
     last_time: str
     kpi: Interval
@@ -108,7 +120,7 @@ class VersionMeasure:
 
 @dataclass(frozen=True)
 class LabelMeasure:
-    """How many labels have come, and how late."""
+    """How many labels have arrived, and how late."""
 
     rows: int
     labelled: int
@@ -122,12 +134,9 @@ class LabelMeasure:
 
 @dataclass(frozen=True)
 class DriftMeasure:
-    """The verdict: `kpi_drift` answers whether the model is bad, `kind`, one of KINDS, why (`Measures.answer` has both).
+    """The verdict: `kpi_drift` says whether the model is bad, `kind` why; `sentence` states both with the evidence (see `Measures.answer`)."""
 
-    `sentence` says it in one sentence with its evidence, the others say more.
-    """
-
-    drift: bool  # of the inputs, of the concept or of the KPI; bad data quality alone is none
+    drift: bool  # of the inputs, the concept or the KPI; bad data quality alone is no drift
     kind: str
     sentence: str
     kpi_drift: bool
@@ -135,13 +144,13 @@ class DriftMeasure:
     kpi_message: str
     data_message: str
     kind_message: str
-    explained: float  # part of the KPI's change that the inputs explain; nan where it could not be told
+    explained: float  # part of the KPI's change explained by the inputs; nan if unknown
     rest: float  # the rest: P(Y|X)
 
 
 @dataclass(frozen=True)
 class ForecastMeasure:
-    """Blocks from the window's end until the KPI crosses the threshold, 80 % interval; nan where there is none, inf for never."""
+    """Blocks from the window's end until the KPI crosses the threshold, 80 % interval; nan without a forecast, inf for never."""
 
     early: float
     middle: float
@@ -153,7 +162,7 @@ class ForecastMeasure:
 
 @dataclass(frozen=True)
 class Measures:
-    """All of one window."""
+    """All measures of one window."""
 
     stream: str
     window: Window
@@ -166,25 +175,30 @@ class Measures:
     block_size: int
     model: str  # registered name
     labels: LabelMeasure
-    kpi: Interval  # of all labelled rows that a model answered; rows answered by the fallback are counted apart
+    kpi: Interval  # of all labelled rows answered by a model
     baselines: dict[str, Interval]
-    kappa_temporal: float  # of a classification
-    by_fallback: int  # rows
+    kappa_temporal: float  # nan for a regression
+    by_fallback: int  # rows answered by the fallback
     latency_ms: dict[str, float]  # median, p95, p99
     versions: tuple[VersionMeasure, ...]
     blocks: tuple[BlockMeasure, ...]
     verdict: DriftMeasure
     features: tuple[FeatureMeasure, ...]  # those that moved most first
     quality: QualityMeasure
-    estimate: str  # what is told of the KPI without labels, with its measured error; "" for a regression
+    estimate: str  # the KPI estimated without labels, with its measured error; "" for a regression
     forecast: ForecastMeasure
     next_step: str
-    notes: tuple[str, ...]  # what could not be done, and why
+    notes: tuple[str, ...]  # limits of the measures
 
     @property
     def id(self) -> str:
-        """The document's `_id`: a window measured again takes its own place."""
+        """The document's `_id`, so that a window measured again replaces its document."""
         return f"{self.stream}/{self.window.start}/{self.window.stop}"
+
+    @property
+    def moved(self) -> tuple[str, ...]:
+        """Names of the features that moved."""
+        return tuple(one.feature for one in self.features if one.moved)
 
     @property
     def standing(self) -> Standing:
@@ -194,20 +208,20 @@ class Measures:
 
     @property
     def answer(self) -> Answer:
-        """Is the model bad, and why? Also of documents of earlier versions, whose kind was "none" or "performance" where the KPI was bad."""
+        """Is the model bad, and why? Also for documents of earlier versions, whose kind was "none" or "performance" for a bad KPI."""
         return Answer.of(self.standing, told=self.verdict.kind, moved=self.verdict.data_drift or self.verdict.kind == "data", bad_data=self.quality.bad)
 
     def as_json(self) -> dict[str, Any]:
-        """JSON values; figures that are not finite become null, or the text "inf"."""
+        """JSON values; nan becomes null, infinity the string "inf"."""
         found: dict[str, Any] = plain(asdict(self), infinity="inf")
         return found
 
 
 def from_json(value: Mapping[str, Any]) -> Measures:
-    """The measures that `as_json` gave; fields that are not ours, such as `_id`, are left out.
+    """The inverse of `as_json`; unknown fields, such as `_id`, are ignored.
 
     Raises:
-        DataError: a field is missing, or is not what it must be.
+        DataError: a field is missing or invalid.
     """
     try:
         made: Measures = _made(Measures, value)
@@ -228,5 +242,5 @@ def _made(wanted: Any, value: Any) -> Any:
     if wanted is float:
         return math.nan if value is None else float(value)
     if not isinstance(value, wanted):
-        raise TypeError(f"{value!r:.60} is no {wanted.__name__}")
+        raise TypeError(f"{value!r:.60} is not {wanted.__name__}")
     return value

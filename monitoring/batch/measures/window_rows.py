@@ -1,4 +1,7 @@
-"""The rows of a window as columns, read from the log page by page: a million rows take some hundred megabytes."""
+"""Reads the rows of a window as columns, page by page: a million rows take a few hundred megabytes.
+
+All reading functions raise a LogAwayError when MongoDB is unreachable.
+"""
 
 from __future__ import annotations
 
@@ -20,32 +23,32 @@ from monitoring.log.prediction_log import REJECTED, PredictionLog
 from monitoring.records.checks import REASONS
 from monitoring.stream_settings import Feature, StreamConfig
 
-FAULTS: Final = ("", *REASONS)  # a fault's code is its place
-MOST_LOOKED: Final = 10  # times as many rows are looked through for earlier ones, at most
+FAULTS: Final = ("", *REASONS)  # a fault's code is its index
+MOST_LOOKED: Final = 10  # search at most this many times the wanted rows
 Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
 class WindowRows:
-    """Rows in the order of time, and within one time of id; entry i of every array belongs to the same row.
+    """Rows by time, then id; entry i of every array belongs to the same row.
 
-    Labels, predictions and baselines are numbers, or places in the stream's labels; nan where there is none. A prediction that is none of the
-    stream's labels is the number of labels, so that it is never right.
+    Labels, predictions and baselines are numbers, or indices of the stream's labels; nan without one. A prediction that is not a label of
+    the stream becomes the number of labels, so that it is never right.
     """
 
-    features: np.ndarray  # (N, F) float64 as given; nan for null and for what is no number
-    faults: np.ndarray  # (N, F) uint8 places in FAULTS: what is wrong with a value
+    features: np.ndarray  # (N, F) float64 as given; nan for null and non-numbers
+    faults: np.ndarray  # (N, F) uint8 indices into FAULTS: what is wrong with a value
     times: np.ndarray  # (N,) datetime64[ms]
     predictions: np.ndarray  # (N,)
     labels: np.ndarray  # (N,)
     baselines: np.ndarray  # (N,)
-    probabilities: np.ndarray  # (N, K) of the classes; nan where there are none
+    probabilities: np.ndarray  # (N, K) of the classes; nan without any
     versions: np.ndarray  # (N,) of objects: texts
     by_model: np.ndarray  # (N,) False where the fallback answered
     latency_ms: np.ndarray  # (N,)
     labelled_at: np.ndarray  # (N,) datetime64[ms], NaT without a label
-    unknown: Counter[str] = field(default_factory=Counter)  # columns that rows have and the stream has not
-    foreign_labels: int = 0  # rows whose label is none of the stream's: they count as not labelled
+    unknown: Counter[str] = field(default_factory=Counter)  # columns that are not of the stream
+    foreign_labels: int = 0  # rows whose label is not of the stream: they count as unlabelled
 
     def __len__(self) -> int:
         return len(self.times)
@@ -69,28 +72,20 @@ _ARRAYS: Final = tuple(one.name for one in fields(WindowRows) if one.name not in
 
 @dataclass(frozen=True, eq=False)
 class Refused:
-    """Rows of the window that were not answered."""
+    """Refused rows of the window."""
 
     rows: int
-    reasons: Counter[str]  # with the feature where one is to blame: "distance_miles out_of_range"
-    features: np.ndarray  # (M, F) what they held, nan where nothing is known
+    reasons: Counter[str]  # with the feature, if one is to blame: "distance_miles out_of_range"
+    features: np.ndarray  # (M, F) their values, nan where unknown
 
 
 def read(log: PredictionLog, config: StreamConfig, window: Window) -> WindowRows:
-    """The rows of a window.
-
-    Raises:
-        LogAwayError: MongoDB is unreachable.
-    """
+    """The rows of a window."""
     return joined([_chunk(page, config) for page in _ahead(log.pages(config.name, window.start, window.stop)) if page], config)
 
 
 def read_refused(log: PredictionLog, config: StreamConfig, window: Window) -> Refused:
-    """The refused rows of a window.
-
-    Raises:
-        LogAwayError: MongoDB is unreachable.
-    """
+    """The refused rows of a window."""
     reasons: Counter[str] = Counter()
     values: list[np.ndarray] = []
     for page in log.pages(config.name, window.start, window.stop, collection=REJECTED):
@@ -105,15 +100,7 @@ def read_refused(log: PredictionLog, config: StreamConfig, window: Window) -> Re
 
 
 def before(log: PredictionLog, config: StreamConfig, window: Window, *, most: int, since: str | None, wanted: Callable[[WindowRows], np.ndarray]) -> WindowRows:
-    """The newest rows before a window that are wanted, at most `most`, looked for in ten times as many.
-
-    Args:
-        since: none before this time.
-        wanted: says which of some rows are, (N,) boolean.
-
-    Raises:
-        LogAwayError: MongoDB is unreachable.
-    """
+    """The newest wanted rows before a window and after `since`, at most `most`; `wanted` returns an (N,) boolean mask."""
     found: list[WindowRows] = []
     had = looked = 0
     for page in log.pages(config.name, since, window.start, backward=True):
@@ -129,14 +116,14 @@ def before(log: PredictionLog, config: StreamConfig, window: Window, *, most: in
 
 
 def joined(parts: Sequence[WindowRows], config: StreamConfig) -> WindowRows:
-    """The rows of all parts, one after the other."""
+    """The rows of all parts, concatenated."""
     parts = [*parts] or [_chunk([], config)]
     arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS}
     return WindowRows(**arrays, unknown=sum((part.unknown for part in parts), Counter()), foreign_labels=sum(part.foreign_labels for part in parts))
 
 
 def thinned(rows: int, most: int) -> np.ndarray:
-    """Places of at most `most` rows at equal distances, so that they stand for all.
+    """Indices of at most `most` equally spaced rows, as a sample of all.
 
     >>> thinned(3, 5).tolist(), thinned(10, 4).tolist()
     ([0, 1, 2], [0, 2, 5, 7])
@@ -145,7 +132,7 @@ def thinned(rows: int, most: int) -> np.ndarray:
 
 
 def _ahead(pages: Iterator[list[dict[str, Any]]]) -> Iterator[list[dict[str, Any]]]:
-    """The same pages, the next one asked for while one is worked on: the database is another process."""
+    """The same pages; the next one is fetched while one is processed, because the database is another process."""
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(next, pages, None)
         while (page := coming.result()) is not None:
@@ -196,14 +183,14 @@ def _features(given: Sequence[Mapping[str, Any]], features: Sequence[Feature]) -
 
 
 def _blamed(document: Document, given: Mapping[str, Any], feature: Feature, fault: int) -> bool:
-    """Whether a refused row was refused for this feature; what was missing or no number was not logged."""
+    """Whether a row was refused for this feature; missing values and non-numbers were not logged."""
     if document["reason"] in {"missing", "not_a_number"}:
         return bool(given) and feature.required and feature.name not in given
     return FAULTS[fault] == document["reason"]
 
 
 def _numbers(values: Sequence[Any]) -> np.ndarray:
-    """Finite numbers, nan for all else, (N,); a bool is none."""
+    """Finite numbers, nan for all else, also for bools, (N,)."""
     if not all(issubclass(kind, int | float) and kind is not bool for kind in set(map(type, values)) - {type(None)}):
         values = [value if isinstance(value, int | float) and not isinstance(value, bool) else None for value in values]
     numbers = np.array(values, np.float64).reshape(-1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
 from typing import Final
 
 import numpy as np
@@ -21,12 +20,12 @@ from monitoring.batch.measures.window_measures import DriftMeasure, FeatureMeasu
 from monitoring.batch.measures.window_rows import WindowRows
 from monitoring.log.prediction_log import PredictionLog
 from monitoring.online.judging import Scoring
-from monitoring.records.events import time_text
 from monitoring.stream_settings import StreamConfig
 
-MOST_OLDER: Final = 20_000  # rows before the window that the kind is told from
-MOST_TOLD: Final = 5000  # of each side, at equal distances: as many as online, and more take minutes
-LEAST_ROWS: Final = 30  # with fewer nothing is said to have held
+MOST_OLDER: Final = 20_000  # rows before the window that the kind is determined from
+MOST_TOLD: Final = 5000  # of each side, equally spaced: as many as online; more would take minutes
+LEAST_ROWS: Final = 30  # with fewer the kind is never "none"
+IN_SAMPLE: Final = "In-sample: the model was trained on these rows, so their KPI says nothing about new rows."
 
 
 @dataclass(frozen=True)
@@ -48,11 +47,7 @@ def tell(
     quality: QualityMeasure,
     references: Mapping[str, Reference],
 ) -> DriftMeasure:
-    """The verdict.
-
-    Raises:
-        LogAwayError: MongoDB is unreachable.
-    """
+    """The verdict; raises a LogAwayError when MongoDB is unreachable."""
     alarmed = next((one for one in judged if one.drift), None)
     moved = any(test.moved for test in tests)
     data_message = input_drift.message(tests, alpha=config.alpha)
@@ -66,7 +61,7 @@ def tell(
     return DriftMeasure(
         drift=alarmed is not None or moved,
         kind=Answer.of(standing, told=told.kind, moved=moved, bad_data=quality.bad).kind,
-        sentence="",  # it is put into words when all the figures are there
+        sentence="",  # worded once all measures are known
         kpi_drift=alarmed is not None,
         data_drift=moved,
         kpi_message=_kpi_message(judged, alarmed, rows),
@@ -78,7 +73,7 @@ def tell(
 
 
 def _too_few(judged: Sequence[JudgedVersion], tests: Sequence[FeatureMeasure], *, rows: int) -> bool:
-    """Whether there are too few rows to say that anything has held. Inputs that hold say nothing of a KPI that nobody knows."""
+    """Whether there are too few rows to rule out drift; unchanged inputs do not replace an unknown KPI."""
     if not any(len(one.rows) for one in judged):
         return True
     labelled = max((len(one.rows) for one in judged if not one.in_sample), default=0)
@@ -88,17 +83,17 @@ def _too_few(judged: Sequence[JudgedVersion], tests: Sequence[FeatureMeasure], *
 
 def _kpi_message(judged: Sequence[JudgedVersion], alarmed: JudgedVersion | None, rows: WindowRows) -> str:
     if not any(one.blocks for one in judged):
-        return "There is no verdict on the KPI: " + ("no rows came." if not len(rows) else "no row that a model answered has a label.")
+        return "There is no verdict on the KPI: " + ("there are no rows." if not len(rows) else "no row answered by a model has a label.")
     one = alarmed or max(judged, key=lambda each: len(each.rows))
     assert one.verdict is not None
     of = f" (version {one.version})" if len(judged) > 1 else ""
-    text = f"{'At the alarm' if one.drift else 'Newest judged block'}{of}: {one.verdict.message}."
-    return f"{text} In-sample: the model was trained on these rows, which says nothing of how good it is on new ones." if one.in_sample else text
+    text = f"{'At the alarm' if one.drift else 'Latest judged block'}{of}: {one.verdict.message}."
+    return f"{text} {IN_SAMPLE}" if one.in_sample else text
 
 
 def _kind(log: PredictionLog, config: StreamConfig, window: Window, rows: WindowRows, *, alarmed: JudgedVersion, reference: Reference | None) -> _Kind:
-    """Of which kind the alarm of one version is: its rows against its own before the window that it was not trained on either."""
-    since = None if reference is None or not len(reference) else time_text(reference.times[-1].astype("datetime64[ms]").item().replace(tzinfo=UTC))
+    """The kind of one version's alarm: its rows in the window against its earlier ones, training rows excluded."""
+    since = None if reference is None or not len(reference) else kpis.moment(reference.times[-1])
 
     def wanted(some: WindowRows) -> np.ndarray:
         return some.by_model & (some.versions == alarmed.version) & some.labelled & ~kpis.in_sample(some, reference)
@@ -117,7 +112,7 @@ def _kind(log: PredictionLog, config: StreamConfig, window: Window, rows: Window
 
 
 def _whole(rows: WindowRows, config: StreamConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Rows without a missing value, and what they cost."""
+    """Rows without a missing value, and their losses."""
     possible = rows.possible
     whole = ~np.isnan(possible).any(axis=1)
     costs = kpis.errors(rows, config)[whole]
@@ -125,6 +120,6 @@ def _whole(rows: WindowRows, config: StreamConfig) -> tuple[np.ndarray, np.ndarr
 
 
 def _mean(costs: np.ndarray, config: StreamConfig) -> float:
-    """In the unit in which the kind is told: see `diagnosis.comparable`."""
+    """The mean in the unit of the kind's test: see `diagnosis.comparable`."""
     found = diagnosis.comparable(costs, config.goal)
     return float(found.mean()) if len(found) else math.nan

@@ -1,1 +1,1 @@
-"""The pages that batch monitoring writes: one window, the history of a stream, the list of reports."""
+"""The pages of batch monitoring: the report of one window, the history of a stream, the list of reports."""

@@ -16,25 +16,25 @@ from monitoring.batch.report import measure_words
 
 
 def render(template: str, drawings: Mapping[str, go.Figure], **values: Any) -> str:
-    """As `driftloop.report.page.render`, of the templates beside this module."""
+    """Like `driftloop.report.page.render`, with the templates of this room."""
     return page.render(template, drawings, package="monitoring.batch.report", words=measure_words, **values)
 
 
 def write(path: Path, html: str) -> None:
-    """Write a page aside and rename it into place.
+    """Write a page atomically.
 
     Raises:
-        DataError: it cannot be written; an earlier one stays as it was.
+        DataError: it cannot be written; an earlier page is kept.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, html)
     except OSError as exc:
-        raise DataError(f"page {path}: cannot be written: {exc.strerror}: make room, or give another place") from exc
+        raise DataError(f"page {path}: cannot be written: {exc.strerror}: free disk space, or give another path") from exc
 
 
 def link(url: str) -> str:
-    """The address if it is one to go to by a click, else "": a script is none.
+    """The URL if it is safe to link, else "".
 
     >>> link("reports/2020-04.html"), link("https://127.0.0.1/x"), link("javascript:alert(1)")
     ('reports/2020-04.html', 'https://127.0.0.1/x', '')

@@ -16,30 +16,26 @@ from monitoring.references import References
 from monitoring.stream_settings import StreamConfig
 
 NAME: Final = "evidently.html"
-MOST_ROWS: Final = 10_000  # of the window: equally spaced ones of more
+MOST_ROWS: Final = 10_000  # of the window; of more an equally spaced sample
 
 
 def check() -> None:
-    """Return when Evidently is installed.
-
-    Raises:
-        SettingsError: it is not.
-    """
+    """Raise a SettingsError unless Evidently is installed."""
     if importlib.util.find_spec("evidently") is None:
-        raise SettingsError("--with_evidently: Evidently is not installed: pip install -r requirements-evidently.txt, or leave the flag out")
+        raise SettingsError("--with_evidently: Evidently is not installed: pip install -r requirements-evidently.txt, or omit the flag")
 
 
 def html(log: PredictionLog, stream: StreamConfig, measures: Measures, *, references: References) -> str:
     """Evidently's drift report on the window's features, against the training rows of the version that answered most of it.
 
-    Its defaults are kept: it knows neither how rows err together nor what is usual, so its verdicts are not ours.
+    With Evidently's defaults, which ignore autocorrelation and the usual variation, so its verdicts differ from ours.
 
     Raises:
         LogAwayError: MongoDB is unreachable.
-        DataError: the window has no rows, or their model no training reference.
+        DataError: the window has no rows answered by a model, or there is no training reference.
     """
     if not measures.versions:
-        raise DataError(f"--with_evidently: {stream.name} {measures.window.name} has no rows of a model to compare: leave the flag out for this window")
+        raise DataError(f"--with_evidently: {stream.name} {measures.window.name} has no rows of a model to compare: omit the flag for this window")
     version = max(measures.versions, key=lambda one: one.rows).version
     known = references.find(stream.name, stream.model, version)
     found = window_rows.read(log, stream, measures.window)

@@ -1,4 +1,4 @@
-"""The list of all reports of a stream: a page and a table, rebuilt from the database each time."""
+"""The list of a stream's reports, as a page and a table, rebuilt from the database each time."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ COLUMNS: Final = (
 
 
 def table(measures: Sequence[Measures], links: Mapping[str, str]) -> str:
-    """A line for each window as CSV, the oldest first; undefined figures are empty, `link` is the report's address where it is known."""
+    """One CSV line for each window, oldest first; undefined values are empty, `link` is the report's URL if known."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
     for one in measures:
         figures = [_number(value) for value in (one.kpi.value, one.kpi.lower, one.kpi.upper)]
-        moved = " ".join(feature.feature for feature in one.features if feature.moved)
+        moved = " ".join(one.moved)
         told = [one.verdict.drift, one.verdict.kind, _text(one.verdict.sentence), " ".join(version.version for version in one.versions), moved]
         window = [one.window.name, one.window.start, one.window.stop]
-        writer.writerow([*window, one.labels.rows, one.labels.labelled, *figures, *told, links.get(one.id, ""), measure_words.health(one)])
+        writer.writerow([*window, one.labels.rows, one.labels.labelled, *figures, *told, links.get(one.id, ""), one.answer.health])
     return out.getvalue()
 
 
 def html(stream: str, measures: Sequence[Measures], links: Mapping[str, str]) -> str:
-    """The same as a page, the newest first; all names and values are escaped, and only addresses one can click on are links."""
+    """The same as a page, newest first; all names and values are escaped, and only safe URLs become links."""
     rows = [(one, batch_page.link(links.get(one.id, ""))) for one in reversed(measures)]
     return batch_page.render("index.html", {}, stream=stream, rows=rows, sentence=measure_words.of_all(measures))
 
@@ -55,5 +55,5 @@ def _number(value: float) -> str:
 
 
 def _text(text: str) -> str:
-    """A text that a spreadsheet does not take for a formula."""
+    """The text, made safe from being read as a formula by a spreadsheet."""
     return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t"} else text

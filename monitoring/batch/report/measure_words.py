@@ -13,11 +13,11 @@ from driftloop.report import wording
 from driftloop.report.kpi_words import Figures
 from monitoring.batch.measures.window_measures import BlockMeasure, FeatureMeasure, Measures
 
-TONES: Final = {"good": "calm", "not proven": "unproven", "drifted": "drift", "no labels": "open"}  # colours of the question "is the model bad?"
+TONES: Final = {"good": "calm", "not proven": "unproven", "drifted": "drift", "no labels": "open"}  # colour of each health
 
 
 def verdict(measures: Measures) -> str:
-    """Why, in a word or two: the kind of what was found; "no drift" only where the KPI is known to be good."""
+    """The kind in a few words; "no drift" only if the KPI is known to be good."""
     answer = measures.answer
     if answer.kind == "none":
         return KINDS["none"] if answer.calm else "drift not proven"
@@ -25,7 +25,7 @@ def verdict(measures: Measures) -> str:
 
 
 def found(measures: Measures) -> str:
-    """All that was found, in a few words: the kind, and bad data beside it."""
+    """The kind in a few words, and bad data quality."""
     told = verdict(measures)
     return f"{told}, {KINDS['quality']}" if measures.quality.bad and measures.answer.kind != "quality" else told
 
@@ -40,52 +40,52 @@ def headline(measures: Measures) -> str:
 def _kpi_told(measures: Measures) -> str:
     figures, value = kpi(measures), measures.kpi.value
     if not math.isfinite(value):
-        return "no row that a model answered has a label" if measures.labels.rows else "no row came"
+        return "no row answered by a model has a label" if measures.labels.rows else "there are no rows"
     told = f"the {figures.name} was {figures.with_unit(value)} ({figures.bounds(measures.kpi)}) on {wording.count(measures.kpi.rows, 'labelled row')}"
     limit, worse = figures.with_unit(measures.threshold), (value < measures.threshold) is measures.higher_is_better
     against = f"{'worse' if worse else 'better'} than the threshold of {limit}"
     if measures.verdict.kpi_drift:
-        against = f"worse than the threshold of {limit} by more than noise{'' if worse else ' for a part of them'}"
+        against = f"worse than the threshold of {limit} by more than noise{'' if worse else ' in a part of them'}"
     elif worse and (measures.kpi.lower <= measures.threshold <= measures.kpi.upper):
         against += f", but not by more than noise{enough(measures)}"
     elif worse:
-        against += ", which is no proof yet: autocorrelated errors are worth fewer rows than the interval takes them for"
+        against += ", but not proven: the errors are autocorrelated, so the interval is too narrow"
     elif measures.answer.health == "not proven":
         against += f", but not by more than noise{enough(measures)}"
     if not math.isfinite(measures.kpi.lower) or not math.isfinite(measures.kpi.upper):
-        against = f"too few to hold against the threshold of {limit}"
+        against = f"too few to compare with the threshold of {limit}"
     old = in_sample(measures)
     seen = ", rows that the model was trained on" if old >= measures.labels.rows else f", {old:,} of which the model was trained on" if old else ""
     return f"{told}{seen}, {against}"
 
 
 def enough(measures: Measures) -> str:
-    """How many rows would settle it, in brackets; "" where no number would."""
+    """How many rows would be enough, in brackets; "" if no number would."""
     needed = measures.standing.rows_needed(measures.kpi.rows)
-    return f" (about {needed:,} rows at this level would do)" if needed else ""
+    return f" (about {needed:,} rows at this level would be enough)" if needed else ""
 
 
 def _features_told(measures: Measures) -> str:
-    some = [one.feature for one in measures.features if one.moved]
+    some = measures.moved
     if some:
         named = ", ".join(some[:3]) + (", …" if len(some) > 3 else "")
         return f"{len(some)} of {wording.count(len(measures.features), 'feature')} {'has' if len(some) == 1 else 'have'} moved ({named})"
     untold = sum(one.found == "cannot tell" for one in measures.features)
     if untold < len(measures.features):
         but = f", but {untold} of {len(measures.features)} had too little data to tell" if untold else ""
-        return f"no feature has moved beyond noise and what is usual{but}"
+        return f"no feature has moved beyond noise and the usual variation{but}"
     return "the features were not tested" if measures.labels.rows else ""
 
 
 def of_all(measures: Sequence[Measures]) -> str:
-    """Both questions over all windows, in two sentences.
+    """How often each health and kind occurred, in two sentences.
 
     >>> of_all([])
     'No window has been measured.'
     """
     if not measures:
         return "No window has been measured."
-    healths, kinds = Counter(map(health, measures)), Counter(map(verdict, measures))
+    healths, kinds = Counter(one.answer.health for one in measures), Counter(map(verdict, measures))
     first = ", ".join(f"{name} in {healths[name]:,}" for name in ("drifted", "not proven", "good", "no labels") if healths[name])
     second = ", ".join(f"{name} {number:,}" for name, number in kinds.most_common())
     bad = sum(one.quality.bad for one in measures)
@@ -93,23 +93,18 @@ def of_all(measures: Sequence[Measures]) -> str:
     return f"The KPI of {wording.count(len(measures), 'window')}: {first}. Found: {second}."
 
 
-def health(measures: Measures) -> str:
-    """Whether the model is bad: "good", "not proven", "drifted", or "no labels"."""
-    return measures.answer.health
-
-
 def tone(measures: Measures) -> str:
-    """Colour of `health`; the kind has none, it is a word or a symbol."""
-    return TONES[health(measures)]
+    """Colour of the health; the kind is shown by a word or a symbol."""
+    return TONES[measures.answer.health]
 
 
 def retraining(stream: str, window: str) -> str:
-    """The command that measures a window again and retrains, as documents hold it: without what differs from machine to machine."""
+    """The command that measures a window again and retrains, as stored in documents: without machine-specific flags."""
     return f"python -m monitoring batch run --window {window} --stream {stream} --on_drift retrain"
 
 
 def kpi(measures: Measures) -> Figures:
-    """How the stream's KPI is written."""
+    """Formats the stream's KPI."""
     return Figures(measures.task, measures.unit)
 
 
@@ -130,7 +125,7 @@ def in_sample(measures: Measures) -> int:
 
 
 def bins(feature: FeatureMeasure) -> tuple[str, ...]:
-    """A name for each bin: of a categorical feature the category, else both bounds.
+    """A name for each bin: the category, or both bounds.
 
     >>> bins(FeatureMeasure("x", "ks", 0, 0, 0, 0, 0, False, 0, False, (0.0, 0.5, 2.0, math.inf), (), (), ""))
     ('0 to 0.5', '0.5 to 2', 'over 2')
@@ -147,7 +142,7 @@ def _between(low: float, high: float) -> str:
 
 
 def shares(feature: FeatureMeasure) -> list[tuple[str, float, float]]:
-    """Each bin with its share of the training rows and of the window; of a categorical feature "all others" last."""
+    """Each bin with its share of the training rows and of the window; for a categorical feature "all others" is last."""
     found = list(itertools.zip_longest(bins(feature), feature.reference, feature.current, fillvalue=math.nan))
     if feature.categorical:
         found.append(("all others", max(0.0, 1 - sum(feature.reference)), max(0.0, 1 - sum(feature.current))))
@@ -155,17 +150,17 @@ def shares(feature: FeatureMeasure) -> list[tuple[str, float, float]]:
 
 
 def others(feature: FeatureMeasure) -> str:
-    """What the categories have together that are not drawn; "" where all are."""
+    """The total share of the categories that are not plotted; "" if all are."""
     if not feature.categorical or not feature.reference:
         return ""
     name, before, now = shares(feature)[-1]
-    return (
-        f"{name}: {wording.with_sign(before, digits=1)} of the reference, {wording.with_sign(now, digits=1)} of the window" if max(before, now) > 0.0005 else ""
-    )
+    if max(before, now) <= 0.0005:
+        return ""
+    return f"{name}: {wording.with_sign(before, digits=1)} of the reference, {wording.with_sign(now, digits=1)} of the window"
 
 
 def days(value: float) -> str:
-    """Days in the unit a person would use.
+    """Days in a readable unit.
 
     >>> days(0.02), days(0.3), days(3.5), days(float("nan"))
     ('29 min', '7.2 h', '3.5 days', '–')
@@ -178,7 +173,7 @@ def days(value: float) -> str:
 
 
 def blocks_until(value: float) -> str:
-    """Blocks of a forecast.
+    """Blocks of a forecast in words.
 
     >>> blocks_until(3.0), blocks_until(float("inf")), blocks_until(float("nan"))
     ('3', 'not within the horizon', '–')
@@ -189,14 +184,14 @@ def blocks_until(value: float) -> str:
 
 
 def block(figures: Figures, one: BlockMeasure) -> str:
-    """What is told of a block when it is pointed at."""
+    """The hover text of a block."""
     told = f"{figures.with_bounds(one.kpi.value, one.kpi)}, {wording.count(one.kpi.rows, 'row')}, version {wording.in_plot(one.version)}"
     return f"{told}, drift" if one.drift else told
 
 
 def moved(measures: Measures) -> str:
     """Names of the features that have moved; "–" for none."""
-    return ", ".join(one.feature for one in measures.features if one.moved) or wording.UNDEFINED
+    return ", ".join(measures.moved) or wording.UNDEFINED
 
 
 def by_name(measures: Measures) -> dict[str, FeatureMeasure]:

@@ -1,4 +1,4 @@
-"""Plots many windows: KPI over time, coloured by health, with a symbol for the kind, and below it the features that moved."""
+"""Plots many windows: the KPI over time, coloured by health, with a symbol for the kind; below it the features that moved."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from monitoring.retrain.retrains import PROMOTED, Retrain
 KPI_PIXELS: Final = 330
 FEATURE_PIXELS: Final = 24  # a row of the heat map
 MOST_FEATURES: Final = 40  # rows of the heat map; the tables have all
-COLOURS: Final = {  # is the model bad? Of the mark and of its interval
+COLOURS: Final = {  # of each health: for the marker and its interval
     "good": (plots.MODEL, plots.INTERVAL),
     "not proven": (plots.QUALITY, plots.QUALITY),
     "drifted": (plots.DRIFT, plots.DRIFT),
     "no labels": (plots.RIVALS[0], plots.PALE),
 }
-SYMBOLS: Final = {"none": "circle", "data": "triangle-up", "concept": "triangle-down", "both": "hexagram", "quality": "square", "cannot tell": "x"}  # why?
+SYMBOLS: Final = {"none": "circle", "data": "triangle-up", "concept": "triangle-down", "both": "hexagram", "quality": "square", "cannot tell": "x"}
 SPANS: Final = {"months": r"\d{4}-\d\d", "days": r"\d{4}-\d\d-\d\d", "other windows": ".*"}
 CELLS: Final = {"moved": plots.DRIFT, "not moved": plots.MODEL, "cannot tell": plots.PALE}
 
 
 def spans(measures: Sequence[Measures]) -> dict[str, list[Measures]]:
-    """The windows in time order, parted into months, days and others: windows of different length overlap."""
+    """The windows in time order, split into months, days and others, because windows of different length overlap."""
     found: dict[str, list[Measures]] = {name: [] for name in SPANS}
     for one in sorted(measures, key=lambda one: (one.window.start, one.window.stop)):
         found[next(name for name, form in SPANS.items() if re.fullmatch(form, one.window.name, re.DOTALL))].append(one)
@@ -38,7 +38,7 @@ def spans(measures: Sequence[Measures]) -> dict[str, list[Measures]]:
 
 
 def switches(measures: Sequence[Measures]) -> list[tuple[str, str]]:
-    """Time and version at which each version first answered, but for the first version."""
+    """Time and name of each version after the first, from its first answer."""
     first: dict[str, str] = {}
     for one in measures:
         for version in one.versions:
@@ -47,7 +47,7 @@ def switches(measures: Sequence[Measures]) -> list[tuple[str, str]]:
 
 
 def features(measures: Sequence[Measures]) -> tuple[str, ...]:
-    """Names of all features, those that moved in most windows first, then those that were farthest at any time."""
+    """Names of all features, sorted by the number of windows in which they moved, then by their largest distance."""
     far: dict[str, tuple[int, float]] = {}
     for one in measures:
         for feature in one.features:
@@ -57,15 +57,11 @@ def features(measures: Sequence[Measures]) -> tuple[str, ...]:
 
 
 def draw(measures: Sequence[Measures], retrains: Sequence[Retrain] = ()) -> go.Figure:
-    """The plot of windows that do not overlap, in time order; at least one."""
-    newest, named = measures[-1], features(measures)[:MOST_FEATURES]
-    write = measure_words.kpi(newest)
-    points = [
-        plots.Point(_middle(one), one.kpi.value, one.kpi.lower, one.kpi.upper, one.threshold, _baselines(one), _look(one), _told(one)) for one in measures
-    ]
+    """Plot windows that do not overlap, in time order; at least one."""
+    named = features(measures)[:MOST_FEATURES]
     heat = FEATURE_PIXELS * len(named)
     span = (measures[0].window.start, max(one.window.stop for one in measures))
-    figure = plots.kpi_over_time(points, write, span=span, height=KPI_PIXELS + heat)
+    figure = plots.kpi_over_time([_point(one) for one in measures], measure_words.kpi(measures[-1]), span=span, height=KPI_PIXELS + heat)
     if heat:
         _add_heat(figure, measures, named, share=heat / (heat + KPI_PIXELS - 54))
     plots.mark_versions(figure, switches(measures), span=span)
@@ -74,7 +70,7 @@ def draw(measures: Sequence[Measures], retrains: Sequence[Retrain] = ()) -> go.F
 
 
 def _add_heat(figure: go.Figure, measures: Sequence[Measures], named: Sequence[str], *, share: float) -> None:
-    """A row a feature, a cell a window: the hue says whether it has moved, the strength how far."""
+    """Add one row per feature with a cell per window: the hue shows whether it moved, the opacity how far."""
     figure.update_yaxes(domain=[share, 1])
     row = {name: number for number, name in enumerate(reversed(named))}
     cells = [(one, feature) for one in measures for feature in one.features if feature.feature in row]
@@ -121,6 +117,11 @@ def _cell_told(one: Measures, feature: FeatureMeasure) -> str:
     return f"{which}: {feature.found}, {distance}, p {wording.p_value(feature.corrected)}"
 
 
+def _point(one: Measures) -> plots.Point:
+    rivals = {name: interval.value for name, interval in one.baselines.items()}
+    return plots.Point(_middle(one), one.kpi.value, one.kpi.lower, one.kpi.upper, one.threshold, rivals, _look(one), _told(one))
+
+
 def _look(one: Measures) -> plots.Look:
     answer, (colour, bars) = one.answer, COLOURS[one.answer.health]
     in_sample = bool(answer.calm and measure_words.in_sample(one))
@@ -133,15 +134,11 @@ def _told(one: Measures) -> str:
     return f"{wording.in_plot(one.window.name)}: {kpi}, {wording.count(one.kpi.rows, 'row')}, {wording.in_plot(one.answer.words)}"
 
 
-def _baselines(one: Measures) -> dict[str, float]:
-    return {name: interval.value for name, interval in one.baselines.items()}
-
-
 def _middle(one: Measures) -> str:
     return plots.middle(one.window.start, one.window.stop)
 
 
 def _milliseconds(one: Measures) -> float:
-    """Length of a window, as plotly wants it on a date axis; 0 when its times are none."""
+    """Length of a window, as plotly needs it on a date axis; 0 if its times are invalid."""
     start, stop = plots.moment(one.window.start), plots.moment(one.window.stop)
     return (stop - start) / timedelta(milliseconds=1) if start and stop else 0.0
