@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -152,6 +153,8 @@ def test_unseen_texts_are_other_whatever_they_are(classes: Logged) -> None:
         ("km", "far", "column km is not numeric"),
         ("km", np.inf, "row 1, column km is 'inf': give a finite number"),
         ("km", [1], "column km"),
+        ("km", 10**400, "row 1, column km is '1000"),
+        ("km", 1 + 2j, "column km"),
         ("sold", "perhaps", "row 1, column sold is 'perhaps': give true or false"),
         ("sold", 2, "row 1, column sold is '2'"),
         ("fuel", ["gas"], "column fuel holds lists"),
@@ -164,6 +167,22 @@ def test_what_is_no_value_of_its_column_is_one_line(classes: Logged, name: str, 
     with pytest.raises(ValueError, match=message) as told:
         classes.model.predict(classes.table[:2].assign(**{name: values}))
     assert "\n" not in str(told.value) and len(str(told.value)) < 300
+
+
+@pytest.mark.parametrize("kind", ["datetime64[ns]", "timedelta64[ns]", "complex128"])
+def test_times_and_complex_numbers_are_no_numbers(classes: Logged, kind: str) -> None:
+    with pytest.raises(ValueError, match=f"column km holds {re.escape(kind)}: give numbers"):
+        classes.model.predict(classes.table[:2].assign(km=pd.Series([1, 2]).astype(kind)))
+
+
+@pytest.mark.parametrize("rows", ["km", 5, None, [], np.zeros((2, 7))], ids=lambda rows: type(rows).__name__)
+def test_what_is_no_table_is_one_line(classes: Logged, rows: Any) -> None:
+    with pytest.raises(ValueError, match=r"is no table|the table lacks km, discount"):
+        classes.model.predict(rows)
+
+
+def test_a_table_without_rows_gets_an_answer_without_rows(classes: Logged) -> None:
+    assert classes.model.predict(classes.table[:0]).shape == (0, 3)
 
 
 def test_an_absent_column_is_named_and_one_that_is_there_twice(classes: Logged) -> None:
