@@ -297,7 +297,7 @@ def as_text(value: Any) -> str:
 def _refusal(given: Sequence[Any], wrong: Sequence[bool], column: dict[str, Any], wanted: str, *, what: str) -> ValueError:
     at = wrong.index(True)
     value = given[at]
-    if type(value) is float and not math.isfinite(value) and column["kind"] != "coded":
+    if column["kind"] == "number" and type(value) is float:
         return ValueError(f"{what} {at}, column {column['name']} is not a finite number; give {wanted}, within float64")
     return ValueError(f"{what} {at}, column {column['name']} is {_shown(value)}; give {wanted}")
 

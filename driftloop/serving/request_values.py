@@ -41,6 +41,7 @@ def largest_row(rows: np.ndarray, columns: Sequence[Column]) -> int:
     sizes = np.full(len(rows), NUMBER_BYTES * rows.shape[1])
     for values, column in zip(rows.T, columns, strict=False):
         if column.categories:
-            texts = np.array([*(len(json.dumps(text)) + 1 for text in column.categories), NUMBER_BYTES])
-            sizes += np.maximum(texts[np.where(np.isnan(values), len(column.categories), values).astype(np.int64)] - NUMBER_BYTES, 0)
+            used, places = np.unique(values, return_inverse=True)
+            texts = np.array([NUMBER_BYTES if np.isnan(code) else len(json.dumps(column.categories[int(code)])) + 1 for code in used])
+            sizes += np.maximum(texts[places] - NUMBER_BYTES, 0)
     return int(sizes.max(initial=1))

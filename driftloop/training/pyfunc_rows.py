@@ -81,7 +81,10 @@ def as_table(rows: Any, features: Sequence[str]) -> pd.DataFrame:
     """
     if not isinstance(rows, pd.DataFrame):
         given = [rows] if isinstance(rows, dict) and not any(isinstance(value, list | tuple | np.ndarray | pd.Series) for value in rows.values()) else rows
-        rows = pd.DataFrame(given, dtype=object)
+        try:
+            rows = pd.DataFrame(given, dtype=object)
+        except ValueError as exc:
+            raise ValueError(f"{type(rows).__name__} is no table: give a DataFrame, or a list of records by column name") from exc
     absent = [name for name in features if name not in rows]
     twice = [name for name in features if not absent and isinstance(rows[name], pd.DataFrame)]
     if absent or twice:
@@ -130,13 +133,15 @@ def _text(value: Any) -> str:
 
 
 def _numbers(values: pd.Series) -> np.ndarray:
+    if values.dtype.kind in "mMc":
+        raise ValueError(f"column {values.name} holds {values.dtype}: give numbers")
     if pd.api.types.is_numeric_dtype(values):
         return values.to_numpy(np.float64, na_value=np.nan)
     if values.isna().all():
         return np.full(len(values), np.nan)
     try:
         return values.mask(values.isna(), np.nan).to_numpy(np.float64, na_value=np.nan)
-    except (TypeError, ValueError):  # as people and spreadsheets write them: percents, decimal commas
+    except (TypeError, ValueError, OverflowError):  # as people and spreadsheets write them: percents, decimal commas
         import numerals
 
         found = numerals.read(values)

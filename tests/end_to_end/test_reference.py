@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from script_fixtures import KNOWN, Workshop, data_flags
 
 from driftloop.data import streams
+from driftloop.data.schema import encoding
+from driftloop.data.schema.schema import Column
 from driftloop.errors import DataError, TrackingError
 from driftloop.tracking import mlflow_store
 from driftloop.training import reference, trained_model
@@ -40,6 +43,30 @@ def test_a_regressions_reference_has_numbers_and_no_probabilities(tmp_path: Path
     numbers = replace(small(replace(ABOUT, task="regression", labels=())), labels=np.arange(3.0), predictions=np.arange(3.0), probabilities=np.full(3, np.nan))
     reference.write(numbers, tmp_path)
     assert_same(reference.read(tmp_path), numbers)
+
+
+COLUMNS = (Column("a", "feature", "category", categories=("é", "🔌")), Column("label", "feature", "boolean", missing=0.5))
+
+
+def test_the_columns_of_coded_rows_are_read_back_and_an_early_reference_has_none(tmp_path: Path) -> None:
+    coded = small(replace(ABOUT, columns=COLUMNS))
+    coded.rows[:] = [[0, 1], [np.nan, 0], [1, np.nan]]
+    reference.write(coded, tmp_path)
+    found = reference.read(tmp_path)
+    assert_same(found, coded)
+    assert encoding.decode(found.rows, found.about.columns) == [["é", True], [None, False], ["🔌", None]]
+    reference.write(small(), tmp_path)
+    assert "columns" not in json.loads((tmp_path / "reference.json").read_text()) and reference.read(tmp_path).about.columns == ()
+
+
+@pytest.mark.parametrize("columns", [5, [5], [{}], [{"name": "a", "role": "feature", "kind": "colour"}], [{"name": "b", "role": "feature", "kind": "number"}]])
+def test_columns_that_are_none_of_the_features_are_one_line(tmp_path: Path, columns: object) -> None:
+    reference.write(small(), tmp_path)
+    path = tmp_path / "reference.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"columns": columns}))
+    with pytest.raises(DataError, match=f"reference {tmp_path}: ") as told:
+        reference.read(tmp_path)
+    assert "\n" not in str(told.value)
 
 
 @pytest.mark.parametrize("broken", ["reference.json", "reference.parquet"])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from driftloop.data.streams import Stream
 from driftloop.settings import ROOT
 from driftloop.training import trained_model
 from driftloop.training.fitting import Fitted, Learner, known_columns
+from driftloop.training.trained_model import KnownModel
 from elec_datamodule import ElecDataModule
 
 MODEL_FILE = Path(__file__).with_name("codes_model.py")
@@ -73,12 +75,15 @@ def car_model(stream: Stream, *, history: int = 0, seed: int = 0) -> Fitted:
     return Fitted(model, {"history": history}, (0, TRAINED), {}, 0.0)
 
 
-def car_card(stream: Stream, fitted: Fitted, **changes: Any) -> dict[str, Any]:
-    """The card of such a model, as `trained_model.record` writes it."""
-    return {**trained_model.card_of(fitted, learner=LEARNER, stream=stream), **changes}
+def known_model(stream: Stream, fitted: Fitted) -> KnownModel:
+    """The model with its card, as if MLflow had logged it as run 1111…"""
+    card = trained_model.card_of(fitted, learner=LEARNER, stream=stream)
+    return KnownModel(fitted.model, fitted.params, fitted.trained, card["majority"], card, "1" * 32, "models:/m-1", "1")
 
 
-def without(stream: Stream, *rows: int) -> Stream:
-    """The stream without some rows."""
-    kept = np.setdiff1d(np.arange(len(stream)), rows)
-    return replace(stream, rows=stream.rows[kept], labels=stream.labels[kept], times=stream.times[kept])
+def unpacked(known: KnownModel, folder: Path) -> Path:
+    """A folder as a worker finds it."""
+    (folder / "model.json").write_text(json.dumps(known.card | {"version": "1"}), encoding="utf-8")
+    torch.save(known.model.state_dict(), folder / "weights.pt")
+    shutil.copy(MODEL_FILE, folder)
+    return folder
