@@ -63,7 +63,7 @@ def of(reference: np.ndarray, current: np.ndarray, column: Column, *, known: int
         reference: (N,) in time order; nan where a value is missing.
         current: (M,) likewise.
         column: what it holds.
-        known: the codes that the model has learned; None: all that have a name.
+        known: the codes that the model has learned; None or 0: all that have a name.
         statistic: of numbers.
         block_rows: rows a block; None: as many as the autocorrelation asks for.
     """
@@ -71,7 +71,7 @@ def of(reference: np.ndarray, current: np.ndarray, column: Column, *, known: int
     there = reference[~absent[0]], current[~absent[1]]
     questions = []
     if levels.are_levels(column):
-        rows = _Levels.of(*there, column, known=len(column.categories) or math.inf if known is None else known, block_rows=block_rows)
+        rows = _Levels.of(*there, column, known=known or len(column.categories) or math.inf, block_rows=block_rows)
         questions.append(Question(lambda draws: rows.values(OF_LEVELS[statistic], draws)))
         if rows.may_be_unseen:
             questions.append(Question(rows.unseen))

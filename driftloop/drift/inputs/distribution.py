@@ -82,7 +82,7 @@ def compare(
         names: (F,) the features' names.
         columns: (F,) what they hold. By default numbers, none of them missing. Categories and booleans are then compared as such, and nan is a
             missing value. Each category needs a code of its own, unknown ones too: all of them under one code look like a category that moved.
-        known: (F,) the codes 0 up that the model has learned, of each category; by default all that the columns have a name for.
+        known: (F,) the codes 0 up that the model has learned, of each category; by default, and where 0, all that the columns have a name for.
         statistic: "ks", "psi", "js" or "wasserstein" of numbers, see `distances`; categories have total variation, or "js" and "psi" as well.
         alpha: probability, in (0, 1), that any feature is reported as moved when none has (family-wise).
         permutations: number of permutations; more are drawn when alpha and the number of features need them and the distance is extreme.
