@@ -45,10 +45,10 @@ class ColumnSpans:
 
     @property
     def absences(self) -> ColumnSpans | None:
-        """The same rows by whether they have a value, as a feature of its own; None where that is unknown."""
+        """The rows with a value and those without, as the two bins of a feature of its own; None where that is unknown."""
         if self.missing is None:
             return None
-        return ColumnSpans(np.array([0.0]), np.empty(0), np.column_stack([self.counts.sum(axis=1), self.missing]), self.missing * 0, category=True)
+        return ColumnSpans(np.zeros(1), np.empty(0), np.column_stack([self.counts.sum(axis=1), self.missing]), category=True)
 
     def counted(self, values: np.ndarray) -> np.ndarray:
         """Rows in each bin, (B + 1,); values that are not finite are left out."""
@@ -168,10 +168,21 @@ def apart(one: np.ndarray, other: np.ndarray, *, category: bool = False) -> floa
 def usual(column: ColumnSpans, stretches: Sequence[slice], allowed: np.ndarray) -> np.ndarray:
     """The distance of each stretch from all other allowed days, (at most S,); stretches with fewer than half the usual rows are left out."""
     total = column.counts[allowed].sum(axis=0)
+    found = [apart(counts, total - counts, category=column.category) for counts in _inside(column, stretches)]
+    return np.array([distance for distance in found if not math.isnan(distance)])
+
+
+def usually_new(column: ColumnSpans, stretches: Sequence[slice], allowed: np.ndarray) -> np.ndarray:
+    """The share of each stretch's rows whose category no other allowed day has, (at most S,); the stretches as in `usual`."""
+    total = column.counts[allowed].sum(axis=0)
+    return np.array([counts[counts == total].sum() / counts.sum() for counts in _inside(column, stretches)])
+
+
+def _inside(column: ColumnSpans, stretches: Sequence[slice]) -> list[np.ndarray]:
+    """The rows of each stretch by bin, of those with at least half the usual rows."""
     inside = [column.counts[stretch].sum(axis=0) for stretch in stretches]
     rows = np.array([counts.sum() for counts in inside])
-    found = [apart(counts, total - counts, category=column.category) for counts, many in zip(inside, rows, strict=True) if many and 2 * many >= np.median(rows)]
-    return np.array([distance for distance in found if not math.isnan(distance)])
+    return [counts for counts, many in zip(inside, rows, strict=True) if many and 2 * many >= np.median(rows)]
 
 
 def chance(distance: float, others: np.ndarray, *, rows: int, level: float) -> float:
@@ -221,5 +232,5 @@ def read(folder: Path) -> Spans | None:
 
 
 def _read(found: Mapping[str, np.ndarray], i: int) -> ColumnSpans:
-    missing = found[f"missing_{i}"] if f"missing_{i}" in found else None
+    missing = found.get(f"missing_{i}")
     return ColumnSpans(found[f"tops_{i}"], found[f"drawn_{i}"], found[f"counts_{i}"], missing, category=bool(found.get(f"category_{i}", False)))
