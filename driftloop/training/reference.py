@@ -89,7 +89,7 @@ def of_model(stream: Stream, trained: tuple[int, int], outputs: np.ndarray, *, r
         predictions=predictions,
         probabilities=probabilities,
         times=stream.times[newest],
-        spans=spans.of_rows(stream.times[slice(*trained)], stream.rows[slice(*trained)], bad_times=stream.aside.times),
+        spans=spans.of_rows(stream.times[slice(*trained)], stream.rows[slice(*trained)], bad_times=stream.aside.times, columns=stream.columns),
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from driftloop.data.blocks import Block
+from driftloop.data.schema import encoding
 from driftloop.data.streams import Stream
 from driftloop.drift import answer
 from driftloop.drift.estimate.confidence import Estimate, LabelFree
@@ -132,11 +133,22 @@ class Diagnosis:
             self.stream.rows[now],
             comparable(losses[now - first], self.goal),
             names=self.stream.features,
+            columns=self.stream.columns,
+            known=self._learned(first),
             alpha=share * self.goal.alpha,
             losses=self.task is not CLASSIFICATION,
             fallen=True,
             edges=edges,
         )
+
+    def _learned(self, first: int) -> list[int]:
+        """The number of categories of each feature before the version in service answered its first row; without earlier rows, all."""
+        earlier = encoding.known(self.stream.columns, self.stream.rows[:first]) if first else self.stream.columns
+        return [len(column.categories) for column in earlier]
+
+    def _needed(self, before: np.ndarray, now: np.ndarray) -> int:
+        """Rows that each side needs for the tests."""
+        return domain.least_rows(self.stream.rows[before], self.stream.rows[now], columns=self.stream.columns)
 
     def _at_the_end(self) -> Verdict | None:
         """A second test at the end, if the one at the alarm was inconclusive and the version stayed: rows after the alarm against as many before.
@@ -156,7 +168,7 @@ class Diagnosis:
         """Candidate starts of the newest rows, besides `half`, that leave enough rows for the test, in geometric steps."""
         blocks, last = self.now.blocks, self.now.blocks[-1].stop
         within = [block.start for block in blocks if 2 * block.start >= blocks[0].start + last and block.start != half]
-        needed = max(decomposition.LEAST_ROWS, domain.least_rows(self.stream.rows[thinned(blocks[0].start, last)], self.stream.rows[:0]))
+        needed = max(decomposition.LEAST_ROWS, self._needed(thinned(blocks[0].start, last), np.arange(0)))
         within = [start for start in within if last - start >= needed]
         sizes = np.unique(np.geomspace(1, max(len(within), 1), MOST_EDGES).round().astype(int))
         return [within[-size] for size in sizes if size <= len(within)]
@@ -174,7 +186,7 @@ class Diagnosis:
         wanted = CURRENT_ROWS
         while True:
             edge = max((start for start in within if last - start >= wanted), default=within[0])
-            needed = domain.least_rows(self.stream.rows[thinned(starts[0], edge)], self.stream.rows[thinned(edge, last)])
+            needed = self._needed(thinned(starts[0], edge), thinned(edge, last))
             if edge == within[0] or last - edge >= needed:
                 return edge
             wanted = needed

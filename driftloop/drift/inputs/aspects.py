@@ -32,8 +32,7 @@ from driftloop.drift.inputs.distances import OF_LEVELS, LevelStatistic, Statisti
 from driftloop.drift.inputs.permutation import Blocked, Draws
 
 Name = Literal["values", "missing", "unseen"]
-_LONGER: Final = 4  # times as long are the blocks for values that are new
-_BLOCKS: Final = 20  # of the smaller side that must remain
+_LONGER: Final = 4  # times as long are the blocks for values that are new, where enough of them remain
 _SELDOM: Final = 1e-4  # chance that all rows of a category lie on the current side, under which nobody asks for it
 
 
@@ -64,7 +63,7 @@ def of(reference: np.ndarray, current: np.ndarray, column: Column, *, known: int
         reference: (N,) in time order; nan where a value is missing.
         current: (M,) likewise.
         column: what it holds.
-        known: the codes that the model has learned; None: all that have a name.
+        known: the codes that the model has learned; None or 0: all that have a name.
         statistic: of numbers.
         block_rows: rows a block; None: as many as the autocorrelation asks for.
     """
@@ -72,7 +71,7 @@ def of(reference: np.ndarray, current: np.ndarray, column: Column, *, known: int
     there = reference[~absent[0]], current[~absent[1]]
     questions = []
     if levels.are_levels(column):
-        rows = _Levels.of(*there, column, known=len(column.categories) or math.inf if known is None else known, block_rows=block_rows)
+        rows = _Levels.of(*there, column, known=known or len(column.categories) or math.inf, block_rows=block_rows)
         questions.append(Question(lambda draws: rows.values(OF_LEVELS[statistic], draws)))
         if rows.may_be_unseen:
             questions.append(Question(rows.unseen))
@@ -146,16 +145,24 @@ class _Levels:
     def values(self, statistic: LevelStatistic, draws: Draws) -> Aspect:
         if self.blocked is None:
             return _untold("values", statistic, self.reference, len(self.level) - self.reference)
-        variance = statistic == "psi"
-        distance, p, how = permutation.tested(
-            self.blocked,
-            lambda old, new: distances.distance(statistic, old, new, np.empty(0)),
-            draws,
-            variance=variance,
-        )
         old, new = self._shares()
         words = shift_words.values(self.column, self.codes, old, new)
+        two = len(self.codes) > 2  # of two levels the largest shift is the total variation
+        asked, variance = draws.halved if two else draws, statistic == "psi"
+        distance, p, how = permutation.tested(
+            self.blocked, lambda before, now: distances.distance(statistic, before, now, np.empty(0)), asked, variance=variance
+        )
+        if two:
+            _, largest, _ = permutation.tested(self.blocked, self._largest, asked)
+            p, how = min(1.0, 2 * min(p, largest)), f"all together {how}, the largest shift {dependence.told(largest)}"
         return Aspect("values", statistic, distance, p, False, words, f"{statistic} {distance:.3g} ({words}), {how}")
+
+    def _largest(self, reference: np.ndarray, current: np.ndarray) -> np.ndarray:
+        """The largest shift of a level's share, in units of its binomial spread: among many levels it shows what the noise of their sum hides."""
+        shares = np.bincount(self.level, minlength=len(self.codes)) / len(self.level)
+        shifts = np.abs(current / current.sum(axis=-1, keepdims=True) - reference / reference.sum(axis=-1, keepdims=True))
+        found: np.ndarray = (shifts / np.sqrt(shares * (1 - shares))).max(axis=-1)
+        return found
 
     def _shares(self) -> list[np.ndarray]:
         sides = self.level[: self.reference], self.level[self.reference :]
@@ -171,20 +178,22 @@ class _Levels:
             blocked = _cut(marks, self.reference, 2, self.block_rows, self.blocked.memory)
             _, p, how = permutation.tested(blocked, _risen, draws)
         elif now:
-            _, p, how = permutation.tested(self._for_novelty(), _novel, draws, observed=now)
+            _, p, how = permutation.tested(self._for_novelty(draws.level), _novel, draws, observed=now)
         else:
             p, how = 1.0, "p 1"
         words = shift_words.unseen(self.column, self.codes[fresh], new[fresh], before=before)
         return Aspect("unseen", "share", max(now - before, 0.0), p, False, words, f"{words}, {how}")
 
-    def _for_novelty(self) -> Blocked:
-        """Longer blocks: a run of one category that is cut is no longer new as a whole, so that too few would be expected to be."""
+    def _for_novelty(self, level: float) -> Blocked:
+        """Runs of one category are left whole, and blocks are longer: a run that is cut is no longer new as a whole, so that too few would be."""
         assert self.blocked is not None
-        memory, fewer = self.blocked.memory, min(self.blocked.sides)
-        times = min(_LONGER, fewer // (_BLOCKS * memory.length))
-        if self.block_rows or memory.length == 1 or times <= 1:
-            return self.blocked
-        return permutation.blocked(self.level, self.reference, count=len(self.codes), memory=Memory(times * memory.length, memory.missed))
+        memory = self.blocked.memory
+        for times in () if self.block_rows else range(_LONGER, 0, -1):
+            longer = Memory(times * memory.length, memory.missed)
+            found = permutation.blocked(self.level, self.reference, count=len(self.codes), memory=longer, whole_runs=True)
+            if times == 1 or dependence.smallest_p(found.reference_blocks, found.counts.shape[0] - found.reference_blocks) <= level / _LONGER:
+                return found
+        return self.blocked
 
 
 def _risen(reference: np.ndarray, current: np.ndarray) -> np.ndarray:
@@ -195,5 +204,5 @@ def _risen(reference: np.ndarray, current: np.ndarray) -> np.ndarray:
 
 def _novel(reference: np.ndarray, current: np.ndarray) -> np.ndarray:
     """Share of the current rows whose bin the reference does not have."""
-    found: np.ndarray = np.where(reference == 0, current, 0.0).sum(axis=-1) / current.sum(axis=-1)
+    found: np.ndarray = np.where(reference == 0, current, 0.0).sum(axis=-1) / np.maximum(current.sum(axis=-1), 1)
     return found

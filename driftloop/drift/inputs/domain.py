@@ -14,15 +14,15 @@ covariate shift. JMLR 10, 2009 (odds as density ratio). Kish: Survey Sampling. W
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy import special, stats
 from sklearn.linear_model import LogisticRegression
 
-from driftloop.drift.inputs import dependence
+from driftloop.data.schema.schema import Column
+from driftloop.drift.inputs import dependence, design
 from driftloop.drift.inputs.distribution import checked
 
 FOLDS: Final = 5
@@ -30,7 +30,6 @@ _LEAST_BLOCKS = 8  # of each side: four folds of two
 LARGEST_WEIGHT: Final = 20.0  # largest weight of a reference row
 _RIDGE = 100.0  # of the discriminant that is tested
 _PENALTY = 0.05  # sklearn's C: fits little noise, and weights stay near 1 where nothing moved
-_CROSSED = 12  # with more features the products are left out
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,13 +91,21 @@ class Domain:
 
 
 def classify(
-    reference: np.ndarray, current: np.ndarray, *, folds: int = FOLDS, permutations: int = 499, seed: int = 7, block_rows: int | None = None
+    reference: np.ndarray,
+    current: np.ndarray,
+    *,
+    columns: Sequence[Column] = (),
+    folds: int = FOLDS,
+    permutations: int = 499,
+    seed: int = 7,
+    block_rows: int | None = None,
 ) -> Domain:
     """Fit the classifier fold by fold and test its area under the curve.
 
     Args:
         reference: (N, F) finite numbers in time order.
         current: (M, F) likewise.
+        columns: (F,) what they hold. By default numbers; otherwise categories are taken as such, and nan is a missing value.
         folds: stretches of time, at least 4; fewer are made when there are fewer than two blocks a fold.
         permutations: permutations of the blocks.
         seed: of the permutations.
@@ -118,13 +125,13 @@ def classify(
     """
     if folds < 4 or permutations < 1 or (block_rows is not None and block_rows < 1):
         raise ValueError(f"folds {folds}, permutations {permutations}, block_rows {block_rows}: at least 4, 1 and 1")
-    reference, current = checked(reference, current, features=np.shape(reference)[1] if np.ndim(reference) == 2 else 0)
-    memory = dependence.Memory(block_rows, 0.0) if block_rows else _memory(reference, current)
+    reference, current = checked(reference, current, features=np.shape(reference)[1] if np.ndim(reference) == 2 else 0, missing=bool(columns))
+    memory = dependence.Memory(block_rows, 0.0) if block_rows else design.memory(reference, current, columns)
     if min(len(reference), len(current)) < _LEAST_BLOCKS * memory.length:
         return _unknown(reference, current, memory.length)
     rows = dependence.equal_rows(len(reference), len(current), memory.length)
     split = Folds.cut(len(reference), len(current), block_rows=rows, most=folds)
-    inputs = _inputs(np.concatenate([reference, current]))
+    inputs = design.of(np.concatenate([reference, current]), columns)
     auc, null = _auc(split, inputs, permutations=permutations, seed=seed)
     p = dependence.p_value(auc, 0.5 + (null - 0.5) * memory.widening(rows))  # the AUC without drift is a product of two deviations
     odds = _log_odds(inputs, split, reference=len(reference))
@@ -137,9 +144,9 @@ def classify(
     return Domain(auc, p, weights, reached, effective, inputs, split, message)
 
 
-def least_rows(reference: np.ndarray, current: np.ndarray) -> int:
+def least_rows(reference: np.ndarray, current: np.ndarray, *, columns: Sequence[Column] = ()) -> int:
     """Rows that each side needs for `classify`, given the autocorrelation of the columns. Arguments as there."""
-    return _LEAST_BLOCKS * _memory(reference, current).length
+    return _LEAST_BLOCKS * design.memory(reference, current, columns).length
 
 
 def density_ratio(score: np.ndarray, reference_per_current: float) -> np.ndarray:
@@ -149,11 +156,6 @@ def density_ratio(score: np.ndarray, reference_per_current: float) -> np.ndarray
     [0.5, 1.0, 20.0]
     """
     return np.minimum(np.exp(np.minimum(score, 50.0)) * reference_per_current, LARGEST_WEIGHT)
-
-
-def _memory(reference: np.ndarray, current: np.ndarray) -> dependence.Memory:
-    columns = [dependence.memory(list(sides)) for sides in zip(reference.T, current.T, strict=True)]
-    return dependence.Memory(max(one.length for one in columns), max(one.missed for one in columns))  # safe for all
 
 
 def _unknown(reference: np.ndarray, current: np.ndarray, length: int) -> Domain:
@@ -169,17 +171,6 @@ def _log_odds(inputs: np.ndarray, folds: Folds, *, reference: int, steps: Collec
         model = LogisticRegression(C=_PENALTY, max_iter=300).fit(inputs[fitted], fitted >= reference)
         odds[held] = model.decision_function(inputs[held])
     return odds
-
-
-def _inputs(rows: np.ndarray) -> np.ndarray:
-    """Normal scores of the columns, their squares and products: a logistic model of these is correct for any normal copula."""
-    ranks = stats.rankdata(rows, axis=0)
-    z = special.ndtri((ranks - 0.5) / len(rows))
-    spread = z.std(axis=0)
-    z = (z - z.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    columns = z.shape[1]
-    left, right = np.triu_indices(columns) if columns <= _CROSSED else (np.arange(columns), np.arange(columns))
-    return np.hstack([z, z[:, left] * z[:, right] / 2])  # halved: a shift is likelier than a changed correlation
 
 
 def _auc(folds: Folds, inputs: np.ndarray, *, permutations: int, seed: int) -> tuple[float, np.ndarray]:

@@ -40,6 +40,11 @@ class Draws:
         """The choices of current blocks after so many have been drawn, for reference and current blocks, and how many to draw."""
         return functools.cache(lambda drawn, *blocks_and_times: dependence.relabelled((self.seed, drawn), *blocks_and_times))
 
+    @functools.cached_property
+    def halved(self) -> Draws:
+        """Draws for two tests of which one must reach the level."""
+        return Draws(self.level / 2, max(self.times, math.ceil(4 / self.level)), self.seed)
+
 
 @dataclass(frozen=True, eq=False)
 class Blocked:
@@ -69,7 +74,7 @@ class Blocked:
         return np.asarray((self.counts.T @ many.T).T, np.float64)
 
 
-def blocked(bins: np.ndarray, reference: int, *, count: int, memory: Memory) -> Blocked:
+def blocked(bins: np.ndarray, reference: int, *, count: int, memory: Memory, whole_runs: bool = False) -> Blocked:
     """Cut a column into blocks that are as long as its memory asks.
 
     Args:
@@ -77,12 +82,18 @@ def blocked(bins: np.ndarray, reference: int, *, count: int, memory: Memory) -> 
         reference: N.
         count: of the bins.
         memory: of the column.
+        whole_runs: rows of one bin that follow each other belong to the block of the first of them.
     """
     current = len(bins) - reference
     rows = dependence.equal_rows(reference, current, max(memory.length, math.ceil(len(bins) / MOST_BLOCKS)))
     cuts = dependence.cuts(reference, rows)
     starts = np.concatenate([cuts[:-1], reference + dependence.cuts(current, rows)])
-    return Blocked(_histograms(bins, starts, count), len(cuts) - 1, memory, rows, (reference, current))
+    block = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    if whole_runs:
+        first = np.concatenate([[True], bins[1:] != bins[:-1]])
+        first[reference] = True
+        block = block[np.maximum.accumulate(np.where(first, np.arange(len(bins)), 0))]
+    return Blocked(_histograms(bins, block, len(starts) - 1, count), len(cuts) - 1, memory, rows, (reference, current))
 
 
 def tested(column: Blocked, apart: Apart, draws: Draws, *, observed: float | None = None, variance: bool = False) -> tuple[float, float, str]:
@@ -112,10 +123,8 @@ def tested(column: Blocked, apart: Apart, draws: Draws, *, observed: float | Non
     return observed, p, f"{dependence.told(p)} from {len(null)} permutations of {blocks} blocks of {column.rows} rows"
 
 
-def _histograms(bins: np.ndarray, starts: np.ndarray, count: int) -> np.ndarray | sparse.csr_array:
+def _histograms(bins: np.ndarray, block: np.ndarray, blocks: int, count: int) -> np.ndarray | sparse.csr_array:
     """Counts of each bin in each block, shape (blocks, count)."""
-    blocks = len(starts) - 1
-    block = np.repeat(np.arange(blocks), np.diff(starts))
     if blocks * count <= _DENSE:
         return np.bincount(block * count + bins, minlength=blocks * count).reshape(-1, count).astype(np.float32)
     return sparse.csr_array(sparse.coo_array((np.ones(len(bins), np.float32), (block, bins)), shape=(blocks, count)))

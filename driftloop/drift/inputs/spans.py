@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,12 +20,13 @@ from typing import Final
 import numpy as np
 from scipy import special
 
-from driftloop.drift.inputs import distances
+from driftloop.data.schema.schema import Column
+from driftloop.drift.inputs import distances, levels
 from driftloop.errors import DataError
 
 FILE: Final = "spans.npz"
 LEAST: Final = 6  # stretches needed to predict the distance of the next one
-MOST_VALUES: Final = 300  # a feature with no more distinct values has a bin for each
+MOST_VALUES: Final = 300  # a feature with no more distinct values has a bin for each; of a category the most frequent have one
 QUANTILES: Final = 50  # otherwise this many bins of equal counts, also cut at the bounds for drawing
 DRAWN: Final = 24  # bins of equal width for drawing, between the quantiles _ENDS
 _ENDS: Final = (0.005, 0.995)
@@ -34,15 +35,26 @@ _DAY: Final = np.timedelta64(1, "D")
 
 @dataclass(frozen=True, eq=False)
 class ColumnSpans:
-    """One feature. Bin b holds values in (tops[b - 1], tops[b]]; bin B the rest."""
+    """One feature. Bin b holds values in (tops[b - 1], tops[b]], or of a category the code tops[b]; bin B the rest."""
 
     tops: np.ndarray  # (B,) ascending; float32 where every training value is float32, so that a value with fewer digits (0.6) equals its float32
     drawn: np.ndarray  # (D,) inner bounds for drawing, each one of tops; empty where each value has its own bin
     counts: np.ndarray  # (days, B + 1) rows
+    missing: np.ndarray | None = None  # (days,) rows without a value; None where an earlier version counted
+    category: bool = False  # or boolean: the bins have no order
+
+    @property
+    def absences(self) -> ColumnSpans | None:
+        """The rows with a value and those without, as the two bins of a feature of its own; None where that is unknown."""
+        if self.missing is None:
+            return None
+        return ColumnSpans(np.zeros(1), np.empty(0), np.column_stack([self.counts.sum(axis=1), self.missing]), category=True)
 
     def counted(self, values: np.ndarray) -> np.ndarray:
         """Rows in each bin, (B + 1,); values that are not finite are left out."""
         known = values[np.isfinite(values)]
+        if self.category:
+            return np.bincount(_bins(self.tops, known), minlength=len(self.tops) + 1)
         with np.errstate(over="ignore"):  # values beyond float32 fall above or below every bin
             known = known.astype(self.tops.dtype)
         return np.bincount(np.searchsorted(self.tops, known, side="left"), minlength=len(self.tops) + 1)
@@ -84,25 +96,32 @@ class Spans:
         return found
 
 
-def of_rows(times: np.ndarray, rows: np.ndarray, *, bad_times: np.ndarray | None = None) -> Spans:
+def of_rows(times: np.ndarray, rows: np.ndarray, *, bad_times: np.ndarray | None = None, columns: Sequence[Column] = ()) -> Spans:
     """The spans of a model's training rows.
 
     Args:
         times: (N,) datetime64, N >= 1.
-        rows: (N, F); values that are not finite are left out.
+        rows: (N, F); values that are not finite are counted as missing.
         bad_times: (M,) of the rows set aside; NaT and times outside are left out.
+        columns: (F,) what they hold; by default numbers.
     """
     day = times.astype("datetime64[D]")
     first, days = day.min(), int((day.max() - day.min()) / _DAY) + 1
     at = (day - first).astype(np.int64)
     bad = (np.empty(0, "datetime64[D]") if bad_times is None else bad_times[~np.isnat(bad_times)].astype("datetime64[D]") - first).astype(np.int64)
-    columns = tuple(_column(rows[:, number].astype(np.float64), at, days) for number in range(rows.shape[1]))
-    return Spans(first, np.bincount(bad[(bad >= 0) & (bad < days)], minlength=days), columns)
+    coded = [levels.are_levels(column) for column in columns] or [False] * rows.shape[1]
+    found = tuple(_column(rows[:, number].astype(np.float64), at, days, category=coded[number]) for number in range(rows.shape[1]))
+    return Spans(first, np.bincount(bad[(bad >= 0) & (bad < days)], minlength=days), found)
 
 
-def _column(values: np.ndarray, at: np.ndarray, days: int) -> ColumnSpans:
+def _column(values: np.ndarray, at: np.ndarray, days: int, *, category: bool) -> ColumnSpans:
     known = np.isfinite(values)
+    missing = np.bincount(at[~known], minlength=days).astype(np.int32)
     values, at = values[known], at[known]
+    if category:
+        frequent, rows = np.unique(values, return_counts=True)
+        tops = np.sort(frequent[np.argsort(-rows, kind="stable")[:MOST_VALUES]])
+        return ColumnSpans(tops, np.empty(0), _by_day(_bins(tops, values), at, days, len(tops) + 1), missing, category=True)
     if is_float32(values):
         values = values.astype(np.float32)
     tops, drawn = np.unique(values), np.empty(0, values.dtype)
@@ -112,8 +131,17 @@ def _column(values: np.ndarray, at: np.ndarray, days: int) -> ColumnSpans:
         shares = np.linspace(0, 1, QUANTILES + 1)[1:]
         tops = np.unique(np.concatenate([np.quantile(values, shares, method="inverted_cdf").astype(values.dtype), drawn]))
     codes = np.searchsorted(tops, values, side="left")
-    counts = np.bincount(at * (len(tops) + 1) + codes, minlength=days * (len(tops) + 1)).reshape(days, -1)
-    return ColumnSpans(tops, drawn, counts.astype(np.int32))
+    return ColumnSpans(tops, drawn, _by_day(codes, at, days, len(tops) + 1), missing)
+
+
+def _by_day(bins: np.ndarray, at: np.ndarray, days: int, count: int) -> np.ndarray:
+    return np.bincount(at * count + bins, minlength=days * count).reshape(days, -1).astype(np.int32)
+
+
+def _bins(tops: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """The bin of each code: that of its own, or the last for all that have none."""
+    found = np.searchsorted(tops, codes, side="left")
+    return np.where(np.append(tops, np.nan)[found] == codes, found, len(tops))
 
 
 def is_float32(values: np.ndarray) -> bool:
@@ -126,24 +154,35 @@ def is_float32(values: np.ndarray) -> bool:
         return bool((values == values.astype(np.float32)).all())
 
 
-def apart(one: np.ndarray, other: np.ndarray) -> float:
-    """The Kolmogorov-Smirnov distance of counts on the same bins, 0..1; nan when a side has no rows.
+def apart(one: np.ndarray, other: np.ndarray, *, category: bool = False) -> float:
+    """The Kolmogorov-Smirnov distance of counts on the same bins, of a category the total variation, 0..1; nan when a side has no rows.
 
-    >>> apart(np.array([1, 0]), np.array([1, 1]))
-    0.5
+    >>> apart(np.array([1, 0]), np.array([1, 1])), apart(np.array([1, 1, 0]), np.array([0, 1, 1]), category=True)
+    (0.5, 0.5)
     """
     if not one.sum() or not other.sum():
         return math.nan
-    return float(distances.distance("ks", one.astype(np.float64), other.astype(np.float64), np.empty(0)))
+    return float(distances.distance("tv" if category else "ks", one.astype(np.float64), other.astype(np.float64), np.empty(0)))
 
 
 def usual(column: ColumnSpans, stretches: Sequence[slice], allowed: np.ndarray) -> np.ndarray:
     """The distance of each stretch from all other allowed days, (at most S,); stretches with fewer than half the usual rows are left out."""
     total = column.counts[allowed].sum(axis=0)
+    found = [apart(counts, total - counts, category=column.category) for counts in _inside(column, stretches)]
+    return np.array([distance for distance in found if not math.isnan(distance)])
+
+
+def usually_new(column: ColumnSpans, stretches: Sequence[slice], allowed: np.ndarray) -> np.ndarray:
+    """The share of each stretch's rows whose category no other allowed day has, (at most S,); the stretches as in `usual`."""
+    total = column.counts[allowed].sum(axis=0)
+    return np.array([counts[counts == total].sum() / counts.sum() for counts in _inside(column, stretches)])
+
+
+def _inside(column: ColumnSpans, stretches: Sequence[slice]) -> list[np.ndarray]:
+    """The rows of each stretch by bin, of those with at least half the usual rows."""
     inside = [column.counts[stretch].sum(axis=0) for stretch in stretches]
     rows = np.array([counts.sum() for counts in inside])
-    found = [apart(counts, total - counts) for counts, many in zip(inside, rows, strict=True) if many and 2 * many >= np.median(rows)]
-    return np.array([distance for distance in found if not math.isnan(distance)])
+    return [counts for counts, many in zip(inside, rows, strict=True) if many and 2 * many >= np.median(rows)]
 
 
 def chance(distance: float, others: np.ndarray, *, rows: int, level: float) -> float:
@@ -170,7 +209,8 @@ def chance(distance: float, others: np.ndarray, *, rows: int, level: float) -> f
 
 def write(spans: Spans, folder: Path) -> None:
     """Write the file into a folder that exists."""
-    arrays = {f"{name}_{i}": getattr(column, name) for i, column in enumerate(spans.columns) for name in ("tops", "drawn", "counts")}
+    arrays = {f"{name}_{i}": getattr(column, name) for i, column in enumerate(spans.columns) for name in ("tops", "drawn", "counts", "category")}
+    arrays |= {f"missing_{i}": column.missing for i, column in enumerate(spans.columns) if column.missing is not None}
     np.savez_compressed(folder / FILE, first=spans.first.astype(np.int64), bad=spans.bad, columns=len(spans.columns), **arrays)
 
 
@@ -185,7 +225,12 @@ def read(folder: Path) -> Spans | None:
         return None
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as found:  # np.load leaves a broken file open
-            columns = tuple(ColumnSpans(found[f"tops_{i}"], found[f"drawn_{i}"], found[f"counts_{i}"]) for i in range(int(found["columns"])))
+            columns = tuple(_read(found, i) for i in range(int(found["columns"])))
             return Spans(found["first"].astype("datetime64[D]")[()], found["bad"], columns)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as exc:
         raise DataError(f"{path}: {type(exc).__name__}: {str(exc).splitlines()[0] if str(exc) else 'empty'}: log it again with the model") from exc
+
+
+def _read(found: Mapping[str, np.ndarray], i: int) -> ColumnSpans:
+    missing = found.get(f"missing_{i}")
+    return ColumnSpans(found[f"tops_{i}"], found[f"drawn_{i}"], found[f"counts_{i}"], missing, category=bool(found.get(f"category_{i}", False)))

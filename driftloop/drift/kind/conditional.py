@@ -26,18 +26,20 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 
 from driftloop.drift.inputs import dependence
 from driftloop.drift.inputs.domain import Domain
+from driftloop.drift.kind import trees
+from driftloop.drift.kind.trees import TreeRows
 
 
-def p_value(rows: np.ndarray, correct: np.ndarray, domain: Domain) -> float:
+def p_value(rows: TreeRows, correct: np.ndarray, domain: Domain) -> float:
     """The p-value of these sums if correctness depends on the inputs as before: twice the smaller of the two.
 
     Args:
-        rows: (N + M, F) the reference rows, then the current ones.
+        rows: the N reference rows, then the M current ones.
         correct: (N + M,) 0.0 or 1.0; or losses, whose expectation then replaces the probability of being right.
         domain: the domain classifier of these rows.
     """
     reference, folds = len(domain.weights), domain.folds.count
-    is_current = np.arange(len(rows)) >= reference
+    is_current = np.arange(len(correct)) >= reference
     chance = special.expit(domain.log_odds((1, folds - 1)))
     residual = correct - expected(rows, correct, domain, steps=range(2, folds - 1))
     product = residual * (is_current - chance)
@@ -46,27 +48,33 @@ def p_value(rows: np.ndarray, correct: np.ndarray, domain: Domain) -> float:
     length = max(domain.folds.block_rows, memory.length)
     wider = math.sqrt(memory.widening(length))
     plain, foretold = (_t_value(values, reference, length) / wider for values in (product, product * (now - before)))
-    degrees = max(len(rows) // length - 1, 1)
+    degrees = max(len(correct) // length - 1, 1)
     return min(1.0, 2 * float(min(2 * stats.t.sf(abs(plain), degrees), stats.t.sf(foretold, degrees))))
 
 
-def expected(rows: np.ndarray, correct: np.ndarray, domain: Domain, *, of: np.ndarray | None = None, steps: Collection[int] = ()) -> np.ndarray:
-    """Probability of being right on each row, (N + M,), from fits without the row's fold (`steps` as in `Folds.splits`).
+def expected(rows: TreeRows, correct: np.ndarray, domain: Domain, *, of: np.ndarray | None = None, steps: Collection[int] = ()) -> np.ndarray:
+    """Probability of being right on each row, (N + M,), from fits without the row's fold.
 
-    `of`, (N + M,), is True for the rows to fit on; all by default.
+    Args:
+        rows: N + M.
+        correct: (N + M,).
+        domain: whose folds are taken.
+        of: (N + M,) True for the rows to fit on; all by default.
+        steps: as in `Folds.splits`.
     """
-    found = np.empty(len(rows))
+    found = np.empty(len(correct))
     for fitted, held in domain.folds.splits(steps):
         chosen = fitted if of is None else fitted[of[fitted]]
-        found[held] = _chance(rows[chosen], correct[chosen], rows[held])
+        found[held] = _chance(rows.values[chosen], correct[chosen], rows.values[held], categorical=rows.categorical)
     return found
 
 
-def _chance(rows: np.ndarray, correct: np.ndarray, asked: np.ndarray) -> np.ndarray:
+def _chance(rows: np.ndarray, correct: np.ndarray, asked: np.ndarray, *, categorical: np.ndarray | None) -> np.ndarray:
     if correct.min() == correct.max():
         # Half a row of each kind added: "all right" is not certainty.
         return np.full(len(asked), (correct.sum() + 0.5) / (len(correct) + 1))
-    size: dict[str, Any] = {"learning_rate": 0.2, "max_iter": 10, "max_leaf_nodes": 8, "max_bins": 31, "l2_regularization": 5, "early_stopping": False}
+    size: dict[str, Any] = {"learning_rate": 0.2, "max_iter": 10, "max_leaf_nodes": 8, "l2_regularization": 5, "early_stopping": False}
+    size |= {"max_bins": trees.BINS, "categorical_features": categorical}
     if not np.isin(correct, (0, 1)).all():
         return HistGradientBoostingRegressor(**size).fit(rows, correct).predict(asked)
     return HistGradientBoostingClassifier(**size).fit(rows, correct).predict_proba(asked)[:, 1]

@@ -15,14 +15,16 @@ Zhang, Singh, Ghassemi, Joshi: "Why did the model fail?" ICML 2023. Robins, Rotn
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
+from driftloop.data.schema.schema import Column
 from driftloop.drift.inputs import dependence
 from driftloop.drift.inputs.domain import Domain, classify
-from driftloop.drift.kind import conditional
+from driftloop.drift.kind import conditional, trees
 
 LEAST_ROWS: Final = 30  # rows of each side, and effective rows, needed to separate the two parts
 LEAST_REACHED: Final = 0.5  # share of the current inputs that reference rows must cover
@@ -65,6 +67,7 @@ def decompose(
     current_rows: np.ndarray,
     current_correct: np.ndarray,
     *,
+    columns: Sequence[Column] = (),
     domain: Domain | None = None,
     alpha: float = 0.05,
     seed: int = 7,
@@ -77,6 +80,7 @@ def decompose(
         reference_correct: (N,) 1 or True where the model was right.
         current_rows: (M, F) likewise.
         current_correct: (M,) likewise.
+        columns: (F,) what they hold. By default numbers; otherwise categories are taken as such, and nan is a missing value.
         domain: the domain classifier of these rows, if already computed.
         alpha: the intervals hold with 1 - alpha, in (0, 1).
         seed: of the resampling.
@@ -98,16 +102,18 @@ def decompose(
     """
     if not 0 < alpha < 1:
         raise ValueError(f"alpha is {alpha:g}: it must lie in (0, 1)")
-    before = _checked(reference_correct, reference_rows, "reference", losses=losses)
-    now = _checked(current_correct, current_rows, "current", losses=losses)
-    domain = domain or classify(reference_rows, current_rows, seed=seed)
+    before, now = (
+        _checked(told, rows, side, losses=losses)
+        for told, rows, side in ((reference_correct, reference_rows, "reference"), (current_correct, current_rows, "current"))
+    )
+    domain = domain or classify(reference_rows, current_rows, columns=columns, seed=seed)
     was, is_now = (float(one.mean()) if len(one) else math.nan for one in (before, now))
     why = _too_little(len(before), len(now), domain)
     if why:
         total = KpiPart(is_now - was, math.nan, math.nan)
         return Decomposition(was, is_now, total, UNKNOWN, UNKNOWN, math.nan, domain.effective_rows, f"cannot tell the parts: {why}")
-    rows, correct = np.concatenate([reference_rows, current_rows]), np.concatenate([before, now])
-    as_before = conditional.expected(rows, correct, domain, of=np.arange(len(rows)) < len(before))
+    rows, correct = trees.of(np.concatenate([reference_rows, current_rows]), columns), np.concatenate([before, now])
+    as_before = conditional.expected(rows, correct, domain, of=np.arange(len(correct)) < len(before))
     total, data, concept = _parts(before, now, as_before, domain, alpha=alpha, seed=seed)
     p = conditional.p_value(rows, correct, domain)
     what = "errors depend" if losses else "correctness depends"

@@ -16,8 +16,9 @@ from typing import Final
 import numpy as np
 from scipy import stats
 
+from driftloop.data.schema.schema import Column
 from driftloop.drift import answer
-from driftloop.drift.inputs import distribution, domain
+from driftloop.drift.inputs import distribution, domain, shift_words
 from driftloop.drift.inputs.dependence import told
 from driftloop.drift.inputs.distribution import FeatureTest
 from driftloop.drift.inputs.domain import Domain
@@ -39,6 +40,8 @@ def tell(
     current_correct: np.ndarray,
     *,
     names: Sequence[str],
+    columns: Sequence[Column] = (),
+    known: Sequence[int] = (),
     alpha: float = 0.05,
     seed: int = 7,
     losses: bool = False,
@@ -52,18 +55,20 @@ def tell(
     Args:
         reference_rows, reference_correct, current_rows, current_correct, losses: as in `decompose`.
         names: (F,) the features' names.
+        columns: (F,) what they hold. By default numbers; otherwise categories are taken as such, and nan is a missing value.
+        known: (F,) as in `distribution.compare`.
         alpha: false-alarm probability of a comparison, in (0, 1), any kind counted.
         seed: of permutations and resampling.
         fallen: a drift rule has already proven that the KPI is worse than its threshold; the kind is then never "none".
         edges: number of candidate split points between reference and current from which the errors chose this one; their test is corrected for it.
 
     Returns:
-        the verdict of rule "kind". `statistic` is the part of the KPI's change that P(X) does not explain, with the bounds of
-        its interval, `p_value` the smaller of the two tests' after correction, `features` those that moved, the farthest
-        (KS) first. "cannot tell" with too few rows, or when P(X) moved so far that the old rows carry no information on
-        the new ones; then `drift` is still True if P(X) moved. Also "cannot tell" when P(X) stayed and the test of the rest finds too little
-        evidence although the KPI has clearly changed: its fall is proven, or an interval excludes 0, even one that assumes independent rows.
-        Errors in long runs leave few independent samples, so "not proven" does not mean "no change".
+        the verdict of rule "kind". `statistic` is the part of the KPI's change that P(X) does not explain, with the bounds of its interval,
+        `p_value` the smaller of the two tests' after correction, `features` those that moved, the farthest (KS, total variation, or
+        difference of shares) first. "cannot tell" with too few rows, or when P(X) moved so far that the old rows carry no information on
+        the new ones; then `drift` is still True if P(X) moved. Also "cannot tell" when P(X) stayed and the test of the rest finds too
+        little evidence although the KPI has clearly changed: its fall is proven, or an interval excludes 0, even one that assumes
+        independent rows. Errors in long runs leave few independent stretches, so "not proven" does not mean "no change".
 
     Raises:
         ValueError: shapes that do not fit, values that are not finite or not 0 and 1, or alpha outside (0, 1).
@@ -75,18 +80,19 @@ def tell(
     >>> verdict.drift, verdict.kind, verdict.features
     (True, 'concept', ())
     """
-    tests = distribution.compare(reference_rows, current_rows, names=names, alpha=alpha / 4, seed=seed)
-    joint = domain.classify(reference_rows, current_rows, permutations=max(299, math.ceil(8 / alpha)), seed=seed)
-    parts = decompose(reference_rows, reference_correct, current_rows, current_correct, domain=joint, alpha=alpha, seed=seed, losses=losses)
+    tests = distribution.compare(reference_rows, current_rows, names=names, columns=columns, known=known, alpha=alpha / 4, seed=seed)
+    joint = domain.classify(reference_rows, current_rows, columns=columns, permutations=max(299, math.ceil(8 / alpha)), seed=seed)
+    sides = reference_rows, reference_correct, current_rows, current_correct
+    parts = decompose(*sides, columns=columns, domain=joint, alpha=alpha, seed=seed, losses=losses)
     parts = replace(parts, p_value=min(1.0, edges * parts.p_value) if edges > 1 else parts.p_value)
     data_p = _bonferroni([*(test.corrected for test in tests), joint.p_value], questions=2)
     moved, changed = data_p <= alpha / 2, parts.p_value <= alpha / 2
     # An undecided test is not a "no": P(X) can be tested with fewer rows than the rest.
-    known = not math.isnan(parts.p_value) and not math.isnan(data_p)
-    kind = _KINDS[moved, changed] if known or (changed and moved) else "cannot tell"
+    decided = not math.isnan(parts.p_value) and not math.isnan(data_p)
+    kind = _KINDS[moved, changed] if decided or (changed and moved) else "cannot tell"
     # The KPI may have clearly changed where the stricter test finds nothing: neither proof nor "as before".
     plain = not parts.concept.lower <= 0 <= parts.concept.upper or fallen or (not moved and _plainly_apart(reference_correct, current_correct))
-    unsure = known and not changed and plain
+    unsure = decided and not changed and plain
     if unsure and not moved:
         kind = "cannot tell"
     features = _moved(tests, alpha / 2) if moved else []
@@ -129,7 +135,7 @@ def _bonferroni(p_values: Sequence[float], *, questions: int) -> float:
 
 
 def _moved(tests: Sequence[FeatureTest], alpha: float) -> list[FeatureTest]:
-    return sorted((test for test in tests if test.corrected <= alpha), key=lambda test: -test.distance)
+    return sorted((test for test in tests if test.corrected <= alpha), key=lambda test: -test.farthest)
 
 
 def _kpi(parts: Decomposition, *, losses: bool) -> str:
@@ -180,7 +186,7 @@ def _rows_wanted(p: float, rows: int, *, level: float) -> int | None:
 
 
 def _still(tests: Sequence[FeatureTest]) -> str:
-    untold = sum(math.isnan(test.p_value) for test in tests)
+    untold = sum(test.untold for test in tests)
     but = f", but {untold} of {len(tests)} features had too little data" if untold else ""
     return f"the inputs have not moved beyond noise{but}"
 
@@ -188,6 +194,6 @@ def _still(tests: Sequence[FeatureTest]) -> str:
 def _inputs(features: Sequence[FeatureTest], joint: Domain) -> str:
     if not features:
         return f"no single feature has moved, but the joint distribution has: a classifier separates new rows from old with AUC {joint.auc:.2f}"
-    farthest = ", ".join(f"{test.feature} by KS {test.distance:.2f}" for test in features[:_NAMED])
+    farthest = shift_words.listed(test.words for test in features[:_NAMED])
     more = f" and {len(features) - _NAMED} more" if len(features) > _NAMED else ""
     return f"the inputs have moved, {farthest}{more}"

@@ -10,6 +10,7 @@ A window within the training rows is compared with the training rows outside it,
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import Final
 
 import numpy as np
 
+from driftloop.data.schema.schema import Column
 from driftloop.drift.inputs import spans
 from driftloop.drift.inputs.dependence import told
 from driftloop.drift.inputs.distribution import FeatureTest, holm
@@ -40,17 +42,29 @@ class _Stretches:
     slices: Sequence[slice]
 
 
-def compare(rows: WindowRows, config: StreamConfig, window: Window, reference: Reference, *, alpha: float) -> tuple[FeatureMeasure, ...]:
-    """Every feature compared with the training reference, those that moved most first.
+def compare(
+    rows: WindowRows,
+    config: StreamConfig,
+    window: Window,
+    reference: Reference,
+    *,
+    alpha: float,
+    columns: Sequence[Column] = (),
+    known: Sequence[int] = (),
+) -> tuple[FeatureMeasure, ...]:
+    """Every feature against the training reference, those that moved most first.
 
     Args:
-        reference: fits the stream; see `monitoring.references.fitting`.
-        alpha: probability that any feature is reported as moved when none has.
+        reference: fitting the stream; see `monitoring.references.fitting`.
+        alpha: chance that any feature is said to have moved when none has.
+        columns: what the features hold, by default numbers that are there or left out; see `input_tests.compare`.
+        known: the codes that the model has learned of each category.
     """
     possible = rows.possible
     chosen = thinned(len(possible), input_tests.MOST_ROWS)
-    noise = input_tests.compare(reference.rows, possible[chosen], names=config.feature_names, alpha=alpha, rows=max(1, len(chosen)))
-    stretches = _stretches(reference, window)
+    names, many = config.feature_names, max(1, len(chosen))
+    noise = input_tests.compare(reference.rows, possible[chosen], names=names, alpha=alpha, rows=many, columns=columns, known=known)
+    stretches = _stretches(reference, window, columns)
     level = alpha / len(config.features)
     found = [_Found.of(stretches, at, possible[:, at], noise[at], level) for at in range(len(config.features))]
     corrected = holm([one.p for one in found])
@@ -75,7 +89,7 @@ def message(tests: Sequence[FeatureMeasure], *, alpha: float) -> str:
     untold = [test for test in tests if math.isnan(test.corrected)]
     usual = "" if any(not math.isnan(test.p_wobble) for test in tests) else " The usual variation between such stretches is unknown: only noise was tested."
     if moved:
-        farthest = ", ".join(f"{test.feature} (KS {test.distance:.3f}{_most(test)})" for test in moved[:3])
+        farthest = ", ".join(f"{test.feature} ({test.statistic.upper()} {test.distance:.3f}{_most(test)})" for test in moved[:3])
         more = f" and {len(moved) - 3} more" if len(moved) > 3 else ""
         return f"The inputs moved: {farthest}{more}; at most {100 * alpha:g} % of windows without drift are reported as moved.{usual}"
     if len(untold) == len(tests):
@@ -88,10 +102,11 @@ def _most(test: FeatureMeasure) -> str:
     return "" if math.isnan(test.usual) else f"; usual up to {test.usual:.3f}"
 
 
-def _stretches(reference: Reference, window: Window) -> _Stretches:
-    known = reference.spans or spans.of_rows(reference.times, reference.rows)
-    allowed = known.outside(*window.bounds)
-    # Days do not show how much parts of a day usually differ: these depend on the hour.
+def _stretches(reference: Reference, window: Window, columns: Sequence[Column]) -> _Stretches:
+    known = reference.spans or spans.of_rows(reference.times, reference.rows, columns=columns)
+    start, stop = (np.datetime64(time.removesuffix("Z"), "ms") for time in (window.start, window.stop))
+    allowed = known.outside(start, stop)
+    # Parts of a day differ from each other by the hour: days say nothing of how far they usually lie apart.
     return _Stretches(known, allowed, known.stretches(round(window.days), allowed) if window.days >= 1 else ())
 
 
@@ -101,34 +116,76 @@ class _Found:
 
     distance: float
     usual: float
-    p_noise: float
+    p_noise: float  # of what is farthest beyond both nulls: the values, or the missing or new ones; corrected for how many were asked for
     p_wobble: float
+    words: str  # what that is; "" of numbers
     column: ColumnSpans
     before: np.ndarray  # (B + 1,)
     now: np.ndarray  # (B + 1,)
 
     @property
     def p(self) -> float:
-        return self.p_noise if math.isnan(self.p_wobble) else max(self.p_noise, self.p_wobble)
+        return _both(self.p_noise, self.p_wobble)
 
     @staticmethod
     def of(stretches: _Stretches, at: int, values: np.ndarray, noise: FeatureTest, level: float) -> _Found:
         column = stretches.spans.columns[at]
         before, now = column.counts[stretches.allowed].sum(axis=0), column.counted(values)
-        distance = spans.apart(now, before)
+        distance = spans.apart(now, before, category=column.category)
         others = spans.usual(column, stretches.slices, stretches.allowed)
         chance = spans.chance(distance, others, rows=int(now.sum()), level=level)
-        return _Found(distance, float(others.max()) if len(others) else math.nan, noise.p_value, chance, column, before, now)
+        usual = float(others.max()) if len(others) else math.nan
+        if not noise.aspects:
+            return _Found(distance, usual, noise.p_value, chance, "", column, before, now)
+        asked = len(noise.aspects)
+        chances = {"values": lambda: chance} | {name: functools.partial(_CHANCES[name], stretches, column, values, level / asked) for name in _CHANCES}
+        pairs = [(_times(asked, one.p_value), _times(asked, chances[one.name]()), one.words) for one in noise.aspects]
+        farthest = min(pairs, key=lambda pair: (math.isnan(pair[0]), _both(*pair[:2]) if not math.isnan(pair[0]) else 0.0))
+        return _Found(distance, usual, *farthest, column, before, now)
+
+
+def _both(noise: float, wobble: float) -> float:
+    return noise if math.isnan(wobble) else max(noise, wobble)
+
+
+def _times(questions: int, p: float) -> float:
+    return min(1.0, questions * p)
+
+
+def _missing_chance(stretches: _Stretches, column: ColumnSpans, values: np.ndarray, level: float) -> float:
+    """Chance that one more stretch lacks as many values more, or fewer, than the training rows."""
+    absences, absent = column.absences, np.isnan(values)
+    if absences is None or not len(values):
+        return math.nan
+    now = np.array([(~absent).sum(), absent.sum()])
+    distance = spans.apart(now, absences.counts[stretches.allowed].sum(axis=0), category=True)
+    return spans.chance(distance, spans.usual(absences, stretches.slices, stretches.allowed), rows=len(values), level=level)
+
+
+def _new_chance(stretches: _Stretches, column: ColumnSpans, values: np.ndarray, level: float) -> float:
+    """Chance that one more stretch holds as many values that no other day has."""
+    there = values[~np.isnan(values)]
+    if not len(there):
+        return math.nan
+    had = column.tops[column.counts[stretches.allowed].sum(axis=0)[:-1] > 0]
+    share = float(1 - np.isin(there, had).mean())
+    return spans.chance(share, spans.usually_new(column, stretches.slices, stretches.allowed), rows=len(there), level=level)
+
+
+_CHANCES: Final = {"missing": _missing_chance, "unseen": _new_chance}
 
 
 def _measure(feature: Feature, found: _Found, corrected: float, possible: np.ndarray, given: np.ndarray, *, alpha: float) -> FeatureMeasure:
     edges, before, now = _drawn(feature, found)
     moved = bool(corrected <= alpha)
     noise, wobble = ("cannot tell" if math.isnan(p) else told(p) for p in (found.p_noise, found.p_wobble))
-    why = f"noise: {noise}, usual variation: {wobble}"
+    statistic = "tv" if found.column.category else STATISTIC
+    what = f" ({found.words})" * bool(found.words)
+    why = f"by the sample alone {noise}, among stretches as long {wobble}"
+    far = "no values" if math.isnan(found.distance) and not found.words else f"{statistic.upper()} {found.distance:.3f}{what}, {why}"
     return FeatureMeasure(
         feature=feature.name,
-        statistic=STATISTIC,
+        statistic=statistic,
         distance=found.distance,
         usual=found.usual,
         p_noise=found.p_noise,
@@ -140,7 +197,7 @@ def _measure(feature: Feature, found: _Found, corrected: float, possible: np.nda
         edges=edges,
         reference=before,
         current=now,
-        message=f"{feature.name}: {'no values' if math.isnan(found.distance) else f'KS {found.distance:.3f}, {why}'}{'; it moved' if moved else ''}",
+        message=f"{feature.name}: {far}{'; it moved' if moved else ''}",
     )
 
 
@@ -149,7 +206,7 @@ def _drawn(feature: Feature, found: _Found) -> tuple[tuple[float, ...], tuple[fl
     tops = found.column.tops.astype(np.float64)
     before, now = (counts / max(counts.sum(), 1) for counts in (found.before, found.now))
     if feature.categorical and len(tops):
-        most = np.sort(np.argsort(-(before + now)[: len(tops)], kind="stable")[:MOST_VALUES])
+        most = np.argsort(-(before + now)[: len(tops)], kind="stable")[:MOST_VALUES]
         return tuple(tops[most].tolist()), tuple(before[most].tolist()), tuple(now[most].tolist())
     if not len(tops):
         return (), (), ()
