@@ -174,7 +174,7 @@ def page(outcomes: Iterable[Outcome], *, command: str) -> str:
         "",
         f"Written by `{command}`, on two cores. One column a table; a reference of {REFERENCE:,} rows and a block of newer ones; seeds {FIRST_SEED:,} up",
         f"(what was chosen in the tests was chosen on other seeds). alpha is {ALPHA:g} for the whole column: values, missing and new ones together;",
-        f"{PERMUTATIONS} permutations. Categories are alike (equal shares) or mostly rare: shares fall with the power 1.5 of the rank, so that 147 of 200 are",
+        f"{PERMUTATIONS} permutations. Categories are alike (equal shares) or mostly rare: shares fall with the power 1.5 of the rank, so that 146 of 200 are",
         "under 0.1 %. With autocorrelation 0.5 every other row repeats the one before, and so do missing values. Intervals: Wilson, 95 %.",
         "",
         "## False alarms",
