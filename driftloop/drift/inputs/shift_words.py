@@ -18,16 +18,16 @@ _NEW = 3  # new values that are named
 
 
 def percent(*shares: float) -> list[str]:
-    """Shares as percentages, with as many digits as tell them apart.
+    """Shares as percentages, with one more digit where it tells them apart.
 
     >>> percent(0.4, 0.22), percent(0.0004, 1.0), percent(0.1021, 0.1043)
     (['40 %', '22 %'], ['0.04 %', '100 %'], ['10.2 %', '10.4 %'])
     """
-    for digits in range(5):
+    for digits in range(2):
         found = [_percent(share, digits) for share in shares]
         if len(set(found)) == len(set(shares)):
-            break
-    return found
+            return found
+    return [_percent(share, 0) for share in shares]
 
 
 def _percent(share: float, digits: int) -> str:
