@@ -178,8 +178,8 @@ def page(outcomes: Iterable[Outcome], *, command: str) -> str:
         "under 0.1 %. With autocorrelation 0.5 every other row repeats the one before, and so do missing values. Intervals: Wilson, 95 %.",
         "",
         "## False alarms",
-        f"{seeds} tables a line. In all {sum(one.moved for one in main_calm) / tables:.1%} of {tables:,} tables; the interval of {above} of {len(main_calm)} "
-        f"lines lies above {ALPHA:.0%} ({len(main_calm) * 0.025:.0f} would by chance at exactly {ALPHA:.0%}).",
+        f"{seeds} tables a line. In all {100 * sum(one.moved for one in main_calm) / tables:.1f} % of {tables:,} tables; the interval of {above} of {len(main_calm)} "
+        f"lines lies above {100 * ALPHA:g} % ({len(main_calm) * 0.025:.0f} would by chance at exactly {100 * ALPHA:g} %).",
         "",
         "| block | autocorrelation | categories | distance | no value missing, % | 1 missing, % | 30 missing, % |",
         "|---:|---:|---|---|---|---|---|",

@@ -58,7 +58,7 @@ class FeatureTest:
     @property
     def words(self) -> str:
         """What moved: "load by KS 0.31", "category fuel: diesel 40 % → 22 %, electric 12 % → 31 %", "load: missing 2 % → 14 %"."""
-        return shift_words.feature(self.feature, self.statistic, self.distance, self.aspects, kind=self.kind)
+        return shift_words.feature(self.feature, self.statistic, self.distance, [(one.moved, one.words) for one in self.aspects], kind=self.kind)
 
 
 def compare(
