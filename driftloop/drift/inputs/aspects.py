@@ -2,7 +2,8 @@
 
 Each is a question of its own with a permutation test of its own, in words of its own:
 
-    values    numbers by a distance of their order (KS by default); categories by total variation, which knows no order of codes
+    values    numbers by a distance of their order (KS by default); categories by total variation, which knows no order of codes,
+              and by the largest shift of one category's share, which many others would hide in the sum: the smaller p-value, doubled
     missing   the share of rows without a value
     unseen    more values that the model has not learned than before
 
