@@ -21,10 +21,10 @@ _PAIRED: Final = 51  # columns that are paired with the last one, at most
 
 @dataclass(frozen=True, eq=False)
 class _Column:
-    """The bins of one column; of `edges` and `ranks` one is None."""
+    """The bins of one column."""
 
-    edges: np.ndarray | None  # of a number's bins
-    ranks: np.ndarray | None  # (K + 1,) bin of each category by its frequency; the last is that of unknown ones
+    edges: np.ndarray  # of a number's bins
+    ranks: np.ndarray | None  # (K + 1,) bin of each category by its frequency, the last that of unknown ones; None for a number
     coarse: np.ndarray  # coarse bin of each bin, the missing value's last
 
     def bins(self, values: np.ndarray) -> np.ndarray:
@@ -43,7 +43,7 @@ def _column(values: np.ndarray, *, coded: bool, most: int) -> _Column:
         top = np.argsort(-counts, kind="stable")[: most - 1]
         ranks = np.full(len(counts) + 1, len(top))
         ranks[top] = np.arange(len(top))
-        return _Column(None, ranks, np.append(np.minimum(np.arange(len(top) + 1), COARSE), COARSE + 1))
+        return _Column(np.empty(0), ranks, np.append(np.minimum(np.arange(len(top) + 1), COARSE), COARSE + 1))
     edges = np.unique(np.quantile(known, np.arange(1, most) / most)) if len(known) else np.empty(0)
     return _Column(edges, None, np.append(np.arange(len(edges) + 1) * COARSE // (len(edges) + 1), COARSE))
 
@@ -52,20 +52,19 @@ class Bins:
     """Indicator columns, learned from rows.
 
     Args:
-        rows: (N, C); a number or a code 0..K-1, nan where missing. The last column may be paired with all others.
+        rows: (N, C); a number or a code 0..K-1, nan where missing. Of many columns only the pairs with the last one are taken.
         coded: which columns are codes of categories, (C,).
-        all_pairs: whether all pairs of columns are taken, where there are few, or only those with the last column.
 
-    >>> bins = Bins(np.array([[0.0, 0.1], [1.0, 0.2], [1.0, np.nan]]), (True, False), all_pairs=False)
+    >>> bins = Bins(np.array([[0.0, 0.1], [1.0, 0.2], [1.0, np.nan]]), (True, False))
     >>> bins.width, float(bins.shares(np.array([[1.0, 0.2], [7.0, 0.3]])).sum())
     (8, 2.0)
     """
 
-    def __init__(self, rows: np.ndarray, coded: Sequence[bool], *, all_pairs: bool) -> None:
+    def __init__(self, rows: np.ndarray, coded: Sequence[bool]) -> None:
         count = rows.shape[1]
         most = int(np.clip(_BUDGET // max(count, 1), 2, FINE))
         self._columns = [_column(values, coded=kind, most=most) for values, kind in zip(rows.T, coded, strict=True)]
-        first = 0 if all_pairs and count <= _ALL_PAIRS else count - 1
+        first = 0 if count <= _ALL_PAIRS else count - 1
         self._pairs = [(i, j) for j in range(max(first, 1), count) for i in range(j)] if count <= _PAIRED else []
         self._places = [np.empty(0, np.int64)] * (count + len(self._pairs))
         self.width, found = 0, []
@@ -88,9 +87,9 @@ class Bins:
         places = np.array([places[codes] for places, codes in zip(self._places, self._codes(rows), strict=True)])
         return np.bincount(places.ravel() + 1, minlength=self.width + 1)[1:] / len(rows)
 
-    def matrix(self) -> np.ndarray:
-        """The indicators of the rows learned from, (N, width) float32."""
-        found = np.zeros((self.learned.shape[1], self.width), np.float32)
-        for places in self.learned:
+    def matrix(self, *, every: int = 1) -> np.ndarray:
+        """The indicators of the rows learned from, or of every so many-th, (N, width) float32."""
+        found = np.zeros((len(range(0, self.learned.shape[1], every)), self.width), np.float32)
+        for places in self.learned[:, ::every]:
             found[np.arange(len(places)), places] = 1
         return found

@@ -2,8 +2,8 @@
 
 A classification's is estimated from the model's confidence: an isotonic fit on labelled past rows calibrates the loss that a row's
 probabilities expect to the loss that such rows had. With the rows' values, the past rows are weighted to look like the block, so that the
-calibration is that of the new inputs. Of both, the one is shown whose errors on the newest labelled blocks were smaller. A regression's comes
-from a model of the loss. The past rows must not be those that the model was trained on: on these it errs less.
+calibration is that of the new inputs; unless on the newest labelled blocks the estimates without weights were closer, by more than chance.
+A regression's comes from a model of the loss. The past rows must not be those that the model was trained on: on these it errs less.
 
 All of this holds while P(Y|X) is stable: under concept drift the estimates lag. So each is kept until its labels arrive, and is trusted
 only if the estimates of the newest blocks were clearly closer to the truth than the trivial guess, the mean KPI of the blocks before: by
@@ -24,10 +24,10 @@ import numpy as np
 
 from driftloop.drift.estimate import quality as measuring
 from driftloop.drift.estimate.methods import Described, Methods
-from driftloop.drift.estimate.quality import BLOCKS, MIN_BLOCKS, EstimateQuality, MeasuredBlock
+from driftloop.drift.estimate.quality import ALPHA, BLOCKS, MIN_BLOCKS, EstimateQuality, MeasuredBlock
 from driftloop.drift.estimate.row_kpi import ACCURACY, RowKpi
 
-ROWS: Final = 20_000  # newest labelled rows that are learned from
+ROWS: Final = 30_000  # newest labelled rows that are learned from
 MIN_ROWS: Final = 100  # labelled rows needed before the first estimate
 GROWN: Final = 0.1  # share of new rows after which the methods are learned again
 SUM_OFF: Final = 1e-3  # tolerance of a row's sum of probabilities around 1
@@ -136,6 +136,7 @@ class LabelFree:
             self._measured.append(MeasuredBlock(self._kpi.value(self._chosen(found)), float(np.mean(self._values)), value))
             self._errors.append({name: abs(self._kpi.value(loss) - value) for name, loss in found.items()})
         self._values.append(value)
+        block = _Labelled(_part(block.rows, slice(-ROWS, None)), block.losses[-ROWS:])
         self._learned.append(block)
         self._rows += len(block.losses)
         self._newer += len(block.losses)
@@ -143,11 +144,10 @@ class LabelFree:
             self._rows -= len(self._learned.popleft().losses)
 
     def _chosen(self, losses: dict[str, float]) -> float:
-        """The estimate of the method with the smallest error on the blocks that all could be measured on."""
-        both = [errors for errors in self._errors if losses.keys() <= errors.keys()]
-        if len(both) < MIN_BLOCKS:
-            return list(losses.values())[-1]
-        return losses[min(losses, key=lambda name: sum(errors[name] for errors in both))]
+        """The estimate of the last method, unless the first one's error was smaller on the newest blocks, by more than chance."""
+        first, last = next(iter(losses)), next(reversed(losses))
+        leads = np.array([errors[last] - errors[first] for errors in self._errors if losses.keys() <= errors.keys()])
+        return losses[first if len(leads) >= MIN_BLOCKS and measuring.no_lead(leads) <= ALPHA else last]
 
     def _current(self) -> Methods:
         if self._methods is None or self._newer >= GROWN * (self._rows - self._newer):
@@ -172,7 +172,7 @@ class LabelFree:
         return Described(np.where(np.isfinite(inputs), inputs, math.nan), expected)
 
 
-def _part(rows: Described, which: np.ndarray) -> Described:
+def _part(rows: Described, which: np.ndarray | slice) -> Described:
     return Described(rows.inputs[which], None if rows.expected is None else rows.expected[which])
 
 

@@ -9,32 +9,28 @@ Docs of NannyML: Direct Loss Estimation (DLE). Deville, Saerndal: Calibration es
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from scipy import linalg
 
 from driftloop.drift.estimate.bins import Bins
-from driftloop.drift.estimate.reweighting import RIDGE
+from driftloop.drift.estimate.density_ratio import RIDGE
 
 
 class LossModel:
     """Learned from past rows.
 
     Args:
-        rows: (N, C); numbers or codes, nan where missing; among them the predictions.
-        coded: which columns are codes of categories, (C,).
+        bins: of these rows; the predictions are among their columns.
         losses: of these rows, (N,), 0 or more.
 
     >>> rng = np.random.default_rng(1)
     >>> x = rng.random((5000, 1))
-    >>> round(LossModel(x, [False], np.abs(x[:, 0] * rng.normal(size=5000))).mean(np.ones((10, 1))), 1)
+    >>> round(LossModel(Bins(x, [False]), np.abs(x[:, 0] * rng.normal(size=5000))).mean(np.ones((10, 1))), 1)
     0.8
     """
 
-    def __init__(self, rows: np.ndarray, coded: Sequence[bool], losses: np.ndarray) -> None:
-        self._bins = Bins(rows, coded, all_pairs=True)
-        matrix = self._bins.matrix()
+    def __init__(self, bins: Bins, losses: np.ndarray) -> None:
+        self._bins, matrix = bins, bins.matrix()
         self._base = float(losses.mean())
         sums = np.array([np.bincount(places, losses - self._base, self._bins.width) for places in self._bins.learned]).sum(axis=0)
         gram = (matrix.T @ matrix).astype(np.float64)

@@ -9,9 +9,10 @@ from typing import Final
 
 import numpy as np
 
+from driftloop.drift.estimate.bins import Bins
 from driftloop.drift.estimate.calibration import Calibration
+from driftloop.drift.estimate.density_ratio import DensityRatio
 from driftloop.drift.estimate.loss_model import LossModel
-from driftloop.drift.estimate.reweighting import Reweighting
 
 MIN_REWEIGHTED: Final = 100  # rows without labels from which a density ratio is fitted
 PLAIN: Final = "calibrated confidence"
@@ -43,23 +44,27 @@ class Methods:
         self._rows, self._losses, self._coded = rows, losses, (*coded, False)
 
     def mean_losses(self, asked: Described) -> dict[str, float]:
-        """Estimated mean loss of at least one row by each method that applies; the last is preferred until one did better."""
+        """Estimated mean loss of at least one row by each method that applies; the last is preferred until the first did better."""
         if asked.expected is None:
             return {LOSS_MODEL: self._loss_model.mean(asked.inputs)}
         found = {PLAIN: self._calibration.mean(asked.expected)}
         if len(asked) >= MIN_REWEIGHTED and asked.inputs.shape[1] > 1:
-            found[REWEIGHTED] = self._calibration.mean(asked.expected, self._reweighting.weights(asked.inputs))
+            found[REWEIGHTED] = self._calibration.mean(asked.expected, self._density_ratio.slopes(asked.inputs))
         return found
+
+    @cached_property
+    def _bins(self) -> Bins:
+        return Bins(self._rows.inputs, self._coded)
 
     @cached_property
     def _calibration(self) -> Calibration:
         assert self._rows.expected is not None
-        return Calibration(self._rows.expected, self._losses)
+        return Calibration(self._rows.expected, self._losses, self._bins)
 
     @cached_property
-    def _reweighting(self) -> Reweighting:
-        return Reweighting(self._rows.inputs, self._coded)
+    def _density_ratio(self) -> DensityRatio:
+        return DensityRatio(self._bins)
 
     @cached_property
     def _loss_model(self) -> LossModel:
-        return LossModel(self._rows.inputs, self._coded, self._losses)
+        return LossModel(self._bins, self._losses)

@@ -58,11 +58,11 @@ def measured(blocks: list[MeasuredBlock]) -> EstimateQuality:
         guess_error=float(guess_error.mean()),
         bias=float(np.mean(estimates - values)),
         correlation=float(np.corrcoef(estimates, values)[0, 1]) if varied else math.nan,
-        p_value=_no_lead(guess_error - error),
+        p_value=no_lead(guess_error - error),
     )
 
 
-def _no_lead(leads: np.ndarray) -> float:
+def no_lead(leads: np.ndarray) -> float:
     """One-sided paired t-test that the mean lead is not above 0; nan for one block, 1 when all leads are equal and none is positive."""
     if len(leads) < 2:
         return math.nan
