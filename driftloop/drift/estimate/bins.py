@@ -24,13 +24,16 @@ class _Column:
     """The bins of one column."""
 
     edges: np.ndarray  # of a number's bins
-    ranks: np.ndarray | None  # (K + 1,) bin of each category by its frequency, the last that of unknown ones; None for a number
+    known: np.ndarray  # (K,) codes of a category, sorted
+    ranks: np.ndarray | None  # (K + 1,) bin of each code by its frequency, the last that of unknown ones; None for a number
     coarse: np.ndarray  # coarse bin of each bin, the missing value's last
 
     def bins(self, values: np.ndarray) -> np.ndarray:
         missing, last = np.isnan(values), len(self.coarse) - 1
         if self.ranks is not None:
-            found = self.ranks[np.clip(np.where(missing, 0, values), 0, len(self.ranks) - 1).astype(np.int64)]
+            places = np.searchsorted(self.known, values)
+            same = np.append(self.known, np.nan)[places] == values
+            found = self.ranks[np.where(same, places, len(self.known))]
         else:
             found = np.searchsorted(self.edges, values, side="right")
         return np.where(missing, last, found)
@@ -39,13 +42,13 @@ class _Column:
 def _column(values: np.ndarray, *, coded: bool, most: int) -> _Column:
     known = values[~np.isnan(values)]
     if coded:
-        counts = np.bincount(known.astype(np.int64))
+        codes, counts = np.unique(known, return_counts=True)
         top = np.argsort(-counts, kind="stable")[: most - 1]
-        ranks = np.full(len(counts) + 1, len(top))
+        ranks = np.full(len(codes) + 1, len(top))
         ranks[top] = np.arange(len(top))
-        return _Column(np.empty(0), ranks, np.append(np.minimum(np.arange(len(top) + 1), COARSE), COARSE + 1))
+        return _Column(codes[:0], codes, ranks, np.append(np.minimum(np.arange(len(top) + 1), COARSE), COARSE + 1))
     edges = np.unique(np.quantile(known, np.arange(1, most) / most)) if len(known) else np.empty(0)
-    return _Column(edges, None, np.append(np.arange(len(edges) + 1) * COARSE // (len(edges) + 1), COARSE))
+    return _Column(edges, edges[:0], None, np.append(np.arange(len(edges) + 1) * COARSE // (len(edges) + 1), COARSE))
 
 
 class Bins:

@@ -176,7 +176,7 @@ class Measures:
     verdict: DriftMeasure
     features: tuple[FeatureMeasure, ...]  # those that moved most first
     quality: QualityMeasure
-    estimate: str  # what is told of the KPI without labels, with its measured error; "" for a regression
+    estimate: str  # what is told of the KPI without labels, with its measured error; "" without rows
     forecast: ForecastMeasure
     next_step: str
     notes: tuple[str, ...]  # what could not be done, and why
