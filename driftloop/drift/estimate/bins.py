@@ -87,8 +87,11 @@ class Bins:
 
     def shares(self, rows: np.ndarray) -> np.ndarray:
         """Share of the rows (M, C) that falls into each bin, (width,); bins without rows at learning are left out."""
-        places = np.array([places[codes] for places, codes in zip(self._places, self._codes(rows), strict=True)])
-        return np.bincount(places.ravel() + 1, minlength=self.width + 1)[1:] / len(rows)
+        found = np.zeros(self.width)
+        for places, codes in zip(self._places, self._codes(rows), strict=True):
+            counts = np.bincount(codes, minlength=len(places))
+            found[places[places >= 0]] = counts[places >= 0]
+        return found / len(rows)
 
     def matrix(self, *, every: int = 1) -> np.ndarray:
         """The indicators of the rows learned from, or of every so many-th, (N, width) float32."""

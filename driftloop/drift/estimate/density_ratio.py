@@ -16,7 +16,7 @@ from scipy import linalg
 from driftloop.drift.estimate.bins import Bins
 
 RIDGE: Final = 20.0  # rows' worth of evidence for a ratio of 1 in each bin
-_ROWS: Final = 8000  # past rows from which the joint shares of two bins are taken, about
+_ROWS: Final = 4000  # past rows from which the joint shares of two bins are taken, about
 
 
 class DensityRatio:
