@@ -7,7 +7,7 @@ that are not linear in the values, take categories and missing values as they ar
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -27,8 +27,28 @@ class _Column:
     known: np.ndarray  # (K,) codes of a category, sorted
     ranks: np.ndarray | None  # (K + 1,) bin of each code by its frequency, the last that of unknown ones; None for a number
     coarse: np.ndarray  # coarse bin of each bin, the missing value's last
+    counted: np.ndarray  # the bin that each counts as: itself, or the fullest one where it had no rows at learning, for nothing is known of it
+
+    @classmethod
+    def learn(cls, values: np.ndarray, *, coded: bool, most: int) -> _Column:
+        """At most so many bins, and one for missing values."""
+        given = values[~np.isnan(values)]
+        edges, known, ranks = np.empty(0), np.empty(0), None
+        if coded:
+            known, counts = np.unique(given, return_counts=True)
+            top = np.argsort(-counts, kind="stable")[: most - 1]
+            ranks = np.full(len(known) + 1, len(top))
+            ranks[top] = np.arange(len(top))
+            coarse = np.minimum(np.arange(len(top) + 1), COARSE)
+        else:
+            edges = np.unique(np.quantile(given, np.arange(1, most) / most)) if len(given) else edges
+            coarse = np.arange(len(edges) + 1) * COARSE // (len(edges) + 1)
+        column = cls(edges, known, ranks, np.append(coarse, COARSE + 1), np.arange(len(coarse) + 1))
+        rows = np.bincount(column.bins(values), minlength=len(column.counted))
+        return replace(column, counted=np.where(rows > 0, column.counted, rows.argmax()))
 
     def bins(self, values: np.ndarray) -> np.ndarray:
+        """The bin of each value, (N,)."""
         missing, last = np.isnan(values), len(self.coarse) - 1
         if self.ranks is not None:
             places = np.searchsorted(self.known, values)
@@ -36,19 +56,7 @@ class _Column:
             found = self.ranks[np.where(same, places, len(self.known))]
         else:
             found = np.searchsorted(self.edges, values, side="right")
-        return np.where(missing, last, found)
-
-
-def _column(values: np.ndarray, *, coded: bool, most: int) -> _Column:
-    known = values[~np.isnan(values)]
-    if coded:
-        codes, counts = np.unique(known, return_counts=True)
-        top = np.argsort(-counts, kind="stable")[: most - 1]
-        ranks = np.full(len(codes) + 1, len(top))
-        ranks[top] = np.arange(len(top))
-        return _Column(codes[:0], codes, ranks, np.append(np.minimum(np.arange(len(top) + 1), COARSE), COARSE + 1))
-    edges = np.unique(np.quantile(known, np.arange(1, most) / most)) if len(known) else np.empty(0)
-    return _Column(edges, edges[:0], None, np.append(np.arange(len(edges) + 1) * COARSE // (len(edges) + 1), COARSE))
+        return self.counted[np.where(missing, last, found)]
 
 
 class Bins:
@@ -60,13 +68,13 @@ class Bins:
 
     >>> bins = Bins(np.array([[0.0, 0.1], [1.0, 0.2], [1.0, np.nan]]), (True, False))
     >>> bins.width, float(bins.shares(np.array([[1.0, 0.2], [7.0, 0.3]])).sum())
-    (8, 2.0)
+    (8, 3.0)
     """
 
     def __init__(self, rows: np.ndarray, coded: Sequence[bool]) -> None:
         count = rows.shape[1]
         most = int(np.clip(_BUDGET // max(count, 1), 2, FINE))
-        self._columns = [_column(values, coded=kind, most=most) for values, kind in zip(rows.T, coded, strict=True)]
+        self._columns = [_Column.learn(values, coded=kind, most=most) for values, kind in zip(rows.T, coded, strict=True)]
         first = 0 if count <= _ALL_PAIRS else count - 1
         self._pairs = [(i, j) for j in range(max(first, 1), count) for i in range(j)] if count <= _PAIRED else []
         self._places = [np.empty(0, np.int64)] * (count + len(self._pairs))
@@ -79,6 +87,7 @@ class Bins:
             self.width += int(taken.sum())
             found.append(places[codes])
         self.learned = np.array(found)  # (indicators a row, N) places of the ones among the columns of each row learned from
+        self.learned_shares = np.bincount(self.learned.ravel(), minlength=self.width) / len(rows)
 
     def _codes(self, rows: np.ndarray) -> list[np.ndarray]:
         fine = [column.bins(values) for column, values in zip(self._columns, rows.T, strict=True)]
@@ -86,12 +95,16 @@ class Bins:
         return [*fine, *(coarse[i] * (COARSE + 2) + coarse[j] for i, j in self._pairs)]
 
     def shares(self, rows: np.ndarray) -> np.ndarray:
-        """Share of the rows (M, C) that falls into each bin, (width,); bins without rows at learning are left out."""
+        """Share of the rows (M, C) that falls into each bin, (width,).
+
+        Pairs that no row had at learning count as spread over the pairs as those rows are.
+        """
         found = np.zeros(self.width)
         for places, codes in zip(self._places, self._codes(rows), strict=True):
-            counts = np.bincount(codes, minlength=len(places))
-            found[places[places >= 0]] = counts[places >= 0]
-        return found / len(rows)
+            known = places >= 0
+            shares = np.bincount(codes, minlength=len(places))[known] / len(rows)
+            found[places[known]] = shares + (1 - shares.sum()) * self.learned_shares[places[known]]
+        return found
 
     def matrix(self, *, every: int = 1) -> np.ndarray:
         """The indicators of the rows learned from, or of every so many-th, (N, width) float32."""

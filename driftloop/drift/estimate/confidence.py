@@ -131,8 +131,9 @@ class LabelFree:
 
     def _work(self, block: _Labelled, *, estimated: bool) -> None:
         value = self._kpi.value(float(block.losses.mean()))
-        if self._rows >= MIN_ROWS and estimated:
-            found = self._current().mean_losses(block.rows)
+        methods = self._current() if self._rows >= MIN_ROWS else None
+        if methods and estimated:
+            found = methods.mean_losses(block.rows)
             self._measured.append(MeasuredBlock(self._kpi.value(self._chosen(found)), float(np.mean(self._values)), value))
             self._errors.append({name: abs(self._kpi.value(loss) - value) for name, loss in found.items()})
         self._values.append(value)

@@ -31,11 +31,10 @@ class DensityRatio:
 
     def __init__(self, bins: Bins) -> None:
         self._bins, rows = bins, bins.learned.shape[1]
-        self._shares = np.bincount(bins.learned.ravel(), minlength=bins.width) / rows
         matrix = bins.matrix(every=-(-rows // _ROWS))
         joint = (matrix.T @ matrix).astype(np.float64) / len(matrix)
         self._factor = linalg.cho_factor(joint + RIDGE / rows * np.eye(bins.width))
 
     def slopes(self, rows: np.ndarray) -> np.ndarray:
         """For a block of at least one new row (M, C): what each bin adds to the ratio, (width,)."""
-        return linalg.cho_solve(self._factor, self._bins.shares(rows) - self._shares)
+        return linalg.cho_solve(self._factor, self._bins.shares(rows) - self._bins.learned_shares)
