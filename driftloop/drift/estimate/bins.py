@@ -63,19 +63,20 @@ class Bins:
     """Indicator columns, learned from rows.
 
     Args:
-        rows: (N, C); a number or a code 0..K-1, nan where missing. Of many columns only the pairs with the last one are taken.
+        rows: (N, C); a number or a code 0..K-1, nan where missing.
         coded: which columns are codes of categories, (C,).
+        all_pairs: whether all pairs of columns are taken where there are few columns, or only those with the last one.
 
     >>> bins = Bins(np.array([[0.0, 0.1], [1.0, 0.2], [1.0, np.nan]]), (True, False))
     >>> bins.width, float(bins.shares(np.array([[1.0, 0.2], [7.0, 0.3]])).sum())
     (8, 3.0)
     """
 
-    def __init__(self, rows: np.ndarray, coded: Sequence[bool]) -> None:
+    def __init__(self, rows: np.ndarray, coded: Sequence[bool], *, all_pairs: bool = False) -> None:
         count = rows.shape[1]
         most = int(np.clip(_BUDGET // max(count, 1), 2, FINE))
         self._columns = [_Column.learn(values, coded=kind, most=most) for values, kind in zip(rows.T, coded, strict=True)]
-        first = 0 if count <= _ALL_PAIRS else count - 1
+        first = 0 if all_pairs and count <= _ALL_PAIRS else count - 1
         self._pairs = [(i, j) for j in range(max(first, 1), count) for i in range(j)] if count <= _PAIRED else []
         self._places = [np.empty(0, np.int64)] * (count + len(self._pairs))
         self.width, found = 0, []
@@ -106,9 +107,9 @@ class Bins:
             found[places[known]] = shares + (1 - shares.sum()) * self.learned_shares[places[known]]
         return found
 
-    def matrix(self, *, every: int = 1) -> np.ndarray:
-        """The indicators of the rows learned from, or of every so many-th, (N, width) float32."""
-        found = np.zeros((len(range(0, self.learned.shape[1], every)), self.width), np.float32)
-        for places in self.learned[:, ::every]:
+    def matrix(self) -> np.ndarray:
+        """The indicators of the rows learned from, (N, width) float32."""
+        found = np.zeros((self.learned.shape[1], self.width), np.float32)
+        for places in self.learned:
             found[np.arange(len(places)), places] = 1
         return found

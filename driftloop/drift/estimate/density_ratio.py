@@ -16,7 +16,6 @@ from scipy import linalg
 from driftloop.drift.estimate.bins import Bins
 
 RIDGE: Final = 20.0  # rows' worth of evidence for a ratio of 1 in each bin
-_ROWS: Final = 4000  # past rows from which the joint shares of two bins are taken, about
 
 
 class DensityRatio:
@@ -30,10 +29,9 @@ class DensityRatio:
     """
 
     def __init__(self, bins: Bins) -> None:
-        self._bins, rows = bins, bins.learned.shape[1]
-        matrix = bins.matrix(every=-(-rows // _ROWS))
-        joint = (matrix.T @ matrix).astype(np.float64) / len(matrix)
-        self._factor = linalg.cho_factor(joint + RIDGE / rows * np.eye(bins.width))
+        self._bins, matrix = bins, bins.matrix()
+        together = (matrix.T @ matrix).astype(np.float64)
+        self._factor = linalg.cho_factor((together + RIDGE * np.eye(bins.width)) / len(matrix))
 
     def slopes(self, rows: np.ndarray) -> np.ndarray:
         """For a block of at least one new row (M, C): what each bin adds to the ratio, (width,)."""

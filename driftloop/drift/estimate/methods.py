@@ -54,7 +54,8 @@ class Methods:
 
     @cached_property
     def _bins(self) -> Bins:
-        return Bins(self._rows.inputs, self._coded)
+        # A calibration needs the features only as they go with the expected loss; each further pair costs time, and variance.
+        return Bins(self._rows.inputs, self._coded, all_pairs=self._rows.expected is None)
 
     @cached_property
     def _calibration(self) -> Calibration:
