@@ -208,18 +208,21 @@ class CodeEncoder(nn.Module):
 
 
 class Members(nn.Module):
-    """A linear layer of M members that share its weights; each has its own scale of the inputs, scale of the outputs, and bias."""
+    """A linear layer of M members that share its weights; each has its own scale of the inputs, scale of the outputs, and bias.
 
-    def __init__(self, inputs: int, outputs: int, members: int) -> None:
+    The first layer has no scale of its inputs: what they share is then computed once for all members, and their signs of its outputs tell them apart.
+    """
+
+    def __init__(self, inputs: int, outputs: int, members: int, *, first: bool) -> None:
         super().__init__()
         self.shared = nn.Linear(inputs, outputs, bias=False)
-        self.taken = nn.Parameter(torch.randint(0, 2, (members, inputs)).float() * 2 - 1)
-        self.given = nn.Parameter(torch.ones(members, outputs))
+        self.taken = None if first else nn.Parameter(_signs(members, inputs))
+        self.given = nn.Parameter(_signs(members, outputs) if first else torch.ones(members, outputs))
         self.bias = nn.Parameter(torch.empty(members, outputs).uniform_(-1, 1) / math.sqrt(inputs))
 
-    def forward(self, x: Tensor) -> Tensor:  # (B, M or 1, inputs) -> (B, M, outputs)
+    def forward(self, x: Tensor) -> Tensor:  # (B, 1, inputs) of the first layer, else (B, M, inputs) -> (B, M, outputs)
         """The outputs of each member."""
-        return self.shared(x * self.taken) * self.given + self.bias
+        return self.shared(x if self.taken is None else x * self.taken) * self.given + self.bias
 
 
 class TableModel(pl.LightningModule):
@@ -298,7 +301,7 @@ class TableModel(pl.LightningModule):
         inputs = self.encode_numbers.outputs + embedding * len(self.coded)
         layers: list[nn.Module] = []
         for _ in range(depth):
-            layers += [Members(inputs, width, members), nn.ReLU(), nn.Dropout(dropout)]
+            layers += [Members(inputs, width, members, first=not layers), nn.ReLU(), nn.Dropout(dropout)]
             inputs = width
         self.layers = nn.Sequential(*layers)
         outputs = max(classes, 1)
@@ -306,8 +309,8 @@ class TableModel(pl.LightningModule):
         self.head_bias = nn.Parameter(torch.zeros(members, outputs))
         self.losses: list[Tensor] = []
 
-    def learn_scale(self, rows: np.ndarray, labels: np.ndarray) -> None:
-        """Set scales, bins, known codes and the labels' scale from the training rows (N, F) and labels (N,), and only from those."""
+    def learn_scale(self, rows: np.ndarray, labels: np.ndarray | None = None) -> None:
+        """Set scales, bins and known codes from the training rows (N, F), and a regression's scale from their labels (N,), and only from those."""
         rows = np.asarray(rows, np.float64)
         self.encode_numbers.learn(rows[:, self.numbers])
         self.encode_codes.learn(rows[:, self.coded])
@@ -345,9 +348,9 @@ class TableModel(pl.LightningModule):
         members = self.members_of(*self.encode(windows))
         if self.hparams["classes"]:
             return torch.logsumexp(torch.log_softmax(members, dim=2), dim=1) - math.log(members.shape[1])
-        return self._value(members[:, :, 0], bounded=True).mean(dim=1)
+        return self.unscaled(members[:, :, 0], bounded=True).mean(dim=1)
 
-    def _value(self, learned: Tensor, *, bounded: bool = False) -> Tensor:
+    def unscaled(self, learned: Tensor, *, bounded: bool = False) -> Tensor:
         """Labels from what the network learned of them, float64; of positive labels bounded by 0 and a little over the largest."""
         scaled = self.level + self.spread * learned.double()
         logarithm = torch.minimum(scaled.clamp(min=0), self.highest) if bounded else scaled.clamp(max=LARGEST_LOGARITHM)
@@ -376,12 +379,10 @@ class TableModel(pl.LightningModule):
         step = rows_at_once(*windows.shape[1:])
         return [self(torch.from_numpy(np.array(windows[at : at + step]))) for at in range(0, len(windows), step)]
 
-    def training_step(self, batch: Chunk, _: int) -> None:
+    def training_step(self, chunk: Chunk, _: int) -> None:
         """The optimizer steps of one chunk; Lightning's own cost, several times that of a step this small, is paid once for all."""
-        self.fit_chunk(batch, self.optimizers(use_pl_optimizer=False), epoch=self.current_epoch, epochs=self.trainer.max_epochs or 1)
-
-    def fit_chunk(self, chunk: Chunk, optimizer: Any, *, epoch: int, epochs: int) -> None:
-        """What a bare loop does with a chunk."""
+        optimizer: Any = self.optimizers(use_pl_optimizer=False)
+        epoch, epochs = self.current_epoch, self.trainer.max_epochs or 1
         with torch.no_grad():
             inputs, embedded = self.encode(self._hide(chunk.windows))
         for at, start in enumerate(range(0, len(chunk.labels), chunk.size)):
@@ -410,7 +411,7 @@ class TableModel(pl.LightningModule):
         """Mean loss of the members, each by itself: cross-entropy, or the absolute error in units of the labels' size, the KPI itself."""
         if self.hparams["classes"]:
             return nn.functional.cross_entropy(members.flatten(0, 1), labels.repeat_interleave(members.shape[1]))
-        return (self._value(members[:, :, 0]) - labels[:, None]).abs().mean() / self.unit
+        return (self.unscaled(members[:, :, 0]) - labels[:, None]).abs().mean() / self.unit
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Log the mean loss of the epoch's steps after the last one."""
@@ -452,6 +453,10 @@ def schedule(progress: float) -> float:
     """
     warm = 0.1
     return progress / warm if progress < warm else (1 + math.cos(math.pi * (progress - warm) / (1 - warm))) / 2
+
+
+def _signs(*shape: int) -> Tensor:
+    return torch.randint(0, 2, shape).float() * 2 - 1
 
 
 def _skewness(values: np.ndarray) -> float:
