@@ -16,7 +16,7 @@ Gorishniy, Kotelnikov, Babenko: TabM: Advancing Tabular Deep Learning with Param
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -111,9 +111,9 @@ class NumberEncoder(nn.Module):
         self.bins = bins
         self.outputs = numbers * (bins + 3 + 2 * len(self.spans))
 
-    def learn(self, rows: np.ndarray) -> None:
-        """Set scale and bins from the training rows (N, n)."""
-        for at, column in enumerate(rows.T):
+    def learn(self, columns: Iterable[np.ndarray]) -> None:
+        """Set scale and bins from the training rows, column by column, each (N,)."""
+        for at, column in enumerate(columns):
             known = column[~np.isnan(column)]
             if len(known):
                 self._learn_column(at, known)
@@ -184,9 +184,9 @@ class CodeEncoder(nn.Module):
         self.register_buffer("row", torch.cat([torch.repeat_interleave(other, size), other.new_zeros(1)]))  # one more: looked up where no code is
         self.embeddings = int(size.sum()) + 2 * len(sizes)
 
-    def learn(self, rows: np.ndarray) -> None:
-        """Set which codes are known from the training rows (N, c)."""
-        for at, column in enumerate(rows.T):
+    def learn(self, columns: Iterable[np.ndarray]) -> None:
+        """Set which codes are known from the training rows, column by column, each (N,)."""
+        for at, column in enumerate(columns):
             first, size, other = int(self.start[at]), int(self.size[at]), int(self.other[at])
             self.row[first : first + size] = other
             missing = np.isnan(column)
@@ -194,7 +194,7 @@ class CodeEncoder(nn.Module):
             codes = column[~missing]
             codes = codes[(codes >= 0) & (codes < size) & (codes == np.round(codes))].astype(np.int64)
             found, appeared, count = np.unique(codes, return_index=True, return_counts=True)
-            kept = count >= min(FEWEST, count.max(initial=1))
+            kept = count >= FEWEST
             order = found[kept][np.argsort(appeared[kept])]
             self.row[first + torch.from_numpy(order)] = other + MISSING + 1 + torch.arange(len(order))
 
@@ -242,7 +242,6 @@ class TableModel(pl.LightningModule):
         members: networks of the ensemble, M.
         bins: pieces of a number's piecewise-linear encoding, at most.
         embedding: numbers that stand for a category.
-        dropout: share of hidden units left out in a step.
         optimizer: "sgd" or "adamw".
         lr: peak of the learning-rate schedule.
         momentum: of SGD, 0..1.
@@ -275,7 +274,6 @@ class TableModel(pl.LightningModule):
         members: int = 8,
         bins: int = 32,
         embedding: int = 16,
-        dropout: float = 0.0,
         optimizer: str = "adamw",
         lr: float = 0.01,
         momentum: float = 0.9,
@@ -301,7 +299,7 @@ class TableModel(pl.LightningModule):
         inputs = self.encode_numbers.outputs + embedding * len(self.coded)
         layers: list[nn.Module] = []
         for _ in range(depth):
-            layers += [Members(inputs, width, members, first=not layers), nn.ReLU(), nn.Dropout(dropout)]
+            layers += [Members(inputs, width, members, first=not layers), nn.ReLU()]
             inputs = width
         self.layers = nn.Sequential(*layers)
         outputs = max(classes, 1)
@@ -312,9 +310,9 @@ class TableModel(pl.LightningModule):
     def learn_scale(self, rows: np.ndarray, labels: np.ndarray | None = None) -> None:
         """Set scales, bins and known codes from the training rows (N, F), and a regression's scale from their labels (N,), and only from those."""
         rows = np.asarray(rows, np.float64)
-        self.encode_numbers.learn(rows[:, self.numbers])
-        self.encode_codes.learn(rows[:, self.coded])
-        self.shown.copy_(torch.from_numpy(np.isnan(rows).any(axis=0)))
+        self.encode_numbers.learn(rows[:, at] for at in self.numbers)
+        self.encode_codes.learn(rows[:, at] for at in self.coded)
+        self.shown.copy_(torch.tensor([bool(np.isnan(column).any()) for column in rows.T]))
         if self.hparams["classes"] == 0:
             self._learn_labels(np.asarray(labels, np.float64))
 
