@@ -65,13 +65,9 @@ def build_parser() -> parsing.Parser:
     return parser
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Measure, then write the page."""
-    return script.run(build_parser(), measured, argv)
-
-
-def measured(args: argparse.Namespace, given: str) -> str:
+def measured(args: argparse.Namespace) -> str:
     """The page."""
+    given = args.command
     paths = {name: args.tables / f"{name}.csv.gz" for name in TABLES}
     found = {name: path for name, path in paths.items() if path.exists()}
     if not found:
@@ -195,4 +191,4 @@ def _row(way: Way, peer: Way) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(script.run(build_parser(), measured))
