@@ -11,6 +11,7 @@ import argparse
 import json
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -180,6 +181,7 @@ def _boosting(one: Measured) -> np.ndarray:
 def _scikit_network(one: Measured) -> tuple[np.ndarray, float]:
     """Predictions of scikit-learn's multilayer perceptron with its defaults, on scaled numbers and one-hot codes, and its seconds of processor time."""
     from sklearn.compose import TransformedTargetRegressor, make_column_transformer
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.impute import SimpleImputer
     from sklearn.neural_network import MLPClassifier, MLPRegressor
     from sklearn.pipeline import make_pipeline
@@ -194,7 +196,9 @@ def _scikit_network(one: Measured) -> tuple[np.ndarray, float]:
     network = TransformedTargetRegressor(MLPRegressor(random_state=0), transformer=StandardScaler()) if regression else MLPClassifier(random_state=0)
     model = make_pipeline(encoder, network)
     busy = time.process_time()
-    model.fit(one.stream.rows[slice(*one.train)], one.stream.labels[slice(*one.train)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # 200 epochs are its default
+        model.fit(one.stream.rows[slice(*one.train)], one.stream.labels[slice(*one.train)])
     busy = time.process_time() - busy
     return model.predict(one.stream.rows[slice(*one.test)]), busy
 
