@@ -141,8 +141,13 @@ class Watch:
             if self.plan.on_drift(self.scores[-1], found):
                 self.follow_up.begin(block)
                 self._retrain(Cause(block.index, block.stop, found.message))
-        elif self.plan.follow_up and (reason := self.follow_up.due(block)):
+        elif self.plan.follow_up and self._teaches(block) and (reason := self.follow_up.due(block)):
             self._retrain(Cause(block.index, block.stop, reason, follow_up=True))
+
+    def _teaches(self, block: blocks.Block) -> bool:
+        """Whether a retrain after a block can differ from the champion: it has rows to learn besides those that judge, or parameters to try."""
+        plan = self.plan.retrain
+        return block.stop - self.champion.trained[1] > plan.judge_rows or plan.train.total_trials > 1
 
     def _backs_off(self) -> bool:
         """Whether drift waits for the next follow-up: the newest retrain was not promoted, so that the same rows would give the same answer."""
