@@ -133,7 +133,7 @@ def goal_of(work: Work, args: LoopFlags, base: KnownModel | None) -> Goal:
     given = args.threshold_accuracy if kind is task.CLASSIFICATION else args.threshold_mae
     if not given:
         measured = math.nan if base is None else runs.metric_of(work.store, base.run_id, kind.objective)
-        given = kind.with_slack(measured, share=THRESHOLD_SLACK)
+        given = float(f"{kind.with_slack(measured, share=THRESHOLD_SLACK):.4g}")
         if base is not None:
             unit = f" {work.stream.unit}" if work.stream.unit else ""
             print(
