@@ -256,7 +256,7 @@ with contextlib.suppress(ModuleNotFoundError):  # TorchServe's worker has the mo
     MINE = Learner(MyModel, ElecDataModule, model_file=Path(__file__), handler_file=ROOT / "handler.py", defaults=own)
 """
     (tmp_path / "mine.py").write_text(mine)
-    done = run(tmp_path, ROOT / "deploy_model.py", "--learner", "mine:MINE", *data_flags(drifting_csv), "--train_base", "--threshold_accuracy", 0.99)
+    done = run(tmp_path, ROOT / "deploy_model.py", *data_flags(drifting_csv), "--learner", "mine:MINE", "--train_base", "--threshold_accuracy", 0.99)
     assert done.code == 0, done.output
     (advised,) = [line for line in done.output.splitlines() if "retrain_model.py" in line]
     command = advised[advised.index(sys.executable) if sys.executable in advised else advised.index("python ") :]
@@ -269,7 +269,7 @@ with contextlib.suppress(ModuleNotFoundError):  # TorchServe's worker has the mo
 def test_workers_of_a_back_test_find_a_learner_of_the_folder(tmp_path: Path, drifting_csv: Path) -> None:
     (tmp_path / "mine.py").write_text(f"{HEAD}class Own(ELEC.model):\n    pass\nMINE = replace(ELEC, model=Own, check=lambda frame: {{}})\n")
     flags = (*data_flags(drifting_csv), "--policies", "never,always", "--block_size", 60, "--max_epochs", 1, "--jobs", 2)
-    done = run(tmp_path, ROOT / "backtest.py", "--learner", "mine:MINE", *flags)
+    done = run(tmp_path, ROOT / "backtest.py", *flags, "--learner", "mine:MINE")
     assert done.code == 0, done.output
 
 
