@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import table_streams, tables, tables_page
+from benchmarks import script, table_streams, tables, tables_page
 
 ROWS = 400
 
@@ -73,7 +73,8 @@ def test_the_page_names_each_target_that_is_missed():
     assert "| car_price | 70,000 | 30,000 | 3,000 | 730 | 730 |  | 730 [730, 730] |" in page
 
 
-def test_tables_that_are_not_there_are_named_before_anything_is_fitted(tmp_path, capsys):
-    assert tables.main(["--tables", str(tmp_path), "--out", str(tmp_path / "page.md")]) != 0
+def test_tables_that_are_not_there_are_named_before_anything_is_fitted(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["tables.py", "--tables", str(tmp_path), "--out", str(tmp_path / "page.md")])
+    assert script.run(tables.build_parser(), tables.measured) != 0
     assert "car_loan.csv.gz: no such file" in capsys.readouterr().err
     assert not (tmp_path / "page.md").exists()

@@ -116,6 +116,7 @@ def test_the_file_alone_is_enough_to_load_the_model(trained):
 def test_the_exported_network_answers_like_the_model(task, history, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    mlflow.set_experiment("tables")  # an earlier test may have chosen one of another store
     rows, labels = table(task)
     model = fit(rows, labels, classes=classes_of(task), history=history, epochs=1)
     card = {"features": list("abcd"), "labels": list(range(classes_of(task)))}
@@ -291,6 +292,7 @@ def test_the_loss_of_an_epoch_is_logged_for_mlflow(trained):
 def test_mlflow_logs_the_loss_of_each_epoch_and_the_optimizer(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    mlflow.set_experiment("tables")  # an earlier test may have chosen one of another store
     rows, labels = table("binary")
     mlflow_store.autolog()
     try:
