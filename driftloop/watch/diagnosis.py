@@ -75,7 +75,8 @@ class Diagnosis:
     def estimate(self, outputs: np.ndarray) -> Estimate:
         """The estimated accuracy of a block before its labels arrive, with the error of such estimates so far; a regression has none."""
         if self.task is not CLASSIFICATION:
-            return Estimate(math.nan, math.nan, False, "cannot tell: a regression gives no confidence")
+            why = f"the {self.task.loss_words} needs labels" if self.task.chosen else "a regression gives no confidence"
+            return Estimate(math.nan, math.nan, False, f"cannot tell: {why}")
         self.newest = self.now.label_free.estimate(outputs)
         return self.newest
 
@@ -83,7 +84,7 @@ class Diagnosis:
         """Add a labelled block and the model's outputs."""
         labels = self.stream.labels[block.start : block.stop]
         self.now.blocks.append(block)
-        self.now.losses.append(self.task.losses(labels, self.task.predictions(outputs)))
+        self.now.losses.append(self.task.by_row.losses_of(labels, outputs))
         if self.task is CLASSIFICATION:
             self.now.label_free.learn(outputs, labels)
 
@@ -136,7 +137,7 @@ class Diagnosis:
             columns=self.stream.columns,
             known=self._learned(first),
             alpha=share * self.goal.alpha,
-            losses=self.task is not CLASSIFICATION,
+            losses=self.task.by_row is not CLASSIFICATION,
             fallen=True,
             edges=edges,
         )
@@ -199,7 +200,7 @@ class Diagnosis:
     def _bias(self, alarm: int, scores: Sequence[BlockScore]) -> str:
         """For a regression: the bias in the block of the alarm and in the block before."""
         at = next((at for at, score in enumerate(scores) if score.block == alarm), None)
-        if self.task is CLASSIFICATION or at is None:
+        if self.task.name == CLASSIFICATION.name or at is None:
             return ""
         before = f", {scores[at - 1].bias:+.2f} in the block before" if at else ""
         unit = f" {self.stream.unit}" * bool(self.stream.unit)
@@ -230,7 +231,7 @@ class Diagnosis:
 
 def comparable(losses: np.ndarray, goal: Goal) -> np.ndarray:
     """Each row's input to the test of the kind: correctness, or the error capped at `CUT` thresholds, so that a few rows do not dominate."""
-    return np.asarray(losses) == 0 if goal.task is CLASSIFICATION else np.minimum(losses, CUT * goal.threshold)
+    return np.asarray(losses) == 0 if goal.task.by_row is CLASSIFICATION else np.minimum(losses, CUT * goal.limit)
 
 
 def _dates(ahead: Forecast, scores: Sequence[BlockScore]) -> str:
