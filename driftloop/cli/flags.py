@@ -24,9 +24,9 @@ SLACK = f"{100 * settings.THRESHOLD_SLACK:.0f} %% more errors than on the base m
 
 
 KPI_HELP = (
-    f"what measures the models, one of {', '.join(KPIS)}; empty: accuracy or mae. brier is scaled to 0..1, a row's log_loss is clipped at {LOG_LOSS_BOUND:g}, "
-    "balanced_accuracy weighs rows by the training rows' class shares. `significant` keeps its rate for all of them, of the f1, "
-    "roc_auc and average_precision of blocks where blocks are independent"
+    "what measures the models; empty: accuracy or mae. brier is scaled to 0..1; a row's log_loss is clipped at "
+    f"{LOG_LOSS_BOUND:g}; balanced_accuracy weighs rows by the training rows' class shares. `significant` keeps its rate for them; "
+    "f1, roc_auc and average_precision are tested block by block, which takes more blocks"
 )
 
 
@@ -159,7 +159,7 @@ class ServingFlags(ServerFlags, WorkerFlags):
 class KpiFlags:
     """What measures a model, in the search, in the watch and before a judge."""
 
-    kpi: str = flag("", KPI_HELP, choices=["", *KPIS], metavar="KPI")
+    kpi: str = flag("", KPI_HELP, choices=["", *KPIS])
     cost: str = flag("", "what predictions cost, for --kpi cost: 'good:bad=5,bad:good=1' is true:predicted=cost; pairs that are not given cost 0")
 
 

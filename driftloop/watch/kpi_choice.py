@@ -66,7 +66,8 @@ def chosen(stream: Stream, args: KpiFlags, *, trained: tuple[int, int]) -> Chose
 def described(args: KpiFlags, doing: Task) -> str:
     """A KPI with its settings, as logged to the runs that it chose in.
 
-    >>> described(KpiFlags("", "a:b=2"), task.CLASSIFICATION)
+    >>> from driftloop.metrics.task import CLASSIFICATION
+    >>> described(KpiFlags("", "a:b=2"), CLASSIFICATION)
     'accuracy a:b=2'
     """
     return f"{doing.kpi} {' '.join(args.cost.split())}".strip()
