@@ -108,6 +108,12 @@ class TrainingFlags(TaskFlags):
     total_trials: int = flag(0, "sets of parameters to try with Ax; 0: the documented defaults", type=whole(0, 10_000))
     history: int | str = flag(AUTO, "fixed number of preceding rows that the model sees with each row; auto: 0 for the defaults, else searched", type=history)
     optimizer: str = flag("sgd", "optimizer of each fit; AdamW needs lower learning rates", choices=["sgd", "adamw"])
+    class_weights: str = flag(
+        "none",
+        "balanced: in the fit all classes weigh the same, which finds more rows of a rare class, but its probabilities are too high (brier, log_loss); "
+        "for learners whose model takes class_weights",
+        choices=["none", "balanced"],
+    )
     search_space: str = flag("", "YAML file with the search space; empty: the default one")
     seed: int = flag(settings.SEED, "seed of the weights, the batches and the search", type=whole(0, 2**31 - 1))
 

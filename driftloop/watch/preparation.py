@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from driftloop.data.schema import choice
 from driftloop.data.streams import Stream
 from driftloop.data.times import zones
 from driftloop.errors import NoBaseRunError, SettingsError
-from driftloop.metrics.task import Task
+from driftloop.metrics.task import CLASSIFICATION, Task
 from driftloop.serving.torchserve import Ports
 from driftloop.system import places
 from driftloop.tracking import mlflow_store, runs
@@ -54,8 +55,19 @@ def open_work(args: WorkFlags, learner: Learner, *, trained: Trained | None = No
     """
     places.check_temporary()
     stream = load_stream(args, learner, trained=trained)
+    if isinstance(args, TrainingFlags):
+        _check_class_weights(args, learner, stream)
     tell_reading(stream, shows_columns=shows_columns)
     return Work(mlflow_store.open_store(args.mlflow_experiment_name or None), stream, learner)
+
+
+def _check_class_weights(args: TrainingFlags, learner: Learner, stream: Stream) -> None:
+    if args.class_weights == "none":
+        return
+    if stream.task != CLASSIFICATION.name:
+        raise SettingsError(f"--class_weights {args.class_weights} is given, but the label is a value: omit it")
+    if "class_weights" not in inspect.signature(learner.model).parameters:
+        raise SettingsError(f"--class_weights {args.class_weights} is given, but {learner.model.__name__} takes none: omit it, or give a learner that does")
 
 
 def load_stream(args: DataFlags, learner: Learner, *, trained: Trained | None = None) -> Stream:
@@ -114,7 +126,7 @@ def train_plan(args: TrainingFlags, learner: Learner, *, total_trials: int, star
         total_trials=total_trials,
         max_epochs=args.max_epochs,
         seed=args.seed,
-        start={**start, "optimizer": args.optimizer},
+        start={**start, "optimizer": args.optimizer} | ({} if args.class_weights == "none" else {"class_weights": args.class_weights}),
         progress=bar,
         kpi=kpi,
     )
