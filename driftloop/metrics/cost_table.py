@@ -52,10 +52,25 @@ def read_costs(text: str, labels: Sequence[object]) -> np.ndarray:
 def _labels(pair: str, codes: dict[str, int]) -> tuple[int, int] | None:
     """The codes of "true:predicted"; a label may itself contain a colon."""
     for at in (at for at, character in enumerate(pair) if character == ":"):
-        true, predicted = pair[:at].strip(), pair[at + 1 :].strip()
-        if true in codes and predicted in codes:
-            return codes[true], codes[predicted]
+        true, predicted = _code(pair[:at].strip(), codes), _code(pair[at + 1 :].strip(), codes)
+        if true is not None and predicted is not None:
+            return true, predicted
     return None
+
+
+def _code(label: str, codes: dict[str, int]) -> int | None:
+    """A label's code; a number may be written in another way, such as 1.0 for 1."""
+    if label in codes:
+        return codes[label]
+    numbers = {_number(known): code for known, code in codes.items()}
+    return numbers.get(number) if (number := _number(label)) is not None else None
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _cost(part: str, text: str) -> float:

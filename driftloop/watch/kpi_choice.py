@@ -91,7 +91,7 @@ def threshold(args: LoopFlags, doing: Task) -> float:
         return next((getattr(args, older) for older, kpi in OLDER.items() if kpi == doing.kpi), 0.0)
     highest = doing.bound if doing.kpi == "cost" else KPIS[doing.kpi].highest
     if not args.threshold < highest:
-        raise SettingsError(f"--threshold is {args.threshold:g}: give a {KPIS[doing.kpi].words} between 0 and {highest:g}")
+        raise SettingsError(f"--threshold is {args.threshold:g}: the {KPIS[doing.kpi].words} has to lie between 0 and {highest:g}")
     return args.threshold
 
 

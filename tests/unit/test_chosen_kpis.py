@@ -193,7 +193,7 @@ def test_a_table_of_costs_that_makes_no_sense_is_one_line(text: str, told: str) 
 
 @pytest.mark.parametrize(
     ("text", "labels"),
-    [('"a, b:c=2"', ("a, b", "c")), ("10:20:c=2", ("10:20", "c")), (" 1.0 : 0.0 = 2 ", ("1.0", "0.0")), ("a=b:c=2", ("a=b", "c"))],
+    [('"a, b:c=2"', ("a, b", "c")), ("10:20:c=2", ("10:20", "c")), (" 1.0 : 0.0 = 2 ", ("1.0", "0.0")), ("a=b:c=2", ("a=b", "c")), ("0.0:1.0=2", ("0", "1"))],
 )
 def test_labels_with_commas_colons_spaces_and_equals_signs(text: str, labels: tuple[str, str]) -> None:
     assert read_costs(text, labels).tolist() == [[0.0, 2.0], [0.0, 0.0]]
@@ -204,12 +204,12 @@ def test_labels_with_commas_colons_spaces_and_equals_signs(text: str, labels: tu
     [
         ({"kpi": "mae"}, (), "--kpi mae does not fit a classification: its KPIs are accuracy, balanced_accuracy"),
         ({"kpi": "brier", "cost": "good:bad=1"}, (), "--cost is given, but the KPI is brier"),
-        ({"kpi": "brier", "threshold": 1.0}, (), "Brier score between 0 and 1"),
-        ({"kpi": "brier", "threshold": 7.0}, (), "Brier score between 0 and 1"),
-        ({"kpi": "log_loss", "threshold": 10.0}, (), "log loss between 0 and 10"),
-        ({"cost": "good:bad=5", "threshold": 5.0}, (), "cost per row between 0 and 5"),
-        ({"kpi": "roc_auc", "threshold": 1.2}, (), "ROC AUC between 0 and 1"),
-        ({"threshold": 1.5}, (), "accuracy between 0 and 1"),
+        ({"kpi": "brier", "threshold": 1.0}, (), "the Brier score has to lie between 0 and 1"),
+        ({"kpi": "brier", "threshold": 7.0}, (), "the Brier score has to lie between 0 and 1"),
+        ({"kpi": "log_loss", "threshold": 10.0}, (), "the log loss has to lie between 0 and 10"),
+        ({"cost": "good:bad=5", "threshold": 5.0}, (), "the cost per row has to lie between 0 and 5"),
+        ({"kpi": "roc_auc", "threshold": 1.2}, (), "the ROC AUC has to lie between 0 and 1"),
+        ({"threshold": 1.5}, (), "the accuracy has to lie between 0 and 1"),
         ({"threshold": 0.7, "threshold_accuracy": 0.6}, ("--threshold", "0.7", "--threshold_accuracy", "0.6"), "are given: give one of them"),
         ({"kpi": "brier", "threshold_accuracy": 0.6}, ("--threshold_accuracy=0.6",), "the KPI is brier: give --threshold"),
     ],
