@@ -33,7 +33,9 @@ def summary_text(result: WatchResult) -> str:
 def blocks_text(scores: Iterable[BlockScore]) -> str:
     """One line per block under a header; accuracies in percent, MAEs in the label's unit, in brackets the 95 % interval."""
     scores = list(scores)
-    if scores and (scores[0].task == REGRESSION or scores[0].kpi_name):
+    if scores and scores[0].kpi_name:
+        return _chosen_text(scores)
+    if scores and scores[0].task == REGRESSION:
         return _values_text(scores)
     header = ("block", "time", "rows", "accuracy %", "κ", "κ-\ntemp.", "no\nchange", "yester-\nday", "thresh-\nold", "drift")
     told = table(header, [_block_cells(score) for score in scores], left={1})
@@ -107,37 +109,52 @@ def _block_cells(score: BlockScore) -> tuple[str, ...]:
 
 
 def _values_text(scores: Sequence[BlockScore]) -> str:
-    rivals, write = list(scores[0].baselines), kpi_words.Figures(scores[0].task, kpi=scores[0].kpi_name)
-    own, chosen = kpi_words.Figures(scores[0].task), bool(scores[0].kpi_name)
-    header = (
-        "block",
-        "time",
-        "rows",
-        write.name,
-        own.title if chosen else "bias",
-        "unre-\ntrained",
-        *(f"[{at}]" for at in range(1, len(rivals) + 1)),
-        "thresh-\nold",
-        "set\naside",
-        "drift",
-    )
+    rivals = list(scores[0].baselines)
+    header = ("block", "time", "rows", "MAE", "bias", "unre-\ntrained", *(f"[{at}]" for at in range(1, len(rivals) + 1)), "thresh-\nold", "set\naside", "drift")
+    rows = [
+        (
+            str(score.block),
+            wording.moment(score.timestamp),
+            f"{score.rows}*" if score.short else str(score.rows),
+            kpi_words.Figures(score.task).in_brackets(score.kpi, score),
+            wording.signed(score.bias),
+            wording.number(score.kpi_unretrained),
+            *(wording.number(score.baselines[name]) for name in rivals),
+            wording.number(score.threshold),
+            str(score.set_aside),
+            wording.drifted(score),
+        )
+        for score in scores
+    ]
+    return _with_legend(table(header, rows, left={1}), rivals, scores)
+
+
+def _chosen_text(scores: Sequence[BlockScore]) -> str:
+    """The blocks by a KPI other than the task's own, which is one column."""
+    rivals, write, own = list(scores[0].baselines), kpi_words.Figures(scores[0].task, kpi=scores[0].kpi_name), kpi_words.Figures(scores[0].task)
+    numbers = (f"[{at}]" for at in range(1, len(rivals) + 1))
+    header = ("block", "time", "rows", write.name, own.title.replace("accuracy", "accu-\nracy"), "unre-\ntrained", *numbers, "thresh-\nold", "drift")
     rows = [
         (
             str(score.block),
             wording.moment(score.timestamp),
             f"{score.rows}*" if score.short else str(score.rows),
             write.in_brackets(score.kpi, score),
-            own.value(score.task_kpi) if chosen else wording.signed(score.bias),
+            own.value(score.task_kpi),
             write.value(score.kpi_unretrained),
             *(write.value(score.baselines[name]) for name in rivals),
             write.value(score.threshold),
-            str(score.set_aside),
             wording.drifted(score),
         )
         for score in scores
     ]
-    told = [table(header, rows, left={1}), *(f"[{at}] {wording.BASELINE_NAMES.get(name, name)}" for at, name in enumerate(rivals, start=1))]
-    return "\n".join([*told, *["* short block"] * any(score.short for score in scores)])
+    return _with_legend(table(header, rows, left={1}), rivals, scores)
+
+
+def _with_legend(told: str, rivals: Sequence[str], scores: Sequence[BlockScore]) -> str:
+    """A table with the names of its numbered baselines."""
+    names = [f"[{at}] {wording.baseline(name)}" for at, name in enumerate(rivals, start=1)]
+    return "\n".join([told, *names, *["* short block"] * any(score.short for score in scores)])
 
 
 def _kpis(result: WatchResult) -> str:

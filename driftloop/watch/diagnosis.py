@@ -138,6 +138,7 @@ class Diagnosis:
             known=self._learned(first),
             alpha=share * self.goal.alpha,
             losses=self.task.by_row is not CLASSIFICATION,
+            loss_words=self.task.loss_words,
             fallen=True,
             edges=edges,
         )
@@ -230,8 +231,9 @@ class Diagnosis:
 
 
 def comparable(losses: np.ndarray, goal: Goal) -> np.ndarray:
-    """Each row's input to the test of the kind: correctness, or the error capped at `CUT` thresholds, so that a few rows do not dominate."""
-    return np.asarray(losses) == 0 if goal.task.by_row is CLASSIFICATION else np.minimum(losses, CUT * goal.limit)
+    """Each row's input to the test of the kind: correctness, or the loss; an unbounded one capped at `CUT` thresholds, so that few rows do not dominate."""
+    by_row = goal.task.by_row
+    return np.asarray(losses) == 0 if by_row is CLASSIFICATION else np.minimum(losses, CUT * goal.limit if math.isinf(by_row.bound) else by_row.bound)
 
 
 def _dates(ahead: Forecast, scores: Sequence[BlockScore]) -> str:

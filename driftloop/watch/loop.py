@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -253,7 +252,7 @@ class Watch:
         return replace(result, notes=(*notes.of_limits(result, plan.max_retrains), *notes.of_history(result, self.stream)), findings=findings)
 
     def _version(self, version: str, unretrained: np.ndarray) -> VersionRecord:
-        known, first = self.served[version], self.plan.start
+        known = self.served[version]
         scores = [score for score in self.scores if score.version == version]
         rows = sum(score.rows for score in scores)
 
@@ -273,11 +272,14 @@ class Watch:
             kpi=mean("kpi"),
             kpi_unretrained=mean("kpi_unretrained"),
         )
-        if not self.kpi.chosen:
-            return record
-        served = [at for at, score in enumerate(self.scores) if score.version == version]
-        spans = [(self.scores[at].start, self.scores[at].stop) for at in served]
-        sides = [[self.outputs[at] for at in served], [unretrained[start - first : stop - first] for start, stop in spans]]
-        labels = np.concatenate([self.stream.labels[start:stop] for start, stop in spans] or [np.zeros(0, int)])
-        reached = [self.kpi.value(self.kpi.losses_of(labels, np.concatenate(side))) if side else math.nan for side in sides]
-        return replace(record, kpi_name=self.kpi.kpi, kpi=reached[0], kpi_unretrained=reached[1])
+        return self._measured(record, unretrained) if self.kpi.chosen else record
+
+    def _measured(self, record: VersionRecord, unretrained: np.ndarray) -> VersionRecord:
+        """A version with its chosen KPI over all its rows: that of some is no mean over blocks."""
+        served = [(score.start, score.stop, outputs) for score, outputs in zip(self.scores, self.outputs, strict=True) if score.version == record.version]
+        if not served:
+            return replace(record, kpi_name=self.kpi.kpi)
+        rows = np.concatenate([np.arange(start, stop) for start, stop, _ in served])
+        both = np.concatenate([outputs for *_, outputs in served]), unretrained[rows - self.plan.start]
+        reached, without = (self.kpi.value(self.kpi.losses_of(self.stream.labels[rows], outputs)) for outputs in both)
+        return replace(record, kpi_name=self.kpi.kpi, kpi=reached, kpi_unretrained=without)

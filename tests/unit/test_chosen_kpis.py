@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from watch_sample import make_result
 
 from benchmarks.kpi_streams import KPIS as WATCHED
 from benchmarks.kpi_streams import first_alarm
@@ -19,8 +21,10 @@ from driftloop.metrics.block_kpis import AveragePrecisionKpi, F1Kpi, RocAucKpi, 
 from driftloop.metrics.cost_table import read_costs
 from driftloop.metrics.goal import Goal
 from driftloop.metrics.kpi_names import KPIS, LOG_LOSS_BOUND, of_task
+from driftloop.metrics.results import WatchResult
 from driftloop.metrics.row_kpis import BalancedAccuracyKpi, BrierKpi, ChosenKpi, ClassKpi, CostKpi, LogLossKpi, RmseKpi
 from driftloop.metrics.task import CLASSIFICATION
+from driftloop.report import terminal, watch_report
 from driftloop.report.kpi_words import Figures
 from driftloop.watch import kpi_choice
 
@@ -264,3 +268,35 @@ def test_the_other_rules_take_every_kpi(kpi: str, rule: str) -> None:
     made = catalogue.for_goal(rule, Goal(measured, measured.limit(0.3) if measured.higher else 0.3))
     verdict = made.update(measured.losses_of(LABELS, OUTPUTS))
     assert verdict.rule == rule and "nan" not in verdict.message
+
+
+def in_brier(result: WatchResult) -> WatchResult:
+    """A sample of a watch whose KPI is the Brier score, with its baseline."""
+    free = {"class shares of the training rows": 0.24}
+    told = {"kpi_name": "brier", "baselines": free}
+    scores = tuple(
+        replace(score, **told, task_kpi=score.kpi, kpi=0.1234, lower=0.11, upper=0.14, kpi_unretrained=0.15, threshold=0.12) for score in result.scores
+    )
+    retrains = tuple(replace(record, kpi_name="brier", before=0.2, after=0.1) for record in result.retrains)
+    versions = tuple(replace(record, kpi_name="brier", kpi=0.1234, kpi_unretrained=0.15) for record in result.versions)
+    whole = {"kpi": 0.1234, "task_kpi": 0.81, "kpi_without_retraining": 0.15, "threshold": 0.12}
+    return replace(result, **told, **whole, scores=scores, retrains=retrains, versions=versions)
+
+
+def test_the_chosen_kpi_is_named_in_the_summary_the_blocks_and_the_report() -> None:
+    result = in_brier(make_result())
+    texts = [terminal.summary_text(result), terminal.blocks_text(result.scores)]
+    assert all(max(map(len, text.splitlines())) <= terminal.COLUMNS for text in texts)
+    assert "Brier score of the served model" in texts[0] and "(accuracy 81.00 %)" in texts[0] and "0.123 [0.110, 0.140]" in texts[1]
+    page = watch_report.report_html(result)
+    assert "Brier score by block, lower is better" in page and "MAE" not in texts[0] + texts[1]
+
+
+def test_the_json_has_the_chosen_kpi_under_its_name_and_the_tasks_own_beside_it() -> None:
+    told = in_brier(make_result()).as_json()
+    assert told["kpi"] == {"name": "brier", "value": 0.1234, "higher_is_better": False}
+    assert (told["brier"], told["accuracy"], told["brier_without_retraining"]) == (0.1234, 0.81, 0.15) and math.isnan(told["mae"])
+    assert told["versions"][0]["brier"] == 0.1234 and told["retrains"][0]["brier_before"] == 0.2
+    block = in_brier(make_result()).scores[0].as_json()
+    assert block["brier"] == 0.1234 and block["accuracy"] == make_result().scores[0].kpi and "kpi_name" not in block
+    assert "brier" not in make_result().as_json()
