@@ -18,6 +18,8 @@ RUNS = 40
 """Maximum number of runs of neighbouring rows on which two models' losses are compared."""
 RUN_ROWS = 8
 """Minimum rows per run."""
+DRAWN = 4_000_000
+"""Rows that all samples of a bootstrap hold together, at most, as long as there are enough samples."""
 
 
 def accuracy(labels: np.ndarray, predicted: np.ndarray) -> float:
@@ -193,16 +195,18 @@ def paired_loss_p_value(champion: np.ndarray, challenger: np.ndarray) -> float:
     return float(stats.wilcoxon(means, alternative="greater").pvalue)
 
 
-@lru_cache(maxsize=4)
-def block_bootstrap(rows: int, *, samples: int = 400) -> np.ndarray:
+@lru_cache(maxsize=2)
+def block_bootstrap(rows: int) -> np.ndarray:
     """How often each row is in each sample of a circular block bootstrap, (samples, rows) float64; runs of about the cube root of the rows.
+
+    400 samples, fewer beyond 10,000 rows, to bound the memory.
 
     Kuensch: The jackknife and the bootstrap for general stationary observations. Annals of Statistics 17, 1989.
 
     >>> block_bootstrap(100).sum(axis=1)[:3].tolist()
     [100.0, 100.0, 100.0]
     """
-    length = max(1, round(rows ** (1 / 3)))
+    samples, length = min(max(DRAWN // rows, 40), 400), max(1, round(rows ** (1 / 3)))
     rng = np.random.default_rng(rows)
     starts = rng.integers(rows, size=(samples, -(-rows // length)))
     drawn = (starts[:, :, None] + np.arange(length)).reshape(samples, -1)[:, :rows] % rows
