@@ -21,7 +21,7 @@ def build_parser() -> parsing.Parser:
     """The flags of this script."""
     parser = parsing.parser("base_model.py", __doc__)
     learners.add_flag(parser)
-    parsing.add_flags(parser, flags.TrainingFlags, flags.TaskFlags, title="training")
+    parsing.add_flags(parser, flags.TrainingFlags, flags.TaskFlags, flags.KpiFlags, title="training")
     parsing.add_flags(parser, flags.ExperimentFlags, title="MLflow")
     parsing.add_flags(parser, flags.DataFlags, flags.TextFlags, title="data")
     return parser

@@ -28,7 +28,7 @@ def build_parser() -> parsing.Parser:
     learners.add_flag(parser)
     trials = flag(12, "sets of parameters that each retrain tries with Ax, the documented defaults first")
     parsing.add_flags(parser, flags.WatchFlags, title="watch")
-    parsing.add_flags(parser, flags.TrainingFlags, flags.TaskFlags, title="training", total_trials=trials)
+    parsing.add_flags(parser, flags.TrainingFlags, flags.TaskFlags, flags.KpiFlags, title="training", total_trials=trials)
     parsing.add_flags(parser, LifecycleFlags)
     parsing.add_flags(parser, flags.JudgingFlags, title="judging")
     parsing.add_flags(parser, flags.ExperimentFlags, flags.RegistryFlags, title="MLflow")

@@ -25,7 +25,7 @@ def build_parser() -> parsing.Parser:
     learners.add_flag(parser)
     trials = flag(8, "sets of parameters to try with Ax, the documented defaults first; at least 1")
     served = flag("", "a running TorchServe, http://host:port; empty: no swap, only the registry is updated")
-    parsing.add_flags(parser, flags.TrainingFlags, flags.TaskFlags, title="training", total_trials=trials)
+    parsing.add_flags(parser, flags.TrainingFlags, flags.TaskFlags, flags.KpiFlags, title="training", total_trials=trials)
     parsing.add_flags(parser, flags.JudgingFlags, title="judging")
     parsing.add_flags(parser, RetrainFlags)
     parsing.add_flags(parser, flags.ExperimentFlags, flags.RegistryFlags, flags.BaseRunFlags, title="MLflow")

@@ -12,6 +12,7 @@ from driftloop.cli.flag_types import amount, experiment_name, model_name, moment
 from driftloop.cli.parsing import AUTO, history, whole
 from driftloop.data.files import texts
 from driftloop.drift.rules.rule_names import WATCHING
+from driftloop.metrics.kpi_names import KPIS, LOG_LOSS_BOUND
 
 RULE_HELP = (
     "threshold: any block under --threshold_accuracy, noise or not; significant: under it by more than noise, at the false-alarm rate --alpha; "
@@ -20,6 +21,13 @@ RULE_HELP = (
 
 
 SLACK = f"{100 * settings.THRESHOLD_SLACK:.0f} %% more errors than on the base model's validation rows"
+
+
+KPI_HELP = (
+    "what measures the models; empty: accuracy or mae. brier is scaled to 0..1; a row's log_loss is clipped at "
+    f"{LOG_LOSS_BOUND:g}; balanced_accuracy weighs rows by the training rows' class shares. `significant` keeps its rate for them; "
+    "f1, roc_auc and average_precision are tested block by block, which takes more blocks"
+)
 
 
 def _encoding(text: str) -> str:
@@ -100,6 +108,12 @@ class TrainingFlags(TaskFlags):
     total_trials: int = flag(0, "sets of parameters to try with Ax; 0: the documented defaults", type=whole(0, 10_000))
     history: int | str = flag(AUTO, "fixed number of preceding rows that the model sees with each row; auto: 0 for the defaults, else searched", type=history)
     optimizer: str = flag("sgd", "optimizer of each fit; AdamW needs lower learning rates", choices=["sgd", "adamw"])
+    class_weights: str = flag(
+        "none",
+        "balanced: in the fit all classes weigh the same, which finds more rows of a rare class, but its probabilities are too high (brier, log_loss); "
+        "for learners whose model takes class_weights",
+        choices=["none", "balanced"],
+    )
     search_space: str = flag("", "YAML file with the search space; empty: the default one")
     seed: int = flag(settings.SEED, "seed of the weights, the batches and the search", type=whole(0, 2**31 - 1))
 
@@ -148,11 +162,24 @@ class ServingFlags(ServerFlags, WorkerFlags):
 
 
 @dataclass(frozen=True)
+class KpiFlags:
+    """What measures a model, in the search, in the watch and before a judge."""
+
+    kpi: str = flag("", KPI_HELP, choices=["", *KPIS])
+    cost: str = flag("", "what predictions cost, for --kpi cost: 'good:bad=5,bad:good=1' is true:predicted=cost; pairs that are not given cost 0")
+
+
+@dataclass(frozen=True)
 class WatchFlags:
     """What to score, what counts as drift, and how to respond."""
 
     test_data_rows: int = flag(0, "number of rows to score after the training rows; 0: all", type=whole(0))
     block_size: int = flag(48, "rows per block; labels arrive when a block ends; 0: a hundredth of the rows to score, 20 to 1000", type=int)
+    threshold: float = flag(
+        0.0,
+        f"the KPI that is just good enough, on its scale or in its unit; 0: --threshold_accuracy or --threshold_mae decides, for other KPIs {SLACK}",
+        type=amount,
+    )
     threshold_accuracy: float = flag(0.8, f"lowest accuracy, 0..1, that is good enough; 0: {SLACK}", type=share)
     threshold_mae: float = flag(0.0, f"for a regression: largest mean absolute error that is good enough, in the label's unit; 0: {SLACK}", type=amount)
     block_by: str = flag(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from driftloop import settings
 from driftloop.cli.call import LearnerFlags, flag
 from driftloop.cli.flag_types import rate, share
-from driftloop.cli.flags import BaseRunFlags, DataFlags, ExperimentFlags, JudgingFlags, RegistryFlags, ServingFlags, TrainingFlags, WatchFlags
+from driftloop.cli.flags import BaseRunFlags, DataFlags, ExperimentFlags, JudgingFlags, KpiFlags, RegistryFlags, ServingFlags, TrainingFlags, WatchFlags
 from driftloop.cli.parsing import whole
 
 
@@ -17,7 +17,7 @@ class WorkFlags(LearnerFlags, ExperimentFlags, DataFlags):
 
 
 @dataclass(frozen=True)
-class BaseModelFlags(WorkFlags, TrainingFlags):
+class BaseModelFlags(WorkFlags, TrainingFlags, KpiFlags):
     """Flags of scripts that can train a base model."""
 
 

@@ -18,10 +18,15 @@ class Goal:
     True
     """
 
-    task: Task  # defines the KPI and which way is better
+    task: Task  # defines the KPI and which way is better; a `ChosenKpi` where the KPI is not the task's own
     threshold: float = math.nan  # KPI that is just good enough; nan: not set
     alpha: float = settings.ALPHA  # false-alarm rate of the rule "significant" for the whole watch of one model
     unit: str = ""  # of the label, as written by a person; "" for classes
+
+    @property
+    def limit(self) -> float:
+        """The mean loss at the threshold."""
+        return self.task.limit(self.threshold)
 
     def met(self, value: float) -> bool:
         """Whether a KPI is good enough; never when it is nan."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from driftloop.metrics.kpi_names import KPIS
 from driftloop.metrics.task import Task
 
 
@@ -37,7 +38,7 @@ def judge(doing: Task, champion: np.ndarray, challenger: np.ndarray, *, start: i
     """
     before, after, p = doing.value(champion), doing.value(challenger), doing.p_value(champion, challenger)
     better = doing.better(after, before) and p <= alpha
-    change = f"{100 * before:.2f} to {100 * after:.2f} %" if doing.higher else f"MAE {before:.3f} to {after:.3f}"
+    change = f"{100 * before:.2f} to {100 * after:.2f} %" if doing.kpi == "accuracy" else f"{KPIS[doing.kpi].words} {before:.3f} to {after:.3f}"
     figures = f"{change}, p = {p:.2g} {'<=' if p <= alpha else '>'} {alpha:g}"
     seen = f"on {len(champion)} rows neither was fitted on, {doing.compared(champion, challenger)} ({figures})"
     words = f"{'promoted' if better else 'not promoted'}: {seen}"

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from driftloop.metrics.kpi_names import KPIS, OWN
+
 BASELINES: Final = ("no_change", "same_time_yesterday", "majority")  # of a classification; nan where one has no prediction
 
 
@@ -53,13 +55,15 @@ class BlockScore:
     quality: str = ""  # how the rows set aside would move the block's means, in words; empty when negligible
     task: str = "classification"
     bias: float = math.nan  # mean of prediction minus label, for a regression
+    kpi_name: str = ""  # a key of `KPIS`; "": the task's own, as in the records below
+    task_kpi: float = math.nan  # the task's own KPI where `kpi` is another
 
     def as_json(self) -> dict[str, Any]:
         """The figures by KPI name, with the baselines: a row of MLflow's table of blocks."""
         values: dict[str, Any] = {}
         for name, value in vars(self).items():
             values |= dict.fromkeys(BASELINES, math.nan) | value if name == "baselines" else {name: value}
-        return _by_kpi(values, self.task)
+        return _by_kpi(values, self.task, self.kpi_name)
 
 
 REGRESSION = "regression"
@@ -88,10 +92,11 @@ class RetrainRecord:
     after: float = math.nan  # the challenger's on the same rows, fitted without them
     task: str = "classification"
     follow_up: bool = False  # started by the rows since the drift, not by a block's verdict
+    kpi_name: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The JSON values of `--json`."""
-        return _by_kpi(vars(self), self.task)
+        return _by_kpi(vars(self), self.task, self.kpi_name)
 
 
 @dataclass(frozen=True)
@@ -109,10 +114,11 @@ class VersionRecord:
     kpi: float = math.nan
     kpi_unretrained: float = math.nan  # the base model's on the same rows
     task: str = "classification"
+    kpi_name: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The JSON values of `--json`."""
-        return _by_kpi(vars(self), self.task)
+        return _by_kpi(vars(self), self.task, self.kpi_name)
 
 
 @dataclass(frozen=True)
@@ -143,6 +149,8 @@ class WatchResult:
     task: str = "classification"
     unit: str = ""  # of the MAE
     block_by: str = "rows"  # or one of blocks.CALENDAR
+    kpi_name: str = ""
+    task_kpi: float = math.nan
 
     @property
     def drift(self) -> bool:
@@ -151,24 +159,25 @@ class WatchResult:
 
     def as_json(self) -> dict[str, Any]:
         """The result as plain values; `blocks` is their number; the scores are in the MLflow table."""
-        body = _by_kpi({name: value for name, value in vars(self).items() if name != "scores"}, self.task)
+        body = _by_kpi({name: value for name, value in vars(self).items() if name != "scores"}, self.task, self.kpi_name)
         for records in ("retrains", "versions"):
             body[records] = [record.as_json() for record in body[records]]
-        kpi = {"name": _NAMES[self.task], "value": self.kpi, "higher_is_better": self.task != REGRESSION}
+        name = self.kpi_name or OWN[self.task]
+        kpi = {"name": name, "value": self.kpi, "higher_is_better": KPIS[name].higher}
         return {**body, "kpi": kpi, "blocks": len(self.scores), "drift": self.drift, "drifted_blocks": sum(score.drift for score in self.scores)}
 
 
-_NAMES: Final = {"classification": "accuracy", REGRESSION: "mae"}  # of the KPIs
 _OF_KPI: Final = frozenset({"kpi", "kpi_unretrained", "kpi_without_retraining", "before", "after"})
 
 
-def _by_kpi(values: Mapping[str, Any], task: str) -> dict[str, Any]:
-    """The values as scripts print them: each figure under its KPI's name, nan under the other task's."""
+def _by_kpi(values: Mapping[str, Any], task: str, kpi_name: str) -> dict[str, Any]:
+    """The values as scripts print them: each figure under its KPI's name, nan under the tasks' own KPIs where that is another."""
     found: dict[str, Any] = {}
+    chosen = kpi_name or OWN[task]
     for name, value in values.items():
         if name in _OF_KPI:
             of_kpi = name if name.startswith("kpi") else f"kpi_{name}"
-            found |= {of_kpi.replace("kpi", kpi, 1): value if of == task else math.nan for of, kpi in _NAMES.items()}
-        else:
+            found |= {of_kpi.replace("kpi", kpi, 1): value if kpi == chosen else math.nan for kpi in (*OWN.values(), *[chosen] * bool(kpi_name))}
+        elif name not in {"kpi_name", "task_kpi"}:
             found[name] = value
-    return found
+    return found | ({OWN[task]: values["task_kpi"]} if kpi_name and "task_kpi" in values else {})

@@ -29,10 +29,31 @@ class Task(ABC):
     higher: bool
     gap: float  # largest difference between a served output and the local model's: relative for values, absolute for probabilities
 
+    bound: float = math.inf  # largest loss of a row
+    loss_words: str = "mean absolute error"  # a mean loss within a sentence
+
     @property
     def objective(self) -> str:
         """Name of the search's objective among the metrics of a trial."""
         return f"val_{self.kpi}"
+
+    @property
+    def chosen(self) -> bool:
+        """Whether the KPI is another than the task's own."""
+        return False
+
+    @property
+    def by_row(self) -> Task:
+        """The task whose losses explain this KPI row by row: itself, unless the KPI is not a mean of losses."""
+        return self
+
+    def limit(self, threshold: float) -> float:
+        """The mean loss at a KPI's threshold."""
+        return 1 - threshold if self.higher else threshold
+
+    def losses_of(self, labels: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """As `losses`, from a model's outputs; for a KPI that is not a mean of losses: what it is computed from, (N, ...)."""
+        return self.losses(labels, self.predictions(outputs))
 
     @abstractmethod
     def arguments(self, classes: int) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def columns(result: WatchResult) -> tuple[BlockColumn, ...]:
         BlockColumn("lower", lambda one: write.value(one.lower)),
         BlockColumn("upper", lambda one: write.value(one.upper)),
     )
-    return (*first, *(_of_values if write.regression else _of_shares)(result), BlockColumn("drift", _drift, ""))
+    return (*first, *(_of_numbers if write.kpi else _of_values if write.plain else _of_shares)(result), BlockColumn("drift", _drift, ""))
 
 
 def _of_shares(_: WatchResult) -> tuple[BlockColumn, ...]:
@@ -53,6 +53,17 @@ def _of_values(result: WatchResult) -> tuple[BlockColumn, ...]:
         *(_baseline(name, name, wording.number) for score in result.scores[:1] for name in score.baselines),
         BlockColumn("threshold", lambda one: wording.number(one.threshold)),
         BlockColumn("set aside", lambda one: f"{one.set_aside}{', impossible values' * ('impossible values' in one.quality)}"),
+    )
+
+
+def _of_numbers(result: WatchResult) -> tuple[BlockColumn, ...]:
+    write, own = kpi_words.of(result), kpi_words.Figures(result.task, result.unit)
+    return (
+        BlockColumn(own.title, lambda one: own.value(one.task_kpi)),
+        BlockColumn("unretrained", lambda one: write.value(one.kpi_unretrained)),
+        *(_baseline(wording.baseline(name), name, write.value) for score in result.scores[:1] for name in score.baselines),
+        BlockColumn("threshold", lambda one: write.value(one.threshold)),
+        BlockColumn("set aside", lambda one: str(one.set_aside)),
     )
 
 

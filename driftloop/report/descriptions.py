@@ -89,7 +89,7 @@ def kpis(write: Figures, figures: Mapping[str, Any], *, model: str, others: Mapp
         model: the model's name.
         others: the KPI of other models by name.
     """
-    reached = figures["mae" if write.regression else "accuracy"]
+    reached = figures[write.of_kpi.name]
     lines = [f"- **{model}: {write.name} {write.with_unit(reached)}**" + ("" if write.regression else f" (κ {wording.number(figures['kappa'])})")]
     free = {wording.BASELINE_NAMES.get(key, key): kpi for key, kpi in figures["baselines"].items()}
     return lines + [

@@ -1,12 +1,13 @@
-"""Formats a KPI: an accuracy in percent and points, an MAE in its unit; a positive lead is always better."""
+"""Formats a KPI: an accuracy in percent and points, an MAE in its unit, others as plain numbers; a positive lead is always better."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from driftloop.metrics import task
+from driftloop.metrics.kpi_names import KPIS, LOG_LOSS_BOUND, OWN, KpiName
 from driftloop.metrics.results import WatchResult
 from driftloop.report import wording
 
@@ -25,29 +26,48 @@ class Bounded(Protocol):
 
 @dataclass(frozen=True)
 class Figures:
-    """The wording and digits of a task's KPI.
+    """The wording and digits of a KPI.
 
+    >>> Figures("classification", kpi="brier").gain(0.12, 0.15)
+    '+0.030'
     >>> Figures("regression", "minutes").gain(2.5, 3.1), Figures("classification").gain(0.8, 0.7)
     ('+0.60', '+10.00')
     """
 
     task: str
     unit: str = ""  # of a regression's label
+    kpi: str = ""  # a key of `KPIS`; "": the task's own
+
+    @property
+    def of_kpi(self) -> KpiName:
+        """What is known of the KPI."""
+        return KPIS[self.kpi or OWN[self.task]]
 
     @property
     def regression(self) -> bool:
-        """Whether the KPI is an MAE."""
+        """Whether the label is a value."""
         return self.task == task.REGRESSION.name
+
+    @property
+    def plain(self) -> bool:
+        """Whether the KPI is written as a plain number, not in percent: every KPI but the accuracy."""
+        return self.of_kpi.name != "accuracy"
 
     @property
     def name(self) -> str:
         """The KPI within a sentence."""
-        return "MAE" if self.regression else "accuracy"
+        return self.of_kpi.words
 
     @property
     def title(self) -> str:
         """The KPI at the head of a column."""
-        return ("MAE, " + self.unit if self.unit else "MAE") if self.regression else "accuracy %"
+        return (f"{self.name}, {self.unit}" if self.unit else self.name) if self.plain else "accuracy %"
+
+    @property
+    def heading(self) -> str:
+        """The KPI at the head of a section, with which way is better."""
+        better = "higher" if self.of_kpi.higher else "lower"
+        return f"{self.name[:1].upper()}{self.name[1:]} by block" + (f", {better} is better" if self.plain else "")
 
     @property
     def lead_title(self) -> str:
@@ -57,7 +77,7 @@ class Figures:
     @property
     def step(self) -> str:
         """The unit of a difference."""
-        return (self.unit or "MAE") if self.regression else "points"
+        return (self.unit or self.name) if self.plain else "points"
 
     def value(self, kpi: float, *, digits: int | None = None) -> str:
         """The KPI without its unit.
@@ -65,13 +85,13 @@ class Figures:
         >>> Figures("regression").value(2.654), Figures("classification").value(0.7512, digits=1)
         ('2.65', '75.1')
         """
-        if self.regression:
-            return wording.number(kpi, digits=2)
+        if self.plain:
+            return wording.number(kpi, digits=self.of_kpi.digits)
         return wording.percent(kpi, digits=1 if digits is None else digits)
 
     def with_unit(self, kpi: float) -> str:
         """The KPI for a sentence."""
-        if not self.regression:
+        if not self.plain:
             return wording.with_sign(kpi)
         return f"{self.value(kpi)} {self.unit}".strip() if math.isfinite(kpi) else wording.UNDEFINED
 
@@ -96,19 +116,19 @@ class Figures:
 
     def gain(self, kpi: float, other: float) -> str:
         """The first KPI's lead over the second, signed."""
-        ahead = task.of(self.task).ahead(kpi, other)
-        return wording.signed(ahead) if self.regression else wording.points(ahead)
+        ahead = kpi - other if self.of_kpi.higher else other - kpi
+        return wording.signed(ahead, digits=self.of_kpi.digits) if self.plain else wording.points(ahead)
 
     def baselines(self, result: WatchResult) -> dict[str, float]:
         """The KPI of each baseline by its name in words."""
-        if self.regression:
-            return dict(result.baselines)
+        if self.plain:
+            return {wording.BASELINE_NAMES.get(key, key): kpi for key, kpi in result.baselines.items()}
         return {name: result.baselines.get(key, math.nan) for key, name in wording.BASELINE_NAMES.items()}
 
 
 def of(result: WatchResult) -> Figures:
     """The format of a result's KPI."""
-    return Figures(result.task, result.unit)
+    return Figures(result.task, result.unit, result.kpi_name)
 
 
 def verdict(result: WatchResult) -> tuple[str, str]:
@@ -116,6 +136,9 @@ def verdict(result: WatchResult) -> tuple[str, str]:
     figures, rows = of(result), wording.count(result.rows, "row")
     if not math.isfinite(result.kpi):
         first = f"The {figures.name} of the served model over {rows} is undefined."
+    elif figures.kpi:
+        reached = f"{figures.name} of the served model over {rows}: {figures.with_unit(result.kpi)}{_own(result)}"
+        first = f"{reached[:1].upper()}{reached[1:]}; {_against_unretrained(result, figures)}."
     elif figures.regression:
         first = f"The served model was off by {figures.with_unit(result.kpi)} on average (MAE) over {rows}; {_against_unretrained(result, figures)}."
     else:
@@ -124,10 +147,18 @@ def verdict(result: WatchResult) -> tuple[str, str]:
     return first, wording.what_was_done(result)
 
 
+def _own(result: WatchResult) -> str:
+    """The task's own KPI beside another."""
+    own = Figures(result.task, result.unit)
+    return f" ({own.name} {own.with_unit(result.task_kpi)})"
+
+
 def _against_unretrained(result: WatchResult, figures: Figures) -> str:
     unretrained = result.kpi_without_retraining
     if not math.isfinite(unretrained):
         return "the unretrained base model was not scored for comparison"
+    if figures.kpi:
+        return f"the unretrained base model reached {figures.with_unit(unretrained)} on the same rows, a gain of {figures.gain(result.kpi, unretrained)}"
     reached = f"by {figures.with_unit(unretrained)} on" if figures.regression else f"on {figures.with_unit(unretrained)} of"
     return f"the unretrained base model {reached} the same rows, a gain of {figures.gain(result.kpi, unretrained)} {figures.step}"
 
@@ -135,6 +166,8 @@ def _against_unretrained(result: WatchResult, figures: Figures) -> str:
 def reading_notes(result: WatchResult) -> list[str]:
     """How to read this result's figures, then the lifecycle's notes."""
     figures = of(result)
+    if figures.kpi:
+        return [*_chosen_notes(result, figures), *result.notes]
     if not figures.regression:
         return wording.reading_notes(result)
     half = wording.half_width(result.scores)
@@ -146,4 +179,29 @@ def reading_notes(result: WatchResult) -> list[str]:
         "The baselines except the median are fitted on the same rows as the version in service, so they are retrained with it.",
         "Rows set aside are counted by block and reason and otherwise excluded. A mean that only they move is data quality, not drift.",
         *result.notes,
+    ]
+
+
+_MEANINGS: Final = {
+    "brier": "The Brier score is half of the squared distance between the probabilities and the true class, summed over the classes: 0 is perfect, 1 is worst.",
+    "log_loss": f"The log loss is minus the natural logarithm of the true class's probability; that of a row is clipped at {LOG_LOSS_BOUND:g}, "
+    "so that the drift rule keeps its false-alarm rate.",
+    "cost": "The cost per row is that of the predicted class in the table of costs, in the unit of that table.",
+    "balanced_accuracy": "The balanced accuracy weighs each row by the inverse of its class's share among the training rows; "
+    "where the shares stay the same it is the mean of the classes' accuracies.",
+    "f1": "F1 is the harmonic mean of precision and recall: of two classes that of the rarer one, else the mean over the classes.",
+    "roc_auc": "The ROC AUC is the probability that a row of the class gets a higher probability of it than another row; 0.5 is chance.",
+    "average_precision": "The average precision of a model that knows nothing is the share of the class.",
+    "rmse": "The RMSE is the root of the mean squared error: a few large errors dominate it.",
+}
+
+
+def _chosen_notes(result: WatchResult, figures: Figures) -> list[str]:
+    """How to read a KPI other than the task's own."""
+    better = "higher" if figures.of_kpi.higher else "lower"
+    by = "Student, 95 %, assuming independent rows" if figures.of_kpi.per_row and figures.kpi != "rmse" else "block bootstrap, 95 %"
+    half = wording.number(wording.half_width(result.scores), digits=figures.of_kpi.digits)
+    return [
+        f"{_MEANINGS[figures.kpi]} {better.capitalize()} is better, and in every table a positive lead means that the served model is better.",
+        f"At its size a block's {figures.name} is known to ±{half} on average here ({by}; the drift rule accounts for autocorrelated rows).",
     ]

@@ -6,7 +6,7 @@ from typing import Final
 
 from driftloop.data import elec
 from driftloop.data.streams import Stream
-from driftloop.metrics import task
+from driftloop.metrics.kpi_names import KPIS, OWN
 from driftloop.metrics.results import REGRESSION, WatchResult
 
 PRICE_HISTORY: Final = 0.92  # no published result on ELEC without price history is above this
@@ -19,11 +19,10 @@ def of_limits(result: WatchResult, max_retrains: int) -> tuple[str, ...]:
         late = sum(score.drift and score.block > result.retrains[-1].block for score in result.scores)
         if late:
             notes.append(f"--max_retrains {max_retrains} was reached: {late} drifted blocks after the last retrain were scored without a retrain.")
-    kpi = task.of(result.task)
-    if result.rule != "never" and not result.drift and kpi.better(result.threshold, result.kpi):
+    kpi = KPIS[result.kpi_name or OWN[result.task]]
+    if result.rule != "never" and not result.drift and (result.kpi < result.threshold if kpi.higher else result.kpi > result.threshold):
         notes.append(
-            f"Over the whole watch the {'MAE' if kpi.kpi == 'mae' else kpi.kpi} is worse than the threshold {result.threshold:g}, but drift is not proven: "
-            f"{_why_not_proven(result.rule)}"
+            f"Over the whole watch the {kpi.words} is worse than the threshold {result.threshold:g}, but drift is not proven: {_why_not_proven(result.rule)}"
         )
     return tuple(notes)
 
@@ -42,7 +41,7 @@ def of_history(result: WatchResult, stream: Stream) -> tuple[str, ...]:
         f"its {record.kpi:.4f} is not comparable with models that see one row."
         for record in seeing
     ]
-    if stream.features == elec.FEATURES and result.task != REGRESSION and any(record.kpi > PRICE_HISTORY for record in seeing):
+    if stream.features == elec.FEATURES and result.task != REGRESSION and not result.kpi_name and any(record.kpi > PRICE_HISTORY for record in seeing):
         notes.append(
             "ELEC's label is defined by its own past: UP means that the price is above its mean over the 48 half-hours before (data/README.md). "
             "A model that sees a day of prices can compute the label, so it is nearly 100 % right and needs no retraining; "

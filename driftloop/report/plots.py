@@ -126,8 +126,8 @@ def kpi_over_time(points: Sequence[Point], write: Figures, *, span: tuple[Place,
     # Years are only under their first month: on a phone, "Mar 1998" and its neighbours would be turned to fit.
     months = [{"dtickrange": ["M1", "M6"], "value": "%b\n%Y"}]
     made.update_xaxes(type="date" if isinstance(span[0], str) else "linear", range=span, tickformatstops=months if isinstance(span[0], str) else None)
-    unit = {"text": wording.in_plot(write.unit, most=20), "font": {"size": 12}, "standoff": 6} if write.regression and write.unit else None
-    made.update_yaxes(ticksuffix="" if write.regression else " %", title=unit)
+    unit = {"text": wording.in_plot(write.unit, most=20), "font": {"size": 12}, "standoff": 6} if write.plain and write.unit else None
+    made.update_yaxes(ticksuffix="" if write.plain else " %", title=unit)
     return made
 
 
@@ -152,7 +152,7 @@ def _add_rivals(made: go.Figure, points: Sequence[Point], write: Figures, *, spa
 
 def scale_of(write: Figures) -> float:
     """Accuracies are drawn in percent."""
-    return 1.0 if write.regression else 100.0
+    return 1.0 if write.plain else 100.0
 
 
 def _add_faint(made: go.Figure, points: Sequence[Point], scale: float) -> None:

@@ -33,6 +33,8 @@ def summary_text(result: WatchResult) -> str:
 def blocks_text(scores: Iterable[BlockScore]) -> str:
     """One line per block under a header; accuracies in percent, MAEs in the label's unit, in brackets the 95 % interval."""
     scores = list(scores)
+    if scores and scores[0].kpi_name:
+        return _chosen_text(scores)
     if scores and scores[0].task == REGRESSION:
         return _values_text(scores)
     header = ("block", "time", "rows", "accuracy %", "κ", "κ-\ntemp.", "no\nchange", "yester-\nday", "thresh-\nold", "drift")
@@ -40,13 +42,15 @@ def blocks_text(scores: Iterable[BlockScore]) -> str:
     return f"{told}\n* short block" if any(score.short for score in scores) else told
 
 
-def base_text(params: Mapping[str, Any], found: Mapping[str, Any], *, trained: tuple[int, int], run_id: str, experiment: str, unit: str = "") -> str:
+def base_text(
+    params: Mapping[str, Any], found: Mapping[str, Any], *, trained: tuple[int, int], run_id: str, experiment: str, unit: str = "", kpi: str = ""
+) -> str:
     """A base model: its training rows, and its KPI on later rows with the baselines."""
-    write = kpi_words.Figures("classification" if "accuracy" in found else REGRESSION, unit)
-    reached = found["mae" if write.regression else "accuracy"]
+    write = kpi_words.Figures("classification" if "accuracy" in found else REGRESSION, unit, kpi)
+    reached = found[write.of_kpi.name]
     rows = [("base model", write.value(reached, digits=2), "")]
-    for key, kpi in found["baselines"].items():
-        rows.append((wording.BASELINE_NAMES.get(key, key), write.value(kpi, digits=2), write.gain(reached, kpi)))
+    for key, value in found["baselines"].items():
+        rows.append((wording.BASELINE_NAMES.get(key, key), write.value(value, digits=2), write.gain(reached, value)))
     beyond = "" if write.regression else f" (κ {wording.number(found['kappa'])}, κ-temporal {wording.number(found['kappa_temporal'])})"
     lines = [
         f"base model: run {run_id} in experiment {experiment!r}",
@@ -64,12 +68,12 @@ def advice_text(result: WatchResult, *, command: str) -> str:
     drifted = next(score for score in result.scores if score.drift)
     drifts = sum(score.drift for score in result.scores)
     write = kpi_words.of(result)
-    percent = "" if write.regression else " %"
+    percent = "" if write.plain else " %"
     words = (
         f"Block {drifted.block} has drifted by the rule {result.rule}: its {write.name} is {write.value(drifted.kpi)}{percent}, "
         f"the threshold {write.value(drifted.threshold)}{percent}. {wording.count(drifts, 'block')} of {len(result.scores)} drifted."
     )
-    if not write.regression:
+    if not write.plain:
         words += _by_chance(result)
     if result.rule == "threshold":
         words += " --drift_rule significant alarms only beyond noise."
@@ -122,8 +126,35 @@ def _values_text(scores: Sequence[BlockScore]) -> str:
         )
         for score in scores
     ]
-    told = [table(header, rows, left={1}), *(f"[{at}] {name}" for at, name in enumerate(rivals, start=1))]
-    return "\n".join([*told, *["* short block"] * any(score.short for score in scores)])
+    return _with_legend(table(header, rows, left={1}), rivals, scores)
+
+
+def _chosen_text(scores: Sequence[BlockScore]) -> str:
+    """The blocks by a KPI other than the task's own, which is one column."""
+    rivals, write, own = list(scores[0].baselines), kpi_words.Figures(scores[0].task, kpi=scores[0].kpi_name), kpi_words.Figures(scores[0].task)
+    numbers = (f"[{at}]" for at in range(1, len(rivals) + 1))
+    header = ("block", "time", "rows", write.name, own.title.replace("accuracy", "accu-\nracy"), "unre-\ntrained", *numbers, "thresh-\nold", "drift")
+    rows = [
+        (
+            str(score.block),
+            wording.moment(score.timestamp),
+            f"{score.rows}*" if score.short else str(score.rows),
+            write.in_brackets(score.kpi, score),
+            own.value(score.task_kpi),
+            write.value(score.kpi_unretrained),
+            *(write.value(score.baselines[name]) for name in rivals),
+            write.value(score.threshold),
+            wording.drifted(score),
+        )
+        for score in scores
+    ]
+    return _with_legend(table(header, rows, left={1}), rivals, scores)
+
+
+def _with_legend(told: str, rivals: Sequence[str], scores: Sequence[BlockScore]) -> str:
+    """A table with the names of its numbered baselines."""
+    names = [f"[{at}] {wording.baseline(name)}" for at, name in enumerate(rivals, start=1)]
+    return "\n".join([told, *names, *["* short block"] * any(score.short for score in scores)])
 
 
 def _kpis(result: WatchResult) -> str:
@@ -148,14 +179,14 @@ def _versions(result: WatchResult) -> str:
         )
         for record in result.versions
     ]
-    titles = ("MAE\n", "unretrained\n") if write.regression else ("accuracy\n%", "unretrained\n%")
+    titles = (f"{write.name}\n", "unretrained\n") if write.plain else ("accuracy\n%", "unretrained\n%")
     return table(("version", "blocks", "rows", "trained on rows", *titles, f"gain\n{write.step}"), rows, left={0}) if rows else ""
 
 
 def _retrains(retrains: Sequence[RetrainRecord], *, unit: str = "") -> str:
     if not retrains:
         return "No retrains."
-    write = kpi_words.Figures(retrains[0].task, unit)
+    write = kpi_words.Figures(retrains[0].task, unit, retrains[0].kpi_name)
     rows = [
         (
             str(record.block) if record.block != NO_BLOCK else wording.UNDEFINED,
@@ -178,8 +209,8 @@ def _retrains(retrains: Sequence[RetrainRecord], *, unit: str = "") -> str:
 def retrain_line(record: RetrainRecord) -> str:
     """One retrain as one line, printed when it is done."""
     came = f"version {record.version} promoted" if record.promoted else "not promoted"
-    write = kpi_words.Figures(record.task)
-    change = f"{write.value(record.before)} → {write.value(record.after)} {'MAE' if write.regression else '%'}"
+    write = kpi_words.Figures(record.task, kpi=record.kpi_name)
+    change = f"{write.value(record.before)} → {write.value(record.after)} {write.name if write.plain else '%'}"
     what = "" if record.block == NO_BLOCK else " is a follow-up" if record.follow_up else " drifted"
     return f"{wording.begun_at(record)}{what}: retrained in {wording.duration(record.seconds)}, {change} on {record.judge_rows} judge rows, {came}"
 

@@ -18,7 +18,7 @@ from driftloop.report import block_table, kpi_words, plots, wording
 UNRETRAINED: Final = "base model, unretrained"
 AVERAGES: Final = 40  # independent averages along the plot: 284 day blocks are averaged over 7
 LOOKS: Final = {False: plots.Look("block, 95 % interval"), True: plots.Look("block, drift", plots.DRIFT, "diamond", plots.DRIFT)}
-OFF: Final = ("majority", scoring.CONSTANT)  # baselines hidden until switched on
+OFF: Final = ("majority", "majority class", "class shares of the training rows", scoring.CONSTANT)  # baselines hidden until switched on
 PIXELS: Final = 440
 FEW: Final = 10  # up to this many block numbers all are written
 

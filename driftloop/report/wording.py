@@ -17,6 +17,7 @@ from scipy.stats import binom
 from driftloop.drift.answer import Standing
 from driftloop.metrics import task
 from driftloop.metrics.goal import Goal
+from driftloop.metrics.kpi_names import KPIS, OWN
 from driftloop.metrics.results import NO_BLOCK, BlockScore, RetrainRecord, VersionRecord, WatchResult
 
 UNDEFINED = "–"
@@ -192,7 +193,9 @@ def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, s
 
 def standing(score: BlockScore) -> Standing:
     """A block's KPI against its threshold."""
-    return Standing(score.kpi, score.lower, score.upper, Goal(task.of(score.task), score.threshold), drifted=score.drift)
+    kind = KPIS[score.kpi_name or OWN[score.task]]
+    way: task.Task = task.CLASSIFICATION if kind.higher else task.REGRESSION  # which way is better is all that is needed of it
+    return Standing(score.kpi, score.lower, score.upper, Goal(way, score.threshold), drifted=score.drift)
 
 
 def drifted(score: BlockScore) -> str:

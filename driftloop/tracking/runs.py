@@ -117,6 +117,12 @@ def metric_of(store: Store, run_id: str, name: str) -> float:
         return float(store.client.get_run(run_id).data.metrics.get(name, math.nan))
 
 
+def param_of(store: Store, run_id: str, name: str) -> str:
+    """A run's parameter; "" when it has none."""
+    with translated(f"run {run_id}"):
+        return str(store.client.get_run(run_id).data.params.get(name, ""))
+
+
 def drift_of(store: Store, base_run_id: str) -> tuple[int, int]:
     """The drifted block of a base run's newest deployment, and the row after it; (NO_BLOCK, 0) when it found none."""
     found = newest_child(store, base_run_id, role="deployment")

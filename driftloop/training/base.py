@@ -13,6 +13,7 @@ import numpy as np
 from driftloop.data.streams import Stream
 from driftloop.errors import DataError, SettingsError
 from driftloop.metrics import task
+from driftloop.metrics.task import Task
 from driftloop.report import descriptions
 from driftloop.settings import DEFAULT_PARAMS, SEED, TRAIN_SHARE, VALIDATION_SHARE
 from driftloop.tracking import mlflow_store
@@ -39,6 +40,13 @@ class TrainPlan:
     start: Mapping[str, Any] = field(default_factory=lambda: DEFAULT_PARAMS)  # the first trial's parameters
     progress: Callable[..., AbstractContextManager[Any]] | None = None
     until: np.datetime64 | None = None  # train the base model on the rows before this time; None: the oldest 70 %
+    kpi: Task | None = None  # measures and chooses between trials; None: the stream's task
+
+    kpi_text: str = ""  # the KPI with its settings, as logged to the base model's run
+
+    def doing(self, stream: Stream) -> Task:
+        """What measures the models."""
+        return self.kpi or task.of(stream.task)
 
 
 def run_name(stream: Stream) -> str:
@@ -75,16 +83,18 @@ def train_base(store: mlflow_store.Store, learner: Learner, stream: Stream, plan
     study = search_nested(store, learner, stream, plan, train=(first, edge), validation=(edge, stop))
     mlflow_store.autolog()
     fitted = fit(learner, stream, study.best.params, train=(first, stop), max_epochs=plan.max_epochs, seed=plan.seed)
-    kpi = task.of(stream.task)
+    kpi = plan.doing(stream)
     # MLflow's compare page draws the metric logged first.
-    mlflow_store.log_metrics({f"test_{kpi.kpi}": kpi.value(trained_model.losses(fitted.model, stream, stop, len(stream)))}, step=stop)
+    mlflow_store.log_metrics({f"test_{kpi.kpi}": kpi.value(trained_model.losses(fitted.model, stream, stop, len(stream), doing=kpi))}, step=stop)
     known = trained_model.record(fitted, learner=learner, stream=stream, run_id=run_id)
     log_origin(stream, plan, study)
-    _describe(store, stream, known, study)
+    if plan.kpi:
+        mlflow_store.log_params({"kpi": plan.kpi_text})
+    _describe(store, stream, known, study, doing=kpi)
     return known
 
 
-def _describe(store: mlflow_store.Store, stream: Stream, known: KnownModel, study: tuning.Study) -> None:
+def _describe(store: mlflow_store.Store, stream: Stream, known: KnownModel, study: tuning.Study, *, doing: Task) -> None:
     """Log the base model's inputs and its KPI on the rows after its training rows."""
     stop = known.trained[1]
     datasets.log(stream, {"training": known.trained, "test": (stop, len(stream))})
@@ -95,22 +105,22 @@ def _describe(store: mlflow_store.Store, stream: Stream, known: KnownModel, stud
     trained = descriptions.rows(*known.trained, stream.times)
     made = descriptions.made(features=stream.features, params=known.params, trained=trained, trials=len(study.trials))
     mlflow_text.describe_run(store, known.run_id, descriptions.with_section(what, descriptions.MADE, made))
-    found = test_figures(stream, known)
+    found = test_figures(stream, known, doing=doing)
     family.log_figures(store, known.run_id, found, start=stop, model_id=known.model_id)
-    family.describe(store, known.run_id, stream, found, start=stop, name="this model", unseen="which come after all that it was fitted on")
+    family.describe(store, known.run_id, stream, found, start=stop, name="this model", doing=doing, unseen="which come after all that it was fitted on")
 
 
 def log_origin(stream: Stream, plan: TrainPlan, study: tuning.Study) -> None:
     """Log to the active run which trial its parameters come from, and the trial's rows."""
     plain = {"max_epochs": plan.max_epochs, "seed": plan.seed, "total_trials": len(study.trials)}
     mlflow_store.log_params({**plain, "data": Path(stream.source).name, "data_sha256": stream.sha256})
-    mlflow_store.log_metrics({task.of(stream.task).objective: study.best.value})
+    mlflow_store.log_metrics({plan.doing(stream).objective: study.best.value})
     mlflow_store.set_tags({"driftloop.from_trial": f"trial-{study.best.index:02d}"})
 
 
-def test_figures(stream: Stream, known: KnownModel) -> dict[str, Any]:
+def test_figures(stream: Stream, known: KnownModel, *, doing: Task | None = None) -> dict[str, Any]:
     """KPI of a model on all rows after its own with the baselines on the same rows; of classes κ and κ-temporal as well."""
-    return family.test_figures(stream, known.model, known.trained[1], majority=known.majority)
+    return family.test_figures(stream, known.model, known.trained[1], majority=known.majority, doing=doing)
 
 
 def search_nested(store: mlflow_store.Store, learner: Learner, stream: Stream, plan: TrainPlan, *, train: Span, validation: Span) -> tuning.Study:
@@ -133,7 +143,7 @@ def search_nested(store: mlflow_store.Store, learner: Learner, stream: Stream, p
                 trained_model.log_fit(fitted)
             if bar is not None:
                 bar.update()
-            return trained_model.losses(fitted.model, stream, *validation)
+            return trained_model.losses(fitted.model, stream, *validation, doing=plan.doing(stream))
 
         return tuning.search(
             evaluate,
@@ -141,7 +151,7 @@ def search_nested(store: mlflow_store.Store, learner: Learner, stream: Stream, p
             start=plan.start,
             total_trials=trials,
             seed=plan.seed,
-            task=task.of(stream.task),
+            task=plan.doing(stream),
         )
 
 

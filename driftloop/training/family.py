@@ -13,6 +13,7 @@ from typing import Any
 
 from driftloop.data.streams import Stream
 from driftloop.metrics import scoring, task
+from driftloop.metrics.task import Task
 from driftloop.report import descriptions
 from driftloop.report.kpi_words import Figures
 from driftloop.tracking import mlflow_store
@@ -41,6 +42,7 @@ class Family:
 
     store: Store
     stream: Stream
+    doing: Task | None = None  # measures them; None: the stream's task
     members: dict[str, Member] = field(default_factory=dict)
 
     def add(self, known: KnownModel, *, name: str) -> None:
@@ -69,12 +71,12 @@ class Family:
             return
         start = max(member.unseen_from for member in self.members.values())
         start = max(start, *(self._compared_from(member.run_id) for member in self.members.values()))
-        base, kpi = next(iter(self.members.values())), task.of(self.stream.task).kpi
+        base, kpi = next(iter(self.members.values())), (self.doing or task.of(self.stream.task)).kpi
         reached: dict[str, float] = {}  # by the base model, which comes first
         for member in self.members.values():
-            found = test_figures(self.stream, member.model, start, majority=member.majority)
+            found = test_figures(self.stream, member.model, start, majority=member.majority, doing=self.doing)
             log_figures(self.store, member.run_id, found, start=start, model_id=member.model_id)
-            describe(self.store, member.run_id, self.stream, found, start=start, name=member.name, others=reached)
+            describe(self.store, member.run_id, self.stream, found, start=start, name=member.name, others=reached, doing=self.doing)
             reached = reached or {base.name: found[kpi]}
 
     def _compared_from(self, run_id: str) -> int:
@@ -84,10 +86,11 @@ class Family:
         return max((step for step in steps if step < len(self.stream)), default=0)
 
 
-def test_figures(stream: Stream, model: Any, start: int, *, majority: int | float) -> dict[str, Any]:
+def test_figures(stream: Stream, model: Any, start: int, *, majority: int | float, doing: Task | None = None) -> dict[str, Any]:
     """KPI of a model on the rows from `start` on with the baselines on the same rows; for classes also κ and κ-temporal."""
-    predicted = trained_model.predictions(model, stream, start, len(stream))
-    return {**scoring.summary(stream, start, predicted, majority=majority), "rows": len(predicted)}
+    outputs = trained_model.predict(model, stream, start, len(stream))
+    predicted = task.of(stream.task).predictions(outputs)
+    return {**scoring.summary(stream, start, predicted, majority=majority, doing=doing, outputs=outputs), "rows": len(predicted)}
 
 
 def log_figures(store: Store, run_id: str, found: Mapping[str, Any], *, start: int, model_id: str | None) -> None:
@@ -106,8 +109,9 @@ def describe(
     name: str,
     others: Mapping[str, float] | None = None,
     unseen: str = UNSEEN,
+    doing: Task | None = None,
 ) -> None:
     """Write the test figures into the description of a run, with those of other models on the same rows."""
-    lines = descriptions.kpis(Figures(stream.task, stream.unit), found, model=name, others=others or {})
+    lines = descriptions.kpis(Figures(stream.task, stream.unit, doing.kpi if doing else ""), found, model=name, others=others or {})
     words = descriptions.compared(lines, where=descriptions.rows(start, start + found["rows"], stream.times), unseen=unseen)
     mlflow_text.add_section(store, run_id, title=descriptions.COMPARED, words=words)

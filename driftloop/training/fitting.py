@@ -29,6 +29,7 @@ from driftloop.system import signals
 
 Span = tuple[int, int]
 DATA_PARAMS = frozenset({"window"})  # parameters of the fit, not of the network
+BALANCED = "balanced"  # class weights: every class weighs the same
 
 
 # A cheap baseline: fitted on rows (N, F) and labels (N,), it returns a function from rows to predictions.
@@ -142,6 +143,8 @@ def fit(
     columns = known_columns(learner, stream, trained)
     if columns:
         arguments |= {"kinds": [column.kind for column in columns], "sizes": [len(column.categories) for column in columns]}
+    if params.get("class_weights") == BALANCED:
+        arguments["class_weights"] = balanced(labels, len(stream.label_names))
     model = learner.model(features=len(stream.features), **doing.arguments(len(stream.label_names)), **arguments)
     try:
         doing.learn_scale(model, stream.rows[slice(*trained)], labels)
@@ -165,6 +168,16 @@ def fit(
     if not all(torch.isfinite(weight).all() for weight in model.state_dict().values()):
         raise TrainingError(f"the fit diverged (lr {params['lr']}): its weights are not finite; lower the learning rate")
     return Fitted(model, dict(params), trained, metrics, time.monotonic() - started)
+
+
+def balanced(labels: np.ndarray, classes: int) -> list[float]:
+    """The weight of each class with which all classes weigh the same, 1 on average over the rows; 0 for a class without rows.
+
+    >>> balanced(np.array([0, 0, 0, 1]), 3)
+    [0.6666666666666666, 2.0, 0.0]
+    """
+    rows = np.bincount(labels, minlength=classes)
+    return [float(len(labels) / (np.count_nonzero(rows) * count)) if count else 0.0 for count in rows]
 
 
 def _fit(trainer: pl.Trainer, model: pl.LightningModule, data: pl.LightningDataModule) -> None:

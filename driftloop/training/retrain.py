@@ -120,7 +120,7 @@ def retrain(
         verdict = _judge(stream, champion, challenger, cause, plan, judged_from=judged_from)
         log_origin(stream, plan.train, study)
         mlflow_store.set_tags({"driftloop.decision": verdict.words})
-        kpi = task.of(stream.task).kpi
+        kpi = plan.train.doing(stream).kpi
         figures = {f"{kpi}_before": verdict.before, f"{kpi}_after": verdict.after, "p_value": verdict.p_value}
         mlflow_store.log_metrics({f"judge_{name}": value for name, value in figures.items()})
         winner = None
@@ -132,6 +132,7 @@ def retrain(
             trained_model.log_fit(challenger)
         seconds = time.monotonic() - started
         record = _record(stream, champion, cause, verdict, study.best.params, trials=len(study.trials), seconds=seconds, run_id=run_id)
+        record = replace(record, kpi_name=plan.train.kpi.kpi if plan.train.kpi else "")
         _describe(store, stream, record, trained=winner.trained if winner else challenger.trained, judge=(judged_from, cause.stop))
     _join_best(family, run_id, stream, winner, challenger, judge=(judged_from, cause.stop))
     return record, winner
@@ -172,8 +173,9 @@ def _join_best(family: Family, run_id: str, stream: Stream, winner: KnownModel |
 
 def _judge(stream: Stream, champion: KnownModel, challenger: Fitted, cause: Cause, plan: RetrainPlan, *, judged_from: int) -> promotion.Judgement:
     """Champion against challenger on the judge rows."""
-    old, new = (trained_model.losses(model, stream, judged_from, cause.stop) for model in (champion.model, challenger.model))
-    verdict = promotion.judge(task.of(stream.task), old, new, start=judged_from, alpha=plan.alpha)
+    doing = plan.train.doing(stream)
+    old, new = (trained_model.losses(model, stream, judged_from, cause.stop, doing=doing) for model in (champion.model, challenger.model))
+    verdict = promotion.judge(doing, old, new, start=judged_from, alpha=plan.alpha)
     if judged_from == champion.trained[1] and challenger.params == champion.params:
         again = "not promoted: all rows new to the champion are judge rows, and the search chose its parameters again, so it is the same model"
         return replace(verdict, better=False, words=again)

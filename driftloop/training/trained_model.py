@@ -13,6 +13,7 @@ import numpy as np
 from driftloop.data.streams import Stream
 from driftloop.errors import DataError, TrackingError
 from driftloop.metrics import task
+from driftloop.metrics.task import Task
 from driftloop.tracking import mlflow_store, runs
 from driftloop.training import packaging, reference
 from driftloop.training.fitting import Fitted, Learner, Span, known_columns
@@ -166,11 +167,11 @@ def predictions(model: Any, stream: Stream, start: int, stop: int) -> np.ndarray
     return task.of(stream.task).predictions(predict(model, stream, start, stop))
 
 
-def losses(model: Any, stream: Stream, start: int, stop: int) -> np.ndarray:
-    """The local model's losses on rows start..stop, (rows,): True where it is wrong, or its absolute error."""
-    return task.of(stream.task).losses(stream.labels[start:stop], predictions(model, stream, start, stop))
+def losses(model: Any, stream: Stream, start: int, stop: int, *, doing: Task | None = None) -> np.ndarray:
+    """The local model's losses on rows start..stop, (rows,): True where it is wrong, its absolute error, or those of the KPI `doing` (`Task.losses_of`)."""
+    return (doing or task.of(stream.task)).losses_of(stream.labels[start:stop], predict(model, stream, start, stop))
 
 
-def errors(known: KnownModel, stream: Stream, *, newest: int) -> np.ndarray:
+def errors(known: KnownModel, stream: Stream, *, newest: int, doing: Task | None = None) -> np.ndarray:
     """A model's losses on its newest training rows: (at most `newest`,), as in `losses`."""
-    return losses(known.model, stream, max(known.trained[0], known.trained[1] - newest), known.trained[1])
+    return losses(known.model, stream, max(known.trained[0], known.trained[1] - newest), known.trained[1], doing=doing)

@@ -32,7 +32,7 @@ from driftloop.tracking.registry import CHAMPION, Registry
 from driftloop.training import trained_model
 from driftloop.training.retrain import Cause
 from driftloop.training.trained_model import KnownModel
-from driftloop.watch import mlflow_log
+from driftloop.watch import kpi_choice, mlflow_log
 from driftloop.watch.loop import Watch
 from driftloop.watch.preparation import Work, bar, ports, retrain_plan
 from driftloop.watch.watch_plan import WatchPlan
@@ -120,6 +120,8 @@ def drift_rule(args: LoopFlags, goal: Goal) -> Rule:
     Raises:
         SettingsError: the rule cannot work with the threshold or alpha.
     """
+    if args.proactive and goal.task.chosen:
+        raise SettingsError(f"--proactive is given, but there is no forecast for the KPI {goal.task.kpi}: omit it")
     probation = args.after_drift == "probation" and not args.proactive and args.drift_rule not in {"threshold", "never"}
     return catalogue.for_goal(args.drift_rule, goal, seed=args.seed, probation=probation)
 
@@ -129,18 +131,32 @@ def goal_of(work: Work, args: LoopFlags, base: KnownModel | None) -> Goal:
 
     Before there is a base model (None) such a threshold is a stand-in.
     """
-    kind = task.of(work.stream.task)
-    given = args.threshold_accuracy if kind is task.CLASSIFICATION else args.threshold_mae
+    trained = base.trained if base else (0, len(work.stream))
+    kind: task.Task = kpi_choice.chosen(work.stream, args, trained=trained) or task.of(work.stream.task)
+    given = kpi_choice.threshold(args, kind)
     if not given:
-        measured = math.nan if base is None else runs.metric_of(work.store, base.run_id, kind.objective)
+        measured = math.nan if base is None else _validated(work, args, base, kind)
         given = float(f"{kind.with_slack(measured, share=THRESHOLD_SLACK):.4g}")
         if base is not None:
-            unit = f" {work.stream.unit}" if work.stream.unit else ""
-            print(
-                f"threshold: {kind.kpi} {given:.4g}{unit}, {100 * THRESHOLD_SLACK:.0f} % more errors than on the base model's validation rows ({measured:.4g})",
-                file=sys.stderr,
-            )
+            unit, what = f" {work.stream.unit}" if work.stream.unit else "", "loss" if kind.chosen else "errors"
+            told = f"{100 * THRESHOLD_SLACK:.0f} % more {what} than on the base model's validation rows ({measured:.4g})"
+            print(f"threshold: {kind.kpi} {given:.4g}{unit}, {told}", file=sys.stderr)
     return Goal(kind, given, args.alpha, unit=work.stream.unit)
+
+
+def _validated(work: Work, args: LoopFlags, base: KnownModel, doing: task.Task) -> float:
+    """The base model's KPI on its validation rows; nan if its search did not measure the task's own.
+
+    Raises:
+        SettingsError: its search measured another KPI than the one from the flags.
+    """
+    known = runs.param_of(work.store, base.run_id, "kpi")
+    if doing.chosen and known != kpi_choice.described(args, doing):
+        raise SettingsError(
+            f"--threshold is not given, and the base model was not measured by {kpi_choice.described(args, doing)} on its validation rows: "
+            "give --threshold, or train a new base model with the same --kpi and --cost"
+        )
+    return runs.metric_of(work.store, base.run_id, doing.objective)
 
 
 def watch_plan(work: Work, args: LoopFlags, base: KnownModel | None, *, trained_stop: int, decide: OnDrift) -> WatchPlan:
@@ -163,7 +179,7 @@ def watch_plan(work: Work, args: LoopFlags, base: KnownModel | None, *, trained_
         lead_blocks=args.lead_blocks,
         on_drift=decide,
         max_retrains=args.max_retrains,
-        retrain=retrain_plan(args, work.learner),
+        retrain=retrain_plan(args, work.learner, kpi=goal.task if goal.task.chosen else None),
     )
     plan.check(work.stream)
     return plan
@@ -178,7 +194,7 @@ def watch_served(work: Work, args: LoopFlags, base: KnownModel, *, served: Known
     """
     plan = watch_plan(work, args, base, trained_stop=served.trained[1], decide=decide)
     rows = max(block.rows for block in plan.cut(work.stream))
-    plan.rule.prepare(trained_model.errors(served, work.stream, newest=REFERENCE_BLOCKS * rows), block_size=rows)
+    plan.rule.prepare(trained_model.errors(served, work.stream, newest=REFERENCE_BLOCKS * rows, doing=plan.goal.task), block_size=rows)
     with torchserve(url=args.torchserve_url or None, ports=ports(args)) as site:
         serving = served_by(work, args, site)
         served = put(work, serving, served)

@@ -44,7 +44,7 @@ def thinned(start: int, stop: int) -> np.ndarray:
 class _Service:
     """The blocks that one version has served so far, and its estimate without labels."""
 
-    label_free: LabelFree
+    label_free: LabelFree | None  # None where the KPI cannot be estimated
     blocks: list[Block] = field(default_factory=list)
     losses: list[np.ndarray] = field(default_factory=list)
     kind: Verdict | None = None  # of its first drift
@@ -66,10 +66,13 @@ class Diagnosis:
         self.newest: Estimate | None = None
 
     def _begun(self) -> _Service:
-        return _Service(LabelFree(row_kpi.of_task(self.task, unit=self.goal.unit), coded=[bool(column.categories) for column in self.stream.columns]))
+        kpi = row_kpi.of_task(self.task, unit=self.goal.unit)
+        return _Service(LabelFree(kpi, coded=[bool(column.categories) for column in self.stream.columns]) if kpi else None)
 
     def estimate(self, block: Block, outputs: np.ndarray) -> Estimate:
         """The estimated KPI of a block before its labels arrive, with the error of such estimates so far."""
+        if self.now.label_free is None:
+            return Estimate(math.nan, math.nan, False, f"cannot tell: there is no estimate of the {self.task.loss_words}")
         self.newest = self.now.label_free.estimate(outputs, self.stream.rows[block.start : block.stop])
         return self.newest
 
@@ -77,8 +80,9 @@ class Diagnosis:
         """Add a labelled block and the model's outputs."""
         labels = self.stream.labels[block.start : block.stop]
         self.now.blocks.append(block)
-        self.now.losses.append(self.task.losses(labels, self.task.predictions(outputs)))
-        self.now.label_free.learn(outputs, labels, self.stream.rows[block.start : block.stop])
+        self.now.losses.append(self.task.by_row.losses_of(labels, outputs))
+        if self.now.label_free:
+            self.now.label_free.learn(outputs, labels, self.stream.rows[block.start : block.stop])
 
     def forecast(self) -> Forecast:
         """When the version in service will cross the threshold, in blocks from now.
@@ -114,9 +118,10 @@ class Diagnosis:
 
     def _no_forecast(self) -> Forecast | None:
         threshold = self.goal.threshold
-        if 0 < threshold < (1 if self.task is CLASSIFICATION else math.inf):
+        if not self.task.chosen and 0 < threshold < (1 if self.task is CLASSIFICATION else math.inf):
             return None
-        return Forecast(math.nan, math.nan, math.nan, math.nan, "none", f"no forecast for the threshold {threshold:g}")
+        what = f"KPI {self.task.kpi}" if self.task.chosen else f"threshold {threshold:g}"
+        return Forecast(math.nan, math.nan, math.nan, math.nan, "none", f"no forecast for the {what}")
 
     def kind(self) -> Verdict:
         """The kind of drift of the version in service: its newest rows against those that it served before.
@@ -148,7 +153,8 @@ class Diagnosis:
             columns=self.stream.columns,
             known=self._learned(first),
             alpha=share * self.goal.alpha,
-            losses=self.task is not CLASSIFICATION,
+            losses=self.task.by_row is not CLASSIFICATION,
+            loss_words=self.task.loss_words,
             fallen=True,
             edges=edges,
         )
@@ -211,7 +217,7 @@ class Diagnosis:
     def _bias(self, alarm: int, scores: Sequence[BlockScore]) -> str:
         """For a regression: the bias in the block of the alarm and in the block before."""
         at = next((at for at, score in enumerate(scores) if score.block == alarm), None)
-        if self.task is CLASSIFICATION or at is None:
+        if self.task.name == CLASSIFICATION.name or at is None:
             return ""
         before = f", {scores[at - 1].bias:+.2f} in the block before" if at else ""
         unit = f" {self.stream.unit}" * bool(self.stream.unit)
@@ -241,8 +247,9 @@ class Diagnosis:
 
 
 def comparable(losses: np.ndarray, goal: Goal) -> np.ndarray:
-    """Each row's input to the test of the kind: correctness, or the error capped at `CUT` thresholds, so that a few rows do not dominate."""
-    return np.asarray(losses) == 0 if goal.task is CLASSIFICATION else np.minimum(losses, CUT * goal.threshold)
+    """Each row's input to the test of the kind: correctness, or the loss; an unbounded one capped at `CUT` thresholds, so that few rows do not dominate."""
+    by_row = goal.task.by_row
+    return np.asarray(losses) == 0 if by_row is CLASSIFICATION else np.minimum(losses, CUT * goal.limit if math.isinf(by_row.bound) else by_row.bound)
 
 
 def _dates(ahead: Forecast, scores: Sequence[BlockScore]) -> str:

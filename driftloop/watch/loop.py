@@ -55,18 +55,18 @@ class Watch:
     ) -> None:
         self.store, self.learner, self.stream, self.serving, self.registry = store, learner, stream, serving, registry
         self.base, self.plan, self.progress, self.told = base, plan, progress, told
-        self.champion, self.task = champion or base, task.of(stream.task)
+        self.champion, self.task, self.kpi = champion or base, task.of(stream.task), plan.goal.task
         self.rivals: dict[str, Callable[[np.ndarray], np.ndarray]] = {}  # fitted on the training rows of the version in service
         self.guessed: dict[str, list[np.ndarray]] = {}
         self.served = {self.champion.version: self.champion}
-        self.predicted: list[np.ndarray] = []
+        self.outputs: list[np.ndarray] = []  # of the versions in service, block by block
         self.scores: list[BlockScore] = []
         self.retrains: list[RetrainRecord] = []
         self.diagnosis = Diagnosis(stream, plan.goal)
         self.verdict: Verdict | None = None  # the newest
         self.follow_up = FollowUp()
         self.largest_difference = 0.0
-        self.family = family.Family(store, stream)
+        self.family = family.Family(store, stream, self.kpi if self.kpi.chosen else None)
         self.family.add_served(base, self.champion)
         self.reasons: dict[str, str] = {}  # why each version was promoted in this watch
 
@@ -84,9 +84,9 @@ class Watch:
             datasets.log(self.stream, {"watch": (plan.start, plan.stop)})
             words = descriptions.deployment(model=self.registry.name, rows=descriptions.rows(plan.start, plan.stop, self.stream.times))
             mlflow_text.describe_run(self.store, run_id, words)
-            goal = {"threshold": plan.goal.threshold, "alpha": plan.goal.alpha}
+            goal = {"threshold": plan.goal.threshold, "alpha": plan.goal.alpha} | ({"kpi": self.kpi.kpi} if self.kpi.chosen else {})
             mlflow_store.log_params(goal | {name: getattr(plan, name) for name in LOGGED} | {"drift_rule": plan.rule.name})
-            unretrained = trained_model.predictions(self.base.model, self.stream, plan.start, plan.stop)
+            unretrained = trained_model.predict(self.base.model, self.stream, plan.start, plan.stop)
             try:
                 for block in self.progress(cut):
                     self._step(block, unretrained[block.start - plan.start : block.stop - plan.start])
@@ -100,7 +100,7 @@ class Watch:
         predicted = self.task.predictions(outputs)
         estimate = self.diagnosis.estimate(block, outputs)  # before the labels are used
         guesses = {name: guess(self.stream.rows[block.start : block.stop]) for name, guess in self.rivals.items()}
-        verdict = self.verdict = self.plan.rule.update(self.task.losses(self.stream.labels[block.start : block.stop], predicted))
+        verdict = self.verdict = self.plan.rule.update(self.kpi.losses_of(self.stream.labels[block.start : block.stop], outputs))
         self.diagnosis.learn(block, outputs)
         ahead = self.diagnosis.forecast()
         score = scoring.score_block(
@@ -108,13 +108,16 @@ class Watch:
             block,
             predicted,
             version=version,
-            unretrained=unretrained,
+            unretrained=self.task.predictions(unretrained),
             majority=self.base.majority,
             threshold=self.plan.goal.threshold,
             drift=verdict.drift,
             rivals=guesses,
+            doing=self.kpi,
+            outputs=outputs,
+            unretrained_outputs=unretrained,
         )
-        self.predicted.append(predicted)
+        self.outputs.append(outputs)
         for name, guess in guesses.items():
             self.guessed.setdefault(name, []).append(guess)
         told = self.diagnosis.kind().kind if verdict.drift else verdict.kind
@@ -183,7 +186,7 @@ class Watch:
                 self.store, self.learner, self.stream, self.champion, cause=cause, plan=self.plan.retrain, parent_run_id=self.base.run_id, family=self.family
             )
         except TrainingError as exc:  # a challenger whose training fails must not stop the champion
-            record, winner = retrain.failed(self.stream, self.champion, cause, exc), None
+            record, winner = replace(retrain.failed(self.stream, self.champion, cause, exc), kpi_name=self.kpi.kpi if self.kpi.chosen else ""), None
         if winner is not None:
             winner = promote(self.registry, self.serving, winner, reason=record.decision, store=self.store, stream=self.stream)
             self.reasons[winner.version] = record.decision
@@ -224,8 +227,13 @@ class Watch:
     def _result(self, unretrained: np.ndarray, *, run_id: str, seconds: float) -> WatchResult:
         plan = self.plan
         rivals = {name: np.concatenate(guesses) for name, guesses in self.guessed.items()}
-        whole = scoring.summary(self.stream, plan.start, np.concatenate(self.predicted), majority=self.base.majority, rivals=rivals)
-        losses, reached = self.task.losses(self.stream.labels[plan.start : plan.stop], unretrained), whole.pop(self.task.kpi)
+        outputs, labels = np.concatenate(self.outputs), self.stream.labels[plan.start : plan.stop]
+        whole = scoring.summary(
+            self.stream, plan.start, self.task.predictions(outputs), majority=self.base.majority, rivals=rivals, doing=self.kpi, outputs=outputs
+        )
+        reached = whole.pop(self.kpi.kpi)
+        if self.kpi.chosen:
+            whole |= {"task_kpi": whole.pop(self.task.kpi), "kpi_name": self.kpi.kpi}
         result = WatchResult(
             stream=self.stream.name,
             rows=plan.stop - plan.start,
@@ -236,19 +244,19 @@ class Watch:
             unit=plan.goal.unit,
             scores=tuple(self.scores),
             retrains=tuple(self.retrains),
-            versions=tuple(self._version(version) for version in self.served),
+            versions=tuple(self._version(version, unretrained) for version in self.served),
             served_version=self.champion.version,
             seconds=seconds,
             run_id=run_id,
             rule=plan.rule.name,
             kpi=reached,
-            kpi_without_retraining=self.task.value(losses),
+            kpi_without_retraining=self.kpi.value(self.kpi.losses_of(labels, unretrained)),
             **whole,
         )
         findings = (*self.diagnosis.findings(self.plan.rule.name, self.verdict, self.scores), *data_quality.findings(self.scores))
         return replace(result, notes=(*notes.of_limits(result, plan.max_retrains), *notes.of_history(result, self.stream)), findings=findings)
 
-    def _version(self, version: str) -> VersionRecord:
+    def _version(self, version: str, unretrained: np.ndarray) -> VersionRecord:
         known = self.served[version]
         scores = [score for score in self.scores if score.version == version]
         rows = sum(score.rows for score in scores)
@@ -256,7 +264,7 @@ class Watch:
         def mean(name: str) -> float:
             return sum(getattr(score, name) * score.rows for score in scores) / rows if rows else float("nan")
 
-        return VersionRecord(
+        record = VersionRecord(
             version=version,
             run_id=known.run_id,
             params=dict(known.params),
@@ -269,3 +277,14 @@ class Watch:
             kpi=mean("kpi"),
             kpi_unretrained=mean("kpi_unretrained"),
         )
+        return self._measured(record, unretrained) if self.kpi.chosen else record
+
+    def _measured(self, record: VersionRecord, unretrained: np.ndarray) -> VersionRecord:
+        """A version with its chosen KPI over all its rows: that of some is no mean over blocks."""
+        served = [(score.start, score.stop, outputs) for score, outputs in zip(self.scores, self.outputs, strict=True) if score.version == record.version]
+        if not served:
+            return replace(record, kpi_name=self.kpi.kpi)
+        rows = np.concatenate([np.arange(start, stop) for start, stop, _ in served])
+        both = np.concatenate([outputs for *_, outputs in served]), unretrained[rows - self.plan.start]
+        reached, without = (self.kpi.value(self.kpi.losses_of(self.stream.labels[rows], outputs)) for outputs in both)
+        return replace(record, kpi_name=self.kpi.kpi, kpi=reached, kpi_unretrained=without)

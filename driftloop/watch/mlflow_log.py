@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from driftloop.metrics import task
+from driftloop.metrics.kpi_names import KPIS, OWN
 from driftloop.metrics.results import BlockScore, WatchResult
 from driftloop.report import descriptions
 from driftloop.tracking import links, mlflow_store
@@ -24,10 +24,15 @@ SERIES: Final = (
 def log_blocks(store: Store, run_id: str, scores: Sequence[BlockScore]) -> None:
     """Log what was scored to the active run: series with `step` = block, and the table."""
     rows = [score.as_json() for score in scores]
-    series = [{name: row[name] for name in (*SERIES, *score.baselines, "drift")} for row, score in zip(rows, scores, strict=True)]
+    series = [{name: row[name] for name in (*SERIES, *_chosen(score), *score.baselines, "drift")} for row, score in zip(rows, scores, strict=True)]
     times = [int(np.datetime64(score.timestamp, "ms").astype(int)) for score in scores]
     mlflow_store.log_series(store, run_id, [{f"block/{name}": value for name, value in row.items()} for row in series], times_ms=times)
     mlflow_store.log_table(rows, "blocks")
+
+
+def _chosen(score: BlockScore) -> tuple[str, ...]:
+    """The series of a KPI other than the task's own."""
+    return (score.kpi_name, f"{score.kpi_name}_unretrained") if score.kpi_name else ()
 
 
 def log_whole(store: Store, run_id: str, result: WatchResult, *, report_run_id: str) -> None:
@@ -42,11 +47,13 @@ def log_whole(store: Store, run_id: str, result: WatchResult, *, report_run_id: 
 
 def figures(result: WatchResult) -> dict[str, float]:
     """The figures of a whole watch by name."""
-    kpi = task.of(result.task)
+    kpi, own = KPIS[result.kpi_name or OWN[result.task]], {OWN[result.task]: result.task_kpi} if result.kpi_name else {}
+    gain = result.kpi - result.kpi_without_retraining
     return {
-        kpi.kpi: result.kpi,
-        f"{kpi.kpi}_without_retraining": result.kpi_without_retraining,
-        "gain": kpi.ahead(result.kpi, result.kpi_without_retraining),
+        kpi.name: result.kpi,
+        f"{kpi.name}_without_retraining": result.kpi_without_retraining,
+        **own,
+        "gain": gain if kpi.higher else -gain,
         "kappa": result.kappa,
         "kappa_temporal": result.kappa_temporal,
         **result.baselines,

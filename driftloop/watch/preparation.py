@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from driftloop.data.schema import choice
 from driftloop.data.streams import Stream
 from driftloop.data.times import zones
 from driftloop.errors import NoBaseRunError, SettingsError
+from driftloop.metrics.task import CLASSIFICATION, Task
 from driftloop.serving.torchserve import Ports
 from driftloop.system import places
 from driftloop.tracking import mlflow_store, runs
@@ -26,6 +28,7 @@ from driftloop.training import base, trained_model, tuning
 from driftloop.training.fitting import Learner
 from driftloop.training.retrain import RetrainPlan
 from driftloop.training.trained_model import KnownModel
+from driftloop.watch import kpi_choice
 
 Trained = Callable[[np.ndarray], int]
 
@@ -52,8 +55,19 @@ def open_work(args: WorkFlags, learner: Learner, *, trained: Trained | None = No
     """
     places.check_temporary()
     stream = load_stream(args, learner, trained=trained)
+    if isinstance(args, TrainingFlags):
+        _check_class_weights(args, learner, stream)
     tell_reading(stream, shows_columns=shows_columns)
     return Work(mlflow_store.open_store(args.mlflow_experiment_name or None), stream, learner)
+
+
+def _check_class_weights(args: TrainingFlags, learner: Learner, stream: Stream) -> None:
+    if args.class_weights == "none":
+        return
+    if stream.task != CLASSIFICATION.name:
+        raise SettingsError(f"--class_weights {args.class_weights} is given, but the label is a value: omit it")
+    if "class_weights" not in inspect.signature(learner.model).parameters:
+        raise SettingsError(f"--class_weights {args.class_weights} is given, but {learner.model.__name__} takes none: omit it, or give a learner that does")
 
 
 def load_stream(args: DataFlags, learner: Learner, *, trained: Trained | None = None) -> Stream:
@@ -105,15 +119,16 @@ def space(args: TrainingFlags, own: Mapping[str, Any] | None = None) -> dict[str
     return found if args.history == parsing.AUTO else found | {"history": {"choices": [args.history]}}
 
 
-def train_plan(args: TrainingFlags, learner: Learner, *, total_trials: int, start: Mapping[str, Any]) -> base.TrainPlan:
-    """The settings of a search from `start`, from the flags."""
+def train_plan(args: TrainingFlags, learner: Learner, *, total_trials: int, start: Mapping[str, Any], kpi: Task | None = None) -> base.TrainPlan:
+    """The settings of a search from `start`, from the flags; `kpi` as in `TrainPlan`."""
     return base.TrainPlan(
         space=space(args, learner.space),
         total_trials=total_trials,
         max_epochs=args.max_epochs,
         seed=args.seed,
-        start={**start, "optimizer": args.optimizer},
+        start={**start, "optimizer": args.optimizer} | ({} if args.class_weights == "none" else {"class_weights": args.class_weights}),
         progress=bar,
+        kpi=kpi,
     )
 
 
@@ -122,14 +137,21 @@ def train_until(time: str, *, zone: str) -> np.datetime64 | None:
     return zones.moment(time, zone=zone) if time else None
 
 
-def base_plan(args: BaseModelFlags, learner: Learner, *, total_trials: int) -> base.TrainPlan:
-    """The base model's training plan, from the flags."""
-    return replace(train_plan(args, learner, total_trials=total_trials, start=learner.base_params), until=train_until(args.train_until, zone=args.time_zone))
+def base_plan(args: BaseModelFlags, work: Work, *, total_trials: int) -> base.TrainPlan:
+    """The base model's training plan, from the flags.
+
+    Raises:
+        SettingsError: as `kpi_choice.chosen`, or as `base.base_span`.
+    """
+    until = train_until(args.train_until, zone=args.time_zone)
+    kpi = kpi_choice.chosen(work.stream, args, trained=base.base_span(work.stream, until=until))
+    plan = train_plan(args, work.learner, total_trials=total_trials, start=work.learner.base_params, kpi=kpi)
+    return replace(plan, until=until, kpi_text=kpi_choice.described(args, kpi) if kpi else "")
 
 
-def retrain_plan(args: SwapFlags, learner: Learner) -> RetrainPlan:
-    """The retrain plan, from the flags."""
-    train = train_plan(args, learner, total_trials=args.total_trials, start=learner.retrain_params)
+def retrain_plan(args: SwapFlags, learner: Learner, *, kpi: Task | None = None) -> RetrainPlan:
+    """The retrain plan, from the flags; `kpi` as in `TrainPlan`."""
+    train = train_plan(args, learner, total_trials=args.total_trials, start=learner.retrain_params, kpi=kpi)
     return RetrainPlan(train, judge_rows=args.judge_rows, validation_rows=args.validation_rows, alpha=args.judge_alpha)
 
 
@@ -172,5 +194,5 @@ def base_model(work: Work, args: DeployFlags | RetrainFlags) -> KnownModel:
         if not args.train_base and not (runner.on_terminal() and runner.confirm(question)):
             raise
         with mlflow_store.run(work.store, base.run_name(work.stream), role="base") as run_id:
-            return base.train_base(work.store, work.learner, work.stream, base_plan(args, work.learner, total_trials=0), run_id=run_id)
+            return base.train_base(work.store, work.learner, work.stream, base_plan(args, work, total_trials=0), run_id=run_id)
     return trained_model.restore(work.store, found.info.run_id, learner=work.learner, stream=work.stream)

@@ -23,7 +23,7 @@ from driftloop.training.family import Family
 from driftloop.training.fitting import Learner
 from driftloop.training.retrain import retrain
 from driftloop.training.trained_model import KnownModel
-from driftloop.watch import deployment
+from driftloop.watch import deployment, kpi_choice
 from driftloop.watch.deployment import OnDrift
 from driftloop.watch.preparation import Work, base_model, base_plan, open_work, retrain_plan, train_until, until_row
 
@@ -33,11 +33,11 @@ Done = tuple[dict[str, Any], int]
 def train(args: BaseModelFlags, learner: Learner) -> Done:
     """Train the base model and log it."""
     opened = open_work(args, learner, shows_columns=True)
-    plan = base_plan(args, learner, total_trials=args.total_trials)
+    plan = base_plan(args, opened, total_trials=args.total_trials)
     with mlflow_store.run(opened.store, base.run_name(opened.stream), role="base") as run_id:
         known = base.train_base(opened.store, learner, opened.stream, plan, run_id=run_id)
-    figures = base.test_figures(opened.stream, known)
-    print(terminal.base_text(known.params, figures, trained=known.trained, run_id=run_id, experiment=opened.store.experiment_name, unit=opened.stream.unit))
+    figures, unit, kpi = base.test_figures(opened.stream, known, doing=plan.kpi), opened.stream.unit, plan.kpi.kpi if plan.kpi else ""
+    print(terminal.base_text(known.params, figures, trained=known.trained, run_id=run_id, experiment=opened.store.experiment_name, unit=unit, kpi=kpi))
     _say_where(opened, run_id)
     return {"run_id": run_id, "experiment": opened.store.experiment_name, "params": known.params, "trained_rows": known.trained, **figures}, 0
 
@@ -50,6 +50,7 @@ def deploy(args: DeployFlags, learner: Learner) -> Done:
     deployment.check_places(args)
     opened = open_work(args, learner)
     deployment.check_name(opened, args)
+    deployment.drift_rule(args, deployment.goal_of(opened, args, None))  # check before a training what the watch needs
     known = base_model(opened, args)
     decide = OnDrift(args.on_drift)
     served = deployment.champion(opened, known, name=args.register_model_name)
@@ -81,10 +82,13 @@ def retrain_drifted(args: RetrainFlags, learner: Learner) -> Done:
     opened = open_work(args, learner)
     deployment.check_name(opened, args)
     until = until_row(opened.stream, args)
+    kpi_choice.chosen(opened.stream, args, trained=(0, len(opened.stream)))  # check before a training
     known = base_model(opened, args)
     served = deployment.champion(opened, known, name=args.register_model_name)
+    kpi = kpi_choice.chosen(opened.stream, args, trained=known.trained)
+    plan = retrain_plan(args, learner, kpi=kpi)
     cause = deployment.find_cause(opened, known, served, until_row=until)
-    family = Family(opened.store, opened.stream)
+    family = Family(opened.store, opened.stream, kpi)
     family.add_served(known, served)
     record, winner = retrain(opened.store, learner, opened.stream, served, cause=cause, plan=plan, parent_run_id=known.run_id, family=family)
     family.log()
@@ -106,7 +110,7 @@ def run_lifecycle(args: LifecycleFlags, learner: Learner) -> Done:
     deployment.watch_plan(opened, args, None, trained_stop=trained_stop, decide=decide)  # check before the training what the watch needs
     with mlflow_store.run(opened.store, f"{opened.stream.name} lifecycle", role="base") as run_id:
         print("training the base model", file=sys.stderr)
-        known = base.train_base(opened.store, learner, opened.stream, base_plan(args, learner, total_trials=args.base_trials), run_id=run_id)
+        known = base.train_base(opened.store, learner, opened.stream, base_plan(args, opened, total_trials=args.base_trials), run_id=run_id)
         result = deployment.watch_served(opened, args, known, served=known, decide=decide)
         whole = replace(result, run_id=run_id, seconds=time.monotonic() - started)
         deployment.log_outcome(opened, args, whole, deployment_run_id=result.run_id)

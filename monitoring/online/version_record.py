@@ -66,7 +66,7 @@ class Served:
         self.kind: Verdict | None = None  # of the proven drift
         self._looks: list[int] = []  # numbers of blocks at the tests of the kind
         self._evidence: float | None = None
-        self._label_free = LabelFree(row_kpi.of_task(config.goal.task, unit=config.unit), coded=[feature.categorical for feature in config.features])
+        self._label_free = LabelFree(row_kpi.own(config.goal.task, unit=config.unit), coded=[feature.categorical for feature in config.features])
         self._waiting = Blocks(config.block_size)
         self._kind_rows: deque[AnsweredRow] = deque(maxlen=MOST_KIND_ROWS)
 

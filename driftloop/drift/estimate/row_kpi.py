@@ -41,9 +41,18 @@ class RowKpi:
         return np.sum(by_class, axis=0)
 
 
-def of_task(task: Task, *, unit: str = "") -> RowKpi:
-    """The KPI of a task: accuracy, or MAE in a unit."""
-    return ACCURACY if task is CLASSIFICATION else replace(MAE, unit=unit)
+def of_task(task: Task, *, unit: str = "") -> RowKpi | None:
+    """The KPI of a task: accuracy, MAE in a unit, or a chosen one of classes; None for those of whole blocks and for squared errors."""
+    if not task.chosen:
+        return own(task, unit=unit)
+    if task.by_row is not task or task.name != CLASSIFICATION.name:
+        return None
+    return RowKpi(task.kpi, lambda outputs, labels: task.losses_of(labels, outputs), probabilities=True, rises=task.higher)
+
+
+def own(task: Task, *, unit: str = "") -> RowKpi:
+    """A task's own KPI: accuracy, or MAE in a unit."""
+    return ACCURACY if task.name == CLASSIFICATION.name else replace(MAE, unit=unit)
 
 
 ACCURACY: Final = RowKpi("accuracy", lambda outputs, labels: (outputs.argmax(axis=1) != labels).astype(float), probabilities=True, rises=True)

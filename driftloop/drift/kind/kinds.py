@@ -45,6 +45,7 @@ def tell(
     alpha: float = 0.05,
     seed: int = 7,
     losses: bool = False,
+    loss_words: str = "mean absolute error",
     fallen: bool = False,
     edges: int = 1,
 ) -> Verdict:
@@ -55,6 +56,7 @@ def tell(
     Args:
         reference_rows, reference_correct, current_rows, current_correct, losses: as in `decompose`.
         names: (F,) the features' names.
+        loss_words: the mean of `losses` within a sentence.
         columns: (F,) what they hold. By default numbers; otherwise categories are taken as such, and nan is a missing value.
         known: (F,) as in `distribution.compare`.
         alpha: false-alarm probability of a comparison, in (0, 1), any kind counted.
@@ -95,13 +97,13 @@ def tell(
     unsure = decided and not changed and plain
     if unsure and not moved:
         kind = "cannot tell"
-    features = _moved(tests, alpha / 2) if moved else []
+    features, kpi = _moved(tests, alpha / 2) if moved else [], _kpi(parts, loss_words if losses else "KPI")
     inputs = f"{_inputs(features, joint) if moved else _still(tests)} ({told(data_p)})"
     if kind != "cannot tell" or unsure:
         wanted = _rows_wanted(parts.p_value, min(len(reference_rows), len(current_rows)), level=alpha / 2) if unsure else None
-        message = _whole(kind, parts, inputs, unsure=unsure, wanted=wanted, moved=moved, losses=losses)
+        message = _whole(kind, parts, inputs, unsure=unsure, wanted=wanted, moved=moved, kpi=kpi)
     else:
-        message = _unknown(parts, inputs, data_p=data_p, losses=losses)
+        message = _unknown(parts, inputs, data_p=data_p, kpi=kpi)
     return Verdict(
         drift=moved or changed,
         kind=kind,
@@ -138,21 +140,21 @@ def _moved(tests: Sequence[FeatureTest], alpha: float) -> list[FeatureTest]:
     return sorted((test for test in tests if test.corrected <= alpha), key=lambda test: -test.farthest)
 
 
-def _kpi(parts: Decomposition, *, losses: bool) -> str:
-    name = f"the {'mean absolute error' if losses else 'KPI'}"
+def _kpi(parts: Decomposition, name: str) -> str:
+    name = f"the {name}"
     known = [f"{kpi:.3f} on the {side}" for side, kpi in (("reference", parts.reference_kpi), ("current", parts.current_kpi)) if not math.isnan(kpi)]
     if len(known) < 2:  # a side without rows has no KPI
         return f"{name} is {known[0]} rows and unknown on the other side" if known else f"{name} is unknown on either side"
     return f"{name} went from {parts.reference_kpi:.3f} to {parts.current_kpi:.3f}"
 
 
-def _unknown(parts: Decomposition, inputs: str, *, data_p: float, losses: bool) -> str:
-    """The message when a test is undecided."""
-    kpi, tail = _kpi(parts, losses=losses), "" if math.isnan(data_p) else f"; {inputs}"
+def _unknown(parts: Decomposition, inputs: str, *, data_p: float, kpi: str) -> str:
+    """The message when a test is undecided; `kpi` is how it changed."""
+    tail = "" if math.isnan(data_p) else f"; {inputs}"
     return f"{_UNTOLD}: {parts.message.removeprefix('cannot tell the parts: ')}. {kpi[0].upper()}{kpi[1:]}{tail}."
 
 
-def _whole(kind: Kind, parts: Decomposition, inputs: str, *, unsure: bool, wanted: int | None, moved: bool, losses: bool) -> str:
+def _whole(kind: Kind, parts: Decomposition, inputs: str, *, unsure: bool, wanted: int | None, moved: bool, kpi: str) -> str:
     worth = f", effective sample size of the reference rows {parts.effective_rows:.0f}" if moved else ""
     found = f"({told(parts.p_value)}{worth})"
     if unsure:
@@ -163,7 +165,7 @@ def _whole(kind: Kind, parts: Decomposition, inputs: str, *, unsure: bool, wante
     else:
         equal = f"The rest is within noise {found}"
     head = _UNTOLD if kind == "cannot tell" else answer.KINDS[kind].capitalize()
-    return f"{head}: {_kpi(parts, losses=losses)}, of which the inputs explain {parts.data.change:+.3f}; the rest is {parts.concept}. {equal}; {inputs}."
+    return f"{head}: {kpi}, of which the inputs explain {parts.data.change:+.3f}; the rest is {parts.concept}. {equal}; {inputs}."
 
 
 def _plainly_apart(before: np.ndarray, now: np.ndarray) -> bool:

@@ -8,6 +8,7 @@ from driftloop.drift.rules.probation import Probation
 from driftloop.drift.rules.rule import Rule
 from driftloop.drift.rules.rule_names import DETECTORS, EVERY, NAMES, RATE
 from driftloop.drift.rules.significant import Significant
+from driftloop.drift.rules.significant_loss import Loss
 from driftloop.drift.rules.threshold import ThresholdRule
 from driftloop.errors import SettingsError
 from driftloop.metrics.goal import Goal
@@ -50,7 +51,7 @@ def for_goal(name: str, goal: Goal, *, seed: int = settings.SEED, probation: boo
     """The drift rule of that name for a model's goal; it takes the losses of one block after another.
 
     Args:
-        name: one of `rule_names.NAMES`; a regression rejects those that take 0/1 errors only.
+        name: one of `rule_names.NAMES`; every KPI but the accuracy rejects those that take 0/1 errors only.
         goal: the KPI's threshold and alpha.
         seed: of the randomised rules.
         probation: from the first alarm on, put new models on probation (`rules.probation`).
@@ -62,8 +63,17 @@ def for_goal(name: str, goal: Goal, *, seed: int = settings.SEED, probation: boo
     if goal.task is CLASSIFICATION:
         made = make(name, threshold=threshold, alpha=alpha, seed=seed)
         return Probation(made, threshold=threshold, alpha=alpha) if probation else made
-    made = loss_rules.make(name, threshold=threshold, alpha=alpha, seed=seed)
-    if not probation:
-        return made
-    proof = loss_rules.SignificantLoss(threshold=threshold, alpha=alpha, under=True)
-    return Probation(made, threshold=threshold, alpha=alpha, plain=loss_rules.LossThreshold(threshold), proof=proof)
+    doing, limit, loss = goal.task, goal.limit, _loss(goal)
+    made = loss_rules.make(name, threshold=limit, alpha=alpha, seed=seed, loss=loss)
+    if probation:
+        proof = loss_rules.SignificantLoss(threshold=limit, alpha=alpha, under=True, loss=loss)
+        made = Probation(made, threshold=limit, alpha=alpha, plain=loss_rules.LossThreshold(limit, loss=loss), proof=proof)
+    return made if doing.by_row is doing else loss_rules.BlockLossRule(made, doing)
+
+
+def _loss(goal: Goal) -> Loss:
+    """What the rules say of a goal's losses."""
+    doing = goal.task
+    if not doing.chosen:
+        return loss_rules.ABSOLUTE
+    return Loss(doing.loss_words, "--threshold", doing.bound, "row" if doing.by_row is doing else "block")

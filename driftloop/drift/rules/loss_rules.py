@@ -1,6 +1,6 @@
-"""The drift rules for a regression: they take each row's absolute error, not right or wrong.
+"""The drift rules for losses: they take each row's absolute error, Brier loss, cost, …, not right or wrong.
 
-`threshold` and `significant` compare the mean absolute error with the largest that is good enough. Of river's detectors those for real
+`threshold` and `significant` compare the mean loss with the largest that is good enough. Of river's detectors those for real
 values are offered; they get the errors capped and divided by the cap, because ADWIN's bound and Page-Hinkley's default
 threshold are meant for 0..1.
 """
@@ -17,16 +17,20 @@ from driftloop.drift.rules import trivial
 from driftloop.drift.rules.detectors import Detector
 from driftloop.drift.rules.rule import Rule, loss_rows
 from driftloop.drift.rules.rule_names import DETECTORS, EVERY, NAMES, RATE
-from driftloop.drift.rules.significant_loss import CAP_THRESHOLDS, SignificantLoss, profile, rows_in_one
+from driftloop.drift.rules.significant_loss import CAP_THRESHOLDS, Loss, SignificantLoss, profile, rows_in_one
 from driftloop.drift.verdict import Verdict
 from driftloop.errors import SettingsError
 from driftloop.metrics import kpi
+from driftloop.metrics.task import Task
 
 REAL: Final = ("adwin", "kswin", "page_hinkley")  # river's detectors that take real values
 
 
-def make(name: str, *, threshold: float, alpha: float, seed: int) -> Rule:
-    """The rule of that name for one served regression model; arguments as in `catalogue.for_goal`.
+ABSOLUTE: Final = Loss()
+
+
+def make(name: str, *, threshold: float, alpha: float, seed: int, loss: Loss = ABSOLUTE) -> Rule:
+    """The rule of that name for the losses of one served model; arguments as in `catalogue.for_goal`, `threshold` is that of the mean loss.
 
     Raises:
         SettingsError: unknown name, a detector that takes 0/1 errors only, or a setting outside its range.
@@ -35,14 +39,14 @@ def make(name: str, *, threshold: float, alpha: float, seed: int) -> Rule:
     True
     """
     if name == "threshold":
-        return LossThreshold(threshold)
+        return LossThreshold(threshold, loss=loss)
     if name == "significant":
-        return SignificantLoss(threshold=threshold, alpha=alpha)
+        return SignificantLoss(threshold=threshold, alpha=alpha, loss=loss)
     if name in REAL:
-        return LossDetector(name, seed=seed, cap=CAP_THRESHOLDS * threshold)
+        return LossDetector(name, seed=seed, cap=CAP_THRESHOLDS * threshold if math.isinf(loss.bound) else loss.bound, loss=loss)
     if name in DETECTORS:
-        offered = ", ".join(("threshold", "significant", *REAL))
-        raise SettingsError(f"--drift_rule {name} takes 0/1 errors only, not a regression's absolute errors: give one of {offered}")
+        offered, taken = ", ".join(("threshold", "significant", *REAL)), "a regression's absolute errors" if loss is ABSOLUTE else f"the {loss.words}"
+        raise SettingsError(f"--drift_rule {name} takes 0/1 errors only, not {taken}: give one of {offered}")
     if name in NAMES:
         return _Trivial({"never": trivial.Never(), "every": trivial.Every(EVERY), "random": trivial.Random(RATE, seed=seed)}[name])
     raise SettingsError(f"--drift_rule is {name!r}: give one of {', '.join(NAMES)}")
@@ -55,17 +59,17 @@ class LossThreshold(Rule):
 
     Args:
         threshold: largest mean loss that is good enough, over 0.
+        loss: its name and bound.
 
     Raises:
-        SettingsError: it is not over 0.
+        SettingsError: the threshold is not over 0.
     """
 
     name = "threshold"
 
-    def __init__(self, threshold: float) -> None:
-        if not (threshold > 0 and math.isfinite(threshold)):
-            raise SettingsError(f"--threshold_mae is {threshold}: give the largest mean absolute error that is good enough, over 0")
-        self._threshold, self._together = threshold, 1.0
+    def __init__(self, threshold: float, *, loss: Loss = ABSOLUTE) -> None:
+        loss.check(threshold)
+        self._threshold, self._together, self._loss = threshold, 1.0, loss
         self._sum, self._rows = 0.0, 0
 
     def prepare(self, errors: np.ndarray, *, block_size: int) -> None:
@@ -88,10 +92,9 @@ class LossThreshold(Rule):
         if not drift:
             self._sum, self._rows = self._sum + float(losses.sum()), self._rows + rows
         bounds = kpi.mean_interval(losses)
-        message = (
-            f"mean absolute error {mean:.3f} on {rows} rows is {'over' if drift else 'not over'} the threshold {self._threshold:g}; "
-            f"by chance alone a model at {steady:.3f} exceeds it in about {100 * chance:.1f} % of such blocks"
-        )
+        message = f"{self._loss.measured(losses)} is {'over' if drift else 'not over'} the threshold {self._threshold:g}"
+        if not math.isnan(chance):
+            message += f"; by chance alone a model at {steady:.3f} exceeds it in about {100 * chance:.1f} % of such blocks"
         return Verdict.of_kpi(self.name, message, drift=drift, statistic=mean, bounds=bounds, threshold=self._threshold, false_alarm_rate=chance)
 
     def reset(self) -> None:
@@ -106,11 +109,12 @@ class LossDetector(Detector):
         name: one of `REAL`.
         seed: of KSWIN.
         cap: losses are capped there and divided by it.
+        loss: its name.
     """
 
-    def __init__(self, name: str, *, seed: int, cap: float) -> None:
+    def __init__(self, name: str, *, seed: int, cap: float, loss: Loss = ABSOLUTE) -> None:
         super().__init__(name, seed=seed)
-        self._cap = cap
+        self._cap, self._loss = cap, loss
 
     def update(self, errors: np.ndarray) -> Verdict:
         """See `Rule.update`. `statistic` is the block's mean loss; figures that river does not give are nan."""
@@ -119,8 +123,39 @@ class LossDetector(Detector):
             return Verdict.no_rows(self.name)
         said, risen = self.said(np.minimum(losses, self._cap) / self._cap)
         mean = float(losses.mean())
-        message = f"mean absolute error {mean:.3f} on {len(losses)} rows; {said}; it states no false-alarm rate"
+        message = f"{self._loss.measured(losses)}; {said}; it states no false-alarm rate"
         return Verdict.of_kpi(self.name, message, drift=risen, statistic=mean, bounds=kpi.mean_interval(losses))
+
+
+class BlockLossRule(Rule):
+    """A rule for a KPI of whole blocks: each block is one loss, 1 minus its KPI.
+
+    The hypothesis is on the mean of the blocks' KPIs; with `significant` it is kept at alpha where blocks are independent.
+
+    Args:
+        rule: takes the losses.
+        measured: the KPI; its `losses_of` is what `update` takes.
+    """
+
+    def __init__(self, rule: Rule, measured: Task) -> None:
+        self.rule, self.name, self._measured = rule, rule.name, measured
+
+    def prepare(self, errors: np.ndarray, *, block_size: int) -> None:
+        """See `Rule.prepare`."""
+        parts = [errors[start : start + block_size] for start in range(0, len(errors) - block_size + 1, block_size)]
+        values = np.array([1 - self._measured.value(part) for part in parts])
+        known = values[~np.isnan(values)]
+        if len(known):
+            self.rule.prepare(known, block_size=len(known))
+
+    def update(self, errors: np.ndarray) -> Verdict:
+        """See `Rule.update`: from label and probabilities of the block's rows; a block whose KPI is undefined gives "cannot tell"."""
+        value = self._measured.value(errors)
+        return self.rule.update(np.zeros(0) if math.isnan(value) else np.array([1 - value]))
+
+    def reset(self) -> None:
+        """See `Rule.reset`."""
+        self.rule.reset()
 
 
 class _Trivial(Rule):

@@ -41,6 +41,34 @@ SEEN: Final = 100  # blocks of the watch that v is learned from
 DELAY: Final = 3  # newest blocks excluded from learning v, so that a rise is not taken for autocorrelation
 
 
+@dataclass(frozen=True)
+class Loss:
+    """What a rule says of its losses, and how large one can be.
+
+    With a finite bound the rules cap nothing: they divide by the bound.
+    """
+
+    words: str = "mean absolute error"  # their mean within a sentence
+    flag: str = "--threshold_mae"  # that sets the threshold
+    bound: float = math.inf  # largest loss of a row
+    per: str = "row"  # or "block", where a loss is that of a whole block
+
+    def check(self, threshold: float) -> None:
+        """Refuse a threshold that no mean loss can be over.
+
+        Raises:
+            SettingsError: it is not over 0, or not under the bound.
+        """
+        if not (threshold > 0 and math.isfinite(threshold)):
+            raise SettingsError(f"{self.flag} is {threshold}: give the largest {self.words} that is good enough, over 0")
+        if threshold >= self.bound:
+            raise SettingsError(f"{self.flag}: a {self.words} of {threshold:g} can never be passed: give one under {self.bound:g}")
+
+    def measured(self, losses: np.ndarray) -> str:
+        """A block's mean loss in words."""
+        return f"{self.words} {losses.mean():.3f} on {len(losses)} {self.per}{'s' if len(losses) > 1 or self.per == 'row' else ''}"
+
+
 class SignificantLoss(Rule):
     """Alarms when the evidence against "the mean loss is at most `threshold`" passes 1 / alpha.
 
@@ -48,6 +76,7 @@ class SignificantLoss(Rule):
         threshold: largest mean loss that is good enough, over 0, in the loss's unit.
         alpha: maximum false-alarm probability over the whole watch of one model, between 0 and 1.
         under: test the other side: alarm when the mean loss is proven to be *under* the threshold (losses over the cap count as the cap).
+        loss: its name and bound; by default the absolute error.
 
     Raises:
         SettingsError: `threshold` or `alpha` is outside its range.
@@ -62,11 +91,10 @@ class SignificantLoss(Rule):
 
     name = RULE
 
-    def __init__(self, *, threshold: float, alpha: float = 0.05, under: bool = False) -> None:
-        if not (threshold > 0 and math.isfinite(threshold)):
-            raise SettingsError(f"--threshold_mae is {threshold}: give the largest mean absolute error that is good enough, over 0")
-        self._threshold, self._under, self._bets = threshold, under, Bets(len(BETS), alpha=alpha)
-        self.cap = CAP_THRESHOLDS * threshold
+    def __init__(self, *, threshold: float, alpha: float = 0.05, under: bool = False, loss: Loss = Loss()) -> None:
+        loss.check(threshold)
+        self._threshold, self._under, self._bets, self._loss = threshold, under, Bets(len(BETS), alpha=alpha), loss
+        self.cap = loss.bound if math.isfinite(loss.bound) else CAP_THRESHOLDS * threshold
         self._known = NO_REFERENCE
         self._seen: deque[Profile] = deque(maxlen=SEEN + DELAY)
 
@@ -80,7 +108,8 @@ class SignificantLoss(Rule):
         losses = loss_rows(errors)
         if len(losses) < 2 * LEAST_RUNS:
             return
-        self.cap = max(self.cap, float(np.quantile(losses, CAP_QUANTILE)))
+        if math.isinf(self._loss.bound):
+            self.cap = max(self.cap, float(np.quantile(losses, CAP_QUANTILE)))
         whole = [losses[start : start + block_size] for start in range(0, len(losses) - block_size + 1, block_size)] or [losses]
         self._known = rows_in_one(profile(np.minimum(block, self.cap)) for block in whole)
 
@@ -96,11 +125,12 @@ class SignificantLoss(Rule):
             excess, worst = -excess, 1 - worst
         self._bets.settle(np.log1p(np.outer(BETS / worst, excess)).sum(axis=1) / rows_in_one_now)
         self._seen.append(profile(np.minimum(losses, self.cap)))
-        measured = f"mean absolute error {losses.mean():.3f} on {len(losses)} rows"
+        measured = self._loss.measured(losses)
         against = f"{'at least' if self._under else 'at most'} {self._threshold:.4g}"
-        remarks = f"; errors are capped at {self.cap:.3g}"
+        told = [f"capped at {self.cap:.3g}"] if math.isinf(self._loss.bound) else []
         if rows_in_one_now > 1.5:
-            remarks += f" and autocorrelated: effective sample size is rows / {rows_in_one_now:.1f}"
+            told.append(f"autocorrelated: effective sample size is {self._loss.per}s / {rows_in_one_now:.1f}")
+        remarks = f"; errors are {' and '.join(told)}" if told else ""
         return self._bets.verdict(measured, against=against, bounds=kpi.mean_interval(losses), remarks=remarks)
 
     def _inflation(self) -> float:

@@ -254,6 +254,7 @@ class TableModel(pl.LightningModule):
         momentum: of SGD, 0..1.
         weight_decay: L2 penalty (SGD) or decoupled decay (AdamW).
         nesterov: Nesterov's form of momentum (SGD).
+        class_weights: of each class in the loss; None: all count the same.
 
     Raises:
         ValueError: `kinds` or `sizes` do not fit the features.
@@ -286,6 +287,7 @@ class TableModel(pl.LightningModule):
         momentum: float = 0.9,
         weight_decay: float = 1e-4,
         nesterov: bool = True,
+        class_weights: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         kinds, sizes = list(kinds or ["number"] * features), list(sizes or [0] * features)
@@ -313,6 +315,7 @@ class TableModel(pl.LightningModule):
         self.head = nn.Parameter(torch.empty(members, inputs, outputs).uniform_(-1, 1) / math.sqrt(inputs))
         self.head_bias = nn.Parameter(torch.zeros(members, outputs))
         self.losses: list[Tensor] = []
+        self.class_weights = torch.tensor(class_weights, dtype=torch.float32) if class_weights else None
 
     def learn_scale(self, rows: np.ndarray, labels: np.ndarray | None = None) -> None:
         """Set scales, bins and known codes from the training rows (N, F), and a regression's scale from their labels (N,), and only from those."""
@@ -415,7 +418,7 @@ class TableModel(pl.LightningModule):
     def _loss(self, members: Tensor, labels: Tensor) -> Tensor:
         """Mean loss of the members, each by itself: cross-entropy, or the absolute error, the KPI itself, in units of `unit`."""
         if self.hparams["classes"]:
-            return nn.functional.cross_entropy(members.flatten(0, 1), labels.repeat_interleave(members.shape[1]))
+            return nn.functional.cross_entropy(members.flatten(0, 1), labels.repeat_interleave(members.shape[1]), weight=self.class_weights)
         return (self.unscaled(members[:, :, 0]) - labels[:, None]).abs().mean() / self.unit
 
     def on_train_batch_end(self, *_: Any) -> None:

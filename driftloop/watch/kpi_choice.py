@@ -1,0 +1,101 @@
+"""The KPI and its threshold from the flags --kpi, --cost, --threshold and the older --threshold_accuracy and --threshold_mae."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from driftloop.cli.flags import KpiFlags
+from driftloop.cli.script_flags import LoopFlags
+from driftloop.data.streams import Stream
+from driftloop.errors import SettingsError
+from driftloop.metrics.block_kpis import AveragePrecisionKpi, F1Kpi, RocAucKpi
+from driftloop.metrics.cost_table import read_costs
+from driftloop.metrics.kpi_names import KPIS, OWN, of_task
+from driftloop.metrics.row_kpis import BalancedAccuracyKpi, BrierKpi, ChosenKpi, CostKpi, LogLossKpi, RmseKpi
+from driftloop.metrics.task import Task
+
+OLDER: Final = {"threshold_accuracy": "accuracy", "threshold_mae": "mae"}  # flags that set one KPI's threshold
+OF_SHARES: Final = {
+    "brier": BrierKpi,
+    "log_loss": LogLossKpi,
+    "balanced_accuracy": BalancedAccuracyKpi,
+    "f1": F1Kpi,
+    "roc_auc": RocAucKpi,
+    "average_precision": AveragePrecisionKpi,
+}
+
+
+def name_of(stream: Stream, args: KpiFlags) -> str:
+    """The KPI's name from the flags; --cost alone means the cost, nothing the task's own.
+
+    Raises:
+        SettingsError: the KPI is not one of the task, or --cost is given with another one.
+    """
+    name = args.kpi or ("cost" if args.cost else OWN[stream.task])
+    if KPIS[name].task != stream.task:
+        given = f"--kpi {name}" if args.kpi else "--cost"
+        raise SettingsError(f"{given} does not fit a {stream.task}: its KPIs are {', '.join(of_task(stream.task))}")
+    if args.cost and name != "cost":
+        raise SettingsError(f"--cost is given, but the KPI is {name}: omit it, or give --kpi cost")
+    return name
+
+
+def chosen(stream: Stream, args: KpiFlags, *, trained: tuple[int, int]) -> ChosenKpi | None:
+    """The KPI from the flags if it is another than the task's own.
+
+    Args:
+        stream: its labels.
+        args: the flags.
+        trained: the base model's training rows, whose labels the KPI may depend on (class shares, mean).
+
+    Raises:
+        SettingsError: as `name_of` and `read_costs`.
+    """
+    name, labels = name_of(stream, args), stream.labels[slice(*trained)]
+    if name in OWN.values():
+        return None
+    if name == "rmse":
+        return RmseKpi(float(labels.mean()))
+    shares = np.bincount(labels, minlength=len(stream.label_names)) / max(len(labels), 1)
+    return CostKpi(shares, read_costs(args.cost, stream.label_names)) if name == "cost" else OF_SHARES[name](shares)
+
+
+def described(args: KpiFlags, doing: Task) -> str:
+    """A KPI with its settings, as logged to the runs that it chose in.
+
+    >>> from driftloop.metrics.task import CLASSIFICATION
+    >>> described(KpiFlags("", "a:b=2"), CLASSIFICATION)
+    'accuracy a:b=2'
+    """
+    return f"{doing.kpi} {' '.join(args.cost.split())}".strip()
+
+
+def threshold(args: LoopFlags, doing: Task) -> float:
+    """The KPI's threshold from the flags; 0 when none is given.
+
+    Raises:
+        SettingsError: two are given, the older flag is that of another KPI, or the KPI cannot be there.
+    """
+    for older, kpi in OLDER.items():
+        value = getattr(args, older)
+        if not _typed(args.call.argv, older) or not value:
+            continue
+        if args.threshold and (args.threshold != value or kpi != doing.kpi):
+            raise SettingsError(f"--threshold {args.threshold:g} and --{older} {value:g} are given: give one of them")
+        if doing.chosen:
+            raise SettingsError(f"--{older} is given, but the KPI is {doing.kpi}: give --threshold")
+    if not args.threshold:
+        return next((getattr(args, older) for older, kpi in OLDER.items() if kpi == doing.kpi), 0.0)
+    highest = doing.bound if doing.kpi == "cost" else KPIS[doing.kpi].highest
+    if not args.threshold < highest:
+        raise SettingsError(f"--threshold is {args.threshold:g}: the {KPIS[doing.kpi].words} has to lie between 0 and {highest:g}")
+    return args.threshold
+
+
+def _typed(argv: Sequence[str], name: str) -> bool:
+    """Whether a flag was typed; `mlflow run` passes all of them, those that nobody gave as in MLproject."""
+    given = [word.partition("=")[0].lstrip("-") for word in argv if word.startswith("--")]
+    return name in given and not set(OLDER) <= set(given)
