@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from monitoring.stream_settings import Feature, StreamConfig
+from monitoring.features import Feature
+from monitoring.stream_settings import StreamConfig
 from prediction_service.answering import FALLBACKS
 from prediction_service.requests import LARGEST_NUMBER
 

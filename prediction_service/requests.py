@@ -19,9 +19,10 @@ from pydantic import TypeAdapter
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, SchemaValidator, ValidationError
 from pydantic_core import core_schema as schema
 
+from monitoring.features import Feature
 from monitoring.http.answers import RequestError
 from monitoring.records import checks, events
-from monitoring.stream_settings import Feature, StreamConfig
+from monitoring.stream_settings import StreamConfig
 
 EARLIEST, LATEST = "1970-01-01T00:00:00.000Z", "2200-01-01T00:00:00.000Z"  # the range that every tool downstream supports
 LARGEST_NUMBER: Final = 1e12  # of a label, so that no sum of errors overflows

@@ -26,8 +26,9 @@ from driftloop.drift.inputs.spans import ColumnSpans, Spans
 from driftloop.training.reference import Reference
 from monitoring.batch.measures.window_measures import FeatureMeasure, Window
 from monitoring.batch.measures.window_rows import WindowRows, thinned
+from monitoring.features import Feature
 from monitoring.online import input_tests
-from monitoring.stream_settings import Feature, StreamConfig
+from monitoring.stream_settings import StreamConfig
 
 STATISTIC: Final = "ks"
 MOST_VALUES: Final = 24  # of a feature that are plotted individually

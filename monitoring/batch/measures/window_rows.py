@@ -19,9 +19,10 @@ import numpy as np
 from driftloop.data.labels import Labels
 from driftloop.drift.estimate.confidence import SUM_OFF
 from monitoring.batch.measures.window_measures import Window
+from monitoring.features import Feature
 from monitoring.log.prediction_log import REJECTED, PredictionLog
 from monitoring.records.checks import REASONS
-from monitoring.stream_settings import Feature, StreamConfig
+from monitoring.stream_settings import StreamConfig
 
 FAULTS: Final = ("", *REASONS)  # a fault's code is its index
 MOST_LOOKED: Final = 10  # search at most this many times the wanted rows
