@@ -12,9 +12,10 @@ from driftloop.data.blocks import Block
 from driftloop.data.schema import encoding
 from driftloop.data.streams import Stream
 from driftloop.drift import answer
+from driftloop.drift.estimate import row_kpi
 from driftloop.drift.estimate.confidence import Estimate, LabelFree
-from driftloop.drift.forecast import crossing
-from driftloop.drift.forecast.crossing import Forecast
+from driftloop.drift.forecast import crossing, error_scores
+from driftloop.drift.forecast.crossing import CrossingWords, Forecast
 from driftloop.drift.inputs import domain
 from driftloop.drift.kind import decomposition, kinds
 from driftloop.drift.verdict import Verdict
@@ -43,19 +44,11 @@ def thinned(start: int, stop: int) -> np.ndarray:
 class _Service:
     """The blocks that one version has served so far, and its estimate without labels."""
 
+    label_free: LabelFree
     blocks: list[Block] = field(default_factory=list)
     losses: list[np.ndarray] = field(default_factory=list)
-    label_free: LabelFree = field(default_factory=LabelFree)
     kind: Verdict | None = None  # of its first drift
     alarm: int = NO_BLOCK  # the block of it
-
-    @property
-    def accuracies(self) -> list[float]:
-        return [float((1 - np.asarray(wrong, float)).mean()) for wrong in self.losses]
-
-    @property
-    def rows(self) -> list[int]:
-        return [block.rows for block in self.blocks]
 
 
 class Diagnosis:
@@ -68,15 +61,16 @@ class Diagnosis:
 
     def __init__(self, stream: Stream, goal: Goal) -> None:
         self.stream, self.goal, self.task = stream, goal, goal.task
-        self.now = _Service()
+        self.now = self._begun()
         self.past: list[_Service] = []
         self.newest: Estimate | None = None
 
-    def estimate(self, outputs: np.ndarray) -> Estimate:
-        """The estimated accuracy of a block before its labels arrive, with the error of such estimates so far; a regression has none."""
-        if self.task is not CLASSIFICATION:
-            return Estimate(math.nan, math.nan, False, "cannot tell: a regression gives no confidence")
-        self.newest = self.now.label_free.estimate(outputs)
+    def _begun(self) -> _Service:
+        return _Service(LabelFree(row_kpi.of_task(self.task, unit=self.goal.unit), coded=[bool(column.categories) for column in self.stream.columns]))
+
+    def estimate(self, block: Block, outputs: np.ndarray) -> Estimate:
+        """The estimated KPI of a block before its labels arrive, with the error of such estimates so far."""
+        self.newest = self.now.label_free.estimate(outputs, self.stream.rows[block.start : block.stop])
         return self.newest
 
     def learn(self, block: Block, outputs: np.ndarray) -> None:
@@ -84,27 +78,45 @@ class Diagnosis:
         labels = self.stream.labels[block.start : block.stop]
         self.now.blocks.append(block)
         self.now.losses.append(self.task.losses(labels, self.task.predictions(outputs)))
-        if self.task is CLASSIFICATION:
-            self.now.label_free.learn(outputs, labels)
+        self.now.label_free.learn(outputs, labels, self.stream.rows[block.start : block.stop])
 
     def forecast(self) -> Forecast:
         """When the version in service will cross the threshold, in blocks from now.
 
         By its own trend; while it is too new for one, by the lifetimes of earlier versions.
         """
-        threshold = self.goal.threshold
-        if self.task is not CLASSIFICATION or not 0 < threshold < 1:
-            why = f" for the threshold {threshold:g}" if self.task is CLASSIFICATION else ": forecasts exist for accuracies only"
-            return Forecast(math.nan, math.nan, math.nan, math.nan, "none", f"no forecast{why}")
-        lifetimes = [crossing.lifetime(service.accuracies, threshold=threshold) for service in self.past if service.blocks]
-        return crossing.predict(self.now.accuracies, self.now.rows, threshold=threshold, lifetimes=lifetimes)
+        if fault := self._no_forecast():
+            return fault
+        lifetimes = [crossing.lifetime(self._scores(service)[0], threshold=self._level) for service in self.past if service.blocks]
+        return crossing.predict(*self._scores(self.now), threshold=self._level, lifetimes=lifetimes, words=self._words)
 
     def ahead(self, lead_blocks: float) -> Forecast:
         """The forecast for proactive retrains: when the block KPI of the version in service will be under the threshold."""
-        if self.task is not CLASSIFICATION or not 0 < self.goal.threshold < 1:
-            return self.forecast()
-        earlier = [(service.accuracies, service.rows) for service in self.past if service.blocks]
-        return crossing.ahead(self.now.accuracies, self.now.rows, threshold=self.goal.threshold, earlier=earlier, lead_blocks=lead_blocks)
+        if fault := self._no_forecast():
+            return fault
+        earlier = [self._scores(service) for service in self.past if service.blocks]
+        return crossing.ahead(*self._scores(self.now), threshold=self._level, earlier=earlier, lead_blocks=lead_blocks, words=self._words)
+
+    @property
+    def _level(self) -> float:
+        """The threshold of the blocks' scores."""
+        return self.goal.threshold if self.task is CLASSIFICATION else error_scores.LEVEL
+
+    @property
+    def _words(self) -> CrossingWords | None:
+        return None if self.task is CLASSIFICATION else CrossingWords.of_error(self.task.kpi.upper(), self.goal.threshold, self.goal.unit)
+
+    def _scores(self, service: _Service) -> tuple[list[float], list[int]]:
+        """What a forecast takes of each block: its accuracy and rows, or of a regression the score of its errors."""
+        if self.task is CLASSIFICATION:
+            return [float((1 - np.asarray(wrong, float)).mean()) for wrong in service.losses], [block.rows for block in service.blocks]
+        return error_scores.scores(service.losses, threshold=self.goal.threshold)
+
+    def _no_forecast(self) -> Forecast | None:
+        threshold = self.goal.threshold
+        if 0 < threshold < (1 if self.task is CLASSIFICATION else math.inf):
+            return None
+        return Forecast(math.nan, math.nan, math.nan, math.nan, "none", f"no forecast for the threshold {threshold:g}")
 
     def kind(self) -> Verdict:
         """The kind of drift of the version in service: its newest rows against those that it served before.
@@ -194,7 +206,7 @@ class Diagnosis:
     def replaced(self) -> None:
         """Another version is in service from the next block on."""
         self.past.append(self.now)
-        self.now = _Service()
+        self.now = self._begun()
 
     def _bias(self, alarm: int, scores: Sequence[BlockScore]) -> str:
         """For a regression: the bias in the block of the alarm and in the block before."""

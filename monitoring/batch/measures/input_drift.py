@@ -150,7 +150,7 @@ def _both(noise: float, wobble: float) -> float:
 
 
 def _times(questions: int, p: float) -> float:
-    return min(1.0, questions * p)
+    return p if math.isnan(p) else min(1.0, questions * p)
 
 
 def _missing_chance(stretches: _Stretches, column: ColumnSpans, values: np.ndarray, level: float) -> float:
