@@ -30,6 +30,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -87,7 +88,7 @@ class StreamConfig:
         """The features' names, in the model's order."""
         return tuple(feature.name for feature in self.features)
 
-    @property
+    @cached_property
     def described(self) -> bool:
         """Whether the features are as a model describes them that takes values as they are."""
         return any(feature.described for feature in self.features)
