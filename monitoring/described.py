@@ -32,7 +32,7 @@ _NAME: Final[TypeAdapter[str]] = TypeAdapter(FeatureName)
 
 
 @dataclass(frozen=True)
-class Described:
+class StreamModel:
     """What a model says of its stream."""
 
     features: tuple[Feature, ...]
@@ -69,7 +69,7 @@ def complete(streams: Mapping[str, StreamConfig], *, folder: Path | None = None)
     return {**streams, **{stream.name: with_model(stream, its) for stream, its in zip(wanting, found, strict=True)}}
 
 
-def read(models: Sequence[str]) -> list[Described]:
+def read(models: Sequence[str]) -> list[StreamModel]:
     """What the champions of registered models say; MLflow is not imported here.
 
     Raises:
@@ -78,7 +78,7 @@ def read(models: Sequence[str]) -> list[Described]:
     return next(processes.in_parallel(of_champions, [models], jobs=1)) if models else []
 
 
-def with_model(stream: StreamConfig, its: Described) -> StreamConfig:
+def with_model(stream: StreamConfig, its: StreamModel) -> StreamConfig:
     """A stream with the features of its model.
 
     Raises:
@@ -95,7 +95,7 @@ def with_model(stream: StreamConfig, its: Described) -> StreamConfig:
     return replace(stream, features=its.features, labels=its.labels, unit=stream.unit or its.unit)
 
 
-def of_champions(models: Sequence[str]) -> list[Described]:
+def of_champions(models: Sequence[str]) -> list[StreamModel]:
     """What the champions of registered models say.
 
     Raises:
@@ -107,7 +107,7 @@ def of_champions(models: Sequence[str]) -> list[Described]:
     return [of_run(store, champion_of(store, model)[1], model=model) for model in models]
 
 
-def of_run(store: mlflow_store.Store, run_id: str, *, model: str) -> Described:
+def of_run(store: mlflow_store.Store, run_id: str, *, model: str) -> StreamModel:
     """What the model of a run says.
 
     Raises:
@@ -153,13 +153,13 @@ def base_of(store: mlflow_store.Store, run_id: str) -> str:
     return run_id
 
 
-def _of_folder(folder: Path) -> Described:
+def _of_folder(folder: Path) -> StreamModel:
     from driftloop.training import reference
 
     return _described(reference.read(folder).about, str(folder))
 
 
-def _described(about: About, model: str) -> Described:
+def _described(about: About, model: str) -> StreamModel:
     if len(about.features) > MOST_FEATURES:
         raise SettingsError(f"model {model!r} has {len(about.features):,} features: a stream has at most {MOST_FEATURES:,}")
     for name in about.features:
@@ -171,7 +171,7 @@ def _described(about: About, model: str) -> Described:
                 "without dots and control characters, not starting with $, and train again"
             ) from None
     features = tuple(map(_feature, about.columns)) or tuple(map(Feature, about.features))
-    return Described(features, about.task, about.labels)
+    return StreamModel(features, about.task, about.labels)
 
 
 def _feature(column: Column) -> Feature:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from driftloop.tracking import mlflow_store
     from driftloop.training.reference import Reference
-    from monitoring.described import Described
+    from monitoring.described import StreamModel
 
 MOST_VALUES: Final = 100  # of a number that the fallback may group by
 SHOWN: Final = 8  # features of a kind in a comment
@@ -101,7 +101,7 @@ def stream_name(model: str) -> str:
     return (words if words[:1].isalpha() else f"stream_{words}".rstrip("_"))[:40]
 
 
-def _watched(store: mlflow_store.Store, its: Described, *, trained: tuple[int, int]) -> Watched:
+def _watched(store: mlflow_store.Store, its: StreamModel, *, trained: tuple[int, int]) -> Watched:
     from driftloop.data import blocks
     from driftloop.metrics import task
     from driftloop.tracking import mlflow_store, runs
@@ -158,7 +158,7 @@ def _loss(known: Reference, columns: dict[str, np.ndarray], by: tuple[str, ...])
     return float(np.mean(wrong)) if wrong else 0.0
 
 
-def text(name: str, settings: dict[str, Any], its: Described, watched: Watched, *, about: str) -> str:
+def text(name: str, settings: dict[str, Any], its: StreamModel, watched: Watched, *, about: str) -> str:
     """The YAML, with what a person should know in comments."""
     comments = {
         "kpi": "higher is better" if its.task == "classification" else f"lower is better{f', in {its.unit}' if its.unit else ''}",
@@ -178,7 +178,7 @@ def text(name: str, settings: dict[str, Any], its: Described, watched: Watched, 
     return "\n".join(lines) + "\n"
 
 
-def _kinds(its: Described) -> dict[str, list[str]]:
+def _kinds(its: StreamModel) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {"numbers": [], "categories": [], "yes or no": []}
     for one in its.features:
         found["yes or no" if one.boolean else "categories" if one.texts else "numbers"].append(one.name)
