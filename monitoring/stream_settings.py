@@ -83,6 +83,19 @@ class StreamConfig:
         """The retrain script with its first flags."""
         return f"retrain_model.py --learner {self.learner}"
 
+    def retrain_alone(self) -> str:
+        """The same for a program that knows no table but the learner's own.
+
+        Raises:
+            SettingsError: the learner has none.
+        """
+        if self.learner == TABLE_LEARNER:
+            raise SettingsError(
+                f"stream {self.name}: nothing says which table its model is served from and retrained on: in the streams file, give a learner whose "
+                f"defaults have data_path and target (docs/own_data.md); or a hook's --command '{self.name}=retrain_model.py --data_path TABLE --target LABEL'"
+            )
+        return self.retrain
+
     @property
     def feature_names(self) -> tuple[str, ...]:
         """The features' names, in the model's order."""

@@ -208,6 +208,8 @@ def test_a_stream_without_features_waits_for_its_models(tmp_path: Path) -> None:
     short = {key: GOOD[key] for key in ("kpi", "model", "block_size", "threshold", "fallback_by")}
     found = load(tmp_path, {"mine": short})["mine"]
     assert (found.features, found.labels, found.task, found.learner) == ((), (), "classification", TABLE_LEARNER)
+    with pytest.raises(SettingsError, match="stream mine: nothing says which table its model is served from and retrained on"):
+        found.retrain_alone()
 
 
 DESCRIBED: list[tuple[Any, str]] = [
