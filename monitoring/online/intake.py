@@ -6,12 +6,14 @@ Rows that the fallback answered count for the inputs, not for the model.
 from __future__ import annotations
 
 import math
+import sys
 from collections import OrderedDict, deque
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from driftloop.drift.estimate.confidence import SUM_OFF
 from driftloop.errors import DataError
+from monitoring.features import Feature, as_text
 from monitoring.online import input_tests
 from monitoring.online.judging import Scoring
 from monitoring.online.label_progress import Reached
@@ -36,7 +38,7 @@ class Intake:
     def __init__(self, config: StreamConfig, *, waits: bool) -> None:
         self.config = config
         self.rows: deque[Row] = deque(maxlen=KPI_BLOCKS * config.block_size)  # newest, by whoever answered
-        self.values = Newest(input_tests.MOST_ROWS, features=len(config.features))
+        self.values = Newest(input_tests.MOST_ROWS, features=len(config.features), texts=any(feature.texts for feature in config.features))
         self.invalid = Share(QUALITY_ROWS)
         self.versions: OrderedDict[str, Served] = OrderedDict()  # in order of their first answer
         self.in_use = ""  # version of the newest answer; "" before the first
@@ -129,7 +131,7 @@ class Intake:
             served_at=record.served_at,
             version=record.version,
             fallback=record.fallback,
-            features=tuple(math.nan if fault or value is None else float(value) for value, fault in zip(given, faults, strict=True)),
+            features=tuple(_kept(*one) for one in zip(self.config.features, given, faults, strict=True)),
             prediction=record.prediction,
             probabilities=tuple(shares) if len(shares) == len(self.config.labels) and abs(sum(shares) - 1) <= SUM_OFF else None,
             baseline=record.baseline,
@@ -149,6 +151,13 @@ class Intake:
             if len(self.versions) > MOST_VERSIONS:
                 self.versions.popitem(last=False)
         return found
+
+
+def _kept(feature: Feature, value: Any, fault: str) -> float | str:
+    """The value: a number, or a text, of which equal ones are one object."""
+    if fault or value is None:
+        return math.nan
+    return sys.intern(as_text(value)) if feature.texts else feature.code(value)
 
 
 def _answers(record: Record) -> tuple[Value | None, ...]:
