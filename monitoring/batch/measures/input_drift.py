@@ -211,7 +211,8 @@ def _told(aspects: Sequence[str], distance: float, shares: LevelShares | None, m
 
 
 def _times(questions: int, p: float) -> float:
-    return min(1.0, questions * p)
+    """Bonferroni's correction; nan stays nan."""
+    return p if math.isnan(p) else min(1.0, questions * p)
 
 
 def _missing_chance(stretches: _Stretches, column: ColumnSpans, values: np.ndarray, level: float) -> float:
