@@ -54,7 +54,7 @@ def log_network(
         history: rows before each row, h.
         requirements: exact pins; inferring them takes 11 s.
         code: the model's source file, logged with it.
-        columns: of a model that takes values as they are, its columns as it knows them.
+        columns: of a model that takes values as they are, its columns with all categories of the rows.
         optional: names of the columns with missing values among its training rows.
 
     Returns:

@@ -70,7 +70,7 @@ def record(fitted: Fitted, *, learner: Learner, stream: Stream, run_id: str) -> 
         history=history,
         requirements=[f"{name}=={installed(name).split('+')[0]}" for name in NEEDED],
         code=learner.model_file,
-        columns=columns,
+        columns=stream.columns if columns else (),  # the rows may lie before the training rows, and hold other categories
         optional=[name for name, values in zip(stream.features, stream.rows[trained].T, strict=True) if np.isnan(values).any()],
     )
     newest = predict(fitted.model, stream, reference.first_row(fitted.trained), fitted.trained[1])

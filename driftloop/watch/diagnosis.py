@@ -12,6 +12,7 @@ from driftloop.data.blocks import Block
 from driftloop.data.schema import encoding
 from driftloop.data.streams import Stream
 from driftloop.drift import answer
+from driftloop.drift.estimate import row_kpi
 from driftloop.drift.estimate.confidence import Estimate, LabelFree
 from driftloop.drift.forecast import crossing
 from driftloop.drift.forecast.crossing import Forecast
@@ -43,9 +44,9 @@ def thinned(start: int, stop: int) -> np.ndarray:
 class _Service:
     """The blocks that one version has served so far, and its estimate without labels."""
 
+    label_free: LabelFree
     blocks: list[Block] = field(default_factory=list)
     losses: list[np.ndarray] = field(default_factory=list)
-    label_free: LabelFree = field(default_factory=LabelFree)
     kind: Verdict | None = None  # of its first drift
     alarm: int = NO_BLOCK  # the block of it
 
@@ -68,15 +69,16 @@ class Diagnosis:
 
     def __init__(self, stream: Stream, goal: Goal) -> None:
         self.stream, self.goal, self.task = stream, goal, goal.task
-        self.now = _Service()
+        self.now = self._begun()
         self.past: list[_Service] = []
         self.newest: Estimate | None = None
 
-    def estimate(self, outputs: np.ndarray) -> Estimate:
-        """The estimated accuracy of a block before its labels arrive, with the error of such estimates so far; a regression has none."""
-        if self.task is not CLASSIFICATION:
-            return Estimate(math.nan, math.nan, False, "cannot tell: a regression gives no confidence")
-        self.newest = self.now.label_free.estimate(outputs)
+    def _begun(self) -> _Service:
+        return _Service(LabelFree(row_kpi.of_task(self.task, unit=self.goal.unit), coded=[bool(column.categories) for column in self.stream.columns]))
+
+    def estimate(self, block: Block, outputs: np.ndarray) -> Estimate:
+        """The estimated KPI of a block before its labels arrive, with the error of such estimates so far."""
+        self.newest = self.now.label_free.estimate(outputs, self.stream.rows[block.start : block.stop])
         return self.newest
 
     def learn(self, block: Block, outputs: np.ndarray) -> None:
@@ -84,8 +86,7 @@ class Diagnosis:
         labels = self.stream.labels[block.start : block.stop]
         self.now.blocks.append(block)
         self.now.losses.append(self.task.losses(labels, self.task.predictions(outputs)))
-        if self.task is CLASSIFICATION:
-            self.now.label_free.learn(outputs, labels)
+        self.now.label_free.learn(outputs, labels, self.stream.rows[block.start : block.stop])
 
     def forecast(self) -> Forecast:
         """When the version in service will cross the threshold, in blocks from now.
@@ -194,7 +195,7 @@ class Diagnosis:
     def replaced(self) -> None:
         """Another version is in service from the next block on."""
         self.past.append(self.now)
-        self.now = _Service()
+        self.now = self._begun()
 
     def _bias(self, alarm: int, scores: Sequence[BlockScore]) -> str:
         """For a regression: the bias in the block of the alarm and in the block before."""

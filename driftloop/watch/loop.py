@@ -98,7 +98,7 @@ class Watch:
     def _step(self, block: blocks.Block, unretrained: np.ndarray) -> None:
         outputs, version = self._ask(block)
         predicted = self.task.predictions(outputs)
-        estimate = self.diagnosis.estimate(outputs)  # before the labels are used
+        estimate = self.diagnosis.estimate(block, outputs)  # before the labels are used
         guesses = {name: guess(self.stream.rows[block.start : block.stop]) for name, guess in self.rivals.items()}
         verdict = self.verdict = self.plan.rule.update(self.task.losses(self.stream.labels[block.start : block.stop], predicted))
         self.diagnosis.learn(block, outputs)
@@ -124,7 +124,7 @@ class Watch:
                 kind=Answer.of(wording.standing(score), told=told, bad_data=bool(score.quality)).kind,
                 evidence=verdict.statistic,
                 p_value=verdict.p_value,
-                estimated=estimate.accuracy,
+                estimated=estimate.value,
                 forecast_early=ahead.early,
                 forecast_middle=ahead.middle,
                 forecast_late=ahead.late,

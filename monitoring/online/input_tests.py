@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -65,6 +66,7 @@ def _first_told(
         window = newest[-rows:]
         window = window if columns else window[~np.isnan(window)]
         test = distribution.compare(reference[:, None], window[:, None], names=(name,), columns=columns, known=known, alpha=alpha)[0]
-        if not test.untold or rows >= len(newest):
+        vanished = len(window) > 0 and bool(np.isnan(window).all())  # then older rows would only hide it
+        if not test.untold or rows >= len(newest) or (vanished and not math.isnan(test.p_value)):
             return test
         rows *= 2

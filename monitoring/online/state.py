@@ -96,7 +96,7 @@ class Known:
             "block_size": self.config.block_size,
             "newest_labelled_time": self.newest_labelled,
             "coverage": self.coverage,
-            "estimate": asdict(self.estimate) if self.estimate else None,
+            "estimate": self._estimate,
             "forecast": asdict(self.forecast) if self.forecast else None,
             "features": [asdict(test) for test in self.features],
             "gaps": [asdict(gap) for gap in self.gaps],
@@ -105,6 +105,12 @@ class Known:
         }
         made: dict[str, Any] = plain(values)
         return made
+
+    @property
+    def _estimate(self) -> dict[str, Any] | None:
+        """The estimate, its value under the KPI's name."""
+        found = self.estimate
+        return {self.config.kpi: found.value, **{name: value for name, value in asdict(found).items() if name != "value"}} if found else None
 
     def samples(self) -> Iterator[Sample]:
         """One sample for each gauge with a value."""
@@ -126,7 +132,7 @@ class Known:
             yield "driftloop_kpi_baseline", (kpi, name), figure.value
         yield "driftloop_label_coverage", (), self.coverage
         if self.estimate:
-            yield "driftloop_kpi_estimated", (), self.estimate.accuracy
+            yield "driftloop_kpi_estimated", (), self.estimate.value
             yield "driftloop_kpi_estimate_error", (), self.estimate.error
             yield "driftloop_kpi_estimate_trustworthy", (), float(self.estimate.trustworthy)
 

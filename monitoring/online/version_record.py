@@ -14,6 +14,7 @@ import numpy as np
 from driftloop.data.labels import Labels
 from driftloop.data.schema.schema import Column
 from driftloop.drift import answer
+from driftloop.drift.estimate import row_kpi
 from driftloop.drift.estimate.confidence import Estimate, LabelFree
 from driftloop.drift.forecast import crossing
 from driftloop.drift.forecast.crossing import Forecast, Lifetime
@@ -67,7 +68,7 @@ class Served:
         self.kind: Verdict | None = None  # of the proven drift
         self._looks: list[int] = []  # numbers of blocks at the tests of the kind
         self._evidence: float | None = None
-        self._label_free = LabelFree() if config.task == "classification" else None
+        self._label_free = LabelFree(row_kpi.of_task(config.goal.task, unit=config.unit), coded=[feature.categorical for feature in config.features])
         self._waiting = Blocks(config.block_size)
         self._kind_rows: deque[AnsweredRow] = deque(maxlen=MOST_KIND_ROWS)
 
@@ -114,13 +115,16 @@ class Served:
         elif not self.rule.blocks:  # probation is passed
             self.proven, self.kind, self._evidence, self._looks = False, None, None, []
         self._kind_rows.extend((row.features, float(error)) for row, error in zip(block, errors, strict=True))
-        if self._label_free:
-            self._learn(self._label_free, block)
-
-    def _learn(self, label_free: LabelFree, block: Sequence[Row]) -> None:
-        sure = [row for row in block if row.probabilities]
+        sure, outputs, features = self._answers(block)
         if sure:
-            label_free.learn(np.array([row.probabilities for row in sure]), Labels(self.config.labels).encode([row.label for row in sure]))
+            self._label_free.learn(outputs, Labels(self.config.labels).encode([row.label for row in sure]), features)
+
+    def _answers(self, rows: Sequence[Row]) -> tuple[list[Row], np.ndarray, np.ndarray]:
+        """The rows that hold the model's output, the outputs, and the features, (M, F)."""
+        regression = self.config.task == "regression"
+        sure = [row for row in rows if regression or row.probabilities]
+        outputs = [float(row.prediction) if regression else row.probabilities for row in sure]
+        return sure, np.array(outputs, float), np.array([row.features for row in sure], float)
 
     def errors(self, rows: Iterable[Row]) -> np.ndarray:
         """The model's error on each labelled row, (rows,)."""
@@ -140,10 +144,10 @@ class Served:
         return {name: self.scoring.kpi(np.array([self.scoring.error(*pair) for pair in both])) for name, both in known.items() if both}
 
     def estimate(self, rows: Sequence[Row]) -> Estimate | None:
-        """The KPI of rows without labels, from their probabilities; None without these, or with too few labels to learn from."""
-        sure = [row.probabilities for row in rows if row.probabilities and row.version == self.version]
-        found = self._label_free.estimate(np.array(sure)) if self._label_free and sure else None
-        return None if found is None or np.isnan(found.accuracy) else found
+        """The KPI of rows without labels; None where the model's outputs are not known, or too few labels to learn from."""
+        sure, outputs, features = self._answers([row for row in rows if row.version == self.version])
+        found = self._label_free.estimate(outputs, features) if sure else None
+        return None if found is None or np.isnan(found.value) else found
 
     def lifetime(self) -> Lifetime:
         """How long this version lasted."""

@@ -135,7 +135,9 @@ class Watcher:
         with self._lock:
             version = self._version()
             newest = list(self.intake.rows)[-self.config.block_size :]
-            self._estimate = version.estimate(newest) if version else None
+        found = version.estimate(newest) if version else None
+        with self._lock:
+            self._estimate = found
 
     def _compare(self) -> None:
         with self._lock:

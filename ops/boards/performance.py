@@ -74,17 +74,18 @@ def _verdict() -> tuple[Panel, ...]:
             states=VERDICT,
             height=8,
         ),
-        coloured(
-            chart(
-                "Accuracy estimated without labels",
-                "From the model's confidence, with the mean absolute error of earlier estimates; classification only. "
-                "Believe it where the next panel says trustworthy.",
-                Query(f"driftloop_kpi_estimated{STREAM}", "{{stream}} estimated"),
-                Query(f"driftloop_kpi{OF_VERSION} and on (stream) driftloop_kpi_estimated", "{{stream}} measured, version {{version}}"),
-                Query(f"driftloop_kpi_estimate_error{STREAM}", "{{stream}} error of the estimate"),
-                unit="percentunit",
-            ),
-            {"estimated$": OTHER, "measured": NEUTRAL, "error of": QUIET},
+        in_unit_of_stream(
+            coloured(
+                chart(
+                    "KPI estimated without labels",
+                    "From the model's confidence, or by a model of its loss, with the mean absolute error of earlier estimates. "
+                    "Believe it where the next panel says trustworthy.",
+                    Query(f"driftloop_kpi_estimated{STREAM}", "{{stream}} estimated"),
+                    Query(f"driftloop_kpi{OF_VERSION} and on (stream) driftloop_kpi_estimated", "{{stream}} measured, version {{version}}"),
+                    Query(f"driftloop_kpi_estimate_error{STREAM}", "{{stream}} error of the estimate"),
+                ),
+                {"estimated$": OTHER, "measured": NEUTRAL, "error of": QUIET},
+            )
         ),
         timeline(
             "Trust in the estimate",

@@ -244,3 +244,15 @@ def test_the_dataset_input_has_the_tables_types_and_another_digest_for_other_tex
     assert datasets.UsedRows(other, (0, TRAINED)).digest != used.dataset.digest
     same = replace(classes.stream)
     assert datasets.UsedRows(same, (0, TRAINED)).digest == used.dataset.digest
+
+
+def test_a_model_of_fewer_rows_than_its_history_is_logged_though_the_rows_before_them_hold_other_texts(workshop: Workshop, classes: Logged) -> None:
+    (hydrogen,) = [row for row in range(TRAINED, TRAINED + 51) if classes.stream.rows[row, 3] == 4]
+    trained = (hydrogen + 1, hydrogen + 2)
+    fitted = car_model(classes.stream, history=4, trained=trained)
+    with workshop.entered():
+        store = mlflow_store.open_store("cars-few")
+        with mlflow_store.run(store, "base", role="base") as run_id:
+            known = trained_model.record(fitted, learner=LEARNER, stream=classes.stream, run_id=run_id)
+        answers = mlflow.pyfunc.load_model(known.uri).predict(classes.table)
+    np.testing.assert_allclose(classes.outputs(answers), trained_model.predict(fitted.model, classes.stream, 0, 400), atol=1e-6)

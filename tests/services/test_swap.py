@@ -73,7 +73,7 @@ class FakeServer:
         del self.models[version]
         self.default = self.default if self.models else None
 
-    def predict(self, rows, *, name, context, version):
+    def predict(self, rows, *, name, context, version, columns):
         return SimpleNamespace(
             probabilities=self.models[version].probabilities(rows), versions=(version,) * len(rows), version=version, run_ids={run_in(self.urls[version])}
         )

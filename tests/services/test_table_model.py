@@ -11,6 +11,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
+from driftloop.tracking import mlflow_store
 from driftloop.training import packaging
 from driftloop.training.fitting import quiet_lightning
 from driftloop.training.table import table_model
@@ -285,6 +286,30 @@ def test_kinds_that_do_not_fit_the_features_are_refused():
 def test_the_loss_of_an_epoch_is_logged_for_mlflow(trained):
     _, model = trained
     assert 0 < float(model.trained_metrics["train_loss"]) < 1
+
+
+def test_mlflow_logs_the_loss_of_each_epoch_and_the_optimizer(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    rows, labels = table("binary")
+    mlflow_store.autolog()
+    try:
+        with mlflow.start_run() as run:
+            fit(rows, labels, classes=2, epochs=3)
+    finally:
+        mlflow.pytorch.autolog(disable=True)
+    client = mlflow.MlflowClient()
+    losses = client.get_metric_history(run.info.run_id, "train_loss")
+    assert [loss.step for loss in losses] == [0, 1, 2]
+    assert losses[0].value > losses[2].value
+    assert client.get_run(run.info.run_id).data.params["optimizer_name"] == "AdamW"
+
+
+@pytest.mark.parametrize("shape", [{"depth": 0}, {"depth": 1}, {"depth": 3}, {"members": 1}, {"width": 1}, {"bins": 1}])
+def test_any_shape_of_the_network_learns(shape):
+    rows, labels = table("binary", missing=0)
+    model = fit(rows, labels, classes=2, epochs=6, **shape)
+    assert (model.probabilities(rows).argmax(axis=1) == labels).mean() > 0.6
 
 
 def test_validation_rows_are_scored_as_the_model_answers():

@@ -66,13 +66,13 @@ def car_stream(folder: Path, *, task: str = "classification", table: pd.DataFram
     )
 
 
-def car_model(stream: Stream, *, history: int = 0, seed: int = 0) -> Fitted:
+def car_model(stream: Stream, *, history: int = 0, trained: tuple[int, int] = (0, TRAINED)) -> Fitted:
     """A model with random weights of the columns of the training rows."""
-    torch.manual_seed(seed)
-    columns = known_columns(LEARNER, stream, (0, TRAINED))
+    torch.manual_seed(0)
+    columns = known_columns(LEARNER, stream, trained)
     arguments: dict[str, Any] = {"kinds": [column.kind for column in columns], "sizes": [len(column.categories) for column in columns], "history": history}
     model = CodesModel(features=len(columns), classes=len(stream.label_names), **arguments).eval()
-    return Fitted(model, {"history": history}, (0, TRAINED), {}, 0.0)
+    return Fitted(model, {"history": history}, trained, {}, 0.0)
 
 
 def known_model(stream: Stream, fitted: Fitted) -> KnownModel:

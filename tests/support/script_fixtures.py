@@ -124,8 +124,8 @@ def drifting_table(rows: int = ROWS, flip: int = FLIP) -> pd.DataFrame:
 
 
 def data_flags(path: Path | str) -> tuple[str, ...]:
-    """The flags that read the small table."""
-    return ("--data_path", str(path), "--time_column", "time")
+    """The flags that read the small table, for ELEC's learner."""
+    return ("--learner", "learner:ELEC", "--data_path", str(path), "--time_column", "time")
 
 
 def processes_below() -> set[int]:

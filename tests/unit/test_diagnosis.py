@@ -26,7 +26,7 @@ def watched(stream: Stream, *, stop: int = ROWS, threshold: float = 0.8) -> Diag
     for block in blocks.cut(0, stop, block_size=BLOCK):
         above = stream.rows[block.start : block.stop, :2].sum(axis=1) > edge
         probabilities = np.where(above, 0.9, 0.1)[:, None] * [-1, 1] + [1, 0]
-        diagnosis.estimate(probabilities)
+        diagnosis.estimate(block, probabilities)
         diagnosis.learn(block, probabilities)
     return diagnosis
 

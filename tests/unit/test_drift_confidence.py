@@ -42,7 +42,7 @@ def test_under_pure_data_drift_the_estimate_is_near_the_truth_and_trusted():
     label_free, estimates, accuracies = watched(true.stream, GaussianNB(), first=2000, rows=ROWS)
     assert accuracies[20:].std() > 0.03  # there is something to follow
     assert estimates[-1].trustworthy
-    later = np.array([estimate.accuracy for estimate in estimates])[20:]
+    later = np.array([estimate.value for estimate in estimates])[20:]
     assert np.abs(later - accuracies[20:]).mean() < 0.03
     assert label_free.quality().correlation > 0.6
     assert abs(label_free.quality().bias) < 0.02
@@ -71,7 +71,7 @@ def test_under_concept_drift_trust_is_lost():
 def test_overconfidence_is_calibrated_away():
     label_free = LabelFree()
     label_free.learn(surely(0.99), right(0.7))
-    assert label_free.estimate(surely(0.99)).accuracy == pytest.approx(0.7)
+    assert label_free.estimate(surely(0.99)).value == pytest.approx(0.7)
 
 
 def test_an_estimate_is_measured_before_its_own_labels_are_learned():
@@ -85,11 +85,11 @@ def test_an_estimate_is_measured_before_its_own_labels_are_learned():
 def test_too_few_labelled_rows_or_blocks_are_said():
     label_free = LabelFree()
     told = label_free.estimate(surely(0.8))
-    assert math.isnan(told.accuracy)
+    assert math.isnan(told.value)
     assert f"at least {MIN_ROWS}" in told.message
     label_free.learn(surely(0.8), right(0.8))
     told = label_free.estimate(surely(0.8))
-    assert told.accuracy == pytest.approx(0.8)
+    assert told.value == pytest.approx(0.8)
     assert not told.trustworthy
     assert f"at least {MIN_BLOCKS}" in told.message
 
@@ -100,7 +100,7 @@ def test_constant_probabilities_and_one_class_only_give_the_past_mean(labels):
     for _ in range(MIN_BLOCKS + 2):
         label_free.learn(surely(0.7), labels)
     told = label_free.estimate(surely(0.7))
-    assert told.accuracy == pytest.approx(np.mean(labels == 0))
+    assert told.value == pytest.approx(np.mean(labels == 0))
     assert not told.trustworthy
     assert math.isnan(label_free.quality().correlation)
 
@@ -109,7 +109,7 @@ def test_rows_without_labels_are_left_out():
     label_free, missing = LabelFree(), right(0.8).astype(float)
     missing[::4], missing[1::4] = math.nan, -1
     label_free.learn(surely(0.8), missing)
-    assert label_free.estimate(surely(0.8)).accuracy == pytest.approx(0.8)
+    assert label_free.estimate(surely(0.8)).value == pytest.approx(0.8)
     label_free.learn(surely(0.8), np.full(ROWS, math.nan))
     assert label_free.quality().blocks == 0
 
@@ -119,7 +119,7 @@ def test_an_empty_block_has_no_accuracy():
     label_free.learn(surely(0.8), right(0.8))
     label_free.learn(np.empty((0, 2)), np.empty(0))
     told = label_free.estimate(np.empty((0, 2)))
-    assert math.isnan(told.accuracy)
+    assert math.isnan(told.value)
     assert told.message == "cannot tell: no rows"
 
 

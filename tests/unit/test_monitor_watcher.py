@@ -301,6 +301,9 @@ def test_a_regression_stream_has_its_error_with_an_interval_and_says_that_it_has
     assert known["kpi"]["lower"] < known["kpi"]["value"] < known["kpi"]["upper"]
     assert (known["baselines"]["fallback"]["value"], known["blocks"]) == (3.0, 2)
     assert known["kinds"]["performance"] is False
+    assert known["estimate"]["mae"] == pytest.approx(2 / 3, abs=0.05)
+    assert " minutes without labels" in known["estimate"]["message"]
+    assert series(made)['driftloop_kpi_estimated{stream="taxi"}'] == known["estimate"]["mae"]
 
 
 def test_memory_is_bounded_also_for_versions_and_labels_without_predictions(monkeypatch: pytest.MonkeyPatch) -> None:

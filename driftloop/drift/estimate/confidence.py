@@ -1,58 +1,62 @@
-"""Estimates the accuracy of a block before its labels arrive, from the model's confidence; reports the estimate's measured error.
+"""Estimates the KPI of a block before its labels arrive, and reports the estimate's measured error.
 
-An isotonic fit on labelled past rows calibrates a row's confidence (the probability of its predicted class) to the chance of
-being right; the mean over a block estimates its accuracy. This holds while P(Y|X) is stable: under concept drift the confidence
-lags. So each estimate is kept until its labels arrive, and is trusted only if the estimates of the newest blocks were clearly
-closer to the truth than the trivial guess, the mean accuracy of the blocks before: by at least a fifth, and by more than
-chance. Where the accuracy hardly varies neither is closer, and no estimate is needed.
+A classification's is estimated from the model's confidence: an isotonic fit on labelled past rows calibrates the loss that a row's
+probabilities expect to the loss that such rows had. With the rows' values, the past rows are weighted to look like the block, so that the
+calibration is that of the new inputs; unless on the newest labelled blocks the estimates without weights were closer, by more than chance.
+A regression's comes from a model of the loss. The past rows must not be those that the model was trained on: on these it errs less.
+
+All of this holds while P(Y|X) is stable: under concept drift the estimates lag. So each is kept until its labels arrive, and is trusted
+only if the estimates of the newest blocks were clearly closer to the truth than the trivial guess, the mean KPI of the blocks before: by
+at least a fifth, and by more than chance. Where the KPI hardly varies neither is closer, and no estimate is needed.
 
 Bialek, Kuberski, Perrakis, Bifet: Estimating model performance under covariate shift without labels. arXiv 2401.08348, 2024.
-Zadrozny, Elkan: Transforming classifier scores into accurate multiclass probability estimates. KDD 2002.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
-from scipy import stats
-from sklearn.isotonic import IsotonicRegression
 
-ROWS = 5000  # newest labelled rows that the confidence is calibrated on
-MIN_ROWS = 100  # labelled rows needed before the first estimate
-BLOCKS = 30  # newest blocks on which the estimate's error is measured
-MIN_BLOCKS = 10  # measured blocks needed before it may be trusted
-CLEARLY = 0.8  # the estimate's error must be at most this share of the guess's
-ALPHA = 0.05  # level of the paired t-test: is the estimate closer to the truth than the guess?
-SUM_OFF = 1e-3  # tolerance of a row's sum of probabilities around 1
+from driftloop.drift.estimate import quality as measuring
+from driftloop.drift.estimate.methods import Described, Methods
+from driftloop.drift.estimate.quality import ALPHA, BLOCKS, MIN_BLOCKS, EstimateQuality, MeasuredBlock
+from driftloop.drift.estimate.row_kpi import ACCURACY, RowKpi
 
-
-@dataclass(frozen=True)
-class EstimateQuality:
-    """Quality of the estimates on the newest `blocks` measured blocks; nan where undefined."""
-
-    blocks: int
-    error: float  # mean absolute difference between estimate and accuracy
-    guess_error: float  # the same of the guess: the mean accuracy of all blocks before
-    bias: float  # mean of estimate - accuracy
-    correlation: float  # correlation of estimate and accuracy over the blocks
-    p_value: float  # one-sided: chance of such a lead over the guess if the estimate were no closer
+ROWS: Final = 30_000  # newest labelled rows that are learned from
+MIN_ROWS: Final = 100  # labelled rows needed before the first estimate
+GROWN: Final = 0.1  # share of new rows after which the methods are learned again
+SUM_OFF: Final = 1e-3  # tolerance of a row's sum of probabilities around 1
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Estimated accuracy of a block, in 0..1, the mean absolute error of such estimates so far, and whether to trust it."""
+    """Estimated KPI of a block, the mean absolute error of such estimates so far, and whether to trust it."""
 
-    accuracy: float
+    value: float
     error: float
     trustworthy: bool
     message: str  # one sentence in words
 
 
+@dataclass(frozen=True, eq=False)
+class _Labelled:
+    rows: Described
+    losses: np.ndarray  # (N,)
+
+
 class LabelFree:
     """Estimates for one served model: call `estimate` first, then `learn` when the labels arrive.
+
+    `learn` is cheap; what it is given is worked through when the next estimate is asked for.
+
+    Args:
+        kpi: what is estimated.
+        coded: which features are codes of categories, (F,); none when not given.
 
     >>> rng = np.random.default_rng(1)
     >>> label_free = LabelFree()
@@ -60,104 +64,138 @@ class LabelFree:
     ...     probabilities = np.tile([sure, 1 - sure], (200, 1))
     ...     label_free.learn(probabilities, (rng.random(200) > sure).astype(int))
     >>> told = label_free.estimate(np.tile([0.1, 0.9], (200, 1)))
-    >>> round(told.accuracy, 1), told.trustworthy
+    >>> round(told.value, 1), told.trustworthy
     (0.9, True)
     """
 
-    def __init__(self) -> None:
-        self._confidence, self._right = np.empty(0), np.empty(0)
-        self._accuracies: list[float] = []  # one entry a block so far
-        self._measured: deque[tuple[float, float, float]] = deque(maxlen=BLOCKS)  # estimate, guess, accuracy
+    def __init__(self, kpi: RowKpi = ACCURACY, *, coded: Sequence[bool] = ()) -> None:
+        self._kpi, self._coded = kpi, tuple(coded)
+        self._learned: deque[_Labelled] = deque()  # blocks, newest last, of about `ROWS` rows
+        self._waiting: deque[_Labelled] = deque()  # likewise, not yet worked through
+        self._rows = 0  # in `_learned`
+        self._methods: Methods | None = None
+        self._newer = 0  # rows since the methods were learned
+        self._values: list[float] = []  # KPI of each block so far
+        self._measured: deque[MeasuredBlock] = deque(maxlen=BLOCKS)
+        self._errors: deque[dict[str, float]] = deque(maxlen=BLOCKS)  # absolute error of each method
 
-    def estimate(self, probabilities: np.ndarray) -> Estimate:
-        """Estimate the accuracy on rows without labels.
+    def estimate(self, outputs: np.ndarray, rows: np.ndarray | None = None) -> Estimate:
+        """Estimate the KPI of rows without labels.
 
         Args:
-            probabilities: (rows, K) of the classes, each row adding up to 1.
+            outputs: (N, K) probabilities of the classes, each row adding up to 1, or (N,) predicted values of a regression.
+            rows: (N, F) features, numbers or codes, nan where missing; without them only the outputs are used. In all calls or in none.
 
         Raises:
-            ValueError: invalid probabilities.
+            ValueError: invalid probabilities, or shapes that do not fit.
         """
-        confidence = _confidence(probabilities)
+        asked = self._described(outputs, rows)
         quality = self.quality()
-        if not len(confidence):
+        if not len(asked):
             return Estimate(math.nan, quality.error, False, "cannot tell: no rows")
-        if len(self._right) < MIN_ROWS:
-            return Estimate(math.nan, quality.error, False, f"cannot tell: {len(self._right)} labelled rows, needs at least {MIN_ROWS}")
-        accuracy = self._calibrated(confidence)
-        trustworthy = quality.blocks >= MIN_BLOCKS and quality.error <= CLEARLY * quality.guess_error and quality.p_value <= ALPHA
-        return Estimate(accuracy, quality.error, trustworthy, f"estimated accuracy {accuracy:.3f} without labels; {_words(quality, trustworthy)}")
+        if self._rows < MIN_ROWS:
+            return Estimate(math.nan, quality.error, False, f"cannot tell: {self._rows} labelled rows, needs at least {MIN_ROWS}")
+        value = self._kpi.value(self._chosen(self._current().mean_losses(asked)))
+        digits = _digits(value, self._kpi)
+        message = f"estimated {self._kpi.words(f'{value:.{digits}f}')} without labels; {measuring.words(quality, digits)}"
+        return Estimate(value, quality.error, quality.trustworthy, message)
 
-    def learn(self, probabilities: np.ndarray, labels: np.ndarray) -> None:
-        """Learn from a block whose labels have arrived: measure its estimate's error, then add its rows to the calibration.
+    def learn(self, outputs: np.ndarray, labels: np.ndarray, rows: np.ndarray | None = None) -> None:
+        """Learn from a block whose labels have arrived: measure its estimate's error, then add its rows to those learned from.
 
         Args:
-            probabilities: (rows, K) as in `estimate`.
-            labels: (rows,) class indices; rows with a nan or negative label are unlabelled and left out.
+            outputs: as in `estimate`.
+            labels: (N,) class indices, or values of a regression; rows with a nan, or a negative class, are unlabelled and left out.
+            rows: as in `estimate`.
 
         Raises:
-            ValueError: invalid probabilities, or the labels are not class indices, one a row.
+            ValueError: as in `estimate`, or the labels are not class indices, one a row.
         """
-        confidence, given = _confidence(probabilities), np.asarray(labels, float)
-        if given.shape != confidence.shape:
-            raise ValueError(f"labels {given.shape} must be one for each of the {len(confidence)} rows of probabilities")
-        known = np.isfinite(given) & (given >= 0)
-        if np.any(given[known] >= np.shape(probabilities)[1]) or np.any(given[known] % 1):
-            raise ValueError(f"labels must be class indices below {np.shape(probabilities)[1]}")
-        if not known.any():
-            return
-        confidence, right = confidence[known], np.argmax(probabilities, axis=1)[known] == given[known]
-        accuracy = float(right.mean())
-        if len(self._right) >= MIN_ROWS:
-            self._measured.append((self._calibrated(confidence), float(np.mean(self._accuracies)), accuracy))
-        self._accuracies.append(accuracy)
-        self._confidence = np.concatenate([self._confidence, confidence])[-ROWS:]
-        self._right = np.concatenate([self._right, right])[-ROWS:]
+        described, given = self._described(outputs, rows), np.asarray(labels, float)
+        if given.shape != (len(described),):
+            raise ValueError(f"labels {given.shape} must be one for each of the {len(described)} rows")
+        known = np.isfinite(given) & (np.isfinite(described.inputs[:, -1]) if described.expected is None else given >= 0)
+        if described.expected is not None and (np.any(given[known] >= np.shape(outputs)[1]) or np.any(given[known] % 1)):
+            raise ValueError(f"labels must be class indices below {np.shape(outputs)[1]}")
+        if known.any():
+            labels_known = given[known] if described.expected is None else given[known].astype(np.int64)
+            losses = np.asarray(self._kpi.losses(np.asarray(outputs, float)[known], labels_known), float)
+            self._waiting.append(_Labelled(_part(described, known), losses))
 
     def quality(self) -> EstimateQuality:
         """Quality of the estimates of the newest blocks; each was made from the rows before its block."""
-        blocks = len(self._measured)
-        if not blocks:
-            return EstimateQuality(0, *[math.nan] * 5)
-        estimates, guesses, accuracies = np.array(self._measured).T
-        error, guess_error = np.abs(estimates - accuracies), np.abs(guesses - accuracies)
-        varied = blocks > 1 and min(np.ptp(estimates), np.ptp(accuracies)) > 0
-        return EstimateQuality(
-            blocks=blocks,
-            error=float(error.mean()),
-            guess_error=float(guess_error.mean()),
-            bias=float(np.mean(estimates - accuracies)),
-            correlation=float(np.corrcoef(estimates, accuracies)[0, 1]) if varied else math.nan,
-            p_value=_no_lead(guess_error - error),
-        )
+        while self._waiting:
+            # The choice of a method rests on as many blocks before those that are measured: older ones need no estimate.
+            self._work(self._waiting.popleft(), estimated=len(self._waiting) < 2 * BLOCKS)
+        return measuring.measured(list(self._measured))
 
-    def _calibrated(self, confidence: np.ndarray) -> float:
-        fit = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(self._confidence, self._right)
-        return float(fit.predict(confidence).mean())
+    def _work(self, block: _Labelled, *, estimated: bool) -> None:
+        value = self._kpi.value(float(block.losses.mean()))
+        methods = self._current() if self._rows >= MIN_ROWS else None
+        if methods and estimated:
+            found = methods.mean_losses(block.rows)
+            self._measured.append(MeasuredBlock(self._kpi.value(self._chosen(found)), float(np.mean(self._values)), value))
+            self._errors.append({name: abs(self._kpi.value(loss) - value) for name, loss in found.items()})
+        self._values.append(value)
+        block = _Labelled(_part(block.rows, slice(-ROWS, None)), block.losses[-ROWS:])
+        self._learned.append(block)
+        self._rows += len(block.losses)
+        self._newer += len(block.losses)
+        while self._rows - len(self._learned[0].losses) >= ROWS:
+            self._rows -= len(self._learned.popleft().losses)
+
+    def _chosen(self, losses: dict[str, float]) -> float:
+        """The estimate of the last method, unless the first one's error was smaller on the newest blocks, by more than chance."""
+        first, last = next(iter(losses)), next(reversed(losses))
+        leads = np.array([errors[last] - errors[first] for errors in self._errors if losses.keys() <= errors.keys()])
+        return losses[first if len(leads) >= MIN_BLOCKS and measuring.no_lead(leads) <= ALPHA else last]
+
+    def _current(self) -> Methods:
+        if self._methods is None or self._newer >= GROWN * (self._rows - self._newer):
+            rows = _joined([block.rows for block in self._learned])
+            self._methods = Methods(rows, np.concatenate([block.losses for block in self._learned]), self._coded)
+            self._newer = 0
+        return self._methods
+
+    def _described(self, outputs: np.ndarray, rows: np.ndarray | None) -> Described:
+        if self._kpi.probabilities:
+            given = _probabilities(outputs)
+            expected = self._kpi.expected(given) if len(given) else np.empty(0)
+        else:
+            given, expected = np.asarray(outputs, float), None
+            if given.ndim != 1:
+                raise ValueError(f"predictions have shape {given.shape}: they must be (rows,)")
+        features = np.empty((len(given), 0)) if rows is None else np.asarray(rows, float)
+        if features.ndim != 2 or len(features) != len(given) or (self._coded and rows is not None and features.shape[1] != len(self._coded)):
+            raise ValueError(f"rows have shape {features.shape}: they must be ({len(given)}, {len(self._coded) or 'features'})")
+        self._coded = self._coded or (False,) * features.shape[1]
+        inputs = np.column_stack([features, given if expected is None else expected])
+        return Described(np.where(np.isfinite(inputs), inputs, math.nan), expected)
 
 
-def _confidence(probabilities: np.ndarray) -> np.ndarray:
-    """Probability of each row's predicted class, (rows,)."""
-    values = np.asarray(probabilities, float)
+def _part(rows: Described, which: np.ndarray | slice) -> Described:
+    return Described(rows.inputs[which], None if rows.expected is None else rows.expected[which])
+
+
+def _joined(parts: Sequence[Described]) -> Described:
+    known = [part.expected for part in parts if part.expected is not None]
+    return Described(np.concatenate([part.inputs for part in parts]), np.concatenate(known) if known else None)
+
+
+def _probabilities(outputs: np.ndarray) -> np.ndarray:
+    values = np.asarray(outputs, float)
     if values.ndim != 2 or not values.shape[1]:
         raise ValueError(f"probabilities have shape {values.shape}: they must be (rows, classes)")
     if not np.all((values >= 0) & (values <= 1 + SUM_OFF)) or np.any(np.abs(values.sum(axis=1) - 1) > SUM_OFF):
         raise ValueError("probabilities must lie in 0..1 and sum to 1 in each row")
-    return values.max(axis=1)
+    return values
 
 
-def _no_lead(leads: np.ndarray) -> float:
-    """One-sided paired t-test that the mean lead is not above 0; nan for one block, 1 when all leads are equal and none is positive."""
-    if len(leads) < 2:
-        return math.nan
-    spread = float(leads.std(ddof=1)) / math.sqrt(len(leads))
-    if spread < 1e-12:
-        return 0.0 if leads.mean() > 1e-12 else 1.0
-    return float(stats.t.sf(leads.mean() / spread, len(leads) - 1))
+def _digits(value: float, kpi: RowKpi) -> int:
+    """Decimals of a figure: three of a share, four significant digits of an error in the label's unit.
 
-
-def _words(quality: EstimateQuality, trustworthy: bool) -> str:
-    if quality.blocks < MIN_BLOCKS:
-        return f"not trustworthy yet: measured on {quality.blocks} blocks, needs at least {MIN_BLOCKS}"
-    found = f"mean absolute error {quality.error:.3f} on the last {quality.blocks} blocks, against {quality.guess_error:.3f} for guessing the past mean"
-    return found if trustworthy else f"not trustworthy here: {found}"
+    >>> from driftloop.drift.estimate.row_kpi import MAE
+    >>> _digits(0.8123, ACCURACY), _digits(722.41, MAE), _digits(0.00123456, MAE)
+    (3, 1, 6)
+    """
+    return 3 if kpi.rises or not value > 0 else int(np.clip(3 - math.floor(math.log10(value)), 0, 12))

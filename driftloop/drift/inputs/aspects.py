@@ -2,7 +2,8 @@
 
 Each is a question of its own with a permutation test of its own, in words of its own:
 
-    values    numbers by a distance of their order (KS by default); categories by total variation, which knows no order of codes
+    values    numbers by a distance of their order (KS by default); categories by total variation, which knows no order of codes,
+              and by the largest shift of one category's share, which many others would hide in the sum: the smaller p-value, doubled
     missing   the share of rows without a value
     unseen    more values that the model has not learned than before
 
@@ -49,11 +50,8 @@ class Aspect:
     message: str
 
 
-@dataclass(frozen=True)
-class Question:
-    """One to be asked, once it is known how many there are."""
-
-    asked: Callable[[Draws], Aspect]
+Question = Callable[[Draws], Aspect]
+"""One to be asked once it is known how many there are."""
 
 
 def of(reference: np.ndarray, current: np.ndarray, column: Column, *, known: int | None, statistic: Statistic, block_rows: int | None) -> list[Question]:
@@ -69,17 +67,23 @@ def of(reference: np.ndarray, current: np.ndarray, column: Column, *, known: int
     """
     absent = [np.isnan(side) for side in (reference, current)]
     there = reference[~absent[0]], current[~absent[1]]
-    questions = []
+    questions: list[Question] = []
+    if len(reference) and len(current) and not len(there[0]) + len(there[1]):
+        return [_no_values]
     if levels.are_levels(column):
         rows = _Levels.of(*there, column, known=known or len(column.categories) or math.inf, block_rows=block_rows)
-        questions.append(Question(lambda draws: rows.values(OF_LEVELS[statistic], draws)))
+        questions.append(lambda draws: rows.values(OF_LEVELS[statistic], draws))
         if rows.may_be_unseen:
-            questions.append(Question(rows.unseen))
+            questions.append(rows.unseen)
     else:
-        questions.append(Question(lambda draws: _numbers(*there, statistic, draws, block_rows=block_rows)))
+        questions.append(lambda draws: _numbers(*there, statistic, draws, block_rows=block_rows))
     if absent[0].any() or absent[1].any():
-        questions.append(Question(lambda draws: _missing(absent[0], absent[1], draws, block_rows=block_rows)))
+        questions.append(lambda draws: _missing(absent[0], absent[1], draws, block_rows=block_rows))
     return questions
+
+
+def _no_values(_: Draws) -> Aspect:
+    return Aspect("missing", "share", 0.0, 1.0, False, shift_words.missing(1.0, 1.0), "every value is missing, as before")
 
 
 def _untold(name: Name, statistic: str, reference: int, current: int) -> Aspect:
@@ -147,12 +151,12 @@ class _Levels:
             return _untold("values", statistic, self.reference, len(self.level) - self.reference)
         old, new = self._shares()
         words = shift_words.values(self.column, self.codes, old, new)
-        two = len(self.codes) > 2  # of two levels the largest shift is the total variation
-        asked, variance = draws.halved if two else draws, statistic == "psi"
+        both = len(self.codes) > 2  # of two levels the largest shift is the total variation
+        asked, variance = draws.halved if both else draws, statistic == "psi"
         distance, p, how = permutation.tested(
             self.blocked, lambda before, now: distances.distance(statistic, before, now, np.empty(0)), asked, variance=variance
         )
-        if two:
+        if both and not math.isnan(p):
             _, largest, _ = permutation.tested(self.blocked, self._largest, asked)
             p, how = min(1.0, 2 * min(p, largest)), f"all together {how}, the largest shift {dependence.told(largest)}"
         return Aspect("values", statistic, distance, p, False, words, f"{statistic} {distance:.3g} ({words}), {how}")

@@ -58,7 +58,7 @@ class FeatureTest:
     @property
     def words(self) -> str:
         """What moved: "load by KS 0.31", "category fuel: diesel 40 % → 22 %, electric 12 % → 31 %", "load: missing 2 % → 14 %"."""
-        return shift_words.feature(self.feature, self.statistic, self.distance, self.aspects, kind=self.kind)
+        return shift_words.feature(self.feature, self.statistic, self.distance, [(one.moved, one.words) for one in self.aspects], kind=self.kind)
 
 
 def compare(
@@ -114,8 +114,8 @@ def compare(
     for i, name in enumerate(names):
         column = columns[i] if columns else Column(name, "feature", "number")
         asked = aspects.of(reference[:, i], current[:, i], column, known=known[i] if known else None, statistic=statistic, block_rows=block_rows)
-        answers = tuple(question.asked(draws(len(asked))) for question in asked)
-        tests.append(_test(name, answers, kind=column.kind if levels.are_levels(column) else "", told=bool(columns)))
+        answers = tuple(question(draws(len(asked))) for question in asked)
+        tests.append(_test(name, answers, column.kind if levels.are_levels(column) else "", told=bool(columns), alpha=alpha))
     return tuple(replace(test, message=test.message + _tail(test.corrected, len(names))) for test in corrected(tests, alpha=alpha))
 
 
@@ -124,13 +124,14 @@ def corrected(tests: Sequence[FeatureTest], *, alpha: float) -> tuple[FeatureTes
     return tuple(_decided(test, fixed, alpha) for test, fixed in zip(tests, holm([test.p_value for test in tests]), strict=True))
 
 
-def _test(name: str, answers: tuple[Aspect, ...], *, kind: str, told: bool) -> FeatureTest:
+def _test(name: str, answers: tuple[Aspect, ...], kind: str, *, told: bool, alpha: float) -> FeatureTest:
     """The test of a feature before correction for the others; that for its own aspects is Bonferroni's."""
-    tested = [aspect.p_value for aspect in answers if not math.isnan(aspect.p_value)]
-    p = min(1.0, len(answers) * min(tested)) if tested else math.nan
-    values = answers[0]
+    known = [aspect.p_value for aspect in answers if not math.isnan(aspect.p_value)]
+    p = min(1.0, len(answers) * min(known)) if known else math.nan
+    if len(known) < len(answers) and p > alpha:  # where a part could not be tested, that the others have not moved is no answer
+        p = math.nan
     message = f"{name}: {'; '.join(one.message for one in answers)}"
-    return FeatureTest(name, values.statistic, values.distance, p, p, False, message, answers if told else (), kind)
+    return FeatureTest(name, answers[0].statistic, answers[0].distance, p, p, False, message, answers if told else (), kind)
 
 
 def _decided(test: FeatureTest, fixed: float, alpha: float) -> FeatureTest:

@@ -82,7 +82,7 @@ def blocked(bins: np.ndarray, reference: int, *, count: int, memory: Memory, who
         reference: N.
         count: of the bins.
         memory: of the column.
-        whole_runs: rows of one bin that follow each other belong to the block of the first of them.
+        whole_runs: rows of one bin that follow each other, no more than a block has, belong to the block of the first of them.
     """
     current = len(bins) - reference
     rows = dependence.equal_rows(reference, current, max(memory.length, math.ceil(len(bins) / MOST_BLOCKS)))
@@ -90,9 +90,7 @@ def blocked(bins: np.ndarray, reference: int, *, count: int, memory: Memory, who
     starts = np.concatenate([cuts[:-1], reference + dependence.cuts(current, rows)])
     block = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     if whole_runs:
-        first = np.concatenate([[True], bins[1:] != bins[:-1]])
-        first[reference] = True
-        block = block[np.maximum.accumulate(np.where(first, np.arange(len(bins)), 0))]
+        block = _with_whole_runs(block, bins, reference, longest=rows)
     return Blocked(_histograms(bins, block, len(starts) - 1, count), len(cuts) - 1, memory, rows, (reference, current))
 
 
@@ -121,6 +119,14 @@ def tested(column: Blocked, apart: Apart, draws: Draws, *, observed: float | Non
         null = np.append(null, apart(total - side, side) * (wider if variance else math.sqrt(wider)))
     p = dependence.p_value(observed, null)
     return observed, p, f"{dependence.told(p)} from {len(null)} permutations of {blocks} blocks of {column.rows} rows"
+
+
+def _with_whole_runs(block: np.ndarray, bins: np.ndarray, reference: int, *, longest: int) -> np.ndarray:
+    first = np.concatenate([[True], bins[1:] != bins[:-1]])
+    first[reference] = True
+    starts = np.flatnonzero(first)
+    lengths = np.diff(np.append(starts, len(bins)))
+    return np.where(np.repeat(lengths <= longest, lengths), np.repeat(block[starts], lengths), block)
 
 
 def _histograms(bins: np.ndarray, block: np.ndarray, blocks: int, count: int) -> np.ndarray | sparse.csr_array:

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from driftloop.data.schema.schema import Column, shown
 from driftloop.drift.inputs import levels
 
-if TYPE_CHECKING:
-    from driftloop.drift.inputs.aspects import Aspect
-
 _NAMED = 2  # values of a category whose shares are given
 _NEW = 3  # new values that are named
 
 
 def percent(*shares: float) -> list[str]:
-    """Shares as percentages, with as many digits as tell them apart.
+    """Shares as percentages, with one more digit where it tells them apart.
 
     >>> percent(0.4, 0.22), percent(0.0004, 1.0), percent(0.1021, 0.1043)
     (['40 %', '22 %'], ['0.04 %', '100 %'], ['10.2 %', '10.4 %'])
     """
-    for digits in range(5):
+    for digits in range(2):
         found = [_percent(share, digits) for share in shares]
         if len(set(found)) == len(set(shares)):
-            break
-    return found
+            return found
+    return [_percent(share, 0) for share in shares]
 
 
 def _percent(share: float, digits: int) -> str:
@@ -83,16 +79,23 @@ def unseen(column: Column, codes: np.ndarray, shares: np.ndarray, *, before: flo
     return f"new values {change(before, now)}{listed}" if before else f"{percent(now)[0]} of values are new{listed}"
 
 
-def feature(name: str, statistic: str, distance: float, aspects: Sequence[Aspect], *, kind: str = "") -> str:
-    """A feature and what has moved in it.
+def feature(name: str, statistic: str, distance: float, parts: Sequence[tuple[bool, str]], *, kind: str = "") -> str:
+    """A feature and what has moved in it; its values where nothing has.
 
-    >>> feature("load", "ks", 0.314, ())
-    'load by KS 0.31'
+    Args:
+        name: of the feature.
+        statistic: the distance of its values.
+        distance: of them.
+        parts: of each aspect, that of the values first: whether it has moved, and its words, "" for a number's values.
+        kind: of the feature; "" for a number.
+
+    >>> feature("load", "ks", 0.314, ()), feature("fuel", "tv", 0.1, [(True, "gas 2 % → 12 %"), (False, "missing 1 %")], kind="category")
+    ('load by KS 0.31', 'category fuel: gas 2 % → 12 %')
     """
-    moved = [aspect for aspect in aspects if aspect.moved] or list(aspects[:1])
-    parts = [aspect.words for aspect in moved if aspect.words]
-    by = f" by {statistic.upper()} {distance:.2f}" if not aspects or any(not aspect.words for aspect in moved) else ""
-    return f"{kind}{' ' * bool(kind)}{shown(name)}{by}{': ' * bool(parts)}{'; '.join(parts)}"
+    moved = [words for moved, words in parts if moved] or [words for _, words in parts[:1]]
+    by = f" by {statistic.upper()} {distance:.2f}" if not moved or "" in moved else ""
+    told = "; ".join(words for words in moved if words)
+    return f"{kind}{' ' * bool(kind)}{shown(name)}{by}{': ' * bool(told)}{told}"
 
 
 def listed(sentences: Iterable[str]) -> str:

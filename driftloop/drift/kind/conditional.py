@@ -73,6 +73,9 @@ def _chance(rows: np.ndarray, correct: np.ndarray, asked: np.ndarray, *, categor
     if correct.min() == correct.max():
         # Half a row of each kind added: "all right" is not certainty.
         return np.full(len(asked), (correct.sum() + 0.5) / (len(correct) + 1))
+    empty = np.isnan(rows).all(axis=0)  # such a column has no bins
+    if empty.any():
+        rows, asked = (np.where(empty, 0.0, side) for side in (rows, asked))
     size: dict[str, Any] = {"learning_rate": 0.2, "max_iter": 10, "max_leaf_nodes": 8, "l2_regularization": 5, "early_stopping": False}
     size |= {"max_bins": trees.BINS, "categorical_features": categorical}
     if not np.isin(correct, (0, 1)).all():

@@ -13,7 +13,7 @@ from driftloop.training.table.table_model import TableModel
 BASE_PARAMS: Final[dict[str, Any]] = {
     "history": 0,
     "window": 0,
-    "lr": 0.005,
+    "lr": 0.01,
     "momentum": 0.9,
     "weight_decay": 1e-4,
     "nesterov": True,
@@ -25,8 +25,8 @@ BASE_PARAMS: Final[dict[str, Any]] = {
 RETRAIN_PARAMS: Final[dict[str, Any]] = {**BASE_PARAMS, "window": 10_000}
 # Momentum and Nesterov are SGD's, and a wider history than 0 is a decision about the table, not a number to be found by chance.
 SPACE: Final[dict[str, Any]] = {
-    "window": {"choices": [0, 5_000, 20_000]},
-    "lr": {"range": [0.001, 0.02], "log": True},
+    "window": {"choices": [2_500, 10_000, 40_000]},
+    "lr": {"range": [0.002, 0.05], "log": True},
     "weight_decay": {"range": [1e-6, 1e-1], "log": True},
     "width": {"choices": [32, 64, 96, 128]},
     "depth": {"choices": [1, 2, 3]},

@@ -3,9 +3,9 @@
 The file travels inside the .mar and imports nothing of ours: a TorchServe worker sees only the unpacked archive and
 site-packages. Everything between raw rows and answers is here, once, so training and serving cannot differ.
 
-Neither `rtdl_num_embeddings` nor `tabm` is used, though both are kept: each worker would have to install them, their bins cannot
-be restored from a state_dict without the training rows, they know no missing value, and they compute in float32. What is taken
-from them, piecewise-linear encoding and members that share weights, takes some thirty lines here.
+Neither `rtdl_num_embeddings` nor `tabm` is used, though both are maintained: every worker would have to install them, the shape of
+their weights depends on the bins, so that a state_dict cannot be loaded without them, and they take no missing values. What is
+taken from them, piecewise-linear encoding and members that share weights, needs some thirty lines here.
 
 Shapes: N rows, F features (n numbers, c coded: categories and booleans), h history, B batch, M members, K classes.
 
@@ -16,7 +16,7 @@ Gorishniy, Kotelnikov, Babenko: TabM: Advancing Tabular Deep Learning with Param
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,7 +42,8 @@ HIDDEN = 0.005
 LARGEST_LOGARITHM = 100.0  # of a value while it is learned; keeps its gradient finite
 SKEWED = 1.0  # skewness of all-positive labels from which their logarithm is learned
 ROWS_AT_ONCE = 8192  # rows encoded in one pass; bounds memory, not results
-NUMBERS_AT_ONCE = 1 << 22  # numbers of their windows, likewise
+NUMBERS_AT_ONCE = 1 << 23  # numbers of their windows and of their encoding, likewise
+BINS = 32  # default of the pieces of a number's encoding
 
 
 class Chunk(NamedTuple):
@@ -80,8 +81,12 @@ def stack_windows(rows: np.ndarray, *, history: int, first: int = 0) -> np.ndarr
 
 
 def rows_at_once(history: int, features: int) -> int:
-    """How many windows are encoded in one pass."""
-    return max(1, min(ROWS_AT_ONCE, NUMBERS_AT_ONCE // ((history + 1) * features)))
+    """How many windows of `history` + 1 rows are encoded in one pass.
+
+    >>> rows_at_once(0, 7), rows_at_once(0, 500), rows_at_once(1000, 500)
+    (8192, 508, 16)
+    """
+    return max(1, min(ROWS_AT_ONCE, NUMBERS_AT_ONCE // ((history + 1 + BINS) * features)))
 
 
 class NumberEncoder(nn.Module):
@@ -111,9 +116,9 @@ class NumberEncoder(nn.Module):
         self.bins = bins
         self.outputs = numbers * (bins + 3 + 2 * len(self.spans))
 
-    def learn(self, rows: np.ndarray) -> None:
-        """Set scale and bins from the training rows (N, n)."""
-        for at, column in enumerate(rows.T):
+    def learn(self, columns: Iterable[np.ndarray]) -> None:
+        """Set scale and bins from the training rows, column by column, each (N,)."""
+        for at, column in enumerate(columns):
             known = column[~np.isnan(column)]
             if len(known):
                 self._learn_column(at, known)
@@ -184,9 +189,9 @@ class CodeEncoder(nn.Module):
         self.register_buffer("row", torch.cat([torch.repeat_interleave(other, size), other.new_zeros(1)]))  # one more: looked up where no code is
         self.embeddings = int(size.sum()) + 2 * len(sizes)
 
-    def learn(self, rows: np.ndarray) -> None:
-        """Set which codes are known from the training rows (N, c)."""
-        for at, column in enumerate(rows.T):
+    def learn(self, columns: Iterable[np.ndarray]) -> None:
+        """Set which codes are known from the training rows, column by column, each (N,)."""
+        for at, column in enumerate(columns):
             first, size, other = int(self.start[at]), int(self.size[at]), int(self.other[at])
             self.row[first : first + size] = other
             missing = np.isnan(column)
@@ -194,7 +199,7 @@ class CodeEncoder(nn.Module):
             codes = column[~missing]
             codes = codes[(codes >= 0) & (codes < size) & (codes == np.round(codes))].astype(np.int64)
             found, appeared, count = np.unique(codes, return_index=True, return_counts=True)
-            kept = count >= min(FEWEST, count.max(initial=1))
+            kept = count >= FEWEST
             order = found[kept][np.argsort(appeared[kept])]
             self.row[first + torch.from_numpy(order)] = other + MISSING + 1 + torch.arange(len(order))
 
@@ -208,18 +213,23 @@ class CodeEncoder(nn.Module):
 
 
 class Members(nn.Module):
-    """A linear layer of M members that share its weights; each has its own scale of the inputs, scale of the outputs, and bias."""
+    """A linear layer of M members that share its weights; each has its own scale of the inputs, scale of the outputs, and bias.
 
-    def __init__(self, inputs: int, outputs: int, members: int) -> None:
+    The first layer has no scale of its inputs: its product is then computed once for all members, and the signs that they give its
+    outputs tell them apart. With such a scale, as in TabM, a fit takes twice as long and is no better on the newest tenth of the
+    training rows of cards, car_price and car_loan (benchmarks/tables.md).
+    """
+
+    def __init__(self, inputs: int, outputs: int, members: int, *, first: bool) -> None:
         super().__init__()
         self.shared = nn.Linear(inputs, outputs, bias=False)
-        self.taken = nn.Parameter(torch.randint(0, 2, (members, inputs)).float() * 2 - 1)
-        self.given = nn.Parameter(torch.ones(members, outputs))
+        self.taken = None if first else nn.Parameter(_signs(members, inputs))
+        self.given = nn.Parameter(_signs(members, outputs) if first else torch.ones(members, outputs))
         self.bias = nn.Parameter(torch.empty(members, outputs).uniform_(-1, 1) / math.sqrt(inputs))
 
-    def forward(self, x: Tensor) -> Tensor:  # (B, M or 1, inputs) -> (B, M, outputs)
+    def forward(self, x: Tensor) -> Tensor:  # (B, 1, inputs) of the first layer, else (B, M, inputs) -> (B, M, outputs)
         """The outputs of each member."""
-        return self.shared(x * self.taken) * self.given + self.bias
+        return self.shared(x if self.taken is None else x * self.taken) * self.given + self.bias
 
 
 class TableModel(pl.LightningModule):
@@ -239,7 +249,6 @@ class TableModel(pl.LightningModule):
         members: networks of the ensemble, M.
         bins: pieces of a number's piecewise-linear encoding, at most.
         embedding: numbers that stand for a category.
-        dropout: share of hidden units left out in a step.
         optimizer: "sgd" or "adamw".
         lr: peak of the learning-rate schedule.
         momentum: of SGD, 0..1.
@@ -270,11 +279,10 @@ class TableModel(pl.LightningModule):
         width: int = 96,
         depth: int = 2,
         members: int = 8,
-        bins: int = 32,
-        embedding: int = 8,
-        dropout: float = 0.0,
+        bins: int = BINS,
+        embedding: int = 16,
         optimizer: str = "adamw",
-        lr: float = 0.005,
+        lr: float = 0.01,
         momentum: float = 0.9,
         weight_decay: float = 1e-4,
         nesterov: bool = True,
@@ -298,7 +306,7 @@ class TableModel(pl.LightningModule):
         inputs = self.encode_numbers.outputs + embedding * len(self.coded)
         layers: list[nn.Module] = []
         for _ in range(depth):
-            layers += [Members(inputs, width, members), nn.ReLU(), nn.Dropout(dropout)]
+            layers += [Members(inputs, width, members, first=not layers), nn.ReLU()]
             inputs = width
         self.layers = nn.Sequential(*layers)
         outputs = max(classes, 1)
@@ -307,11 +315,11 @@ class TableModel(pl.LightningModule):
         self.losses: list[Tensor] = []
 
     def learn_scale(self, rows: np.ndarray, labels: np.ndarray | None = None) -> None:
-        """Set scales, bins, known codes and the labels' scale from the training rows (N, F) and labels (N,), and only from those."""
+        """Set scales, bins and known codes from the training rows (N, F), and a regression's scale from their labels (N,), and only from those."""
         rows = np.asarray(rows, np.float64)
-        self.encode_numbers.learn(rows[:, self.numbers])
-        self.encode_codes.learn(rows[:, self.coded])
-        self.shown.copy_(torch.from_numpy(np.isnan(rows).any(axis=0)))
+        self.encode_numbers.learn(rows[:, at] for at in self.numbers)
+        self.encode_codes.learn(rows[:, at] for at in self.coded)
+        self.shown.copy_(torch.tensor([bool(np.isnan(column).any()) for column in rows.T]))
         if self.hparams["classes"] == 0:
             self._learn_labels(np.asarray(labels, np.float64))
 
@@ -345,9 +353,9 @@ class TableModel(pl.LightningModule):
         members = self.members_of(*self.encode(windows))
         if self.hparams["classes"]:
             return torch.logsumexp(torch.log_softmax(members, dim=2), dim=1) - math.log(members.shape[1])
-        return self._value(members[:, :, 0], bounded=True).mean(dim=1)
+        return self.unscaled(members[:, :, 0], bounded=True).mean(dim=1)
 
-    def _value(self, learned: Tensor, *, bounded: bool = False) -> Tensor:
+    def unscaled(self, learned: Tensor, *, bounded: bool = False) -> Tensor:
         """Labels from what the network learned of them, float64; of positive labels bounded by 0 and a little over the largest."""
         scaled = self.level + self.spread * learned.double()
         logarithm = torch.minimum(scaled.clamp(min=0), self.highest) if bounded else scaled.clamp(max=LARGEST_LOGARITHM)
@@ -373,15 +381,13 @@ class TableModel(pl.LightningModule):
         if len(rows) <= first:
             return []
         windows = stack_windows(rows, history=self.hparams["history"], first=first)
-        step = rows_at_once(*windows.shape[1:])
+        step = rows_at_once(self.hparams["history"], windows.shape[2])
         return [self(torch.from_numpy(np.array(windows[at : at + step]))) for at in range(0, len(windows), step)]
 
-    def training_step(self, batch: Chunk, _: int) -> None:
+    def training_step(self, chunk: Chunk, _: int) -> None:
         """The optimizer steps of one chunk; Lightning's own cost, several times that of a step this small, is paid once for all."""
-        self.fit_chunk(batch, self.optimizers(use_pl_optimizer=False), epoch=self.current_epoch, epochs=self.trainer.max_epochs or 1)
-
-    def fit_chunk(self, chunk: Chunk, optimizer: Any, *, epoch: int, epochs: int) -> None:
-        """What a bare loop does with a chunk."""
+        optimizer: Any = self.optimizers(use_pl_optimizer=False)
+        epoch, epochs = self.current_epoch, self.trainer.max_epochs or 1
         with torch.no_grad():
             inputs, embedded = self.encode(self._hide(chunk.windows))
         for at, start in enumerate(range(0, len(chunk.labels), chunk.size)):
@@ -407,10 +413,10 @@ class TableModel(pl.LightningModule):
         return torch.cat([windows[:, :-1], newest[:, None]], dim=1)
 
     def _loss(self, members: Tensor, labels: Tensor) -> Tensor:
-        """Mean loss of the members, each by itself: cross-entropy, or the absolute error in units of the labels' size, the KPI itself."""
+        """Mean loss of the members, each by itself: cross-entropy, or the absolute error, the KPI itself, in units of `unit`."""
         if self.hparams["classes"]:
             return nn.functional.cross_entropy(members.flatten(0, 1), labels.repeat_interleave(members.shape[1]))
-        return (self._value(members[:, :, 0]) - labels[:, None]).abs().mean() / self.unit
+        return (self.unscaled(members[:, :, 0]) - labels[:, None]).abs().mean() / self.unit
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Log the mean loss of the epoch's steps after the last one."""
@@ -452,6 +458,10 @@ def schedule(progress: float) -> float:
     """
     warm = 0.1
     return progress / warm if progress < warm else (1 + math.cos(math.pi * (progress - warm) / (1 - warm))) / 2
+
+
+def _signs(*shape: int) -> Tensor:
+    return torch.randint(0, 2, shape).float() * 2 - 1
 
 
 def _skewness(values: np.ndarray) -> float:

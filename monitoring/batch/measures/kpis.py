@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from driftloop.data.labels import Labels
+from driftloop.drift.estimate import row_kpi
 from driftloop.drift.estimate.confidence import LabelFree
 from driftloop.drift.verdict import Verdict
 from driftloop.metrics import baselines as trivial
@@ -182,19 +183,22 @@ def latency(rows: WindowRows) -> dict[str, float]:
 
 
 def estimate(rows: WindowRows, config: StreamConfig, judged: JudgedVersion | None) -> str:
-    """The KPI of the unlabelled rows estimated from the probabilities, with the error of such estimates in the window; "" without probabilities."""
-    if config.task != "classification" or not len(rows):
+    """The estimated KPI of the rows without labels, with the error of such estimates on the window itself; "" without rows."""
+    if not len(rows):
         return ""
-    sure = ~np.isnan(rows.probabilities).any(axis=1)
+    outputs = rows.probabilities if config.task == "classification" else rows.predictions[:, None]
+    sure = ~np.isnan(outputs).any(axis=1)
     mine = sure & rows.by_model & (rows.versions == (judged.version if judged else ""))
-    label_free = LabelFree()
+    if config.task == "regression":
+        outputs = outputs[:, 0]
+    label_free, possible = LabelFree(row_kpi.of_task(config.goal.task, unit=config.unit), coded=[one.categorical for one in config.features]), rows.possible
     places = judged.rows[sure[judged.rows]] if judged else np.empty(0, np.int64)
     parts = cut(places, config.block_size, most=DRAWN)
     for part in parts:
-        label_free.learn(rows.probabilities[part], rows.labels[part])
+        label_free.learn(outputs[part], rows.labels[part], possible[part])
     open_rows = mine & ~rows.labelled
     asked = np.flatnonzero(open_rows) if open_rows.any() else parts[-1] if parts else np.empty(0, np.int64)
-    told = label_free.estimate(rows.probabilities[asked]).message
+    told = label_free.estimate(outputs[asked], possible[asked]).message
     return f"{f'{len(asked):,} rows without labels' if open_rows.any() else 'All rows have labels; latest block'}: {told}."
 
 

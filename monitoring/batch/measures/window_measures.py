@@ -191,7 +191,7 @@ class Measures:
     verdict: DriftMeasure
     features: tuple[FeatureMeasure, ...]  # those that moved most first
     quality: QualityMeasure
-    estimate: str  # the KPI estimated without labels, with its measured error; "" for a regression
+    estimate: str  # the KPI estimated without labels, with its measured error; "" without rows
     forecast: ForecastMeasure
     next_step: str
     notes: tuple[str, ...]  # limits of the measures

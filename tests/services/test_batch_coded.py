@@ -1,0 +1,94 @@
+"""A batch window of coded rows: categories, missing and new values against stretches of the training rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from driftloop.data.schema.schema import Column
+from monitoring.batch.measures import input_drift
+from monitoring.batch.measures.window_measures import FeatureMeasure, Window
+from monitoring.batch.measures.window_rows import WindowRows
+from monitoring.stream_settings import Feature
+from tests.support.batch_records import ELEC, reference
+
+CONFIG = replace(ELEC, features=(Feature(ELEC.features[0].name, low=0, high=9, categorical=True), *ELEC.features[1:]))
+COLUMNS = [Column(name, "feature", "number" if at else "category") for at, name in enumerate(CONFIG.feature_names)]
+TRAINED = reference(with_spans=False)
+WINDOW = Window("w", "2030-01-01T00:00:00Z", "2030-01-08T00:00:00Z")
+ROWS = 336
+
+
+def coded(rows: np.ndarray, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return np.column_stack([rng.choice(4, size=len(rows), p=[0.1, 0.2, 0.4, 0.3]), np.where(rng.random(len(rows)) < 0.02, np.nan, rows[:, 1]), rows[:, 2:]])
+
+
+def compared(given: np.ndarray) -> dict[str, FeatureMeasure]:
+    times = np.full(len(given), np.datetime64("2030-01-01", "ms"))
+    nothing = np.full(len(given), np.nan)
+    rows = WindowRows(
+        features=given,
+        faults=np.zeros(given.shape, np.uint8),
+        times=times,
+        predictions=nothing,
+        labels=nothing,
+        baselines=nothing,
+        probabilities=np.full((len(given), 2), np.nan),
+        versions=np.full(len(given), "1", object),
+        by_model=np.ones(len(given), bool),
+        latency_ms=nothing,
+        labelled_at=times,
+    )
+    made = replace(TRAINED, rows=coded(TRAINED.rows, 0))
+    found = input_drift.compare(rows, CONFIG, WINDOW, made, alpha=0.05, columns=COLUMNS, known=[4] + [0] * (len(COLUMNS) - 1))
+    return {one.feature: one for one in found}
+
+
+@pytest.fixture
+def given() -> np.ndarray:
+    return coded(TRAINED.rows[:ROWS], 1)
+
+
+FIRST, SECOND = CONFIG.feature_names[:2]
+
+
+def test_a_window_like_the_training_rows_has_not_moved_and_the_frequent_categories_are_drawn_first(given: np.ndarray) -> None:
+    found = compared(given)
+    assert not any(one.moved for one in found.values())
+    assert found[FIRST].statistic == "tv"
+    assert found[FIRST].edges == (2.0, 3.0, 1.0, 0.0)
+    assert {one.statistic for name, one in found.items() if name != FIRST} == {"ks"}
+
+
+def test_a_category_that_grows_is_told_by_its_shares(given: np.ndarray) -> None:
+    given[: ROWS // 2, 0] = 0.0
+    found = compared(given)[FIRST]
+    assert found.moved
+    assert "(code 0 11 % → 59 %" in found.message
+    assert found.distance > found.usual
+
+
+def test_a_missing_share_that_grows_moves_the_feature(given: np.ndarray) -> None:
+    given[np.random.default_rng(2).random(ROWS) < 0.2, 1] = np.nan
+    found = compared(given)[SECOND]
+    assert found.moved
+    assert "(missing 2 % → 2" in found.message
+    assert found.p_noise < 0.01 > found.p_wobble
+
+
+def test_values_that_training_never_had_move_the_feature(given: np.ndarray) -> None:
+    given[::20, 0] = 7.0
+    found = compared(given)[FIRST]
+    assert found.moved
+    assert "5 % of values are new: code 7" in found.message
+
+
+def test_a_window_without_a_value_of_a_feature_is_defined(given: np.ndarray) -> None:
+    given[:, :2] = np.nan
+    found = compared(given)
+    assert found[FIRST].moved
+    assert found[SECOND].moved
+    assert "(missing 0 % → 100 %)" in found[FIRST].message
