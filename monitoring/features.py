@@ -13,6 +13,7 @@ from typing import Any, Final
 from driftloop.data.schema.schema import Column
 from monitoring.records.checks import LONGEST_TEXT, is_number
 
+Given = float | str | bool | None  # a value of a row, as it was given
 LARGEST_FLOAT32: Final = 3.4e38
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")  # half a character: no database and no UTF-8 text holds it
 
@@ -40,6 +41,7 @@ class Feature:
     required: bool = True
     texts: tuple[str, ...] = ()
     boolean: bool = False
+    example: float = 0.0  # a usual number, of one without limits
 
     @cached_property
     def limits(self) -> tuple[float, float]:
@@ -80,12 +82,21 @@ class Feature:
         """Whether a value is a text that the model never saw."""
         return bool(self.texts) and value is not None and as_text(value) not in self._codes
 
+    @property
+    def plain(self) -> Any:
+        """A value without a fault: the middle of the range, the first category, or an example."""
+        if self.texts or self.boolean:
+            return self.texts[0] if self.texts else False
+        if self.categories:
+            return self.categories[0]
+        return self.example if self.described else (self.low + self.high) / 2
+
     def fault(self, value: object) -> str:
         """The fault of a value, as one of `REASONS`; "" if valid."""
         if value is None:
             return "missing" if self.required else ""
         if self.texts:
-            return "" if _is_text(value) else "not_a_text"
+            return "" if can_be_recorded(value) else "not_a_text"
         if self.boolean:
             return "" if type(value) in {bool, int, float} and value in {0, 1} else "not_a_boolean"
         return self._fault_of_number(value)
@@ -108,7 +119,8 @@ def as_text(value: object) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _is_text(value: object) -> bool:
+def can_be_recorded(value: object) -> bool:
+    """Whether a value is a text, true, false or a number that a record may hold."""
     if isinstance(value, str):
         return len(value) <= LONGEST_TEXT and not _SURROGATE.search(value)
     return type(value) is bool or is_number(value)

@@ -53,6 +53,7 @@ SERVICE: Final = (
     Metric("driftloop_request_seconds", "histogram", "Time to answer a request", ("route",)),
     Metric("driftloop_predictions_total", "counter", "Rows answered; source is model or fallback", ("stream", "version", "source")),
     Metric("driftloop_rows_without_context_total", "counter", "Rows that the model answered with less context than its history", ("stream", "version")),
+    Metric("driftloop_unseen_values_total", "counter", "Texts of a category that its model never saw; it answers as for another", ("stream", "feature")),
     Metric("driftloop_rejected_rows_total", "counter", "Rows refused, by the first thing wrong with them", ("stream", "reason")),
     Metric("driftloop_model_up", "gauge", "1 when the model answered the last request to it", ("stream",)),
     Metric("driftloop_spool_records", "gauge", "Records not yet taken by mongodb or monitor", ("consumer",)),
@@ -142,6 +143,7 @@ class ServiceMetrics(_Metrics):
         self.request_seconds = self._histogram("driftloop_request_seconds")
         self.predictions = self._counter("driftloop_predictions_total")
         self.rows_without_context = self._counter("driftloop_rows_without_context_total")
+        self.unseen_values = self._counter("driftloop_unseen_values_total")
         self.rejected_rows = self._counter("driftloop_rejected_rows_total")
         self.model_up = self._gauge("driftloop_model_up")
         self.spool_records = self._gauge("driftloop_spool_records")

@@ -65,14 +65,17 @@ class StreamConfig:
     task: Literal["classification", "regression"]
     kpi: Literal["accuracy", "mae"]
     model: str
+    features: tuple[Feature, ...]  # none: the model's, not read yet
     block_size: int
     threshold: float
     fallback_by: tuple[str, ...]
-    features: tuple[Feature, ...] = ()  # none: the model's, not read yet
     alpha: float = 0.05
     unit: str = ""  # of an error KPI
     labels: tuple[int | str, ...] = ()  # of classification, in the order of the probabilities
     learner: str = ELEC_LEARNER  # for serving, retraining and replaying
+
+    def __hash__(self) -> int:
+        return hash(self.name)  # validators are cached by stream: its features may be thousands of texts
 
     @property
     def retrain(self) -> str:
@@ -190,7 +193,7 @@ def _completed(settings: Any) -> Any:
     if not isinstance(settings, Mapping) or "features" in settings:
         return settings
     task = TASK_OF_KPI.get(settings["kpi"]) if isinstance(settings.get("kpi"), str) else None
-    return {**({"task": task} if task else {}), "learner": TABLE_LEARNER, **settings}
+    return {**({"task": task} if task else {}), "learner": TABLE_LEARNER, "features": {}, **settings}
 
 
 def _features(given: Any, where: str) -> tuple[Feature, ...]:
@@ -225,7 +228,7 @@ def _feature(name: Any, limits: Any, where: str) -> Feature:
 def _known(settings: Any, cls: type, where: str) -> dict[str, Any]:
     """The settings, completed with the class's defaults."""
     _demand(isinstance(settings, Mapping), f"{where}: settings are missing")
-    wanted = {field.name: field.default for field in fields(cls) if field.name != "name"}
+    wanted = {field.name: field.default for field in fields(cls) if field.name not in {"name", "example"}}
     unknown, missing = set(settings) - set(wanted), {key for key, default in wanted.items() if default is MISSING} - set(settings)
     _demand(not unknown, f"{where}: unknown setting {', '.join(sorted(map(str, unknown)))}; known are {', '.join(sorted(wanted))}")
     _demand(not missing, f"{where}: {', '.join(sorted(missing))} is missing")
