@@ -55,6 +55,12 @@ class Vocabulary:
             found[:, at] = self.codes(at, column) if self.is_coded(at) else column.astype(np.float64)
         return found
 
+    def learned(self, rows: np.ndarray) -> np.ndarray:
+        """Rows (N, F) of these codes in which all texts of a column that are new have one code, as to the model."""
+        most = np.array([known if self.is_coded(at) else math.inf for at, known in enumerate(self.known)])
+        found: np.ndarray = np.minimum(rows, most)
+        return found
+
     def translated(self, rows: np.ndarray, columns: Sequence[Column]) -> tuple[np.ndarray, Vocabulary]:
         """Rows (N, F) of these codes in those of other columns, which say what the same features hold; and the vocabulary with all texts of both.
 

@@ -68,7 +68,7 @@ class Served:
         self.kind: Verdict | None = None  # of the proven drift
         self._looks: list[int] = []  # numbers of blocks at the tests of the kind
         self._evidence: float | None = None
-        self._label_free = LabelFree(row_kpi.of_task(config.goal.task, unit=config.unit), coded=[feature.categorical for feature in config.features])
+        self._label_free = LabelFree(row_kpi.of_task(config.goal.task, unit=config.unit), coded=[feature.coded for feature in config.features])
         self._waiting = Blocks(config.block_size)
         self._kind_rows: deque[AnsweredRow] = deque(maxlen=MOST_KIND_ROWS)
 
@@ -124,7 +124,14 @@ class Served:
         regression = self.config.task == "regression"
         sure = [row for row in rows if regression or row.probabilities]
         outputs = [float(row.prediction) if regression else row.probabilities for row in sure]
-        return sure, np.array(outputs, float), np.array([row.features for row in sure], float)
+        return sure, np.array(outputs, float), self._numbers([row.features for row in sure])
+
+    def _numbers(self, rows: Sequence[tuple[float | str, ...]]) -> np.ndarray:
+        """The features in the codes of the stream, (M, F)."""
+        if not self.config.columns:
+            return np.array(rows, float)
+        vocabulary = Vocabulary(self.config.columns)
+        return vocabulary.learned(vocabulary.rows(rows))
 
     def errors(self, rows: Iterable[Row]) -> np.ndarray:
         """The model's error on each labelled row, (rows,)."""

@@ -150,8 +150,8 @@ class _Found:
     usual: float
     p_noise: float  # of what is farthest beyond both nulls: the values, or the missing or new ones; corrected for how many were asked for
     p_wobble: float
-    far: str  # how far what moved, or the values: "KS 0.123", "TV 0.18 (diesel 40 % → 22 %)", "missing 2 % → 14 %"
-    words: str  # the same without the distance; "" of a number's values
+    far: str  # the distance of the values, and what moved: "KS 0.123", "TV 0.180 (diesel 40 % → 22 %)", "KS 0.012 (missing 2 % → 14 %)"
+    words: str  # what is in brackets
     column: ColumnSpans
     before: np.ndarray  # (B + 1,)
     now: np.ndarray  # (B + 1,)
@@ -198,15 +198,14 @@ def _share_missing(column: ColumnSpans, allowed: np.ndarray, about: _About) -> f
 
 def _told(aspects: Sequence[str], distance: float, shares: LevelShares | None, missing: tuple[float, float]) -> tuple[str, str]:
     """How far these aspects of a feature are apart, in words with the distance of the values and without."""
+    again = shares is not None and shares.moved_by_new and "unseen" in aspects
     each = {
-        "values": shares.words if shares else "",
+        "values": shares.words if shares and not again else "",
         "missing": "" if any(map(math.isnan, missing)) else shift_words.missing(*missing),
         "unseen": shares.new_words if shares else "",
     }
     words = "; ".join(filter(None, (each[name] for name in aspects)))
-    if "values" not in aspects or math.isnan(distance):
-        return words or "no values", words
-    apart = f"{'TV' if shares else STATISTIC.upper()} {distance:.3f}"
+    apart = "no values" if math.isnan(distance) else f"{'TV' if shares else STATISTIC.upper()} {distance:.3f}"
     return f"{apart} ({words})" if words else apart, words
 
 
@@ -244,7 +243,7 @@ def _measure(feature: Feature, found: _Found, corrected: float, given: np.ndarra
     noise, wobble = ("cannot tell" if math.isnan(p) else told(p) for p in (found.p_noise, found.p_wobble))
     statistic = "tv" if found.column.category else STATISTIC
     why = f"by the sample alone {noise}, among stretches as long {wobble}"
-    far = found.far if found.far == "no values" else f"{found.far}, {why}"
+    far = found.far if found.far == "no values" else f"{found.far}, {why}"  # nothing was tested then
     return FeatureMeasure(
         feature=feature.name,
         statistic=statistic,

@@ -61,6 +61,11 @@ class LevelShares:
         return shift_words.unseen(self.column, self.codes[fresh], self.now[fresh], before=float(self.before[fresh].sum()))
 
     @property
+    def moved_by_new(self) -> bool:
+        """Whether the category whose share differs most is new to the model."""
+        return bool(len(self.codes)) and not self.learned[np.argmax(np.abs(self.now - self.before))]
+
+    @property
     def names(self) -> tuple[str, ...]:
         """(L,) of the categories."""
         return tuple(f"{code:g}" if not self._named(code) else levels.name_of(self.column, code) for code in self.codes)

@@ -64,7 +64,7 @@ def _tolerated(reference: Reference | None, window: Window) -> float:
 def _jump(rows: WindowRows, refused: Refused, config: StreamConfig, at: int) -> str:
     """A sentence if impossible values shift the mean far; else ""."""
     feature = config.features[at]
-    if feature.categorical or feature.texts or feature.boolean:  # a mean of codes is meaningless
+    if feature.coded:  # a mean of codes is meaningless
         return ""
     given = np.concatenate([rows.features[:, at], refused.features[:, at]])
     given = given[~np.isnan(given)]

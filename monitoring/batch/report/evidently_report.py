@@ -50,7 +50,7 @@ def html(log: PredictionLog, stream: StreamConfig, measures: Measures, *, refere
     from evidently import DataDefinition, Dataset, Report
     from evidently.presets import DataDriftPreset
 
-    categories = [feature.name for feature in stream.features if feature.categorical or feature.texts or feature.boolean]
+    categories = [feature.name for feature in stream.features if feature.coded]
     kinds = DataDefinition(numerical_columns=[name for name in stream.feature_names if name not in categories], categorical_columns=categories)
     made = Report([DataDriftPreset()]).run(*(Dataset.from_pandas(table, data_definition=kinds) for table in (current, before)))
     return str(made.get_html_str(as_iframe=False))

@@ -68,12 +68,24 @@ def _colour(measure: FeatureMeasure, whose: str) -> str:
     return plots.DRIFT if measure.moved else plots.MODEL
 
 
+def _bound(edge: float) -> str:
+    """A bound in three digits, which thousands need no exponent for.
+
+    >>> _bound(0.12345), _bound(10234.0), _bound(1.5e7)
+    ('0.123', '10,200', '1.5e+07')
+    """
+    if not math.isfinite(edge):
+        return ""
+    short = f"{edge:.3g}"
+    return f"{float(short):,.0f}" if 1e3 <= abs(edge) < 1e6 else short
+
+
 def _bin_axis(measure: FeatureMeasure, names: Sequence[str]) -> dict[str, Any]:
     """Names under categories, bounds between bins of numbers; as many as are readable."""
     axis: dict[str, Any] = {"range": [0, max(1, len(names))], "tickangle": 0}
     if measure.categorical:
         every = max(1, math.ceil(len(names) / 12))
         return axis | {"tickvals": [number + 0.5 for number in range(0, len(names), every)], "ticktext": list(names[::every])}
-    bounds = [f"{edge:.3g}" if math.isfinite(edge) else "" for edge in measure.edges]
+    bounds = [_bound(edge) for edge in measure.edges]
     every = max(1, math.ceil(len(names) / min(6, MOST_LETTERS // max(1, *map(len, bounds)))))
     return axis | {"tickvals": list(range(0, len(bounds), every)), "ticktext": bounds[::every]}
