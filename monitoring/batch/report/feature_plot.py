@@ -47,10 +47,11 @@ def _lines(measure: FeatureMeasure) -> go.Figure:
     if missing:
         lines, places = [*lines, missing], [*places, len(lines) + 1.0]  # apart: a share of all rows, the others of those with a value
     names = [wording.in_plot(name, most=LONGEST_NAME) + " (new)" * (name in measure.new) for name, _, _ in lines]
+    whole = [wording.in_plot(name) for name, _, _ in lines]
     figure = plots.figure(height=round(LINE * places[-1]) + 60, barmode="overlay", showlegend=False, bargap=0)
     for number, width, whose in _SIDES:
         values = [float(one[number]) for one in lines]
-        told = [f"{name}: {whose} {wording.with_sign(share, digits=1)}" for name, share in zip(names, values, strict=True)]
+        told = [f"{name}: {whose} {wording.with_sign(share, digits=1)}" for name, share in zip(whole, values, strict=True)]
         look = {"marker": {"color": _colour(measure, whose)}, "hovertext": told, "hoverinfo": "text"}
         figure.add_bar(x=_percents(values), y=places, width=width, orientation="h", **look)
     figure.update_xaxes(type="linear", ticksuffix=" %", rangemode="tozero", nticks=5, showgrid=True)
@@ -87,5 +88,6 @@ def _bin_axis(measure: FeatureMeasure, names: Sequence[str]) -> dict[str, Any]:
         every = max(1, math.ceil(len(names) / 12))
         return axis | {"tickvals": [number + 0.5 for number in range(0, len(names), every)], "ticktext": list(names[::every])}
     bounds = [_bound(edge) for edge in measure.edges]
+    bounds[:2] = ["", *bounds[1:2]] if bounds[:1] == bounds[1:2] else bounds[:2]  # the lowest bin holds one value
     every = max(1, math.ceil(len(names) / min(6, MOST_LETTERS // max(1, *map(len, bounds)))))
     return axis | {"tickvals": list(range(0, len(bounds), every)), "ticktext": bounds[::every]}

@@ -136,6 +136,8 @@ def bins(feature: FeatureMeasure) -> tuple[str, ...]:
 
     >>> bins(FeatureMeasure("x", "ks", 0, 0, 0, 0, 0, False, 0, False, (0.0, 0.5, 2.0, math.inf), (), (), ""))
     ('0 to 0.5', '0.5 to 2', 'over 2')
+    >>> bins(FeatureMeasure("x", "ks", 0, 0, 0, 0, 0, False, 0, False, (0.0, 0.0, 10.0), (), (), ""))
+    ('0', '0 to 10')
     """
     if feature.categorical:
         return feature.names or tuple(f"{category:g}" for category in feature.edges)
@@ -143,6 +145,8 @@ def bins(feature: FeatureMeasure) -> tuple[str, ...]:
 
 
 def _between(low: float, high: float) -> str:
+    if low == high:
+        return f"{low:g}"
     if math.isinf(low):
         return f"under {high:g}"
     return f"over {low:g}" if math.isinf(high) else f"{low:g} to {high:g}"
