@@ -42,7 +42,8 @@ def page(found: Mapping[str, Table]) -> str:
         *(_values(one) for one in values),
         "",
         "## What a fit costs",
-        "Seconds of the whole fit by the clock, on a machine that may have been busy; the ratios are of processor time, one thread each. The bare loop takes "
+        "Seconds of the whole fit by the clock, on a machine that may have been busy; the ratios are of processor time, one thread each. The bare "
+        "loop takes "
         "the same network, chunks, steps and optimizer without Lightning; scikit-learn's network is a single one with 100 units that stops by itself.",
         "",
         "| table | rows | seconds, lowest of the seeds | s for 100,000 rows | ratio to the bare loop | ratio to scikit-learn's network |",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from monitoring.features import Feature
-from monitoring.records.checks import INT64, LONGEST_TEXT
+from monitoring.records.checks import LONGEST_TEXT
 from monitoring.stream_settings import StreamConfig
 from prediction_service.answering import FALLBACKS
 from prediction_service.requests import LARGEST_NUMBER
@@ -14,7 +14,6 @@ from prediction_service.requests import LARGEST_NUMBER
 ID = {"type": "string", "pattern": r"^[A-Za-z0-9._:\-]{1,100}$", "description": "unique within its stream; the service makes one up for a row without"}
 TIME = {"type": "string", "format": "date-time", "description": "of the row, with its offset, 1970 to 2199"}
 EXAMPLES = 10  # texts of a category
-WITHIN_INT64 = {"minimum": -INT64, "exclusiveMaximum": INT64}  # whole numbers, as the log keeps them
 ERRORS = {
     "400": "the body is not strict JSON",
     "409": "an id is given twice in the request",
@@ -90,7 +89,7 @@ def _as_it_is(feature: Feature) -> dict[str, Any]:
     if feature.texts:
         texts = list(feature.texts[:EXAMPLES])
         known = f"{len(feature.texts):,} texts are known to the model; others count as unseen"
-        return {"type": ["string", "number", "boolean", *null], "maxLength": LONGEST_TEXT, "examples": texts, "description": known, **WITHIN_INT64}
+        return {"type": ["string", "number", "boolean", *null], "maxLength": LONGEST_TEXT, "examples": texts, "description": known}
     if feature.boolean:
         return {"enum": [True, False, 0, 1, *([] if feature.required else [None])]}
     return {"type": ["number", *null], "examples": [feature.example]}

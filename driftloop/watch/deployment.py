@@ -120,8 +120,6 @@ def drift_rule(args: LoopFlags, goal: Goal) -> Rule:
     Raises:
         SettingsError: the rule cannot work with the threshold or alpha.
     """
-    if args.proactive and goal.task is task.REGRESSION:
-        raise SettingsError("--proactive is given, but there is no forecast for a regression: omit it")
     probation = args.after_drift == "probation" and not args.proactive and args.drift_rule not in {"threshold", "never"}
     return catalogue.for_goal(args.drift_rule, goal, seed=args.seed, probation=probation)
 

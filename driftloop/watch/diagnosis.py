@@ -14,8 +14,8 @@ from driftloop.data.streams import Stream
 from driftloop.drift import answer
 from driftloop.drift.estimate import row_kpi
 from driftloop.drift.estimate.confidence import Estimate, LabelFree
-from driftloop.drift.forecast import crossing
-from driftloop.drift.forecast.crossing import Forecast
+from driftloop.drift.forecast import crossing, error_scores
+from driftloop.drift.forecast.crossing import CrossingWords, Forecast
 from driftloop.drift.inputs import domain
 from driftloop.drift.kind import decomposition, kinds
 from driftloop.drift.verdict import Verdict
@@ -49,14 +49,6 @@ class _Service:
     losses: list[np.ndarray] = field(default_factory=list)
     kind: Verdict | None = None  # of its first drift
     alarm: int = NO_BLOCK  # the block of it
-
-    @property
-    def accuracies(self) -> list[float]:
-        return [float((1 - np.asarray(wrong, float)).mean()) for wrong in self.losses]
-
-    @property
-    def rows(self) -> list[int]:
-        return [block.rows for block in self.blocks]
 
 
 class Diagnosis:
@@ -93,19 +85,38 @@ class Diagnosis:
 
         By its own trend; while it is too new for one, by the lifetimes of earlier versions.
         """
-        threshold = self.goal.threshold
-        if self.task is not CLASSIFICATION or not 0 < threshold < 1:
-            why = f" for the threshold {threshold:g}" if self.task is CLASSIFICATION else ": forecasts exist for accuracies only"
-            return Forecast(math.nan, math.nan, math.nan, math.nan, "none", f"no forecast{why}")
-        lifetimes = [crossing.lifetime(service.accuracies, threshold=threshold) for service in self.past if service.blocks]
-        return crossing.predict(self.now.accuracies, self.now.rows, threshold=threshold, lifetimes=lifetimes)
+        if fault := self._no_forecast():
+            return fault
+        lifetimes = [crossing.lifetime(self._scores(service)[0], threshold=self._level) for service in self.past if service.blocks]
+        return crossing.predict(*self._scores(self.now), threshold=self._level, lifetimes=lifetimes, words=self._words)
 
     def ahead(self, lead_blocks: float) -> Forecast:
         """The forecast for proactive retrains: when the block KPI of the version in service will be under the threshold."""
-        if self.task is not CLASSIFICATION or not 0 < self.goal.threshold < 1:
-            return self.forecast()
-        earlier = [(service.accuracies, service.rows) for service in self.past if service.blocks]
-        return crossing.ahead(self.now.accuracies, self.now.rows, threshold=self.goal.threshold, earlier=earlier, lead_blocks=lead_blocks)
+        if fault := self._no_forecast():
+            return fault
+        earlier = [self._scores(service) for service in self.past if service.blocks]
+        return crossing.ahead(*self._scores(self.now), threshold=self._level, earlier=earlier, lead_blocks=lead_blocks, words=self._words)
+
+    @property
+    def _level(self) -> float:
+        """The threshold of the blocks' scores."""
+        return self.goal.threshold if self.task is CLASSIFICATION else error_scores.LEVEL
+
+    @property
+    def _words(self) -> CrossingWords | None:
+        return None if self.task is CLASSIFICATION else CrossingWords.of_error(self.task.kpi.upper(), self.goal.threshold, self.goal.unit)
+
+    def _scores(self, service: _Service) -> tuple[list[float], list[int]]:
+        """What a forecast takes of each block: its accuracy and rows, or of a regression the score of its errors."""
+        if self.task is CLASSIFICATION:
+            return [float((1 - np.asarray(wrong, float)).mean()) for wrong in service.losses], [block.rows for block in service.blocks]
+        return error_scores.scores(service.losses, threshold=self.goal.threshold)
+
+    def _no_forecast(self) -> Forecast | None:
+        threshold = self.goal.threshold
+        if 0 < threshold < (1 if self.task is CLASSIFICATION else math.inf):
+            return None
+        return Forecast(math.nan, math.nan, math.nan, math.nan, "none", f"no forecast for the threshold {threshold:g}")
 
     def kind(self) -> Verdict:
         """The kind of drift of the version in service: its newest rows against those that it served before.

@@ -9,9 +9,12 @@ feature that predicts best by itself: the category or the number of few values w
 
 from __future__ import annotations
 
+import json
 import math
 import re
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
@@ -61,7 +64,7 @@ def build_parser() -> parsing.Parser:
 
 def work(args: DescribeFlags) -> tuple[dict[str, Any], int]:
     """Print the stream's YAML; return its settings."""
-    from driftloop.tracking import mlflow_store, runs
+    from driftloop.tracking import mlflow_store
     from driftloop.training import reference
 
     name = args.stream or stream_name(args.model)
@@ -70,14 +73,22 @@ def work(args: DescribeFlags) -> tuple[dict[str, Any], int]:
     store = mlflow_store.open_reader()
     version, run_id = described.champion_of(store, args.model)
     its, known = described.of_run(store, run_id, model=args.model), reference.load(store, run_id)
-    card = runs.load_network(store, run_id)[1]
     settings: dict[str, Any] = {"model": args.model, "kpi": "accuracy" if its.task == "classification" else "mae"}
-    watched = _watched(store, its, trained=card["trained"])
+    watched = _watched(store, its, trained=known.about.trained)
     settings |= {"threshold": watched.threshold, "block_size": watched.block_size, "alpha": watched.alpha, "fallback_by": grouping(known)}
-    learner = LEARNERS.get(card["class"], "my_module:LEARNER")
+    learner = LEARNERS.get(_class_of(store, run_id), "my_module:LEARNER")
     settings |= {"learner": learner} if learner else {}
     print(text(name, settings, its, watched, about=f"version {version} of {args.model}, trained in experiment {its.experiment}, run {run_id}"), end="")
     return {"stream": name, **settings}, 0
+
+
+def _class_of(store: mlflow_store.Store, run_id: str) -> str:
+    """The class of a run's model, as its card says; "" if it says none."""
+    from driftloop.tracking import mlflow_store
+
+    with mlflow_store.translated(f"card of run {run_id}"), tempfile.TemporaryDirectory() as folder:
+        path = Path(store.client.download_artifacts(run_id, f"{mlflow_store.NETWORK}/card.json", folder))
+        return str(json.loads(path.read_text(encoding="utf-8")).get("class", ""))
 
 
 def stream_name(model: str) -> str:
@@ -90,7 +101,7 @@ def stream_name(model: str) -> str:
     return (words if words[:1].isalpha() else f"stream_{words}".rstrip("_"))[:40]
 
 
-def _watched(store: mlflow_store.Store, its: Described, *, trained: list[int]) -> Watched:
+def _watched(store: mlflow_store.Store, its: Described, *, trained: tuple[int, int]) -> Watched:
     from driftloop.data import blocks
     from driftloop.metrics import task
     from driftloop.tracking import mlflow_store, runs

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from driftloop.drift.forecast import survival
-from driftloop.drift.forecast.crossing import MIN_BLOCKS, MIN_VERSIONS, Forecast, Lifetime, crossing, due, from_survival, lifetime, predict
+from driftloop.drift.forecast import error_scores, survival
+from driftloop.drift.forecast.crossing import MIN_BLOCKS, MIN_VERSIONS, CrossingWords, Forecast, Lifetime, crossing, due, from_survival, lifetime, predict
 
 FALLING = [0.9 - 0.005 * block for block in range(20)]  # block 31 is the first under 0.75
 ROWS = [336] * 20
@@ -216,3 +216,24 @@ def test_a_forecast_from_few_blocks_says_that_it_is_a_guess(accuracy: float, blo
     told = crossing([accuracy] * blocks, [80] * blocks, threshold=0.8)
     assert told.source == "trend"
     assert told.message.endswith(f"; a rough guess, from {blocks} blocks of this version") == guess
+
+
+def test_the_interval_of_a_regression_holds_as_many_crossings_as_it_says():
+    """Errors that are gamma or lognormal around a mean that rises to the threshold, 100 declines of any shape."""
+    rng, threshold, inside = np.random.default_rng(5), 10.0, []
+    for _ in range(100):
+        shape, life, start = rng.choice([1, 1.5, 2]), int(rng.integers(20, 120)), rng.uniform(0.5, 0.85)
+        seen, rows = max(6, int(life * rng.uniform(0.3, 0.9))), int(rng.choice([48, 200, 1000]))
+        means = threshold * (start + (1 - start) * (np.arange(1, seen + 1) / life) ** shape)
+        drawn = [rng.gamma(2, mean / 2, rows) if shape != 1 else rng.lognormal(np.log(mean) - 0.5, 1, rows) for mean in means]
+        values, sizes = error_scores.scores(drawn, threshold=threshold)
+        found = crossing(values, sizes, threshold=error_scores.LEVEL)
+        inside.append(found.early <= life - seen + 1 <= found.late + 1)
+    assert 0.68 <= np.mean(inside) <= 0.92  # 80 % is stated: three standard errors
+
+
+def test_the_forecast_of_an_error_names_it():
+    values, sizes = error_scores.scores([np.full(100, 2.0 + 0.1 * block) + np.tile([0.5, -0.5], 50) for block in range(12)], threshold=3.5)
+    words = CrossingWords.of_error("MAE", 3.5, "minutes")
+    told = predict(values, sizes, threshold=error_scores.LEVEL, words=words).message
+    assert told.startswith("the true MAE rises above 3.5 minutes in ")

@@ -46,6 +46,27 @@ class Forecast:
 
 
 @dataclass(frozen=True)
+class CrossingWords:
+    """How a message names the KPI and its crossing of the threshold."""
+
+    true: str
+    measured: str
+    crosses: str
+    crossed: str
+
+    @classmethod
+    def of_accuracy(cls, threshold: float) -> CrossingWords:
+        """For an accuracy."""
+        return cls("the true accuracy", "the block KPI", f"falls under {threshold:g}", f"under {threshold:g}")
+
+    @classmethod
+    def of_error(cls, kpi: str, threshold: float, unit: str = "") -> CrossingWords:
+        """For an error, such as MAE."""
+        limit = f"{threshold:g} {unit}".strip()
+        return cls(f"the true {kpi}", f"the block {kpi}", f"rises above {limit}", f"above {limit}")
+
+
+@dataclass(frozen=True)
 class Lifetime:
     """Blocks that a version served, including the block in which it crossed; not crossed: it was replaced before, or the watch ended."""
 
@@ -72,12 +93,13 @@ def predict(
     confidence: float = 0.8,
     horizon: int = HORIZON,
     measured: bool = False,
+    words: CrossingWords | None = None,
 ) -> Forecast:
     """Forecast from the served version's trend; until it has one, from the survival of earlier versions.
 
     Arguments as in `crossing` and `from_survival`; the version's age is its number of blocks.
     """
-    trending = crossing(accuracies, rows, threshold=threshold, earlier=earlier, confidence=confidence, horizon=horizon, measured=measured)
+    trending = crossing(accuracies, rows, threshold=threshold, earlier=earlier, confidence=confidence, horizon=horizon, measured=measured, words=words)
     if trending.source != "none":
         return trending
     surviving = from_survival(lifetimes, age=len(accuracies), confidence=confidence)
@@ -85,7 +107,14 @@ def predict(
 
 
 def ahead(
-    accuracies: Sequence[float], rows: Sequence[int], *, threshold: float, earlier: Sequence[Blocks], lead_blocks: float, confidence: float = AHEAD
+    accuracies: Sequence[float],
+    rows: Sequence[int],
+    *,
+    threshold: float,
+    earlier: Sequence[Blocks],
+    lead_blocks: float,
+    confidence: float = AHEAD,
+    words: CrossingWords | None = None,
 ) -> Forecast:
     """The measured crossing, for a retrain before it (`due`): from the trend, the earlier versions' KPIs and their lifetimes.
 
@@ -93,7 +122,9 @@ def ahead(
     """
     lives = [lifetime(values, threshold=threshold) for values, _ in earlier]
     horizon = math.ceil(lead_blocks) + 1
-    return predict(accuracies, rows, threshold=threshold, lifetimes=lives, earlier=earlier, confidence=confidence, horizon=max(horizon, 1), measured=True)
+    return predict(
+        accuracies, rows, threshold=threshold, lifetimes=lives, earlier=earlier, confidence=confidence, horizon=max(horizon, 1), measured=True, words=words
+    )
 
 
 def lifetime(accuracies: Sequence[float], *, threshold: float) -> Lifetime:
@@ -115,6 +146,7 @@ def crossing(
     confidence: float = 0.8,
     horizon: int = HORIZON,
     measured: bool = False,
+    words: CrossingWords | None = None,
 ) -> Forecast:
     """Forecast from the block KPIs of the served version.
 
@@ -127,6 +159,7 @@ def crossing(
         confidence: chance that the crossing lies in the interval, in (0, 1).
         horizon: blocks ahead to look.
         measured: forecast the measured crossing (see the module), for blocks as large as the newest.
+        words: of the message; by default those of an accuracy.
 
     Raises:
         ValueError: an argument is outside its range, or `accuracies` and `rows` differ in length.
@@ -136,7 +169,7 @@ def crossing(
     >>> soon.source, soon.early < 11 < soon.late
     ('trend', True)
     """
-    values, sizes = np.asarray(accuracies, float), np.asarray(rows)
+    values, sizes, words = np.asarray(accuracies, float), np.asarray(rows), words or CrossingWords.of_accuracy(threshold)
     _check(confidence)
     if values.ndim != 1 or values.shape != sizes.shape:
         raise ValueError(f"accuracies {values.shape} and rows {sizes.shape} must be two lists of the same length")
@@ -154,11 +187,11 @@ def crossing(
     times = trend.crossing_times(values, sizes, threshold=threshold, horizon=horizon, measured=measured, earlier=past)
     guess = f"; a rough guess, from {_count(blocks, 'block')} of this version" if blocks < FEW_BLOCKS else ""
     if not len(times):
-        return Forecast(0.0, 0.0, 0.0, confidence, "trend", f"the true accuracy is probably under {threshold:g} already{guess}")
+        return Forecast(0.0, 0.0, 0.0, confidence, "trend", f"{words.true} is probably {words.crossed} already{guess}")
     tail = (1 - confidence) / 2 * TAIL
     early, middle, late = np.quantile(times, [min(tail, 0.5), 0.5, max(1 - tail, 0.5)], method="inverted_cdf").tolist()
-    what = "the block KPI" if measured else "the true accuracy"
-    return Forecast(early, middle, late, confidence, "trend", f"{what} falls under {threshold:g} {_when(early, middle, late, confidence)}{guess}")
+    what = words.measured if measured else words.true
+    return Forecast(early, middle, late, confidence, "trend", f"{what} {words.crosses} {_when(early, middle, late, confidence)}{guess}")
 
 
 def from_survival(lifetimes: Sequence[Lifetime], *, age: int, confidence: float = 0.8) -> Forecast:
