@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import sys
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from driftloop.drift.estimate.confidence import SUM_OFF
@@ -54,7 +54,7 @@ class Intake:
         """Refuse a record that does not fit this stream.
 
         Raises:
-            DataError: it is another stream's, or its label or prediction is invalid for this one.
+            DataError: it is another stream's, or its label, prediction or the kind of a feature is invalid for this one.
         """
         if record.stream != self.config.name:
             raise DataError(f"record {record.id!r} belongs to stream {record.stream!r}, not {self.config.name!r}: send it there")
@@ -62,6 +62,14 @@ class Intake:
             raise DataError(f"record {record.id!r}: label must be one of {', '.join(map(str, self.config.labels))}")
         if self.config.task == "regression" and any(isinstance(answer, str) for answer in _answers(record)):
             raise DataError(f"record {record.id!r}: stream {self.config.name!r} takes numbers as predictions and labels")
+        for name in self._no_numbers(record.features) if isinstance(record, Prediction) else []:
+            raise DataError(f"record {record.id!r}: feature {name!a:.50} must be a number or null")
+
+    def _no_numbers(self, given: Mapping[str, object]) -> list[str]:
+        """The features that must be numbers and are texts or booleans; of a stream of plain numbers also columns that are not its own."""
+        free = {feature.name for feature in self.config.features if feature.texts or feature.boolean}
+        mine = self.config.feature_names if self.config.described else given
+        return [name for name in mine if name not in free and isinstance(given.get(name), str | bool)]
 
     def take(self, records: Iterable[Record]) -> tuple[list[Record], int]:
         """Take checked records; return those with new ids, and the number of blocks they completed."""

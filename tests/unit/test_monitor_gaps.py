@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from monitor_sample import Kept
 
-from driftloop.errors import TrackingError
+from driftloop.errors import DataError, TrackingError
 from driftloop.training.reference import Reference
 from monitoring.online.monitor import Monitor
 
@@ -100,6 +100,16 @@ def test_the_kind_of_a_drift_is_tested_on_texts_and_on_rows_with_missing_values(
     known = watched.known().as_json()
     assert (known["kinds"]["performance"], known["kind"]) == (True, "concept")
     assert known["kind_message"].startswith("Concept drift: ")
+
+
+@pytest.mark.parametrize("value", ["90 kW", True])
+def test_a_text_or_a_boolean_in_the_place_of_a_number_is_refused(value: object) -> None:
+    made = monitor(None)
+    first, *others = cars.records(range(3))
+    first["features"] |= {"power": value}
+    with pytest.raises(DataError, match="record 'car-0': feature 'power' must be a number or null"):
+        made.ingest("cars", [first, *others])
+    assert made.watchers["cars"].known().version == ""
 
 
 def test_a_code_of_a_category_may_be_written_as_a_number_and_an_impossible_value_is_a_fault() -> None:

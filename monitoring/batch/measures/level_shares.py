@@ -56,7 +56,9 @@ class LevelShares:
 
     @property
     def new_words(self) -> str:
-        """The share of values that are new to the model: "3 % of values are new: Partner9"."""
+        """The share of values that are new to the model: "3 % of values are new: Partner9"; "" without any."""
+        if not self.unseen:
+            return ""
         fresh = ~self.learned
         return shift_words.unseen(self.column, self.codes[fresh], self.now[fresh], before=float(self.before[fresh].sum()))
 
