@@ -57,6 +57,11 @@ class Feature:
         return tuple(range(int(self.low), int(self.high) + 1)) if self.categorical else None
 
     @property
+    def coded(self) -> bool:
+        """Whether its numbers are codes: of texts, of yes and no, or of categories."""
+        return self.categorical or self.boolean or bool(self.texts)
+
+    @property
     def described(self) -> bool:
         """Whether it is as a model describes it, that takes values as they are, and not a number in limits."""
         return bool(self.texts) or self.boolean or (not self.categorical and math.isinf(self.low) and math.isinf(self.high))
