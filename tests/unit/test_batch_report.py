@@ -259,9 +259,10 @@ def test_a_browser_draws_every_plot_within_the_page_and_says_no_error(browser, t
     assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
 
 
-def test_long_bounds_do_not_run_into_each_other_on_a_phone(browser, tmp_path):  # noqa: F811
+@pytest.mark.parametrize(("first", "step"), [(0.00083, 0.000348), (10_234.0, 3712.0)])
+def test_long_bounds_do_not_run_into_each_other_on_a_phone(browser, tmp_path, first, step):  # noqa: F811
     taxi = made.taxi()
-    tiny = replace(made.numeric("price", distance=0.2, p=0.3, moved=False, bins=24), edges=tuple(0.00083 + 0.000348 * number for number in range(25)))
+    tiny = replace(made.numeric("price", distance=0.2, p=0.3, moved=False, bins=24), edges=tuple(first + step * number for number in range(25)))
     assert show(browser, tmp_path / "report.html", window_report.html(replace(taxi, features=(tiny,))), width=390, dark=False) == []
     spans = """return [...document.querySelectorAll('.js-plotly-plot')].at(-1).querySelectorAll('.xtick text').values().map(
         text => text.getBoundingClientRect()).map(box => [box.left, box.right]).toArray()"""

@@ -89,5 +89,5 @@ def _bin_axis(measure: FeatureMeasure, names: Sequence[str]) -> dict[str, Any]:
         return axis | {"tickvals": [number + 0.5 for number in range(0, len(names), every)], "ticktext": list(names[::every])}
     bounds = [_bound(edge) for edge in measure.edges]
     bounds[:2] = ["", *bounds[1:2]] if bounds[:1] == bounds[1:2] else bounds[:2]  # the lowest bin holds one value
-    every = max(1, math.ceil(len(names) / min(6, MOST_LETTERS // max(1, *map(len, bounds)))))
+    every = max(1, math.ceil(len(names) / min(6, MOST_LETTERS // (1 + max(map(len, bounds), default=0)))))
     return axis | {"tickvals": list(range(0, len(bounds), every)), "ticktext": bounds[::every]}
