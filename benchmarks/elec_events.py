@@ -11,7 +11,7 @@ from monitoring.records.events import Prediction
 
 def prediction(name: str, time: str, features: Iterable[float], *, answer: int) -> Prediction:
     """The event with id `name`: class `answer` predicted with probability 0.8 for these features."""
-    values: dict[str, float | None] = dict(zip(_names(), map(float, features), strict=True))
+    values: dict[str, float | str | bool | None] = dict(zip(_names(), map(float, features), strict=True))
     shares = [0.2, 0.8] if answer else [0.8, 0.2]
     return Prediction(name, "elec", time, time, "drift_model", "1", values, answer, 0.8, shares, baseline=0, fallback="", latency_ms=3.25)
 

@@ -12,6 +12,7 @@ from typing import Final
 
 COMMANDS: Final = {
     "local": ("monitoring.local.stack", "the whole system on this machine, with a replayed stream; Ctrl-C stops it"),
+    "describe": ("monitoring.local.describe", "write a trained model's stream as YAML, for --streams_file"),
     "replay": ("monitoring.local.replay", "send a stream's rows to the prediction service, then their labels"),
     "monitor": ("monitoring.online.api", "KPI, drift and coverage of each stream, for Prometheus and for people"),
     "shipper": ("monitoring.spool.shipper", "deliver the records of a spool to MongoDB and the monitor"),

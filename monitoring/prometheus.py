@@ -53,6 +53,7 @@ SERVICE: Final = (
     Metric("driftloop_request_seconds", "histogram", "Time to answer a request", ("route",)),
     Metric("driftloop_predictions_total", "counter", "Rows answered; source is model or fallback", ("stream", "version", "source")),
     Metric("driftloop_rows_without_context_total", "counter", "Rows that the model answered with less context than its history", ("stream", "version")),
+    Metric("driftloop_unseen_values_total", "counter", "Texts of a category that its model never saw; it answers as for another", ("stream", "feature")),
     Metric("driftloop_rejected_rows_total", "counter", "Rows refused, by the first thing wrong with them", ("stream", "reason")),
     Metric("driftloop_model_up", "gauge", "1 when the model answered the last request to it", ("stream",)),
     Metric("driftloop_spool_records", "gauge", "Records not yet taken by mongodb or monitor", ("consumer",)),
@@ -74,9 +75,16 @@ MONITOR: Final = (
     Metric("driftloop_kpi_estimated", "gauge", "KPI of the newest rows as estimated without labels", ("stream",)),
     Metric("driftloop_kpi_estimate_error", "gauge", "Mean absolute error of such estimates so far", ("stream",)),
     Metric("driftloop_kpi_estimate_trustworthy", "gauge", "1 when the estimate did clearly better than guessing the mean", ("stream",)),
-    Metric("driftloop_feature_distance", "gauge", "Kolmogorov-Smirnov distance of the newest rows from the training reference, 0..1", ("stream", "feature")),
+    Metric(
+        "driftloop_feature_distance",
+        "gauge",
+        "Distance of the newest rows from the training reference, 0..1: Kolmogorov-Smirnov, of categories total variation",
+        ("stream", "feature"),
+    ),
     Metric("driftloop_feature_p_value", "gauge", "Calibrated p-value of that distance, corrected for all features", ("stream", "feature")),
     Metric("driftloop_feature_moved", "gauge", "1 when that p-value is at most alpha", ("stream", "feature")),
+    Metric("driftloop_feature_missing_share", "gauge", "Share of the newest rows without a value, of streams that take such rows, 0..1", ("stream", "feature")),
+    Metric("driftloop_feature_unseen_share", "gauge", "Share of the newest values that are texts new to the model, 0..1", ("stream", "feature")),
     Metric("driftloop_invalid_share", "gauge", "Share of the newest rows that were refused or hold an impossible or missing value", ("stream",)),
     Metric("driftloop_drift", "gauge", "1 while the verdict of that kind holds: performance, data, concept, both or quality", ("stream", "kind")),
     Metric("driftloop_drift_evidence", "gauge", "Evidence against the model as a share of what an alarm takes: 1 alarms", ("stream",)),
@@ -135,6 +143,7 @@ class ServiceMetrics(_Metrics):
         self.request_seconds = self._histogram("driftloop_request_seconds")
         self.predictions = self._counter("driftloop_predictions_total")
         self.rows_without_context = self._counter("driftloop_rows_without_context_total")
+        self.unseen_values = self._counter("driftloop_unseen_values_total")
         self.rejected_rows = self._counter("driftloop_rejected_rows_total")
         self.model_up = self._gauge("driftloop_model_up")
         self.spool_records = self._gauge("driftloop_spool_records")

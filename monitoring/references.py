@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import functools
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from driftloop.data.schema.schema import Column
 from driftloop.errors import DataError
 from driftloop.training import reference
 from driftloop.training.reference import Reference
+from monitoring.features import Feature
 from monitoring.stream_settings import StreamConfig
 
 if TYPE_CHECKING:
@@ -86,11 +89,20 @@ class Registered:
 References = Folder | Registered
 
 
+def known_columns(reference: Reference | None, config: StreamConfig) -> tuple[Column, ...]:
+    """What a version's features hold, with the categories that it has learned; none where all are plain numbers.
+
+    Args:
+        reference: fitting the stream; None: the stream's own columns.
+    """
+    return config.columns if reference is None else reference.about.columns
+
+
 def fitting(reference: Reference, config: StreamConfig) -> Reference:
-    """The reference with its features in the stream's order, impossible values as nan.
+    """The reference with its features in the stream's order, impossible values as nan; texts stay in the codes of its own columns.
 
     Raises:
-        DataError: its task, features, labels or their order differ from the stream's.
+        DataError: its task, features, their kinds, labels or their order differ from the stream's.
     """
     about = reference.about
     if about.task != config.task or not set(config.feature_names) <= set(about.features):
@@ -101,8 +113,27 @@ def fitting(reference: Reference, config: StreamConfig) -> Reference:
     if fault := config.labels_fault(about.labels):
         raise DataError(f"{fault} (the training reference of run {about.run_id})")
     order = [about.features.index(name) for name in config.feature_names]
+    columns = tuple(about.columns[at] for at in order) if about.columns else ()
+    if fault := _kinds_fault(columns, config):
+        raise DataError(f"the training reference of run {about.run_id} {fault}: correct the streams file")
     rows = reference.rows[:, order]
     lowest, highest = np.array([feature.limits for feature in config.features]).T
     rows[(rows < lowest) | (rows > highest)] = np.nan
     spans = reference.spans and replace(reference.spans, columns=tuple(reference.spans.columns[at] for at in order))
-    return replace(reference, rows=rows, spans=spans)
+    return replace(reference, about=replace(about, features=config.feature_names, columns=columns), rows=rows, spans=spans)
+
+
+def _kinds_fault(columns: Sequence[Column], config: StreamConfig) -> str:
+    """How the reference's columns differ in kind from the stream's features; "" if they do not."""
+    if not columns:
+        named = [feature.name for feature in config.features if feature.texts or feature.boolean]
+        return f"takes numbers only, stream {config.name!r} has texts or booleans in {', '.join(named)}" if named else ""
+    for column, feature in zip(columns, config.features, strict=True):
+        mine, its = ("texts" if coded else "true and false" if boolean else "numbers" for coded, boolean in _kinds(column, feature))
+        if mine != its:
+            return f"has {its} in {column.name}, stream {config.name!r} has {mine}"
+    return ""
+
+
+def _kinds(column: Column, feature: Feature) -> tuple[tuple[bool, bool], tuple[bool, bool]]:
+    return (bool(feature.texts), feature.boolean), (bool(column.categories), column.kind == "boolean")

@@ -16,14 +16,18 @@ They are in streams.yaml next to this file, or in your own file:
         period: {low: 0, high: 1}                          # values outside are refused
         zone: {low: 1, high: 265, categorical: true}       # whole numbers only
         wind: {low: 0, high: 90, required: false}          # may be null
+        fuel: {texts: [diesel, gas]}                       # texts, in the order of the model's codes; others are unseen, not refused
+        new: {boolean: true}
       learner: learner:ELEC           # serves and retrains the model: MODULE:NAME, as for --learner
+
+Without `features` they are the model's own, with its task, labels and unit, and are read from the registry's champion
+when a service starts (`monitoring.described`).
 """
 
 from __future__ import annotations
 
 import math
 import re
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from functools import cached_property
@@ -33,11 +37,16 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import yaml
 
+from driftloop.data.schema.schema import Column
 from driftloop.errors import SettingsError
-from driftloop.settings import ELEC_LEARNER
+from driftloop.settings import ELEC_LEARNER, TABLE_LEARNER
 from driftloop.watch import learners
+from monitoring.features import Feature
+from monitoring.records.checks import LONGEST_TEXT
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from driftloop.metrics.goal import Goal
 
 BUNDLED: Final = Path(__file__).with_name("streams.yaml")
@@ -47,51 +56,6 @@ TASK_OF_KPI: Final = {"accuracy": "classification", "mae": "regression"}
 MOST_CATEGORIES: Final = 100_000
 MOST_BLOCK_ROWS: Final = 10_000
 LONGEST_UNIT: Final = 30
-LARGEST_FLOAT32: Final = 3.4e38
-
-
-@dataclass(frozen=True)
-class Feature:
-    """One input of a model: a number in `low`..`high`, both included, or null if not `required`.
-
-    A categorical feature takes the whole numbers in that range.
-
-    >>> zone = Feature("zone", low=1, high=3, categorical=True)
-    >>> zone.categories, zone.fault(2), zone.fault(2.5), zone.fault(7), zone.fault(None), zone.fault("2")
-    ((1, 2, 3), '', 'unknown_category', 'unknown_category', 'missing', 'not_a_number')
-    """
-
-    name: str
-    low: float
-    high: float
-    categorical: bool = False
-    required: bool = True
-
-    @cached_property
-    def limits(self) -> tuple[float, float]:
-        """`low` and `high`, widened to their float32 values: a table of float32 holds 0.6 as 0.60000002."""
-        if self.categorical:
-            return self.low, self.high
-        low, high = (struct.unpack("f", struct.pack("f", edge))[0] if abs(edge) < LARGEST_FLOAT32 else edge for edge in (self.low, self.high))
-        return min(self.low, low), max(self.high, high)
-
-    @property
-    def categories(self) -> tuple[int, ...] | None:
-        """The values of a categorical feature; None for others."""
-        return tuple(range(int(self.low), int(self.high) + 1)) if self.categorical else None
-
-    def fault(self, value: object) -> str:
-        """The fault of a value, as one of `REASONS`; "" if valid."""
-        if value is None:
-            return "missing" if self.required else ""
-        if type(value) not in {int, float}:  # a bool is an int, but not a measurement
-            return "not_a_number"
-        if isinstance(value, float) and not math.isfinite(value):
-            return "not_a_number"
-        if self.categorical:
-            return "" if self.low <= value <= self.high and value == int(value) else "unknown_category"  # type: ignore[operator, call-overload]
-        lowest, highest = self.limits
-        return "" if lowest <= value <= highest else "out_of_range"  # type: ignore[operator]
 
 
 @dataclass(frozen=True)
@@ -102,7 +66,7 @@ class StreamConfig:
     task: Literal["classification", "regression"]
     kpi: Literal["accuracy", "mae"]
     model: str
-    features: tuple[Feature, ...]
+    features: tuple[Feature, ...]  # none: the model's, not read yet
     block_size: int
     threshold: float
     fallback_by: tuple[str, ...]
@@ -111,15 +75,48 @@ class StreamConfig:
     labels: tuple[int | str, ...] = ()  # of classification, in the order of the probabilities
     learner: str = ELEC_LEARNER  # for serving, retraining and replaying
 
+    def __hash__(self) -> int:
+        return hash(self.name)  # validators are cached by stream: its features may be thousands of texts
+
     @property
     def retrain(self) -> str:
         """The retrain script with its first flags."""
         return f"retrain_model.py --learner {self.learner}"
 
+    def retrain_alone(self) -> str:
+        """The same for a program that knows no table but the learner's own.
+
+        Raises:
+            SettingsError: the learner has none.
+        """
+        if self.learner == TABLE_LEARNER:
+            raise SettingsError(
+                f"stream {self.name}: nothing says which table its model is served from and retrained on: in the streams file, give a learner whose "
+                f"defaults have data_path and target (docs/own_data.md); or a hook's --command '{self.name}=retrain_model.py --data_path TABLE --target LABEL'"
+            )
+        return self.retrain
+
     @property
     def feature_names(self) -> tuple[str, ...]:
         """The features' names, in the model's order."""
         return tuple(feature.name for feature in self.features)
+
+    @cached_property
+    def described(self) -> bool:
+        """Whether the features are as a model describes them that takes values as they are."""
+        return any(feature.described for feature in self.features)
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The features as the drift functions take them; none where all are numbers in limits."""
+        return tuple(feature.column for feature in self.features) if self.described else ()
+
+    def rows(self, given: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        """Rows of valid features by name as numbers, (N, F) float64, each as `Feature.code` says; an absent value is missing."""
+        import numpy as np  # imported here: the prediction service starts without it
+
+        codes = [[feature.code(row.get(feature.name)) for row in given] for feature in self.features]
+        return np.array(codes, np.float64).reshape(len(self.features), len(given)).T.copy()
 
     @property
     def goal(self) -> Goal:
@@ -185,9 +182,8 @@ def pick(name: str, path: str | PathLike[str] | None = None) -> StreamConfig:
 def _stream(name: Any, settings: Any) -> StreamConfig:
     _demand(isinstance(name, str) and STREAM_NAME.fullmatch(name), f"stream {name!r}: a name is lower-case letters, digits and _, at most 40")
     where = f"stream {name}"
-    given = _known(settings, StreamConfig, where)
-    _demand(isinstance(given["features"], dict) and given["features"], f"{where}: features must map each name to its range")
-    features = tuple(_feature(feature, limits, where) for feature, limits in given["features"].items())
+    given = _known(_completed(settings), StreamConfig, where)
+    features = _features(given["features"], where) if "features" in settings else ()
     names = {feature.name for feature in features}
     kpi, task = given["kpi"], given["task"]
     _demand([kpi, task] in [list(pair) for pair in TASK_OF_KPI.items()], f"{where}: kpi {kpi!r} with task {task!r}: give one of {TASK_OF_KPI}")
@@ -197,22 +193,47 @@ def _stream(name: Any, settings: Any) -> StreamConfig:
     highest = 1.0 if task == "classification" else math.inf
     _demand(0 < _number(given["threshold"], f"{where}: threshold") < highest, f"{where}: threshold must be above 0, and below 1 for an accuracy")
     fallback_by, labels = _plain(given["fallback_by"], f"{where}: fallback_by"), _plain(given["labels"], f"{where}: labels")
-    _demand(set(fallback_by) <= names, f"{where}: fallback_by must list features of the stream")
+    _demand(not features or set(fallback_by) <= names, f"{where}: fallback_by must list features of the stream")
     _demand(isinstance(given["unit"], str) and len(given["unit"]) <= LONGEST_UNIT, f"{where}: unit must be a text of at most {LONGEST_UNIT} characters")
     learner = given["learner"]
     _demand(isinstance(learner, str) and learners.FORM.fullmatch(learner), f"{where}: learner {learner!r}: give MODULE:NAME, such as {ELEC_LEARNER}")
     enough = len(labels) >= 2 if task == "classification" else not labels
-    _demand(enough, f"{where}: labels must be two or more different values for classification, none for regression")
+    _demand(enough or not (features or labels), f"{where}: labels must be two or more different values for classification, none for regression")
     return StreamConfig(**{**given, "name": name, "features": features, "fallback_by": tuple(fallback_by), "labels": tuple(labels)})
+
+
+def _completed(settings: Any) -> Any:
+    """The settings of a stream whose features are its model's, with the task of its KPI and the learner of such models."""
+    if not isinstance(settings, Mapping) or "features" in settings:
+        return settings
+    task = TASK_OF_KPI.get(settings["kpi"]) if isinstance(settings.get("kpi"), str) else None
+    return {**({"task": task} if task else {}), "learner": TABLE_LEARNER, "features": {}, **settings}
+
+
+def _features(given: Any, where: str) -> tuple[Feature, ...]:
+    _demand(isinstance(given, dict) and given, f"{where}: features must map each name to its range; leave them out where they are the model's")
+    return tuple(_feature(feature, limits, where) for feature, limits in given.items())
 
 
 def _feature(name: Any, limits: Any, where: str) -> Feature:
     _demand(isinstance(name, str) and FEATURE_NAME.fullmatch(name), f"{where}: feature {name!r}: a name is letters, digits and _, at most 60")
     where = f"{where}: feature {name}"
     given = _known(limits, Feature, where)
+    _demand(
+        all(isinstance(given[key], bool) for key in ("categorical", "required", "boolean")), f"{where}: categorical, required and boolean must be true or false"
+    )
+    texts = tuple(_plain(given["texts"], f"{where}: texts"))
+    _demand(
+        all(isinstance(text, str) and len(text) <= LONGEST_TEXT for text in texts),
+        f"{where}: texts must be a list of texts of at most {LONGEST_TEXT} characters",
+    )
+    if texts or given["boolean"]:
+        _demand(not given["categorical"] and not {"low", "high"} & set(limits), f"{where}: low, high and categorical are a number's: leave them out")
+        return Feature(name, required=given["required"], texts=texts, boolean=given["boolean"])
+    absent = [key for key in ("low", "high") if key not in limits]
+    _demand(not absent, f"{where}: {', '.join(absent)} is missing; a category has texts, a boolean is boolean: true")
     low, high = _number(given["low"], f"{where}: low"), _number(given["high"], f"{where}: high")
     _demand(low < high, f"{where}: low {low:g} must be below high {high:g}")
-    _demand(all(isinstance(given[key], bool) for key in ("categorical", "required")), f"{where}: categorical and required must be true or false")
     if given["categorical"]:
         _demand(low == int(low) and high == int(high) and high - low < MOST_CATEGORIES, f"{where}: categories are whole numbers, at most {MOST_CATEGORIES}")
     return Feature(name, low, high, categorical=given["categorical"], required=given["required"])
@@ -221,7 +242,7 @@ def _feature(name: Any, limits: Any, where: str) -> Feature:
 def _known(settings: Any, cls: type, where: str) -> dict[str, Any]:
     """The settings, completed with the class's defaults."""
     _demand(isinstance(settings, Mapping), f"{where}: settings are missing")
-    wanted = {field.name: field.default for field in fields(cls) if field.name != "name"}
+    wanted = {field.name: field.default for field in fields(cls) if field.name not in {"name", "example"}}
     unknown, missing = set(settings) - set(wanted), {key for key, default in wanted.items() if default is MISSING} - set(settings)
     _demand(not unknown, f"{where}: unknown setting {', '.join(sorted(map(str, unknown)))}; known are {', '.join(sorted(wanted))}")
     _demand(not missing, f"{where}: {', '.join(sorted(missing))} is missing")

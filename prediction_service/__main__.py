@@ -4,8 +4,9 @@
     python -m prediction_service --streams elec,taxi --torchserve_url http://127.0.0.1:8080 --spool .driftloop/spool \\
         --monitor_url http://127.0.0.1:8010 --port 8000
 
-The fallback tables come from the training references of the registered models in MLflow and follow the served version;
-with --reference they come from a folder, <folder>/<stream>/reference.json, and stay the same.
+A stream without features has those of its model's champion in MLflow. The fallback tables come from the training references
+of the registered models there and follow the served version; with --reference both come from a folder,
+<folder>/<stream>/reference.json, and stay the same.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def build_parser() -> parsing.Parser:
 
 def work(args: ServiceFlags) -> tuple[dict[str, Any], int]:
     """Serve until SIGTERM or Ctrl-C."""
-    from monitoring import stream_settings
+    from monitoring import described, stream_settings
     from monitoring.http.gunicorn import Application, check_port
     from prediction_service import fallback_tables
     from prediction_service.app import create_app
@@ -59,8 +60,8 @@ def work(args: ServiceFlags) -> tuple[dict[str, Any], int]:
     if unknown or not names:
         raise SettingsError(f"--streams {args.streams!r}: unknown {', '.join(unknown) or 'nothing'}; known are {', '.join(known)}")
     check_port(args.host, args.port)
-    streams = {name: known[name] for name in names}
     folder = Path(args.reference) if args.reference else None
+    streams = described.complete({name: known[name] for name in names}, folder=folder)
     settings = Settings(
         streams=streams,
         fallbacks={name: fallback_tables.read(stream, folder) if folder else fallback_tables.fetch(stream) for name, stream in streams.items()},

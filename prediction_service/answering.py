@@ -62,7 +62,7 @@ class ServedStream:
         features = [row.features for row in request.rows]
         baselines = [self.fallback.predict(row) for row in features]
         reason = self.why_fallback
-        if not reason and any(value is None for row in (*features, *request.context) for value in row.values()):
+        if not reason and not self.config.described and any(value is None for row in (*features, *request.context) for value in row.values()):
             reason = INCOMPLETE
         if not reason:
             try:
@@ -108,7 +108,7 @@ class PredictionService:
         started = time.perf_counter()
         stream = self.streams[request.stream.name]
         answers, baselines, reason = stream.answer(request)
-        self._count(request.stream.name, answers, reason)
+        self._count(request, answers, reason)
         if self._log is not None:
             took_ms, now = round((time.perf_counter() - started) * 1000, 3), events.now()
             answered = zip(request.rows, answers, baselines, strict=True)
@@ -157,11 +157,15 @@ class PredictionService:
         self.log_error = ""
         return True
 
-    def _count(self, stream: str, answers: Sequence[ModelAnswer], reason: str) -> None:
-        source = "fallback" if reason else "model"
+    def _count(self, request: PredictRequest, answers: Sequence[ModelAnswer], reason: str) -> None:
+        stream, source = request.stream.name, "fallback" if reason else "model"
         versions = [answer.version for answer in answers]
         for version in set(versions):
             self.metrics.predictions.labels(stream, version, source).inc(versions.count(version))
             if not reason:
                 short = [answer for answer in answers if answer.version == version and answer.rows_before < (answer.history or 0)]
                 self.metrics.rows_without_context.labels(stream, version).inc(len(short))  # 0 begins the series
+        for feature in request.stream.features:
+            if feature.texts:
+                unseen = sum(feature.unseen(row.features[feature.name]) for row in request.rows)
+                self.metrics.unseen_values.labels(stream, feature.name).inc(unseen)

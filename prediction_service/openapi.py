@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from monitoring.stream_settings import Feature, StreamConfig
+from monitoring.features import Feature
+from monitoring.records.checks import LONGEST_TEXT
+from monitoring.stream_settings import StreamConfig
 from prediction_service.answering import FALLBACKS
 from prediction_service.requests import LARGEST_NUMBER
 
 ID = {"type": "string", "pattern": r"^[A-Za-z0-9._:\-]{1,100}$", "description": "unique within its stream; the service makes one up for a row without"}
 TIME = {"type": "string", "format": "date-time", "description": "of the row, with its offset, 1970 to 2199"}
+EXAMPLES = 10  # texts of a category
 ERRORS = {
     "400": "the body is not strict JSON",
     "409": "an id is given twice in the request",
@@ -64,15 +67,32 @@ def _stream_schemas(stream: StreamConfig, *, alone: bool, max_rows: int) -> dict
 
     context = {**several(_ref(f"features_{stream.name}")), "minItems": 0, "description": "the rows just before, oldest first, for models with a history"}
     return {
-        f"features_{stream.name}": _object(
-            {feature.name: _feature(feature) for feature in stream.features}, required=[feature.name for feature in stream.features if feature.required]
-        ),
+        f"features_{stream.name}": _features(stream),
         f"row_{stream.name}": _object(row, required=[*needed, "features"]),
         f"list_{stream.name}": several(_ref(f"row_{stream.name}")),
         f"batch_{stream.name}": _object({**named, "rows": several(_object(row, required=["features"])), "context": context}, required=[*needed, "rows"]),
         f"label_{stream.name}": _object(label, required=[*needed, "id", "label"]),
         f"labels_{stream.name}": _object({**named, "labels": several(_object(label, required=["id", "label"]))}, required=[*needed, "labels"]),
     }
+
+
+def _features(stream: StreamConfig) -> dict[str, Any]:
+    found = {feature.name: _as_it_is(feature) if feature.described else _feature(feature) for feature in stream.features}
+    if not stream.described:
+        return _object(found, required=[feature.name for feature in stream.features if feature.required])
+    return {**_object(found), "additionalProperties": True, "description": "others are ignored; null where a value is missing"}
+
+
+def _as_it_is(feature: Feature) -> dict[str, Any]:
+    """A feature without limits: any text of a category, of which its model knows some."""
+    null = [] if feature.required else ["null"]
+    if feature.texts:
+        texts = list(feature.texts[:EXAMPLES])
+        known = f"{len(feature.texts):,} texts are known to the model; others count as unseen"
+        return {"type": ["string", "number", "boolean", *null], "maxLength": LONGEST_TEXT, "examples": texts, "description": known}
+    if feature.boolean:
+        return {"enum": [True, False, 0, 1, *([] if feature.required else [None])]}
+    return {"type": ["number", *null], "examples": [feature.example]}
 
 
 def _feature(feature: Feature) -> dict[str, Any]:

@@ -6,11 +6,15 @@
 
 `stream` is optional where only one is served, `id` and `time` always. Rows are in time order; `context` holds the
 features of the rows just before them, for models with a history. One bad row makes the whole request fail.
+
+Of a stream that takes values as they are (`StreamConfig.described`) features that its model does not know are ignored, and all that it knows
+must be there, null where missing: a name that is misspelt would otherwise be a missing value.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,9 +23,10 @@ from pydantic import TypeAdapter
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, SchemaValidator, ValidationError
 from pydantic_core import core_schema as schema
 
+from monitoring.features import Feature, Given
 from monitoring.http.answers import RequestError
 from monitoring.records import checks, events
-from monitoring.stream_settings import Feature, StreamConfig
+from monitoring.stream_settings import StreamConfig
 
 EARLIEST, LATEST = "1970-01-01T00:00:00.000Z", "2200-01-01T00:00:00.000Z"  # the range that every tool downstream supports
 LARGEST_NUMBER: Final = 1e12  # of a label, so that no sum of errors overflows
@@ -33,11 +38,13 @@ KEYS: Final = {
 MESSAGES = {
     "missing": "is missing: give a number",
     "not_a_number": "is not a number: give one",
+    "not_a_text": f"is not a text of at most {checks.LONGEST_TEXT} characters: give one",
+    "not_a_boolean": "is not true or false: give one",
     "out_of_range": "is out of range",
     "unknown_category": "is not a whole number within the known categories",
 }
 
-Features = Mapping[str, float | None]
+Features = Mapping[str, Given]
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,7 @@ class BadRow:
     id: str
     reason: str
     time: str  # "" without a valid one
-    features: Features  # those of the stream with a finite number
+    features: Features  # those of the stream that can be logged, in its range or not
 
 
 class RowsError(RequestError):
@@ -173,9 +180,11 @@ def _fault(error: ErrorDetails, stream: StreamConfig, what: str) -> tuple[str, s
         return "schema", f"unknown {it} {_shown(inside[-1])}: give {known}"
     if len(inside) > 1:
         feature = next(one for one in stream.features if one.name == inside[1])
+        if kind == "missing" and not feature.required:
+            return "missing", f"feature {feature.name} is missing: give it, null where it has no value"
         reason = feature.fault(None if kind == "missing" else error["input"])
-        limits = f" {feature.low:g}..{feature.high:g}" if reason in {"out_of_range", "unknown_category"} else ""
-        return reason, f"feature {feature.name} {MESSAGES[reason]}{limits}"
+        limited = reason in {"out_of_range", "unknown_category"} and math.isfinite(feature.low)
+        return reason, f"feature {feature.name} {MESSAGES[reason]}{f' {feature.low:g}..{feature.high:g}' if limited else ''}"
     if kind in {"missing", "dict_type"}:
         return "schema", f"{'.'.join(inside) or 'it'} is {'missing' if kind == 'missing' else 'not an object'}: give {KEYS.get(''.join(inside) or what, 'it')}"
     if kind == "literal_error":
@@ -186,8 +195,12 @@ def _fault(error: ErrorDetails, stream: StreamConfig, what: str) -> tuple[str, s
 def _bad(one: Any, reason: str, stream: StreamConfig) -> BadRow:
     given: dict[str, Any] = one if isinstance(one, dict) else {}
     features = given.get("features")
-    usable = {name: features[name] for name in stream.feature_names if checks.is_number(features.get(name))} if isinstance(features, dict) else {}
+    usable = {one.name: features[one.name] for one in stream.features if _can_be_logged(one, features.get(one.name))} if isinstance(features, dict) else {}
     return BadRow(_usable(_IDS, given.get("id")) or events.new_id(), reason, _usable(_TIMES, given.get("time")), usable)
+
+
+def _can_be_logged(feature: Feature, value: Any) -> bool:
+    return checks.is_number(value) or (feature.described and value is not None and not feature.fault(value))
 
 
 def _usable(check: SchemaValidator, value: Any) -> str:
@@ -200,29 +213,40 @@ def _usable(check: SchemaValidator, value: Any) -> str:
 @functools.cache
 def _forms(stream: StreamConfig) -> dict[str, SchemaValidator]:
     """Validators for lists of rows, context rows and labels; they return times and labels as they are logged."""
-    features = _object({feature.name: _number(feature) for feature in stream.features}, optional=[one.name for one in stream.features if not one.required])
+    optional = [one.name for one in stream.features if not one.required and not stream.described]
+    features = _object({feature.name: _value(feature) for feature in stream.features}, optional=optional, more=stream.described)
     named = {"stream": schema.literal_schema([stream.name])}
     row = _object({**named, "id": _ID, "time": _TIME, "features": features}, optional=["stream", "id", "time"])
     label = _object({**named, "id": _ID, "label": schema.no_info_plain_validator_function(functools.partial(_label, stream))}, optional=["stream"])
     return {what: SchemaValidator(schema.list_schema(form)) for what, form in (("row", row), ("context row", features), ("label", label))}
 
 
-def _object(fields: dict[str, CoreSchema], *, optional: list[str]) -> CoreSchema:
+def _object(fields: dict[str, CoreSchema], *, optional: list[str], more: bool = False) -> CoreSchema:
     keys = {name: schema.typed_dict_field(check, required=name not in optional) for name, check in fields.items()}
-    return schema.typed_dict_schema(keys, extra_behavior="forbid", strict=True)
+    return schema.typed_dict_schema(keys, extra_behavior="ignore" if more else "forbid", strict=True)
+
+
+def _value(feature: Feature) -> CoreSchema:
+    value = _TEXT if feature.texts else _BOOLEAN if feature.boolean else _number(feature)
+    return value if feature.required else schema.nullable_schema(value)
 
 
 def _number(feature: Feature) -> CoreSchema:
     low, high = feature.limits
-    number: CoreSchema = schema.float_schema(strict=True, allow_inf_nan=False, ge=low, le=high)
-    if feature.categorical:
-        number = schema.no_info_after_validator_function(_whole, number)
-    return number if feature.required else schema.nullable_schema(number)
+    lowest, highest = (edge if math.isfinite(edge) else None for edge in (low, high))
+    number: CoreSchema = schema.float_schema(strict=True, allow_inf_nan=False, ge=lowest, le=highest)
+    return schema.no_info_after_validator_function(_whole, number) if feature.categorical else number
 
 
 def _whole(number: float) -> float:
     if not number.is_integer():
         raise ValueError("not a whole number")
+    return number
+
+
+def _zero_or_one(number: float) -> float:
+    if number not in {0, 1}:
+        raise ValueError("not true or false")
     return number
 
 
@@ -271,4 +295,15 @@ def _shown(value: Any) -> str:
 
 _ID: Final = TypeAdapter(checks.Id).core_schema
 _TIME: Final = schema.no_info_after_validator_function(_in_reach, TypeAdapter(checks.Time).core_schema)
+_FINITE: Final = schema.float_schema(strict=True, allow_inf_nan=False)
+_BOOLEAN: Final = schema.union_schema([schema.bool_schema(strict=True), schema.no_info_after_validator_function(_zero_or_one, _FINITE)], mode="left_to_right")
+_TEXT: Final = schema.union_schema(  # a whole number stays one: as a text it has no decimal point
+    [
+        schema.str_schema(strict=True, max_length=checks.LONGEST_TEXT),
+        schema.bool_schema(strict=True),
+        schema.int_schema(strict=True, ge=-checks.INT64, lt=checks.INT64),
+        _FINITE,
+    ],
+    mode="left_to_right",
+)
 _IDS, _TIMES = SchemaValidator(_ID), SchemaValidator(_TIME)

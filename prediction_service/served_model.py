@@ -19,6 +19,7 @@ import requests
 from driftloop.errors import ServingError
 from driftloop.serving.torchserve_client import TorchServeClient
 from driftloop.system import loopback
+from monitoring.features import Given
 from monitoring.stream_settings import StreamConfig
 
 CONNECT_TIMEOUT_S = 0.5
@@ -72,7 +73,7 @@ class ServedModel:
         """True when the circuit is open: requests must not wait for the model."""
         return self._failures >= FAILURES
 
-    def ask(self, rows: Sequence[Mapping[str, float | None]], context: Sequence[Mapping[str, float | None]] = ()) -> list[ModelAnswer]:
+    def ask(self, rows: Sequence[Mapping[str, Given]], context: Sequence[Mapping[str, Given]] = ()) -> list[ModelAnswer]:
         """The model's answers to rows in time order.
 
         Args:
@@ -95,7 +96,7 @@ class ServedModel:
         except ServingError:
             return  # `error` has it
 
-    def _call(self, rows: Sequence[Mapping[str, float | None]], context: Sequence[Mapping[str, float | None]]) -> list[ModelAnswer]:
+    def _call(self, rows: Sequence[Mapping[str, Given]], context: Sequence[Mapping[str, Given]]) -> list[ModelAnswer]:
         names = [feature.name for feature in self.stream.features]
         body = {"instances": [[row[name] for name in names] for row in rows], "context": [[row[name] for name in names] for row in context]}
         try:
@@ -150,9 +151,9 @@ def read_answer(one: Mapping[str, Any], stream: StreamConfig) -> ModelAnswer:
     return ModelAnswer(label, probability, probabilities, version)
 
 
-def plain_row(stream: StreamConfig) -> dict[str, float]:
+def plain_row(stream: StreamConfig) -> dict[str, Any]:
     """A row with the middle of each range or the first category: valid, but not necessarily likely."""
-    return {feature.name: feature.categories[0] if feature.categories else (feature.low + feature.high) / 2 for feature in stream.features}
+    return {feature.name: feature.plain for feature in stream.features}
 
 
 def _finite(value: Any) -> float:

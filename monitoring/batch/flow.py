@@ -23,7 +23,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.tasks import exponential_backoff
 
 from driftloop.errors import DriftloopError, SettingsError, TrackingError
-from monitoring import stream_settings
+from monitoring import described
 from monitoring.batch import measure_store, window, window_retrain
 from monitoring.batch.measures import measure
 from monitoring.batch.measures.window_measures import Measures, Window
@@ -201,15 +201,13 @@ def batch(stream: str, window: str, last: str = "", by: str = "month", options: 
         DriftloopError: a step failed; earlier windows are complete, and a second run does not change them.
     """
     given = options_of(options or {})
-    known = stream_settings.load(given.streams_file or None)
-    if stream not in known:
-        raise SettingsError(f"there is no stream {stream!a:.50}; available: {', '.join(known)}")
-    meant = _tried(find_windows, given)(known[stream], window, last, by)
-    outcomes = [_one(known[stream], each, given) for each in meant]
+    config = described.pick(stream, given.streams_file)
+    meant = _tried(find_windows, given)(config, window, last, by)
+    outcomes = [_one(config, each, given) for each in meant]
     if outcomes:
         _tried(publish_list, given)(outcomes[-1].measures, given)
         if given.on_drift == "retrain" and outcomes[-1].measures.verdict.drift:
-            told = _tried(retrain, given)(known[stream], outcomes[-1].measures, given)
+            told = _tried(retrain, given)(config, outcomes[-1].measures, given)
             outcomes[-1] = replace(outcomes[-1], retrain=told)
     return outcomes
 

@@ -61,7 +61,7 @@ def run_here(measures: Measures, config: StreamConfig, *, folder: Path, torchser
         DataError: the state of earlier retrains cannot be read.
         HookAwayError: another retrain of the stream has just ended.
     """
-    command = retrain_command({config.name: config.retrain}, {config.name: config}, torchserve_url=torchserve_url)
+    command = retrain_command({config.name: config.retrain_alone()}, {config.name: config}, torchserve_url=torchserve_url)
     retrains = Retrains(folder, command=command, until=lambda _: measures.window.stop, cool_down_s=0, timeout_s=timeout_s)
     try:
         one = retrains.ask(alert_of(measures))

@@ -23,12 +23,13 @@ from driftloop.cli.flags import DataFlags, ExperimentFlags, TaskFlags, TextFlags
 from driftloop.cli.parsing import whole
 from driftloop.cli.script_flags import WorkFlags
 from driftloop.data.labels import Labels
+from driftloop.data.schema import encoding
 from driftloop.errors import DataError, SettingsError
 from driftloop.watch import learners
-from monitoring import stream_settings
+from monitoring import described
 from monitoring.fallback import Fallback, table
+from monitoring.features import can_be_recorded
 from monitoring.log.prediction_log import Added, PredictionLog, open_log
-from monitoring.records import checks
 from monitoring.records.events import Label, Prediction, Rejected
 from monitoring.stream_settings import StreamConfig
 
@@ -76,8 +77,9 @@ def _answered(
     places = [stream.features.index(name) for name in of.feature_names]
     names = Labels(stream.label_names)
     answers = names.decode(outputs.argmax(axis=1) if names.names else outputs)
-    for row, output, answer in zip(rows, outputs, answers, strict=False):
-        features = dict(zip(of.feature_names, map(float, stream.rows[row, places]), strict=True))
+    given = encoding.decode(stream.rows[rows.start : rows.stop][:, places], [stream.columns[place] for place in places])
+    for row, values, output, answer in zip(rows, given, outputs, answers, strict=False):
+        features = dict(zip(of.feature_names, values, strict=True))
         shares = [min(max(float(share), 0.0), 1.0) for share in output] if names.names else None
         when = _time(stream.times[row])
         yield (
@@ -88,7 +90,7 @@ def _answered(
                 served_at=when,
                 model=of.model,
                 version=known.version,
-                features={**features},
+                features=features,
                 prediction=answer,
                 probability=max(shares) if shares else None,
                 probabilities=shares,
@@ -102,16 +104,16 @@ def _answered(
 
 def _refused(stream: Stream, of: StreamConfig, start: int, stop: int) -> Iterator[Rejected]:
     """The bad rows between `start` and `stop`; one with an invalid time gets that of the row before."""
-    for (line, _), when, before, values in zip(stream.set_aside, stream.aside.times, stream.aside.before, stream.aside.values, strict=True):
+    given = encoding.decode(stream.aside.values, stream.columns)
+    for (line, _), when, before, values in zip(stream.set_aside, stream.aside.times, stream.aside.before, given, strict=True):
         if not (start <= before < stop or before == stop == len(stream)):
             continue
         low, high = (stream.times[min(max(place, 0), len(stream) - 1)] for place in (before - 1, before))
-        given = dict(zip(stream.features, map(float, values), strict=True))
-        features = {name: value for name, value in given.items() if checks.is_number(value)}
+        features = {name: value for name, value in zip(stream.features, values, strict=True) if can_be_recorded(value)}
         faults = (feature.fault(features.get(feature.name)) for feature in of.features)
         reason = next((fault for fault in faults if fault), "schema")  # its label is wrong, or several values together
         time_text = _time(low if np.isnat(when) else min(max(when, low), high))
-        yield Rejected(id=f"bad-{line}", stream=of.name, served_at=time_text, reason=reason, time=time_text, features=features)  # type: ignore[arg-type]
+        yield Rejected(id=f"bad-{line}", stream=of.name, served_at=time_text, reason=reason, time=time_text, features=features)
 
 
 def _time(when: np.datetime64) -> str:
@@ -147,7 +149,7 @@ def work(args: FillFlags) -> tuple[dict[str, Any], int]:
     from driftloop.training import reference
     from driftloop.watch.preparation import open_work
 
-    of, learner = stream_settings.pick(args.stream, args.streams_file), learners.load(args.learner, data_path=args.data_path)
+    of, learner = described.pick(args.stream, args.streams_file), learners.load(args.learner, data_path=args.data_path)
     opened = open_work(args, learner)
     stop = min(args.from_row + args.rows, len(opened.stream)) if args.rows else len(opened.stream)
     if args.from_row >= stop:

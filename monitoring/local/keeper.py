@@ -162,6 +162,7 @@ def work(args: KeeperFlags) -> tuple[dict[str, Any], int]:
     """
     stream = stream_settings.pick(args.stream, args.streams_file)
     learners.check(stream.learner)
+    stream.retrain_alone()
     ports = Ports()
     with TorchServe(archive_folder(ports.url), ports=ports, host=args.host) as server:
         say("TorchServe runs; loading the champion")

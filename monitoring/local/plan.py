@@ -20,7 +20,7 @@ from driftloop.serving.torchserve import Ports
 from driftloop.settings import DEFAULT_STORE
 from driftloop.system.ports import HOST
 from driftloop.watch import learners
-from monitoring import stream_settings
+from monitoring import described, stream_settings
 from monitoring.local.parts import LocalPorts, Part, alertmanager_config, find_alertmanager, free_torchserve_ports, prometheus_config
 from monitoring.stream_settings import StreamConfig
 
@@ -60,6 +60,7 @@ class Plan:
     store: str  # MLflow's
     prometheus: str | None  # programs; None when not installed
     alertmanager: str | None
+    base_run_id: str = ""  # of the champion's base model; "": the experiment's newest, or one that is trained now
 
     @property
     def data_flags(self) -> list[str]:
@@ -69,7 +70,8 @@ class Plan:
     @property
     def lifecycle_flags(self) -> list[str]:
         """The scripts' flags for the table and the experiment."""
-        return ["--mlflow_experiment_name", self.args.mlflow_experiment_name, *self.data_flags]
+        base = ["--base_run_id", self.base_run_id] if self.base_run_id else []
+        return ["--mlflow_experiment_name", self.args.mlflow_experiment_name, *base, *self.data_flags]
 
 
 def plan_of(args: LocalFlags) -> Plan:
@@ -77,20 +79,28 @@ def plan_of(args: LocalFlags) -> Plan:
 
     Raises:
         SettingsError: the stream is unknown, its learner cannot be imported, or a port is taken.
+        TrackingError: the stream's features are its model's, which has no champion.
     """
     stream = stream_settings.pick(args.stream, args.streams_file)
     learners.check(stream.learner)
+    folder, base_run_id = Path(args.folder or Path(".driftloop") / (args.mlflow_experiment_name or f"monitor-{args.stream}")).resolve(), ""
+    if not stream.features:
+        (its,) = described.read([stream.model])
+        stream = described.with_model(stream, its)
+        if args.mlflow_experiment_name in {"", its.experiment}:  # the champion is served as it is, no other base model is trained
+            args, base_run_id = replace(args, mlflow_experiment_name=its.experiment), its.base_run_id
     args = replace(args, mlflow_experiment_name=args.mlflow_experiment_name or f"monitor-{args.stream}")
     ports, torchserve = (LocalPorts.free(), free_torchserve_ports()) if args.free_ports else (LocalPorts(), Ports())
     plan = Plan(
         args=args,
         stream=stream,
-        folder=Path(args.folder or Path(".driftloop") / args.mlflow_experiment_name).resolve(),
+        folder=folder,
         ports=ports,
         torchserve=torchserve,
         store=os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_STORE),
         prometheus=shutil.which("prometheus"),
         alertmanager=find_alertmanager(),
+        base_run_id=base_run_id,
     )
     ports.check(["prediction_service", "monitor", "retrain_hook", *["prometheus"] * bool(plan.prometheus), *["alertmanager"] * bool(plan.alertmanager)])
     torchserve.check()

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 30.0
 POLL_S = 0.5
+BLOCK = 48
 CONTEXT = 96  # rows before a block sent with it: the longest history of the documented search space
 
 
@@ -46,7 +47,7 @@ class ReplayFlags(LearnerFlags, DataFlags, TaskFlags):
     hook_url: str = flag("", "a retrain hook: the replay, whose days pass in seconds, waits while it retrains", type=address)
     stream: str = flag("elec", "the stream's name in the service")
     rate: int = flag(200, "rows per second; 0: as fast as they are answered", type=whole(0))
-    block_size: int = flag(48, "rows per request; their labels follow at once", type=whole(1, 1000))
+    block_size: int = flag(BLOCK, f"rows per request; their labels follow at once; 0: {BLOCK}", type=whole(0, 1000))
     from_row: int = flag(0, "first row; 0: the first after a base model's training rows", type=whole(0))
     rows: int = flag(0, "rows to replay; 0: all from there", type=whole(0))
 
@@ -135,7 +136,7 @@ def work(args: ReplayFlags) -> tuple[dict[str, Any], int]:
     stop = start + args.rows if args.rows else len(stream)
     if not start < stop <= len(stream):
         raise SettingsError(f"--from_row {args.from_row} --rows {args.rows}: the stream has {len(stream)} rows")
-    result = replay(stream, start, stop, url=args.url, name=args.stream, size=args.block_size, rate=args.rate, hook_url=args.hook_url)
+    result = replay(stream, start, stop, url=args.url, name=args.stream, size=args.block_size or BLOCK, rate=args.rate, hook_url=args.hook_url)
     print(f"{result['rows']} rows of {args.stream} replayed, {result['by_fallback']} of them answered by the fallback")
     return result, 0
 

@@ -35,7 +35,7 @@ from driftloop.cli.flag_types import mongodb_uri
 from driftloop.cli.parsing import whole
 from driftloop.errors import DataError, LogError, SettingsError
 from driftloop.system import priority
-from monitoring import stream_settings
+from monitoring import described, stream_settings
 from monitoring.http import pages, strict_json
 from monitoring.http.answers import RequestError, answer, new_app
 from monitoring.http.gunicorn import CLOSE, Application, check_port
@@ -153,6 +153,7 @@ def app_of(args: MonitorFlags) -> Callable[[], Flask]:
 
     Raises:
         SettingsError: the streams cannot be read, or flags are invalid or contradict each other.
+        TrackingError: a stream's features are its model's, and the store has none.
     """
     known = stream_settings.load(args.streams_file)
     names = [name.strip() for name in args.streams.split(",") if name.strip()] or list(known)
@@ -166,11 +167,12 @@ def app_of(args: MonitorFlags) -> Callable[[], Flask]:
     if args.tracking_uri:
         os.environ["MLFLOW_TRACKING_URI"] = args.tracking_uri
     registered = not args.reference and bool(os.environ.get("MLFLOW_TRACKING_URI"))
+    streams = described.complete({name: known[name] for name in names}, folder=Path(args.reference) if args.reference else None)
 
     def make() -> Flask:
         references: References | None = Registered() if registered else Folder(Path(args.reference)) if args.reference else None
         log = open_log(args.mongodb_uri) if args.mongodb_uri else None
-        monitor = Monitor({name: known[name] for name in names}, references=references, log=log)
+        monitor = Monitor(streams, references=references, log=log)
         monitor.start()
         app = build_app(monitor, newest_report=functools.partial(report_links.newest, log)) if log else build_app(monitor)
         app.extensions[CLOSE] = monitor.stop

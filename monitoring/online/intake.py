@@ -6,12 +6,14 @@ Rows that the fallback answered count for the inputs, not for the model.
 from __future__ import annotations
 
 import math
+import sys
 from collections import OrderedDict, deque
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from driftloop.drift.estimate.confidence import SUM_OFF
 from driftloop.errors import DataError
+from monitoring.features import Feature, as_text
 from monitoring.online import input_tests
 from monitoring.online.judging import Scoring
 from monitoring.online.label_progress import Reached
@@ -36,7 +38,7 @@ class Intake:
     def __init__(self, config: StreamConfig, *, waits: bool) -> None:
         self.config = config
         self.rows: deque[Row] = deque(maxlen=KPI_BLOCKS * config.block_size)  # newest, by whoever answered
-        self.values = Newest(input_tests.MOST_ROWS, features=len(config.features))
+        self.values = Newest(input_tests.MOST_ROWS, features=len(config.features), texts=any(feature.texts for feature in config.features))
         self.invalid = Share(QUALITY_ROWS)
         self.versions: OrderedDict[str, Served] = OrderedDict()  # in order of their first answer
         self.in_use = ""  # version of the newest answer; "" before the first
@@ -52,7 +54,7 @@ class Intake:
         """Refuse a record that does not fit this stream.
 
         Raises:
-            DataError: it is another stream's, or its label or prediction is invalid for this one.
+            DataError: it is another stream's, or its label, prediction or the kind of a feature is invalid for this one.
         """
         if record.stream != self.config.name:
             raise DataError(f"record {record.id!r} belongs to stream {record.stream!r}, not {self.config.name!r}: send it there")
@@ -60,6 +62,14 @@ class Intake:
             raise DataError(f"record {record.id!r}: label must be one of {', '.join(map(str, self.config.labels))}")
         if self.config.task == "regression" and any(isinstance(answer, str) for answer in _answers(record)):
             raise DataError(f"record {record.id!r}: stream {self.config.name!r} takes numbers as predictions and labels")
+        for name in self._no_numbers(record.features) if isinstance(record, Prediction) else []:
+            raise DataError(f"record {record.id!r}: feature {name!a:.50} must be a number or null")
+
+    def _no_numbers(self, given: Mapping[str, object]) -> list[str]:
+        """The features that must be numbers and are texts or booleans; of a stream of plain numbers also columns that are not its own."""
+        free = {feature.name for feature in self.config.features if feature.texts or feature.boolean}
+        mine = self.config.feature_names if self.config.described else given
+        return [name for name in mine if name not in free and isinstance(given.get(name), str | bool)]
 
     def take(self, records: Iterable[Record]) -> tuple[list[Record], int]:
         """Take checked records; return those with new ids, and the number of blocks they completed."""
@@ -129,7 +139,7 @@ class Intake:
             served_at=record.served_at,
             version=record.version,
             fallback=record.fallback,
-            features=tuple(math.nan if fault or value is None else float(value) for value, fault in zip(given, faults, strict=True)),
+            features=tuple(_kept(*one) for one in zip(self.config.features, given, faults, strict=True)),
             prediction=record.prediction,
             probabilities=tuple(shares) if len(shares) == len(self.config.labels) and abs(sum(shares) - 1) <= SUM_OFF else None,
             baseline=record.baseline,
@@ -149,6 +159,13 @@ class Intake:
             if len(self.versions) > MOST_VERSIONS:
                 self.versions.popitem(last=False)
         return found
+
+
+def _kept(feature: Feature, value: Any, fault: str) -> float | str:
+    """The value: a number, or a text, of which equal ones are one object."""
+    if fault or value is None:
+        return math.nan
+    return sys.intern(as_text(value)) if feature.texts else feature.code(value)
 
 
 def _answers(record: Record) -> tuple[Value | None, ...]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 
+from driftloop.data.schema.schema import Column
 from driftloop.drift.kind import kinds
 from driftloop.drift.rules import catalogue
 from driftloop.drift.rules.probation import Probation
@@ -49,14 +51,26 @@ class Scoring:
         """A new drift rule: `significant` with probation, as in the lifecycle's watch."""
         return cast(Probation, catalogue.for_goal("significant", self._config.goal, probation=True))
 
-    def told_kind(self, older: np.ndarray, older_errors: np.ndarray, newest: np.ndarray, newest_errors: np.ndarray, *, alpha: float) -> Verdict:
+    def told_kind(
+        self,
+        older: np.ndarray,
+        older_errors: np.ndarray,
+        newest: np.ndarray,
+        newest_errors: np.ndarray,
+        *,
+        columns: Sequence[Column] = (),
+        known: Sequence[int] = (),
+        alpha: float,
+    ) -> Verdict:
         """The kind of the newest rows' proven drift, by comparison with older rows. Takes seconds.
 
         Args:
-            older, newest: (N, F) and (M, F) in time order, without missing values.
+            older, newest: (N, F) and (M, F) in time order; nan where a value is missing, of which there are none without `columns`.
             older_errors, newest_errors: (N,) and (M,) of the same rows.
+            columns, known: what the features hold, as in `kinds.tell`; by default numbers.
             alpha: false-alarm rate of the tests.
         """
         before, now = (diagnosis.comparable(errors, self._config.goal) for errors in (older_errors, newest_errors))
-        found = kinds.tell(older, before, newest, now, names=self._config.feature_names, alpha=alpha, losses=self._config.task == "regression", fallen=True)
+        names, losses = self._config.feature_names, self._config.task == "regression"
+        found = kinds.tell(older, before, newest, now, names=names, columns=columns, known=known, alpha=alpha, losses=losses, fallen=True)
         return kinds.settled(found)

@@ -26,7 +26,7 @@ class Row:
     served_at: str
     version: str
     fallback: str  # "", or why the fallback answered
-    features: tuple[float, ...]  # (F,) nan for null
+    features: tuple[float | str, ...]  # (F,) texts as they are; nan for null
     prediction: Value
     probabilities: tuple[float, ...] | None  # (K,) of the classes
     baseline: Value | None  # the fallback's prediction
@@ -143,7 +143,7 @@ class Share:
 
 
 class Newest:
-    """The newest `size` rows of numbers, in order of arrival.
+    """The newest `size` rows, in order of arrival: of numbers, or of `texts` as well.
 
     >>> newest = Newest(2, features=1)
     >>> for value in (1.0, 2.0, 3.0):
@@ -152,11 +152,11 @@ class Newest:
     ([[2.0], [3.0]], 3)
     """
 
-    def __init__(self, size: int, *, features: int) -> None:
-        self._ring = np.full((size, features), np.nan)
+    def __init__(self, size: int, *, features: int, texts: bool = False) -> None:
+        self._ring = np.full((size, features), np.nan, object if texts else np.float64)
         self.seen = 0  # rows ever added
 
-    def add(self, values: Sequence[float]) -> None:
+    def add(self, values: Sequence[float | str]) -> None:
         """Take one row, (F,)."""
         self._ring[self.seen % len(self._ring)] = values
         self.seen += 1

@@ -13,6 +13,7 @@ from driftloop.drift.forecast.crossing import Forecast
 from driftloop.drift.inputs.distribution import FeatureTest
 from driftloop.drift.verdict import Verdict
 from driftloop.system.json_values import plain
+from monitoring.online.gaps import Gap
 from monitoring.online.judging import Figure
 from monitoring.prometheus import Sample
 from monitoring.records.events import parse_time
@@ -45,6 +46,7 @@ class Known:
     estimate: Estimate | None
     forecast: Forecast | None
     features: tuple[FeatureTest, ...]
+    gaps: tuple[Gap, ...]  # of streams with texts, booleans or missing values
     invalid: Figure  # share of the newest rows
     last: dict[str, str]  # by kind of record: when the newest came
 
@@ -97,6 +99,7 @@ class Known:
             "estimate": self._estimate,
             "forecast": asdict(self.forecast) if self.forecast else None,
             "features": [asdict(test) for test in self.features],
+            "gaps": [asdict(gap) for gap in self.gaps],
             "invalid": asdict(self.invalid),
             "last": self.last,
         }
@@ -148,6 +151,9 @@ class Known:
             yield "driftloop_feature_p_value", (test.feature,), test.corrected
             if not math.isnan(test.corrected):
                 yield "driftloop_feature_moved", (test.feature,), float(test.moved)
+        for gap in self.gaps:
+            yield "driftloop_feature_missing_share", (gap.feature,), gap.missing
+            yield "driftloop_feature_unseen_share", (gap.feature,), gap.unseen
         yield "driftloop_invalid_share", (), self.invalid.value
 
     def _of_versions(self) -> Iterator[tuple[str, tuple[str, ...], float]]:

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from driftloop.data.labels import Labels
+from driftloop.data.schema.schema import Column
 from driftloop.drift import answer
 from driftloop.drift.estimate import row_kpi
 from driftloop.drift.estimate.confidence import Estimate, LabelFree
@@ -24,12 +25,13 @@ from driftloop.training.reference import Reference
 from monitoring.online.judging import Figure, Scoring
 from monitoring.online.rolling import Blocks, Row
 from monitoring.stream_settings import StreamConfig
+from monitoring.vocabulary import Vocabulary
 
 KPI_BLOCKS: Final = 7  # newest blocks that the KPI is measured on: a week of day blocks
 MOST_BLOCKS: Final = 365  # newest blocks that a forecast uses
 MOST_LOOKS: Final = 2  # tests of the kind of one drift
 MOST_KIND_ROWS: Final = 5000  # newest rows that the kind of a drift is tested on
-AnsweredRow = tuple[tuple[float, ...], float]  # features and error
+AnsweredRow = tuple[tuple[float | str, ...], float]  # features as in `Row`, and error
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Served:
         self.kind: Verdict | None = None  # of the proven drift
         self._looks: list[int] = []  # numbers of blocks at the tests of the kind
         self._evidence: float | None = None
-        self._label_free = LabelFree(row_kpi.own(config.goal.task, unit=config.unit), coded=[feature.categorical for feature in config.features])
+        self._label_free = LabelFree(row_kpi.own(config.goal.task, unit=config.unit), coded=[feature.coded for feature in config.features])
         self._waiting = Blocks(config.block_size)
         self._kind_rows: deque[AnsweredRow] = deque(maxlen=MOST_KIND_ROWS)
 
@@ -122,7 +124,14 @@ class Served:
         regression = self.config.task == "regression"
         sure = [row for row in rows if regression or row.probabilities]
         outputs = [float(row.prediction) if regression else row.probabilities for row in sure]
-        return sure, np.array(outputs, float), np.array([row.features for row in sure], float)
+        return sure, np.array(outputs, float), self._numbers([row.features for row in sure])
+
+    def _numbers(self, rows: Sequence[tuple[float | str, ...]]) -> np.ndarray:
+        """The features in the codes of the stream, (M, F)."""
+        if not self.config.columns:
+            return np.array(rows, float)
+        vocabulary = Vocabulary(self.config.columns)
+        return vocabulary.learned(vocabulary.rows(rows))
 
     def errors(self, rows: Iterable[Row]) -> np.ndarray:
         """The model's error on each labelled row, (rows,)."""
@@ -180,10 +189,19 @@ def predict(scores: Sequence[BlockKpi], config: StreamConfig, lifetimes: Sequenc
     return None if found.source == "none" else found
 
 
-def tell_kind(older: Sequence[AnsweredRow], newest: Sequence[AnsweredRow], config: StreamConfig, scoring: Scoring) -> Verdict:
-    """The kind of a proven drift, from the rows without missing values. Takes seconds; each test has its share of alpha."""
+def tell_kind(
+    older: Sequence[AnsweredRow], newest: Sequence[AnsweredRow], config: StreamConfig, scoring: Scoring, *, columns: Sequence[Column] = ()
+) -> Verdict:
+    """The kind of a proven drift. Takes seconds; each test has its share of alpha.
+
+    Args:
+        columns: what the features hold, as the model knows them. By default numbers, and rows with missing values are left out.
+    """
+    vocabulary = Vocabulary(columns)
     sides: list[np.ndarray] = []
     for rows in (older, newest):
-        whole = [(features, error) for features, error in rows if not np.isnan(features).any()]
-        sides += [np.array([features for features, _ in whole]).reshape(-1, len(config.features)), np.array([error for _, error in whole])]
-    return scoring.told_kind(*sides, alpha=config.alpha / MOST_LOOKS)
+        features, errors = [features for features, _ in rows], np.array([error for _, error in rows])
+        table = vocabulary.rows(features) if columns else np.array(features, np.float64).reshape(-1, len(config.features))
+        whole = slice(None) if columns else ~np.isnan(table).any(axis=1)
+        sides += [table[whole], errors[whole]]
+    return scoring.told_kind(*sides, columns=vocabulary.columns, known=vocabulary.known, alpha=config.alpha / MOST_LOOKS)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
+import numpy as np
 from scipy import stats
 
 from driftloop.drift.estimate.confidence import Estimate
@@ -20,14 +21,16 @@ from driftloop.drift.inputs.distribution import FeatureTest
 from driftloop.errors import DriftloopError
 from driftloop.metrics import kpi
 from driftloop.training.reference import Reference
-from monitoring.online import input_tests, version_record
+from monitoring.online import gaps, input_tests, version_record
+from monitoring.online.gaps import Gap
 from monitoring.online.intake import Intake
 from monitoring.online.judging import Figure
 from monitoring.online.state import Known
 from monitoring.online.version_record import KPI_BLOCKS, Served
 from monitoring.records.events import Record
-from monitoring.references import fitting
+from monitoring.references import fitting, known_columns
 from monitoring.stream_settings import StreamConfig
+from monitoring.vocabulary import Vocabulary
 
 TOLERATED: Final = 0.01  # share of invalid rows considered normal
 QUALITY_ALPHA: Final = 0.001  # false-alarm rate for a window with this share (binomial)
@@ -57,6 +60,7 @@ class Watcher:
         self._ask_again: dict[str, float] = {}  # by version: when
         self._note = "" if find_reference else "no training reference: features are not compared"
         self._tests: tuple[FeatureTest, ...] = ()
+        self._gaps: tuple[Gap, ...] = ()
         self._compared, self._compared_at = ("", 0), -math.inf  # version and number of the newest row; time
         self._estimate: Estimate | None = None
         self._forecast: Forecast | None = None
@@ -109,8 +113,9 @@ class Watcher:
         with self._lock:
             version = self._version()
             older, newest = version.kind_rows() if version else ([], [])
+            reference = self._references.get(version.version) if version else None
         if version and newest:
-            kind = version_record.tell_kind(older, newest, self.config, self.intake.scoring)
+            kind = version_record.tell_kind(older, newest, self.config, self.intake.scoring, columns=known_columns(reference, self.config))
             with self._lock:
                 version.take_kind(kind)
 
@@ -141,12 +146,22 @@ class Watcher:
             if now == self._compared or self._clock() - self._compared_at < COMPARE_SECONDS:
                 return
             newest = self.intake.values.rows()
-        tests: tuple[FeatureTest, ...] = ()
-        if reference is not None:
-            rows = KPI_BLOCKS * self.config.block_size
-            tests = input_tests.compare(reference.rows, newest, names=self.config.feature_names, alpha=self.config.alpha, rows=rows)
+        tests, missing = self._inputs(newest, reference)
         with self._lock:
-            self._tests, self._compared, self._compared_at = tests, now, self._clock()
+            self._tests, self._gaps, self._compared, self._compared_at = tests, missing, now, self._clock()
+
+    def _inputs(self, newest: np.ndarray, reference: Reference | None) -> tuple[tuple[FeatureTest, ...], tuple[Gap, ...]]:
+        """The tests of the features against the reference; and what is missing and new, where they are not plain numbers."""
+        names, rows = self.config.feature_names, KPI_BLOCKS * self.config.block_size
+        columns = known_columns(reference, self.config)
+        vocabulary = Vocabulary(columns)
+        newest = vocabulary.rows(newest) if columns else newest
+        found = gaps.of_rows(newest[-rows:], vocabulary, names) if columns else ()
+        if reference is None:
+            return (), found
+        known = vocabulary.known
+        tests = input_tests.compare(reference.rows, newest, names=names, alpha=self.config.alpha, rows=rows, columns=vocabulary.columns, known=known)
+        return tests, found
 
     def _version(self) -> Served | None:
         return self.intake.versions.get(self.intake.in_use)
@@ -174,6 +189,7 @@ class Watcher:
                 estimate=self._estimate,
                 forecast=self._forecast if version and self._forecast_of[0] == version.version else None,
                 features=self._tests,
+                gaps=self._gaps,
                 invalid=Figure(bad / rows if rows else math.nan, *kpi.wilson_interval(bad, rows), rows),
                 last=dict(intake.last),
             )

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict
 from pydantic_core import CoreSchema, core_schema
 
-REASONS: Final = ("missing", "not_a_number", "out_of_range", "unknown_category", "unknown_feature", "too_old", "schema")
+REASONS: Final = ("missing", "not_a_number", "not_a_text", "not_a_boolean", "out_of_range", "unknown_category", "unknown_feature", "too_old", "schema")
 LONGEST_TEXT: Final = 200  # characters
 MOST_FEATURES: Final = 1000
 YEARS: Final = (1900, 2199)  # wide enough for any stream, and well within the range of dates
@@ -85,9 +85,11 @@ _Number = Annotated[float, Strict(), BeforeValidator(_fits)]
 _Share = Annotated[float, Field(strict=True, ge=0, le=1)]
 _Name = Annotated[str, Field(strict=True, max_length=LONGEST_TEXT, pattern=rf"^[^$.{_CONTROL}][^.{_CONTROL}]*$")]
 _Text = Annotated[str, Field(strict=True, max_length=LONGEST_TEXT, pattern=rf"^([^${_CONTROL}][^{_CONTROL}]*)?$")]
+_Value = Annotated[str, Field(strict=True, max_length=LONGEST_TEXT)] | Annotated[bool, Strict()]  # a text is stored as a value: any may stand in it
 _TEXT: Final = f"a text of at most {LONGEST_TEXT} characters without control characters, not starting with $"
 
 Value = str | int | float  # a class label or a number
+FeatureName = _Name
 Id = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9._:-]{1,100}$"), Must("1 to 100 characters of A-Z a-z 0-9 . _ : -")]
 StreamName = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9_-]{1,50}$"), Must("1 to 50 characters of A-Z a-z 0-9 _ -")]
 Time = Annotated[
@@ -100,7 +102,10 @@ Shares = Annotated[list[_Share], Field(strict=True, max_length=MOST_FEATURES), M
 Milliseconds = Annotated[float, Field(strict=True, ge=0), Must("a finite number, at least 0")]
 Reason = Annotated[str, Field(strict=True, pattern=rf"^({'|'.join(REASONS)})$"), Must(f"one of {', '.join(REASONS)}")]
 Features = Annotated[
-    dict[_Name, _Number | None],
+    dict[_Name, _Number | _Value | None],
     Field(max_length=MOST_FEATURES),
-    Must(f"numbers or nulls, at most {MOST_FEATURES}, under names of 1 to {LONGEST_TEXT} characters without dots and control characters, not starting with $"),
+    Must(
+        f"numbers, texts of at most {LONGEST_TEXT} characters, true, false or nulls, at most {MOST_FEATURES}, "
+        f"under names of 1 to {LONGEST_TEXT} characters without dots and control characters, not starting with $"
+    ),
 ]

@@ -151,7 +151,7 @@ def work(args: HookFlags) -> tuple[dict[str, Any], int]:
         DataError: the state in the folder is unreadable.
     """
     streams = stream_settings.load(args.streams_file)
-    commands = dict(one.partition("=")[::2] for one in args.command) if args.command else {name: stream.retrain for name, stream in streams.items()}
+    commands = dict(one.partition("=")[::2] for one in args.command) if args.command else {name: stream.retrain_alone() for name, stream in streams.items()}
     for stream, words in commands.items():
         if stream not in streams or not words.strip():
             raise SettingsError(f"--command {stream}={words}: give STREAM=WORDS with one of {', '.join(streams)}")

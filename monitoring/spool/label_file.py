@@ -23,7 +23,7 @@ from driftloop.cli.call import Flags, flag, required
 from driftloop.cli.flags import TextFlags
 from driftloop.data.files import texts, unpacking
 from driftloop.errors import DataError, SettingsError
-from monitoring import stream_settings
+from monitoring import described
 from monitoring.records import checks, events
 from monitoring.spool import shipper
 from monitoring.spool.writer import Spool
@@ -91,7 +91,7 @@ def build_parser() -> parsing.Parser:
 
 def work(args: LabelsFlags) -> tuple[dict[str, Any], int]:
     """Check the file, then put its labels into the spool."""
-    stream = stream_settings.pick(args.stream, args.streams_file)
+    stream = described.pick(args.stream, args.streams_file)
     if not args.spool.is_dir():
         raise SettingsError(f"--spool {args.spool}: no such folder: give the spool of the prediction service and the shipper")
     read_all = functools.partial(read, args.file, stream, now=events.now(), encoding=args.encoding, separator=args.separator)

@@ -69,7 +69,8 @@ def _features() -> tuple[Panel, ...]:
     return (
         listing(
             "Features by distance",
-            "Kolmogorov-Smirnov distance of the newest rows from the training rows, with its calibrated p-value, corrected for all features. "
+            "Distance of the newest rows from the training rows (Kolmogorov-Smirnov, of categories total variation), with the calibrated p-value of all "
+            "that can move in a feature: its values, and missing and new ones. Corrected for all features. "
             "moved: by more than chance.",
             (
                 Column("Distance", f"max by (feature) (driftloop_feature_distance{OF_FEATURE})", bar=True),
@@ -81,7 +82,7 @@ def _features() -> tuple[Panel, ...]:
         ),
         chart(
             "Distance of each feature",
-            "Kolmogorov-Smirnov distance from the training rows, from 0 (same distribution) to 1 (no overlap).",
+            "Distance from the training rows, from 0 (same distribution) to 1 (no overlap): Kolmogorov-Smirnov, of categories total variation.",
             Query(f"driftloop_feature_distance{OF_FEATURE}", "{{feature}}"),
             width=14,
             height=10,

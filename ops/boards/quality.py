@@ -18,7 +18,7 @@ def board() -> Board:
         "driftloop: data quality",
         "Refused and invalid rows by reason, and the records and labels that arrive.",
         (Choice("stream", "Stream", "driftloop_stream_info"), Choice("reason", "Reason", "driftloop_rejected_rows_total")),
-        (Row("Invalid rows", _rows()), Row("Records and labels", _records())),
+        (Row("Invalid rows", _rows()), Row("Missing and new values", _gaps()), Row("Records and labels", _records())),
     )
 
 
@@ -49,6 +49,24 @@ def _rows() -> tuple[Panel, ...]:
             limit=0.05,
         ),
         stacked(chart("Refused rows by reason", "By the first fault of each row.", reasons, width=8, unit="rowsps", colour=LOOK)),
+    )
+
+
+def _gaps() -> tuple[Panel, ...]:
+    return (
+        chart(
+            "Missing values by feature",
+            "Share of the newest rows without a value, of streams whose model takes such rows. Whether it is more than in training is part of the p-value.",
+            Query(f"driftloop_feature_missing_share{STREAM}", "{{stream}} {{feature}}"),
+            unit="percentunit",
+        ),
+        chart(
+            "New values by feature",
+            "Share of the newest values that are texts which the model has not learned. It takes all of them as the same unknown category.",
+            Query(f"driftloop_feature_unseen_share{STREAM}", "{{stream}} {{feature}}"),
+            unit="percentunit",
+            colour=LOOK,
+        ),
     )
 
 

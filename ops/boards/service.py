@@ -130,6 +130,14 @@ def _predictions() -> tuple[Panel, ...]:
             unit="rowsps",
             colour=LOOK,
         ),
+        chart(
+            "Texts new to the model",
+            "Values a second of a category that the model did not learn from: it answers as for any other text.",
+            Query(f"sum by (stream, feature) (rate(driftloop_unseen_values_total{STREAM}[5m])) > 0", "{{stream}} {{feature}}"),
+            width=24,
+            unit="cps",
+            colour=LOOK,
+        ),
     )
 
 

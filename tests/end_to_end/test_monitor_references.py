@@ -12,9 +12,10 @@ from script_fixtures import KNOWN, Workshop, data_flags
 from driftloop.errors import DataError, TrackingError
 from driftloop.tracking import mlflow_store
 from driftloop.tracking.registry import Registry
+from monitoring.features import Feature
 from monitoring.online.monitor import Monitor
 from monitoring.references import Folder, Registered
-from monitoring.stream_settings import Feature, StreamConfig
+from monitoring.stream_settings import StreamConfig
 
 MODEL = "watched"
 STREAM = StreamConfig(

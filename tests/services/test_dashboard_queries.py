@@ -29,6 +29,7 @@ from driftloop.system.ports import free_ports
 from driftloop.system.processes import Server
 from monitoring import stream_settings
 from monitoring.local.parts import prometheus_config
+from monitoring.online.gaps import Gap
 from monitoring.online.judging import Figure
 from monitoring.online.state import Known
 from monitoring.prometheus import HookMetrics, MonitorMetrics, ServiceMetrics
@@ -62,6 +63,7 @@ def known(stream: stream_settings.StreamConfig, *, drifts: bool) -> Known:
         estimate=Estimate(0.75, 0.03, trustworthy=True, message="") if accuracy else None,
         forecast=Forecast(math.inf, math.inf, math.inf, 0.8, "trend", "") if accuracy else Forecast(1, 2, 4, 0.8, "trend", ""),
         features=tuple(FeatureTest(name, "ks", 0.1 * place, 0.01, 0.05, place > 2, "") for place, name in enumerate(stream.feature_names)),
+        gaps=tuple(Gap(name, 0.02 * place, 0.01 * place) for place, name in enumerate(stream.feature_names)),
         invalid=Figure(0.02, 0.01, 0.03, 100),
         last={kind: events.now() for kind in ("prediction", "label", "rejected")},
     )
@@ -81,6 +83,7 @@ def service_under_traffic() -> Callable[[], bytes]:
             metrics.predictions.labels(stream, "2", "fallback").inc()
             metrics.rows_without_context.labels(stream, "2").inc()
             metrics.rejected_rows.labels(stream, "out_of_range").inc()
+            metrics.unseen_values.labels(stream, "zone").inc()
         for consumer in ("mongodb", "monitor"):
             metrics.spool_records.labels(consumer).set(3)
             metrics.spool_oldest_seconds.labels(consumer).set(1.5)

@@ -17,6 +17,7 @@ import pytest
 from driftloop.errors import ServingError
 from driftloop.serving.torchserve import TorchServe
 from monitoring import stream_settings
+from monitoring.__main__ import main
 from monitoring.local import champion, keeper
 
 HOOK = "import os, pathlib, time; at = pathlib.Path('hooks'); at.write_text((at.read_text() if at.exists() else '') + f'{os.getpid()}\\n'); time.sleep(60)"
@@ -155,3 +156,21 @@ def test_an_unknown_stream_is_refused_before_anything_starts(here: Path, capsys:
     assert keeper.main(["--stream", "nobody", "--monitor_url", "http://127.0.0.1:1"]) == 2
     assert "there is no stream 'nobody'; available: elec, taxi" in capsys.readouterr().err
     assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["keeper", "--stream", "cars", "--monitor_url", "http://127.0.0.1:1"],
+        ["hook", "--torchserve_url", "http://127.0.0.1:1", "--monitor_url", "http://127.0.0.1:1"],
+    ],
+)
+def test_a_stream_whose_learner_has_no_table_is_named_before_anything_starts(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "s.yaml").write_text("cars: {model: m, kpi: accuracy, threshold: 0.9, block_size: 20, fallback_by: []}")
+    assert main([*command, "--streams_file", "s.yaml"]) == 2
+    printed = capsys.readouterr().err
+    assert "stream cars: nothing says which table" in printed and printed.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["s.yaml"]

@@ -21,7 +21,10 @@ from driftloop.cli.call import read
 from driftloop.data import streams
 from driftloop.errors import PartError, SettingsError
 from driftloop.serving.torchserve import Ports
-from monitoring import stream_settings
+from driftloop.settings import TABLE_LEARNER
+from monitoring import described, stream_settings
+from monitoring.described import StreamModel
+from monitoring.features import Feature
 from monitoring.local import keeper, replay, stack
 from monitoring.local import plan as plans
 from monitoring.local.champion import ROOT
@@ -230,3 +233,22 @@ def test_the_parts_commands_are_ones_that_the_programs_take(tmp_path: Path) -> N
             if module == "monitoring":
                 found, flags = COMMANDS[flags[0]][0], flags[1:]
             importlib.import_module(found).build_parser().parse_args(flags)
+
+
+def test_a_described_streams_champion_is_served_and_retrained_from_the_run_that_it_descends_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from retrain_model import build_parser
+
+    its = StreamModel((Feature("fuel"),), "classification", ("a", "b"), experiment="trained here", base_run_id="f00")
+    monkeypatch.setattr(described, "read", lambda models: [its for _ in models])
+    (tmp_path / "s.yaml").write_text("cars: {model: m, kpi: accuracy, threshold: 0.9, block_size: 20, fallback_by: []}")
+    given = ["--stream", "cars", "--streams_file", str(tmp_path / "s.yaml"), "--free_ports", "--data_path", "my.csv", "--target", "y"]
+    plan = plans.plan_of(flags_of(*given))
+    assert (plan.stream.feature_names, plan.folder.name) == (("fuel",), "monitor-cars")
+    assert plan.lifecycle_flags[:4] == ["--mlflow_experiment_name", "trained here", "--base_run_id", "f00"]
+    (hook,) = (part for part in plans.services(plan, mongodb="mongodb://127.0.0.1:1") if part.name == "retrain_hook")
+    command = shlex.split(hook.command[hook.command.index("--command") + 1].removeprefix("cars="))
+    flags = command[command.index("--learner") + 2 :]
+    assert command[2] == TABLE_LEARNER
+    assert build_parser().parse_args(flags).base_run_id == "f00"
+    elsewhere = plans.plan_of(flags_of(*given, "--mlflow_experiment_name", "again"))
+    assert elsewhere.lifecycle_flags[:2] == ["--mlflow_experiment_name", "again"] and "--base_run_id" not in elsewhere.lifecycle_flags

@@ -15,9 +15,9 @@ from flask import Flask
 from pages import Page
 from prediction_fixtures import STREAMS, StandIn, some_settings
 
+from monitoring.features import Feature
 from monitoring.online import api
 from monitoring.online.monitor import Monitor
-from monitoring.stream_settings import Feature
 from prediction_service.app import create_app
 from prediction_service.front_page import front
 

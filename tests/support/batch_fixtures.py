@@ -75,6 +75,39 @@ def categorical(name: str, *, distance: float, p: float, moved: bool) -> Feature
     )
 
 
+def named(name: str, *, moved: bool, categories: int = 4) -> FeatureMeasure:
+    """A category whose values have names, one of them new and one long; with missing values."""
+    reference = np.linspace(0.4, 0.05, categories)
+    reference[1] = 0.0
+    current = np.linspace(0.3, 0.1, categories)
+    return replace(
+        numeric(name, distance=0.12, p=0.004 if moved else 0.4, moved=moved),
+        statistic="tv",
+        categorical=True,
+        edges=tuple(map(float, range(categories))),
+        reference=tuple(map(float, reference / reference.sum() * 0.9)),
+        current=tuple(map(float, current / current.sum() * 0.8)),
+        message=f"{name}: TV 0.120 (20 % of values are new: hydrogen), by the sample alone p 0.001, among stretches as long p 0.004",
+        names=("60K+ €", "hydrogen", "Gasthaus zum Löwen, Hinterzarten im Schwarzwald", *(f"value {number}" for number in range(3, categories))),
+        words="20 % of values are new: hydrogen",
+        missing_before=0.02,
+        missing_now=0.14,
+        missing=1400,
+        unseen=2000,
+        new=("hydrogen",),
+    )
+
+
+def cars() -> Measures:
+    """A month of a stream with categories, a boolean and missing values."""
+    full = taxi(3)
+    boolean = replace(named("automatic", moved=False, categories=3), names=("true", "false"), edges=(1.0, 0.0), reference=(0.7, 0.3), current=(0.6, 0.4))
+    power = replace(full.features[0], feature="power", missing_before=0.02, missing_now=0.02, message="power: KS 0.040, p 0.4")
+    calm = replace(boolean, words="true 70 % → 60 %", missing_before=0.0, missing_now=0.0, missing=0, unseen=0, new=())
+    verdict = replace(full.verdict, drift=True, data_drift=True, kind="data")
+    return replace(full, stream="cars", verdict=verdict, features=(named("fuel", moved=True), named("supplier", moved=False, categories=12), calm, power))
+
+
 def taxi(number: int = 27, *, blocks: int = 20, rows: int = 10_000, seed: int = 0) -> Measures:
     """A month of taxi trips, January 2018 = 0; April 2020 (27) and the three months after it are drift."""
     name, first, last = month_of(number)
@@ -239,7 +272,10 @@ def hostile() -> Measures:
         versions=(replace(full.versions[0], version=HOSTILE, run_id=HOSTILE, first_time=HOSTILE),),
         blocks=tuple(replace(block, first_time=HOSTILE, last_time=HOSTILE, version=HOSTILE, baselines={HOSTILE: 1.0}) for block in full.blocks),
         verdict=DriftMeasure(True, HOSTILE, HOSTILE, True, True, HOSTILE, HOSTILE, HOSTILE, 0.1, 0.2),
-        features=tuple(replace(one, feature=HOSTILE, statistic=HOSTILE, message=HOSTILE) for one in full.features),
+        features=tuple(
+            replace(one, feature=HOSTILE, statistic=HOSTILE, message=HOSTILE, names=(HOSTILE,) * 10 * one.categorical, words=HOSTILE, new=(HOSTILE,))
+            for one in full.features
+        ),
         quality=QualityMeasure(9, 1, {HOSTILE: 1}, (HOSTILE,), (HOSTILE,), (HOSTILE,), True, HOSTILE),
         estimate=HOSTILE,
         forecast=ForecastMeasure(1, 2, 3, HOSTILE, HOSTILE, HOSTILE),

@@ -153,6 +153,26 @@ def test_the_categories_that_are_not_drawn_are_told_as_all_others(taxi):
     assert last[1:] == pytest.approx((1 - sum(taxi.features[1].reference), 1 - sum(taxi.features[1].current)))
 
 
+def test_categories_with_names_have_a_line_each_the_rest_another_and_the_missing_values_the_last():
+    cars = made.cars()
+    found = Page(window_report.html(cars))
+    axis = found.plots["plot-feature-1"]["layout"]["yaxis"]
+    assert axis["ticktext"] == ["60K+ €", "hydrogen (new)", "Gasthaus zum Löwen, …", "value 3", "other", "missing"]
+    assert axis["range"][0] > axis["range"][1], "the first line is on top"
+    reference, current = found.plots["plot-feature-1"]["data"]
+    assert reference["x"] == pytest.approx([100 * share for share in (*cars.features[0].reference, 0.1, 0.02)])
+    assert current["x"] == pytest.approx([100 * share for share in (*cars.features[0].current, 0.2, 0.14)])
+    shares = [row[0] for row in found.table("category")]
+    assert shares[-2:] == ["other", "missing, of all rows"]
+    assert [row[0] for row in found.table("feature with gaps")] == ["fuel", "supplier", "power"]
+    assert measure_words.headline(cars).endswith("1 of 4 features has moved (fuel: 20 % of values are new: hydrogen).")
+
+
+def test_a_stream_of_plain_numbers_says_nothing_of_gaps(page):
+    assert "new to the model" not in page.text
+    assert "missing, of all rows" not in page.text
+
+
 @pytest.mark.parametrize(("blocks", "copies"), [(20, 1), (120, 1), (120, 6)])
 def test_the_page_stays_under_a_megabyte(taxi, blocks, copies):
     full = made.taxi(blocks=blocks)
@@ -188,7 +208,7 @@ def test_the_link_to_all_reports_leads_nowhere_but_to_a_page(taxi):
     assert not any("script" in address for address in Page(window_report.html(taxi, index_url="javascript:alert(1)")).values("href"))
 
 
-@pytest.mark.parametrize("make", [made.empty, made.undefined, lambda: made.taxi(blocks=1), lambda: made.taxi(blocks=0), made.elec])
+@pytest.mark.parametrize("make", [made.empty, made.undefined, lambda: made.taxi(blocks=1), lambda: made.taxi(blocks=0), made.elec, made.cars])
 def test_what_is_undefined_is_a_dash_and_never_nan(make):
     found = Page(window_report.html(make()))
     assert not re.search(r"\bnan\b|\binf\b|None|Undefined", found.text)
@@ -221,7 +241,15 @@ def test_every_colour_of_a_plot_has_one_for_the_dark_page(make):
 
 @pytest.mark.parametrize(
     ("make", "width", "dark"),
-    [(made.taxi, 1280, False), (made.taxi, 390, True), (made.elec, 390, False), (made.undefined, 1280, True), (made.hostile, 390, False)],
+    [
+        (made.taxi, 1280, False),
+        (made.taxi, 390, True),
+        (made.elec, 390, False),
+        (made.undefined, 1280, True),
+        (made.hostile, 390, False),
+        (made.cars, 390, False),
+        (made.cars, 1280, True),
+    ],
 )
 def test_a_browser_draws_every_plot_within_the_page_and_says_no_error(browser, tmp_path, make, width, dark):  # noqa: F811
     html = window_report.html(make())
@@ -231,9 +259,10 @@ def test_a_browser_draws_every_plot_within_the_page_and_says_no_error(browser, t
     assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
 
 
-def test_long_bounds_do_not_run_into_each_other_on_a_phone(browser, tmp_path):  # noqa: F811
+@pytest.mark.parametrize(("first", "step"), [(0.00083, 0.000348), (10_234.0, 3712.0)])
+def test_long_bounds_do_not_run_into_each_other_on_a_phone(browser, tmp_path, first, step):  # noqa: F811
     taxi = made.taxi()
-    tiny = replace(made.numeric("price", distance=0.2, p=0.3, moved=False, bins=24), edges=tuple(0.00083 + 0.000348 * number for number in range(25)))
+    tiny = replace(made.numeric("price", distance=0.2, p=0.3, moved=False, bins=24), edges=tuple(first + step * number for number in range(25)))
     assert show(browser, tmp_path / "report.html", window_report.html(replace(taxi, features=(tiny,))), width=390, dark=False) == []
     spans = """return [...document.querySelectorAll('.js-plotly-plot')].at(-1).querySelectorAll('.xtick text').values().map(
         text => text.getBoundingClientRect()).map(box => [box.left, box.right]).toArray()"""

@@ -48,7 +48,7 @@ def test_there_are_commands_of_every_kind():
 
 @pytest.mark.parametrize(("page", "words"), commands(), ids=lambda value: value if isinstance(value, str) else " ".join(value))
 def test_a_command_of_a_page_is_one(page: str, words: list[str]):
-    program, *arguments = words
+    program, *arguments = words[: words.index(">")] if ">" in words else words
     if program == "python" and arguments != ["-"]:
         script, *flags = arguments[1:] if arguments[0] == "-m" else arguments
         if script == "monitoring":

@@ -67,8 +67,9 @@ HOSTILE = [
     ("features", {"\udc00": 1}),
     ("features", {"": 1}),
     ("features", {"a": {"$gt": 0}}),
-    ("features", {"a": "1"}),
-    ("features", {"a": True}),
+    ("features", {"a": "x" * 201}),
+    ("features", {"a": "\ud800"}),
+    ("features", {"a": ["x"]}),
     ("features", {"a": float("nan")}),
     ("features", {"a": float("inf")}),
     ("features", {"a": 2**63}),
@@ -98,6 +99,12 @@ def test_a_record_comes_back_from_json_as_it_was(value):
     assert record.as_json() == value
     assert events.from_json(record.as_json()) == record
     assert record.key == f"{value['stream']}/{value['id']}"
+
+
+def test_features_are_kept_as_they_were_given():
+    given = {"a": "$1,000 or \n more", "b": True, "c": None, "d e": 1.5, "é😀": 0, "f": ""}
+    kept = events.from_json(json.loads(json.dumps(PREDICTION | {"features": given}))).features
+    assert kept == given and [type(value) for value in kept.values()] == [str, bool, type(None), float, float, str]
 
 
 @pytest.mark.parametrize(("field", "value"), HOSTILE, ids=[f"{field}-{number}" for number, (field, _) in enumerate(HOSTILE)])

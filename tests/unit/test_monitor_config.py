@@ -15,7 +15,8 @@ import yaml
 
 from driftloop.data import streams
 from driftloop.errors import SettingsError
-from monitoring import prometheus, stream_settings
+from driftloop.settings import TABLE_LEARNER
+from monitoring import features, prometheus, stream_settings
 from monitoring.records import checks
 
 GOOD = {
@@ -45,7 +46,7 @@ def test_the_bundled_elec_has_the_bundled_datas_columns_labels_and_ranges() -> N
 def test_a_file_of_ones_own_is_read_with_defaults_filled_in(tmp_path: Path) -> None:
     found = load(tmp_path, {"mine": GOOD})["mine"]
     assert (found.name, found.alpha, found.labels, found.fallback_by, found.higher_is_better) == ("mine", 0.05, ("a", "b"), ("x",), True)
-    assert found.features[1] == stream_settings.Feature("z", 1, 3, categorical=True, required=False)
+    assert found.features[1] == features.Feature("z", 1, 3, categorical=True, required=False)
 
 
 WRONG: list[tuple[str, Any, str]] = [
@@ -95,7 +96,7 @@ def test_a_wrong_setting_is_named(tmp_path: Path, key: str, value: Any, named: s
     assert "\n" not in str(told.value)
 
 
-@pytest.mark.parametrize("key", [key for key in GOOD if key != "labels"])
+@pytest.mark.parametrize("key", [key for key in GOOD if key not in {"labels", "features"}])
 def test_a_missing_setting_is_named(tmp_path: Path, key: str) -> None:
     with pytest.raises(SettingsError, match=key):
         load(tmp_path, {"mine": {name: value for name, value in GOOD.items() if name != key}})
@@ -125,7 +126,7 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     + [(wrong, "not_a_number") for wrong in (True, "0.5", math.nan, math.inf, [0.5], {"$gt": 0})],
 )
 def test_a_value_is_fine_or_has_one_fault(value: Any, fault: str) -> None:
-    assert stream_settings.Feature("x", 0, 1).fault(value) == fault
+    assert features.Feature("x", 0, 1).fault(value) == fault
 
 
 def test_every_fault_of_a_value_is_a_reason_that_a_rejected_record_may_give() -> None:
@@ -159,7 +160,7 @@ def test_a_streams_file_of_another_encoding_is_said_to_be_one(tmp_path: Path) ->
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 0.6), (-0.1, 0.3), (0.1, 20_000_001.0), (-1e300, 1e39), (1.7e9, 1.7e9 + 1000)])
 def test_both_bounds_of_a_range_are_inside_as_the_table_and_as_float32_hold_them(low: float, high: float) -> None:
-    feature = stream_settings.Feature("x", low, high)
+    feature = features.Feature("x", low, high)
     inside = [low, high, (low + high) / 2, *(float(np.float32(edge)) for edge in (low, high) if abs(edge) < 1e38)]
     assert {feature.fault(value) for value in inside} == {""}
     assert {feature.fault(value) for value in (low - 1e-6 * abs(low) - 1e-6, high * (1 + 1e-6))} == {"out_of_range"}
@@ -168,3 +169,62 @@ def test_both_bounds_of_a_range_are_inside_as_the_table_and_as_float32_hold_them
 def test_labels_that_look_alike_are_shown_with_their_quotes() -> None:
     stream = replace(stream_settings.load()["elec"], labels=("0", "1"))
     assert "has labels '0', '1', its model has 0, 1" in stream.labels_fault((0, 1))
+
+
+FUEL = features.Feature("fuel", required=False, texts=("diesel", "gas", "1"))
+FAULTS: list[tuple[features.Feature, list[Any], str]] = [
+    (FUEL, ["gas", "coal", "", "g" * 200, "\n", 1, 1.0, True, None, 1e30], ""),
+    (FUEL, ["g" * 201, "\ud800", math.nan, math.inf, 2**63, ["gas"], {"gas": 1}, b"gas"], "not_a_text"),
+    (features.Feature("new", boolean=True), [True, False, 0, 1, 1.0], ""),
+    (features.Feature("new", boolean=True), [2, -1, 0.5, "true", math.nan, [True], {}], "not_a_boolean"),
+    (features.Feature("x"), [1e308, -5, 10**300], ""),
+    (features.Feature("x"), [10**400, -(10**400)], "out_of_range"),
+    (features.Feature("x"), [True, "1", math.nan, math.inf, [1], {"x": 1}], "not_a_number"),
+    (features.Feature("x"), [None], "missing"),
+]
+
+
+@pytest.mark.parametrize(("feature", "values", "fault"), FAULTS)
+def test_a_described_feature_takes_every_value_that_its_model_takes_and_names_others(feature: features.Feature, values: list[Any], fault: str) -> None:
+    assert [feature.fault(value) for value in values] == [fault] * len(values)
+
+
+def test_rows_of_texts_and_truths_become_the_models_codes() -> None:
+    new, x = features.Feature("new", boolean=True, required=False), features.Feature("x", required=False)
+    stream = replace(stream_settings.load()["elec"], features=(x, FUEL, new))
+    found = stream.rows([{"x": 2, "fuel": "gas", "new": True}, {"x": None, "fuel": "coal", "new": 0}, {"fuel": 1.0, "new": None, "other": "y"}, {"fuel": None}])
+    assert found.dtype == np.float64 and found.flags.c_contiguous
+    np.testing.assert_array_equal(found, [[2, 1, 1], [math.nan, 3, 0], [math.nan, 2, math.nan], [math.nan] * 3])
+    assert stream.rows([]).shape == (0, 3)
+    assert [column.kind for column in stream.columns] == ["number", "category", "boolean"] and stream.columns[1].categories == FUEL.texts
+    assert [FUEL.unseen(value) for value in ("gas", 1, "coal", None)] == [False, False, True, False]
+
+
+def test_streams_of_numbers_in_limits_have_no_columns() -> None:
+    assert {stream.columns for stream in stream_settings.load().values()} == {()}
+
+
+def test_a_stream_without_features_waits_for_its_models(tmp_path: Path) -> None:
+    short = {key: GOOD[key] for key in ("kpi", "model", "block_size", "threshold", "fallback_by")}
+    found = load(tmp_path, {"mine": short})["mine"]
+    assert (found.features, found.labels, found.task, found.learner) == ((), (), "classification", TABLE_LEARNER)
+    with pytest.raises(SettingsError, match="stream mine: nothing says which table its model is served from and retrained on"):
+        found.retrain_alone()
+
+
+DESCRIBED: list[tuple[Any, str]] = [
+    ({"texts": ["a", "a"]}, "twice"),
+    ({"texts": [1, 2]}, "list of texts"),
+    ({"texts": "ab"}, "list"),
+    ({"texts": ["a" * 201]}, "200"),
+    ({"texts": ["a", "b"], "low": 0}, "leave them out"),
+    ({"boolean": True, "categorical": True}, "leave them out"),
+    ({"boolean": 1}, "true or false"),
+    ({}, "a category has texts"),
+]
+
+
+@pytest.mark.parametrize(("settings", "named"), DESCRIBED)
+def test_a_wrong_setting_of_a_described_feature_is_named(tmp_path: Path, settings: Any, named: str) -> None:
+    with pytest.raises(SettingsError, match=named):
+        load(tmp_path, {"mine": {**GOOD, "features": {**GOOD["features"], "z": settings}}})  # type: ignore[dict-item]

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from monitoring.features import Feature
 from monitoring.http.answers import RequestError
-from monitoring.stream_settings import Feature, StreamConfig
+from monitoring.stream_settings import StreamConfig
 from prediction_service.requests import RowsError, read_labels, read_predict
 
 # Names that a class made of them would take for its own.

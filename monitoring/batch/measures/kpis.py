@@ -191,7 +191,7 @@ def estimate(rows: WindowRows, config: StreamConfig, judged: JudgedVersion | Non
     mine = sure & rows.by_model & (rows.versions == (judged.version if judged else ""))
     if config.task == "regression":
         outputs = outputs[:, 0]
-    label_free, possible = LabelFree(row_kpi.own(config.goal.task, unit=config.unit), coded=[one.categorical for one in config.features]), rows.possible
+    label_free, possible = LabelFree(row_kpi.own(config.goal.task, unit=config.unit), coded=[one.coded for one in config.features]), rows.possible
     places = judged.rows[sure[judged.rows]] if judged else np.empty(0, np.int64)
     parts = cut(places, config.block_size, most=DRAWN)
     for part in parts:

@@ -23,8 +23,9 @@ from monitoring.batch.measures.window_rows import WindowRows
 from monitoring.batch.report import measure_words
 from monitoring.log.prediction_log import PredictionLog
 from monitoring.records.events import parse_time, time_text
-from monitoring.references import References, fitting
+from monitoring.references import References, fitting, known_columns
 from monitoring.stream_settings import StreamConfig
+from monitoring.vocabulary import Vocabulary
 
 MOST_LABELLED: Final = 0.9  # label coverage from which waiting for the rest is pointless
 
@@ -38,15 +39,16 @@ def measure(log: PredictionLog, config: StreamConfig, window: Window, *, referen
     Raises:
         LogAwayError: MongoDB is unreachable.
     """
-    rows = reading.read(log, config, window)
+    vocabulary = reading.of_stream(config)
+    rows = reading.read(log, config, window, vocabulary)
     known, notes = _references(rows, config, references)
     main = _main(rows)
     reference = known.get(main)
-    tests = input_drift.compare(rows, config, window, reference, alpha=config.alpha) if reference else input_drift.without_reference(rows, config)
-    bad = row_quality.measure(rows, reading.read_refused(log, config, window), config, window, reference)
+    tests = _tests(rows, config, window, reference, vocabulary)
+    bad = row_quality.measure(rows, reading.read_refused(log, config, window, vocabulary), config, window, reference)
     costs, told = _costs(log, config, window, rows, reference)
     judged = [kpis.judge(rows, one, config, known.get(one), told, alpha=config.alpha / len(kpis.names(rows))) for one in kpis.names(rows)]
-    looked = window_verdict.tell(log, config, window, rows, judged=judged, tests=tests, quality=bad, references=known)
+    looked = window_verdict.tell(log, config, window, rows, vocabulary, judged=judged, tests=tests, quality=bad, references=known)
     seen = _Seen(config, window, rows, kpis.labels(rows), tests, bad, judged, looked)
     return _document(seen, costs, told, versions=kpis.versions(rows, config, known), notes=notes)
 
@@ -111,6 +113,17 @@ def _references(rows: WindowRows, config: StreamConfig, references: References |
     return found, notes
 
 
+def _tests(rows: WindowRows, config: StreamConfig, window: Window, reference: Reference | None, vocabulary: Vocabulary) -> tuple[FeatureMeasure, ...]:
+    """The features against the reference, where there is one."""
+    columns = known_columns(reference, config)
+    if not columns:
+        return input_drift.compare(rows, config, window, reference, alpha=config.alpha) if reference else input_drift.without_reference(rows, config)
+    rows, words = reading.in_codes_of(columns, rows, vocabulary)
+    if reference is None:
+        return input_drift.without_reference(rows, config, columns=words.columns, known=words.known)
+    return input_drift.compare(rows, config, window, reference, alpha=config.alpha, columns=words.columns, known=words.known)
+
+
 def _main(rows: WindowRows) -> str:
     """The version that answered most rows, the later one in a tie; "" when no model answered."""
     names = kpis.names(rows)
@@ -122,7 +135,7 @@ def _costs(log: PredictionLog, config: StreamConfig, window: Window, rows: Windo
     day_before = rows[:0]
     if config.task == "classification" and len(rows):  # one baseline looks a day back
         start = parse_time(window.start)
-        day_before = reading.read(log, config, Window("", time_text(start - timedelta(days=1)), window.start))
+        day_before = reading.read(log, config, Window("", time_text(start - timedelta(days=1)), window.start), reading.of_stream(config))
     guesses = kpis.baselines(rows, day_before, config, reference)
     return kpis.errors(rows, config), {name: kpis.errors(rows, config, guess) for name, guess in guesses.items()}
 

@@ -52,7 +52,8 @@ def _tolerated(reference: Reference | None, window: Window) -> float:
     known = reference.spans if reference else None
     if known is None or not known.columns:
         return TOLERATED
-    good = known.columns[0].counts.sum(axis=1)
+    first = known.columns[0]
+    good = first.counts.sum(axis=1) + (0 if first.missing is None else first.missing)
     shares = []
     for stretch in known.stretches(max(1, round(window.days)), known.outside(*window.bounds)):
         whole = int(good[stretch].sum() + known.bad[stretch].sum())
@@ -63,7 +64,7 @@ def _tolerated(reference: Reference | None, window: Window) -> float:
 def _jump(rows: WindowRows, refused: Refused, config: StreamConfig, at: int) -> str:
     """A sentence if impossible values shift the mean far; else ""."""
     feature = config.features[at]
-    if feature.categorical:  # a mean of category numbers is meaningless
+    if feature.coded:  # a mean of codes is meaningless
         return ""
     given = np.concatenate([rows.features[:, at], refused.features[:, at]])
     given = given[~np.isnan(given)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -83,6 +83,12 @@ class FeatureMeasure:
     reference: tuple[float, ...]  # B shares of the training rows; for a categorical feature the rest is "all others"
     current: tuple[float, ...]  # B shares of the window
     message: str
+    names: tuple[str, ...] = ()  # B of the plotted categories, where these are texts or true and false
+    words: str = ""  # what has changed most: "diesel 40 % → 22 %"; "" of a number's values
+    missing_before: float = math.nan  # share of the training rows without a value; nan where values are no matter of the model, or unknown
+    missing_now: float = math.nan  # of the window's rows
+    unseen: int = 0  # rows whose value is new to the model
+    new: tuple[str, ...] = ()  # the most frequent of such values
 
     @property
     def found(self) -> Literal["moved", "not moved", "cannot tell"]:
@@ -233,7 +239,8 @@ def from_json(value: Mapping[str, Any]) -> Measures:
 def _made(wanted: Any, value: Any) -> Any:
     if isinstance(wanted, type) and is_dataclass(wanted):
         hints = get_type_hints(wanted)
-        return wanted(**{field.name: _made(hints[field.name], value[field.name]) for field in fields(wanted)})
+        given = [field for field in fields(wanted) if field.name in value or field.default is MISSING]  # early documents lack the fields with a default
+        return wanted(**{field.name: _made(hints[field.name], value[field.name]) for field in given})
     origin, inner = get_origin(wanted), get_args(wanted)
     if origin is tuple:
         return tuple(_made(inner[0], item) for item in value)

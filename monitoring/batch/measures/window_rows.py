@@ -11,17 +11,20 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
 import numpy as np
 
 from driftloop.data.labels import Labels
+from driftloop.data.schema.schema import Column
 from driftloop.drift.estimate.confidence import SUM_OFF
 from monitoring.batch.measures.window_measures import Window
+from monitoring.features import Feature, as_text
 from monitoring.log.prediction_log import REJECTED, PredictionLog
 from monitoring.records.checks import REASONS
-from monitoring.stream_settings import Feature, StreamConfig
+from monitoring.stream_settings import StreamConfig
+from monitoring.vocabulary import Vocabulary
 
 FAULTS: Final = ("", *REASONS)  # a fault's code is its index
 MOST_LOOKED: Final = 10  # search at most this many times the wanted rows
@@ -36,7 +39,7 @@ class WindowRows:
     the stream becomes the number of labels, so that it is never right.
     """
 
-    features: np.ndarray  # (N, F) float64 as given; nan for null and non-numbers
+    features: np.ndarray  # (N, F) float64 as given, texts as their codes; nan for null and for what is none of its kind
     faults: np.ndarray  # (N, F) uint8 indices into FAULTS: what is wrong with a value
     times: np.ndarray  # (N,) datetime64[ms]
     predictions: np.ndarray  # (N,)
@@ -79,18 +82,29 @@ class Refused:
     features: np.ndarray  # (M, F) their values, nan where unknown
 
 
-def read(log: PredictionLog, config: StreamConfig, window: Window) -> WindowRows:
-    """The rows of a window."""
-    return joined([_chunk(page, config) for page in _ahead(log.pages(config.name, window.start, window.stop)) if page], config)
+def read(log: PredictionLog, config: StreamConfig, window: Window, vocabulary: Vocabulary) -> WindowRows:
+    """The rows of a window; the vocabulary, which begins as `of_stream`, takes their texts up."""
+    return joined([_chunk(page, config, vocabulary) for page in _ahead(log.pages(config.name, window.start, window.stop)) if page], config, vocabulary)
 
 
-def read_refused(log: PredictionLog, config: StreamConfig, window: Window) -> Refused:
+def of_stream(config: StreamConfig) -> Vocabulary:
+    """A vocabulary of the texts that the stream knows."""
+    return Vocabulary(tuple(feature.column for feature in config.features))
+
+
+def in_codes_of(columns: Sequence[Column], rows: WindowRows, vocabulary: Vocabulary) -> tuple[WindowRows, Vocabulary]:
+    """Rows in the codes of a model's columns, and the vocabulary of these; of the same columns and vocabulary always the same codes."""
+    features, words = vocabulary.translated(rows.features, columns)
+    return replace(rows, features=features), words
+
+
+def read_refused(log: PredictionLog, config: StreamConfig, window: Window, vocabulary: Vocabulary) -> Refused:
     """The refused rows of a window."""
     reasons: Counter[str] = Counter()
     values: list[np.ndarray] = []
     for page in log.pages(config.name, window.start, window.stop, collection=REJECTED):
         given = [document.get("features") or {} for document in page]
-        found, faults = _features(given, config.features)
+        found, faults = _features(given, config.features, vocabulary)
         for row, document in enumerate(page):
             blamed = (name for at, name in enumerate(config.feature_names) if _blamed(document, given[row], config.features[at], faults[row, at]))
             reasons[" ".join([*itertools.islice(blamed, 1), str(document["reason"])])] += 1
@@ -99,25 +113,34 @@ def read_refused(log: PredictionLog, config: StreamConfig, window: Window) -> Re
     return Refused(len(rows), reasons, rows)
 
 
-def before(log: PredictionLog, config: StreamConfig, window: Window, *, most: int, since: str | None, wanted: Callable[[WindowRows], np.ndarray]) -> WindowRows:
+def before(
+    log: PredictionLog,
+    config: StreamConfig,
+    window: Window,
+    vocabulary: Vocabulary,
+    *,
+    most: int,
+    since: str | None,
+    wanted: Callable[[WindowRows], np.ndarray],
+) -> WindowRows:
     """The newest wanted rows before a window and after `since`, at most `most`; `wanted` returns an (N,) boolean mask."""
     found: list[WindowRows] = []
     had = looked = 0
     for page in log.pages(config.name, since, window.start, backward=True):
         if page:
-            chunk = _chunk(page, config)
+            chunk = _chunk(page, config, vocabulary)
             kept = chunk[wanted(chunk)]
             found.append(kept)
             had, looked = had + len(kept), looked + len(page)
         if had >= most or looked >= MOST_LOOKED * most:
             break
-    rows = joined(found[::-1], config)
+    rows = joined(found[::-1], config, vocabulary)
     return rows[max(0, len(rows) - most) :] if len(rows) > most else rows
 
 
-def joined(parts: Sequence[WindowRows], config: StreamConfig) -> WindowRows:
+def joined(parts: Sequence[WindowRows], config: StreamConfig, vocabulary: Vocabulary) -> WindowRows:
     """The rows of all parts, concatenated."""
-    parts = [*parts] or [_chunk([], config)]
+    parts = [*parts] or [_chunk([], config, vocabulary)]
     arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS}
     return WindowRows(**arrays, unknown=sum((part.unknown for part in parts), Counter()), foreign_labels=sum(part.foreign_labels for part in parts))
 
@@ -140,9 +163,9 @@ def _ahead(pages: Iterator[list[dict[str, Any]]]) -> Iterator[list[dict[str, Any
             yield page
 
 
-def _chunk(page: Sequence[Document], config: StreamConfig) -> WindowRows:
+def _chunk(page: Sequence[Document], config: StreamConfig, vocabulary: Vocabulary) -> WindowRows:
     given = [document.get("features") or {} for document in page]
-    features, faults = _features(given, config.features)
+    features, faults = _features(given, config.features, vocabulary)
     known = set(config.feature_names)
     unknown = Counter(name for row in given if not row.keys() <= known for name in row.keys() - known)
     raw = [document.get("label") for document in page]
@@ -164,10 +187,13 @@ def _chunk(page: Sequence[Document], config: StreamConfig) -> WindowRows:
     )
 
 
-def _features(given: Sequence[Mapping[str, Any]], features: Sequence[Feature]) -> tuple[np.ndarray, np.ndarray]:
+def _features(given: Sequence[Mapping[str, Any]], features: Sequence[Feature], vocabulary: Vocabulary) -> tuple[np.ndarray, np.ndarray]:
     values, faults = np.full((len(given), len(features)), np.nan), np.zeros((len(given), len(features)), np.uint8)
     for at, feature in enumerate(features):
         column = [row.get(feature.name) for row in given]
+        if feature.texts or feature.boolean:
+            values[:, at], faults[:, at] = _as_they_are(column, feature, at, vocabulary)
+            continue
         numbers = _numbers(column)
         null = np.array([value is None for value in column], bool)
         with np.errstate(invalid="ignore"):
@@ -182,9 +208,20 @@ def _features(given: Sequence[Mapping[str, Any]], features: Sequence[Feature]) -
     return values, faults
 
 
+def _as_they_are(column: Sequence[Any], feature: Feature, at: int, vocabulary: Vocabulary) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers of texts and booleans, (N,), and their faults."""
+    faults = [feature.fault(value) for value in column]
+    kept = [None if fault else value for value, fault in zip(column, faults, strict=True)]
+    if feature.texts:
+        numbers = vocabulary.codes(at, [None if value is None else as_text(value) for value in kept])
+    else:
+        numbers = np.array([feature.code(value) for value in kept], np.float64)
+    return numbers, np.array([FAULTS.index(fault) for fault in faults], np.uint8)
+
+
 def _blamed(document: Document, given: Mapping[str, Any], feature: Feature, fault: int) -> bool:
-    """Whether a row was refused for this feature; missing values and non-numbers were not logged."""
-    if document["reason"] in {"missing", "not_a_number"}:
+    """Whether a row was refused for this feature; missing values and those of no kind were not logged."""
+    if document["reason"] in {"missing", "not_a_number", "not_a_text", "not_a_boolean"}:
         return bool(given) and feature.required and feature.name not in given
     return FAULTS[fault] == document["reason"]
 

@@ -20,7 +20,9 @@ from monitoring.batch.measures.window_measures import DriftMeasure, FeatureMeasu
 from monitoring.batch.measures.window_rows import WindowRows
 from monitoring.log.prediction_log import PredictionLog
 from monitoring.online.judging import Scoring
+from monitoring.references import known_columns
 from monitoring.stream_settings import StreamConfig
+from monitoring.vocabulary import Vocabulary
 
 MOST_OLDER: Final = 20_000  # rows before the window that the kind is determined from
 MOST_TOLD: Final = 5000  # of each side, equally spaced: as many as online; more would take minutes
@@ -41,6 +43,7 @@ def tell(
     config: StreamConfig,
     window: Window,
     rows: WindowRows,
+    vocabulary: Vocabulary,
     *,
     judged: Sequence[JudgedVersion],
     tests: Sequence[FeatureMeasure],
@@ -52,7 +55,7 @@ def tell(
     moved = any(test.moved for test in tests)
     data_message = input_drift.message(tests, alpha=config.alpha)
     if alarmed:
-        told = _kind(log, config, window, rows, alarmed=alarmed, reference=references.get(alarmed.version))
+        told = _kind(log, config, window, rows, vocabulary, alarmed=alarmed, reference=references.get(alarmed.version))
     else:
         told = _Kind("cannot tell" if _too_few(judged, tests, rows=len(rows)) else "none", "", math.nan, math.nan)
     costs = kpis.errors(rows, config)
@@ -91,30 +94,42 @@ def _kpi_message(judged: Sequence[JudgedVersion], alarmed: JudgedVersion | None,
     return f"{text} {IN_SAMPLE}" if one.in_sample else text
 
 
-def _kind(log: PredictionLog, config: StreamConfig, window: Window, rows: WindowRows, *, alarmed: JudgedVersion, reference: Reference | None) -> _Kind:
+def _kind(
+    log: PredictionLog,
+    config: StreamConfig,
+    window: Window,
+    rows: WindowRows,
+    vocabulary: Vocabulary,
+    *,
+    alarmed: JudgedVersion,
+    reference: Reference | None,
+) -> _Kind:
     """The kind of one version's alarm: its rows in the window against its earlier ones, training rows excluded."""
     since = None if reference is None or not len(reference) else kpis.moment(reference.times[-1])
 
     def wanted(some: WindowRows) -> np.ndarray:
         return some.by_model & (some.versions == alarmed.version) & some.labelled & ~kpis.in_sample(some, reference)
 
-    before = reading.before(log, config, window, most=MOST_OLDER, since=since, wanted=wanted)
+    before = reading.before(log, config, window, vocabulary, most=MOST_OLDER, since=since, wanted=wanted)
     before = before[reading.thinned(len(before), MOST_TOLD)]
     newest = rows[alarmed.rows[reading.thinned(len(alarmed.rows), MOST_TOLD)]]
-    (older, older_costs), (now, now_costs) = (_whole(side, config) for side in (before, newest))
+    words = Vocabulary(())
+    if columns := known_columns(reference, config):
+        (before, _), (newest, words) = (reading.in_codes_of(columns, side, vocabulary) for side in (before, newest))
+    (older, older_costs), (now, now_costs) = (_usable(side, config, missing=bool(columns)) for side in (before, newest))
     if not len(older):
         why = f"the log has no labelled rows that version {alarmed.version} answered before the window, after its training rows"
         return _Kind("cannot tell", f"There is no estimate of what the inputs explain: {why}.", math.nan, math.nan)
-    told: Verdict = Scoring(config).told_kind(older, older_costs, now, now_costs, alpha=config.alpha)
+    told: Verdict = Scoring(config).told_kind(older, older_costs, now, now_costs, columns=words.columns, known=words.known, alpha=config.alpha)
     change = _mean(now_costs, config) - _mean(older_costs, config)
     sides = f"{len(now):,} rows of the window against the {len(older):,} that the version answered just before it"
     return _Kind(told.kind, f"{told.message} ({sides}.)", change - told.statistic, told.statistic)
 
 
-def _whole(rows: WindowRows, config: StreamConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Rows without a missing value, and their losses."""
+def _usable(rows: WindowRows, config: StreamConfig, *, missing: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The rows, unless `missing` without those that lack a value, and their losses."""
     possible = rows.possible
-    whole = ~np.isnan(possible).any(axis=1)
+    whole = np.full(len(rows), True) if missing else ~np.isnan(possible).any(axis=1)
     costs = kpis.errors(rows, config)[whole]
     return possible[whole], costs if config.task == "regression" else costs.astype(bool)
 

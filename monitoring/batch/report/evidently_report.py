@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
 import pandas as pd
 
+from driftloop.data.schema.schema import Column
 from driftloop.errors import DataError, SettingsError
 from monitoring.batch.measures import window_rows
 from monitoring.batch.measures.window_measures import Measures
 from monitoring.log.prediction_log import PredictionLog
-from monitoring.references import References
+from monitoring.references import References, fitting
 from monitoring.stream_settings import StreamConfig
 
 NAME: Final = "evidently.html"
@@ -37,17 +40,27 @@ def html(log: PredictionLog, stream: StreamConfig, measures: Measures, *, refere
     if not measures.versions:
         raise DataError(f"--with_evidently: {stream.name} {measures.window.name} has no rows of a model to compare: omit the flag for this window")
     version = max(measures.versions, key=lambda one: one.rows).version
-    known = references.find(stream.name, stream.model, version)
-    found = window_rows.read(log, stream, measures.window)
+    known = fitting(references.find(stream.name, stream.model, version), stream)
+    words = window_rows.of_stream(stream)
+    found = window_rows.read(log, stream, measures.window, words)
     step = -(-len(found) // MOST_ROWS)
-    current, before = (pd.DataFrame(table, columns=list(stream.feature_names)) for table in (found.features[::step], known.rows))
+    sides = (found.features[::step], words.columns), (known.rows, known.about.columns)
+    current, before = (_table(rows, stream.feature_names, columns) for rows, columns in sides)
     os.environ.setdefault("DO_NOT_TRACK", "true")
     from evidently import DataDefinition, Dataset, Report
     from evidently.presets import DataDriftPreset
 
-    kinds = DataDefinition(
-        numerical_columns=[feature.name for feature in stream.features if not feature.categorical],
-        categorical_columns=[feature.name for feature in stream.features if feature.categorical],
-    )
+    categories = [feature.name for feature in stream.features if feature.coded]
+    kinds = DataDefinition(numerical_columns=[name for name in stream.feature_names if name not in categories], categorical_columns=categories)
     made = Report([DataDriftPreset()]).run(*(Dataset.from_pandas(table, data_definition=kinds) for table in (current, before)))
     return str(made.get_html_str(as_iframe=False))
+
+
+def _table(rows: np.ndarray, names: Sequence[str], columns: Sequence[Column]) -> pd.DataFrame:
+    """The rows as a table, with the texts of coded columns."""
+    table = pd.DataFrame(rows, columns=list(names))
+    for column in columns:
+        if column.categories:
+            texts = np.array([*column.categories, None], object)
+            table[column.name] = texts[np.where(table[column.name].isna(), len(texts) - 1, table[column.name]).astype(np.int64)]
+    return table

@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from driftloop.drift.answer import KINDS
+from driftloop.drift.inputs import shift_words
 from driftloop.report import wording
 from driftloop.report.kpi_words import Figures
 from monitoring.batch.measures.window_measures import BlockMeasure, FeatureMeasure, Measures
 
+LEAST_SHOWN: Final = 0.0005  # share of the other categories
 TONES: Final = {"good": "calm", "not proven": "unproven", "drifted": "drift", "no labels": "open"}  # colour of each health
 
 
@@ -68,13 +70,18 @@ def enough(measures: Measures) -> str:
 def _features_told(measures: Measures) -> str:
     some = measures.moved
     if some:
-        named = ", ".join(some[:3]) + (", …" if len(some) > 3 else "")
+        by_feature = by_name(measures)
+        named = shift_words.listed([*(_moved_told(by_feature[name]) for name in some[:3]), *["…"] * (len(some) > 3)])
         return f"{len(some)} of {wording.count(len(measures.features), 'feature')} {'has' if len(some) == 1 else 'have'} moved ({named})"
     untold = sum(one.found == "cannot tell" for one in measures.features)
     if untold < len(measures.features):
         but = f", but {untold} of {len(measures.features)} had too little data to tell" if untold else ""
         return f"no feature has moved beyond noise and the usual variation{but}"
     return "the features were not tested" if measures.labels.rows else ""
+
+
+def _moved_told(feature: FeatureMeasure) -> str:
+    return f"{feature.feature}: {feature.words}" if feature.words else feature.feature
 
 
 def of_all(measures: Sequence[Measures]) -> str:
@@ -129,32 +136,57 @@ def bins(feature: FeatureMeasure) -> tuple[str, ...]:
 
     >>> bins(FeatureMeasure("x", "ks", 0, 0, 0, 0, 0, False, 0, False, (0.0, 0.5, 2.0, math.inf), (), (), ""))
     ('0 to 0.5', '0.5 to 2', 'over 2')
+    >>> bins(FeatureMeasure("x", "ks", 0, 0, 0, 0, 0, False, 0, False, (0.0, 0.0, 10.0), (), (), ""))
+    ('0', '0 to 10')
     """
     if feature.categorical:
-        return tuple(f"{category:g}" for category in feature.edges)
+        return feature.names or tuple(f"{category:g}" for category in feature.edges)
     return tuple(_between(low, high) for low, high in itertools.pairwise(feature.edges))
 
 
 def _between(low: float, high: float) -> str:
+    if low == high:
+        return f"{low:g}"
     if math.isinf(low):
         return f"under {high:g}"
     return f"over {low:g}" if math.isinf(high) else f"{low:g} to {high:g}"
 
 
 def shares(feature: FeatureMeasure) -> list[tuple[str, float, float]]:
-    """Each bin with its share of the training rows and of the window; for a categorical feature "all others" is last."""
+    """Each bin with its share of the training rows and of the window; for a categorical feature "all others" is last, of named ones if there are any."""
     found = list(itertools.zip_longest(bins(feature), feature.reference, feature.current, fillvalue=math.nan))
     if feature.categorical:
-        found.append(("all others", max(0.0, 1 - sum(feature.reference)), max(0.0, 1 - sum(feature.current))))
+        before, now = (max(0.0, 1 - sum(side)) if any(side) or not feature.names else 0.0 for side in (feature.reference, feature.current))
+        if not feature.names:
+            found.append(("all others", before, now))
+        elif max(before, now) > LEAST_SHOWN:
+            found.append(("other", before, now))
     return [(str(name), before, now) for name, before, now in found]
+
+
+def missing(feature: FeatureMeasure) -> tuple[str, float, float] | None:
+    """The share of the training rows and of the window without a value, with its name; None where there are none, or it is unknown."""
+    before, now = feature.missing_before, feature.missing_now
+    return ("missing", before, now) if max(0.0 if math.isnan(before) else before, 0.0 if math.isnan(now) else now) > 0 else None
+
+
+def gaps(measures: Measures) -> list[FeatureMeasure]:
+    """The features with missing values or values that are new to the model, the most such rows first."""
+    found = [one for one in measures.features if missing(one) or one.unseen]
+    return sorted(found, key=lambda one: (-one.missing - one.unseen, one.feature))
+
+
+def takes_gaps(measures: Measures) -> bool:
+    """Whether missing values and new texts are a matter of the model's, not a fault of the row."""
+    return any(not math.isnan(one.missing_now) for one in measures.features)
 
 
 def others(feature: FeatureMeasure) -> str:
     """The total share of the categories that are not plotted; "" if all are."""
-    if not feature.categorical or not feature.reference:
+    if not feature.categorical or not feature.reference or feature.names:
         return ""
     name, before, now = shares(feature)[-1]
-    if max(before, now) <= 0.0005:
+    if max(before, now) <= LEAST_SHOWN:
         return ""
     return f"{name}: {wording.with_sign(before, digits=1)} of the reference, {wording.with_sign(now, digits=1)} of the window"
 

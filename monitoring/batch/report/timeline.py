@@ -114,7 +114,8 @@ def _retrained(one: Retrain) -> str:
 def _cell_told(one: Measures, feature: FeatureMeasure) -> str:
     distance = f"{wording.in_plot(feature.statistic.upper())} {wording.number(feature.distance, digits=3)}"
     which = f"{wording.in_plot(one.window.name)}, {wording.in_plot(feature.feature)}"
-    return f"{which}: {feature.found}, {distance}, p {wording.p_value(feature.corrected)}"
+    words = f" ({wording.in_plot(feature.words)})" if feature.words else ""
+    return f"{which}: {feature.found}, {distance}{words}, p {wording.p_value(feature.corrected)}"
 
 
 def _point(one: Measures) -> plots.Point:

@@ -1,0 +1,190 @@
+"""The features, labels, task and unit of a stream whose file names only its model: read from the registry's champion.
+
+A separate process queries MLflow: importing it takes seconds, and a service that only answers needs none of it.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from driftloop.errors import SettingsError, TrackingError
+from driftloop.system import processes
+from monitoring import stream_settings
+from monitoring.features import Feature
+from monitoring.records.checks import LONGEST_TEXT, MOST_FEATURES, FeatureName
+from monitoring.stream_settings import LONGEST_UNIT, StreamConfig
+
+if TYPE_CHECKING:
+    from driftloop.data.schema.schema import Column
+    from driftloop.tracking import mlflow_store
+    from driftloop.training.reference import About
+
+SCHEMA: Final = "schema.json"  # artifact of a base run: the columns of its table
+_NAME: Final[TypeAdapter[str]] = TypeAdapter(FeatureName)
+
+
+@dataclass(frozen=True)
+class StreamModel:
+    """What a model says of its stream."""
+
+    features: tuple[Feature, ...]
+    task: str
+    labels: tuple[Any, ...]
+    unit: str = ""  # of an error KPI
+    experiment: str = ""  # of the run that trained it; "" of a reference in a folder
+    base_run_id: str = ""  # of the base model that it descends from
+
+
+def pick(name: str, path: str | PathLike[str] | None = None) -> StreamConfig:
+    """One stream of a YAML file, as `stream_settings.pick`, with its model's features where it has none of its own.
+
+    Raises:
+        SettingsError, TrackingError: as `stream_settings.pick` and `complete`.
+    """
+    return complete({name: stream_settings.pick(name, path)})[name]
+
+
+def complete(streams: Mapping[str, StreamConfig], *, folder: Path | None = None) -> dict[str, StreamConfig]:
+    """The streams, those without features with their models'.
+
+    Args:
+        streams: by name.
+        folder: with the training reference of each stream in <folder>/<stream>; None: MLflow's champions.
+
+    Raises:
+        SettingsError: a stream's settings are not its model's, or a feature cannot be recorded under its name.
+        TrackingError: MLflow is unreachable, or a model has no champion or no training reference.
+        DataError: the training reference cannot be read.
+    """
+    wanting = [stream for stream in streams.values() if not stream.features]
+    found = [_of_folder(folder / stream.name) for stream in wanting] if folder else read([stream.model for stream in wanting])
+    return {**streams, **{stream.name: with_model(stream, its) for stream, its in zip(wanting, found, strict=True)}}
+
+
+def read(models: Sequence[str]) -> list[StreamModel]:
+    """What the champions of registered models say; MLflow is not imported here.
+
+    Raises:
+        TrackingError, DataError, SettingsError: as `complete`.
+    """
+    return next(processes.in_parallel(of_champions, [models], jobs=1)) if models else []
+
+
+def with_model(stream: StreamConfig, its: StreamModel) -> StreamConfig:
+    """A stream with the features of its model.
+
+    Raises:
+        SettingsError: the stream's settings are not its model's.
+    """
+    where = f"stream {stream.name}"
+    if stream.task != its.task:
+        raise SettingsError(f"{where}: kpi {stream.kpi!r} is of a {stream.task}, its model {stream.model!r} is for {its.task}: correct the streams file")
+    names = [feature.name for feature in its.features]
+    if unknown := [name for name in stream.fallback_by if name not in names]:
+        raise SettingsError(f"{where}: fallback_by has {unknown[0]!r}, which is no feature of {stream.model!r}: give some of {', '.join(names[:12])}")
+    if stream.labels and (fault := stream.labels_fault(its.labels)):
+        raise SettingsError(f"{fault}, or leave them out")
+    return replace(stream, features=its.features, labels=its.labels, unit=stream.unit or its.unit)
+
+
+def of_champions(models: Sequence[str]) -> list[StreamModel]:
+    """What the champions of registered models say.
+
+    Raises:
+        TrackingError, DataError, SettingsError: as `complete`.
+    """
+    from driftloop.tracking import mlflow_store
+
+    store = mlflow_store.open_reader()
+    return [of_run(store, champion_of(store, model)[1], model=model) for model in models]
+
+
+def of_run(store: mlflow_store.Store, run_id: str, *, model: str) -> StreamModel:
+    """What the model of a run says.
+
+    Raises:
+        TrackingError, DataError, SettingsError: as `complete`.
+    """
+    from driftloop.tracking import mlflow_store
+    from driftloop.training import reference
+
+    with mlflow_store.translated(f"run {run_id}"):
+        experiment = store.client.get_experiment(store.client.get_run(run_id).info.experiment_id).name
+    base = base_of(store, run_id)
+    found = _described(reference.load(store, run_id).about, model)
+    return replace(found, unit=_unit(store, base)[:LONGEST_UNIT], experiment=experiment, base_run_id=base)
+
+
+def champion_of(store: mlflow_store.Store, model: str) -> tuple[str, str]:
+    """The champion of a registered model, and the run that trained it.
+
+    Raises:
+        TrackingError: there is no such model, or it has no champion.
+    """
+    from driftloop.tracking import mlflow_store
+    from driftloop.tracking.registry import CHAMPION, Registry
+
+    registry = Registry(store.client, model)
+    version = registry.holder(CHAMPION)
+    if version is None:
+        with mlflow_store.translated("registered models"):
+            known = [found.name for found in store.client.search_registered_models(max_results=100)]
+        if model in known:
+            raise TrackingError(f"registered model {model!r} has no champion: deploy it first, such as with python lifecycle.py --register_model_name {model}")
+        there = f"registered are {', '.join(known[:12])}" if known else "none is registered"
+        raise TrackingError(f"there is no registered model {model!r}: {there}: train and deploy one first, such as with python lifecycle.py")
+    return version, registry.run_of(version)
+
+
+def base_of(store: mlflow_store.Store, run_id: str) -> str:
+    """The base run that a model's run descends from; itself, if it has no parent."""
+    from driftloop.tracking import runs
+
+    while parent := runs.parent_of(store, run_id):
+        run_id = parent
+    return run_id
+
+
+def _of_folder(folder: Path) -> StreamModel:
+    from driftloop.training import reference
+
+    return _described(reference.read(folder).about, str(folder))
+
+
+def _described(about: About, model: str) -> StreamModel:
+    if len(about.features) > MOST_FEATURES:
+        raise SettingsError(f"model {model!r} has {len(about.features):,} features: a stream has at most {MOST_FEATURES:,}")
+    for name in about.features:
+        try:
+            _NAME.validate_python(name)
+        except ValidationError:
+            raise SettingsError(
+                f"model {model!r}: feature {name!a:.80} cannot be recorded under its name: rename the column to 1 to {LONGEST_TEXT} characters "
+                "without dots and control characters, not starting with $, and train again"
+            ) from None
+    features = tuple(map(_feature, about.columns)) or tuple(map(Feature, about.features))
+    return StreamModel(features, about.task, about.labels)
+
+
+def _feature(column: Column) -> Feature:
+    usual = 0.0 if column.low is None or column.high is None else float(f"{column.low + (column.high - column.low) / 2:.3g}")
+    return Feature(column.name, required=False, texts=column.categories, boolean=column.kind == "boolean", example=usual)
+
+
+def _unit(store: mlflow_store.Store, base: str) -> str:
+    """The unit of the label in the schema of a base run; "" without one."""
+    from driftloop.tracking import mlflow_store
+
+    with mlflow_store.translated(f"{SCHEMA} of run {base}"), tempfile.TemporaryDirectory() as folder:
+        if not any(one.path == SCHEMA for one in store.client.list_artifacts(base)):
+            return ""
+        found = json.loads(Path(store.client.download_artifacts(base, SCHEMA, folder)).read_text(encoding="utf-8"))
+    return next((str(column.get("unit", "")) for column in found.get("columns", []) if column.get("role") == "label"), "")

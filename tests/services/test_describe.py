@@ -1,0 +1,103 @@
+"""`python -m monitoring describe`: the stream of a registered model as YAML that the services take as it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import described_stream
+import numpy as np
+import pytest
+from mlflow.tracking import MlflowClient
+
+from driftloop.data.schema.schema import Column, Schema
+from driftloop.tracking import mlflow_store
+from driftloop.tracking.registry import Registry
+from driftloop.training import reference
+from monitoring import described, stream_settings
+from monitoring.__main__ import main
+from monitoring.local import describe
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowClient]:
+    """A store with the champion of cars_model, a version of another model without an alias, and a model whose column has a dot."""
+    folder = tmp_path_factory.mktemp("describe")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+        opened = mlflow_store.open_store("cars")
+        dotted = described_stream.some_reference((replace(described_stream.COLUMNS[0], name="a.b"), *described_stream.COLUMNS[1:]))
+        for name, known in (("cars_model", described_stream.some_reference()), ("dotted", dotted)):
+            with mlflow_store.run(opened, "base", role="base") as run_id:
+                reference.log(known)
+                mlflow_store.log_json({"class": "TableModel"}, f"{mlflow_store.NETWORK}/card.json")
+                mlflow_store.log_json(Schema((Column("y", "label", "category", unit="€"),)).as_json(), "schema.json")
+                mlflow_store.log_metrics({"val_accuracy": 0.9})
+            registry = Registry(opened.client, name)
+            registry.promote(registry.register(source=f"runs:/{run_id}/{mlflow_store.NETWORK}", run_id=run_id), reason="test")
+        opened.client.create_registered_model("unserved")
+        yield opened.client
+
+
+def test_what_it_prints_is_a_streams_file_whose_features_are_the_models(store: MlflowClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["describe", "--model", "cars_model"]) == 0
+    printed = capsys.readouterr().out
+    (tmp_path / "my.yaml").write_text(printed, encoding="utf-8")
+    (stream,) = stream_settings.load(tmp_path / "my.yaml").values()
+    assert (stream.name, stream.kpi, stream.threshold, stream.fallback_by, stream.features) == ("cars_model", "accuracy", 0.89, ("fuel type",), ())
+    assert "#   categories: fuel type" in printed and "yes or no: new, paid ✓" in printed
+    whole = described.complete({stream.name: stream})[stream.name]
+    assert whole.feature_names == tuple(described_stream.ROW) and (whole.labels, whole.unit) == ((0, 1), "€")
+
+
+def test_as_json_it_is_the_settings(store: MlflowClient, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["describe", "--model", "cars_model", "--stream", "mine", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "stream": "mine", "model": "cars_model", "kpi": "accuracy", "threshold": 0.89, "block_size": 20, "alpha": 0.05, "fallback_by": ["fuel type"],
+    }  # fmt: skip
+
+
+def test_a_watch_of_the_model_gives_its_threshold_and_block(store: MlflowClient, capsys: pytest.CaptureFixture[str]) -> None:
+    base = described.base_of(mlflow_store.open_reader(), Registry(store, "cars_model").run_of("1"))
+    tags = {"mlflow.parentRunId": base, mlflow_store.ROLE: "deployment"}
+    run = store.create_run(store.get_run(base).info.experiment_id, tags=tags).info.run_id
+    for name, value in {"threshold": "0.77", "alpha": "0.01", "block_size": "64", "block_by": "rows"}.items():
+        store.log_param(run, name, value)
+    try:
+        assert main(["describe", "--model", "cars_model", "--json"]) == 0
+    finally:
+        store.delete_run(run)
+    found = json.loads(capsys.readouterr().out)
+    assert (found["threshold"], found["alpha"], found["block_size"]) == (0.77, 0.01, 64)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--model", "nothing"], "there is no registered model 'nothing': registered are cars_model"),
+        (["--model", "unserved"], "registered model 'unserved' has no champion"),
+        (["--model", "dotted"], "feature 'a.b' cannot be recorded under its name: rename the column"),
+        (["--model", "cars_model", "--stream", "Big Name"], "a name is lower-case letters"),
+    ],
+)
+def test_what_cannot_be_described_is_said_in_one_line(store: MlflowClient, capsys: pytest.CaptureFixture[str], flags: list[str], said: str) -> None:
+    assert main(["describe", *flags]) > 1
+    printed = capsys.readouterr()
+    assert said in printed.err and printed.err.count("\n") == 1 and not printed.out
+
+
+def test_without_a_store_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/none.db")
+    assert main(["describe", "--model", "cars_model"]) > 1
+    printed = capsys.readouterr()
+    assert "none.db" in printed.err and printed.err.count("\n") == 1
+
+
+def test_the_fallback_groups_by_nothing_where_nothing_helps() -> None:
+    known = described_stream.some_reference()
+    assert describe.grouping(known) == ["fuel type"]
+    labels = np.random.default_rng(0).integers(0, 2, len(known)) * 0 + (np.arange(len(known)) % 3 > 0)
+    assert describe.grouping(replace(known, labels=labels.astype(int))) == []

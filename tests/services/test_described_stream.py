@@ -1,0 +1,182 @@
+"""A stream whose file names only its model: texts, truths and missing values go through the service, its log and its fallback as they are."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import described_stream
+import pytest
+from described_stream import ROW, YAML
+from flask import Flask
+from prediction_fixtures import StandIn, logged, running, wait_for
+
+from driftloop.errors import SettingsError
+from monitoring import fallback
+from monitoring.log.prediction_log import PredictionLog
+from monitoring.records import events
+from monitoring.stream_settings import StreamConfig
+from prediction_service import fallback_tables, openapi
+from prediction_service.app import create_app
+from prediction_service.service_settings import Settings
+
+
+class Listening(StandIn):
+    """A model server that keeps the requests for several rows; the service's own probes are of one."""
+
+    def predict(self, path: str, body: dict[str, Any]) -> tuple[int, str]:
+        if len(body["instances"]) > 1:
+            self.rows = body["instances"]
+        return super().predict(path, body)
+
+
+@pytest.fixture
+def cars(tmp_path: Path) -> StreamConfig:
+    return described_stream.some_stream(tmp_path)
+
+
+@pytest.fixture
+def model() -> Iterator[Listening]:
+    made = Listening()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def app(cars: StreamConfig, model: Listening, tmp_path: Path) -> Iterator[Flask]:
+    table = fallback_tables.read(cars, tmp_path / "references")
+    made = create_app(Settings(streams={"cars": cars}, fallbacks={"cars": table}, torchserve_url=model.url, spool=tmp_path / "spool", look_every_s=60))
+    yield made
+    made.extensions["close"]()
+
+
+def features(**changes: Any) -> dict[str, Any]:
+    return {"features": {**ROW, **{name.replace("fuel", "fuel type"): value for name, value in changes.items()}}}
+
+
+def test_a_stream_takes_its_features_labels_and_task_from_its_model(cars: StreamConfig) -> None:
+    assert (cars.feature_names, cars.labels, cars.task) == (tuple(ROW), (0, 1), "classification")
+    assert [(one.texts, one.boolean, one.required) for one in cars.features] == [
+        ((), False, False),
+        (("diesel", "gas", "7"), False, False),
+        ((), True, False),
+        (("no", "yes"), True, False),
+    ]
+    assert math.isinf(cars.features[0].high)
+
+
+@pytest.mark.parametrize(
+    ("yaml", "said"),
+    [
+        (YAML.replace("accuracy", "mae"), "kpi 'mae' is of a regression, its model 'cars_model' is for classification"),
+        (YAML.replace("fuel type", "fuel"), "fallback_by has 'fuel', which is no feature"),
+        (YAML.replace("kpi", "labels: [1, 0], kpi"), "has labels 1, 0, its model has 0, 1"),
+    ],
+)
+def test_settings_that_are_not_the_models_are_named(tmp_path: Path, yaml: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=said) as caught:
+        described_stream.some_stream(tmp_path, yaml)
+    assert "\n" not in str(caught.value)
+
+
+def test_values_go_to_the_model_and_to_the_log_as_they_are(app: Flask, model: Listening, tmp_path: Path) -> None:
+    given = [ROW, {**ROW, "car_value": 1e12, "fuel type": "coal, €", "new": None, "paid ✓": None}, {**ROW, "car_value": None, "fuel type": 7, "new": 0}]
+    answer = app.test_client().post("/predict", json=[{"id": f"r{at}", "features": row} for at, row in enumerate(given)])
+    assert [one["fallback"] for one in answer.json["predictions"]] == [""] * 3
+    assert [[type(value) for value in row] for row in model.rows] == [[type(value) for value in row.values()] for row in given[:2]] + [
+        [type(None), int, float, str]  # 0 is a number where true and false are written as such
+    ]
+    assert model.rows == [list(row.values()) for row in given]
+    assert [record["features"] for record in logged(tmp_path)] == given
+
+
+def test_a_text_that_the_model_never_saw_is_counted(app: Flask) -> None:
+    client = app.test_client()
+    client.post("/predict", json=[features(fuel=fuel) for fuel in ("coal", "gas", None, 7, 8)])
+    text = client.get("/metrics").text
+    assert 'driftloop_unseen_values_total{feature="fuel type",stream="cars"} 2.0' in text
+    assert 'driftloop_unseen_values_total{feature="paid ✓",stream="cars"} 0.0' in text
+
+
+def test_columns_that_the_model_does_not_know_are_ignored_and_absent_ones_are_named(app: Flask, tmp_path: Path) -> None:
+    client = app.test_client()
+    assert client.post("/predict", json={"features": {**ROW, "colour": {"of": ["any", "kind"]}}}).status_code == 200
+    assert logged(tmp_path)[0]["features"] == ROW
+    for name in ROW:
+        answer = client.post("/predict", json={"features": {key: value for key, value in ROW.items() if key != name}})
+        said = f"row 0: feature {name} is missing: give it, null where it has no value"
+        assert (answer.status_code, answer.json["error"]) == (422, {"code": "missing", "message": said})
+
+
+HOSTILE: list[tuple[str, Any, str]] = [
+    *(("car_value", value, "not_a_number") for value in ("1", True, [1], {"$gt": 0})),
+    *(("fuel type", value, "not_a_text") for value in ("g" * 201, ["gas"], {"gas": 1}, [[[[[]]]]])),
+    *(("new", value, "not_a_boolean") for value in ("true", 2, -1, 0.5, [True], {})),
+    ("paid ✓", ["no"], "not_a_text"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "code"), HOSTILE)
+def test_a_value_of_another_kind_is_refused_in_one_line(app: Flask, tmp_path: Path, name: str, value: Any, code: str) -> None:
+    answer = app.test_client().post("/predict", data=json.dumps({"features": {**ROW, name: value}}), content_type="application/json")
+    error = answer.json["error"]
+    assert answer.status_code == 422 and error["code"] == code and name in error["message"] and len(error["message"]) < 200
+    (record,) = logged(tmp_path)
+    assert record["kind"] == "rejected" and record["reason"] == code
+    assert {key: kept for key, kept in ROW.items() if key != name}.items() <= record["features"].items()
+
+
+@pytest.mark.parametrize("text", ["NaN", "1e999", "9" * 400, "Infinity", '"\\ud800"'])
+def test_what_is_no_value_in_json_is_refused(app: Flask, text: str) -> None:
+    body = json.dumps({"features": ROW}).replace('"gas"', text)
+    assert app.test_client().post("/predict", data=body, content_type="application/json").status_code in {400, 422}
+
+
+def test_the_fallback_answers_by_the_text_however_it_is_written(app: Flask, model: Listening) -> None:
+    model.mode = "error"
+    answer = app.test_client().post("/predict", json=[features(fuel=fuel) for fuel in ("gas", "diesel", 7, "7", "coal", None)])
+    assert [(one["prediction"], one["fallback"]) for one in answer.json["predictions"]] == [(label, "model_unavailable") for label in (1, 0, 0, 0, 0, 0)]
+
+
+def test_a_table_by_texts_has_a_cell_for_what_is_missing() -> None:
+    columns = {"fuel": [0.0] * 100 + [math.nan] * 100}
+    table = fallback.build(columns, [5.0] * 100 + [9.0] * 100, by=["fuel"], classification=False, texts={"fuel": ("gas",)})
+    assert table.predict({"fuel": None}) > table.predict({"fuel": "coal"}) == 7 > table.predict({"fuel": "gas"})
+
+
+def test_the_document_says_what_the_service_takes(cars: StreamConfig, app: Flask) -> None:
+    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is in requirements-dev.txt")
+    schema = openapi.document([cars], max_rows=10)["components"]["schemas"]["features_cars"]
+    assert schema["properties"]["fuel type"]["examples"] == ["diesel", "gas", "7"] and schema["required"] == list(ROW)
+    client = app.test_client()
+    rows = [ROW, {**ROW, "more": 1}, {"car_value": 1}, *({**ROW, name: value} for name in ROW for value in (None, "x", True, 1, 2, 0.5, [1], "x" * 201))]
+    for row in rows:
+        allowed = not list(jsonschema.Draft202012Validator(schema).iter_errors(row))
+        assert (client.post("/predict", json={"features": row}).status_code == 200) == allowed, row
+
+
+def test_the_root_page_shows_a_row_that_is_taken(app: Flask, cars: StreamConfig) -> None:
+    assert {one.name: one.plain for one in cars.features} == {"car_value": 25_000.0, "fuel type": "diesel", "new": False, "paid ✓": "no"}
+    assert app.test_client().get("/").status_code == 200
+
+
+def test_the_database_keeps_texts_truths_and_nulls(log: PredictionLog) -> None:
+    given = {**ROW, "car_value": None, "fuel type": "$5 or\nmore", "more": 3}
+    now = "2020-04-01T07:30:00.000Z"
+    log.ready()
+    log.add([events.Prediction("a", "cars", now, now, "m", "1", given, 1, 0.5, None, baseline=0, fallback="", latency_ms=1.0)])
+    (document,) = log.database.find("predictions", {})
+    assert document["features"] == given and [type(value) for value in document["features"].values()] == [type(None), str, bool, str, int]
+
+
+def test_the_service_as_a_process_reads_the_features_from_a_folder(tmp_path: Path, model: Listening) -> None:
+    import requests
+
+    streams_file, _ = described_stream.write(tmp_path)
+    with running(model.url, tmp_path, "--streams_file", str(streams_file), streams="cars") as (url, _):
+        wait_for(lambda: requests.get(f"{url}/ready", timeout=5).json()["streams"]["cars"]["answers"] == "model", what="the model's first answer")
+        answer = requests.post(f"{url}/predict", json=[features(fuel="coal")] * 2, timeout=10)
+    assert answer.json()["predictions"][0]["fallback"] == "" and model.rows == [[39811.5, "coal", True, "no"]] * 2
