@@ -131,7 +131,7 @@ def test_training_rows_of_one_label_are_told(refused: Refused, tmp_path: Path) -
         ("retrain_model", ("--train_base", "--cost", "0:1=-1"), "finite number of at least 0"),
         ("lifecycle", ("--kpi", "rmse"), "--kpi rmse does not fit a classification"),
         ("lifecycle", ("--kpi", "gini"), "--kpi"),
-        ("lifecycle", ("--block_size", "0"), "--block_size"),
+        ("lifecycle", ("--block_size", "-1"), "--block_size"),
         ("lifecycle", ("--block_size", "181"), "--block_size is 181 but only 180 rows"),
         ("lifecycle", ("--test_data_rows", "181"), "--test_data_rows is 181, but only 180 rows"),
         ("lifecycle", ("--total_trials", "0"), "--total_trials is 0"),
@@ -148,7 +148,6 @@ def test_training_rows_of_one_label_are_told(refused: Refused, tmp_path: Path) -
         ("lifecycle", ("--alpha", "nan"), "--alpha"),
         ("lifecycle", ("--lead_blocks", "-1"), "--lead_blocks"),
         ("lifecycle", ("--drift_rule", "page-hinkley"), "--drift_rule"),
-        ("lifecycle", ("--threshold_accuracy", "0"), "--threshold_accuracy is 0.0: the rule significant"),
         ("lifecycle", ("--threshold_accuracy", "1"), "--threshold_accuracy is 1.0: the rule significant"),
     ],
 )
@@ -161,7 +160,7 @@ def test_a_flag_outside_its_range_is_refused_before_any_run_is_made(
 
 
 @pytest.mark.parametrize(
-    "flags", [("--block_size", "0"), ("--block_size", "101"), ("--test_data_rows", "181"), ("--total_trials", "0", "--on_drift", "retrain")]
+    "flags", [("--block_size", "-1"), ("--block_size", "101"), ("--test_data_rows", "181"), ("--total_trials", "0", "--on_drift", "retrain")]
 )
 def test_a_deployment_refuses_blocks_rows_and_trials_that_cannot_be(refused: Refused, drifting_csv: Path, base_run_id: str, flags: tuple[str, ...]) -> None:
     assert flags[0] in refused(2, "deploy_model", *data_flags(drifting_csv), "--mlflow_experiment_name", EXPERIMENT, *flags)
@@ -214,7 +213,7 @@ def test_a_report_that_cannot_be_written_is_told_before_the_work(
 @pytest.mark.parametrize("script", ["deploy_model", "retrain_model"])
 def test_an_experiment_without_a_base_run_is_told_with_what_to_run(refused: Refused, drifting_csv: Path, base_run_id: str, script: str) -> None:
     told = refused(5, script, *data_flags(drifting_csv), "--mlflow_experiment_name", "nothing here")
-    assert re.search(r"run \S+ \S*base_model\.py --mlflow_experiment_name 'nothing here' --data_path ", told)
+    assert re.search(r"run \S+ \S*base_model\.py --learner learner:ELEC --mlflow_experiment_name 'nothing here' --data_path ", told)
     assert "--train_base" in told
     assert f"--base_run_id {base_run_id}" in told
 

@@ -41,7 +41,7 @@ def test_a_retrain_is_told_with_every_flag_of_the_deployment_that_it_has_too() -
     argv += ["--torchserve_url", "http://127.0.0.1:8080", "--search_space", "space.yaml", "--judge_alpha", "1e-2", "--time_column=-time"]
     words = retrain_of(*argv, "--block_size", "50", "--train_base", "--json")
     told = vars(retrain_model.build_parser().parse_args(words[2:]))
-    wanted = vars(retrain_model.build_parser().parse_args([*argv, "--mlflow_experiment_name", "it's mine", "--base_run_id", "abc", "--total_trials", "4"]))
+    wanted = vars(retrain_model.build_parser().parse_args([*argv, "--mlflow_experiment_name", "it's mine", "--base_run_id", "abc"]))
     assert told == wanted
     assert "1e-2" in words
     assert not any("block_size" in word for word in words)
