@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from driftloop.data import classes, elec
+from driftloop.data import classes, elec, row_checks
 from driftloop.data.files import tables
 from driftloop.data.schema import choice, columns, roles, schema_file
 from driftloop.data.schema.choice import Around, Asked
@@ -221,7 +221,7 @@ def _stream(
         when, time_faults = elec.times(len(frame)), {}
         asked = replace(asked, usual=elec.FEATURES)
     regression = known is None and (task_name or roles.task_of(frame[label])) == "regression"
-    _check_commas(asked.features or (), list(frame.columns))
+    columns.check_commas(asked.features or (), list(frame.columns))
     labels, label_faults, label_notes = _labels(table, frame, label, regression=regression, known=known is not None)
     usable = np.ones(len(frame), bool)
     usable[[*label_faults, *time_faults, *table.faults]] = False
@@ -234,11 +234,11 @@ def _stream(
         label_faults = {row: reason for row, reason in label_faults.items() if not unlabelled[row]}
     # The last of a row's several faults here is reported: a row with too few fields misses values as well.
     faults = {**(check(frame) if check else {}), **found.faults, **label_faults, **time_faults, **table.faults}
-    set_aside, bad = _bad_rows(table, faults, found.missing, bad_rows=bad_rows, missing=missing)
+    set_aside, bad = row_checks.bad(table, faults, found.missing, bad_rows=bad_rows, missing=missing)
     good = ~bad & ~unlabelled
     if not good.any():
         raise DataError("there is no usable row")
-    _check_order(when[good], table.lines[good], table.unit, time_column)
+    row_checks.check_order(when[good], table.lines[good], table.unit, time_column)
     label_names, codes = _codes(labels[good], label, regression=regression)
     return Stream(
         name=name,
@@ -278,12 +278,6 @@ def _codes(labels: np.ndarray, name: str, *, regression: bool) -> tuple[np.ndarr
     return found, codes
 
 
-def _check_commas(features: Sequence[str], names: list[str]) -> None:
-    cut = [name for name in names if "," in name and name not in features and {part.strip() for part in name.split(",")} <= set(features)]
-    if cut:
-        raise DataError(f"--features is cut at the comma in the name of the column {cut[0]!r}: write it in double quotes, --features '\"{cut[0]}\",…'")
-
-
 def _labels(table: tables.Table, frame: pd.DataFrame, name: str, *, regression: bool, known: bool) -> tuple[np.ndarray, columns.Faults, tuple[str, ...]]:
     """The labels, which rows have none and why, and what to tell of them."""
     if regression:
@@ -294,39 +288,6 @@ def _labels(table: tables.Table, frame: pd.DataFrame, name: str, *, regression: 
     else:
         labels = classes.read(table.written(name), declared=name in table.declared)
     return labels.values, labels.faults, labels.notes
-
-
-def _bad_rows(
-    table: tables.Table, faults: columns.Faults, blanks: columns.Faults, *, bad_rows: str, missing: str
-) -> tuple[tuple[tuple[int, str], ...], np.ndarray]:
-    """The bad rows as (line, reason), and their mask, (N,): those with faults, and those with a missing value unless it is learned.
-
-    Raises:
-        DataError: there are some, and they are refused.
-    """
-    refused = {**(blanks if missing == "refuse" else {}), **(faults if bad_rows == "refuse" else {})}
-    if refused:
-        first = "; ".join(f"{table.unit} {table.lines[row]}: {refused[row]}" for row in sorted(refused)[:3])
-        flag = "--bad_rows" if bad_rows == "refuse" else "--missing"
-        raise DataError(
-            f"{len(refused)} bad row{'s' * (len(refused) > 1)} ({first}{'; …' * (len(refused) > 3)}): fix them, or {flag} set_aside drops and reports them"
-        )
-    aside = {**(blanks if missing == "set_aside" else {}), **faults}
-    bad = np.zeros(len(table.frame), bool)
-    bad[list(aside)] = True
-    return tuple((int(table.lines[row]), aside[row]) for row in sorted(aside)), bad
-
-
-def _check_order(times: np.ndarray, lines: np.ndarray, unit: str, time_column: str | None) -> None:
-    back = np.flatnonzero(times[1:] < times[:-1])
-    if not len(back):
-        return
-    row = back[0] + 1
-    before, after = times[row - 1], times[row]
-    where = f"{time_column} steps back at {unit} {lines[row]} ({after.astype('datetime64[s]')} after {before.astype('datetime64[s]')})"
-    if zone := zones.ends_summer_time(before, after):
-        raise DataError(f"{where}, as local hours do when summer time ends: give their zone, such as --time_zone {zone}, or write offsets such as +01:00")
-    raise DataError(f"{where}: sort the rows by time")
 
 
 def _period(times: np.ndarray) -> int | None:

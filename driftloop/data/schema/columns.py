@@ -7,7 +7,7 @@ a dict from row index (from 0) to the reason.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -108,6 +108,17 @@ def chosen(frame: pd.DataFrame, given: Iterable[str], *, target: str) -> list[st
             raise DataError(f"feature {name!r} is given twice")
         present(frame, name, "--features")
     return names
+
+
+def check_commas(features: Sequence[str], names: list[str]) -> None:
+    """Refuse --features that were cut at the comma of a column's name.
+
+    Raises:
+        DataError: they were.
+    """
+    cut = [name for name in names if "," in name and name not in features and {part.strip() for part in name.split(",")} <= set(features)]
+    if cut:
+        raise DataError(f"--features is cut at the comma in the name of the column {cut[0]!r}: write it in double quotes, --features '\"{cut[0]}\",…'")
 
 
 def target_values(column: pd.Series) -> Features:
