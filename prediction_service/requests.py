@@ -1,4 +1,4 @@
-"""Validates requests against the stream's settings, and returns frozen values.
+"""Validates requests against the stream's settings (the fault of a value: `monitoring/features.py`), and returns frozen values.
 
     one row      {"stream": "elec", "id": "a1", "time": "2020-04-01T07:30:00Z", "features": {"period": 0.5, ...}}
     a list       [row, row, ...]

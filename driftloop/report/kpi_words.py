@@ -1,4 +1,4 @@
-"""Formats a KPI: an accuracy in percent and points, an MAE in its unit, others as plain numbers; a positive lead is always better."""
+"""Formats a KPI, and states a report's verdict, its first sentence: an accuracy in percent and points, an MAE in its unit, others as plain numbers; a positive lead is always better."""
 
 from __future__ import annotations
 

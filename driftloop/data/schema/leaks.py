@@ -62,7 +62,8 @@ def _of_values(values: pd.Series, label: pd.Series) -> str:
     guessed = np.where(rows > 0, means, ranks.mean())[cells]
     explained = 1 - np.mean((guessed - ranks)[1::2] ** 2) / np.var(ranks[1::2])
     if pd.api.types.is_numeric_dtype(values) and values.nunique() > 1:
-        linear = values.astype(float).corr(label.astype(float)) ** 2
+        with np.errstate(all="ignore"):  # of numbers near the ends of float64 the squares overflow: nan, which suspects nothing
+            linear = values.astype(float).corr(label.astype(float)) ** 2
         explained = max(explained, linear) if linear >= LINEAR else explained
     return f"by itself it explains {100 * explained:.1f} % of the label's variance in the training rows" if explained >= EXPLAINED else ""
 
