@@ -1,4 +1,6 @@
-"""Declares all metrics of the prediction service, the monitor and the retrain hook; the only module that uses prometheus_client. The monitor's values: `online/state.py`.
+"""Declares all metrics of the prediction service, the monitor and the retrain hook; the only module that uses prometheus_client.
+
+The monitor's values come from `online/state.py`.
 
 An unknown value has no series: there is no `driftloop_kpi` before the first labels, and no p-value without enough rows. So no
 metric is ever nan; a forecast of "not in sight" is +Inf. Labels are streams, features, versions and a few fixed words, never

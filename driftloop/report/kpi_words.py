@@ -1,4 +1,7 @@
-"""Formats a KPI, and states a report's verdict, its first sentence: an accuracy in percent and points, an MAE in its unit, others as plain numbers; a positive lead is always better."""
+"""Formats a KPI, and states the verdict, a report's first sentence.
+
+An accuracy is in percent and points, an MAE in its unit, others are plain numbers; a positive lead is always better.
+"""
 
 from __future__ import annotations
 
