@@ -43,6 +43,7 @@ def test_what_each_column_is_used_for_is_shown_first_and_logged(ran: tuple[str, 
     told = done.err.splitlines()
     assert told[0] == f"label: {EXPECTED[name][0]}" and told[1] == "time: timestamp" and "left out: id (another whole number in every row)" in told
     with workshop.entered():
+        mlflow.set_tracking_uri(workshop.uri)
         schema = json.loads(mlflow.artifacts.load_text(f"runs:/{done.result['run_id']}/schema.json"))
     roles = [column["role"] for column in schema["columns"]]
     assert (roles.count("feature"), roles.count("label"), roles.count("time"), roles.count("identifier")) == (EXPECTED[name][2], 1, 1, 1)
@@ -62,6 +63,8 @@ def test_the_registered_model_takes_the_table_as_it_is(ran: tuple[str, Ran, Path
 
     name, _, _ = ran
     table = pd.read_csv(TABLES / f"{name}.csv.gz").tail(200)
+    source = workshop.client.get_model_version_by_alias(name, "champion").source
     with workshop.entered():
-        answers = mlflow.pyfunc.load_model(f"models:/{name}@champion").predict(table)
+        mlflow.set_tracking_uri(workshop.uri)
+        answers = mlflow.pyfunc.load_model(source).predict(table)
     assert len(answers) == 200 and answers["prediction"].notna().all()
