@@ -5,6 +5,7 @@
     python -m docs.take_screenshots --folder /tmp/figures    # of the run of `benchmarks.figures --folder`
     python -m docs.take_screenshots --batch april.html       # only batch-report.png, from a report of monitoring batch
     python -m docs.take_screenshots --taxi taxi.html         # only taxi-report.png, from the report of `make taxi`
+    python -m docs.take_screenshots --table car_loan.html    # only table-report.png, from the report of docs/own_data.md's example
 
 It writes report.png (the report down to its plot), mlflow-run.png (the run that `make ui` opens), mlflow-runs.png (the runs list, parents
 unfolded), mlflow-compare.png (the base model and its retrains compared) and mlflow-version.png (the version in service).
@@ -71,6 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--folder", type=Path, help="the folder of `benchmarks.figures --folder`; default: run the lifecycle now")
     parser.add_argument("--batch", type=Path, help="a report of monitoring batch: take only its picture")
     parser.add_argument("--taxi", type=Path, help="a report of `make taxi`: take only its picture")
+    parser.add_argument("--table", type=Path, help="a report of a table's lifecycle: take only its picture")
     parser.add_argument("--columns", nargs="*", default=["test_accuracy", "watch_accuracy"], help="columns of the runs list, instead of the data set")
     parser.add_argument("--out", type=Path, default=IMAGES, help="folder for the pictures")
     parser.add_argument("--chromium", default="/usr/bin/chromium", help="the browser")
@@ -83,12 +85,14 @@ def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
     try:
-        if args.batch or args.taxi:
+        if args.batch or args.taxi or args.table:
             with _browser(args.chromium, args.chromedriver) as driver:
                 if args.batch:
                     take_report(driver, args.batch, args.out / "batch-report.png", until=BATCH_UNTIL)
                 if args.taxi:
                     take_report(driver, args.taxi, args.out / "taxi-report.png")
+                if args.table:
+                    take_report(driver, args.table, args.out / "table-report.png")
             return 0
         with script.place(args.folder) as place:
             folder = place / "default"
