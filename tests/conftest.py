@@ -52,6 +52,15 @@ def heard() -> None:
             logger.disabled = False
 
 
+@pytest.fixture(autouse=True, scope="module")
+def own_experiment() -> Iterator[None]:
+    """MLflow writes the experiment that a test chooses into the environment, where another file's test would find it in its own store."""
+    before = os.environ.get("MLFLOW_EXPERIMENT_ID")
+    yield
+    if before is None:
+        os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
+
+
 MISSING = "is not installed"  # in the reason of every test that is skipped because a program is absent
 NONE_MISSING = bool(os.environ.get("DRIFTLOOP_NONE_MISSING"))  # set by .ci/run where it has installed them all
 skipped: list[str] = []

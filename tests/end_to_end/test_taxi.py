@@ -227,7 +227,7 @@ def test_rules_for_rights_and_wrongs_are_refused_before_anything_is_trained(work
 
 def test_the_root_scripts_refuse_a_regression_with_their_own_model(workshop: Workshop, sample: Path) -> None:
     flags = [f"--task={TAXI.task}", *(f"--{name}={DEFAULTS[name]}" for name in ("target", "time_column", "features", "bad_rows"))]
-    done = workshop.run("base_model", "--data_path", sample, *flags)
+    done = workshop.run("base_model", "--learner", "learner:ELEC", "--data_path", sample, *flags)
     assert done.code == SettingsError.exit_code
     assert "ElecModel is a model for classification" in done.complaint("base_model")
 

@@ -83,6 +83,8 @@ def test_the_time_of_a_deployment_is_that_of_the_whole_run(monkeypatch: pytest.M
     faked = {
         "check_places": None,
         "check_name": None,
+        "goal_of": None,
+        "drift_rule": None,
         "_say_where": None,
         "open_work": SimpleNamespace(),
         "base_model": BASE,
