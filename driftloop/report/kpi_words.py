@@ -126,7 +126,8 @@ class Figures:
         """The KPI of each baseline by its name in words."""
         if self.plain:
             return {wording.BASELINE_NAMES.get(key, key): kpi for key, kpi in result.baselines.items()}
-        return {name: result.baselines.get(key, math.nan) for key, name in wording.BASELINE_NAMES.items()}
+        known = {name: result.baselines.get(key, math.nan) for key, name in wording.BASELINE_NAMES.items()}
+        return {name: kpi for name, kpi in known.items() if not math.isnan(kpi)}  # without regular times there is no "same time yesterday"
 
 
 def of(result: WatchResult) -> Figures:

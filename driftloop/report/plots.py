@@ -134,7 +134,7 @@ def kpi_over_time(points: Sequence[Point], write: Figures, *, span: tuple[Place,
 def _add_rivals(made: go.Figure, points: Sequence[Point], write: Figures, *, span: tuple[Place, Place], off: Collection[str]) -> None:
     """A line for each baseline; for a single point over the whole span, as a line needs two ends."""
     places = [point.at for point in points] if len(points) > 1 else list(span)
-    rivals = list(dict.fromkeys(name for point in points for name in point.baselines))
+    rivals = list(dict.fromkeys(name for point in points for name, kpi in point.baselines.items() if not math.isnan(kpi)))
     for name, (colour, dash) in zip(rivals, itertools.cycle(zip(RIVALS, DASHES, strict=True))):
         values = [point.baselines.get(name, math.nan) for point in points] * (1 if len(points) > 1 else 2)
         told = [f"{wording.in_plot(wording.baseline(name))} {write.value(value, digits=2)}" for value in values]
