@@ -180,7 +180,7 @@ def known(state: State, *, higher: bool) -> Known:
     told = Verdict(drift=True, kind=state.told, rule="kind", message=f"({state.told})") if state.proven else None  # type: ignore[arg-type]
     flags = {"performance": state.proven, "data": state.moved, "quality": state.bad_data}
     nothing = Figure(math.nan, math.nan, math.nan, 0)
-    return Known(stream, "1", "1", flags, None, told, None, "", kpi, {}, 5, "", 1.0, None, None, (), nothing, {})
+    return Known(stream, "1", "1", flags, None, told, None, "", kpi, {}, 5, "", 1.0, None, None, (), (), nothing, {})
 
 
 @pytest.mark.parametrize("higher", [True, False])
