@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,6 @@ from coded_records import CARS, COLUMNS, FUELS, coded, reference, values
 
 from driftloop.data.schema.schema import Column
 from driftloop.errors import DataError
-from monitoring import stream_settings
 from monitoring.features import Feature
 from monitoring.references import fitting, known_columns
 from monitoring.vocabulary import Vocabulary
@@ -58,7 +58,7 @@ def test_a_reference_keeps_the_codes_of_its_model_and_brings_its_features_in_the
     ],
 )
 def test_a_stream_of_other_kinds_than_its_model_is_told(features: tuple[Feature, ...], said: str) -> None:
-    stream = stream_settings.StreamConfig(**{**vars(CARS), "features": features})
+    stream = replace(CARS, features=features)
     if not said:
         assert fitting(reference(), stream).about.columns == COLUMNS
         return
@@ -68,6 +68,6 @@ def test_a_stream_of_other_kinds_than_its_model_is_told(features: tuple[Feature,
 
 def test_a_reference_without_columns_does_not_fit_a_stream_of_texts() -> None:
     early = reference()
-    early = type(early)(**{**vars(early), "about": type(early.about)(**{**vars(early.about), "columns": ()})})
+    early = replace(early, about=replace(early.about, columns=()))
     with pytest.raises(DataError, match="takes numbers only, stream 'cars' has texts or booleans in fuel, automatic, checked"):
         fitting(early, CARS)
