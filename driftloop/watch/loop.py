@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -153,8 +153,18 @@ class Watch:
         return block.stop - self.champion.trained[1] > plan.judge_rows or plan.train.total_trials > 1
 
     def _backs_off(self) -> bool:
-        """Whether drift waits for the next follow-up: the newest retrain was not promoted, so that the same rows would give the same answer."""
-        return self.plan.follow_up and bool(self.retrains) and not self.retrains[-1].promoted
+        """Whether drift waits for the next follow-up: it is the one that the newest retrain did not answer, and the rows since would not either."""
+        return self.plan.follow_up and bool(self.retrains) and not self.retrains[-1].promoted and not self._recovered()
+
+    def _recovered(self) -> bool:
+        """Whether the model in service was good enough between the newest retrain and this block, over as many rows as judge: then the drift is a new one."""
+        since = [(score, outputs) for score, outputs in zip(self.scores[:-1], self.outputs[:-1], strict=True) if score.start >= self.retrains[-1].row]
+        return sum(score.rows for score, _ in since) >= self.plan.retrain.judge_rows and self.plan.goal.met(self._reached(since))
+
+    def _reached(self, scored: Sequence[tuple[BlockScore, np.ndarray]]) -> float:
+        """The KPI over the rows of several blocks with the outputs for them."""
+        labels = np.concatenate([self.stream.labels[score.start : score.stop] for score, _ in scored])
+        return self.kpi.value(self.kpi.losses_of(labels, np.concatenate([outputs for _, outputs in scored])))
 
     def _foreseen(self, verdict: Verdict) -> Verdict | None:
         """The verdict on a forecast drift within the lead, for a proactive watch."""

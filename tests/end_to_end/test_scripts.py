@@ -243,6 +243,18 @@ def test_a_drift_is_followed_up_each_time_the_rows_since_have_doubled(workshop: 
     assert deployment.data.params["follow_up"] == "True"
 
 
+def test_a_drift_after_good_blocks_is_a_new_one_and_waits_for_no_follow_up(workshop: Workshop, tmp_path: Path, space: Path) -> None:
+    table = drifting_table(1300, 1189)  # the base model learns 909 rows; one bad block, which no retrain mends, and 200 rows later the drift
+    table.loc[969:988, "target"] = 1 - table.loc[969:988, "target"]
+    place = tmp_path / "twice.csv"
+    table.to_csv(place, index=False)
+    flags = (*data_flags(place), *WATCH, *RETRAIN, "--search_space", space, "--register_model_name", "twice", "--after_drift", "same")
+    done = ended_well(workshop.run("lifecycle", *flags, "--block_size", 20, "--follow_up", "--mlflow_experiment_name", "twice", "--json"))
+    told = [(record["row"], record["follow_up"]) for record in done.result["retrains"]]
+    assert told[:5] == [(989, False), (1009, True), (1049, True), (1129, True), (1209, False)]
+    assert not any(record["promoted"] for record in done.result["retrains"][:4])
+
+
 def test_a_proactive_watch_retrains_before_the_threshold_is_crossed(workshop: Workshop, drifting_csv: Path, space: Path) -> None:
     flags = (*data_flags(drifting_csv), *WATCH, *RETRAIN, "--search_space", space, "--register_model_name", "early", "--drift_rule", "never")
     asked = ("--block_size", 10, "--proactive", "--lead_blocks", 300, "--max_retrains", 1)
