@@ -202,7 +202,8 @@ class WatchFlags:
     )
     follow_up: bool = flag(
         False,
-        "after a retrain for drift, retrain again each time the rows since the drift have doubled; after one that was not promoted only then, until the model has been good enough again",
+        "after a retrain for drift, retrain again each time the rows since the drift have doubled; "
+        "after one that was not promoted only then, until the model has been good enough again",
     )
     proactive: bool = flag(False, "also retrain before the block KPI is forecast to fall under the threshold; replaces the probation")
     lead_blocks: int = flag(
