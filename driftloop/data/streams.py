@@ -32,6 +32,7 @@ Check = Callable[[pd.DataFrame], columns.Faults]
 
 _DAY = np.timedelta64(1, "D")
 UNLABELLED = "the label is missing"
+NO_SCHEMA = Schema()
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +67,7 @@ class Stream:
     set_aside: tuple[tuple[int, str], ...] = ()
     aside: SetAside = field(default=NOTHING)
     task: str = "classification"
-    schema: Schema = field(default=Schema())  # of all columns of the table; empty of rows that come from none
+    schema: Schema = NO_SCHEMA  # of all columns of the table; empty of rows that come from none
     unit: str = ""  # of a regression's label, such as "minutes"
     notes: tuple[str, ...] = ()  # columns that were left out, and values that are read otherwise than they are written
     vocabulary: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # all categories of each coded feature, those of the training rows first
@@ -96,6 +97,7 @@ def load(
     bad_rows: str = "refuse",
     missing: str = "learn",
     values_as_they_are: bool = False,
+    trained_schema: Schema = NO_SCHEMA,
     encoding: str = "",
     separator: str = "",
     task_name: str = "classification",
@@ -121,6 +123,7 @@ def load(
         missing: what becomes of missing values where the learner takes them: "learn" (a missing value is a value), or "refuse" or "set_aside" their
             rows. Rows without a label are then unlabelled: left out, and counted in a note.
         values_as_they_are: the learner takes categories and missing values; otherwise it takes finite numbers only, and `bad_rows` holds.
+        trained_schema: that of the base model's table; it is then not inferred again, from the rows of a table that has grown since.
         encoding: of a file of text; empty: UTF-8, or what its byte order mark says.
         separator: of the columns of a CSV; empty: the character that cuts its lines alike.
         task_name: "classification" or "regression".
@@ -143,8 +146,6 @@ def load(
         raise SettingsError(f"--task is {task_name!r}: give one of {', '.join(TASKS)}, or nothing: it follows from the label")
     if task_name == "regression" and path is None:
         raise SettingsError("--task regression needs a table of your own: give --data_path, --target and --time_column")
-    if time_column is None and (time_format or time_zone):
-        raise SettingsError("--time_format and --time_zone say how to read the --time_column: give that as well")
     if time_format and (told := formats.fault(time_format)):
         raise SettingsError(told)
     said = schema_file.read(schema) if schema else Overrules()
@@ -160,7 +161,7 @@ def load(
             target=target,
             time_column=time_column,
             times=_Times(time_format, time_zone),
-            asked=Asked(features, leave_out=leave_out, overrules=said, trained=trained, values_as_they_are=values_as_they_are),
+            asked=Asked(features, leave_out=leave_out, overrules=said, trained=trained, values_as_they_are=values_as_they_are, known=trained_schema),
             bad_rows=bad_rows,
             missing=missing if values_as_they_are else bad_rows,
             task_name=task_name,
@@ -212,6 +213,8 @@ def _stream(
     frame = table.frame if known is None else known
     if known is None and time_column is None:
         time_column = roles.time_column(frame, target=target, declared=table.time_formats)
+    if (time_column is None or _numbered(table, time_column)) and (times.format or times.zone):
+        raise SettingsError("--time_format and --time_zone say how to read the --time_column: give that as well")
     label = columns.target_name(frame, target, time_column=time_column)
     if known is None:
         name = source.name.partition(".")[0]
@@ -261,10 +264,15 @@ def _stream(
 
 
 def _read_times(table: tables.Table, name: str | None, times: _Times) -> tuple[np.ndarray, columns.Faults]:
-    if name == roles.ROW and roles.ROW not in table.frame:
+    if _numbered(table, name):
         return roles.row_times(len(table.frame)), {}
     column = columns.time_column(table.frame, name)
     return time_values(column, time_format=times.format or table.time_formats.get(str(column.name), ""), time_zone=times.zone)
+
+
+def _numbered(table: tables.Table, name: str | None) -> bool:
+    """Whether the rows are in time order without a time."""
+    return name == roles.ROW and roles.ROW not in table.frame
 
 
 def _unlabelled_note(rows: int) -> tuple[str, ...]:

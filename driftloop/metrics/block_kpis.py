@@ -13,6 +13,7 @@ import math
 from abc import abstractmethod
 
 import numpy as np
+from scipy import stats
 
 from driftloop.metrics import kpi
 from driftloop.metrics.row_kpis import ClassKpi
@@ -62,13 +63,14 @@ class WholeBlockKpi(ClassKpi):
         return kpi.bootstrap_interval(self.values(losses, kpi.block_bootstrap(len(losses)))) if len(losses) else (math.nan, math.nan)
 
     def p_value(self, champion: np.ndarray, challenger: np.ndarray) -> float:
-        """See `Task.p_value`: the share of block-bootstrap samples in which the challenger does not lead."""
+        """See `Task.p_value`: of a normal lead whose spread is that of the block bootstrap, as small as a search of many trials asks for."""
         if not len(champion):
             return 1.0
         weights = kpi.block_bootstrap(len(champion))
         lead = self.values(challenger, weights) - self.values(champion, weights)
-        lead = lead[~np.isnan(lead)]
-        return float((1 + np.count_nonzero(lead <= 0)) / (1 + len(lead)))
+        spread = float(np.nanstd(lead, ddof=1)) if np.count_nonzero(~np.isnan(lead)) > 1 else 0.0
+        found = self.value(challenger) - self.value(champion)
+        return float(stats.norm.sf(found / spread)) if spread > 0 and not math.isnan(found) else 1.0
 
     def compared(self, champion: np.ndarray, challenger: np.ndarray) -> str:
         """See `Task.compared`."""

@@ -203,6 +203,21 @@ def test_labels_with_commas_colons_spaces_and_equals_signs(text: str, labels: tu
     assert read_costs(text, labels).tolist() == [[0.0, 2.0], [0.0, 0.0]]
 
 
+def test_an_f1_that_is_better_beyond_doubt_has_a_p_value_that_a_search_of_many_trials_accepts() -> None:
+    rng = np.random.default_rng(0)
+    labels = (rng.random(2000) < 0.3).astype(int)
+    good, bad = (np.column_stack([1 - p, p]) for p in (np.where(labels, 0.9, 0.1), rng.random(2000)))
+    measured = F1Kpi(np.array([0.7, 0.3]))
+    found = measured.p_value(measured.losses_of(labels, bad), measured.losses_of(labels, good))
+    assert found < 1e-6 and measured.p_value(measured.losses_of(labels, good), measured.losses_of(labels, bad)) > 0.99
+
+
+def test_an_rmse_with_a_missing_label_has_an_interval() -> None:
+    losses = np.array([1.0, math.nan, 4.0, 9.0, 1.0, 4.0])
+    low, high = RmseKpi(0.0).interval(losses)
+    assert 1 <= low <= math.sqrt(3.8) <= high <= 3
+
+
 @pytest.mark.parametrize(
     ("values", "argv", "told"),
     [
