@@ -43,7 +43,7 @@ class WholeBlockKpi(ClassKpi):
         return np.column_stack([labels, outputs])
 
     def value(self, losses: np.ndarray) -> float:
-        """See `Task.value`: from label and probabilities, (N, 1 + K); nan where the rows hold one class only."""
+        """See `Task.value`: from label and probabilities, (N, 1 + K); nan where the rows hold one class only, of F1 no row of the class."""
         return float(self.values(losses, np.ones((1, len(losses))))[0]) if len(losses) else math.nan
 
     def values(self, losses: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -94,9 +94,9 @@ class F1Kpi(WholeBlockKpi):
         super().__init__("f1", shares)
 
     def of_class(self, positive: np.ndarray, outputs: np.ndarray, at: int, weights: np.ndarray) -> np.ndarray:
-        """See `WholeBlockKpi.of_class`; nan where the class is neither there nor predicted."""
-        predicted = outputs.argmax(axis=1) == at
-        return 2 * (weights @ (positive & predicted)) / (weights @ positive + weights @ predicted)
+        """See `WholeBlockKpi.of_class`; nan without a row of the class, whatever is predicted."""
+        predicted, there = outputs.argmax(axis=1) == at, weights @ positive
+        return np.where(there > 0, 2 * (weights @ (positive & predicted)) / (there + weights @ predicted), math.nan)
 
     def baseline(self, rows: int) -> tuple[str, np.ndarray]:
         """See `ChosenKpi.baseline`: of two classes always the rarer one, whose F1 is not 0; else the most frequent."""

@@ -298,6 +298,25 @@ def in_brier(result: WatchResult) -> WatchResult:
     return replace(result, **told, **whole, scores=scores, retrains=retrains, versions=versions)
 
 
+@pytest.mark.parametrize("name", ["f1", "cost"])
+def test_a_watch_in_which_every_figure_is_0_is_reported(name: str) -> None:
+    result = in_brier(make_result())
+    zero = {"kpi_name": name, "baselines": dict.fromkeys(result.baselines, 0.0), "kpi": 0.0}
+    scores = tuple(replace(score, **zero, kpi_unretrained=0.0, lower=0.0, upper=0.0) for score in result.scores)
+    assert "<html" in watch_report.report_html(replace(result, **zero, kpi_without_retraining=0.0, scores=scores))
+
+
+def test_a_block_without_a_row_of_the_rarer_class_has_no_f1() -> None:
+    measured = F1Kpi(SHARES)
+    assert math.isnan(measured.value(measured.losses_of(np.zeros(3, int), OUTPUTS[:3])))
+
+
+def test_the_report_says_of_the_rule_that_watched_only_that_it_weighs_autocorrelation() -> None:
+    told = "the drift rule accounts for autocorrelated rows"
+    reports = {rule: watch_report.report_html(replace(in_brier(make_result()), rule=rule)) for rule in ("significant", "threshold")}
+    assert told in reports["significant"] and told not in reports["threshold"]
+
+
 def test_the_chosen_kpi_is_named_in_the_summary_the_blocks_and_the_report() -> None:
     result = in_brier(make_result())
     texts = [terminal.summary_text(result), terminal.blocks_text(result.scores)]
