@@ -77,8 +77,8 @@ def codes(given: pd.Series, categories: Sequence[str]) -> np.ndarray:
     >>> codes(pd.Series(["b", None, "c"]), ("a", "b")).tolist()
     [1.0, nan, 2.0]
     """
-    places = {text: float(code) for code, text in enumerate(categories)}
-    return given.map(lambda text: np.nan if text is None else places.get(text, float(len(places)))).to_numpy(np.float64)
+    found = pd.Categorical(given, categories=list(categories)).codes.astype(np.float64)
+    return np.where(found >= 0, found, np.where(given.isna(), np.nan, float(len(categories))))
 
 
 def decode(rows: np.ndarray, columns: Sequence[Column]) -> list[list[Any]]:
