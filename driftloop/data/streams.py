@@ -219,7 +219,7 @@ def _stream(
         when, time_faults = elec.times(len(frame)), {}
         asked = replace(asked, usual=elec.FEATURES)
     _check_times_read(table, time_column, times)
-    regression = known is None and (task_name or roles.task_of(frame[label])) == "regression"
+    regression = known is None and (task_name or label_column.task(frame[label], when, asked)) == "regression"
     columns.check_commas(asked.features or (), list(frame.columns))
     labels, label_faults, label_notes = label_column.read(table, frame, label, regression=regression, known=known is not None)
     usable = np.ones(len(frame), bool)

@@ -224,6 +224,15 @@ def test_of_two_columns_with_times_the_one_with_a_usual_name_is_taken(tmp_path: 
         load(tmp_path, two.rename(columns={"time": "when"}))
 
 
+def test_the_task_follows_from_the_labels_of_the_training_rows_alone(tmp_path: Path) -> None:
+    later = load(tmp_path, frame(y=[1, 2, 3, 4] * 20 + list(range(20))))
+    assert later.task == "classification"
+    grown = load(tmp_path, frame(y=[1, 2, 3, 4] * 10 + list(range(30)) * 2), trained_schema=later.schema)
+    assert grown.task == "classification" and len(grown.label_names) == 30
+    with pytest.raises(DataError, match=r"line 92: the label is 'soon', not a number"):
+        load(tmp_path, frame(y=[str(at / 2) for at in range(90)] + ["soon"] * 10), csv=True)
+
+
 def test_the_format_of_a_time_that_was_found_may_be_given(tmp_path: Path) -> None:
     table = frame().assign(time=TIMES.strftime("%d/%m/%Y %H:%M"))
     assert str(load(tmp_path, table, csv=True, time_format="%d/%m/%Y %H:%M").times[0])[:16] == "2020-01-01T00:00"
