@@ -81,7 +81,8 @@ def test_two_commands_lead_from_a_trained_model_to_service_and_monitor(name: str
     assert known["kpi"]["rows"] > 0 and known["invalid"]["value"] == 0 and known["version"] == "1"
     assert "Traceback" not in "".join(path.read_text(errors="replace") for path in folder.glob("*.log"))
     measured = in_batch(name, tmp_path, [*monitoring, "batch", "run", "--stream", name, "--streams_file", "my.yaml"], environment)
-    assert measured["kpi"]["rows"] == known["kpi"]["rows"]
+    (window,) = measured["windows"]
+    assert window["rows"] == window["labelled"] == ROWS and window["refused"] == 0, measured
 
 
 def in_batch(name: str, place: Path, command: list[str], environment: dict[str, str]) -> dict[str, Any]:
