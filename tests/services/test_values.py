@@ -12,14 +12,14 @@ import torch
 from driftloop.data import streams
 from driftloop.data.blocks import Block
 from driftloop.metrics import data_quality
+from driftloop.training.table.table_datamodule import TableDataModule
 from elec_datamodule import ElecDataModule
 from elec_model import ElecModel, stack_windows
-from examples.nyc_taxi.taxi_datamodule import TaxiDataModule
 from monitoring.online import input_tests
 
 
-@pytest.mark.parametrize("data", [ElecDataModule, TaxiDataModule])
-def test_every_number_of_rows_makes_batches(data: type[ElecDataModule]) -> None:
+@pytest.mark.parametrize("data", [ElecDataModule, TableDataModule])
+def test_every_number_of_rows_makes_batches(data: type[ElecDataModule | TableDataModule]) -> None:
     rows, labels = np.zeros((400, 1)), np.zeros(400, np.int64)
     assert all(data(rows, labels, train=(0, stop)).batch_size >= 8 for stop in range(1, 401))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -82,7 +82,7 @@ def choose(frame: pd.DataFrame, around: Around, asked: Asked, *, written: Writte
         read=lambda name: _part(read[name], train),
     )
     found = _overruled(found, asked)
-    found = _coded(found, frame, read, train) if asked.values_as_they_are else _numbers_only(found, read, asked)
+    found = _coded(found, frame, read, train, asked.overrules.columns) if asked.values_as_they_are else _numbers_only(found, read, asked)
     wanted = only or sorted(found.features, key=lambda name: [*(asked.usual or ()), name].index(name))
     if not wanted:
         why = "".join(f"; left out: {column.name} ({column.why})" for column in found.left_out[:3])
@@ -92,8 +92,8 @@ def choose(frame: pd.DataFrame, around: Around, asked: Asked, *, written: Writte
     return found, columns.features(frame, {name: read[name] for name in wanted}, written=written, categories=categories)
 
 
-def _coded(found: Schema, frame: pd.DataFrame, read: dict[str, Numbers], train: np.ndarray) -> Schema:
-    """The schema with the categories of every feature that is one, also by --schema.
+def _coded(found: Schema, frame: pd.DataFrame, read: dict[str, Numbers], train: np.ndarray, named: Mapping[str, Overruled]) -> Schema:
+    """The schema with the categories of every feature that is one, also by --schema: those that are `named` there, then the others of the training rows.
 
     Raises:
         DataError: a feature is a time, has no number where it should be one, or too many categories.
@@ -105,9 +105,10 @@ def _coded(found: Schema, frame: pd.DataFrame, read: dict[str, Numbers], train: 
         if column.kind == "number" and fault:
             raise DataError(f"feature {name!r} is not numeric ({fault}): give it the kind category in --schema, or leave it out")
         if column.kind == "category" or (column.kind == "boolean" and fault):
-            categories = column.categories or encoding.sorted_texts(frame[name].iloc[train])
+            shown = column.categories or encoding.sorted_texts(frame[name].iloc[train])
+            categories = tuple(dict.fromkeys([*named.get(name, Overruled()).categories, *shown])) if column.kind == "category" else shown
             if len(categories) > MOST_CATEGORIES:
-                raise DataError(f"feature {name!r} has {len(categories):,} different texts in the training rows: leave it out, or group them into fewer")
+                raise DataError(f"feature {name!r} has {len(categories):,} different texts: leave it out, or group them into fewer")
             found = found.having(name, categories=categories)
     return found
 
