@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import psutil
 import pytest
 import yaml
@@ -22,6 +23,7 @@ from driftloop.data import streams
 from driftloop.errors import PartError, SettingsError
 from driftloop.serving.torchserve import Ports
 from driftloop.settings import TABLE_LEARNER
+from examples.nyc_taxi import trips
 from monitoring import described, stream_settings
 from monitoring.described import StreamModel
 from monitoring.features import Feature
@@ -185,6 +187,15 @@ def test_the_replays_requests_are_the_streams_rows_with_those_before_as_context(
         assert list(wanted.rows[0].features.values()) == elec.rows[first].tolist()
         assert list(wanted.context[-1].values()) == elec.rows[first - 1].tolist()
         assert [(row.id, label) for row, label in zip(wanted.rows, elec.labels[first:].tolist(), strict=False)] == list(labels.labels)
+
+
+def test_a_replays_zones_are_numbers_as_in_the_table_though_its_model_takes_them_as_categories() -> None:
+    trips_stream, known = trips.load(), stream_settings.load()
+    table = pd.read_parquet(trips.DATA)
+    ((asked, _),) = replay.blocks(trips_stream, 100, 148, size=48, prefix="p", name="taxi")
+    wanted = read_predict(asked, known, max_rows=1000)
+    (trip,) = table[table["pickup_time"] == trips_stream.times[110]][list(trips_stream.features)].to_dict("records")
+    assert len(wanted.rows) == 48 and wanted.rows[10].features == pytest.approx(trip)
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,21 @@ def test_an_impossible_value_is_called_impossible(tmp_path: Path) -> None:
     assert "impossible values (up to 500)" in data_quality.of_block(stream, Block(0, 0, len(stream))).message
 
 
+def test_a_category_has_no_mean_that_could_jump(tmp_path: Path) -> None:
+    path = table(tmp_path)
+    pd.read_csv(path).assign(heat=lambda given: given["load"] * 1000 // 100).to_csv(path, index=False)
+    (tmp_path / "my.yaml").write_text("heat: {kind: category}")
+
+    def check(given: pd.DataFrame) -> dict[int, str]:
+        return dict.fromkeys(range(35, 40), "heat over 8 (9)")
+
+    asked = {"time_column": "time", "target": "label", "bad_rows": "set_aside", "features": ["heat"], "check": check}
+    quality = [data_quality.of_block(stream, Block(0, 0, len(stream))) for stream in (
+        streams.load(path, **asked), streams.load(path, **asked, schema=tmp_path / "my.yaml", values_as_they_are=True))]  # fmt: skip
+    assert [one.set_aside for one in quality] == [5, 5]
+    assert "the mean of heat would be" in quality[0].message and not quality[1].message
+
+
 def test_a_value_equals_the_one_that_a_table_of_float32_holds_of_it() -> None:
     values = np.random.default_rng(1).choice([0.1, 0.2, 0.6], 2000)
     (test,) = input_tests.compare(values[:1500, None].astype(np.float32).astype(np.float64), values[1500:, None], names=("x",), alpha=0.05, rows=200)

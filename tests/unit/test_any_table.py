@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import json
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,22 @@ def test_a_numeric_column_is_a_category_by_the_schema_file(tmp_path: Path) -> No
     (tmp_path / "my.yaml").write_text("columns: {zone: {kind: category}}")
     stream = load(tmp_path, frame(zone=[161, 9] * 50), schema=tmp_path / "my.yaml")
     assert column(stream, "zone").categories == ("9", "161") and stream.rows[:2, 1].tolist() == [1, 0]
+
+
+def test_categories_of_the_schema_file_have_the_first_codes_whatever_the_training_rows_hold(tmp_path: Path) -> None:
+    (tmp_path / "my.yaml").write_text("zone: {kind: category, categories: [7, 9, 161.0]}\na: {kind: category, categories: [z, k]}")
+    table = frame(zone=[161, 9] * 45 + [7, 300] * 5, a=["k", "l"] * 50)
+    for trained in (50, 95):
+        stream = load(tmp_path, table, schema=tmp_path / "my.yaml", trained=lambda _, rows=trained: rows)
+        assert column(stream, "zone").categories == ("7", "9", "161", "300")
+        assert column(stream).categories == ("z", "k", "l")
+
+
+def test_a_logged_schema_keeps_the_codes_of_its_categories(tmp_path: Path) -> None:
+    first = load(tmp_path, frame(a=["l", "k"] * 40 + ["a", "z"] * 10, b=["yes", "no"] * 50))
+    (tmp_path / "my.json").write_text(json.dumps(first.schema.as_json()))
+    again = load(tmp_path, frame(a=["a", "l"] * 50, b=["yes", "no"] * 50), schema=tmp_path / "my.json", target=None)
+    assert (column(again).categories, column(again, "b").categories) == (("k", "l", "a"), ("no", "yes"))
 
 
 @pytest.mark.parametrize(
