@@ -139,6 +139,7 @@ def test_answers_are_minutes_over_zero_whatever_the_trip(fitted: fitting.Fitted)
 
 def test_zones_are_categories_that_keep_their_codes_whichever_trips_are_learned(sample: Path, stream: Stream) -> None:
     assert [column.kind for column in stream.columns] == ["category", "category", "number", "category", "category"]
+    assert len(stream.schema["pickup_zone"].categories) == 263  # not the unknown places of trips that are set aside
     frame = pd.read_parquet(sample)
     few = trips.load(sample, trained=lambda times: 60)
     for loaded in (stream, few):
