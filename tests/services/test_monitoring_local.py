@@ -216,6 +216,12 @@ def test_a_streams_learner_stands_in_what_retrains_and_replays_it(tmp_path: Path
     assert f"-m monitoring replay {named} " in shlex.join(plans.replay(plan, from_row=1).command)
 
 
+@pytest.mark.parametrize("given", [(), ("--missing", "refuse"), ("--missing", "set_aside", "--bad_rows", "set_aside", "--target", "y")])
+def test_only_flags_of_the_table_that_are_given_reach_the_scripts_so_that_a_learner_has_its_own_defaults(tmp_path: Path, given: tuple[str, ...]) -> None:
+    plan = plans.plan_of(flags_of("--stream", "taxi", "--free_ports", "--folder", str(tmp_path), *given))
+    assert sorted(zip(plan.data_flags[::2], plan.data_flags[1::2], strict=True)) == sorted(zip(given[::2], given[1::2], strict=True))
+
+
 @pytest.mark.parametrize("program", [stack, keeper])
 def test_a_streams_learner_that_is_not_there_is_told_before_anything_starts(
     tmp_path: Path, program: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
