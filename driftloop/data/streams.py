@@ -223,13 +223,14 @@ def _stream(
     columns.check_commas(asked.features or (), list(frame.columns))
     labels, label_faults, label_notes = label_column.read(table, frame, label, regression=regression, known=known is not None)
     usable = np.ones(len(frame), bool)
-    usable[[*label_faults, *time_faults, *table.faults]] = False
+    implausible = check(frame) if check else {}
+    usable[[*implausible, *label_faults, *time_faults, *table.faults]] = False
     around = Around(label, time_column, labels, when, usable, regression=regression, unit=unit)
     schema, found = choice.choose(frame, around, asked, written=table.written if known is None else None)
     values = found.values if known is None else found.values.astype(np.float32).astype(np.float64)  # ELEC's files differ in the 16th digit
     unlabelled, label_faults = label_column.unlabelled(table, label_faults) if missing == "learn" else (np.zeros(len(frame), bool), label_faults)
     # The last of a row's several faults here is reported: a row with too few fields misses values as well.
-    faults = {**(check(frame) if check else {}), **found.faults, **label_faults, **time_faults, **table.faults}
+    faults = {**implausible, **found.faults, **label_faults, **time_faults, **table.faults}
     set_aside, bad = row_checks.bad(table, faults, found.missing, bad_rows=bad_rows, missing=missing)
     good = ~bad & ~unlabelled
     if not good.any():

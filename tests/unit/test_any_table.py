@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import json
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,22 @@ def test_set_aside_rows_are_compared_with_the_values_that_are_there_and_never_by
     assert [jump.feature for jump in found.jumps] == ["far"]
     holes = load(tmp_path, frame(gap=np.where(np.arange(ROWS) < 3, 1e6, gaps), bad=bad), bad_rows="set_aside", missing="learn")
     assert [jump.feature for jump in data_quality.of_block(holes, Block(0, 0, len(holes))).jumps] == ["gap"]
+
+
+def test_categories_of_the_schema_file_have_the_first_codes_whatever_the_training_rows_hold(tmp_path: Path) -> None:
+    (tmp_path / "my.yaml").write_text("zone: {kind: category, categories: [7, 9, 161.0]}\na: {kind: category, categories: [z, k]}")
+    table = frame(zone=[161, 9] * 45 + [7, 300] * 5, a=["k", "l"] * 50)
+    for trained in (50, 95):
+        stream = load(tmp_path, table, schema=tmp_path / "my.yaml", trained=lambda _, rows=trained: rows)
+        assert column(stream, "zone").categories == ("7", "9", "161", "300")
+        assert column(stream).categories == ("z", "k", "l")
+
+
+def test_a_logged_schema_keeps_the_codes_of_its_categories(tmp_path: Path) -> None:
+    first = load(tmp_path, frame(a=["l", "k"] * 40 + ["a", "z"] * 10, b=["yes", "no"] * 50))
+    (tmp_path / "my.json").write_text(json.dumps(first.schema.as_json()))
+    again = load(tmp_path, frame(a=["a", "l"] * 50, b=["yes", "no"] * 50), schema=tmp_path / "my.json", target=None)
+    assert (column(again).categories, column(again, "b").categories) == (("k", "l", "a"), ("no", "yes"))
 
 
 @pytest.mark.parametrize(
