@@ -175,8 +175,15 @@ def _described(about: About, model: str) -> StreamModel:
 
 
 def _feature(column: Column) -> Feature:
-    usual = 0.0 if column.low is None or column.high is None else float(f"{column.low + (column.high - column.low) / 2:.3g}")
-    return Feature(column.name, required=False, texts=column.categories, boolean=column.kind == "boolean", example=usual)
+    return Feature(column.name, required=False, texts=column.categories, boolean=column.kind == "boolean", example=_usual(column))
+
+
+def _usual(column: Column) -> float:
+    """A short number in the middle of a column's range; 0 without a range."""
+    if column.low is None or column.high is None:
+        return 0.0
+    middle = float(f"{column.low / 2 + column.high / 2:.3g}")  # the sum, or the difference, of the largest numbers is infinite
+    return min(max(middle, column.low), column.high)
 
 
 def _unit(store: mlflow_store.Store, base: str) -> str:

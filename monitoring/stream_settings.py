@@ -45,8 +45,6 @@ from monitoring.features import Feature
 from monitoring.records.checks import LONGEST_TEXT
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from driftloop.metrics.goal import Goal
 
 BUNDLED: Final = Path(__file__).with_name("streams.yaml")
@@ -110,13 +108,6 @@ class StreamConfig:
     def columns(self) -> tuple[Column, ...]:
         """The features as the drift functions take them; none where all are numbers in limits."""
         return tuple(feature.column for feature in self.features) if self.described else ()
-
-    def rows(self, given: Sequence[Mapping[str, Any]]) -> np.ndarray:
-        """Rows of valid features by name as numbers, (N, F) float64, each as `Feature.code` says; an absent value is missing."""
-        import numpy as np  # imported here: the prediction service starts without it
-
-        codes = [[feature.code(row.get(feature.name)) for row in given] for feature in self.features]
-        return np.array(codes, np.float64).reshape(len(self.features), len(given)).T.copy()
 
     @property
     def goal(self) -> Goal:

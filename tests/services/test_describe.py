@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,18 +61,40 @@ def test_as_json_it_is_the_settings(store: MlflowClient, capsys: pytest.CaptureF
     }  # fmt: skip
 
 
-def test_a_watch_of_the_model_gives_its_threshold_and_block(store: MlflowClient, capsys: pytest.CaptureFixture[str]) -> None:
+@contextmanager
+def watched(store: MlflowClient, **params: str) -> Iterator[None]:
+    """While the base run of cars_model has a watch with these parameters."""
     base = described.base_of(mlflow_store.open_reader(), Registry(store, "cars_model").run_of("1"))
     tags = {"mlflow.parentRunId": base, mlflow_store.ROLE: "deployment"}
     run = store.create_run(store.get_run(base).info.experiment_id, tags=tags).info.run_id
-    for name, value in {"threshold": "0.77", "alpha": "0.01", "block_size": "64", "block_by": "rows"}.items():
+    for name, value in params.items():
         store.log_param(run, name, value)
     try:
-        assert main(["describe", "--model", "cars_model", "--json"]) == 0
+        yield
     finally:
         store.delete_run(run)
+
+
+def test_a_watch_of_the_model_gives_its_threshold_and_block(store: MlflowClient, capsys: pytest.CaptureFixture[str]) -> None:
+    with watched(store, threshold="0.77", alpha="0.01", block_size="64", block_by="rows"):
+        assert main(["describe", "--model", "cars_model"]) == 0
+        assert "of the newest watch of this model" in capsys.readouterr().out
+        assert main(["describe", "--model", "cars_model", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["threshold"], found["alpha"], found["block_size"]) == (0.77, 0.01, 64)
+
+
+@pytest.mark.parametrize(("kpi", "threshold"), [("f1", "0.6"), ("cost", "3.5"), ("custom: mine", "-2")])
+def test_a_watch_of_a_chosen_kpi_gives_its_block_but_not_its_threshold(
+    store: MlflowClient, tmp_path: Path, capsys: pytest.CaptureFixture[str], kpi: str, threshold: str
+) -> None:
+    with watched(store, kpi=kpi, threshold=threshold, alpha="0.01", block_size="64", block_by="rows"):
+        assert main(["describe", "--model", "cars_model"]) == 0
+    printed = capsys.readouterr().out
+    (tmp_path / "my.yaml").write_text(printed, encoding="utf-8")
+    (stream,) = stream_settings.load(tmp_path / "my.yaml").values()
+    assert (stream.kpi, stream.threshold, stream.alpha, stream.block_size) == ("accuracy", 0.89, 0.01, 64)
+    assert "more errors than on the base model's validation rows" in printed
 
 
 @pytest.mark.parametrize(
@@ -99,5 +122,5 @@ def test_without_a_store_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_the_fallback_groups_by_nothing_where_nothing_helps() -> None:
     known = described_stream.some_reference()
     assert describe.grouping(known) == ["fuel type"]
-    labels = np.random.default_rng(0).integers(0, 2, len(known)) * 0 + (np.arange(len(known)) % 3 > 0)
+    labels = np.arange(len(known)) % 3 > 0
     assert describe.grouping(replace(known, labels=labels.astype(int))) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,24 @@ def test_a_stream_takes_its_features_labels_and_task_from_its_model(cars: Stream
         (("no", "yes"), True, False),
     ]
     assert math.isinf(cars.features[0].high)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "example"),
+    [
+        (None, None, 0.0),
+        (0, 50_000, 25_000.0),
+        (-1.7e308, 1.7e308, 0.0),
+        (1.797e308, 1.7976e308, 1.7976e308),
+        (-1.7976e308, -1.79e308, -1.79e308),
+        (1_234_567, 1_234_569, 1_234_567.0),
+        (5e-324, 5e-324, 5e-324),
+    ],
+)
+def test_the_example_of_a_number_is_a_finite_one_in_its_range(tmp_path: Path, low: float | None, high: float | None, example: float) -> None:
+    columns = (replace(described_stream.COLUMNS[0], low=low, high=high), *described_stream.COLUMNS[1:])
+    stream = described_stream.some_stream(tmp_path, known=described_stream.some_reference(columns))
+    assert (stream.features[0].plain, stream.features[0].fault(stream.features[0].plain)) == (example, "")
 
 
 @pytest.mark.parametrize(
