@@ -81,13 +81,18 @@ class StreamConfig:
         """The retrain script with its first flags."""
         return f"retrain_model.py --learner {self.learner}"
 
+    @property
+    def names_table(self) -> bool:
+        """Whether the settings say which table its model is served from and retrained on."""
+        return self.learner != TABLE_LEARNER
+
     def retrain_alone(self) -> str:
-        """The same for a program that knows no table but the learner's own.
+        """The same for a program that knows no table but the stream's own.
 
         Raises:
-            SettingsError: the learner has none.
+            SettingsError: the stream has none.
         """
-        if self.learner == TABLE_LEARNER:
+        if not self.names_table:
             raise SettingsError(
                 f"stream {self.name}: nothing says which table its model is served from and retrained on: in the streams file, give a learner whose "
                 f"defaults have data_path and target (docs/own_data.md); or a hook's --command '{self.name}=retrain_model.py --data_path TABLE --target LABEL'"
