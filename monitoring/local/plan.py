@@ -152,7 +152,7 @@ def watchers(plan: Plan) -> Iterator[Part]:
 def replay(plan: Plan, *, from_row: int) -> Part:
     """The replay of the stream."""
     args = plan.args
-    flags = ["--url", plan.ports.url("prediction_service"), "--stream", plan.stream.name, "--block_size", str(plan.stream.block_size)]
+    flags = ["--url", plan.ports.url("prediction_service"), "--stream", plan.stream.name]
     flags += ["--from_row", str(args.from_row or from_row), "--rate", str(args.rate), "--rows", str(args.rows)]
     flags += [] if args.no_wait else ["--hook_url", plan.ports.url("retrain_hook")]
     return Part("replay", (sys.executable, "-m", "monitoring", "replay", "--learner", plan.stream.learner, *flags, *plan.data_flags))
