@@ -86,8 +86,11 @@ class StreamConfig:
         """Whether the settings say which table its model is served from and retrained on."""
         return self.learner != TABLE_LEARNER
 
-    def retrain_alone(self) -> str:
+    def retrain_alone(self, *, instead: str = "") -> str:
         """The same for a program that knows no table but the stream's own.
+
+        Args:
+            instead: what else helps there, such as a flag.
 
         Raises:
             SettingsError: the stream has none.
@@ -95,7 +98,7 @@ class StreamConfig:
         if not self.names_table:
             raise SettingsError(
                 f"stream {self.name}: nothing says which table its model is served from and retrained on: in the streams file, give a learner whose "
-                f"defaults have data_path and target (docs/own_data.md); or a hook's --command '{self.name}=retrain_model.py --data_path TABLE --target LABEL'"
+                f"defaults have data_path and target (docs/own_data.md){instead}"
             )
         return self.retrain
 

@@ -154,7 +154,7 @@ def _check(args: BatchFlags) -> None:
         raise SettingsError(f"there is no stream {args.stream!a:.50}; available: {', '.join(known)}")
     if args.on_drift == "retrain" and not args.hook_url:
         stream = known[args.stream]
-        stream.retrain_alone()
+        stream.retrain_alone(instead="; or give the --hook_url of a retrain hook whose --command names it")
         learners.check(stream.learner)
     prefect_engine.check()
     if isinstance(args, RunFlags) and args.report:
