@@ -24,7 +24,7 @@ from driftloop.drift.inputs.dependence import told
 from driftloop.drift.inputs.distribution import FeatureTest, holm
 from driftloop.drift.inputs.spans import ColumnSpans, Spans
 from driftloop.training.reference import Reference
-from monitoring.batch.measures.level_shares import LevelShares
+from monitoring.batch.measures.level_shares import MOST_NAMED, LevelShares
 from monitoring.batch.measures.window_measures import FeatureMeasure, Window
 from monitoring.batch.measures.window_rows import WindowRows, thinned
 from monitoring.features import Feature
@@ -33,7 +33,6 @@ from monitoring.stream_settings import StreamConfig
 
 STATISTIC: Final = "ks"
 MOST_VALUES: Final = 24  # of a feature that are plotted individually
-MOST_NAMED: Final = 12  # likewise, of categories with a name: a line each
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,8 +118,7 @@ def _most(test: FeatureMeasure) -> str:
 
 def _stretches(reference: Reference, window: Window, columns: Sequence[Column]) -> _Stretches:
     known = reference.spans or spans.of_rows(reference.times, reference.rows, columns=columns)
-    start, stop = (np.datetime64(time.removesuffix("Z"), "ms") for time in (window.start, window.stop))
-    allowed = known.outside(start, stop)
+    allowed = known.outside(*window.bounds)
     # Parts of a day differ from each other by the hour: days say nothing of how far they usually lie apart.
     return _Stretches(known, allowed, known.stretches(round(window.days), allowed) if window.days >= 1 else ())
 
@@ -225,11 +223,11 @@ def _missing_chance(stretches: _Stretches, column: ColumnSpans, values: np.ndarr
 
 
 def _new_chance(stretches: _Stretches, column: ColumnSpans, values: np.ndarray, level: float) -> float:
-    """Chance that one more stretch holds as many values that no other day has."""
-    there = values[~np.isnan(values)]
-    if not len(there):
+    """Chance that one more stretch holds as many values that no other day has; nan where days do not say which of the rare ones they had."""
+    there, days = values[~np.isnan(values)], column.counts[stretches.allowed].sum(axis=0)
+    if not len(there) or days[-1]:
         return math.nan
-    had = column.tops[column.counts[stretches.allowed].sum(axis=0)[:-1] > 0]
+    had = column.tops[days[:-1] > 0]
     share = float(1 - np.isin(there, had).mean())
     return spans.chance(share, spans.usually_new(column, stretches.slices, stretches.allowed), rows=len(there), level=level)
 
