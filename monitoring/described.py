@@ -19,7 +19,7 @@ from driftloop.errors import SettingsError, TrackingError
 from driftloop.system import processes
 from monitoring import stream_settings
 from monitoring.features import Feature
-from monitoring.records.checks import LONGEST_TEXT, MOST_FEATURES, FeatureName
+from monitoring.records.checks import LABEL, LONGEST_TEXT, MOST_FEATURES, FeatureName, can_be_answer
 from monitoring.stream_settings import LONGEST_UNIT, StreamConfig
 
 if TYPE_CHECKING:
@@ -170,6 +170,8 @@ def _described(about: About, model: str) -> StreamModel:
                 f"model {model!r}: feature {name!a:.80} cannot be recorded under its name: rename the column to 1 to {LONGEST_TEXT} characters "
                 "without dots and control characters, not starting with $, and train again"
             ) from None
+    if bad := [label for label in about.labels if not can_be_answer(label)]:
+        raise SettingsError(f"model {model!r}: label {bad[0]!a:.80} cannot be recorded: make it {LABEL} in the table, and train again")
     features = tuple(map(_feature, about.columns)) or tuple(map(Feature, about.features))
     return StreamModel(features, about.task, about.labels)
 

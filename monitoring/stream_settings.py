@@ -42,7 +42,7 @@ from driftloop.errors import SettingsError
 from driftloop.settings import ELEC_LEARNER, TABLE_LEARNER
 from driftloop.watch import learners
 from monitoring.features import Feature
-from monitoring.records.checks import LONGEST_TEXT
+from monitoring.records.checks import LABEL, LONGEST_TEXT, can_be_answer
 
 if TYPE_CHECKING:
     from driftloop.metrics.goal import Goal
@@ -196,6 +196,8 @@ def _stream(name: Any, settings: Any) -> StreamConfig:
     _demand(isinstance(given["unit"], str) and len(given["unit"]) <= LONGEST_UNIT, f"{where}: unit must be a text of at most {LONGEST_UNIT} characters")
     learner = given["learner"]
     _demand(isinstance(learner, str) and learners.FORM.fullmatch(learner), f"{where}: learner {learner!r}: give MODULE:NAME, such as {ELEC_LEARNER}")
+    unfit = [label for label in labels if not can_be_answer(label)]
+    _demand(not unfit, f"{where}: labels has {unfit[:1]!a:.80}, which cannot be recorded: each must be {LABEL}")
     enough = len(labels) >= 2 if task == "classification" else not labels
     _demand(enough or not (features or labels), f"{where}: labels must be two or more different values for classification, none for regression")
     return StreamConfig(**{**given, "name": name, "features": features, "fallback_by": tuple(fallback_by), "labels": tuple(labels)})

@@ -69,6 +69,21 @@ def test_a_stream_takes_its_features_labels_and_task_from_its_model(cars: Stream
     assert math.isinf(cars.features[0].high)
 
 
+@pytest.mark.parametrize("labels", [("50k", "$50k"), ("a\x1b", "b"), ("a", "b\n"), ("a", "b" * 201), (0, 2**63), (math.nan, 1.0)])
+def test_labels_that_the_log_would_refuse_are_named_before_a_service_starts(tmp_path: Path, labels: tuple[Any, Any]) -> None:
+    known = described_stream.some_reference()
+    known = replace(known, about=replace(known.about, labels=labels))
+    with pytest.raises(SettingsError, match=r"label .* cannot be recorded: make it a whole number, or a text of at most 200 characters") as caught:
+        described_stream.some_stream(tmp_path, known=known)
+    assert "\n" not in str(caught.value) and str(caught.value).isprintable()
+
+
+def test_labels_may_be_any_text_that_the_log_takes(tmp_path: Path) -> None:
+    known = described_stream.some_reference()
+    stream = described_stream.some_stream(tmp_path, known=replace(known, about=replace(known.about, labels=("", "é{}.$ " * 33))))
+    assert stream.labels == ("", "é{}.$ " * 33)
+
+
 @pytest.mark.parametrize(
     ("low", "high", "example"),
     [
