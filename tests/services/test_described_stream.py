@@ -127,12 +127,34 @@ def test_values_go_to_the_model_and_to_the_log_as_they_are(app: Flask, model: Li
     assert [record["features"] for record in logged(tmp_path)] == given
 
 
-def test_a_text_that_the_model_never_saw_is_counted(app: Flask) -> None:
-    client = app.test_client()
-    client.post("/predict", json=[features(fuel=fuel) for fuel in ("coal", "gas", None, 7, 8)])
-    text = client.get("/metrics").text
-    assert 'driftloop_unseen_values_total{feature="fuel type",stream="cars"} 2.0' in text
-    assert 'driftloop_unseen_values_total{feature="paid ✓",stream="cars"} 0.0' in text
+def unseen(app: Flask) -> dict[str, float]:
+    """How many texts the models never saw, by feature."""
+    lines = [line for line in app.test_client().get("/metrics").text.splitlines() if line.startswith("driftloop_unseen_values_total{")]
+    return {line.split('"')[1]: float(line.split()[-1]) for line in lines}
+
+
+def test_texts_are_new_to_the_version_that_answers_not_to_the_champion_of_the_start(app: Flask, model: Listening) -> None:
+    client, rows = app.test_client(), [features(fuel=fuel) for fuel in ("coal", "gas", None, 7, 8)]
+    model.about["unseen"] = {"fuel type": 2, "another": 5}
+    client.post("/predict", json=rows)
+    assert unseen(app) == {"fuel type": 2, "paid ✓": 0}
+    del model.about["unseen"]  # a version that was trained since on all of them
+    client.post("/predict", json=rows)
+    assert unseen(app) == {"fuel type": 2, "paid ✓": 0}
+
+
+def test_texts_that_the_fallback_answers_are_not_new_to_a_model(app: Flask, model: Listening) -> None:
+    model.mode = "error"
+    answer = app.test_client().post("/predict", json=[features(fuel=fuel) for fuel in ("coal", "gas")])
+    assert {one["fallback"] for one in answer.json["predictions"]} == {"model_unavailable"}
+    assert unseen(app) == {"fuel type": 0, "paid ✓": 0}
+
+
+@pytest.mark.parametrize("wrong", [{"fuel type": -1}, {"fuel type": "many"}, {"fuel type": None}, 5, [1], "fuel"])
+def test_numbers_of_new_texts_that_cannot_be_are_no_answer_of_a_model(app: Flask, model: Listening, wrong: Any) -> None:
+    model.about["unseen"] = wrong
+    answer = app.test_client().post("/predict", json=[features(), features()])
+    assert (answer.status_code, {one["fallback"] for one in answer.json["predictions"]}) == (200, {"model_unavailable"})
 
 
 def test_columns_that_the_model_does_not_know_are_ignored_and_absent_ones_are_named(app: Flask, tmp_path: Path) -> None:

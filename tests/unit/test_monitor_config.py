@@ -199,7 +199,6 @@ def test_rows_of_texts_and_truths_become_the_models_codes() -> None:
     assert found == [[2, pytest.approx(math.nan, nan_ok=True)], [1, 3, 2, pytest.approx(math.nan, nan_ok=True)], [1, 0, pytest.approx(math.nan, nan_ok=True)]]
     stream = replace(stream_settings.load()["elec"], features=(x, FUEL, new))
     assert [column.kind for column in stream.columns] == ["number", "category", "boolean"] and stream.columns[1].categories == FUEL.texts
-    assert [FUEL.unseen(value) for value in ("gas", 1, "coal", None)] == [False, False, True, False]
 
 
 def test_streams_of_numbers_in_limits_have_no_columns() -> None:
