@@ -64,13 +64,14 @@ def build_parser() -> parsing.Parser:
 def work(args: DescribeFlags) -> tuple[dict[str, Any], int]:
     """Print the stream's YAML; return its settings."""
     from driftloop.tracking import mlflow_store
+    from driftloop.tracking.registry import Registry
     from driftloop.training import reference
 
     name = args.stream or stream_name(args.model)
     if not STREAM_NAME.fullmatch(name):
         raise SettingsError(f"--stream {name!a:.80}: a name is lower-case letters, digits and _, at most 40")
     store = mlflow_store.open_reader()
-    version, run_id = described.champion_of(store, args.model)
+    version, run_id = Registry(store.client, args.model).trained()
     its, known = described.of_run(store, run_id, model=args.model), reference.load(store, run_id)
     settings: dict[str, Any] = {"model": args.model, "kpi": "accuracy" if its.task == "classification" else "mae"}
     watched = _watched(store, its, trained=known.about.trained)

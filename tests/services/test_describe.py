@@ -14,6 +14,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from driftloop.data.schema.schema import Column, Schema
+from driftloop.errors import DataError, TrackingError
 from driftloop.tracking import mlflow_store
 from driftloop.tracking.registry import Registry
 from driftloop.training import reference
@@ -110,6 +111,42 @@ def test_what_cannot_be_described_is_said_in_one_line(store: MlflowClient, capsy
     assert main(["describe", *flags]) > 1
     printed = capsys.readouterr()
     assert said in printed.err and printed.err.count("\n") == 1 and not printed.out
+
+
+def test_a_stream_is_read_from_its_models_metadata_without_the_training_rows(store: MlflowClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = Registry(store, "cars_model").run_of("1")
+    reader, whole = mlflow_store.open_reader(), reference.load(mlflow_store.open_reader(), run_id)
+    fetched: list[str] = []
+    download = MlflowClient.download_artifacts
+    monkeypatch.setattr(MlflowClient, "download_artifacts", lambda self, run, path, to=None: fetched.append(path) or download(self, run, path, to))
+    its = described.of_run(reader, run_id, model="cars_model")
+    assert [feature.name for feature in its.features] == list(whole.about.features)
+    assert sorted(fetched) == ["reference/reference.json", "schema.json"]
+    assert reference.about(reader, run_id) == whole.about
+    reference.write(whole, tmp_path)
+    (tmp_path / "reference.parquet").unlink()
+    assert reference.read_about(tmp_path) == whole.about
+
+
+def test_metadata_that_is_not_there_or_broken_is_named(store: MlflowClient, tmp_path: Path) -> None:
+    reader = mlflow_store.open_reader()
+    bare = store.create_run(store.get_run(Registry(store, "cars_model").run_of("1")).info.experiment_id).info.run_id
+    with pytest.raises(TrackingError, match=f"run {bare} has no training reference: train the model again"):
+        reference.about(reader, bare)
+    for text in ("", "{}", "[]", '{"stream": 1}', "\x00"):
+        (tmp_path / "reference.json").write_text(text)
+        store.log_artifact(bare, str(tmp_path / "reference.json"), reference.FOLDER)
+        with pytest.raises(DataError, match=r"reference .*: log it again with the model") as caught:
+            reference.about(reader, bare)
+        assert "\n" not in str(caught.value)
+
+
+def test_every_reader_of_a_champion_says_the_same_of_a_model_without_one(store: MlflowClient) -> None:
+    for name, said in (("nothing", "there is no registered model 'nothing': registered are cars_model"), ("unserved", "'unserved' has no champion: deploy it")):
+        with pytest.raises(TrackingError, match=f"{said}.*, or give --version$"):
+            Registry(store, name).trained(instead="--version")
+        with pytest.raises(TrackingError, match=f"{said}.* python lifecycle.py( --register_model_name unserved)?$"):
+            described.of_champions([name])
 
 
 def test_without_a_store_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
