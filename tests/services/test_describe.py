@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import described_stream
 import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
 
+from driftloop.cli.call import read
 from driftloop.data.schema.schema import Column, Schema
 from driftloop.errors import DataError, TrackingError
 from driftloop.tracking import mlflow_store
@@ -21,6 +25,7 @@ from driftloop.training import reference
 from monitoring import described, stream_settings
 from monitoring.__main__ import main
 from monitoring.local import describe
+from monitoring.online import api
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +152,35 @@ def test_every_reader_of_a_champion_says_the_same_of_a_model_without_one(store: 
             Registry(store, name).trained(instead="--version")
         with pytest.raises(TrackingError, match=f"{said}.* python lifecycle.py( --register_model_name unserved)?$"):
             described.of_champions([name])
+
+
+def test_a_monitor_of_a_described_stream_has_references_from_the_default_store_too(
+    store: MlflowClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Any] = []
+    monkeypatch.setattr(api, "Monitor", lambda streams, *, references, log: made.append(references) or SimpleNamespace(start=lambda: None, stop=None))
+    monkeypatch.setattr(api, "build_app", lambda _: SimpleNamespace(extensions={}))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    (tmp_path / "s.yaml").write_text(described_stream.YAML + stream_settings.BUNDLED.read_text(encoding="utf-8"), encoding="utf-8")
+
+    def references(*flags: str) -> Any:
+        api.app_of(read(api.MonitorFlags, api.build_parser().parse_args(["--streams_file", str(tmp_path / "s.yaml"), *flags])))()
+        return made.pop()
+
+    assert references("--streams", "elec") is None
+    for streams in ("cars", "elec,cars"):
+        found = references("--streams", streams)
+        assert (found.champion("cars_model"), len(found.find("cars", "cars_model", "1"))) == ("1", 600)
+
+
+def test_a_taken_port_is_noticed_before_the_model_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(described, "read", lambda _: pytest.fail("MLflow is asked"))
+    (tmp_path / "s.yaml").write_text(described_stream.YAML, encoding="utf-8")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["monitor", "--streams_file", str(tmp_path / "s.yaml"), "--port", str(port)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"port {port} of 127.0.0.1" in line
 
 
 def test_without_a_store_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
