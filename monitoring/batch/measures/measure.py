@@ -93,7 +93,7 @@ def _document(seen: _Seen, costs: np.ndarray, told: Baselines, *, versions: tupl
         features=tuple(seen.tests),
         quality=seen.quality,
         estimate=kpis.estimate(rows, config, judged[-1] if judged else None),
-        forecast=kpis.forecast(judged, config, seen.window.stop),
+        forecast=kpis.forecast(rows, judged, config, seen.window.stop),
         next_step="",
         notes=(*notes, *_notes(seen)),
     )
