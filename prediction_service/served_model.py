@@ -115,7 +115,7 @@ class ServedModel:
             answers = read_answers(response.json(), self.stream, before=len(context))
             if len(answers.rows) != len(rows):
                 raise ServingError(f"{self._url}: {len(answers.rows)} answers to {len(rows)} rows")
-        except (ServingError, requests.RequestException, KeyError, TypeError, ValueError) as exc:
+        except (ServingError, requests.RequestException, KeyError, TypeError, ValueError, OverflowError) as exc:
             with self._counting:
                 self._failures += 1
             self.error = " ".join(f"{type(exc).__name__}: {exc}".split())[:300]
@@ -126,12 +126,14 @@ class ServedModel:
         return answers
 
 
-def read_answers(body: Mapping[str, Any], stream: StreamConfig, *, before: int) -> ModelAnswers:
+def read_answers(body: Any, stream: StreamConfig, *, before: int) -> ModelAnswers:
     """TorchServe's answer to rows in time order, validated; `before` rows of context were sent with them.
 
     Raises:
-        KeyError, TypeError, ValueError: it is not a handler's answer, or its labels differ from the stream's or from their order.
+        KeyError, TypeError, ValueError, OverflowError: it is not a handler's answer, or its labels differ from the stream's or from their order.
     """
+    if not isinstance(body, Mapping):
+        raise TypeError("the answer is no object")
     if "labels" in body and (fault := stream.labels_fault(body["labels"])):
         raise ValueError(fault)
     history = int(body["history"]) if "history" in body else None  # archives of earlier versions do not report it

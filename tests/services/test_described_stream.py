@@ -150,7 +150,7 @@ def test_texts_that_the_fallback_answers_are_not_new_to_a_model(app: Flask, mode
     assert unseen(app) == {"fuel type": 0, "paid ✓": 0}
 
 
-@pytest.mark.parametrize("wrong", [{"fuel type": -1}, {"fuel type": "many"}, {"fuel type": None}, 5, [1], "fuel"])
+@pytest.mark.parametrize("wrong", [{"fuel type": -1}, {"fuel type": math.inf}, {"fuel type": "many"}, {"fuel type": None}, 5, [1], "fuel"])
 def test_numbers_of_new_texts_that_cannot_be_are_no_answer_of_a_model(app: Flask, model: Listening, wrong: Any) -> None:
     model.about["unseen"] = wrong
     answer = app.test_client().post("/predict", json=[features(), features()])
