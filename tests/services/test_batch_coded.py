@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from driftloop.data.schema.schema import Column
+from driftloop.drift.inputs import spans
 from monitoring.batch.measures import input_drift
 from monitoring.batch.measures.window_measures import FeatureMeasure, Window
 from monitoring.batch.measures.window_rows import WindowRows
@@ -107,3 +109,24 @@ def test_a_window_without_a_value_of_a_feature_is_defined(given: np.ndarray) -> 
     assert found[FIRST].moved
     assert found[SECOND].moved
     assert "(missing 0 % → 100 %)" in found[FIRST].message
+
+
+def test_all_new_values_that_are_drawn_are_told_to_be_new(given: np.ndarray) -> None:
+    given[::2, 0] = np.arange(4, 12)[np.arange(len(given[::2])) % 8]
+    found = compared(given)[FIRST]
+    assert set(found.edges) == set(range(12))
+    assert sorted(found.new, key=int) == [str(code) for code in range(4, 12)]
+
+
+@pytest.mark.parametrize(("categories", "unknown"), [(300, False), (400, True)])
+def test_where_rare_categories_were_counted_as_one_it_is_unknown_how_many_new_ones_are_usual(categories: int, unknown: bool) -> None:
+    times = np.datetime64("2020-01-01") + np.arange(24 * 90) * np.timedelta64(1, "h")
+    codes = np.random.default_rng(0).permutation(np.resize(np.arange(categories, dtype=np.float64), len(times)))
+    known = spans.of_rows(times, codes[:, None], columns=COLUMNS[:1])
+    allowed = np.full(90, True)
+    stretches = input_drift._Stretches(known, allowed, known.stretches(7, allowed))
+    chances = [input_drift._new_chance(stretches, known.columns[0], np.append(codes[:95], new), 0.05) for new in ([], np.full(95, categories))]
+    if unknown:
+        assert all(map(math.isnan, chances))
+    else:
+        assert chances[0] > 0.05 > chances[1]

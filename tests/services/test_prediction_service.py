@@ -169,7 +169,7 @@ def test_where_one_stream_is_served_its_name_may_be_left_out(served_model: Stand
         app.extensions["close"]()
 
 
-@pytest.mark.parametrize("mode", ["error", "garbage", "nan", "bad_label", "slow"])
+@pytest.mark.parametrize("mode", ["error", "garbage", "list", "endless", "nan", "bad_label", "slow"])
 def test_whatever_ails_the_model_the_fallback_answers_and_says_so(served_model: StandIn, tmp_path: Path, mode: str) -> None:
     served_model.mode = mode
     app = create_app(some_settings(served_model.url, spool=tmp_path / "spool", model_timeout_s=0.2))

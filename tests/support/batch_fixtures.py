@@ -25,7 +25,7 @@ from monitoring.records.events import time_text
 NAN = math.nan
 NOTHING = Interval(NAN, NAN, NAN, 0)
 HOSTILE = "</script><script>alert('1')</script>\"><img src=http://evil.example/x>{{ 7*7 }}%{x}\u2028\udcff<!--"
-NO_FORECAST = ForecastMeasure(NAN, NAN, NAN, "", "", "No forecast: it is made for an accuracy only.")
+NO_FORECAST = ForecastMeasure(NAN, NAN, NAN, "", "", "No forecast: 3 blocks are too few.")
 
 
 def window_of(first: datetime, last: datetime, name: str) -> Window:

@@ -24,7 +24,7 @@ from driftloop.drift.inputs.dependence import told
 from driftloop.drift.inputs.distribution import FeatureTest, holm
 from driftloop.drift.inputs.spans import ColumnSpans, Spans
 from driftloop.training.reference import Reference
-from monitoring.batch.measures.level_shares import LevelShares
+from monitoring.batch.measures.level_shares import MOST_NAMED, LevelShares
 from monitoring.batch.measures.window_measures import FeatureMeasure, Window
 from monitoring.batch.measures.window_rows import WindowRows, thinned
 from monitoring.features import Feature
@@ -34,7 +34,6 @@ from monitoring.stream_settings import StreamConfig
 STATISTIC: Final = "ks"
 NO_REFERENCE: Final = "no training reference: not compared"
 MOST_VALUES: Final = 24  # of a feature that are plotted individually
-MOST_NAMED: Final = 12  # likewise, of categories with a name: a line each
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,11 +230,11 @@ def _missing_chance(stretches: _Stretches, column: ColumnSpans, values: np.ndarr
 
 
 def _new_chance(stretches: _Stretches, column: ColumnSpans, values: np.ndarray, level: float) -> float:
-    """Chance that one more stretch holds as many values that no other day has."""
-    there = values[~np.isnan(values)]
-    if not len(there):
+    """Chance that one more stretch holds as many values that no other day has; nan where days do not say which of the rare ones they had."""
+    there, days = values[~np.isnan(values)], column.counts[stretches.allowed].sum(axis=0)
+    if not len(there) or days[-1]:
         return math.nan
-    had = column.tops[column.counts[stretches.allowed].sum(axis=0)[:-1] > 0]
+    had = column.tops[days[:-1] > 0]
     share = float(1 - np.isin(there, had).mean())
     return spans.chance(share, spans.usually_new(column, stretches.slices, stretches.allowed), rows=len(there), level=level)
 
