@@ -77,6 +77,7 @@ def test_a_missing_share_that_grows_moves_the_feature(given: np.ndarray) -> None
     assert found.moved
     assert "(missing 2 % → 2" in found.message
     assert found.p_noise < 0.01 > found.p_wobble
+    assert ", p (noise) 0.00" in found.message and ", p (season) 0.00" in found.message
 
 
 def test_values_that_training_never_had_move_the_feature(given: np.ndarray) -> None:
