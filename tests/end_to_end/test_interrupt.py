@@ -157,7 +157,7 @@ def started(workshop: Workshop, script: str, *flags: str) -> Iterator[Script]:
 
 
 def at_work(script: Script) -> set[str]:
-    """The runs that go on until they are stopped: all that are open, without the trial of a retrain, which may end by itself at any time."""
+    """The runs that continue until they are stopped: all that are open, without the trial of a retrain, which may end by itself at any time."""
     still = [run for run in script.workshop.runs(EXPERIMENT) if run.info.status == "RUNNING"]
     retrains_now = any(role(run) == "retrain" for run in still)
     return {run.info.run_id for run in still if not (retrains_now and role(run) == "trial")}

@@ -126,7 +126,7 @@ def launched(folder: Path, **environment: str) -> System:
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """All parts, ready, and healthy traffic sent; the tests below go on from each other's state, in order."""
+    """All parts, ready, and healthy traffic sent; the tests below continue from each other's state, in order."""
     one = launched(tmp_path_factory.mktemp("e"))
     told = one.folder / ".driftloop" / "monitor-small" / "addresses.json"
     try:
@@ -196,7 +196,7 @@ def test_drift_raises_the_alert_and_the_alert_serves_a_new_version(system: Syste
     waited_s = datetime.fromisoformat(alert["activeAt"][:26] + "+00:00").timestamp() - labelled
     print(f"alert {waited_s:.2f} s after the labels, {waited_s / SCRAPE_S:.1f} scrape intervals")
     assert waited_s <= 2 * SCRAPE_S
-    # The first challengers have hardly seen the new regime and may be kept out: while the alert fires and labels come, it goes on by itself.
+    # The first challengers have hardly seen the new regime and may be kept out: while the alert fires and labels come, it continues by itself.
     retrain = wait(lambda: promoted(system), "a retrain that promotes")
     assert client.default_version(name="small_model") == retrain["version"] != before
     assert retrain["until_time"] == system.known()["newest_labelled_time"] or system.known()["version"] == retrain["version"]
