@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 import psutil
 import pytest
-from script_fixtures import ENVIRONMENT, Workshop, data_flags, drifting_table, parent, role
+from script_fixtures import ENVIRONMENT, MARK, Workshop, data_flags, drifting_table, marked, parent, role
 
 from driftloop.settings import ROOT
 from driftloop.system import signals
@@ -42,7 +42,7 @@ class Script:
                 "PYTHONFAULTHANDLER": "1",
                 "MLFLOW_TRACKING_URI": workshop.uri,
                 "TMPDIR": str(self.temporary),
-                "DRIFTLOOP_TEST": str(workshop.folder),
+                MARK: str(workshop.folder),
             },
             cwd=workshop.folder,
             stdin=subprocess.DEVNULL,
@@ -79,14 +79,7 @@ class Script:
 
     def left(self) -> list[psutil.Process]:
         """Processes that it or its server started and that still run: they all inherited our mark."""
-        return [process for process in psutil.process_iter() if marked(process, str(self.workshop.folder))]
-
-
-def marked(process: psutil.Process, mark: str) -> bool:
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE and process.environ().get("DRIFTLOOP_TEST") == mark
-    except psutil.Error:
-        return False
+        return marked(str(self.workshop.folder))
 
 
 def free_ports() -> int:

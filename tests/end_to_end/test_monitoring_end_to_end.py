@@ -22,7 +22,7 @@ import pytest
 import requests
 import yaml
 from board_fixtures import Asked, asked
-from script_fixtures import drifting_table
+from script_fixtures import MARK, drifting_table, marked
 
 from driftloop.data import streams
 from driftloop.serving.torchserve import TorchServeClient
@@ -104,21 +104,14 @@ class System:
 
     def left(self) -> list[psutil.Process]:
         """Processes that it started and that still run: they all inherited our mark."""
-        return [one for one in psutil.process_iter() if marked(one, str(self.folder))]
-
-
-def marked(process: psutil.Process, mark: str) -> bool:
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE and process.environ().get("DRIFTLOOP_TEST") == mark
-    except psutil.Error:
-        return False
+        return marked(str(self.folder))
 
 
 def launched(folder: Path, **environment: str) -> System:
     drifting_table(ROWS, FLIP).to_csv(folder / "t.csv", index=False)
     (folder / "s.yaml").write_text(yaml.safe_dump({"small": DEFINITION}))
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "MONGODB_"))}
-    env = {**clean, "PYTHONPATH": str(ROOT), "DRIFTLOOP_TEST": str(folder), **environment}
+    env = {**clean, "PYTHONPATH": str(ROOT), MARK: str(folder), **environment}
     with (folder / "local.log").open("wb") as out:
         command = [sys.executable, "-m", "monitoring", "local", *FLAGS, "--streams_file", "s.yaml"]
         return System(folder, subprocess.Popen(command, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out), row=int(ROWS * 0.7))

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from batch_records import ELEC, reference
 
 from driftloop.data.schema.schema import Column
 from monitoring.batch.measures import input_drift
 from monitoring.batch.measures.window_measures import FeatureMeasure, Window
 from monitoring.batch.measures.window_rows import WindowRows
 from monitoring.stream_settings import Feature
-from tests.support.batch_records import ELEC, reference
 
 CONFIG = replace(ELEC, features=(Feature(ELEC.features[0].name, low=0, high=9, categorical=True), *ELEC.features[1:]))
 COLUMNS = [Column(name, "feature", "number" if at else "category") for at, name in enumerate(CONFIG.feature_names)]
