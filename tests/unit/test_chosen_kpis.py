@@ -331,6 +331,25 @@ def test_the_chosen_kpi_is_named_in_the_summary_the_blocks_and_the_report() -> N
     assert "Brier score by block, lower is better" in page and "MAE" not in texts[0] + texts[1]
 
 
+@pytest.mark.parametrize("aside", [0, 12])
+@pytest.mark.parametrize("rivals", [1, 2, 4])
+@pytest.mark.parametrize("size", [0.0, 0.5, 9.999, 12.3, 123.4, 1234.5, 98765.4, 3.2e9])
+@pytest.mark.parametrize(("name", "task"), [("cost", "classification"), ("f1", "classification"), ("rmse", "regression"), ("", "regression")])
+def test_the_blocks_fit_the_terminal_whatever_the_size_of_their_figures(name: str, task: str, size: float, rivals: int, aside: int) -> None:
+    free = {f"rival {number}": 1.2 * size for number in range(1, rivals + 1)}
+    figures = {"kpi": size, "lower": 0.9 * size, "upper": 1.1 * size, "kpi_unretrained": 1.3 * size, "threshold": 0.8 * size, "bias": -size, "baselines": free}
+    scores = [replace(score, task=task, kpi_name=name, task_kpi=0.81, rows=1000, set_aside=aside, **figures) for score in make_result().scores]
+    table, _, legend = (text := terminal.blocks_text(scores)).partition("\n[1] ")
+    assert max(map(len, text.splitlines())) <= terminal.COLUMNS
+    assert "rival 1" in legend and "…" not in text and all(f"rival {number}" in legend for number in range(1, rivals + 1))
+    assert ("thresh-" in table or "\nthreshold " in legend) and ("set" in table) is bool(aside) and ("bias" in table) is (task == "regression")
+
+
+def test_decimals_stay_where_the_blocks_fit_and_the_zeros_of_rows_that_no_block_set_aside_take_no_column() -> None:
+    told = terminal.blocks_text(in_brier(make_result()).scores)
+    assert "0.123 [0.110, 0.140]" in told and "unre-" in told and "aside" not in told
+
+
 def test_the_json_has_the_chosen_kpi_under_its_name_and_the_tasks_own_beside_it() -> None:
     told = in_brier(make_result()).as_json()
     assert told["kpi"] == {"name": "brier", "value": 0.1234, "higher_is_better": False}
