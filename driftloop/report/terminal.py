@@ -161,14 +161,17 @@ def _number_columns(scores: Sequence[BlockScore], form: _Form) -> tuple[list[str
     if first.task == REGRESSION:
         columns.append(("bias", lambda one: _figure(one.bias, digits=form.digits, write=wording.signed)))
     columns.append(("[1]" if form.short else "unre-\ntrained", lambda one: figure(one.kpi_unretrained)))
-    for at, name in enumerate(form.baselines, start=1 + form.short):
-        columns.append((f"[{at}]", lambda one, name=name: figure(one.baselines[name])))  # type: ignore[misc]
+    columns += [(f"[{at}]", _baseline(name, figure)) for at, name in enumerate(form.baselines, start=1 + form.short)]
     if not (form.short and _steady(scores)):
         columns.append(("thresh-\nold", lambda one: figure(one.threshold)))
     if any(score.set_aside for score in scores):
         columns.append(("set\naside", lambda one: str(one.set_aside)))
     columns.append(("drift", wording.drifted))
     return [title for title, _ in columns], [[cell(score) for _, cell in columns] for score in scores]
+
+
+def _baseline(name: str, figure: Callable[[float], str]) -> Callable[[BlockScore], str]:
+    return lambda one: figure(one.baselines[name])
 
 
 def _steady(scores: Sequence[BlockScore]) -> bool:
