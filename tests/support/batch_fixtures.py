@@ -27,7 +27,7 @@ NAN = math.nan
 NOTHING = Interval(NAN, NAN, NAN, 0)
 HOSTILE = "</script><script>alert('1')</script>\"><img src=http://evil.example/x>{{ 7*7 }}%{x}\u2028\udcff<!--"
 IN_BLOCKS = "the true accuracy falls under the threshold in 3 blocks or later than the horizon from now, about 9 (confidence 80%)"
-NO_FORECAST = ForecastMeasure(NAN, NAN, NAN, "", "", "no forecast: forecasts exist for accuracies only")
+NO_FORECAST = ForecastMeasure(NAN, NAN, NAN, "", "", "no forecast: 3 blocks are too few")
 
 
 def window_of(first: datetime, last: datetime, name: str) -> Window:
