@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from batch_records import ELEC, reference
 
 from driftloop.data.schema.schema import Column
 from driftloop.drift.inputs import spans
@@ -14,7 +15,6 @@ from monitoring.batch.measures import input_drift
 from monitoring.batch.measures.window_measures import FeatureMeasure, Window
 from monitoring.batch.measures.window_rows import WindowRows
 from monitoring.stream_settings import Feature
-from tests.support.batch_records import ELEC, reference
 
 CONFIG = replace(ELEC, features=(Feature(ELEC.features[0].name, low=0, high=9, categorical=True), *ELEC.features[1:]))
 COLUMNS = [Column(name, "feature", "number" if at else "category") for at, name in enumerate(CONFIG.feature_names)]
@@ -80,6 +80,7 @@ def test_a_missing_share_that_grows_moves_the_feature(given: np.ndarray) -> None
     assert found.moved
     assert "(missing 2 % → 2" in found.message
     assert found.p_noise < 0.01 > found.p_wobble
+    assert ", p (noise) 0.00" in found.message and ", p (season) 0.00" in found.message
 
 
 def test_values_that_training_never_had_move_the_feature(given: np.ndarray) -> None:

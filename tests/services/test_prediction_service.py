@@ -286,7 +286,7 @@ def test_a_table_that_cannot_be_had_leaves_the_one_before(served_model: StandIn)
 
     def fetch(_: StreamConfig, version: str) -> Fallback:
         asked.append(version)
-        raise TrackingError("the store is away")
+        raise TrackingError("the store is unreachable")
 
     served_model.version = "2"
     stream = watched(served_model)

@@ -262,7 +262,7 @@ def test_a_reference_that_cannot_be_had_is_told_and_asked_for_again_and_blocks_a
     def find(version: str) -> Reference:
         asked.append(version)
         if len(asked) == 1:
-            raise TrackingError("the store is away")
+            raise TrackingError("the store is unreachable")
         return some_reference()
 
     one = Watcher(ELEC, find_reference=find, clock=lambda: now[0])
@@ -270,7 +270,7 @@ def test_a_reference_that_cannot_be_had_is_told_and_asked_for_again_and_blocks_a
     made.watchers["elec"] = one
     feed(made, labelled(range(3 * BLOCK)))
     assert one.known().blocks == 0  # the rule learns from the reference before it judges
-    assert (told(made)["blocks"], told(made)["note"], len(asked)) == (3, "the store is away", 1)
+    assert (told(made)["blocks"], told(made)["note"], len(asked)) == (3, "the store is unreachable", 1)
     now[0] += watcher.RETRY_SECONDS
     feed(made, shifted(range(3 * BLOCK, 4 * BLOCK)))
     found = told(made)

@@ -245,9 +245,9 @@ _CHANCES: Final = {"missing": _missing_chance, "unseen": _new_chance}
 def _measure(feature: Feature, found: _Found, corrected: float, given: np.ndarray, *, alpha: float) -> FeatureMeasure:
     edges, before, now, names = _drawn(feature, found)
     moved = bool(corrected <= alpha)
-    noise, wobble = ("cannot tell" if math.isnan(p) else told(p) for p in (found.p_noise, found.p_wobble))
+    noise, season = ("cannot tell" if math.isnan(p) else told(p).removeprefix("p ") for p in (found.p_noise, found.p_wobble))
     statistic = "tv" if found.column.category else STATISTIC
-    why = f"by the sample alone {noise}, among stretches as long {wobble}"
+    why = f"p (noise) {noise}, p (season) {season}"
     far = found.far if found.far == "no values" else f"{found.far}, {why}"  # nothing was tested then
     return FeatureMeasure(
         feature=feature.name,
