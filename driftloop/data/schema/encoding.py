@@ -17,7 +17,7 @@ import pandas as pd
 
 from driftloop.data.schema.schema import Column
 
-_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,15}")
+_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,14}")
 
 
 def texts(values: pd.Series) -> pd.Series:
