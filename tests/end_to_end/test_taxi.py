@@ -131,6 +131,12 @@ def test_a_rival_answers_for_zones_that_it_never_saw() -> None:
     assert np.isfinite(rivals.linear_regression(rows, np.array([10.0, 20.0]))(asked)).all()
 
 
+def test_a_rival_refuses_trips_of_other_columns_in_one_line() -> None:
+    for rival in TAXI.rivals.values():
+        with pytest.raises(SettingsError, match="need the features pickup_zone, dropoff_zone, distance_miles, hour, weekday: omit --features"):
+            rival(np.ones((3, 2)), np.array([10.0, 20.0, 30.0]))
+
+
 def test_answers_are_minutes_over_zero_whatever_the_trip(fitted: fitting.Fitted) -> None:
     wild = np.array([[0, 0, 0, 0, 0], [265, 265, 1e4, 23, 6], [1, 1, 0.1, 0, 0], [1e6, -5, 2.0, 99, -1], [np.nan] * 5])
     answers = fitted.model.values(wild)

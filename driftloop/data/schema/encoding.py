@@ -19,7 +19,7 @@ from driftloop.data.schema.schema import Column
 
 Written = Callable[[str], pd.Series]
 _NOT_AS_A_NUMBER: Final = r"[+-]?(0\d|\d{16})"  # such as 007 and 4000123412341234: a float64 merges or shortens them
-_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,15}")
+_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,14}")
 
 
 def texts(values: pd.Series) -> pd.Series:
