@@ -4,6 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := $(VENV)/bin
 EXPERIMENT ?= elec
 STREAM ?= elec
+WORKERS ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-all lint ui figures bench backtest policies monitor setup-batch batch prefect secrets stores-test containers-test taxi pictures docs lock clean
@@ -89,10 +90,10 @@ lint: $(VENV)/dev.stamp ## ruff, mypy, layers
 	$(BIN)/lint-imports
 
 test: lint ## lint and the tests, under 15 minutes
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(WORKERS)
 
 test-all: lint ## the slow tests, too
-	$(BIN)/python -m pytest -m 'slow or not slow'
+	$(BIN)/python -m pytest $(WORKERS) -m 'slow or not slow'
 
 ui: $(VENV)/run.stamp ## the MLflow UI on what was run here, with the address of the newest run; Ctrl-C ends it
 	$(BIN)/python -m driftloop.ui

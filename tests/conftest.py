@@ -12,6 +12,10 @@ from driftloop.settings import quiet_environment
 
 quiet_environment()  # before anything imports torch
 
+from worker_ports import keep_apart  # noqa: E402
+
+keep_apart()  # before anything imports a free port
+
 from snapshot_fixtures import UPDATE, snapshot  # noqa: E402
 
 __all__ = ["snapshot"]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from flask import Flask
 from gunicorn import util
 from gunicorn.app.base import BaseApplication
 from gunicorn.http.errors import LimitRequestHeaders, ParseException
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from driftloop.errors import DriftloopError
 from driftloop.system.ports import port_fault
@@ -20,7 +20,23 @@ CLOSE: Final = "close"  # key in `app.extensions` of the app's close function, i
 
 
 class JsonWorker(ThreadWorker):
-    """gunicorn's threaded worker; requests that it rejects before the app sees them get the app's error format."""
+    """gunicorn's threaded worker, with two differences.
+
+    Requests that it rejects before the app sees them get the app's error format. And once it is to end, it closes the
+    connections that clients keep open without a request in them: gunicorn would wait for those all of its graceful timeout.
+    """
+
+    def murder_keepalived(self) -> None:
+        """Close the kept connections whose time is over: all of them once the worker is to end."""
+        if not self.alive:
+            _expire(self.keepalived_conns)
+        super().murder_keepalived()
+
+    def murder_pending(self) -> None:
+        """The same for connections that have not sent anything yet."""
+        if not self.alive:
+            _expire(self.pending_conns)
+        super().murder_pending()
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
         """Answer an invalid HTTP request: 431 when its headers are too large, else 400."""
@@ -34,6 +50,11 @@ class JsonWorker(ThreadWorker):
             util.write_nonblock(client, (head + body).encode())
         except OSError:
             self.log.debug("a client disconnected before it got the error")
+
+
+def _expire(connections: Iterable[TConn]) -> None:
+    for one in connections:
+        one.timeout = 0.0
 
 
 class Application(BaseApplication):

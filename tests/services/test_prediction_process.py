@@ -5,15 +5,19 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
 import requests
+from gunicorn.workers import gthread
 from prediction_fixtures import ELEC, STREAMS, StandIn, row, running, some_reference, some_settings, wait_for
 from serving_fixtures import HANDLER
 
@@ -126,6 +130,18 @@ def test_sigterm_lets_requests_in_flight_end_and_exits_with_0(model: StandIn, tm
         assert (server.code, others) == (0, [])
         assert "Traceback" not in server.log.read_text()
     assert acknowledged - set(spooled(tmp_path)) == set()
+
+
+def test_clients_that_keep_a_connection_do_not_hold_up_the_end(model: StandIn, tmp_path: Path) -> None:
+    with running(model.url, tmp_path) as (url, server), requests.Session() as kept:
+        place = urlsplit(url)
+        with socket.create_connection((place.hostname, place.port)) as silent:
+            time.sleep(gthread.DEFAULT_WORKER_DATA_TIMEOUT + 1)  # until then a thread waits for its request
+            assert kept.get(f"{url}/health", timeout=30).ok
+            os.kill(server.pid, signal.SIGTERM)
+            wait_for(lambda: server.code is not None, what="its end", timeout_s=10)
+            assert silent.recv(1) == b""
+        assert server.code == 0
 
 
 def test_a_worker_does_not_outlive_its_master(model: StandIn, tmp_path: Path) -> None:
