@@ -16,6 +16,9 @@ from typing import Final
 
 import numpy as np
 
+from driftloop.data.streams import Stream
+from driftloop.metrics.task import CLASSIFICATION
+
 DAY_ROWS: Final = 48  # the variances below are per this many rows
 LEVEL_VARIANCES: Final = (1e-4, 1e-3, 1e-2, 1e-1)  # variance of the intercept's walk, one member each
 WEIGHT_VARIANCE: Final = 1e-4  # variance of every other weight's walk
@@ -26,6 +29,15 @@ SCALE_FLOOR: Final = 0.05  # an almost constant column is scaled by this share o
 CLIP: Final = 8.0
 NEWTON_STEPS: Final = 8
 LARGEST_STEP: Final = 2.0  # largest change of a weight in one Newton step: a full step from far away overshoots
+
+
+def fault(stream: Stream) -> str:
+    """Why it cannot learn a stream; "" where it can."""
+    if stream.task != CLASSIFICATION.name:
+        return "learns classes, not values"
+    if any(column.categories for column in stream.columns):
+        return "learns from numbers, not from categories"
+    return "" if np.isfinite(stream.rows).all() else "learns from numbers, not from missing values"
 
 
 class OnlineLearner:

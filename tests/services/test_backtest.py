@@ -46,9 +46,9 @@ def scene(stream: Stream, folder: Path) -> Scene:
 
 
 def by_hand(stream: Stream, stop: int, recipe: Recipe) -> np.ndarray:
-    """What a model fitted on rows up to `stop` predicts for the rest, without any of what is tested here."""
+    """What a model fitted on rows up to `stop` answers to the rest, without any of what is tested here."""
     fitted = fitting.fit(ELEC, stream, recipe.params, train=(0, stop), max_epochs=recipe.max_epochs, seed=recipe.seed)
-    return trained_model.predict(fitted.model, stream, stop, len(stream)).argmax(axis=1)
+    return trained_model.predict(fitted.model, stream, stop, len(stream))
 
 
 # Fits
@@ -88,10 +88,10 @@ def test_whatever_a_fit_depends_on_is_in_its_place(stream: Stream) -> None:
 
 def test_a_damaged_entry_is_fitted_anew(stream: Stream, tmp_path: Path) -> None:
     fits = Fits(ELEC, stream, RETRAIN, folder=tmp_path)
-    sound = fits.at(300).predicted
+    sound = fits.at(300).outputs
     (entry,) = fits.place.iterdir()
     entry.write_bytes(entry.read_bytes()[:100])
-    assert np.array_equal(Fits(ELEC, stream, RETRAIN, folder=tmp_path).at(300).predicted, sound)
+    assert np.array_equal(Fits(ELEC, stream, RETRAIN, folder=tmp_path).at(300).outputs, sound)
 
 
 def test_more_processes_give_the_same_fits(stream: Stream, folder: Path, tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_more_processes_give_the_same_fits(stream: Stream, folder: Path, tmp_pat
     together.prepare(stops, jobs=2, progress=told.append)
     assert sum(told) == len(stops) == len(list(together.place.iterdir()))
     for stop in stops:
-        assert np.array_equal(alone.at(stop).predicted, together.at(stop).predicted)
+        assert np.array_equal(alone.at(stop).outputs, together.at(stop).outputs)
 
 
 def test_a_model_is_not_measured_on_rows_that_it_was_fitted_on(scene: Scene) -> None:
@@ -114,9 +114,9 @@ def test_a_model_is_not_measured_on_rows_that_it_was_fitted_on(scene: Scene) -> 
 
 def test_never_is_the_base_model_and_always_a_model_from_each_block(scene: Scene) -> None:
     never, always = play(At(()), scene), play(At(range(len(scene.cut))), scene)
-    assert np.array_equal(never.predicted, by_hand(scene.stream, FIRST, BASE))
+    assert np.array_equal(never.outputs, by_hand(scene.stream, FIRST, BASE))
     parts = [scene.base.on(FIRST, FIRST + BLOCK), *(scene.fits.at(block.start).on(block.start, block.stop) for block in scene.cut[1:])]
-    assert np.array_equal(always.predicted, np.concatenate(parts))
+    assert np.array_equal(always.outputs, np.concatenate(parts))
     assert (never.retrains, never.alarms, never.seconds) == ((), (), 0.0)
 
 
@@ -139,7 +139,7 @@ def test_a_judge_lets_only_better_models_into_service(scene: Scene) -> None:
     assert 0 < len(played.promoted) < len(played.retrains)
     first = scene.cut[played.promoted[0]]
     labels = scene.stream.labels[first.start : first.stop]
-    champion, challenger = (fit.on(first.start, first.stop) != labels for fit in (scene.base, scene.fits.at(first.start)))
+    champion, challenger = (fit.on(first.start, first.stop).argmax(axis=1) != labels for fit in (scene.base, scene.fits.at(first.start)))
     verdict = promotion.judge(CLASSIFICATION, champion, challenger, start=first.start, alpha=judged.judge_alpha)
     assert verdict.better
     assert scene.stops() <= judged.stops()
@@ -153,7 +153,7 @@ def test_a_retrain_that_fails_leaves_the_model_in_service(stream: Stream, folder
     scene = Scene(one_sided, tuple(blocks.cut(FIRST, ROWS, block_size=BLOCK)), base, Fits(ELEC, one_sided, RETRAIN, folder=folder))
     played = play(At((0,)), scene)
     assert (played.retrains, played.promoted) == ((0,), ())
-    assert np.array_equal(played.predicted, base.on(FIRST, ROWS))
+    assert np.array_equal(played.outputs, base.on(FIRST, ROWS))
     assert "one label only" in scene.fits.at(scene.cut[0].stop).failure
 
 
@@ -166,8 +166,8 @@ def test_continuous_predicts_a_block_before_it_learns_it(scene: Scene) -> None:
     labels[scene.cut[2].start :] = 1 - labels[scene.cut[2].start :]
     turned = play_continuous(fresh(), dataclasses.replace(scene, stream=dataclasses.replace(scene.stream, labels=labels)))
     known = scene.cut[2].stop - FIRST  # the labels of block 2 come after it is predicted
-    assert np.array_equal(whole.predicted[:known], turned.predicted[:known])
-    assert not np.array_equal(whole.predicted[known:], turned.predicted[known:])
+    assert np.array_equal(whole.outputs[:known], turned.outputs[:known])
+    assert not np.array_equal(whole.outputs[known:], turned.outputs[known:])
     assert len(whole.retrains) == len(scene.cut) - 1
 
 
@@ -203,24 +203,24 @@ def test_as_many_retrains_are_planned_as_asked_for_each_with_a_block_to_follow(r
 
 def test_a_policy_is_held_against_as_many_retrains(scene: Scene) -> None:
     played = play(At((1, 2, 4)), scene)
-    measured = score.measure(policies.Policy("significant", "triggered"), played, scene, threshold=0.7, majority=0, changes=None)
+    measured = score.measure(policies.Policy("significant", "triggered"), played, scene, threshold=0.7, constant=0, changes=None)
     compared = score.compare(measured, scene, seeds=5)
     assert compared.retrains == measured.retrains == 3
     assert compared.random_lowest <= compared.random <= compared.random_highest
     assert compared.periodic_lowest <= compared.periodic <= compared.periodic_highest
-    assert compared.against_periodic.mean == pytest.approx(measured.accuracy - compared.periodic)
-    assert compared.against_random.mean == pytest.approx(measured.accuracy - compared.random)
+    assert compared.against_periodic.mean == pytest.approx(measured.kpi - compared.periodic)
+    assert compared.against_random.mean == pytest.approx(measured.kpi - compared.random)
     assert math.isnan(measured.false_alarms) and math.isnan(measured.delay)
 
 
 def test_the_figures_are_those_of_the_predictions(scene: Scene) -> None:
     predicted = scene.labels.copy()
     predicted[:30] = 1 - predicted[:30]
-    measured = score.measure(policies.Policy("never", "fixed"), Played(predicted, (), (), (), 0.0), scene, threshold=0.7, majority=0, changes=[])
-    assert measured.accuracy == pytest.approx(1 - 30 / len(predicted))
+    measured = score.measure(policies.Policy("never", "fixed"), Played(np.eye(2)[predicted], (), (), (), 0.0), scene, threshold=0.7, constant=0, changes=[])
+    assert measured.kpi == pytest.approx(1 - 30 / len(predicted))
     assert measured.worst_block == pytest.approx(1 - 30 / BLOCK)
     assert (measured.blocks_under_threshold, measured.false_alarms, measured.missed) == (1, 0, 0)
-    assert sum(measured.correct) == len(predicted) - 30
+    assert sum(measured.by_block) == len(predicted) - 30
 
 
 def test_the_short_last_block_is_never_the_worst(scene: Scene) -> None:
@@ -228,8 +228,8 @@ def test_the_short_last_block_is_never_the_worst(scene: Scene) -> None:
     assert cut[-1].short
     predicted = scene.labels.copy()
     predicted[-cut[-1].rows :] = 1 - predicted[-cut[-1].rows :]
-    played = Played(predicted, (), (), (), 0.0)
-    measured = score.measure(policies.Policy("never", "fixed"), played, dataclasses.replace(scene, cut=cut), threshold=0.7, majority=0, changes=None)
+    played = Played(np.eye(2)[predicted], (), (), (), 0.0)
+    measured = score.measure(policies.Policy("never", "fixed"), played, dataclasses.replace(scene, cut=cut), threshold=0.7, constant=0, changes=None)
     assert measured.worst_block == 1
 
 
@@ -241,9 +241,9 @@ def made(name: str, correct: list[int], retrains: int, kind: str = "fixed") -> P
     share = sum(correct) / (100 * len(correct))
     nan = math.nan
     return PolicyResult(
-        **{"name": name, "kind": kind, "accuracy": share, "lower": share - 0.02, "upper": share + 0.02, "kappa": nan, "kappa_temporal": nan},
+        **{"name": name, "kind": kind, "kpi": share, "lower": share - 0.02, "upper": share + 0.02, "kappa": nan, "kappa_temporal": nan},
         **{"worst_block": min(correct) / 100, "blocks_under_threshold": 0, "retrains": retrains, "promoted": retrains, "seconds": 1.0},
-        **{"false_alarms": nan, "detected": nan, "missed": nan, "delay": nan, "correct": tuple(correct), "retrained_after": ()},
+        **{"false_alarms": nan, "detected": nan, "missed": nan, "delay": nan, "by_block": tuple(correct), "retrained_after": ()},
     )
 
 
@@ -347,7 +347,7 @@ def test_the_names_in_the_picture_cover_neither_each_other_nor_a_point() -> None
     assert sorted(one.get_text() for one in names) == sorted(policy.name for policy in drawn.policies)
     boxes = [one.get_window_extent(renderer) for one in names]
     assert not [pair for pair in itertools.combinations(boxes, 2) if pair[0].overlaps(pair[1])]
-    points = [axes.transData.transform((policy.retrains, 100 * policy.accuracy)) for policy in drawn.policies]
+    points = [axes.transData.transform((policy.retrains, 100 * policy.kpi)) for policy in drawn.policies]
     assert not [point for point in points for box in boxes if box.contains(*point)]
 
 
@@ -361,4 +361,4 @@ def test_an_undefined_share_is_a_dash() -> None:
 
 
 def test_a_fit_without_a_model_predicts_nothing() -> None:
-    assert len(Fit(0, 10, np.empty(0, np.int8), 0.0, "failed").predicted) == 0
+    assert len(Fit(0, 10, np.empty(0, np.int8), 0.0, "failed").outputs) == 0

@@ -13,8 +13,10 @@ from driftloop.backtest import policies
 from driftloop.backtest.policies import Proactive, Watching
 from driftloop.drift.rules.rule_names import DETECTORS
 from driftloop.errors import SettingsError
+from driftloop.metrics.goal import Goal
+from driftloop.metrics.task import CLASSIFICATION
 
-WATCHING = Watching(threshold=0.7, alpha=0.05, seed=7, lead_blocks=2)
+WATCHING = Watching(Goal(CLASSIFICATION, 0.7, 0.05), seed=7, lead_blocks=2)
 RIGHT, WRONG = np.zeros(48, bool), np.ones(48, bool)
 
 
@@ -81,7 +83,7 @@ def test_proactive_alarms_on_a_decline_before_the_threshold_is_crossed() -> None
     random = np.random.default_rng(2)
     shares = np.linspace(0.95, 0.60, 60)
     errors = [random.random(336) > share for share in shares]
-    crossed = int(np.argmax(shares < WATCHING.threshold))
+    crossed = int(np.argmax(shares < WATCHING.goal.threshold))
     first = alarms("proactive", errors)[0]
     assert first < crossed
     assert first < min(alarms("significant", errors), default=len(errors))
