@@ -66,8 +66,8 @@ def work(args: BacktestFlags) -> tuple[dict[str, Any], int]:
         goal = kpi_choice.goal(stream, args, doing, measure)
         return from_flags.make(args, chosen, learner=learner, stream=stream, cut=cut, goal=goal, kpi=kpi_choice.described(args, doing))
 
-    plan(None)  # check before a model is fitted for the threshold
-    wanted = plan(lambda: from_flags.validated(args, learner, stream, cut=cut, doing=doing, folder=means.cache))
+    base = plan(None).base  # check before a model is fitted for the threshold
+    wanted = plan(lambda: from_flags.validated(stream, learner, base, first=cut[0].start, doing=doing))
     result = run.play_all(opened.store, learner, stream, wanted, changes=true.changes if true else None, means=means)
     print(text.backtest_text(result))
     return {**result.as_json(), "experiment": opened.store.experiment_name}, 0

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from driftloop.backtest import online_learner
-from driftloop.backtest.fits import Fits, Recipe
+from driftloop.backtest.fits import Recipe
 from driftloop.backtest.policies import Policy, Watching, playable, rule
 from driftloop.cli.script_flags import BacktestFlags
 from driftloop.data import blocks, synthetic
@@ -19,11 +19,12 @@ from driftloop.data.blocks import Block
 from driftloop.data.streams import Stream
 from driftloop.data.synthetic import TrueStream
 from driftloop.data.times import zones
-from driftloop.errors import SettingsError
+from driftloop.errors import SettingsError, TrainingError
 from driftloop.metrics.goal import Goal
 from driftloop.metrics.task import CLASSIFICATION, Task
 from driftloop.settings import REFERENCE_BLOCKS, VALIDATION_SHARE
 from driftloop.system import places
+from driftloop.training import fitting, trained_model
 from driftloop.training.fitting import Learner
 
 MIN_TRAINED = 20  # rows before the first block
@@ -117,9 +118,7 @@ def make(args: BacktestFlags, policies: tuple[Policy, ...], *, learner: Learner,
     played, faults = playable(policies, goal.task, continuous=online_learner.fault(stream))
     for name, why in faults.items():
         if name in named:
-            raise SettingsError(f"--policies {name}: {name} {why}: leave it out")
-    if not played:
-        raise SettingsError(f"--policies {args.policies}: none of them can be played here: {_together(faults)[0]}")
+            raise SettingsError(f"--policies: {name} cannot be played here ({why}): leave it out")
     watching = Watching(goal, args.seed, args.lead_blocks)
     for policy in played:
         if policy.kind != "continuous":
@@ -143,8 +142,8 @@ def make(args: BacktestFlags, policies: tuple[Policy, ...], *, learner: Learner,
 def _together(faults: Mapping[str, str]) -> tuple[str, ...]:
     """Policies with the same fault in one phrase.
 
-    >>> _together({"ddm": "takes numbers", "eddm": "takes numbers"})
-    ('ddm, eddm (takes numbers)',)
+    >>> _together({"ddm": "for 0/1 errors only", "eddm": "for 0/1 errors only"})
+    ('ddm, eddm (for 0/1 errors only)',)
     """
     return tuple(f"{', '.join(name for name, one in faults.items() if one == why)} ({why})" for why in dict.fromkeys(faults.values()))
 
@@ -171,18 +170,18 @@ def _wanted(args: BacktestFlags, times: np.ndarray) -> int:
     return max(1, int(np.searchsorted(times, zones.moment(args.train_until, zone=args.time_zone))))
 
 
-def validated(args: BacktestFlags, learner: Learner, stream: Stream, *, cut: tuple[Block, ...], doing: Task, folder: Path) -> float:
+def validated(stream: Stream, learner: Learner, recipe: Recipe, *, first: int, doing: Task) -> float:
     """The KPI of the base model's newest tenth of rows, with a model fitted on those before them, as a search measures it.
 
     Raises:
         SettingsError: that model cannot be fitted.
     """
-    first = cut[0].start
     edge = first - int(VALIDATION_SHARE * first)
-    found = Fits(learner, stream, recipes(args, learner, block_size=max(block.rows for block in cut))[0], folder=folder).at(edge)
-    if found.failure:
-        raise SettingsError(f"without a threshold the base model is fitted on the rows up to {edge} first, which failed: {found.failure}; give --threshold")
-    return doing.value(doing.losses_of(stream.labels[edge:first], found.on(edge, first)))
+    try:
+        fitted = fitting.fit(learner, stream, recipe.params, train=(0, edge), validation=(edge, first), max_epochs=recipe.max_epochs, seed=recipe.seed)
+    except TrainingError as exc:
+        raise SettingsError(f"no threshold is given, and the model that it would follow from cannot be fitted: {exc}") from exc
+    return doing.value(trained_model.losses(fitted.model, stream, edge, first, doing=doing))
 
 
 def first_row(rows: int, *, train_share: float, wanted: int, until: str = "") -> int:

@@ -34,10 +34,10 @@ LARGEST_STEP: Final = 2.0  # largest change of a weight in one Newton step: a fu
 def fault(stream: Stream) -> str:
     """Why it cannot learn a stream; "" where it can."""
     if stream.task != CLASSIFICATION.name:
-        return "learns classes, not values"
+        return "for classes only"
     if any(column.categories for column in stream.columns):
-        return "learns from numbers, not from categories"
-    return "" if np.isfinite(stream.rows).all() else "learns from numbers, not from missing values"
+        return "for numbers only: the table has categories"
+    return "" if np.isfinite(stream.rows).all() else "for numbers only: the table has missing values"
 
 
 class OnlineLearner:

@@ -112,13 +112,13 @@ def playable(chosen: Sequence[Policy], doing: Task, *, continuous: str = "") -> 
 
     >>> from driftloop.metrics.task import REGRESSION
     >>> playable(parse("never,ddm,proactive"), REGRESSION)[1]
-    {'ddm': 'takes 0/1 errors only'}
+    {'ddm': 'for 0/1 errors only'}
     """
     faults = {CONTINUOUS: continuous}
     if doing is not CLASSIFICATION:
-        faults |= {name: "takes 0/1 errors only" for name in DETECTORS if name not in REAL}
+        faults |= {name: "for 0/1 errors only" for name in DETECTORS if name not in REAL}
     if doing.chosen:
-        faults[PROACTIVE] = f"has no forecast for the KPI {doing.kpi}"
+        faults[PROACTIVE] = f"no forecast for the KPI {doing.kpi}"
     out = {policy.name: faults[policy.name] for policy in chosen if faults.get(policy.name)}
     return tuple(policy for policy in chosen if policy.name not in out), out
 

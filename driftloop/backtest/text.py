@@ -32,22 +32,21 @@ def policies_table(result: BacktestResult) -> str:
     rows = [_policy_cells(policy, figures, mark=" +" if policy.name in marked else "") for policy in result.policies]
     if not figures.plain:
         rows += [(name, figures.value(result.baselines[key], digits=2), *[""] * 8) for key, name in BASELINES.items()]
-    against = () if figures.regression else ("κ", "κ-\ntemp.")
-    lead = ("ahead of\nbaseline",) * figures.plain
-    worse = "worse\nthan thr." if figures.plain else "under\nthr."
-    title = figures.title.replace(", ", "\n", 1)
-    header = ("policy", title, *against, *lead, "worst\nblock", worse, "re-\ntrains", "false\nalarms", "delay\n(missed)", "fits\ns")
+    against = ("ahead of\nbaseline",) if figures.plain else ("κ", "κ-\ntemp.")
+    worse = "under\nthr." if figures.of_kpi.higher else "over\nthr."
+    header = ("policy", figures.title.replace(", ", "\n", 1), *against, "worst\nblock", worse, "re-\ntrains", "false\nalarms", "delay\n(missed)", "fits\ns")
     return table(header, rows, left={0})
 
 
 def _policy_cells(policy: PolicyResult, figures: Figures, *, mark: str) -> tuple[str, ...]:
-    against = () if figures.regression else (wording.number(policy.kappa), wording.number(policy.kappa_temporal))
-    lead = (wording.signed(policy.ahead_of_baseline, digits=figures.of_kpi.digits),) * figures.plain
+    if figures.plain:
+        against: tuple[str, ...] = (wording.signed(policy.ahead_of_baseline, digits=figures.of_kpi.digits),)
+    else:
+        against = (wording.number(policy.kappa), wording.number(policy.kappa_temporal))
     return (
         f"{policy.name}{mark}",
         f"{figures.value(policy.kpi, digits=2)} [{figures.value(policy.lower)}, {figures.value(policy.upper)}]",
         *against,
-        *lead,
         figures.value(policy.worst_block),
         str(policy.blocks_under_threshold),
         f"{policy.retrains:,}",
@@ -105,24 +104,26 @@ def comparisons_text(result: BacktestResult) -> str:
             else ""
         )
     figures = of(result)
-    rows = [
-        (
-            one.policy,
-            f"{one.retrains:,}",
-            figures.value(one.kpi, digits=2),
-            figures.value(one.periodic, digits=2),
-            _difference(one.against_periodic, figures),
-            f"{figures.value(one.random)} [{figures.value(one.random_lowest)}, {figures.value(one.random_highest)}]",
-            _difference(one.against_random, figures),
-        )
-        for one in result.comparisons
-    ]
+    rows = [_comparison_cells(one, figures) for one in result.comparisons]
     if figures.plain:
-        header = ("at equal\nretrains", "re-\ntrains", "policy", "periodic", "ahead of\nperiodic", "random\nmean [range]", "ahead of\nrandom")
+        header = ("at equal\nretrains", "re-\ntrains", "policy", "periodic", "ahead of\nperiodic", "random", "ahead of\nrandom")
     else:
         header = ("at equal\nretrains", "re-\ntrains", "policy\n%", "period-\nic %", "policy minus\nperiodic", "random %\nmean [range]", "policy minus\nrandom")
     words = f"Periodic is the mean over {PHASES} phases, random over {result.random_seeds} seeds. {comparison_words(result.comparisons)}"
     return f"{table(header, rows, left={0})}\n{paragraph(words)}"
+
+
+def _comparison_cells(one: Comparison, figures: Figures) -> tuple[str, ...]:
+    spread = "" if figures.plain else f" [{figures.value(one.random_lowest)}, {figures.value(one.random_highest)}]"
+    return (
+        one.policy,
+        f"{one.retrains:,}",
+        figures.value(one.kpi, digits=2),
+        figures.value(one.periodic, digits=2),
+        _difference(one.against_periodic, figures),
+        f"{figures.value(one.random)}{spread}",
+        _difference(one.against_random, figures),
+    )
 
 
 def _difference(one: Difference, figures: Figures) -> str:
