@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 from driftloop.cli import flags, parsing, runner
@@ -29,8 +30,10 @@ def build_parser() -> parsing.Parser:
     learners.add_flag(parser)
     size = flag(48, "rows per block; labels arrive when a block ends; 0, for a --data_path: a hundredth of the rows to score, 20 to 1000")
     accuracy = flag(0.8, f"lowest accuracy, 0..1, that is good enough; 0, for a --data_path: {flags.SLACK}")
-    parsing.add_flags(parser, PlayFlags, flags.BlockFlags, title="back-test", block_size=size)
-    parsing.add_flags(parser, flags.KpiFlags, flags.GoalFlags, title="KPI", threshold_accuracy=accuracy)
+    shared = [one.name for kind in (flags.BlockFlags, flags.GoalFlags) for one in fields(kind)]
+    parsing.add_flags(parser, PlayFlags, title="back-test")
+    parsing.add_flags(parser, flags.WatchFlags, title="blocks and their KPI", only=shared, block_size=size, threshold_accuracy=accuracy)
+    parsing.add_flags(parser, flags.KpiFlags)
     until = flag("", "train the base model on the rows before this time; empty: --first_rows or --train_share decides")
     parsing.add_flags(parser, FitFlags, flags.TaskFlags, title="training", train_until=until)
     parsing.add_flags(parser, KnownStreamFlags, title="stream with known drift, instead of a table")

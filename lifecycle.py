@@ -27,7 +27,7 @@ def build_parser() -> parsing.Parser:
     parser = parsing.parser("lifecycle.py", __doc__)
     learners.add_flag(parser)
     trials = flag(12, "sets of parameters that each retrain tries with Ax, the documented defaults first")
-    parsing.add_flags(parser, flags.BlockFlags, flags.GoalFlags, flags.WatchFlags, title="watch")
+    parsing.add_flags(parser, flags.WatchFlags, title="watch")
     parsing.add_flags(parser, flags.TrainingFlags, flags.TaskFlags, flags.KpiFlags, title="training", total_trials=trials)
     parsing.add_flags(parser, LifecycleFlags)
     parsing.add_flags(parser, flags.JudgingFlags, title="judging")

@@ -169,30 +169,22 @@ class KpiFlags:
     cost: str = flag("", "what predictions cost, for --kpi cost: 'good:bad=5,bad:good=1' is true:predicted=cost; pairs that are not given cost 0")
 
 
-@dataclass(frozen=True)
-class GoalFlags:
-    """Which KPI is just good enough, and how often a model that reaches it may be called worse."""
-
-    threshold: float = flag(
-        0.0,
-        f"the KPI that is just good enough, on its scale or in its unit; 0: --threshold_accuracy or --threshold_mae decides, for other KPIs {SLACK}",
-        type=amount,
-    )
-    threshold_accuracy: float = flag(0.8, f"lowest accuracy, 0..1, that is good enough; 0: {SLACK}", type=share)
-    threshold_mae: float = flag(0.0, f"for a regression: largest mean absolute error that is good enough, in the label's unit; 0: {SLACK}", type=amount)
-    alpha: float = flag(settings.ALPHA, "maximum false-alarm probability of `significant` over the whole run, for a model that is good enough", type=rate)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BlockFlags:
-    """What a block is."""
+    """What a block is: some of `WatchFlags`."""
 
-    block_size: int = flag(48, "rows per block; labels arrive when a block ends; 0: a hundredth of the rows to score, 20 to 1000", type=int)
-    block_by: str = flag(
-        "rows",
-        "rows: blocks of --block_size rows; otherwise calendar blocks with any number of rows; a week begins on Monday",
-        choices=["rows", "day", "week", "month"],
-    )
+    block_size: int
+    block_by: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoalFlags:
+    """Which KPI is just good enough, and how often a model that reaches it may be called worse: some of `WatchFlags`."""
+
+    threshold: float
+    threshold_accuracy: float
+    threshold_mae: float
+    alpha: float
 
 
 @dataclass(frozen=True)
@@ -200,7 +192,21 @@ class WatchFlags(BlockFlags, GoalFlags):
     """What to score, what counts as drift, and how to respond."""
 
     test_data_rows: int = flag(0, "number of rows to score after the training rows; 0: all", type=whole(0))
+    block_size: int = flag(48, "rows per block; labels arrive when a block ends; 0: a hundredth of the rows to score, 20 to 1000", type=int)
+    threshold: float = flag(
+        0.0,
+        f"the KPI that is just good enough, on its scale or in its unit; 0: --threshold_accuracy or --threshold_mae decides, for other KPIs {SLACK}",
+        type=amount,
+    )
+    threshold_accuracy: float = flag(0.8, f"lowest accuracy, 0..1, that is good enough; 0: {SLACK}", type=share)
+    threshold_mae: float = flag(0.0, f"for a regression: largest mean absolute error that is good enough, in the label's unit; 0: {SLACK}", type=amount)
+    block_by: str = flag(
+        "rows",
+        "rows: blocks of --block_size rows; otherwise calendar blocks with any number of rows; a week begins on Monday",
+        choices=["rows", "day", "week", "month"],
+    )
     drift_rule: str = flag("significant", RULE_HELP, choices=WATCHING)
+    alpha: float = flag(settings.ALPHA, "maximum false-alarm probability of `significant` over the whole run, for a model that is good enough", type=rate)
     on_drift: str = flag(
         "retrain",
         "prompt: ask on a terminal, else as advise; retrain: retrain at once; advise: print the command; ignore: score only",
