@@ -89,7 +89,7 @@ def _trained() -> tuple[Any, Any]:
     words = ["--learner", "examples.nyc_taxi.learner:TAXI", "--mlflow_experiment_name", "taxi", "--train_base", "--train_until", UNTIL]
     args = read(DeployFlags, deploy_model.build_parser().parse_args(words))
     work = open_work(args, learners.load(args.learner, data_path=args.data_path))
-    known = base_model(work, args)
+    work, known = base_model(work, args)
     registry = Registry(work.store.client, args.register_model_name)
     version = registry.version_of(known.run_id) or registry.register(source=known.uri, run_id=known.run_id)
     registry.promote(version, reason="benchmark")

@@ -38,12 +38,12 @@ class Block:
 
 
 def usual_size(rows: int) -> int:
-    """Rows of a block when nobody gives a size: a hundredth of the rows to score, 20 to 1000.
+    """Rows of a block when nobody gives a size: a hundredth of the rows to score, 20 to 1000, and no more than there are.
 
-    >>> usual_size(30_000), usual_size(100), usual_size(10**7)
-    (300, 20, 1000)
+    >>> usual_size(30_000), usual_size(100), usual_size(10**7), usual_size(15)
+    (300, 20, 1000, 15)
     """
-    return max(20, min(1000, rows // 100))
+    return min(max(20, min(1000, rows // 100)), max(rows, 1))
 
 
 def cut(start: int, stop: int, *, block_size: int) -> Iterator[Block]:

@@ -13,6 +13,7 @@ import math
 from abc import abstractmethod
 
 import numpy as np
+from scipy import stats
 
 from driftloop.metrics import kpi
 from driftloop.metrics.row_kpis import ClassKpi
@@ -42,7 +43,7 @@ class WholeBlockKpi(ClassKpi):
         return np.column_stack([labels, outputs])
 
     def value(self, losses: np.ndarray) -> float:
-        """See `Task.value`: from label and probabilities, (N, 1 + K); nan where the rows hold one class only."""
+        """See `Task.value`: from label and probabilities, (N, 1 + K); nan where the rows hold one class only, of F1 no row of the class."""
         return float(self.values(losses, np.ones((1, len(losses))))[0]) if len(losses) else math.nan
 
     def values(self, losses: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -62,13 +63,14 @@ class WholeBlockKpi(ClassKpi):
         return kpi.bootstrap_interval(self.values(losses, kpi.block_bootstrap(len(losses)))) if len(losses) else (math.nan, math.nan)
 
     def p_value(self, champion: np.ndarray, challenger: np.ndarray) -> float:
-        """See `Task.p_value`: the share of block-bootstrap samples in which the challenger does not lead."""
+        """See `Task.p_value`: of a normal lead whose spread is that of the block bootstrap, as small as a search of many trials asks for."""
         if not len(champion):
             return 1.0
         weights = kpi.block_bootstrap(len(champion))
         lead = self.values(challenger, weights) - self.values(champion, weights)
-        lead = lead[~np.isnan(lead)]
-        return float((1 + np.count_nonzero(lead <= 0)) / (1 + len(lead)))
+        spread = float(np.nanstd(lead, ddof=1)) if np.count_nonzero(~np.isnan(lead)) > 1 else 0.0
+        found = self.value(challenger) - self.value(champion)
+        return float(stats.norm.sf(found / spread)) if spread > 0 and not math.isnan(found) else 1.0
 
     def compared(self, champion: np.ndarray, challenger: np.ndarray) -> str:
         """See `Task.compared`."""
@@ -92,9 +94,9 @@ class F1Kpi(WholeBlockKpi):
         super().__init__("f1", shares)
 
     def of_class(self, positive: np.ndarray, outputs: np.ndarray, at: int, weights: np.ndarray) -> np.ndarray:
-        """See `WholeBlockKpi.of_class`; nan where the class is neither there nor predicted."""
-        predicted = outputs.argmax(axis=1) == at
-        return 2 * (weights @ (positive & predicted)) / (weights @ positive + weights @ predicted)
+        """See `WholeBlockKpi.of_class`; nan without a row of the class, whatever is predicted."""
+        predicted, there = outputs.argmax(axis=1) == at, weights @ positive
+        return np.where(there > 0, 2 * (weights @ (positive & predicted)) / (there + weights @ predicted), math.nan)
 
     def baseline(self, rows: int) -> tuple[str, np.ndarray]:
         """See `ChosenKpi.baseline`: of two classes always the rarer one, whose F1 is not 0; else the most frequent."""

@@ -88,7 +88,9 @@ def of_block(stream: Stream, block: Block) -> BlockQuality:
     at = np.flatnonzero(inside)
     why = [stream.set_aside[row][1] for row in at]
     reasons = Counter(map(kind_of, why))
-    jumps = _jumps(stream.features, stream.rows[block.start : block.stop], stream.aside.values[at], why) if len(at) else ()
+    numbers = [column for column, name in enumerate(stream.features) if name not in stream.vocabulary]  # the mean of codes means nothing
+    names = tuple(stream.features[column] for column in numbers)
+    jumps = _jumps(names, stream.rows[block.start : block.stop, numbers], stream.aside.values[at][:, numbers], why) if len(at) else ()
     return BlockQuality(block.rows, tuple(reasons.most_common()), jumps)
 
 
@@ -134,7 +136,8 @@ def _jumps(features: tuple[str, ...], rows: np.ndarray, aside: np.ndarray, why: 
 
 
 def _jump(feature: str, usable: np.ndarray, aside: np.ndarray) -> Jump | None:
-    if not len(aside):
+    usable = usable[np.isfinite(usable)]  # a missing value may be a value of the stream
+    if not len(aside) or not len(usable):
         return None
     with np.errstate(over="ignore", invalid="ignore"):  # sums near the ends of float64 overflow: reported as inf
         mean, spread = float(usable.mean()), float(usable.std())

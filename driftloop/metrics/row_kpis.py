@@ -236,6 +236,7 @@ class RmseKpi(ChosenKpi):
 
     def interval(self, losses: np.ndarray) -> tuple[float, float]:
         """See `Task.interval`: of a block bootstrap."""
+        losses = losses[~np.isnan(losses)]
         return kpi.bootstrap_interval(np.sqrt(kpi.block_bootstrap(len(losses)) @ losses / len(losses))) if len(losses) > 1 else (math.nan, math.nan)
 
     def with_slack(self, value: float, *, share: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from driftloop.metrics.results import BlockScore, WatchResult
 from driftloop.report import kpi_words, wording
@@ -17,6 +18,9 @@ class BlockColumn:
     title: str
     cell: Callable[[BlockScore], str]
     style: str = "n"  # class of its cells: n numbers, t text on one line, "" text
+
+
+_SET_ASIDE: Final = BlockColumn("set aside", lambda one: f"{one.set_aside}{', impossible values' * ('impossible values' in one.quality)}")
 
 
 def columns(result: WatchResult) -> tuple[BlockColumn, ...]:
@@ -52,7 +56,7 @@ def _of_values(result: WatchResult) -> tuple[BlockColumn, ...]:
         BlockColumn("unretrained", lambda one: wording.number(one.kpi_unretrained)),
         *(_baseline(name, name, wording.number) for score in result.scores[:1] for name in score.baselines),
         BlockColumn("threshold", lambda one: wording.number(one.threshold)),
-        BlockColumn("set aside", lambda one: f"{one.set_aside}{', impossible values' * ('impossible values' in one.quality)}"),
+        _SET_ASIDE,
     )
 
 
@@ -60,10 +64,11 @@ def _of_numbers(result: WatchResult) -> tuple[BlockColumn, ...]:
     write, own = kpi_words.of(result), kpi_words.Figures(result.task, result.unit)
     return (
         BlockColumn(own.title, lambda one: own.value(one.task_kpi)),
+        *([BlockColumn("bias", lambda one: wording.signed(one.bias))] if result.task == "regression" else []),
         BlockColumn("unretrained", lambda one: write.value(one.kpi_unretrained)),
         *(_baseline(wording.baseline(name), name, write.value) for score in result.scores[:1] for name in score.baselines),
         BlockColumn("threshold", lambda one: write.value(one.threshold)),
-        BlockColumn("set aside", lambda one: str(one.set_aside)),
+        _SET_ASIDE,
     )
 
 

@@ -205,7 +205,8 @@ def _chosen_notes(result: WatchResult, figures: Figures) -> list[str]:
     better = "higher" if figures.of_kpi.higher else "lower"
     by = "Student, 95 %, assuming independent rows" if figures.of_kpi.is_mean else "block bootstrap, 95 %"
     half = wording.number(wording.half_width(result.scores), digits=figures.of_kpi.digits)
+    rule = "; the drift rule accounts for autocorrelated rows" if result.rule == "significant" and figures.of_kpi.per_row else ""
     return [
         f"{_MEANINGS[figures.kpi]} {better.capitalize()} is better, and in every table a positive lead means that the served model is better.",
-        f"At its size a block's {figures.name} is known to ±{half} on average here ({by}; the drift rule accounts for autocorrelated rows).",
+        f"At its size a block's {figures.name} is known to ±{half} on average here ({by}{rule}).",
     ]

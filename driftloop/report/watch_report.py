@@ -54,7 +54,7 @@ def report_html(result: WatchResult) -> str:
         verdict=kpi_words.verdict(result),
         notes=kpi_words.reading_notes(result),
         compared=compared,
-        longest=max(filter(math.isfinite, [result.kpi, *compared.values()]), default=1.0) if write.plain else 1.0,
+        longest=(max(filter(math.isfinite, [result.kpi, *compared.values()]), default=1.0) or 1.0) if write.plain else 1.0,
         kpi=write,
         columns=block_table.columns(result),
         averaged=watch_plot.averaged(result.scores),

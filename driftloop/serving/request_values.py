@@ -16,9 +16,11 @@ NUMBER_BYTES: Final = 25  # of a number, its comma included, at most
 
 def of_rows(rows: np.ndarray, columns: Sequence[Column]) -> list[list[Any]]:
     """Rows (N, F) as the handler takes them: texts, true, false and null for a model that takes values as they are, else (no columns) numbers."""
-    from driftloop.data.schema import encoding  # imported here: the prediction service sends lists, and starts without pandas
+    if not columns:
+        return rows.tolist()
+    from driftloop.data.schema import encoding  # imported here: a model of numbers needs no pandas
 
-    return encoding.decode(rows, columns) if columns else rows.tolist()
+    return encoding.decode(rows, columns)
 
 
 def takes(rows: np.ndarray, columns: Sequence[Column]) -> bool:

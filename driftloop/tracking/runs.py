@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import mlflow
 from mlflow.exceptions import MlflowException
 
+from driftloop.data.schema.schema import Schema
 from driftloop.errors import NoBaseRunError, TrackingError
 from driftloop.metrics.results import NO_BLOCK
 from driftloop.tracking.mlflow_store import NETWORK, ROLE, Store, translated
 
+SCHEMA = "schema.json"  # artifact of a base run: the columns of its table
 PARENTS = ("base", "backtest")  # roles of top-level runs
 
 if TYPE_CHECKING:
@@ -89,6 +91,19 @@ def load_network(store: Store, run_id: str) -> tuple[dict[str, torch.Tensor], di
             return torch.load(path / "weights.pt", weights_only=True), card
         except (OSError, ValueError, RuntimeError, EOFError, UnpicklingError) as exc:
             raise TrackingError(f"the model of run {run_id} cannot be read ({type(exc).__name__}): train a new base model") from exc
+
+
+def schema_of(store: Store, run_id: str) -> Schema:
+    """The columns of the table that a base run was trained on; none if it logged none.
+
+    Raises:
+        TrackingError: the store did not answer.
+        DataError: the file is no schema.
+    """
+    with translated(f"{SCHEMA} of run {run_id}"), tempfile.TemporaryDirectory() as folder:
+        if not any(one.path == SCHEMA for one in store.client.list_artifacts(run_id)):
+            return Schema()
+        return Schema.from_json(json.loads(Path(store.client.download_artifacts(run_id, SCHEMA, folder)).read_text(encoding="utf-8")))
 
 
 def newest_child(store: Store, parent_run_id: str, *, role: str) -> Run | None:

@@ -16,7 +16,7 @@ from driftloop.metrics import task
 from driftloop.metrics.task import Task
 from driftloop.report import descriptions
 from driftloop.settings import DEFAULT_PARAMS, SEED, TRAIN_SHARE, VALIDATION_SHARE
-from driftloop.tracking import mlflow_store
+from driftloop.tracking import mlflow_store, runs
 from driftloop.training import datasets, family, mlflow_text, trained_model, tuning
 from driftloop.training.fitting import Learner, Span, fit, newest
 from driftloop.training.trained_model import KnownModel
@@ -41,7 +41,6 @@ class TrainPlan:
     progress: Callable[..., AbstractContextManager[Any]] | None = None
     until: np.datetime64 | None = None  # train the base model on the rows before this time; None: the oldest 70 %
     kpi: Task | None = None  # measures and chooses between trials; None: the stream's task
-
     kpi_text: str = ""  # the KPI with its settings, as logged to the base model's run
 
     def doing(self, stream: Stream) -> Task:
@@ -99,7 +98,7 @@ def _describe(store: mlflow_store.Store, stream: Stream, known: KnownModel, stud
     stop = known.trained[1]
     datasets.log(stream, {"training": known.trained, "test": (stop, len(stream))})
     if stream.schema.columns:
-        mlflow_store.log_json(stream.schema.as_json(), "schema.json")
+        mlflow_store.log_json(stream.schema.as_json(), runs.SCHEMA)
     mlflow_text.describe_experiment(store)
     what = descriptions.base(stream=stream.name, source=Path(stream.source).name, features=len(stream.features), labels=stream.label_names)
     trained = descriptions.rows(*known.trained, stream.times)

@@ -136,6 +136,8 @@ def restore(store: mlflow_store.Store, run_id: str, *, learner: Learner, stream:
     if card.get("task", "classification") != stream.task:
         raise DataError(f"run {run_id} was trained for a {card.get('task', 'classification')}, the stream is a {stream.task}: give the same --task")
     for known, column in zip(card.get("columns", ()), stream.columns, strict=False):
+        if known["kind"] != column.kind:
+            raise DataError(f"run {run_id} was trained with {column.name!r} as a {known['kind']}, here it is a {column.kind}: give the same --schema")
         if tuple(known["categories"]) != column.categories[: len(known["categories"])]:
             raise DataError(
                 f"run {run_id} was trained on other categories of {column.name!r} ({', '.join(known['categories'][:5])}, …): "

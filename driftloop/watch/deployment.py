@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import tempfile
@@ -130,24 +131,25 @@ def goal_of(work: Work, args: LoopFlags, base: KnownModel | None) -> Goal:
 
     Before there is a base model (None) such a threshold is a stand-in.
     """
-    trained = base.trained if base else (0, len(work.stream))
+    trained = (0, base.trained[1] if base else len(work.stream))  # as the search took it, whatever window won
     kind: task.Task = kpi_choice.chosen(work.stream, args, trained=trained) or task.of(work.stream.task)
     return kpi_choice.goal(work.stream, args, kind, (lambda: _validated(work, args, base, kind)) if base else None)
 
 
 def _validated(work: Work, args: LoopFlags, base: KnownModel, doing: task.Task) -> float:
-    """The base model's KPI on its validation rows; nan if its search did not measure the task's own.
+    """The base model's KPI on its validation rows.
 
     Raises:
         SettingsError: its search measured another KPI than the one from the flags.
     """
-    known = runs.param_of(work.store, base.run_id, "kpi")
-    if doing.chosen and known != kpi_choice.described(args, doing):
+    wanted = kpi_choice.described(args, doing) if doing.chosen else ""
+    found = runs.metric_of(work.store, base.run_id, doing.objective)
+    if runs.param_of(work.store, base.run_id, "kpi") != wanted or math.isnan(found):
         raise SettingsError(
-            f"--threshold is not given, and the base model was not measured by {kpi_choice.described(args, doing)} on its validation rows: "
+            f"--threshold is not given, and the base model was not measured by {wanted or doing.kpi} on its validation rows: "
             "give --threshold, or train a new base model with the same --kpi and --cost"
         )
-    return runs.metric_of(work.store, base.run_id, doing.objective)
+    return found
 
 
 def watch_plan(work: Work, args: LoopFlags, base: KnownModel | None, *, trained_stop: int, decide: OnDrift) -> WatchPlan:

@@ -199,6 +199,7 @@ class Diagnosis:
 
     def replaced(self) -> None:
         """Another version is in service from the next block on."""
+        self.now.label_free = None  # its rows are megabytes, and a version that is replaced is not estimated again
         self.past.append(self.now)
         self.now = self._begun()
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Sequence
-from typing import Final
+from dataclasses import replace
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from driftloop.metrics.row_kpis import BalancedAccuracyKpi, BrierKpi, ChosenKpi,
 from driftloop.metrics.task import Task
 from driftloop.settings import THRESHOLD_SLACK
 
+Flagged = TypeVar("Flagged", bound=KpiFlags)
 OLDER: Final = {"threshold_accuracy": "accuracy", "threshold_mae": "mae"}  # flags that set one KPI's threshold
 OF_SHARES: Final = {
     "brier": BrierKpi,
@@ -68,13 +70,26 @@ def chosen(stream: Stream, args: KpiFlags, *, trained: tuple[int, int]) -> Chose
 
 
 def described(args: KpiFlags, doing: Task) -> str:
-    """A KPI with its settings, as logged to the runs that it chose in.
+    """A KPI with its settings, as logged to the runs that it chose in; `of_base` reads it.
 
-    >>> from driftloop.metrics.task import CLASSIFICATION
-    >>> described(KpiFlags("", "a:b=2"), CLASSIFICATION)
-    'accuracy a:b=2'
+    >>> from driftloop.metrics.row_kpis import CostKpi
+    >>> described(KpiFlags("", "b:a=1,  a:b=2"), CostKpi(np.array([0.5, 0.5]), np.eye(2)))
+    'cost a:b=2,b:a=1'
     """
-    return f"{doing.kpi} {' '.join(args.cost.split())}".strip()
+    pairs = sorted(" ".join(pair.split()) for pair in args.cost.split(","))
+    return f"{doing.kpi} {','.join(pairs)}".strip()
+
+
+def of_base(args: Flagged, text: str) -> Flagged:
+    """The flags with the KPI of a base model as `described` says it, where they name none; "" if that was its task's own.
+
+    >>> of_base(KpiFlags("", ""), "cost a:b=2,b:a=1"), of_base(KpiFlags("accuracy", ""), "f1")
+    (KpiFlags(kpi='cost', cost='a:b=2,b:a=1'), KpiFlags(kpi='accuracy', cost=''))
+    """
+    if not text or args.kpi or args.cost:
+        return args
+    name, _, costs = text.partition(" ")
+    return replace(args, kpi=name, cost=costs)
 
 
 def goal(stream: Stream, args: KpiGoalFlags, doing: Task, measure: Callable[[], float] | None) -> Goal:

@@ -291,10 +291,8 @@ class Watch:
 
     def _measured(self, record: VersionRecord, unretrained: np.ndarray) -> VersionRecord:
         """A version with its chosen KPI over all its rows: that of some is no mean over blocks."""
-        served = [(score.start, score.stop, outputs) for score, outputs in zip(self.scores, self.outputs, strict=True) if score.version == record.version]
+        served = [(score, outputs) for score, outputs in zip(self.scores, self.outputs, strict=True) if score.version == record.version]
         if not served:
             return replace(record, kpi_name=self.kpi.kpi)
-        rows = np.concatenate([np.arange(start, stop) for start, stop, _ in served])
-        both = np.concatenate([outputs for *_, outputs in served]), unretrained[rows - self.plan.start]
-        reached, without = (self.kpi.value(self.kpi.losses_of(self.stream.labels[rows], outputs)) for outputs in both)
-        return replace(record, kpi_name=self.kpi.kpi, kpi=reached, kpi_unretrained=without)
+        unserved = [(score, unretrained[score.start - self.plan.start : score.stop - self.plan.start]) for score, _ in served]
+        return replace(record, kpi_name=self.kpi.kpi, kpi=self._reached(served), kpi_unretrained=self._reached(unserved))

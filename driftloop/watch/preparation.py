@@ -17,7 +17,8 @@ from driftloop.cli.flags import DataFlags, TaskFlags, TrainingFlags
 from driftloop.cli.script_flags import BaseModelFlags, DeployFlags, LoopFlags, RetrainFlags, SwapFlags, WorkFlags
 from driftloop.data import streams
 from driftloop.data.schema import choice
-from driftloop.data.streams import Stream
+from driftloop.data.schema.schema import Schema
+from driftloop.data.streams import NO_SCHEMA, Stream
 from driftloop.data.times import zones
 from driftloop.errors import NoBaseRunError, SettingsError
 from driftloop.metrics.task import CLASSIFICATION, Task
@@ -70,8 +71,8 @@ def _check_class_weights(args: TrainingFlags, learner: Learner, stream: Stream) 
         raise SettingsError(f"--class_weights {args.class_weights} is given, but {learner.model.__name__} takes none: omit it, or give a learner that does")
 
 
-def load_stream(args: DataFlags, learner: Learner, *, trained: Trained | None = None) -> Stream:
-    """The stream of a table as a learner takes it, see `open_work`.
+def load_stream(args: DataFlags, learner: Learner, *, trained: Trained | None = None, trained_schema: Schema = NO_SCHEMA) -> Stream:
+    """The stream of a table as a learner takes it, see `open_work` and `streams.load`.
 
     Raises:
         SettingsError, DataError: as `open_work`.
@@ -88,6 +89,7 @@ def load_stream(args: DataFlags, learner: Learner, *, trained: Trained | None = 
         unit=learner.unit,
         check=learner.check,
         values_as_they_are=learner.values_as_they_are,
+        trained_schema=trained_schema,
     )
 
 
@@ -181,8 +183,8 @@ def bar(iterable: Any = None, **options: Any) -> tqdm:
     return tqdm(iterable, leave=False, disable=None, file=sys.stderr, dynamic_ncols=True, **options)
 
 
-def base_model(work: Work, args: DeployFlags | RetrainFlags) -> KnownModel:
-    """The base model of the experiment, or one trained now with --train_base (or after a yes).
+def base_model(work: Work, args: DeployFlags | RetrainFlags) -> tuple[Work, KnownModel]:
+    """The base model of the experiment, or one trained now with --train_base (or after a yes), and the stream read with its schema.
 
     Raises:
         NoBaseRunError: there is none and training was not requested.
@@ -194,5 +196,14 @@ def base_model(work: Work, args: DeployFlags | RetrainFlags) -> KnownModel:
         if not args.train_base and not (runner.on_terminal() and runner.confirm(question)):
             raise
         with mlflow_store.run(work.store, base.run_name(work.stream), role="base") as run_id:
-            return base.train_base(work.store, work.learner, work.stream, base_plan(args, work, total_trials=0), run_id=run_id)
-    return trained_model.restore(work.store, found.info.run_id, learner=work.learner, stream=work.stream)
+            return work, base.train_base(work.store, work.learner, work.stream, base_plan(args, work, total_trials=0), run_id=run_id)
+    work = _as_trained(work, args, run_id=found.info.run_id)
+    return work, trained_model.restore(work.store, found.info.run_id, learner=work.learner, stream=work.stream)
+
+
+def _as_trained(work: Work, args: DataFlags, *, run_id: str) -> Work:
+    """The work with the columns as the base model has them: the rows of a table that has grown since may show others."""
+    known = runs.schema_of(work.store, run_id) if work.learner.values_as_they_are else NO_SCHEMA
+    if not known.columns or known == work.stream.schema:
+        return work
+    return replace(work, stream=load_stream(args, work.learner, trained_schema=known))

@@ -17,7 +17,7 @@ from driftloop.errors import EXIT_DRIFT, SettingsError
 from driftloop.metrics.results import WatchResult
 from driftloop.report import terminal
 from driftloop.serving.site import check_server, torchserve
-from driftloop.tracking import mlflow_store
+from driftloop.tracking import mlflow_store, runs
 from driftloop.training import base, mlflow_text
 from driftloop.training.family import Family
 from driftloop.training.fitting import Learner
@@ -51,7 +51,8 @@ def deploy(args: DeployFlags, learner: Learner) -> Done:
     opened = open_work(args, learner)
     deployment.check_name(opened, args)
     deployment.drift_rule(args, deployment.goal_of(opened, args, None))  # check before a training what the watch needs
-    known = base_model(opened, args)
+    opened, known = base_model(opened, args)
+    args = kpi_choice.of_base(args, runs.param_of(opened.store, known.run_id, "kpi"))
     decide = OnDrift(args.on_drift)
     served = deployment.champion(opened, known, name=args.register_model_name)
     if args.serve_only:
@@ -83,9 +84,10 @@ def retrain_drifted(args: RetrainFlags, learner: Learner) -> Done:
     deployment.check_name(opened, args)
     until = until_row(opened.stream, args)
     kpi_choice.chosen(opened.stream, args, trained=(0, len(opened.stream)))  # check before a training
-    known = base_model(opened, args)
+    opened, known = base_model(opened, args)
+    args = kpi_choice.of_base(args, runs.param_of(opened.store, known.run_id, "kpi"))
     served = deployment.champion(opened, known, name=args.register_model_name)
-    kpi = kpi_choice.chosen(opened.stream, args, trained=known.trained)
+    kpi = kpi_choice.chosen(opened.stream, args, trained=(0, known.trained[1]))
     plan = retrain_plan(args, learner, kpi=kpi)
     cause = deployment.find_cause(opened, known, served, until_row=until)
     family = Family(opened.store, opened.stream, kpi)

@@ -14,10 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from driftloop.data import streams
+from driftloop.data.blocks import Block
 from driftloop.data.schema import encoding
 from driftloop.data.schema.schema import Column
 from driftloop.data.streams import Stream
-from driftloop.errors import DataError
+from driftloop.errors import DataError, SettingsError
+from driftloop.metrics import data_quality
 
 ROWS = 100
 X = np.random.default_rng(0).normal(size=ROWS)
@@ -112,6 +114,48 @@ def test_a_numeric_column_is_a_category_by_the_schema_file(tmp_path: Path) -> No
     assert column(stream, "zone").categories == ("9", "161") and stream.rows[:2, 1].tolist() == [1, 0]
 
 
+def test_codes_of_a_category_keep_their_leading_zeros(tmp_path: Path) -> None:
+    (tmp_path / "my.yaml").write_text("columns: {zip: {role: feature, kind: category}}")
+    codes = load(tmp_path, frame(zip=["00501", "501", "7", "8"] * 25), csv=True, schema=tmp_path / "my.yaml")
+    assert column(codes, "zip").categories == ("00501", "501", "7", "8") and codes.rows[:2, 1].tolist() == [0, 1]
+    cards = load(tmp_path, frame(zip=["4000123412341234567", "4000123412341234568", None, "7"] * 25), csv=True, schema=tmp_path / "my.yaml")
+    assert column(cards, "zip").categories == ("4000123412341234567", "4000123412341234568", "7")
+    plain = load(tmp_path, frame(zip=["1.0", "1", None, "2"] * 25), csv=True, schema=tmp_path / "my.yaml")
+    assert column(plain, "zip").categories == ("1", "2")
+
+
+def test_a_boolean_by_the_schema_file_holds_nothing_but_truths(tmp_path: Path) -> None:
+    (tmp_path / "my.yaml").write_text("columns: {a: {kind: boolean}}")
+    with pytest.raises(DataError, match="'a' is a boolean in --schema and holds 2: give it the kind number or category"):
+        load(tmp_path, frame(a=[0, 1] * 40 + [2, None] * 10), schema=tmp_path / "my.yaml")
+    assert column(load(tmp_path, frame(a=[0, 1] * 40 + [1, None] * 10), schema=tmp_path / "my.yaml")).kind == "boolean"
+
+
+def test_a_table_that_has_grown_is_read_with_the_base_models_schema(tmp_path: Path) -> None:
+    first = frame(a=["k", "l"] * 50, b=[0] * ROWS)
+    known = load(tmp_path, first).schema
+    assert known.features == ("x", "a")
+    later = first.assign(time=TIMES + dt.timedelta(days=9), a=["l", "j"] * 50, b=X)
+    grown = pd.concat([first, later, later.assign(time=TIMES + dt.timedelta(days=18))]).assign(new=7.5)
+    assert load(tmp_path, grown).features == ("x", "a", "b")
+    found = load(tmp_path, grown, trained_schema=known)
+    assert found.features == ("x", "a") and column(found).categories == ("k", "l", "j") and found.schema["a"].categories == ("k", "l")
+    assert "left out: new (not in the table that the base model was trained on)" in found.notes
+    with pytest.raises(DataError, match="'a'"):
+        load(tmp_path, grown.drop(columns="a"), trained_schema=known)
+
+
+def test_set_aside_rows_are_compared_with_the_values_that_are_there_and_never_by_codes(tmp_path: Path) -> None:
+    gaps = np.where(np.arange(ROWS) % 4 == 1, np.nan, X)
+    bad = np.where(np.arange(ROWS) < 3, np.inf, gaps)
+    stream = load(tmp_path, frame(gap=gaps, bad=bad, text=["z"] * 3 + ["a", "b"] * 48 + ["a"], far=np.where(np.arange(ROWS) < 3, 1e6, X)), bad_rows="set_aside",
+                  missing="learn")  # fmt: skip
+    found = data_quality.of_block(stream, Block(0, 0, len(stream)))
+    assert [jump.feature for jump in found.jumps] == ["far"]
+    holes = load(tmp_path, frame(gap=np.where(np.arange(ROWS) < 3, 1e6, gaps), bad=bad), bad_rows="set_aside", missing="learn")
+    assert [jump.feature for jump in data_quality.of_block(holes, Block(0, 0, len(holes))).jumps] == ["gap"]
+
+
 @pytest.mark.parametrize(
     ("values", "why"),
     [([None] * ROWS, "empty"), ([None] * 80 + ["k"] * 20, "empty in every training row"), (["k"] * 99 + ["z"], "'k' in every row")],
@@ -178,6 +222,18 @@ def test_of_two_columns_with_times_the_one_with_a_usual_name_is_taken(tmp_path: 
     assert load(tmp_path, two).schema["signup"].role == "left_out"
     with pytest.raises(DataError, match="when, signup could: give one as --time_column"):
         load(tmp_path, two.rename(columns={"time": "when"}))
+
+
+def test_the_format_of_a_time_that_was_found_may_be_given(tmp_path: Path) -> None:
+    table = frame().assign(time=TIMES.strftime("%d/%m/%Y %H:%M"))
+    assert str(load(tmp_path, table, csv=True, time_format="%d/%m/%Y %H:%M").times[0])[:16] == "2020-01-01T00:00"
+    with pytest.raises(SettingsError, match="give that as well"):
+        load(tmp_path, table, time_column="row", time_zone="Europe/Berlin")
+
+
+def test_what_to_give_where_no_column_holds_times(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="--time_column row for rows in time order"):
+        load(tmp_path, frame().drop(columns="time"))
 
 
 def test_rows_in_order_need_no_time(tmp_path: Path) -> None:

@@ -203,6 +203,21 @@ def test_labels_with_commas_colons_spaces_and_equals_signs(text: str, labels: tu
     assert read_costs(text, labels).tolist() == [[0.0, 2.0], [0.0, 0.0]]
 
 
+def test_an_f1_that_is_better_beyond_doubt_has_a_p_value_that_a_search_of_many_trials_accepts() -> None:
+    rng = np.random.default_rng(0)
+    labels = (rng.random(2000) < 0.3).astype(int)
+    good, bad = (np.column_stack([1 - p, p]) for p in (np.where(labels, 0.9, 0.1), rng.random(2000)))
+    measured = F1Kpi(np.array([0.7, 0.3]))
+    found = measured.p_value(measured.losses_of(labels, bad), measured.losses_of(labels, good))
+    assert found < 1e-6 and measured.p_value(measured.losses_of(labels, good), measured.losses_of(labels, bad)) > 0.99
+
+
+def test_an_rmse_with_a_missing_label_has_an_interval() -> None:
+    losses = np.array([1.0, math.nan, 4.0, 9.0, 1.0, 4.0])
+    low, high = RmseKpi(0.0).interval(losses)
+    assert 1 <= low <= math.sqrt(3.8) <= high <= 3
+
+
 @pytest.mark.parametrize(
     ("values", "argv", "told"),
     [
@@ -281,6 +296,25 @@ def in_brier(result: WatchResult) -> WatchResult:
     versions = tuple(replace(record, kpi_name="brier", kpi=0.1234, kpi_unretrained=0.15) for record in result.versions)
     whole = {"kpi": 0.1234, "task_kpi": 0.81, "kpi_without_retraining": 0.15, "threshold": 0.12}
     return replace(result, **told, **whole, scores=scores, retrains=retrains, versions=versions)
+
+
+@pytest.mark.parametrize("name", ["f1", "cost"])
+def test_a_watch_in_which_every_figure_is_0_is_reported(name: str) -> None:
+    result = in_brier(make_result())
+    zero = {"kpi_name": name, "baselines": dict.fromkeys(result.baselines, 0.0), "kpi": 0.0}
+    scores = tuple(replace(score, **zero, kpi_unretrained=0.0, lower=0.0, upper=0.0) for score in result.scores)
+    assert "<html" in watch_report.report_html(replace(result, **zero, kpi_without_retraining=0.0, scores=scores))
+
+
+def test_a_block_without_a_row_of_the_rarer_class_has_no_f1() -> None:
+    measured = F1Kpi(SHARES)
+    assert math.isnan(measured.value(measured.losses_of(np.zeros(3, int), OUTPUTS[:3])))
+
+
+def test_the_report_says_of_the_rule_that_watched_only_that_it_weighs_autocorrelation() -> None:
+    told = "the drift rule accounts for autocorrelated rows"
+    reports = {rule: watch_report.report_html(replace(in_brier(make_result()), rule=rule)) for rule in ("significant", "threshold")}
+    assert told in reports["significant"] and told not in reports["threshold"]
 
 
 def test_the_chosen_kpi_is_named_in_the_summary_the_blocks_and_the_report() -> None:

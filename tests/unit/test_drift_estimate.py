@@ -52,6 +52,23 @@ def test_every_kpi_of_losses_per_row_is_reweighted_likewise(kpi: RowKpi) -> None
     assert label_free.estimate(outputs, features).value == pytest.approx(truth, rel=0.06)
 
 
+@pytest.mark.parametrize("often", [1.0, 3.7], ids=["flag", "mostly zero"])
+def test_a_rare_value_of_a_number_is_seen(often: float) -> None:
+    """A flag that is true in 5 % of the rows learned from and in half of the new ones, and that decides how often the model is right."""
+    rng, label_free = np.random.default_rng(4), LabelFree(coded=(False,))
+    for rare, learns in ((0.05, True), (0.5, False)):
+        flag = (rng.random(20_000) < rare) * (often if often == 1 else rng.uniform(1, often, 20_000))
+        right = rng.random(20_000) < np.where(flag > 0, 0.3, 0.95)
+        outputs = np.tile([0.9, 0.1], (20_000, 1))
+        if learns:
+            label_free.learn(outputs, (~right).astype(int), flag[:, None])
+    assert label_free.estimate(outputs, flag[:, None]).value == pytest.approx(0.625, abs=0.02)
+
+
+def test_a_kpi_is_written_as_people_write_it() -> None:
+    assert RowKpi("log_loss", LOG_LOSS.losses, probabilities=True).words("0.49") == "log loss 0.49" and MAE.words("2") == "MAE 2"
+
+
 def test_without_a_shift_reweighting_does_not_hurt() -> None:
     off: dict[str, list[float]] = {PLAIN: [], REWEIGHTED: []}
     for seed in range(60):
@@ -146,7 +163,7 @@ def test_one_class_predicted_and_always_right_gives_an_accuracy_of_one() -> None
     assert label_free.estimate(np.tile([0.9, 0.1], (500, 1)), features + 1).value == 1.0
 
 
-def test_many_columns_take_a_moment_only() -> None:
+def test_three_hundred_columns_share_the_bins_and_spoil_no_estimate() -> None:
     rng = np.random.default_rng(10)
     label_free = LabelFree()
     label_free.learn(np.tile([0.8, 0.2], (2000, 1)), (rng.random(2000) > 0.8).astype(int), rng.normal(size=(2000, 300)))

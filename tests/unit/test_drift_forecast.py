@@ -232,6 +232,14 @@ def test_the_interval_of_a_regression_holds_as_many_crossings_as_it_says():
     assert 0.68 <= np.mean(inside) <= 0.92  # 80 % is stated: three standard errors
 
 
+def test_one_extreme_error_does_not_widen_the_forecast():
+    rng = np.random.default_rng(8)
+    drawn = [rng.gamma(2, (1 + 0.03 * block) / 2, 48) for block in range(30)]
+    plain = error_scores.scores(drawn, threshold=2.0)[1]
+    drawn[10][0] = 500.0
+    assert min(error_scores.scores(drawn, threshold=2.0)[1][11:]) > 0.7 * min(plain[11:])
+
+
 def test_the_forecast_of_an_error_names_it():
     values, sizes = error_scores.scores([np.full(100, 2.0 + 0.1 * block) + np.tile([0.5, -0.5], 50) for block in range(12)], threshold=3.5)
     words = CrossingWords.of_error("MAE", 3.5, "minutes")

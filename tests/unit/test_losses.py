@@ -12,6 +12,7 @@ from driftloop.drift.rules.probation import Probation
 from driftloop.drift.rules.significant_loss import SignificantLoss, profile, rows_in_one
 from driftloop.errors import SettingsError
 from driftloop.metrics.goal import Goal
+from driftloop.metrics.row_kpis import BalancedAccuracyKpi
 from driftloop.metrics.task import REGRESSION
 
 WATCHES = 120
@@ -58,8 +59,16 @@ def test_probation_ends_when_the_errors_are_proven_smaller_than_the_threshold() 
     verdict = rule.update(rng.exponential(1.3, ROWS))
     assert verdict.drift and "on probation" in verdict.message
     told = [rule.update(rng.exponential(0.5, ROWS)) for _ in range(10)]
-    assert any("its probation is over" in verdict.message for verdict in told)
+    assert any(verdict.message == "the model's mean absolute error is proven to be under 1: its probation is over" for verdict in told)
     assert not told[-1].drift
+
+
+def test_a_balanced_accuracy_exactly_at_its_threshold_is_no_drift() -> None:
+    goal = Goal(BalancedAccuracyKpi(np.array([0.5, 0.5])), 0.8)
+    right = np.repeat([True, False, True, False], [4, 1, 4, 1])
+    labels = np.repeat([0, 1], 5)
+    losses = goal.task.losses_of(labels, np.eye(2)[np.where(right, labels, 1 - labels)])
+    assert goal.met(goal.task.value(losses)) and not catalogue.for_goal("threshold", goal).update(losses).drift
 
 
 def test_the_plain_rule_alarms_over_the_threshold_only_and_says_how_often_chance_would() -> None:

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from driftloop.data.schema import columns, encoding, inference, numerals
-from driftloop.data.schema.columns import Written
+from driftloop.data.schema.encoding import Written
 from driftloop.data.schema.numerals import Numbers
-from driftloop.data.schema.schema import Schema
+from driftloop.data.schema.schema import Column, Schema
 from driftloop.data.schema.schema_file import Overruled, Overrules
 from driftloop.errors import DataError
 from driftloop.settings import TRAIN_SHARE
@@ -30,7 +30,7 @@ class Asked:
     """What a person says of the columns, and which are features by default (`usual`; None: as the rows show).
 
     `trained` gives how many of the rows with these times, (N,), the base model learns. `values_as_they_are`: the learner takes categories and
-    missing values; otherwise it takes finite numbers only.
+    missing values; otherwise it takes finite numbers only. `known`: the schema that the base model was trained with; empty: infer it.
     """
 
     features: Sequence[str] | None = None
@@ -39,6 +39,7 @@ class Asked:
     overrules: Overrules = field(default_factory=Overrules)
     trained: Callable[[np.ndarray], int] = oldest
     values_as_they_are: bool = False
+    known: Schema = field(default_factory=Schema)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +60,7 @@ def choose(frame: pd.DataFrame, around: Around, asked: Asked, *, written: Writte
 
     The schema is inferred from the training rows: of those with a label and a time the first that `asked.trained` counts. How the numbers of a
     column are written (decimal comma, percent) is a matter of the whole file. Identifiers, constant and empty columns are left out unless
-    asked for by name.
+    asked for by name. A known schema stands as it is, unless other features are asked for.
 
     Raises:
         DataError: a column asked for is not there, given twice, not numeric, or the label; or no feature is left.
@@ -68,21 +69,28 @@ def choose(frame: pd.DataFrame, around: Around, asked: Asked, *, written: Writte
     only = asked.features if asked.features is None else columns.chosen(frame, asked.features, target=around.target)
     _check_left_out(frame, around, asked)
     asked.overrules.check(map(str, frame.columns))
-    names = only or [name for name in frame.columns if name not in {around.target, around.time_column}]
+    known = asked.known if asked.known.columns and set(only or ()) <= set(asked.known.features) else None
+    for name in known.features if known else ():
+        columns.present(frame, name, "a feature of the base model")
+    names = only or (known.features if known else [name for name in frame.columns if name not in {around.target, around.time_column}])
     read = {name: numerals.read(frame[name], written=partial(written, name) if written else None) for name in names}
     train = np.flatnonzero(around.usable)
     train = train[: asked.trained(around.times[train])]
-    found = inference.infer(
-        frame.assign(**{around.target: around.labels}).iloc[train],
-        target=around.target,
-        time_column=around.time_column,
-        regression=around.regression,
-        unit=around.unit,
-        only=only or asked.usual,
-        read=lambda name: _part(read[name], train),
+    found = (
+        _known(known, frame)
+        if known
+        else inference.infer(
+            frame.assign(**{around.target: around.labels}).iloc[train],
+            target=around.target,
+            time_column=around.time_column,
+            regression=around.regression,
+            unit=around.unit,
+            only=only or asked.usual,
+            read=lambda name: _part(read[name], train),
+        )
     )
     found = _overruled(found, asked)
-    found = _coded(found, frame, read, train) if asked.values_as_they_are else _numbers_only(found, read, asked)
+    found = _coded(found, frame, read, train, written) if asked.values_as_they_are else _numbers_only(found, read, asked)
     wanted = only or sorted(found.features, key=lambda name: [*(asked.usual or ()), name].index(name))
     if not wanted:
         why = "".join(f"; left out: {column.name} ({column.why})" for column in found.left_out[:3])
@@ -92,11 +100,18 @@ def choose(frame: pd.DataFrame, around: Around, asked: Asked, *, written: Writte
     return found, columns.features(frame, {name: read[name] for name in wanted}, written=written, categories=categories)
 
 
-def _coded(found: Schema, frame: pd.DataFrame, read: dict[str, Numbers], train: np.ndarray) -> Schema:
+def _known(known: Schema, frame: pd.DataFrame) -> Schema:
+    """The schema of a base model, for a table that has its columns and perhaps others."""
+    names = {column.name for column in known.columns}
+    others = [str(name) for name in frame.columns if name not in names]
+    return Schema((*known.columns, *(Column(name, "left_out", "number", "not in the table that the base model was trained on") for name in others)))
+
+
+def _coded(found: Schema, frame: pd.DataFrame, read: dict[str, Numbers], train: np.ndarray, written: Written | None) -> Schema:
     """The schema with the categories of every feature that is one, also by --schema.
 
     Raises:
-        DataError: a feature is a time, has no number where it should be one, or too many categories.
+        DataError: a feature is a time, has no number where it should be one, another number where it should be a boolean, or too many categories.
     """
     for column in [column for column in found.columns if column.role == "feature"]:
         name, fault = column.name, read[column.name].fault
@@ -104,8 +119,12 @@ def _coded(found: Schema, frame: pd.DataFrame, read: dict[str, Numbers], train: 
             raise DataError(f"feature {name!r} is a time, which no learner takes: derive numbers from it, such as the hour, or leave it out")
         if column.kind == "number" and fault:
             raise DataError(f"feature {name!r} is not numeric ({fault}): give it the kind category in --schema, or leave it out")
+        if column.kind == "boolean" and not fault:
+            foreign = read[name].values[~np.isin(read[name].values, (0, 1)) & np.isfinite(read[name].values)]
+            if len(foreign):
+                raise DataError(f"feature {name!r} is a boolean in --schema and holds {foreign[0]:g}: give it the kind number or category")
         if column.kind == "category" or (column.kind == "boolean" and fault):
-            categories = column.categories or encoding.sorted_texts(frame[name].iloc[train])
+            categories = column.categories or encoding.sorted_texts(encoding.as_written(frame[name], written).iloc[train])
             if len(categories) > MOST_CATEGORIES:
                 raise DataError(f"feature {name!r} has {len(categories):,} different texts in the training rows: leave it out, or group them into fewer")
             found = found.having(name, categories=categories)

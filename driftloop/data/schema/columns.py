@@ -7,7 +7,7 @@ a dict from row index (from 0) to the reason.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,13 +15,13 @@ import pandas as pd
 
 from driftloop.data.files import texts
 from driftloop.data.schema import encoding, numerals
+from driftloop.data.schema.encoding import Written
 from driftloop.errors import DataError
 
 TARGETS = ("target", "class")
 """Column names taken for the label when none is given."""
 
 Faults = dict[int, str]
-Written = Callable[[str], pd.Series]
 
 
 def target_name(frame: pd.DataFrame, target: str | None, *, time_column: str | None = None) -> str:
@@ -73,7 +73,7 @@ def features(
     values, vocabulary, notes = [], {}, []
     for name, found in read.items():
         if name in (categories or {}):
-            given = encoding.texts(frame[name])
+            given = encoding.texts(encoding.as_written(frame[name], written))
             vocabulary[name] = encoding.vocabulary(given, (categories or {})[name])
             values.append(encoding.codes(given, vocabulary[name]))
             missing = {**_missing(frame[name], given.isna().to_numpy()), **missing}
@@ -145,7 +145,9 @@ def time_column(frame: pd.DataFrame, name: str | None) -> pd.Series:
         DataError: it is not given, or does not exist.
     """
     if name is None:
-        raise DataError(f"which column holds the time of each row? Give --time_column; the columns are {listed(frame.columns)}")
+        raise DataError(
+            f"which column holds the time of each row? Give --time_column, or --time_column row for rows in time order; the columns are {listed(frame.columns)}"
+        )
     return frame[present(frame, name, "--time_column")]
 
 

@@ -7,14 +7,17 @@ training rows; every later one is "other" to it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from driftloop.data.schema.schema import Column
+
+Written = Callable[[str], pd.Series]
+_NOT_AS_A_NUMBER: Final = r"[+-]?(0\d|\d{16})"  # such as 007 and 4000123412341234: a float64 merges or shortens them
 
 
 def texts(values: pd.Series) -> pd.Series:
@@ -34,6 +37,18 @@ def _text(value: Any) -> str:
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))
     return str(value)
+
+
+def as_written(values: pd.Series, written: Written | None) -> pd.Series:
+    """The values of a category: as in the file where reading them as numbers changes some, such as 007, else as they were read.
+
+    >>> as_written(pd.Series([501, 501, None], name="zip"), lambda name: pd.Series(["00501", "501", ""])).tolist()
+    ['00501', '501', nan]
+    """
+    if written is None or not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
+        return values
+    raw = written(str(values.name)).astype(str).str.strip().where(values.notna())
+    return raw if raw.str.match(_NOT_AS_A_NUMBER, na=False).any() else values
 
 
 def sorted_texts(values: pd.Series) -> tuple[str, ...]:
@@ -62,8 +77,8 @@ def codes(given: pd.Series, categories: Sequence[str]) -> np.ndarray:
     >>> codes(pd.Series(["b", None, "c"]), ("a", "b")).tolist()
     [1.0, nan, 2.0]
     """
-    places = {text: float(code) for code, text in enumerate(categories)}
-    return given.map(lambda text: np.nan if text is None else places.get(text, float(len(places)))).to_numpy(np.float64)
+    found = pd.Categorical(given, categories=list(categories)).codes.astype(np.float64)
+    return np.where(found >= 0, found, np.where(given.isna(), np.nan, float(len(categories))))
 
 
 def decode(rows: np.ndarray, columns: Sequence[Column]) -> list[list[Any]]:

@@ -19,6 +19,17 @@ _ALL_PAIRS: Final = 13  # columns of which all pairs are taken, at most
 _PAIRED: Final = 51  # columns that are paired with the last one, at most
 
 
+def _edges(values: np.ndarray, most: int) -> np.ndarray:
+    """The edges of at most so many bins of about equal share; a value that fills several of them has its own bin.
+
+    >>> np.searchsorted(_edges(np.array([0.0, 0.0, 0.0, 0.0, 0.0, 1.0]), 4), [0.0, 1.0], side="right").tolist()
+    [1, 2]
+    """
+    quantiles = np.quantile(values, np.arange(1, most) / most)
+    frequent = quantiles[1:][quantiles[1:] == quantiles[:-1]]
+    return np.unique(np.concatenate([quantiles, np.nextafter(frequent, np.inf)]))
+
+
 @dataclass(frozen=True, eq=False)
 class _Column:
     """The bins of one column."""
@@ -41,7 +52,7 @@ class _Column:
             ranks[top] = np.arange(len(top))
             coarse = np.minimum(np.arange(len(top) + 1), COARSE)
         else:
-            edges = np.unique(np.quantile(given, np.arange(1, most) / most)) if len(given) else edges
+            edges = _edges(given, most) if len(given) else edges
             coarse = np.arange(len(edges) + 1) * COARSE // (len(edges) + 1)
         column = cls(edges, known, ranks, np.append(coarse, COARSE + 1), np.arange(len(coarse) + 1))
         rows = np.bincount(column.bins(values), minlength=len(column.counted))

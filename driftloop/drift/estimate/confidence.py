@@ -71,7 +71,7 @@ class LabelFree:
     def __init__(self, kpi: RowKpi = ACCURACY, *, coded: Sequence[bool] = ()) -> None:
         self._kpi, self._coded = kpi, tuple(coded)
         self._learned: deque[_Labelled] = deque()  # blocks, newest last, of about `ROWS` rows
-        self._waiting: deque[_Labelled] = deque()  # likewise, not yet worked through
+        self._waiting: deque[_Labelled] = deque()  # newest last, not yet worked through: `quality` does it
         self._rows = 0  # in `_learned`
         self._methods: Methods | None = None
         self._newer = 0  # rows since the methods were learned
@@ -166,7 +166,7 @@ class LabelFree:
             if given.ndim != 1:
                 raise ValueError(f"predictions have shape {given.shape}: they must be (rows,)")
         features = np.empty((len(given), 0)) if rows is None else np.asarray(rows, float)
-        if features.ndim != 2 or len(features) != len(given) or (self._coded and rows is not None and features.shape[1] != len(self._coded)):
+        if features.ndim != 2 or len(features) != len(given) or (self._coded and features.shape[1] != len(self._coded)):
             raise ValueError(f"rows have shape {features.shape}: they must be ({len(given)}, {len(self._coded) or 'features'})")
         self._coded = self._coded or (False,) * features.shape[1]
         inputs = np.column_stack([features, given if expected is None else expected])

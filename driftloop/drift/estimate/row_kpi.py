@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from driftloop.metrics.kpi_names import KPIS
 from driftloop.metrics.task import CLASSIFICATION, Task
 
 
@@ -32,7 +33,7 @@ class RowKpi:
 
     def words(self, figure: str) -> str:
         """A figure with the KPI's name and unit."""
-        return f"{_SPELT.get(self.name, self.name)} {figure}{f' {self.unit}' if self.unit else ''}"
+        return f"{KPIS[self.name].words if self.name in KPIS else self.name} {figure}{f' {self.unit}' if self.unit else ''}"
 
     def expected(self, probabilities: np.ndarray) -> np.ndarray:
         """Expected loss of each row if the probabilities (N, K) were right, (N,)."""
@@ -57,4 +58,3 @@ def own(task: Task, *, unit: str = "") -> RowKpi:
 
 ACCURACY: Final = RowKpi("accuracy", lambda outputs, labels: (outputs.argmax(axis=1) != labels).astype(float), probabilities=True, rises=True)
 MAE: Final = RowKpi("mae", lambda outputs, labels: np.abs(outputs - labels), probabilities=False)
-_SPELT: Final = {"mae": "MAE"}

@@ -11,6 +11,8 @@ from typing import Final
 
 import numpy as np
 
+from driftloop.drift.rules.significant_loss import CAP_THRESHOLDS
+
 LEVEL: Final = 0.8  # the score at the threshold
 NARROWEST: Final = 0.03  # scores are kept so far from 0 and 1 where their variance is compared
 
@@ -30,7 +32,8 @@ def scores(blocks: Sequence[np.ndarray], *, threshold: float) -> tuple[list[floa
     if not known:
         return [np.nan] * len(blocks), [0] * len(blocks)
     per_unit = (1 - LEVEL) / threshold
-    spread = np.average([one.var() for one in known], weights=[len(one) for one in known]) * per_unit**2
+    capped = [np.minimum(one, CAP_THRESHOLDS * threshold) for one in known]  # a few extreme errors must not widen every block's forecast
+    spread = np.average([one.var() for one in capped], weights=[len(one) for one in capped]) * per_unit**2
     found = [float(max(1 - per_unit * one.mean(), 0)) if len(one) else np.nan for one in errors]
     level = np.clip(np.nan_to_num(found), NARROWEST, 1 - NARROWEST)
     sizes = [len(one) * (share * (1 - share) / spread if spread else 1.0) for one, share in zip(errors, level, strict=True)]

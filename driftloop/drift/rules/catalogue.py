@@ -68,7 +68,8 @@ def for_goal(name: str, goal: Goal, *, seed: int = settings.SEED, probation: boo
     made = loss_rules.make(name, threshold=limit, alpha=alpha, seed=seed, loss=loss, every=every, rate=rate)
     if probation:
         proof = loss_rules.SignificantLoss(threshold=limit, alpha=alpha, under=True, loss=loss)
-        made = Probation(made, threshold=limit, alpha=alpha, plain=loss_rules.LossThreshold(limit, loss=loss), proof=proof)
+        passed = f"the model's {loss.words} is proven to be under {limit:g}"
+        made = Probation(made, threshold=limit, alpha=alpha, plain=loss_rules.LossThreshold(limit, loss=loss), proof=proof, passed=passed)
     return made if doing.by_row is doing else loss_rules.BlockLossRule(made, doing)
 
 

@@ -24,9 +24,8 @@ from driftloop.metrics import kpi
 from driftloop.metrics.task import Task
 
 REAL: Final = ("adwin", "kswin", "page_hinkley")  # river's detectors that take real values
-
-
 ABSOLUTE: Final = Loss()
+EQUAL: Final = 1e-9  # share by which a mean loss may be over the threshold by rounding alone: 1 - 0.8 is under 0.2
 
 
 def make(name: str, *, threshold: float, alpha: float, seed: int, loss: Loss = ABSOLUTE, every: int = EVERY, rate: float = RATE) -> Rule:
@@ -85,7 +84,7 @@ class LossThreshold(Rule):
         if not rows:
             return Verdict.no_rows(self.name, threshold=self._threshold)
         mean = float(losses.mean())
-        drift = mean > self._threshold
+        drift = mean > self._threshold * (1 + EQUAL)
         steady = min(self._threshold, self._sum / self._rows) if self._rows else self._threshold
         noise = float(losses.std()) * math.sqrt(self._together / rows)
         chance = float(stats.norm.sf((self._threshold - steady) / noise)) if noise > 0 else math.nan

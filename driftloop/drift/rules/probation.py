@@ -30,14 +30,15 @@ class Probation(Rule):
         alpha: maximum probability that a model that is not good enough passes the probation.
         plain: the plain threshold rule; by default that of the accuracy.
         proof: alarms when the same errors prove the model good enough; by default that of the accuracy.
+        passed: what is then proven, in words.
     """
 
-    def __init__(self, rule: Rule, *, threshold: float, alpha: float, plain: Rule | None = None, proof: Rule | None = None) -> None:
-        self.rule, self.plain, self.threshold = rule, plain or ThresholdRule(threshold), threshold
+    def __init__(self, rule: Rule, *, threshold: float, alpha: float, plain: Rule | None = None, proof: Rule | None = None, passed: str = "") -> None:
+        self.rule, self.plain = rule, plain or ThresholdRule(threshold)
         self.name = rule.name
         # "Right at least threshold of the time" is proven by refuting "wrong at least 1 - threshold of the time".
         self.proof = proof or _Right(threshold=1 - threshold, alpha=alpha)
-        self.passed = "the model is proven to be right more often" if proof is None else "the model's errors are proven to be smaller"
+        self.passed = passed or f"the model is proven to be right more often than the threshold {threshold:g}"
         self.blocks = 0  # of probation; 0 when not on probation
 
     def prepare(self, errors: np.ndarray, *, block_size: int) -> None:
@@ -58,8 +59,7 @@ class Probation(Rule):
         plain = self.plain.update(errors)
         if self.proof.update(errors).drift:
             self._begin(blocks=0)
-            passed = f"{self.passed} than the threshold {self.threshold:g}: its probation is over"
-            return replace(plain, drift=False, kind="none", rule=self.name, message=passed)
+            return replace(plain, drift=False, kind="none", rule=self.name, message=f"{self.passed}: its probation is over")
         return replace(plain, rule=self.name, message=f"on probation after a drift: {plain.message}")
 
     def reset(self) -> None:

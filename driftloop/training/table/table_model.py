@@ -216,8 +216,7 @@ class Members(nn.Module):
     """A linear layer of M members that share its weights; each has its own scale of the inputs, scale of the outputs, and bias.
 
     The first layer has no scale of its inputs: its product is then computed once for all members, and the signs that they give its
-    outputs tell them apart. With such a scale, as in TabM, a fit takes twice as long and is no better on the newest tenth of the
-    training rows of cards, car_price and car_loan (benchmarks/tables.md).
+    outputs tell them apart; TabM gives that layer a scale of its inputs instead.
     """
 
     def __init__(self, inputs: int, outputs: int, members: int, *, first: bool) -> None:
