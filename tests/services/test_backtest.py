@@ -20,12 +20,16 @@ from driftloop.data import blocks, synthetic
 from driftloop.data.streams import Stream
 from driftloop.data.synthetic import Change
 from driftloop.metrics import promotion
-from driftloop.metrics.task import CLASSIFICATION
+from driftloop.metrics.block_kpis import AveragePrecisionKpi, F1Kpi, RocAucKpi
+from driftloop.metrics.kpi_names import KPIS
+from driftloop.metrics.row_kpis import BalancedAccuracyKpi, BrierKpi, CostKpi, LogLossKpi, RmseKpi
+from driftloop.metrics.task import CLASSIFICATION, REGRESSION, Task
 from driftloop.training import fitting, trained_model
 from learner import ELEC
 
 ROWS, FIRST, BLOCK, WINDOW = 1200, 900, 50, 120
 BASE = Recipe({**settings.DEFAULT_PARAMS}, 2, 7)
+SHARES = np.array([0.5, 0.5])
 RETRAIN = Recipe({**settings.RETRAIN_PARAMS, "window": WINDOW}, 2, 7)
 
 
@@ -223,6 +227,51 @@ def test_the_figures_are_those_of_the_predictions(scene: Scene) -> None:
     assert sum(measured.by_block) == len(predicted) - 30
 
 
+MEASURES = [
+    *(CLASSIFICATION, BrierKpi(SHARES), LogLossKpi(SHARES), CostKpi(SHARES, np.array([[0, 1], [5, 0]])), BalancedAccuracyKpi(SHARES)),
+    *(F1Kpi(SHARES), RocAucKpi(SHARES), AveragePrecisionKpi(SHARES), REGRESSION, RmseKpi(0.0)),
+]
+
+
+def answered(doing: Task, rows: int, *, noise: float, seed: int = 1) -> np.ndarray:
+    """What a KPI takes of a model's answers; the more noise, the worse the model."""
+    random = np.random.default_rng(5)
+    true, values = random.integers(2, size=rows), random.normal(size=rows)
+    spread = noise * np.random.default_rng(seed).normal(size=rows)
+    if doing.name == "regression":
+        return doing.losses_of(values, values + spread)
+    likely = 1 / (1 + np.exp(-(2 * true - 1) - spread))
+    return doing.losses_of(true, np.column_stack([1 - likely, likely]))
+
+
+@pytest.mark.parametrize("doing", MEASURES, ids=lambda doing: doing.kpi)
+def test_what_the_blocks_add_comes_to_the_kpi_of_all_rows(doing: Task) -> None:
+    cut, losses = list(blocks.cut(100, 850, block_size=50)), answered(doing, 750, noise=1.5)
+    added = score.by_block(doing, losses, cut)
+    assert added.sum() / 750 == pytest.approx(doing.value(losses))
+    without = doing.value(losses[50:])  # the first block's part is what the KPI lacks without it
+    assert (added.sum() - added[0]) / 700 == pytest.approx(without, rel=0.02)
+
+
+@pytest.mark.parametrize("doing", MEASURES, ids=lambda doing: doing.kpi)
+def test_a_better_model_is_ahead_whichever_way_its_kpi_goes(doing: Task) -> None:
+    cut = list(blocks.cut(0, 1500, block_size=50))
+    good, bad = (answered(doing, 1500, noise=noise) for noise in (0.3, 3.0))
+    lead = difference(score.by_block(doing, good, cut), score.by_block(doing, bad, cut), [50] * 30, higher=doing.higher)
+    assert lead.verdict == "better"
+    assert lead.mean == pytest.approx(doing.ahead(doing.value(good), doing.value(bad)))
+
+
+def test_the_interval_of_a_lead_in_auc_covers_none_as_often_as_it_says() -> None:
+    doing, cut = RocAucKpi(SHARES), list(blocks.cut(0, 600, block_size=30))
+    covered = 0
+    for seed in range(100):  # two models with the same noise, drawn twice: neither is better
+        one, other = (score.by_block(doing, answered(doing, 600, noise=2.0, seed=2 * seed + which), cut) for which in (0, 1))
+        lead = difference(one, other, [30] * 20)
+        covered += lead.lower <= 0 <= lead.upper
+    assert covered >= 85
+
+
 def test_the_short_last_block_is_never_the_worst(scene: Scene) -> None:
     cut = tuple(blocks.cut(FIRST, ROWS, block_size=55))
     assert cut[-1].short
@@ -292,6 +341,28 @@ def test_never_is_not_praised_over_those_that_retrain_less() -> None:
     assert "all that retrain less are significantly worse." in run._recommended(most, np.asarray(HUNDREDS), free)[2]
 
 
+def mae(name: str, errors: list[int], retrains: int, kind: str = "fixed") -> PolicyResult:
+    """The same figures as of `made`, as sums of absolute errors."""
+    return dataclasses.replace(made(name, errors, retrains, kind), kpi_name="mae", worst_block=max(errors) / 100)
+
+
+def test_of_errors_the_smallest_are_chosen_and_on_the_front() -> None:
+    some = [mae("always", BAD, 59), mae("never", GOOD, 0), mae("dear", GOOD, 20), mae("cheap", SLIGHTLY_WORSE, 5)]
+    assert front(some) == ["never", "cheap", "always"]
+    assert recommend(some, HUNDREDS).chosen.name == "always"
+    reason = run._recommended(some, np.asarray(HUNDREDS), {"no_change": 0.1, "median of the training rows": 0.5}, unit="minutes")[2]
+    assert "always, MAE 0.60 minutes with 59 retrains; it is the best, and all that retrain less are significantly worse." in reason
+    assert "But a trivial baseline is as good: median of the training rows (0.50 minutes)." in reason
+    cheap = run._recommended([mae("a", GOOD, 0), mae("b", SLIGHTLY_WORSE, 3)], np.asarray(HUNDREDS), {"median of the training rows": 3.0}, unit="minutes")[2]
+    assert cheap.startswith("a, MAE 0.80 minutes with 0 retrains; the best is b, 0.80 minutes with 3, ahead by ±0.00 minutes (−0.02 to +0.02, 95 %")
+
+
+def test_figures_are_under_the_name_of_their_kpi() -> None:
+    plain, chosen = made("never", GOOD, 0).figures(), dataclasses.replace(made("never", GOOD, 0), kpi_name="brier", task_kpi=0.9).figures()
+    assert "accuracy" in plain and not {"kpi", "kpi_name", "mae"} & set(plain)
+    assert (chosen["brier"], chosen["accuracy"]) == (pytest.approx(0.8, abs=0.02), 0.9)
+
+
 def test_random_is_never_the_choice() -> None:
     some = [made("random", GOOD, 1, "control"), made("significant", BAD, 30, "triggered")]
     assert recommend(some, HUNDREDS).chosen.name == "significant"
@@ -323,6 +394,32 @@ def test_the_text_has_no_line_over_a_hundred_columns_and_no_nan() -> None:
     assert max(map(len, lines)) <= 100
     assert not [line for line in lines if "nan" in line]
     assert all(any(line.startswith(one.name) for line in lines) for one in policies.parse("all"))
+
+
+@pytest.mark.parametrize(("kpi", "unit"), [("mae", "minutes"), ("rmse", ""), ("brier", ""), ("balanced_accuracy", "")])
+def test_the_text_of_any_kpi_names_it_and_has_no_line_over_a_hundred_columns(kpi: str, unit: str) -> None:
+    size, task = (5000, "regression") if unit or kpi == "rmse" else (1, "classification")
+    some = [
+        dataclasses.replace(one, kpi_name=kpi, kpi=size * one.kpi, lower=size * one.lower, upper=size * one.upper, ahead_of_baseline=-size * 0.1)
+        for one in crowded().policies
+        if one.kind != "continuous"
+    ]
+    wide = Difference(-size * 0.123, -size * 0.1456, size * 0.1234)
+    compared = tuple(outcome.Comparison(name, 1283, *(size * 0.7,) * 7, wide, wide, kpi) for name in policies.TRIGGERED)
+    shown = dataclasses.replace(
+        made_result(some, compared),
+        task=task,
+        unit=unit,
+        kpi_name="" if kpi == "mae" else kpi,
+        baselines={"best constant": size * 0.8},
+        constant="best constant",
+    )
+    told = text.backtest_text(shown)
+    assert max(map(len, told.splitlines())) <= 100 and "nan" not in told and "%" not in told.split("Recommended")[0].replace("95 %", "")
+    words = KPIS[kpi].words
+    assert f"{words[0].upper()}{words[1:]}: {'higher' if KPIS[kpi].higher else 'lower'} is better" in " ".join(told.split())
+    (axes,) = plot.picture(shown).axes
+    assert axes.get_ylabel() == f"{words}{f', {unit}' if unit else ''}; {'higher' if KPIS[kpi].higher else 'lower'} is better"
 
 
 def compared(name: str, periodic: Difference, random: Difference) -> outcome.Comparison:
