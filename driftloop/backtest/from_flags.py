@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from driftloop.data.synthetic import TrueStream
 from driftloop.data.times import zones
 from driftloop.errors import SettingsError, TrainingError
 from driftloop.metrics.goal import Goal
+from driftloop.metrics.row_kpis import ChosenKpi
 from driftloop.metrics.task import CLASSIFICATION, Task
 from driftloop.settings import REFERENCE_BLOCKS, VALIDATION_SHARE
 from driftloop.system import places
@@ -110,15 +112,13 @@ def make(args: BacktestFlags, policies: tuple[Policy, ...], *, learner: Learner,
         kpi: in words.
 
     Raises:
-        SettingsError: a policy that was named cannot be played here, or its rule cannot take the threshold.
+        SettingsError: the KPI is undefined on all rows, a policy that was named cannot be played here, or its rule cannot take the threshold.
     """
-    if goal.task is CLASSIFICATION and not (args.threshold or args.threshold_accuracy or args.data_path):
-        raise SettingsError("--threshold_accuracy is 0: give an accuracy between 0 and 1")
-    named = [name.strip() for name in args.policies.lower().split(",")]
+    _check_kpi(args, goal.task, stream.labels[cut[0].start : cut[-1].stop])
     played, faults = playable(policies, goal.task, continuous=online_learner.fault(stream))
-    for name, why in faults.items():
-        if name in named:
-            raise SettingsError(f"--policies: {name} cannot be played here ({why}): leave it out")
+    for name in args.policies.lower().split(","):
+        if why := faults.get(name.strip()):
+            raise SettingsError(f"--policies: {name.strip()} cannot be played here ({why}): leave it out")
     watching = Watching(goal, args.seed, args.lead_blocks)
     for policy in played:
         if policy.kind != "continuous":
@@ -137,6 +137,14 @@ def make(args: BacktestFlags, policies: tuple[Policy, ...], *, learner: Learner,
         kpi=kpi,
         left_out=_together(faults),
     )
+
+
+def _check_kpi(args: BacktestFlags, doing: Task, scored: np.ndarray) -> None:
+    """Refuse a threshold of 0 where the learner has its own, and a KPI that the labels of the scored rows leave undefined."""
+    if doing is CLASSIFICATION and not (args.threshold or args.threshold_accuracy or args.data_path):
+        raise SettingsError("--threshold_accuracy is 0: give an accuracy between 0 and 1")
+    if isinstance(doing, ChosenKpi) and math.isnan(doing.value(doing.losses_of(scored, doing.baseline(len(scored))[1]))):
+        raise SettingsError(f"--kpi {doing.kpi} is undefined on the rows to score, as they have one class only: give another KPI")
 
 
 def _together(faults: Mapping[str, str]) -> tuple[str, ...]:

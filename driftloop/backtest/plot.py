@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Sequence
 from itertools import cycle
@@ -99,7 +100,7 @@ def _front(axes: Axes, policies: Sequence[PolicyResult], scale: float) -> None:
     names = front(policies)
     on_it = sorted((policy for policy in policies if policy.name in names), key=lambda one: one.retrains)
     x, y = [policy.retrains for policy in on_it], [scale * policy.kpi for policy in on_it]
-    axes.step([*x, axes.get_xlim()[1]], [*y, y[-1]], where="post", color="black", linewidth=1, alpha=0.6, zorder=2, label="Pareto front")
+    axes.step([*x, axes.get_xlim()[1]], [*y, *y[-1:]] or [math.nan], where="post", color="black", linewidth=1, alpha=0.6, zorder=2, label="Pareto front")
 
 
 def _lines(axes: Axes, result: BacktestResult, scale: float) -> None:

@@ -148,6 +148,7 @@ def test_the_blocks_may_be_the_calendars(workshop: Workshop, prices: Path) -> No
         ("classes", ("--policies", "never,continuous"), "continuous cannot be played here (for numbers only: the table has categories)"),
         ("classes", ("--threshold_accuracy", "1"), "--threshold_accuracy is 1"),
         ("classes", ("--missing", "refuse"), "missing"),
+        ("classes", ("--kpi", "roc_auc", "--first_rows", "899", "--block_size", "1"), "--kpi roc_auc is undefined on the rows to score"),
     ],
 )
 def test_bad_input_is_one_line_before_anything_is_fitted(

@@ -453,6 +453,15 @@ def test_the_picture_is_a_png(tmp_path: Path) -> None:
     assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_kpi_that_is_undefined_is_a_dash_and_no_point(tmp_path: Path) -> None:
+    unknown = {"kpi": math.nan, "lower": math.nan, "upper": math.nan, "worst_block": math.nan, "by_block": (math.nan,) * 60, "kpi_name": "f1"}
+    some = [dataclasses.replace(made(name, GOOD, retrains), **unknown) for name, retrains in (("never", 0), ("always", 59))]
+    shown = dataclasses.replace(made_result(some), kpi_name="f1", baselines={"majority class": math.nan}, constant="majority class")
+    plot.draw_picture(shown, tmp_path / "none.png")
+    assert "nan" not in text.backtest_text(shown)
+    assert run._recommended(some, np.asarray(HUNDREDS), shown.baselines)[0] == "never"
+
+
 def test_an_undefined_share_is_a_dash() -> None:
     assert "–" in text.policies_table(crowded())
 
