@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,44 +45,48 @@ def play_all(
     """
     started = time.monotonic()
     means.check()
-    goal = plan.watching.goal
     base, retrains = (Fits(learner, stream, recipe, folder=means.cache) for recipe in (plan.base, plan.retrain))
     with runs.parent_run(store, fingerprint=fingerprint(learner, stream, plan), resume=means.resume) as (run_id, finished):
         _log_plan(stream, plan)
-        scene = Scene(stream, plan.cut, _base(base, plan), retrains, judge_rows=plan.judge_rows, judge_alpha=plan.judge_alpha, doing=goal.task)
+        doing = plan.watching.goal.task
+        scene = Scene(stream, plan.cut, _base(base, plan), retrains, judge_rows=plan.judge_rows, judge_alpha=plan.judge_alpha, doing=doing)
         _prepare(scene, plan, means)
         results = _each(store, plan, scene, changes=changes, finished=finished)
-        comparisons = tuple(compare(one, scene, seeds=plan.random_seeds) for one in results if one.kind == "triggered" and one.retrains)
-        free = _baselines(learner, scene)
-        recommended, refit, reason = _recommended(results, rows_by_block(scene), free, unit=goal.unit)
-        result = BacktestResult(
-            stream=stream.name,
-            first_row=plan.first_row,
-            rows=len(stream) - plan.first_row,
-            blocks=len(scene.cut),
-            block_size=plan.block_size,
-            block_by=plan.block_by,
-            task=stream.task,
-            unit=goal.unit,
-            kpi_name=goal.task.kpi if goal.task.chosen else "",
-            constant=constant_name(goal.task),
-            left_out=plan.left_out,
-            threshold=goal.threshold,
-            judge_rows=plan.judge_rows,
-            truth_known=changes is not None,
-            baselines=free,
-            base_seconds=scene.base.seconds,
-            policies=results,
-            comparisons=comparisons,
-            random_seeds=plan.random_seeds,
-            recommended=recommended,
-            recommended_refit=refit,
-            reason=reason,
-            seconds=time.monotonic() - started,
-            run_id=run_id,
-        )
+        result = _compared(results, learner, scene, plan, truth_known=changes is not None)
+        result = replace(result, seconds=time.monotonic() - started, run_id=run_id)
         runs.log_result(result, plot=means.plot)
     return result
+
+
+def _compared(results: tuple[PolicyResult, ...], learner: Learner, scene: Scene, plan: BacktestPlan, *, truth_known: bool) -> BacktestResult:
+    """The policies beside the baselines, at equal retrains, and the one to choose."""
+    stream, goal, free = scene.stream, plan.watching.goal, _baselines(learner, scene)
+    recommended, refit, reason = _recommended(results, rows_by_block(scene), free, unit=goal.unit)
+    return BacktestResult(
+        stream=stream.name,
+        first_row=plan.first_row,
+        rows=len(stream) - plan.first_row,
+        blocks=len(scene.cut),
+        block_size=plan.block_size,
+        block_by=plan.block_by,
+        task=stream.task,
+        unit=goal.unit,
+        kpi_name=goal.task.kpi if goal.task.chosen else "",
+        constant=constant_name(goal.task),
+        left_out=plan.left_out,
+        threshold=goal.threshold,
+        judge_rows=plan.judge_rows,
+        truth_known=truth_known,
+        baselines=free,
+        base_seconds=scene.base.seconds,
+        policies=results,
+        comparisons=tuple(compare(one, scene, seeds=plan.random_seeds) for one in results if one.kind == "triggered" and one.retrains),
+        random_seeds=plan.random_seeds,
+        recommended=recommended,
+        recommended_refit=refit,
+        reason=reason,
+        seconds=math.nan,
+    )
 
 
 def _base(fits: Fits, plan: BacktestPlan) -> Fit:
