@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from driftloop.backtest import fits
+from driftloop.backtest import fits, online_learner
 from driftloop.backtest import logged as runs
 from driftloop.backtest.fits import Fit, Fits
 from driftloop.backtest.from_flags import BacktestPlan, Means
@@ -156,8 +156,9 @@ def _each(
 def _play(policy: Policy, plan: BacktestPlan, scene: Scene, *, rate: float) -> Played:
     if policy.kind != "continuous":
         return play(rule(policy, plan.watching, rate=rate), scene)
-    stream = scene.stream
-    return play_continuous(OnlineLearner(features=len(stream.features), classes=len(stream.label_names), period=stream.period), scene)
+    stream, rows = scene.stream, online_learner.numeric(scene.stream, scene.cut[0].start)
+    learner = OnlineLearner(features=rows.shape[1], classes=len(stream.label_names), period=stream.period)
+    return play_continuous(learner, replace(scene, stream=replace(stream, rows=rows)))
 
 
 def _budget(done: Sequence[PolicyResult], scene: Scene) -> float:

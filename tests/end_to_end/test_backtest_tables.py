@@ -111,6 +111,7 @@ def test_categories_missing_values_and_a_chosen_kpi_are_those_of_the_base_model(
     assert (never["brier"], never["accuracy"]) == (pytest.approx(base["brier"]), pytest.approx(base["accuracy"]))
     assert always["brier"] < never["brier"] and always["accuracy"] > never["accuracy"]
     assert "class shares of the training rows" in briers.result["baselines"]
+    assert policy(briers, "continuous")["accuracy"] > never["accuracy"]  # it takes the colours and the missing sizes as well
     assert "proactive (no forecast for the KPI brier)" in " ".join(briers.err.split())
 
 
@@ -145,7 +146,6 @@ def test_the_blocks_may_be_the_calendars(workshop: Workshop, prices: Path) -> No
         ("classes", ("--kpi", "brier", "--threshold_accuracy", "0.7"), "--threshold_accuracy is given, but the KPI is brier"),
         ("classes", ("--kpi", "f1", "--policies", "proactive"), "proactive cannot be played here (no forecast for the KPI f1)"),
         ("classes", ("--cost", "good=5"), "--cost"),
-        ("classes", ("--policies", "never,continuous"), "continuous cannot be played here (for numbers only: the table has categories)"),
         ("classes", ("--threshold_accuracy", "1"), "--threshold_accuracy is 1"),
         ("classes", ("--missing", "refuse"), "missing"),
         ("classes", ("--kpi", "roc_auc", "--first_rows", "899", "--block_size", "1"), "--kpi roc_auc is undefined on the rows to score"),
