@@ -11,8 +11,9 @@ Table = Mapping[str, Any]
 FIT_S: Final = 30.0  # of 100,000 rows
 LARGE: Final = 50_000  # rows from which seconds grow with the rows; smaller tables take smaller steps
 BARE: Final = 1.3
-# What a default gradient boosting reached when the targets were set: our least accuracy, or largest MAE.
-TARGETS: Final = {"car_loan": 0.918, "car_loan_dq": 0.906, "cards": 0.62, "car_price": 722.0}
+# Our least accuracy, or largest MAE: what a default gradient boosting reached when the targets were set, and of the taxis the model that was
+# written for them, which this learner has replaced.
+TARGETS: Final = {"car_loan": 0.918, "car_loan_dq": 0.906, "cards": 0.62, "car_price": 722.0, "taxi": 2.869}
 
 
 def page(found: Mapping[str, Table]) -> str:
@@ -27,7 +28,7 @@ def page(found: Mapping[str, Table]) -> str:
         f"Written by `python -m benchmarks.tables`. Trained on the oldest rows, tested on the rest; no search, {seeds} seeds: mean [lowest, highest]. "
         "Settings were chosen on the newest tenth of the training rows, never on the test rows. In the same run: scikit-learn's HistGradientBoosting with its "
         "defaults and native categories (a column of more than 255 as numbers), its MLPClassifier or MLPRegressor with their defaults on scaled numbers and "
-        "one-hot categories, the majority class or median of the training rows, and, of ELEC and the taxis, the models that were written for them.",
+        "one-hot categories, the majority class or median of the training rows, and, of ELEC, the model that was written for it.",
         "",
         "The first four are the public quick-start tables of NannyML (car loans, with missing values in car_loan_dq; cards; car prices). Their newest rows "
         "have drifted, so that what is reached there is less than on rows like those of the training.",
@@ -64,7 +65,7 @@ def targets(found: Mapping[str, Table]) -> list[tuple[str, bool]]:
         one = found[name]
         regression = one["task"] == "regression"
         mean = _mean(one["ours"])
-        words = f"MAE {mean:.1f}, at most {target:g}" if regression else f"{wording.percent(mean, digits=2)} %, at least {wording.percent(target)} %"
+        words = f"MAE {mean:.4g}, at most {target:g}" if regression else f"{wording.percent(mean, digits=2)} %, at least {wording.percent(target)} %"
         told.append((f"{name}: {words}", mean <= target if regression else mean >= target))
     for one in found.values():
         if one["own"]:

@@ -7,10 +7,20 @@ import pandas as pd
 
 from driftloop.data import classes, elec
 from driftloop.data.files import tables
-from driftloop.data.schema import columns
+from driftloop.data.schema import columns, roles
+from driftloop.data.schema.choice import Asked
 from driftloop.errors import DataError
 
 UNLABELLED = "the label is missing"
+
+
+def task(labels: pd.Series, times: np.ndarray, asked: Asked) -> str:
+    """classification or regression, as the base model's schema says, else as the labels of the training rows look."""
+    known = next((column for column in asked.known.columns if column.role == "label"), None)
+    if known:
+        return "regression" if known.kind == "number" else "classification"
+    timed = np.flatnonzero(~np.isnat(times))
+    return roles.task_of(labels.iloc[timed[: asked.trained(times[timed])]])
 
 
 def read(table: tables.Table, frame: pd.DataFrame, name: str, *, regression: bool, known: bool) -> tuple[np.ndarray, columns.Faults, tuple[str, ...]]:

@@ -219,17 +219,18 @@ def _stream(
         when, time_faults = elec.times(len(frame)), {}
         asked = replace(asked, usual=elec.FEATURES)
     _check_times_read(table, time_column, times)
-    regression = known is None and (task_name or roles.task_of(frame[label])) == "regression"
+    regression = known is None and (task_name or label_column.task(frame[label], when, asked)) == "regression"
     columns.check_commas(asked.features or (), list(frame.columns))
     labels, label_faults, label_notes = label_column.read(table, frame, label, regression=regression, known=known is not None)
     usable = np.ones(len(frame), bool)
-    usable[[*label_faults, *time_faults, *table.faults]] = False
+    implausible = check(frame) if check else {}
+    usable[[*implausible, *label_faults, *time_faults, *table.faults]] = False
     around = Around(label, time_column, labels, when, usable, regression=regression, unit=unit)
     schema, found = choice.choose(frame, around, asked, written=table.written if known is None else None)
     values = found.values if known is None else found.values.astype(np.float32).astype(np.float64)  # ELEC's files differ in the 16th digit
     unlabelled, label_faults = label_column.unlabelled(table, label_faults) if missing == "learn" else (np.zeros(len(frame), bool), label_faults)
     # The last of a row's several faults here is reported: a row with too few fields misses values as well.
-    faults = {**(check(frame) if check else {}), **found.faults, **label_faults, **time_faults, **table.faults}
+    faults = {**implausible, **found.faults, **label_faults, **time_faults, **table.faults}
     set_aside, bad = row_checks.bad(table, faults, found.missing, bad_rows=bad_rows, missing=missing)
     good = ~bad & ~unlabelled
     if not good.any():

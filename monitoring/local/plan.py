@@ -65,7 +65,7 @@ class Plan:
     @property
     def data_flags(self) -> list[str]:
         """The scripts' flags to read the stream's table."""
-        return [word for one in fields(DataFlags) if (value := getattr(self.args, one.name)) not in ("", "refuse") for word in (f"--{one.name}", value)]
+        return [word for one in fields(DataFlags) if (value := getattr(self.args, one.name)) != one.metadata["default"] for word in (f"--{one.name}", value)]
 
     @property
     def lifecycle_flags(self) -> list[str]:

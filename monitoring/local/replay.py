@@ -67,7 +67,8 @@ def blocks(stream: Stream, start: int, stop: int, *, size: int, prefix: str, nam
     for first in range(start, stop, size):
         last = min(first + size, stop)
         ids = [f"{prefix}-{row}" for row in range(first, last)]
-        features = [dict(zip(stream.features, values, strict=True)) for values in encoding.decode(stream.rows[max(0, first - CONTEXT) : last], stream.columns)]
+        given = encoding.as_in_table(stream.rows[max(0, first - CONTEXT) : last], stream.columns)
+        features = [dict(zip(stream.features, values, strict=True)) for values in given]
         times = [f"{time}Z" for time in stream.times[first:last].astype("datetime64[ms]")]
         before = len(features) - len(ids)
         rows = [{"id": id, "time": time, "features": values} for id, time, values in zip(ids, times, features[before:], strict=True)]

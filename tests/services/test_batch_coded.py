@@ -26,8 +26,9 @@ def coded(rows: np.ndarray, seed: int) -> np.ndarray:
     return np.column_stack([rng.choice(4, size=len(rows), p=[0.1, 0.2, 0.4, 0.3]), np.where(rng.random(len(rows)) < 0.02, np.nan, rows[:, 1]), rows[:, 2:]])
 
 
-def compared(given: np.ndarray) -> dict[str, FeatureMeasure]:
-    times = np.full(len(given), np.datetime64("2030-01-01", "ms"))
+def compared(given: np.ndarray, *, first: str = "2030-01-01", window: Window = WINDOW) -> dict[str, FeatureMeasure]:
+    """The features of half-hourly rows from `first` on."""
+    times = np.datetime64(first, "ms") + np.arange(len(given)) * np.timedelta64(30, "m")
     nothing = np.full(len(given), np.nan)
     rows = WindowRows(
         features=given,
@@ -43,7 +44,7 @@ def compared(given: np.ndarray) -> dict[str, FeatureMeasure]:
         labelled_at=times,
     )
     made = replace(TRAINED, rows=coded(TRAINED.rows, 0))
-    found = input_drift.compare(rows, CONFIG, WINDOW, made, alpha=0.05, columns=COLUMNS, known=[4] + [0] * (len(COLUMNS) - 1))
+    found = input_drift.compare(rows, CONFIG, window, made, alpha=0.05, columns=COLUMNS, known=[4] + [0] * (len(COLUMNS) - 1))
     return {one.feature: one for one in found}
 
 
@@ -84,6 +85,20 @@ def test_values_that_training_never_had_move_the_feature(given: np.ndarray) -> N
     found = compared(given)[FIRST]
     assert found.moved
     assert "5 % of values are new: code 7" in found.message
+
+
+def test_a_window_that_begins_before_its_rows_is_compared_with_the_training_rows_before_these(given: np.ndarray) -> None:
+    found = compared(given, window=Window("w", "1990-01-01T00:00:00Z", WINDOW.stop))
+    assert not any(one.moved for one in found.values()) and all(sum(one.reference) > 0.99 for one in found.values())
+
+
+def test_rows_as_old_as_all_training_rows_are_compared_with_nothing(given: np.ndarray) -> None:
+    first = str(TRAINED.times[0].astype("datetime64[D]"))
+    halves = (TRAINED.times[-1] - TRAINED.times[0]) // np.timedelta64(30, "m") + 48
+    rows = np.tile(given, (halves // len(given) + 1, 1))
+    found = compared(rows, first=first, window=Window("w", f"{first}T00:00:00Z", WINDOW.stop))
+    assert not any(one.moved for one in found.values()) and all("covers all training rows: not compared" in one.message for one in found.values())
+    assert input_drift.message(list(found.values()), alpha=0.05) == "The inputs were not tested: no reference, or too few rows."
 
 
 def test_a_window_without_a_value_of_a_feature_is_defined(given: np.ndarray) -> None:

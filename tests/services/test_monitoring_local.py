@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import psutil
 import pytest
 import yaml
@@ -22,6 +23,7 @@ from driftloop.data import streams
 from driftloop.errors import PartError, SettingsError
 from driftloop.serving.torchserve import Ports
 from driftloop.settings import TABLE_LEARNER
+from examples.nyc_taxi import trips
 from monitoring import described, stream_settings
 from monitoring.described import StreamModel
 from monitoring.features import Feature
@@ -187,6 +189,15 @@ def test_the_replays_requests_are_the_streams_rows_with_those_before_as_context(
         assert [(row.id, label) for row, label in zip(wanted.rows, elec.labels[first:].tolist(), strict=False)] == list(labels.labels)
 
 
+def test_a_replays_zones_are_numbers_as_in_the_table_though_its_model_takes_them_as_categories() -> None:
+    trips_stream, known = trips.load(), stream_settings.load()
+    table = pd.read_parquet(trips.DATA)
+    ((asked, _),) = replay.blocks(trips_stream, 100, 148, size=48, prefix="p", name="taxi")
+    wanted = read_predict(asked, known, max_rows=1000)
+    (trip,) = table[table["pickup_time"] == trips_stream.times[110]][list(trips_stream.features)].to_dict("records")
+    assert len(wanted.rows) == 48 and wanted.rows[10].features == pytest.approx(trip)
+
+
 @pytest.mark.parametrize(
     ("flags", "code", "said"),
     [(["--from_row", "45312"], 2, "has 45312 rows"), (["--url", "http://127.0.0.1:9", "--rows", "48"], 13, "is the prediction service running there?")],
@@ -203,6 +214,12 @@ def test_a_streams_learner_stands_in_what_retrains_and_replays_it(tmp_path: Path
     (hook,) = (part for part in plans.services(plan, mongodb="mongodb://127.0.0.1:1") if part.name == "retrain_hook")
     assert f"taxi=retrain_model.py {named} --mlflow_experiment_name monitor-taxi" in shlex.join(hook.command)
     assert f"-m monitoring replay {named} " in shlex.join(plans.replay(plan, from_row=1).command)
+
+
+@pytest.mark.parametrize("given", [(), ("--missing", "refuse"), ("--missing", "set_aside", "--bad_rows", "set_aside", "--target", "y")])
+def test_only_flags_of_the_table_that_are_given_reach_the_scripts_so_that_a_learner_has_its_own_defaults(tmp_path: Path, given: tuple[str, ...]) -> None:
+    plan = plans.plan_of(flags_of("--stream", "taxi", "--free_ports", "--folder", str(tmp_path), *given))
+    assert sorted(zip(plan.data_flags[::2], plan.data_flags[1::2], strict=True)) == sorted(zip(given[::2], given[1::2], strict=True))
 
 
 @pytest.mark.parametrize("program", [stack, keeper])

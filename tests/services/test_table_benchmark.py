@@ -60,8 +60,10 @@ def measured(name, *, kpi=0.95, task="classification", own=(), bare=1.1, seconds
 def test_the_page_names_each_target_that_is_missed():
     found = {name: measured(name) for name in ("car_loan", "car_loan_dq", "cards")}
     found |= {"car_price": measured("car_price", kpi=730.0, task="regression"), "elec": measured("ELEC", own=(0.96,), bare=1.4, seconds=40.0)}
+    found["taxi"] = measured("taxi", kpi=2.7871, task="regression")
     page = tables_page.page(found)
     assert "- met: car_loan: 95.00 %, at least 91.8 %" in page
+    assert "- met: taxi: MAE 2.787, at most 2.869" in page
     missed = [line for line in page.splitlines() if line.startswith("- **missed**")]
     assert [line.split(": ")[1].split(" (")[0] for line in missed] == [
         "car_price",
