@@ -209,8 +209,8 @@ def first_row(rows: int, *, train_share: float, wanted: int, until: str = "") ->
 
 
 def trained(args: BacktestFlags) -> Callable[[np.ndarray], int]:
-    """How many of the rows with these times come before the first that is scored."""
-    return lambda times: _wanted(args, times) or int(args.train_share * len(times))
+    """How many of the rows with these times come before the first that is scored, or the error of `first_row`."""
+    return lambda times: first_row(len(times), train_share=args.train_share, wanted=_wanted(args, times), until=args.train_until)
 
 
 def known_stream(args: BacktestFlags) -> TrueStream:
