@@ -26,7 +26,14 @@ def build_parser() -> parsing.Parser:
     """The flags of this script."""
     parser = parsing.parser("deploy_model.py", __doc__)
     learners.add_flag(parser)
-    own = {"test_data_rows": 100, "block_size": 20, "threshold_accuracy": 0.55, "drift_rule": "threshold", "on_drift": "prompt", "max_retrains": 5}
+    own: dict[str, Any] = {
+        "test_data_rows": 100,
+        "block_size": 20,
+        "threshold_accuracy": 0.55,
+        "drift_rule": "threshold",
+        "on_drift": "prompt",
+        "max_retrains": 5,
+    }
     parsing.add_flags(parser, flags.WatchFlags, title="watch", **own)
     parsing.add_flags(
         parser, flags.TrainingFlags, flags.TaskFlags, flags.KpiFlags, title="training", total_trials=flag(4, "sets of parameters that a retrain tries with Ax")

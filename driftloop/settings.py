@@ -54,6 +54,7 @@ TABLE_FLAGS: Final[dict[str, Any]] = {
     "follow_up": True,
     "judge_rows": 500,
     "validation_rows": 1000,
+    "backtest.py": {"window": 10_000, "judge_rows": 0, "jobs": min(4, os.cpu_count() or 1)},
 }
 
 THRESHOLD_SLACK: Final = 0.1  # share by which the loss may exceed that of the validation rows, where no threshold is given

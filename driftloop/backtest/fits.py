@@ -1,6 +1,6 @@
 """Caches the models of a back-test: each is fitted once, however many policies use it.
 
-A fit depends only on its recipe and the row it ends at, so its predictions are kept on disk with the seconds that it took. The
+A fit depends only on its recipe and the row it ends at, so its outputs are kept on disk with the seconds that it took. The
 key of an entry hashes everything that the fit depends on: the rows and labels, the parameters, the seed, the model's
 source. So a stale entry is never found, and no entry is ever overwritten.
 """
@@ -27,42 +27,48 @@ from driftloop.system import files, processes
 from driftloop.training import fitting, trained_model
 from driftloop.training.fitting import Learner
 
-IN_MEMORY = 512  # entries; ELEC in day blocks has 285
+IN_MEMORY = 512  # entries at most; ELEC in day blocks has 285
+IN_MEMORY_BYTES = 500_000_000
 CHUNK = 8  # maximum fits per chunk of a worker: each chunk includes the stream
 
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """A back-test's model: its predictions.
+    """A back-test's model: its outputs.
 
-    `predicted` holds class indices for every row from `start` to the end of the stream. `start` and `stop` bound its
-    training rows. `failure` states why there is no model; then `predicted` is empty.
+    `outputs` holds class probabilities (rows, K) or values (rows,) for every row from `first` to the end of the stream. `start` and `stop`
+    bound its training rows. `failure` states why there is no model; then `outputs` is empty.
     """
 
     start: int
     stop: int
-    predicted: np.ndarray
+    outputs: np.ndarray
     seconds: float
     failure: str = ""
+    first: int = 0
 
     def on(self, start: int, stop: int) -> np.ndarray:
-        """Its predicted class indices for rows start..stop, all after its training rows."""
+        """Its outputs for rows start..stop, all after its training rows."""
         if start < self.stop:
             raise ValueError(f"the model was fitted on rows up to {self.stop}: it cannot be measured from row {start} on")
-        return self.predicted[start - self.start : stop - self.start]
+        return self.outputs[start - self.first : stop - self.first]
 
-    def errors_at_home(self, labels: np.ndarray) -> np.ndarray:
-        """True where it is wrong on its training rows, (stop - start,); `labels` are the stream's."""
-        return self.predicted[: self.stop - self.start] != labels[self.start : self.stop]
+    def at_home(self) -> tuple[slice, np.ndarray]:
+        """The newest of its training rows, and its outputs for them."""
+        return slice(self.first, self.stop), self.outputs[: self.stop - self.first]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a model is fitted: everything but the rows."""
+    """How a model is fitted: everything but the rows.
+
+    `shown` is the number of its training rows, the newest, that it gives outputs for as well.
+    """
 
     params: Mapping[str, Any]
     max_epochs: int
     seed: int
+    shown: int = 0
 
 
 class Fits:
@@ -84,7 +90,8 @@ class Fits:
             self.place.mkdir(parents=True, exist_ok=True)
         except OSError as exc:
             raise SettingsError(f"--cache {folder}: {exc.strerror or exc}: give a folder that can be written") from exc
-        self._kept = lru_cache(IN_MEMORY)(self._find)
+        size = 8 * max(len(stream.label_names), 1) * len(stream)  # bytes at most
+        self._kept = lru_cache(min(IN_MEMORY, 1 + IN_MEMORY_BYTES // size))(self._find)
 
     def at(self, stop: int) -> Fit:
         """The model fitted on rows up to `stop`, from the cache or fitted now."""
@@ -118,13 +125,12 @@ class Fits:
 
     def _fit(self, stop: int) -> Fit:
         start = fitting.newest((0, stop), self.recipe.params["window"])[0]
-        none = np.empty(0, np.int8)
+        first = max(start, stop - self.recipe.shown)
         try:
             fitted = fitting.fit(self.learner, self.stream, self.recipe.params, train=(0, stop), max_epochs=self.recipe.max_epochs, seed=self.recipe.seed)
         except TrainingError as exc:
-            return Fit(start, stop, none, 0.0, str(exc))
-        predicted = trained_model.predict(fitted.model, self.stream, start, len(self.stream)).argmax(axis=1)
-        return Fit(start, stop, predicted.astype(np.int8), fitted.seconds)  # at most 50 classes
+            return Fit(start, stop, np.empty(0), 0.0, str(exc), first)
+        return Fit(start, stop, trained_model.predict(fitted.model, self.stream, first, len(self.stream)), fitted.seconds, first=first)
 
     def _path(self, stop: int) -> Path:
         return self.place / f"{stop}.npz"
@@ -132,14 +138,14 @@ class Fits:
     def _load(self, stop: int) -> Fit | None:
         try:
             with np.load(self._path(stop), allow_pickle=False) as entry:
-                return Fit(int(entry["start"]), stop, entry["predicted"], float(entry["seconds"]), str(entry["failure"]))
+                return Fit(int(entry["start"]), stop, entry["outputs"], float(entry["seconds"]), str(entry["failure"]), int(entry["first"]))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # missing, or written to a full disk
             return None
 
     def _save(self, fit: Fit) -> None:
         try:
             with files.aside(self._path(fit.stop)) as aside, aside.open("wb") as file:
-                np.savez_compressed(file, start=fit.start, predicted=fit.predicted, seconds=fit.seconds, failure=fit.failure)
+                np.savez_compressed(file, start=fit.start, first=fit.first, outputs=fit.outputs, seconds=fit.seconds, failure=fit.failure)
         except OSError as exc:
             raise SettingsError(f"--cache {self.place}: {exc.strerror or exc}: give a folder that can be written") from exc
 
@@ -156,10 +162,12 @@ def fingerprint(learner: Learner, stream: Stream, recipe: Recipe) -> str:
     """Hash of everything a fit depends on except the row it ends at, as 64 hexadecimal digits."""
     sources = [learner.model_file, Path(inspect.getfile(learner.data)), Path(fitting.__file__)]
     parts = {
-        "format": 2,
+        "format": 3,
+        "task": stream.task,
         "rows": trained_model.rows_sha256(stream, len(stream)),
         "shape": [*stream.rows.shape, len(stream.label_names)],
-        "recipe": [dict(recipe.params), recipe.max_epochs, recipe.seed],
+        "columns": [[column.kind, len(column.categories)] for column in fitting.known_columns(learner, stream, (0, len(stream)))],
+        "recipe": [dict(recipe.params), recipe.max_epochs, recipe.seed, recipe.shown],
         "code": [hashlib.sha256(path.read_bytes()).hexdigest() for path in sources],
         "versions": [installed(name) for name in trained_model.NEEDED],
     }

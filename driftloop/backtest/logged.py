@@ -66,13 +66,13 @@ def read_result(run_id: str) -> PolicyResult:
             raise TrackingError(f"the result in run {run_id} cannot be read ({type(exc).__name__}): run without --resume") from exc
 
 
-def log_policy(store: Store, run_id: str, result: PolicyResult, *, rows: Sequence[int], times_ms: Sequence[int]) -> None:
-    """Log a policy's figures, its accuracy and retrains by block, and the result itself to the active run `run_id`."""
+def log_policy(store: Store, run_id: str, result: PolicyResult, *, times_ms: Sequence[int]) -> None:
+    """Log a policy's figures, its KPI and retrains by block, and the result itself to the active run `run_id`."""
     figures = result.figures()
     mlflow_store.log_params({name: figures.pop(name) for name in ("name", "kind")})
     mlflow_store.log_metrics(figures)
-    retrained = np.isin(np.arange(len(rows)), result.retrained_after)
-    series = [{"block_accuracy": correct / size, "retrained": float(after)} for correct, size, after in zip(result.correct, rows, retrained, strict=True)]
+    retrained = np.isin(np.arange(len(times_ms)), result.retrained_after)
+    series = [{f"block_{result.kpi_name}": kpi, "retrained": float(after)} for kpi, after in zip(result.block_kpis, retrained, strict=True)]
     mlflow_store.log_series(store, run_id, series, times_ms=times_ms)
     mlflow_store.set_tags({POLICY: result.name})
     with translated("MLflow artifact"):
@@ -87,10 +87,10 @@ def log_result(result: BacktestResult, *, plot: Path | None) -> None:
     """
     mlflow_store.log_table([policy.figures() for policy in result.policies], "policies")
     if result.comparisons:
-        comparisons = pd.json_normalize([asdict(one) for one in result.comparisons], sep="_")
+        comparisons = pd.json_normalize([one.figures() for one in result.comparisons], sep="_")
         mlflow_store.log_table(comparisons.to_dict("records"), "equal_retrains")
     chosen = next(policy for policy in result.policies if policy.name == result.recommended)
-    mlflow_store.log_metrics({**result.baselines, "recommended_accuracy": chosen.accuracy, "recommended_retrains": chosen.retrains})
+    mlflow_store.log_metrics({**result.baselines, f"recommended_{chosen.kpi_name}": chosen.kpi, "recommended_retrains": chosen.retrains})
     mlflow_store.set_tags({"driftloop.recommended": result.recommended, "mlflow.note.content": result.reason})
     with translated("MLflow artifact"), TemporaryDirectory() as folder:
         picture = Path(folder) / "backtest.png"

@@ -16,6 +16,9 @@ from typing import Final
 
 import numpy as np
 
+from driftloop.data.streams import Stream
+from driftloop.metrics.task import CLASSIFICATION
+
 DAY_ROWS: Final = 48  # the variances below are per this many rows
 LEVEL_VARIANCES: Final = (1e-4, 1e-3, 1e-2, 1e-1)  # variance of the intercept's walk, one member each
 WEIGHT_VARIANCE: Final = 1e-4  # variance of every other weight's walk
@@ -25,7 +28,33 @@ DAYS_A_WEEK: Final = 7
 SCALE_FLOOR: Final = 0.05  # an almost constant column is scaled by this share of its size
 CLIP: Final = 8.0
 NEWTON_STEPS: Final = 8
+MOST_CATEGORIES: Final = 50  # of a column; all others are alike
 LARGEST_STEP: Final = 2.0  # largest change of a weight in one Newton step: a full step from far away overshoots
+
+
+def fault(stream: Stream) -> str:
+    """Why it cannot learn a stream; "" where it can."""
+    return "" if stream.task == CLASSIFICATION.name else "for classes only"
+
+
+def numeric(stream: Stream, first: int) -> np.ndarray:
+    """A stream's rows as the learner takes them, (N, D) float64: every value a finite number.
+
+    The most frequent categories of the rows before `first` are columns of 0 and 1; a missing number is the mean of those rows, and has such a
+    column, too.
+    """
+    parts: list[np.ndarray] = []
+    for column, values in zip(stream.columns, stream.rows.T, strict=True):
+        absent = np.isnan(values)
+        if column.categories:
+            rows = np.bincount(values[:first][~absent[:first]].astype(int), minlength=len(column.categories))
+            parts.append(values[:, None] == np.argsort(-rows, kind="stable")[:MOST_CATEGORIES])
+            continue
+        known = values[:first][~absent[:first]]
+        parts.append(np.where(absent, known.mean() if len(known) else 0.0, values)[:, None])
+        if absent.any():
+            parts.append(absent[:, None])
+    return np.concatenate(parts, axis=1).astype(np.float64)
 
 
 class OnlineLearner:

@@ -19,7 +19,7 @@ from driftloop.data.streams import Stream
 from driftloop.drift.rules.rule import Rule
 from driftloop.drift.verdict import Verdict
 from driftloop.metrics import promotion
-from driftloop.metrics.task import CLASSIFICATION
+from driftloop.metrics.task import CLASSIFICATION, Task
 from driftloop.settings import REFERENCE_BLOCKS
 
 
@@ -28,7 +28,7 @@ class Scene:
     """The common setting of all policies.
 
     `base` is the model in service at the start, fitted on the rows before the first block; `fits` are the retrains. `judge_rows` 0:
-    every retrain goes into service.
+    every retrain goes into service. `doing` measures the KPI.
     """
 
     stream: Stream
@@ -37,11 +37,21 @@ class Scene:
     fits: Fits
     judge_rows: int = 0
     judge_alpha: float = 0.1
+    doing: Task = CLASSIFICATION
+
+    @property
+    def block_rows(self) -> int:
+        """Rows of the largest block."""
+        return max(block.rows for block in self.cut)
 
     @property
     def labels(self) -> np.ndarray:
-        """Class indices of the scored rows."""
+        """Class indices or values of the scored rows."""
         return self.stream.labels[self.cut[0].start : self.cut[-1].stop]
+
+    def losses(self, played: Played) -> np.ndarray:
+        """What a policy's run makes of the scored rows, as `Task.losses_of`."""
+        return self.doing.losses_of(self.labels, played.outputs)
 
     def stops(self) -> set[int]:
         """The last training rows of all fits that a policy may need."""
@@ -59,9 +69,9 @@ class Alarm:
 
 @dataclass(frozen=True, eq=False)
 class Played:
-    """A policy's run: class indices for every scored row, its alarms, the blocks after which it retrained, the fits' seconds."""
+    """A policy's run: the outputs for every scored row, its alarms, the blocks after which it retrained, the fits' seconds."""
 
-    predicted: np.ndarray
+    outputs: np.ndarray
     alarms: tuple[Alarm, ...]
     retrains: tuple[int, ...]
     promoted: tuple[int, ...]
@@ -92,14 +102,16 @@ def play(rule: Rule, scene: Scene) -> Played:
     Raises:
         SettingsError: a cache entry cannot be written.
     """
-    model, seconds, size = scene.base, 0.0, scene.cut[0].rows
-    rule.prepare(model.errors_at_home(scene.stream.labels)[-REFERENCE_BLOCKS * size :], block_size=size)
-    predicted: list[np.ndarray] = []
+    model, seconds, size = scene.base, 0.0, scene.block_rows
+    known, outputs = model.at_home()
+    learned = scene.doing.losses_of(scene.stream.labels[known], outputs)
+    rule.prepare(learned[-REFERENCE_BLOCKS * size :], block_size=size)
+    given: list[np.ndarray] = []
     alarms, retrains, promoted = [], [], []
     for block in scene.cut:
-        guess = model.on(block.start, block.stop)
-        predicted.append(guess)
-        if not rule.update(guess != scene.stream.labels[block.start : block.stop]).drift:
+        outputs = model.on(block.start, block.stop)
+        given.append(outputs)
+        if not rule.update(scene.doing.losses_of(scene.stream.labels[block.start : block.stop], outputs)).drift:
             continue
         alarms.append(Alarm(block.index, model.start))
         if block is scene.cut[-1]:
@@ -111,7 +123,7 @@ def play(rule: Rule, scene: Scene) -> Played:
             model = challenger
             promoted.append(block.index)
             rule.reset()
-    return Played(np.concatenate(predicted), tuple(alarms), tuple(retrains), tuple(promoted), seconds)
+    return Played(np.concatenate(given), tuple(alarms), tuple(retrains), tuple(promoted), seconds)
 
 
 def _retrain(scene: Scene, model: Fit, stop: int) -> tuple[Fit | None, float]:
@@ -124,9 +136,8 @@ def _retrain(scene: Scene, model: Fit, stop: int) -> tuple[Fit | None, float]:
     if challenger.failure:
         return None, challenger.seconds
     labels = scene.stream.labels[judged_from:stop]
-    verdict = promotion.judge(
-        CLASSIFICATION, model.on(judged_from, stop) != labels, challenger.on(judged_from, stop) != labels, start=judged_from, alpha=scene.judge_alpha
-    )
+    before, after = (scene.doing.losses_of(labels, one.on(judged_from, stop)) for one in (model, challenger))
+    verdict = promotion.judge(scene.doing, before, after, start=judged_from, alpha=scene.judge_alpha)
     if not verdict.better:
         return None, challenger.seconds
     fit = scene.fits.at(stop)
@@ -140,16 +151,16 @@ def play_continuous(learner: OnlineLearner, scene: Scene) -> Played:
     """
     stream, first = scene.stream, scene.cut[0]
     _learn(learner, stream, 0, first.start, step=first.rows)
-    predicted, seconds = [], 0.0
+    given, seconds = [], 0.0
     for block in scene.cut:
         rows = slice(block.start, block.stop)
-        predicted.append(learner.predict(stream.rows[rows], stream.times[rows]))
+        given.append(learner.probabilities(stream.rows[rows], stream.times[rows]))
         started = time.perf_counter()
         if block is not scene.cut[-1]:
             _learn(learner, stream, block.start, block.stop, step=block.rows)
         seconds += time.perf_counter() - started
     updates = tuple(block.index for block in scene.cut[:-1])
-    return Played(np.concatenate(predicted), (), updates, updates, seconds)
+    return Played(np.concatenate(given), (), updates, updates, seconds)
 
 
 def _learn(learner: OnlineLearner, stream: Stream, start: int, stop: int, *, step: int) -> None:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from driftloop.drift.forecast import crossing
+from driftloop.drift.forecast import crossing, goal_scores
 from driftloop.drift.forecast.crossing import Blocks
 from driftloop.drift.rules import catalogue
-from driftloop.drift.rules.probation import Probation
+from driftloop.drift.rules.loss_rules import REAL
 from driftloop.drift.rules.rule import Rule
 from driftloop.drift.rules.rule_names import DETECTORS
 from driftloop.drift.verdict import Verdict
 from driftloop.errors import SettingsError
+from driftloop.metrics.goal import Goal
+from driftloop.metrics.task import CLASSIFICATION, Task
 
 Kind = Literal["fixed", "control", "triggered", "continuous"]
 
@@ -45,13 +47,12 @@ class Policy:
 class Watching:
     """The settings of the rules.
 
-    An accuracy under `threshold` is not good enough; `alpha` is the maximum false-alarm probability of "significant" over the whole watch,
-    also used by "probation", which starts with that rule, and "proactive", which also retrains up to `lead_blocks` blocks before a block
-    is forecast to be under the threshold.
+    A KPI worse than the goal's threshold is not good enough; its alpha is the maximum false-alarm probability of "significant" over the whole
+    watch, also used by "probation", which starts with that rule, and "proactive", which also retrains up to `lead_blocks` blocks before a
+    block is forecast to be worse than the threshold.
     """
 
-    threshold: float
-    alpha: float
+    goal: Goal
     seed: int
     lead_blocks: int
 
@@ -101,6 +102,27 @@ def _choices() -> str:
     return ", ".join([NEVER, ALWAYS, "periodic", "periodic-N", RANDOM, *TRIGGERED, CONTINUOUS])
 
 
+def playable(chosen: Sequence[Policy], doing: Task, *, continuous: str = "") -> tuple[tuple[Policy, ...], dict[str, str]]:
+    """The policies that can be played, and why the others cannot, by name.
+
+    Args:
+        chosen: from `parse`.
+        doing: measures the KPI.
+        continuous: why "continuous" cannot be played; "" where it can.
+
+    >>> from driftloop.metrics.task import REGRESSION
+    >>> playable(parse("never,ddm,proactive"), REGRESSION)[1]
+    {'ddm': 'for 0/1 errors only'}
+    """
+    faults = {CONTINUOUS: continuous}
+    if doing is not CLASSIFICATION:
+        faults |= {name: "for 0/1 errors only" for name in DETECTORS if name not in REAL}
+    if doing.chosen:
+        faults[PROACTIVE] = f"no forecast for the KPI {doing.kpi}"
+    out = {policy.name: faults[policy.name] for policy in chosen if faults.get(policy.name)}
+    return tuple(policy for policy in chosen if policy.name not in out), out
+
+
 def rule(policy: Policy, watching: Watching, *, rate: float) -> Rule:
     """The rule that plays a policy.
 
@@ -112,17 +134,13 @@ def rule(policy: Policy, watching: Watching, *, rate: float) -> Rule:
     if policy.name == PROACTIVE:
         return Proactive(watching)
     if policy.name == PROBATION:
-        return _probation(watching)
+        return catalogue.for_goal(SIGNIFICANT, watching.goal, probation=True)
     name = ("every" if policy.every else NEVER) if policy.kind == "fixed" else policy.name
-    return catalogue.make(name, threshold=watching.threshold, alpha=watching.alpha, seed=watching.seed, every=policy.every or 1, rate=rate)
-
-
-def _probation(watching: Watching) -> Probation:
-    return Probation(catalogue.make(SIGNIFICANT, threshold=watching.threshold, alpha=watching.alpha), threshold=watching.threshold, alpha=watching.alpha)
+    return catalogue.for_goal(name, watching.goal, seed=watching.seed, every=policy.every or 1, rate=rate)
 
 
 class Proactive(Rule):
-    """The rule "significant" plus a forecast: alarm when a block may be under the threshold within the lead.
+    """The rule "significant" plus a forecast: alarm when a block may be worse than the threshold within the lead.
 
     The forecast is that of `lifecycle.py --proactive`: `forecast.ahead`.
     """
@@ -131,9 +149,8 @@ class Proactive(Rule):
 
     def __init__(self, watching: Watching) -> None:
         self.watching = watching
-        self.reactive = catalogue.make(SIGNIFICANT, threshold=watching.threshold, alpha=watching.alpha)
-        self.accuracies: list[float] = []
-        self.rows: list[int] = []
+        self.reactive = catalogue.for_goal(SIGNIFICANT, watching.goal)
+        self.losses: list[np.ndarray] = []
         self.earlier: list[Blocks] = []  # of earlier versions
 
     def prepare(self, errors: np.ndarray, *, block_size: int) -> None:
@@ -143,12 +160,12 @@ class Proactive(Rule):
     def update(self, errors: np.ndarray) -> Verdict:
         """Judge the next block; see `Rule`."""
         verdict = self.reactive.update(errors)
-        self.accuracies.append(float(1 - np.mean(errors)) if len(errors) else math.nan)
-        self.rows.append(len(errors))
+        self.losses.append(errors)
         if verdict.drift:
             return verdict
-        lead = self.watching.lead_blocks
-        ahead = crossing.ahead(self.accuracies, self.rows, threshold=self.watching.threshold, earlier=self.earlier, lead_blocks=lead)
+        goal, lead = self.watching.goal, self.watching.lead_blocks
+        level, words = goal_scores.level(goal), goal_scores.words(goal)
+        ahead = crossing.ahead(*goal_scores.scores(goal, self.losses), threshold=level, earlier=self.earlier, lead_blocks=lead, words=words)
         if not crossing.due(ahead, lead):
             return verdict
         return Verdict(drift=True, kind="performance", rule=self.name, message=ahead.message, statistic=ahead.early, threshold=lead)
@@ -156,5 +173,5 @@ class Proactive(Rule):
     def reset(self) -> None:
         """Start over with a new model in service."""
         self.reactive.reset()
-        self.earlier.append((self.accuracies, self.rows))
-        self.accuracies, self.rows = [], []
+        self.earlier.append(goal_scores.scores(self.watching.goal, self.losses))
+        self.losses = []

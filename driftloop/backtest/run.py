@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from driftloop.backtest import fits
+from driftloop.backtest import fits, online_learner
 from driftloop.backtest import logged as runs
 from driftloop.backtest.fits import Fit, Fits
 from driftloop.backtest.from_flags import BacktestPlan, Means
@@ -19,13 +20,14 @@ from driftloop.backtest.online_learner import OnlineLearner
 from driftloop.backtest.outcome import BacktestResult, Choice, PolicyResult, recommend
 from driftloop.backtest.play import Played, Scene, play, play_continuous
 from driftloop.backtest.policies import PROBATION, Policy, rule
-from driftloop.backtest.score import compare, measure, rows_by_block
-from driftloop.data import blocks
+from driftloop.backtest.score import compare, constant_name, figures, measure, rows_by_block
 from driftloop.data.streams import Stream
 from driftloop.data.synthetic import Change
 from driftloop.errors import SettingsError
-from driftloop.metrics import baselines, scoring
+from driftloop.metrics import task
+from driftloop.metrics.kpi_names import KPIS
 from driftloop.report import wording
+from driftloop.report.kpi_words import Figures
 from driftloop.tracking import mlflow_store
 from driftloop.training.fitting import Learner
 
@@ -43,38 +45,48 @@ def play_all(
     """
     started = time.monotonic()
     means.check()
-    cut = tuple(blocks.cut(plan.first_row, len(stream), block_size=plan.block_size))
     base, retrains = (Fits(learner, stream, recipe, folder=means.cache) for recipe in (plan.base, plan.retrain))
     with runs.parent_run(store, fingerprint=fingerprint(learner, stream, plan), resume=means.resume) as (run_id, finished):
         _log_plan(stream, plan)
-        scene = Scene(stream, cut, _base(base, plan), retrains, judge_rows=plan.judge_rows, judge_alpha=plan.judge_alpha)
+        doing = plan.watching.goal.task
+        scene = Scene(stream, plan.cut, _base(base, plan), retrains, judge_rows=plan.judge_rows, judge_alpha=plan.judge_alpha, doing=doing)
         _prepare(scene, plan, means)
         results = _each(store, plan, scene, changes=changes, finished=finished)
-        comparisons = tuple(compare(one, scene, seeds=plan.random_seeds) for one in results if one.kind == "triggered" and one.retrains)
-        free = scoring.baseline_accuracies(stream, plan.first_row, len(stream), majority=_majority(stream, plan))
-        recommended, refit, reason = _recommended(results, rows_by_block(scene), free)
-        result = BacktestResult(
-            stream=stream.name,
-            first_row=plan.first_row,
-            rows=len(stream) - plan.first_row,
-            blocks=len(scene.cut),
-            block_size=plan.block_size,
-            threshold=plan.watching.threshold,
-            judge_rows=plan.judge_rows,
-            truth_known=changes is not None,
-            baselines=free,
-            base_seconds=scene.base.seconds,
-            policies=results,
-            comparisons=comparisons,
-            random_seeds=plan.random_seeds,
-            recommended=recommended,
-            recommended_refit=refit,
-            reason=reason,
-            seconds=time.monotonic() - started,
-            run_id=run_id,
-        )
+        result = _compared(results, learner, scene, plan, truth_known=changes is not None)
+        result = replace(result, seconds=time.monotonic() - started, run_id=run_id)
         runs.log_result(result, plot=means.plot)
     return result
+
+
+def _compared(results: tuple[PolicyResult, ...], learner: Learner, scene: Scene, plan: BacktestPlan, *, truth_known: bool) -> BacktestResult:
+    """The policies beside the baselines, at equal retrains, and the one to choose."""
+    stream, goal, free = scene.stream, plan.watching.goal, _baselines(learner, scene)
+    recommended, refit, reason = _recommended(results, rows_by_block(scene), free, unit=goal.unit)
+    return BacktestResult(
+        stream=stream.name,
+        first_row=plan.first_row,
+        rows=len(stream) - plan.first_row,
+        blocks=len(scene.cut),
+        block_size=plan.block_size,
+        block_by=plan.block_by,
+        task=stream.task,
+        unit=goal.unit,
+        kpi_name=goal.task.kpi if goal.task.chosen else "",
+        constant=constant_name(goal.task),
+        left_out=plan.left_out,
+        threshold=goal.threshold,
+        judge_rows=plan.judge_rows,
+        truth_known=truth_known,
+        baselines=free,
+        base_seconds=scene.base.seconds,
+        policies=results,
+        comparisons=tuple(compare(one, scene, seeds=plan.random_seeds) for one in results if one.kind == "triggered" and one.retrains),
+        random_seeds=plan.random_seeds,
+        recommended=recommended,
+        recommended_refit=refit,
+        reason=reason,
+        seconds=math.nan,
+    )
 
 
 def _base(fits: Fits, plan: BacktestPlan) -> Fit:
@@ -93,15 +105,14 @@ def _prepare(scene: Scene, plan: BacktestPlan, means: Means) -> None:
 
 def fingerprint(learner: Learner, stream: Stream, plan: BacktestPlan) -> str:
     """Hash of everything that the figures depend on, as 64 hexadecimal digits: identifies an interrupted back-test."""
-    settings = {**asdict(plan), "retrain": fits.fingerprint(learner, stream, plan.retrain), "base": fits.fingerprint(learner, stream, plan.base)}
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+    played = {"policies": [policy.name for policy in plan.policies], "seed": plan.watching.seed, "blocks": [block.start for block in plan.cut]}
+    fitted = {"retrain": fits.fingerprint(learner, stream, plan.retrain), "base": fits.fingerprint(learner, stream, plan.base)}
+    return hashlib.sha256(json.dumps(plan.settings() | played | fitted, sort_keys=True).encode()).hexdigest()
 
 
 def _log_plan(stream: Stream, plan: BacktestPlan) -> None:
-    watching = {name: value for name, value in asdict(plan.watching).items() if name != "seed"}
     fitted = {**plan.retrain.params, "max_epochs": plan.retrain.max_epochs, "seed": plan.retrain.seed}
-    shown = {name: getattr(plan, name) for name in ("first_row", "block_size", "judge_rows", "judge_alpha", "random_seeds")}
-    mlflow_store.log_params({"data": Path(stream.source).name, "data_sha256": stream.sha256, "rows": len(stream), **shown, **watching, **fitted})
+    mlflow_store.log_params({"data": Path(stream.source).name, "data_sha256": stream.sha256, "rows": len(stream), **plan.settings(), **fitted})
 
 
 def _needed(policies: Sequence[Policy], scene: Scene) -> set[int]:
@@ -112,8 +123,17 @@ def _needed(policies: Sequence[Policy], scene: Scene) -> set[int]:
     return {block.stop for block in scene.cut[:-1] if any((block.index + 1) % every == 0 for every in periods)}
 
 
-def _majority(stream: Stream, plan: BacktestPlan) -> int:
-    return baselines.majority_class(stream.labels[: plan.first_row])
+def _constant(scene: Scene) -> int | float:
+    """The best constant prediction of the rows before the first block."""
+    return task.of(scene.stream.task).constant(scene.stream.labels[: scene.cut[0].start])
+
+
+def _baselines(learner: Learner, scene: Scene) -> dict[str, float]:
+    """KPI of the baselines on the scored rows; the learner's own are fitted once, on the rows before them."""
+    stream, first = scene.stream, scene.cut[0].start
+    rivals = {name: rival(stream.rows[:first], stream.labels[:first])(stream.rows[first:]) for name, rival in learner.rivals.items()}
+    free: dict[str, float] = figures(scene, scene.base.on(first, len(stream)), constant=_constant(scene), rivals=rivals)["baselines"]
+    return free
 
 
 def _each(
@@ -127,8 +147,8 @@ def _each(
             continue
         with mlflow_store.run(store, policy.name, role="policy") as run_id:
             played = _play(policy, plan, scene, rate=_budget(list(done.values()), scene))
-            result = measure(policy, played, scene, threshold=plan.watching.threshold, majority=_majority(scene.stream, plan), changes=changes)
-            runs.log_policy(store, run_id, result, rows=rows_by_block(scene).tolist(), times_ms=times_ms)
+            result = measure(policy, played, scene, threshold=plan.watching.goal.threshold, constant=_constant(scene), changes=changes)
+            runs.log_policy(store, run_id, result, times_ms=times_ms)
         done[policy.name] = result
     return tuple(done[policy.name] for policy in plan.policies)
 
@@ -136,8 +156,9 @@ def _each(
 def _play(policy: Policy, plan: BacktestPlan, scene: Scene, *, rate: float) -> Played:
     if policy.kind != "continuous":
         return play(rule(policy, plan.watching, rate=rate), scene)
-    stream = scene.stream
-    return play_continuous(OnlineLearner(features=len(stream.features), classes=len(stream.label_names), period=stream.period), scene)
+    stream, rows = scene.stream, online_learner.numeric(scene.stream, scene.cut[0].start)
+    learner = OnlineLearner(features=rows.shape[1], classes=len(stream.label_names), period=stream.period)
+    return play_continuous(learner, replace(scene, stream=replace(stream, rows=rows)))
 
 
 def _budget(done: Sequence[PolicyResult], scene: Scene) -> float:
@@ -150,33 +171,39 @@ def _budget(done: Sequence[PolicyResult], scene: Scene) -> float:
     return triggered[0].retrains / usable if triggered and usable else 0.0
 
 
-def _recommended(results: Sequence[PolicyResult], rows: np.ndarray, free: Mapping[str, float]) -> tuple[str, str, str]:
+def _recommended(results: Sequence[PolicyResult], rows: np.ndarray, free: Mapping[str, float], *, unit: str = "") -> tuple[str, str, str]:
     """The policy to choose, the same without the continuous one ("" when there is no other), and why."""
+    write = Figures(KPIS[results[0].kpi_name].task, unit, results[0].kpi_name)
     refits = [policy for policy in results if policy.kind in ("fixed", "triggered")]
     choice, refit = recommend(results, rows), recommend(refits, rows) if refits else None
-    words = f"{_case(choice)} The rule: of the policies whose accuracy is not significantly under that of the best, the one that retrains least."
+    worse = "worse than" if write.plain else "under"
+    words = f"{_case(choice, write)} The rule: of the policies whose {write.name} is not significantly {worse} that of the best, the one that retrains least."
     if refit and choice.chosen.kind == "continuous":
-        words += f" It is a different model from the one that the others refit. Of those: {_case(refit)}"
+        words += f" It is a different model from the one that the others refit. Of those: {_case(refit, write)}"
     words += " It was selected on the same blocks that it is measured on: expect slightly less on later ones."
-    return choice.chosen.name, refit.chosen.name if refit else "", words + _cheaper(choice.chosen, free)
+    return choice.chosen.name, refit.chosen.name if refit else "", words + _cheaper(choice.chosen, free, write)
 
 
-def _case(choice: Choice) -> str:
+def _case(choice: Choice, write: Figures) -> str:
     """The chosen policy, compared with the best one."""
     chosen, best, behind = choice.chosen, choice.best, choice.behind
-    what = "update" if chosen.kind == "continuous" else "retrain"
-    words = f"{chosen.name}, {wording.with_sign(chosen.accuracy)} with {wording.count(chosen.retrains, what)}"
+    what, best_of_all = "update" if chosen.kind == "continuous" else "retrain", "the best" if write.plain else "the most accurate"
+    words = f"{chosen.name}, {_named(chosen, write)} with {wording.count(chosen.retrains, what)}"
     if chosen.name == best.name:
-        return f"{words}; it is the most accurate, and {'all that retrain less are significantly worse' if chosen.retrains else 'none retrains less'}."
-    low, high = wording.points(behind.lower), wording.points(behind.upper)
+        return f"{words}; it is {best_of_all}, and {'all that retrain less are significantly worse' if chosen.retrains else 'none retrains less'}."
+    mean, low, high = (write.gain(ahead, 0) if write.of_kpi.higher else write.gain(0, ahead) for ahead in (behind.mean, behind.lower, behind.upper))
     return (
-        f"{words}; the most accurate is {best.name}, {wording.with_sign(best.accuracy)} with {best.retrains:,}, "
-        f"ahead by {wording.points(behind.mean)} points ({low} to {high}, 95 %, paired by block)."
+        f"{words}; {best_of_all} is {best.name}, {write.with_unit(best.kpi)} with {best.retrains:,}, "
+        f"ahead by {mean} {write.step} ({low} to {high}, 95 %, paired by block)."
     )
 
 
-def _cheaper(chosen: PolicyResult, free: Mapping[str, float]) -> str:
+def _named(policy: PolicyResult, write: Figures) -> str:
+    return f"{write.name} {write.with_unit(policy.kpi)}" if write.plain else write.with_unit(policy.kpi)
+
+
+def _cheaper(chosen: PolicyResult, free: Mapping[str, float], write: Figures) -> str:
     """The trivial baselines that are as good, if any; no change is not comparable."""
-    rivals = {name: free[key] for key, name in wording.BASELINE_NAMES.items() if key != "no_change"}
-    as_good = [f"{name} ({wording.with_sign(share)})" for name, share in rivals.items() if share >= chosen.accuracy]
+    ahead = {name: kpi - chosen.kpi if chosen.higher else chosen.kpi - kpi for name, kpi in free.items() if name != "no_change"}
+    as_good = [f"{wording.baseline(name)} ({write.with_unit(free[name])})" for name, lead in ahead.items() if lead >= 0]
     return f" But a trivial baseline is as good: {', '.join(as_good)}." if as_good else ""

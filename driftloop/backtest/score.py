@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,10 @@ from driftloop.backtest.play import Alarm, At, Played, Scene, at_random, evenly,
 from driftloop.backtest.policies import Policy
 from driftloop.data.blocks import Block
 from driftloop.data.synthetic import Change
-from driftloop.metrics import kpi, scoring
+from driftloop.metrics import scoring, task
+from driftloop.metrics.kpi_names import KPIS
+from driftloop.metrics.row_kpis import ChosenKpi
+from driftloop.metrics.task import CLASSIFICATION, Task
 
 PHASES = 8  # phases of the periodic baseline: a calendar's phase is arbitrary
 
@@ -50,10 +54,33 @@ def detection(alarms: Sequence[Alarm], cut: Sequence[Block], changes: Sequence[C
     return Detection(false, tuple(delays), len(watched) - len(delays))
 
 
-def correct_by_block(played: Played, scene: Scene) -> np.ndarray:
-    """Rows predicted correctly in each block, shape (B,)."""
-    starts = [block.start - scene.cut[0].start for block in scene.cut]
-    return np.add.reduceat((played.predicted == scene.labels).astype(np.int64), starts)
+def by_block(doing: Task, losses: np.ndarray, cut: Sequence[Block]) -> np.ndarray:
+    """What each block adds to the KPI times all rows, (B,): their sum divided by the number of rows is the KPI.
+
+    Of a mean that is the sum over the block's rows. Of another KPI (RMSE, F1, ROC AUC, …) it follows from the KPI without the block, as in the
+    jackknife, so that policies can be compared block by block all the same.
+
+    Args:
+        doing: measures the KPI.
+        losses: of the scored rows, as `Task.losses_of` gives them.
+        cut: the blocks.
+
+    >>> from driftloop.data.blocks import cut
+    >>> from driftloop.metrics.row_kpis import RmseKpi
+    >>> blocks = list(cut(0, 4, block_size=2))
+    >>> by_block(CLASSIFICATION, np.array([True, False, False, False]), blocks).tolist()
+    [1, 2]
+    >>> (by_block(RmseKpi(0), np.array([4.0, 4.0, 4.0, 4.0]), blocks) / 2).tolist()
+    [2.0, 2.0]
+    """
+    starts, rows = [block.start - cut[0].start for block in cut], np.array([block.rows for block in cut])
+    if KPIS[doing.kpi].is_mean:
+        sums = np.add.reduceat(losses.astype(np.int64) if losses.dtype == bool else losses, starts)
+        return rows - sums if doing.higher else sums
+    whole = doing.value(losses)
+    without = np.array([doing.value(np.delete(losses, slice(start, start + size), axis=0)) for start, size in zip(starts, rows, strict=True)])
+    moved = (len(losses) - rows) * (whole - np.where(np.isnan(without), whole, without))
+    return rows * (whole - moved.sum() / len(losses)) + moved
 
 
 def rows_by_block(scene: Scene) -> np.ndarray:
@@ -61,30 +88,30 @@ def rows_by_block(scene: Scene) -> np.ndarray:
     return np.array([block.rows for block in scene.cut])
 
 
-def measure(policy: Policy, played: Played, scene: Scene, *, threshold: float, majority: int, changes: Sequence[Change] | None) -> PolicyResult:
+def measure(policy: Policy, played: Played, scene: Scene, *, threshold: float, constant: int | float, changes: Sequence[Change] | None) -> PolicyResult:
     """The figures of a policy.
 
     Args:
-        threshold: lowest accuracy of a block that is good enough, 0..1.
-        majority: the most frequent class in the rows before the first block.
+        threshold: KPI of a block that is just good enough.
+        constant: the best constant prediction for the rows before the first block: the most frequent class, or the median.
         changes: all changes of the stream, or None if unknown.
     """
-    correct, rows = correct_by_block(played, scene), rows_by_block(scene)
-    whole = scoring.summary(scene.stream, scene.cut[0].start, played.predicted, majority=majority)
-    lower, upper = kpi.wilson_interval(int(correct.sum()), int(rows.sum()))
-    shares = correct / rows
-    full = shares[[not block.short for block in scene.cut]]
+    doing, losses, first = scene.doing, scene.losses(played), scene.cut[0].start
+    whole = figures(scene, played.outputs, constant=constant)
+    lower, upper = doing.interval(losses)
+    values = [doing.value(losses[block.start - first : block.stop - first]) for block in scene.cut]
+    full = [value for value, block in zip(values, scene.cut, strict=True) if not block.short and not math.isnan(value)]
     found = None if changes is None or policy.kind == "continuous" else detection(played.alarms, scene.cut, changes)
     return PolicyResult(
         name=policy.name,
         kind=policy.kind,
-        accuracy=whole["accuracy"],
+        kpi=whole[doing.kpi],
         lower=lower,
         upper=upper,
-        kappa=whole["kappa"],
-        kappa_temporal=whole["kappa_temporal"],
-        worst_block=float(full.min()),
-        blocks_under_threshold=int((shares < threshold).sum()),
+        kappa=whole.get("kappa", math.nan),
+        kappa_temporal=whole.get("kappa_temporal", math.nan),
+        worst_block=(min if doing.higher else max)(full, default=math.nan),
+        blocks_under_threshold=sum(doing.better(threshold, value) for value in values),
         retrains=len(played.retrains),
         promoted=len(played.promoted),
         seconds=played.seconds,
@@ -92,31 +119,49 @@ def measure(policy: Policy, played: Played, scene: Scene, *, threshold: float, m
         detected=math.nan if found is None else len(found.delays),
         missed=math.nan if found is None else found.missed,
         delay=float(np.mean(found.delays)) if found and found.delays else math.nan,
-        correct=tuple(correct.tolist()),
+        by_block=tuple(by_block(doing, losses, scene.cut).tolist()),
         retrained_after=played.retrains,
+        block_kpis=tuple(values),
+        kpi_name=doing.kpi,
+        task_kpi=whole[task.of(scene.stream.task).kpi] if doing.chosen else math.nan,
+        ahead_of_baseline=doing.ahead(whole[doing.kpi], whole["baselines"][constant_name(doing)]),
     )
+
+
+def figures(scene: Scene, outputs: np.ndarray, *, constant: int | float, rivals: Mapping[str, np.ndarray] | None = None) -> dict[str, Any]:
+    """KPI, κ and baselines of outputs for the scored rows, see `scoring.summary`."""
+    predicted = task.of(scene.stream.task).predictions(outputs)
+    return scoring.summary(scene.stream, scene.cut[0].start, predicted, majority=constant, rivals=rivals, doing=scene.doing, outputs=outputs)
+
+
+def constant_name(doing: Task) -> str:
+    """The name, among the baselines of `figures`, of the best constant answer."""
+    if isinstance(doing, ChosenKpi):
+        return doing.baseline(0)[0]
+    return "majority" if doing is CLASSIFICATION else scoring.CONSTANT
 
 
 def compare(result: PolicyResult, scene: Scene, *, seeds: int) -> Comparison:
     """Play periodic (in `PHASES` phases) and random (with `seeds` seeds) with as many retrains as a policy, and compare it with their means."""
-    rows, total = rows_by_block(scene), len(scene.cut)
+    doing, rows, total = scene.doing, rows_by_block(scene), len(scene.cut)
 
-    def correct(plans: Iterable[tuple[int, ...]]) -> np.ndarray:  # (plans, B)
-        return np.array([correct_by_block(play(At(wanted), scene), scene) for wanted in plans])
+    def found(plans: Iterable[tuple[int, ...]]) -> tuple[np.ndarray, np.ndarray]:  # (plans,), (B,)
+        losses = [scene.losses(play(At(wanted), scene)) for wanted in plans]
+        return np.array([doing.value(one) for one in losses]), np.mean([by_block(doing, one, scene.cut) for one in losses], axis=0)
 
-    regular = correct(evenly(result.retrains, total, phase=(at + 0.5) / PHASES) for at in range(PHASES))
-    chance = correct(at_random(result.retrains, total, seed=seed) for seed in range(seeds))
-    periodic, random = (plans.sum(axis=1) / rows.sum() for plans in (regular, chance))
+    periodic, regular = found(evenly(result.retrains, total, phase=(at + 0.5) / PHASES) for at in range(PHASES))
+    random, chance = found(at_random(result.retrains, total, seed=seed) for seed in range(seeds))
     return Comparison(
         policy=result.name,
         retrains=result.retrains,
-        accuracy=result.accuracy,
+        kpi=result.kpi,
         periodic=float(periodic.mean()),
         periodic_lowest=float(periodic.min()),
         periodic_highest=float(periodic.max()),
         random=float(random.mean()),
         random_lowest=float(random.min()),
         random_highest=float(random.max()),
-        against_periodic=difference(result.correct, regular.mean(axis=0), rows),
-        against_random=difference(result.correct, chance.mean(axis=0), rows),
+        against_periodic=difference(result.by_block, regular, rows, higher=doing.higher),
+        against_random=difference(result.by_block, chance, rows, higher=doing.higher),
+        kpi_name=doing.kpi,
     )

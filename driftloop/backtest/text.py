@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 from driftloop.backtest.outcome import BacktestResult, Comparison, Difference, PolicyResult, front
 from driftloop.backtest.score import PHASES
+from driftloop.backtest.words import blocks_of, of, threshold_of
 from driftloop.report import wording
+from driftloop.report.kpi_words import Figures
 from driftloop.report.terminal import paragraph, table
 
 BASELINES = {"no_change": "no change*", "same_time_yesterday": "yesterday", "majority": "majority"}
@@ -17,8 +19,8 @@ def backtest_text(result: BacktestResult) -> str:
     """The whole back-test: policies and baselines, triggers at equal retrains, the recommendation; no line over 100 columns."""
     judged = f"a judge on {result.judge_rows} rows decides" if result.judge_rows else "no search, no judge"
     head = (
-        f"{result.stream}: {wording.count(result.rows, 'row')} in {wording.count(result.blocks, 'block')} of {result.block_size:,}, threshold "
-        f"{wording.percent(result.threshold)} %. A retrain is one fit on the newest rows ({judged}); labels arrive when a block ends."
+        f"{result.stream}: {wording.count(result.rows, 'row')} in {blocks_of(result)}, threshold {threshold_of(result)}. "
+        f"A retrain is one fit on the newest rows ({judged}); labels arrive when a block ends."
     )
     parts = [paragraph(head), policies_table(result), _notes(result), comparisons_text(result), paragraph(f"Recommended: {result.reason}")]
     return "\n\n".join(part for part in parts if part)
@@ -26,21 +28,26 @@ def backtest_text(result: BacktestResult) -> str:
 
 def policies_table(result: BacktestResult) -> str:
     """A line for each policy, marked if on the Pareto front, then the baselines."""
-    marked = front(result.policies)
-    rows = [_policy_cells(policy, mark=" +" if policy.name in marked else "") for policy in result.policies]
-    rows += [(name, wording.percent(result.baselines[key], digits=2), *[""] * 8) for key, name in BASELINES.items()]
-    header = ("policy", "accuracy %", "κ", "κ-\ntemp.", "worst\nblock", "under\nthr.", "re-\ntrains", "false\nalarms", "delay\n(missed)", "fits\ns")
+    marked, figures = front(result.policies), of(result)
+    rows = [_policy_cells(policy, figures, mark=" +" if policy.name in marked else "") for policy in result.policies]
+    if not figures.plain:
+        rows += [(name, figures.value(result.baselines[key], digits=2), *[""] * 8) for key, name in BASELINES.items()]
+    against = ("ahead of\nbaseline",) if figures.plain else ("κ", "κ-\ntemp.")
+    worse = "under\nthr." if figures.of_kpi.higher else "over\nthr."
+    header = ("policy", figures.title.replace(", ", "\n", 1), *against, "worst\nblock", worse, "re-\ntrains", "false\nalarms", "delay\n(missed)", "fits\ns")
     return table(header, rows, left={0})
 
 
-def _policy_cells(policy: PolicyResult, *, mark: str) -> tuple[str, ...]:
-    bounds = f"[{wording.percent(policy.lower)}, {wording.percent(policy.upper)}]"
+def _policy_cells(policy: PolicyResult, figures: Figures, *, mark: str) -> tuple[str, ...]:
+    if figures.plain:
+        against: tuple[str, ...] = (wording.signed(policy.ahead_of_baseline, digits=figures.of_kpi.digits),)
+    else:
+        against = (wording.number(policy.kappa), wording.number(policy.kappa_temporal))
     return (
         f"{policy.name}{mark}",
-        f"{wording.percent(policy.accuracy, digits=2)} {bounds}",
-        wording.number(policy.kappa),
-        wording.number(policy.kappa_temporal),
-        wording.percent(policy.worst_block),
+        f"{figures.value(policy.kpi, digits=2)} [{figures.value(policy.lower)}, {figures.value(policy.upper)}]",
+        *against,
+        figures.value(policy.worst_block),
         str(policy.blocks_under_threshold),
         f"{policy.retrains:,}",
         f"{policy.false_alarms:,.0f}" if math.isfinite(policy.false_alarms) else wording.UNDEFINED,
@@ -55,11 +62,17 @@ def _delay(policy: PolicyResult) -> str:
 
 
 def _notes(result: BacktestResult) -> str:
+    figures = of(result)
+    better = "lower" if figures.plain and not figures.of_kpi.higher else "higher"
+    front_words = f"no other policy is as {'good' if figures.plain else 'accurate'} with as few retrains"
+    of_rows = "assuming independent rows" if figures.of_kpi.is_mean else "block bootstrap"
     notes = [
-        "+ no other policy is as accurate with as few retrains (the Pareto front). In brackets the 95 % interval, assuming independent rows. "
-        "The base model's fit is not counted.",
-        "* needs the label of the row before at once: not comparable.",
+        f"+ {front_words} (the Pareto front). In brackets the 95 % interval, {of_rows}. The base model's fit is not counted.",
+        *[f"{figures.name[:1].upper()}{figures.name[1:]}: {better} is better; a positive lead is always better."] * figures.plain,
+        *_baseline_notes(result, figures),
     ]
+    if result.left_out:
+        notes.append(f"Left out: {'; '.join(result.left_out)}.")
     if any(policy.kind == "continuous" for policy in result.policies):
         notes.append("continuous is another model, updated after every block; each update counts as a retrain.")
     if result.truth_known:
@@ -72,6 +85,16 @@ def _notes(result: BacktestResult) -> str:
     return "\n".join(paragraph(note) for note in notes)
 
 
+def _baseline_notes(result: BacktestResult, figures: Figures) -> list[str]:
+    notes = []
+    if figures.plain:
+        told = [f"{wording.baseline(name)}{'*' * (name == 'no_change')} {figures.value(kpi)}" for name, kpi in result.baselines.items()]
+        notes.append(f"Baselines on the same rows: {'; '.join(told)}. Ahead of baseline: of the {wording.baseline(result.constant)}.")
+    if "no_change" in result.baselines:
+        notes.append("* needs the label of the row before at once: not comparable.")
+    return notes
+
+
 def comparisons_text(result: BacktestResult) -> str:
     """Each triggered policy compared with periodic and random at as many retrains, and the conclusion in words."""
     if not result.comparisons:
@@ -80,26 +103,35 @@ def comparisons_text(result: BacktestResult) -> str:
             if any(policy.kind == "triggered" for policy in result.policies)
             else ""
         )
-    rows = [
-        (
-            one.policy,
-            f"{one.retrains:,}",
-            wording.percent(one.accuracy, digits=2),
-            wording.percent(one.periodic, digits=2),
-            _difference(one.against_periodic),
-            f"{wording.percent(one.random)} [{wording.percent(one.random_lowest)}, {wording.percent(one.random_highest)}]",
-            _difference(one.against_random),
-        )
-        for one in result.comparisons
-    ]
-    header = ("at equal\nretrains", "re-\ntrains", "policy\n%", "period-\nic %", "policy minus\nperiodic", "random %\nmean [range]", "policy minus\nrandom")
+    figures = of(result)
+    rows = [_comparison_cells(one, figures) for one in result.comparisons]
+    if figures.plain:
+        header = ("at equal\nretrains", "re-\ntrains", "policy", "periodic", "ahead of\nperiodic", "random", "ahead of\nrandom")
+    else:
+        header = ("at equal\nretrains", "re-\ntrains", "policy\n%", "period-\nic %", "policy minus\nperiodic", "random %\nmean [range]", "policy minus\nrandom")
     words = f"Periodic is the mean over {PHASES} phases, random over {result.random_seeds} seeds. {comparison_words(result.comparisons)}"
     return f"{table(header, rows, left={0})}\n{paragraph(words)}"
 
 
-def _difference(one: Difference) -> str:
-    low, high = wording.points(one.lower, digits=1), wording.points(one.upper, digits=1)
-    return f"{wording.points(one.mean, digits=1)} [{low}, {high}]"
+def _comparison_cells(one: Comparison, figures: Figures) -> tuple[str, ...]:
+    spread = "" if figures.plain else f" [{figures.value(one.random_lowest)}, {figures.value(one.random_highest)}]"
+    return (
+        one.policy,
+        f"{one.retrains:,}",
+        figures.value(one.kpi, digits=2),
+        figures.value(one.periodic, digits=2),
+        _difference(one.against_periodic, figures),
+        f"{figures.value(one.random)}{spread}",
+        _difference(one.against_random, figures),
+    )
+
+
+def _difference(one: Difference, figures: Figures) -> str:
+    if figures.plain:
+        mean, low, high = (wording.signed(value, digits=figures.of_kpi.digits) for value in (one.mean, one.lower, one.upper))
+    else:
+        mean, low, high = (wording.points(value, digits=1) for value in (one.mean, one.lower, one.upper))
+    return f"{mean} [{low}, {high}]"
 
 
 def comparison_words(comparisons: Sequence[Comparison]) -> str:

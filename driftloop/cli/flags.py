@@ -174,8 +174,26 @@ class KpiFlags:
     cost: str = flag("", "what predictions cost, for --kpi cost: 'good:bad=5,bad:good=1' is true:predicted=cost; pairs that are not given cost 0")
 
 
+@dataclass(frozen=True, kw_only=True)
+class BlockFlags:
+    """What a block is: some of `WatchFlags`."""
+
+    block_size: int
+    block_by: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoalFlags:
+    """Which KPI is just good enough, and how often a model that reaches it may be called worse: some of `WatchFlags`."""
+
+    threshold: float
+    threshold_accuracy: float
+    threshold_mae: float
+    alpha: float
+
+
 @dataclass(frozen=True)
-class WatchFlags:
+class WatchFlags(BlockFlags, GoalFlags):
     """What to score, what counts as drift, and how to respond."""
 
     test_data_rows: int = flag(0, "number of rows to score after the training rows; 0: all", type=whole(0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import Field, fields
 from typing import Any, Final, NoReturn
 
@@ -58,17 +58,19 @@ def parser(prog: str, description: str | None, *kinds: type, result: bool = True
     return made
 
 
-def add_flags(to: argparse.ArgumentParser, *kinds: type, title: str = "", **changed: Any) -> None:
+def add_flags(to: argparse.ArgumentParser, *kinds: type, title: str = "", only: Collection[str] | None = None, **changed: Any) -> None:
     """Add the flags that these dataclasses declare themselves, without those of their bases.
 
     Args:
         to: the parser.
         kinds: dataclasses with fields made by `call.flag` or `call.required`; other fields are not added.
         title: the flags get a group of that title in --help.
+        only: the names of the flags to add; None: all.
         changed: another default for the flag of that name, or a `call.flag` with another default and help.
     """
     group = to.add_argument_group(title) if title else to
-    for one in (one for kind in kinds for one in fields(kind) if one.name in inspect.get_annotations(kind) and one.metadata):
+    declared = ({one.name: one for one in fields(kind)}[name] for kind in kinds for name in inspect.get_annotations(kind))
+    for one in (one for one in declared if one.metadata and (only is None or one.name in only)):
         how, change = dict(one.metadata), changed.get(one.name, one)
         how |= change.metadata if isinstance(change, Field) else {"default": change}
         if isinstance(how.get("default"), bool):

@@ -6,14 +6,32 @@ from dataclasses import dataclass
 
 from driftloop import settings
 from driftloop.cli.call import LearnerFlags, flag
-from driftloop.cli.flag_types import rate, share
-from driftloop.cli.flags import BaseRunFlags, DataFlags, ExperimentFlags, JudgingFlags, KpiFlags, RegistryFlags, ServingFlags, TrainingFlags, WatchFlags
+from driftloop.cli.flag_types import share
+from driftloop.cli.flags import (
+    BaseRunFlags,
+    BlockFlags,
+    DataFlags,
+    ExperimentFlags,
+    GoalFlags,
+    JudgingFlags,
+    KpiFlags,
+    RegistryFlags,
+    ServingFlags,
+    TaskFlags,
+    TrainingFlags,
+    WatchFlags,
+)
 from driftloop.cli.parsing import whole
 
 
 @dataclass(frozen=True)
 class WorkFlags(LearnerFlags, ExperimentFlags, DataFlags):
     """Flags of all scripts: learner, experiment and table."""
+
+
+@dataclass(frozen=True)
+class KpiGoalFlags(WorkFlags, KpiFlags, GoalFlags):
+    """Flags of scripts that hold a model against a KPI's threshold."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +45,7 @@ class SwapFlags(BaseModelFlags, JudgingFlags, RegistryFlags, ServingFlags):
 
 
 @dataclass(frozen=True)
-class LoopFlags(SwapFlags, WatchFlags):
+class LoopFlags(SwapFlags, KpiGoalFlags, WatchFlags):
     """Flags of scripts that serve, watch, and respond to drift."""
 
     port: int = flag(0, "first of five consecutive ports for the TorchServe to start; 0: free ones", type=whole(0, 65531))
@@ -64,9 +82,6 @@ class PlayFlags:
         "policies, separated by commas: never, always, periodic (every 2, 7, 28 blocks), periodic-N, random, threshold, significant, probation, "
         "adwin, ddm, eddm, hddm_a, hddm_w, kswin, page_hinkley, proactive, continuous, or all",
     )
-    block_size: int = flag(48, "rows per block; labels arrive when a block ends", type=int)
-    threshold_accuracy: float = flag(0.8, "lowest accuracy, 0..1, that is good enough", type=rate)
-    alpha: float = flag(settings.ALPHA, "maximum false-alarm probability of `significant` over the whole run, for a model that is good enough", type=rate)
     lead_blocks: int = flag(
         settings.LEAD_BLOCKS, "`proactive` retrains when the forecast's lower bound is at most this many blocks away", type=whole(0, 10_000)
     )
@@ -100,5 +115,5 @@ class KnownStreamFlags:
 
 
 @dataclass(frozen=True)
-class BacktestFlags(WorkFlags, PlayFlags, FitFlags, KnownStreamFlags):
+class BacktestFlags(KpiGoalFlags, BlockFlags, TaskFlags, PlayFlags, FitFlags, KnownStreamFlags):
     """Of backtest.py."""

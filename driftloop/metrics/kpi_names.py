@@ -27,6 +27,11 @@ class KpiName:
     own: bool = False  # the KPI of its task where none is chosen
     digits: int = 3
 
+    @property
+    def is_mean(self) -> bool:
+        """Whether the KPI is the mean of one figure a row; the RMSE is the root of such a mean."""
+        return self.per_row and self.name != "rmse"
+
 
 _ALL: Final = (
     KpiName("accuracy", "accuracy", "classification", higher=True, highest=1.0, own=True),

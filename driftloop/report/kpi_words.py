@@ -203,7 +203,7 @@ _MEANINGS: Final = {
 def _chosen_notes(result: WatchResult, figures: Figures) -> list[str]:
     """How to read a KPI other than the task's own."""
     better = "higher" if figures.of_kpi.higher else "lower"
-    by = "Student, 95 %, assuming independent rows" if figures.of_kpi.per_row and figures.kpi != "rmse" else "block bootstrap, 95 %"
+    by = "Student, 95 %, assuming independent rows" if figures.of_kpi.is_mean else "block bootstrap, 95 %"
     half = wording.number(wording.half_width(result.scores), digits=figures.of_kpi.digits)
     rule = "; the drift rule accounts for autocorrelated rows" if result.rule == "significant" and figures.of_kpi.per_row else ""
     return [

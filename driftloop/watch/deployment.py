@@ -25,7 +25,7 @@ from driftloop.metrics.results import NO_BLOCK, BlockScore, WatchResult
 from driftloop.report import terminal, watch_report, wording
 from driftloop.serving import swap
 from driftloop.serving.site import Site, TorchServeDeployment, check_server, describe, promote, torchserve
-from driftloop.settings import ASKED_BY, REFERENCE_BLOCKS, THRESHOLD_SLACK
+from driftloop.settings import ASKED_BY, REFERENCE_BLOCKS
 from driftloop.system import places
 from driftloop.tracking import mlflow_store, runs
 from driftloop.tracking.registry import CHAMPION, Registry
@@ -133,15 +133,7 @@ def goal_of(work: Work, args: LoopFlags, base: KnownModel | None) -> Goal:
     """
     trained = (0, base.trained[1] if base else len(work.stream))  # as the search took it, whatever window won
     kind: task.Task = kpi_choice.chosen(work.stream, args, trained=trained) or task.of(work.stream.task)
-    given = kpi_choice.threshold(args, kind)
-    if not given:
-        measured = math.nan if base is None else _validated(work, args, base, kind)
-        given = float(f"{kind.with_slack(measured, share=THRESHOLD_SLACK):.4g}")
-        if base is not None:
-            unit, what = f" {work.stream.unit}" if work.stream.unit else "", "loss" if kind.chosen else "errors"
-            told = f"{100 * THRESHOLD_SLACK:.0f} % more {what} than on the base model's validation rows ({measured:.4g})"
-            print(f"threshold: {kind.kpi} {given:.4g}{unit}, {told}", file=sys.stderr)
-    return Goal(kind, given, args.alpha, unit=work.stream.unit)
+    return kpi_choice.goal(work.stream, args, kind, (lambda: _validated(work, args, base, kind)) if base else None)
 
 
 def _validated(work: Work, args: LoopFlags, base: KnownModel, doing: task.Task) -> float:

@@ -14,8 +14,8 @@ from driftloop.data.streams import Stream
 from driftloop.drift import answer
 from driftloop.drift.estimate import row_kpi
 from driftloop.drift.estimate.confidence import Estimate, LabelFree
-from driftloop.drift.forecast import crossing, error_scores
-from driftloop.drift.forecast.crossing import CrossingWords, Forecast
+from driftloop.drift.forecast import crossing, goal_scores
+from driftloop.drift.forecast.crossing import Blocks, Forecast
 from driftloop.drift.inputs import domain
 from driftloop.drift.kind import decomposition, kinds
 from driftloop.drift.verdict import Verdict
@@ -91,37 +91,25 @@ class Diagnosis:
         """
         if fault := self._no_forecast():
             return fault
-        lifetimes = [crossing.lifetime(self._scores(service)[0], threshold=self._level) for service in self.past if service.blocks]
-        return crossing.predict(*self._scores(self.now), threshold=self._level, lifetimes=lifetimes, words=self._words)
+        level, words = goal_scores.level(self.goal), goal_scores.words(self.goal)
+        lifetimes = [crossing.lifetime(self._scores(service)[0], threshold=level) for service in self.past if service.blocks]
+        return crossing.predict(*self._scores(self.now), threshold=level, lifetimes=lifetimes, words=words)
 
     def ahead(self, lead_blocks: float) -> Forecast:
         """The forecast for proactive retrains: when the block KPI of the version in service will be under the threshold."""
         if fault := self._no_forecast():
             return fault
+        level, words = goal_scores.level(self.goal), goal_scores.words(self.goal)
         earlier = [self._scores(service) for service in self.past if service.blocks]
-        return crossing.ahead(*self._scores(self.now), threshold=self._level, earlier=earlier, lead_blocks=lead_blocks, words=self._words)
+        return crossing.ahead(*self._scores(self.now), threshold=level, earlier=earlier, lead_blocks=lead_blocks, words=words)
 
-    @property
-    def _level(self) -> float:
-        """The threshold of the blocks' scores."""
-        return self.goal.threshold if self.task is CLASSIFICATION else error_scores.LEVEL
-
-    @property
-    def _words(self) -> CrossingWords | None:
-        return None if self.task is CLASSIFICATION else CrossingWords.of_error(self.task.kpi.upper(), self.goal.threshold, self.goal.unit)
-
-    def _scores(self, service: _Service) -> tuple[list[float], list[int]]:
-        """What a forecast takes of each block: its accuracy and rows, or of a regression the score of its errors."""
-        if self.task is CLASSIFICATION:
-            return [float((1 - np.asarray(wrong, float)).mean()) for wrong in service.losses], [block.rows for block in service.blocks]
-        return error_scores.scores(service.losses, threshold=self.goal.threshold)
+    def _scores(self, service: _Service) -> Blocks:
+        """What a forecast takes of a version's blocks."""
+        return goal_scores.scores(self.goal, service.losses)
 
     def _no_forecast(self) -> Forecast | None:
-        threshold = self.goal.threshold
-        if not self.task.chosen and 0 < threshold < (1 if self.task is CLASSIFICATION else math.inf):
-            return None
-        what = f"KPI {self.task.kpi}" if self.task.chosen else f"threshold {threshold:g}"
-        return Forecast(math.nan, math.nan, math.nan, math.nan, "none", f"no forecast for the {what}")
+        fault = goal_scores.fault(self.goal)
+        return Forecast(math.nan, math.nan, math.nan, math.nan, "none", fault) if fault else None
 
     def kind(self) -> Verdict:
         """The kind of drift of the version in service: its newest rows against those that it served before.

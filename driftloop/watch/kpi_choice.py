@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final, TypeVar
 
 import numpy as np
 
 from driftloop.cli.flags import KpiFlags
-from driftloop.cli.script_flags import LoopFlags
+from driftloop.cli.script_flags import KpiGoalFlags
 from driftloop.data.streams import Stream
 from driftloop.errors import SettingsError
 from driftloop.metrics.block_kpis import AveragePrecisionKpi, F1Kpi, RocAucKpi
 from driftloop.metrics.cost_table import read_costs
+from driftloop.metrics.goal import Goal
 from driftloop.metrics.kpi_names import KPIS, OWN, of_task
 from driftloop.metrics.row_kpis import BalancedAccuracyKpi, BrierKpi, ChosenKpi, CostKpi, LogLossKpi, RmseKpi
 from driftloop.metrics.task import Task
+from driftloop.settings import THRESHOLD_SLACK
 
 Flagged = TypeVar("Flagged", bound=KpiFlags)
 OLDER: Final = {"threshold_accuracy": "accuracy", "threshold_mae": "mae"}  # flags that set one KPI's threshold
@@ -88,7 +92,30 @@ def of_base(args: Flagged, text: str) -> Flagged:
     return replace(args, kpi=name, cost=costs)
 
 
-def threshold(args: LoopFlags, doing: Task) -> float:
+def goal(stream: Stream, args: KpiGoalFlags, doing: Task, measure: Callable[[], float] | None) -> Goal:
+    """A model's goal from the flags; without a threshold it follows from the KPI of the base model's validation rows, and is reported.
+
+    Args:
+        stream: its unit.
+        args: the flags.
+        doing: measures the KPI.
+        measure: gives the KPI on the validation rows; None, before there is a base model: the threshold is a stand-in.
+
+    Raises:
+        SettingsError: as `threshold`.
+    """
+    given = threshold(args, doing)
+    if not given:
+        measured = math.nan if measure is None else measure()
+        given = float(f"{doing.with_slack(measured, share=THRESHOLD_SLACK):.4g}")
+        if measure is not None:
+            unit, what = f" {stream.unit}" if stream.unit else "", "loss" if doing.chosen else "errors"
+            told = f"{100 * THRESHOLD_SLACK:.0f} % more {what} than on the base model's validation rows ({measured:.4g})"
+            print(f"threshold: {doing.kpi} {given:.4g}{unit}, {told}", file=sys.stderr)
+    return Goal(doing, given, args.alpha, unit=stream.unit)
+
+
+def threshold(args: KpiGoalFlags, doing: Task) -> float:
     """The KPI's threshold from the flags; 0 when none is given.
 
     Raises:

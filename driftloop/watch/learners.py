@@ -202,7 +202,8 @@ def _defaults(parser: parsing.Parser, text: str) -> dict[str, Any]:
     """The learner's defaults for a parser's flags, converted to their types; those for this command take precedence."""
     flags = {action.dest: action for action in parser._actions}
     if text == TABLE_LEARNER:
-        return {name: _typed(parser, flags, text, name, value) for name, value in TABLE_FLAGS.items() if name in flags}
+        wanted = {name: value for name, value in TABLE_FLAGS.items() if name in flags} | TABLE_FLAGS.get(parser.prog, {})
+        return {name: _typed(parser, flags, text, name, value) for name, value in wanted.items()}
     learner = load(text)
     commands = {name: value for name, value in learner.defaults.items() if isinstance(value, Mapping)}
     for name in commands:

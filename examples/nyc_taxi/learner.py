@@ -40,6 +40,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "test_data_rows": 0,
     "drift_rule": "significant",
     "lifecycle.py": {"total_trials": 4},
+    "backtest.py": {"judge_rows": 0},
     "monitoring fill": {"stream": "taxi"},
     "monitoring replay": {"stream": "taxi", "block_size": 100},
 }

@@ -217,4 +217,4 @@ def test_the_result_that_is_kept_is_the_whole_result(done: Ran, workshop: Worksh
     (child,) = [run for run in workshop.children(done.result["run_id"]) if run.info.run_name == "always"]
     with workshop.entered():
         body = json.loads(Path(workshop.client.download_artifacts(child.info.run_id, "result.json")).read_text())
-    assert len(body["correct"]) == 10 and body["retrained_after"] == list(range(9))
+    assert len(body["by_block"]) == 10 and body["retrained_after"] == list(range(9))

@@ -20,12 +20,16 @@ from driftloop.data import blocks, synthetic
 from driftloop.data.streams import Stream
 from driftloop.data.synthetic import Change
 from driftloop.metrics import promotion
-from driftloop.metrics.task import CLASSIFICATION
+from driftloop.metrics.block_kpis import AveragePrecisionKpi, F1Kpi, RocAucKpi
+from driftloop.metrics.kpi_names import KPIS
+from driftloop.metrics.row_kpis import BalancedAccuracyKpi, BrierKpi, CostKpi, LogLossKpi, RmseKpi
+from driftloop.metrics.task import CLASSIFICATION, REGRESSION, Task
 from driftloop.training import fitting, trained_model
 from learner import ELEC
 
 ROWS, FIRST, BLOCK, WINDOW = 1200, 900, 50, 120
 BASE = Recipe({**settings.DEFAULT_PARAMS}, 2, 7)
+SHARES = np.array([0.5, 0.5])
 RETRAIN = Recipe({**settings.RETRAIN_PARAMS, "window": WINDOW}, 2, 7)
 
 
@@ -46,9 +50,9 @@ def scene(stream: Stream, folder: Path) -> Scene:
 
 
 def by_hand(stream: Stream, stop: int, recipe: Recipe) -> np.ndarray:
-    """What a model fitted on rows up to `stop` predicts for the rest, without any of what is tested here."""
+    """What a model fitted on rows up to `stop` answers to the rest, without any of what is tested here."""
     fitted = fitting.fit(ELEC, stream, recipe.params, train=(0, stop), max_epochs=recipe.max_epochs, seed=recipe.seed)
-    return trained_model.predict(fitted.model, stream, stop, len(stream)).argmax(axis=1)
+    return trained_model.predict(fitted.model, stream, stop, len(stream))
 
 
 # Fits
@@ -88,10 +92,10 @@ def test_whatever_a_fit_depends_on_is_in_its_place(stream: Stream) -> None:
 
 def test_a_damaged_entry_is_fitted_anew(stream: Stream, tmp_path: Path) -> None:
     fits = Fits(ELEC, stream, RETRAIN, folder=tmp_path)
-    sound = fits.at(300).predicted
+    sound = fits.at(300).outputs
     (entry,) = fits.place.iterdir()
     entry.write_bytes(entry.read_bytes()[:100])
-    assert np.array_equal(Fits(ELEC, stream, RETRAIN, folder=tmp_path).at(300).predicted, sound)
+    assert np.array_equal(Fits(ELEC, stream, RETRAIN, folder=tmp_path).at(300).outputs, sound)
 
 
 def test_more_processes_give_the_same_fits(stream: Stream, folder: Path, tmp_path: Path) -> None:
@@ -101,7 +105,7 @@ def test_more_processes_give_the_same_fits(stream: Stream, folder: Path, tmp_pat
     together.prepare(stops, jobs=2, progress=told.append)
     assert sum(told) == len(stops) == len(list(together.place.iterdir()))
     for stop in stops:
-        assert np.array_equal(alone.at(stop).predicted, together.at(stop).predicted)
+        assert np.array_equal(alone.at(stop).outputs, together.at(stop).outputs)
 
 
 def test_a_model_is_not_measured_on_rows_that_it_was_fitted_on(scene: Scene) -> None:
@@ -114,9 +118,9 @@ def test_a_model_is_not_measured_on_rows_that_it_was_fitted_on(scene: Scene) -> 
 
 def test_never_is_the_base_model_and_always_a_model_from_each_block(scene: Scene) -> None:
     never, always = play(At(()), scene), play(At(range(len(scene.cut))), scene)
-    assert np.array_equal(never.predicted, by_hand(scene.stream, FIRST, BASE))
+    assert np.array_equal(never.outputs, by_hand(scene.stream, FIRST, BASE))
     parts = [scene.base.on(FIRST, FIRST + BLOCK), *(scene.fits.at(block.start).on(block.start, block.stop) for block in scene.cut[1:])]
-    assert np.array_equal(always.predicted, np.concatenate(parts))
+    assert np.array_equal(always.outputs, np.concatenate(parts))
     assert (never.retrains, never.alarms, never.seconds) == ((), (), 0.0)
 
 
@@ -139,7 +143,7 @@ def test_a_judge_lets_only_better_models_into_service(scene: Scene) -> None:
     assert 0 < len(played.promoted) < len(played.retrains)
     first = scene.cut[played.promoted[0]]
     labels = scene.stream.labels[first.start : first.stop]
-    champion, challenger = (fit.on(first.start, first.stop) != labels for fit in (scene.base, scene.fits.at(first.start)))
+    champion, challenger = (fit.on(first.start, first.stop).argmax(axis=1) != labels for fit in (scene.base, scene.fits.at(first.start)))
     verdict = promotion.judge(CLASSIFICATION, champion, challenger, start=first.start, alpha=judged.judge_alpha)
     assert verdict.better
     assert scene.stops() <= judged.stops()
@@ -153,7 +157,7 @@ def test_a_retrain_that_fails_leaves_the_model_in_service(stream: Stream, folder
     scene = Scene(one_sided, tuple(blocks.cut(FIRST, ROWS, block_size=BLOCK)), base, Fits(ELEC, one_sided, RETRAIN, folder=folder))
     played = play(At((0,)), scene)
     assert (played.retrains, played.promoted) == ((0,), ())
-    assert np.array_equal(played.predicted, base.on(FIRST, ROWS))
+    assert np.array_equal(played.outputs, base.on(FIRST, ROWS))
     assert "one label only" in scene.fits.at(scene.cut[0].stop).failure
 
 
@@ -166,8 +170,8 @@ def test_continuous_predicts_a_block_before_it_learns_it(scene: Scene) -> None:
     labels[scene.cut[2].start :] = 1 - labels[scene.cut[2].start :]
     turned = play_continuous(fresh(), dataclasses.replace(scene, stream=dataclasses.replace(scene.stream, labels=labels)))
     known = scene.cut[2].stop - FIRST  # the labels of block 2 come after it is predicted
-    assert np.array_equal(whole.predicted[:known], turned.predicted[:known])
-    assert not np.array_equal(whole.predicted[known:], turned.predicted[known:])
+    assert np.array_equal(whole.outputs[:known], turned.outputs[:known])
+    assert not np.array_equal(whole.outputs[known:], turned.outputs[known:])
     assert len(whole.retrains) == len(scene.cut) - 1
 
 
@@ -203,24 +207,69 @@ def test_as_many_retrains_are_planned_as_asked_for_each_with_a_block_to_follow(r
 
 def test_a_policy_is_held_against_as_many_retrains(scene: Scene) -> None:
     played = play(At((1, 2, 4)), scene)
-    measured = score.measure(policies.Policy("significant", "triggered"), played, scene, threshold=0.7, majority=0, changes=None)
+    measured = score.measure(policies.Policy("significant", "triggered"), played, scene, threshold=0.7, constant=0, changes=None)
     compared = score.compare(measured, scene, seeds=5)
     assert compared.retrains == measured.retrains == 3
     assert compared.random_lowest <= compared.random <= compared.random_highest
     assert compared.periodic_lowest <= compared.periodic <= compared.periodic_highest
-    assert compared.against_periodic.mean == pytest.approx(measured.accuracy - compared.periodic)
-    assert compared.against_random.mean == pytest.approx(measured.accuracy - compared.random)
+    assert compared.against_periodic.mean == pytest.approx(measured.kpi - compared.periodic)
+    assert compared.against_random.mean == pytest.approx(measured.kpi - compared.random)
     assert math.isnan(measured.false_alarms) and math.isnan(measured.delay)
 
 
 def test_the_figures_are_those_of_the_predictions(scene: Scene) -> None:
     predicted = scene.labels.copy()
     predicted[:30] = 1 - predicted[:30]
-    measured = score.measure(policies.Policy("never", "fixed"), Played(predicted, (), (), (), 0.0), scene, threshold=0.7, majority=0, changes=[])
-    assert measured.accuracy == pytest.approx(1 - 30 / len(predicted))
+    measured = score.measure(policies.Policy("never", "fixed"), Played(np.eye(2)[predicted], (), (), (), 0.0), scene, threshold=0.7, constant=0, changes=[])
+    assert measured.kpi == pytest.approx(1 - 30 / len(predicted))
     assert measured.worst_block == pytest.approx(1 - 30 / BLOCK)
     assert (measured.blocks_under_threshold, measured.false_alarms, measured.missed) == (1, 0, 0)
-    assert sum(measured.correct) == len(predicted) - 30
+    assert sum(measured.by_block) == len(predicted) - 30
+
+
+MEASURES = [
+    *(CLASSIFICATION, BrierKpi(SHARES), LogLossKpi(SHARES), CostKpi(SHARES, np.array([[0, 1], [5, 0]])), BalancedAccuracyKpi(SHARES)),
+    *(F1Kpi(SHARES), RocAucKpi(SHARES), AveragePrecisionKpi(SHARES), REGRESSION, RmseKpi(0.0)),
+]
+
+
+def answered(doing: Task, rows: int, *, noise: float, seed: int = 1) -> np.ndarray:
+    """What a KPI takes of a model's answers; the more noise, the worse the model."""
+    random = np.random.default_rng(5)
+    true, values = random.integers(2, size=rows), random.normal(size=rows)
+    spread = noise * np.random.default_rng(seed).normal(size=rows)
+    if doing.name == "regression":
+        return doing.losses_of(values, values + spread)
+    likely = 1 / (1 + np.exp(-(2 * true - 1) - spread))
+    return doing.losses_of(true, np.column_stack([1 - likely, likely]))
+
+
+@pytest.mark.parametrize("doing", MEASURES, ids=lambda doing: doing.kpi)
+def test_what_the_blocks_add_comes_to_the_kpi_of_all_rows(doing: Task) -> None:
+    cut, losses = list(blocks.cut(100, 850, block_size=50)), answered(doing, 750, noise=1.5)
+    added = score.by_block(doing, losses, cut)
+    assert added.sum() / 750 == pytest.approx(doing.value(losses))
+    without = doing.value(losses[50:])  # the first block's part is what the KPI lacks without it
+    assert (added.sum() - added[0]) / 700 == pytest.approx(without, rel=0.02)
+
+
+@pytest.mark.parametrize("doing", MEASURES, ids=lambda doing: doing.kpi)
+def test_a_better_model_is_ahead_whichever_way_its_kpi_goes(doing: Task) -> None:
+    cut = list(blocks.cut(0, 1500, block_size=50))
+    good, bad = (answered(doing, 1500, noise=noise) for noise in (0.3, 3.0))
+    lead = difference(score.by_block(doing, good, cut), score.by_block(doing, bad, cut), [50] * 30, higher=doing.higher)
+    assert lead.verdict == "better"
+    assert lead.mean == pytest.approx(doing.ahead(doing.value(good), doing.value(bad)))
+
+
+def test_the_interval_of_a_lead_in_auc_covers_none_as_often_as_it_says() -> None:
+    doing, cut = RocAucKpi(SHARES), list(blocks.cut(0, 600, block_size=30))
+    covered = 0
+    for seed in range(100):  # two models with the same noise, drawn twice: neither is better
+        one, other = (score.by_block(doing, answered(doing, 600, noise=2.0, seed=2 * seed + which), cut) for which in (0, 1))
+        lead = difference(one, other, [30] * 20)
+        covered += lead.lower <= 0 <= lead.upper
+    assert covered >= 85
 
 
 def test_the_short_last_block_is_never_the_worst(scene: Scene) -> None:
@@ -228,8 +277,8 @@ def test_the_short_last_block_is_never_the_worst(scene: Scene) -> None:
     assert cut[-1].short
     predicted = scene.labels.copy()
     predicted[-cut[-1].rows :] = 1 - predicted[-cut[-1].rows :]
-    played = Played(predicted, (), (), (), 0.0)
-    measured = score.measure(policies.Policy("never", "fixed"), played, dataclasses.replace(scene, cut=cut), threshold=0.7, majority=0, changes=None)
+    played = Played(np.eye(2)[predicted], (), (), (), 0.0)
+    measured = score.measure(policies.Policy("never", "fixed"), played, dataclasses.replace(scene, cut=cut), threshold=0.7, constant=0, changes=None)
     assert measured.worst_block == 1
 
 
@@ -241,9 +290,9 @@ def made(name: str, correct: list[int], retrains: int, kind: str = "fixed") -> P
     share = sum(correct) / (100 * len(correct))
     nan = math.nan
     return PolicyResult(
-        **{"name": name, "kind": kind, "accuracy": share, "lower": share - 0.02, "upper": share + 0.02, "kappa": nan, "kappa_temporal": nan},
+        **{"name": name, "kind": kind, "kpi": share, "lower": share - 0.02, "upper": share + 0.02, "kappa": nan, "kappa_temporal": nan},
         **{"worst_block": min(correct) / 100, "blocks_under_threshold": 0, "retrains": retrains, "promoted": retrains, "seconds": 1.0},
-        **{"false_alarms": nan, "detected": nan, "missed": nan, "delay": nan, "correct": tuple(correct), "retrained_after": ()},
+        **{"false_alarms": nan, "detected": nan, "missed": nan, "delay": nan, "by_block": tuple(correct), "retrained_after": ()},
     )
 
 
@@ -292,6 +341,28 @@ def test_never_is_not_praised_over_those_that_retrain_less() -> None:
     assert "all that retrain less are significantly worse." in run._recommended(most, np.asarray(HUNDREDS), free)[2]
 
 
+def mae(name: str, errors: list[int], retrains: int, kind: str = "fixed") -> PolicyResult:
+    """The same figures as of `made`, as sums of absolute errors."""
+    return dataclasses.replace(made(name, errors, retrains, kind), kpi_name="mae", worst_block=max(errors) / 100)
+
+
+def test_of_errors_the_smallest_are_chosen_and_on_the_front() -> None:
+    some = [mae("always", BAD, 59), mae("never", GOOD, 0), mae("dear", GOOD, 20), mae("cheap", SLIGHTLY_WORSE, 5)]
+    assert front(some) == ["never", "cheap", "always"]
+    assert recommend(some, HUNDREDS).chosen.name == "always"
+    reason = run._recommended(some, np.asarray(HUNDREDS), {"no_change": 0.1, "median of the training rows": 0.5}, unit="minutes")[2]
+    assert "always, MAE 0.60 minutes with 59 retrains; it is the best, and all that retrain less are significantly worse." in reason
+    assert "But a trivial baseline is as good: median of the training rows (0.50 minutes)." in reason
+    cheap = run._recommended([mae("a", GOOD, 0), mae("b", SLIGHTLY_WORSE, 3)], np.asarray(HUNDREDS), {"median of the training rows": 3.0}, unit="minutes")[2]
+    assert cheap.startswith("a, MAE 0.80 minutes with 0 retrains; the best is b, 0.80 minutes with 3, ahead by ±0.00 minutes (−0.02 to +0.02, 95 %")
+
+
+def test_figures_are_under_the_name_of_their_kpi() -> None:
+    plain, chosen = made("never", GOOD, 0).figures(), dataclasses.replace(made("never", GOOD, 0), kpi_name="brier", task_kpi=0.9).figures()
+    assert "accuracy" in plain and not {"kpi", "kpi_name", "mae"} & set(plain)
+    assert (chosen["brier"], chosen["accuracy"]) == (pytest.approx(0.8, abs=0.02), 0.9)
+
+
 def test_random_is_never_the_choice() -> None:
     some = [made("random", GOOD, 1, "control"), made("significant", BAD, 30, "triggered")]
     assert recommend(some, HUNDREDS).chosen.name == "significant"
@@ -325,6 +396,32 @@ def test_the_text_has_no_line_over_a_hundred_columns_and_no_nan() -> None:
     assert all(any(line.startswith(one.name) for line in lines) for one in policies.parse("all"))
 
 
+@pytest.mark.parametrize(("kpi", "unit"), [("mae", "minutes"), ("rmse", ""), ("brier", ""), ("balanced_accuracy", "")])
+def test_the_text_of_any_kpi_names_it_and_has_no_line_over_a_hundred_columns(kpi: str, unit: str) -> None:
+    size, task = (5000, "regression") if unit or kpi == "rmse" else (1, "classification")
+    some = [
+        dataclasses.replace(one, kpi_name=kpi, kpi=size * one.kpi, lower=size * one.lower, upper=size * one.upper, ahead_of_baseline=-size * 0.1)
+        for one in crowded().policies
+        if one.kind != "continuous"
+    ]
+    wide = Difference(-size * 0.123, -size * 0.1456, size * 0.1234)
+    compared = tuple(outcome.Comparison(name, 1283, *(size * 0.7,) * 7, wide, wide, kpi) for name in policies.TRIGGERED)
+    shown = dataclasses.replace(
+        made_result(some, compared),
+        task=task,
+        unit=unit,
+        kpi_name="" if kpi == "mae" else kpi,
+        baselines={"best constant": size * 0.8},
+        constant="best constant",
+    )
+    told = text.backtest_text(shown)
+    assert max(map(len, told.splitlines())) <= 100 and "nan" not in told and "%" not in told.split("Recommended")[0].replace("95 %", "")
+    words = KPIS[kpi].words
+    assert f"{words[0].upper()}{words[1:]}: {'higher' if KPIS[kpi].higher else 'lower'} is better" in " ".join(told.split())
+    (axes,) = plot.picture(shown).axes
+    assert axes.get_ylabel() == f"{words}{f', {unit}' if unit else ''}; {'higher' if KPIS[kpi].higher else 'lower'} is better"
+
+
 def compared(name: str, periodic: Difference, random: Difference) -> outcome.Comparison:
     return outcome.Comparison(name, 5, 0.8, 0.7, 0.6, 0.8, 0.7, 0.6, 0.8, periodic, random)
 
@@ -347,7 +444,7 @@ def test_the_names_in_the_picture_cover_neither_each_other_nor_a_point() -> None
     assert sorted(one.get_text() for one in names) == sorted(policy.name for policy in drawn.policies)
     boxes = [one.get_window_extent(renderer) for one in names]
     assert not [pair for pair in itertools.combinations(boxes, 2) if pair[0].overlaps(pair[1])]
-    points = [axes.transData.transform((policy.retrains, 100 * policy.accuracy)) for policy in drawn.policies]
+    points = [axes.transData.transform((policy.retrains, 100 * policy.kpi)) for policy in drawn.policies]
     assert not [point for point in points for box in boxes if box.contains(*point)]
 
 
@@ -356,9 +453,18 @@ def test_the_picture_is_a_png(tmp_path: Path) -> None:
     assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_kpi_that_is_undefined_is_a_dash_and_no_point(tmp_path: Path) -> None:
+    unknown = {"kpi": math.nan, "lower": math.nan, "upper": math.nan, "worst_block": math.nan, "by_block": (math.nan,) * 60, "kpi_name": "f1"}
+    some = [dataclasses.replace(made(name, GOOD, retrains), **unknown) for name, retrains in (("never", 0), ("always", 59))]
+    shown = dataclasses.replace(made_result(some), kpi_name="f1", baselines={"majority class": math.nan}, constant="majority class")
+    plot.draw_picture(shown, tmp_path / "none.png")
+    assert "nan" not in text.backtest_text(shown)
+    assert run._recommended(some, np.asarray(HUNDREDS), shown.baselines)[0] == "never"
+
+
 def test_an_undefined_share_is_a_dash() -> None:
     assert "–" in text.policies_table(crowded())
 
 
 def test_a_fit_without_a_model_predicts_nothing() -> None:
-    assert len(Fit(0, 10, np.empty(0, np.int8), 0.0, "failed").predicted) == 0
+    assert len(Fit(0, 10, np.empty(0, np.int8), 0.0, "failed").outputs) == 0

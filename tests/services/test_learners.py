@@ -212,7 +212,7 @@ def test_help_beside_the_flag_shows_the_learners_defaults(write: Write, capsys: 
         assert "(default: 4321)" in " ".join(capsys.readouterr().out.split())
 
 
-@pytest.mark.parametrize("entry", ["main", "deploy", "retrain", "lifecycle"])
+@pytest.mark.parametrize("entry", ["main", "deploy", "retrain", "lifecycle", "backtest"])
 def test_mlflow_run_with_a_learner_takes_its_defaults_though_it_names_every_flag(entry: str, tmp_path: Path) -> None:
     command = load_project(str(ROOT)).get_entry_point(entry).compute_command({"learner": TAXI, "seed": "8"}, str(tmp_path))
     _, script, *words = shlex.split(command)
@@ -220,8 +220,11 @@ def test_mlflow_run_with_a_learner_takes_its_defaults_though_it_names_every_flag
     assert made().parse_args(words) == made().parse_args(["--learner", TAXI, "--seed", "8"])
 
 
-def test_a_back_test_plays_classes_only() -> None:
-    assert backtest.main(["--learner", TAXI]) == SettingsError.exit_code
+def test_a_back_test_takes_a_learners_defaults() -> None:
+    found = backtest.build_parser().parse_args(["--learner", TAXI])
+    assert (found.block_by, found.threshold_mae, found.window, found.train_until, found.judge_rows) == ("week", 3.5, 10_000, "2020-01-01", 0)
+    told = backtest.build_parser().parse_args(["--data_path", "x.csv", "--block_size", "30"])
+    assert (told.learner, told.block_size, told.threshold_accuracy, told.window, told.judge_rows, told.max_epochs) == ("", 30, 0, 10_000, 0, 6)
 
 
 # One file of a person's own

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from driftloop.backtest import online_learner
 from driftloop.backtest.online_learner import OnlineLearner
-from driftloop.data import streams
+from driftloop.data import streams, synthetic
 
 HALF_HOUR = np.timedelta64(30, "m")
 
@@ -86,3 +89,21 @@ def test_on_elec_it_is_right_on_more_than_81_percent_in_day_blocks() -> None:
     elec = streams.load()
     right = played(OnlineLearner(features=6, classes=2, period=elec.period), elec.rows, elec.labels, elec.times, block=48)
     assert right[48:].mean() > 0.81
+
+
+def test_categories_and_missing_values_are_numbers_to_it_and_a_later_row_changes_no_earlier_one() -> None:
+    codes = np.array([0.0, 1, 1, np.nan, 2, 0])  # 2 comes after the first three rows
+    sizes = np.array([1.0, 3.0, 8.0, np.nan, 5.0, 6.0])
+    made = synthetic.make("sea", rows=6, seed=1, drift="none").stream
+    some = replace(made, rows=np.column_stack([codes, sizes]), features=("colour", "size"), vocabulary={"colour": ("red", "green", "blue")})
+    rows = online_learner.numeric(some, 3)
+    assert rows.tolist() == [[0, 1, 0, 1, 0], [1, 0, 0, 3, 0], [1, 0, 0, 8, 0], [0, 0, 0, 4, 1], [0, 0, 1, 5, 0], [0, 1, 0, 6, 0]]
+    later = some.rows.copy()
+    later[3:] = [[2, 9.0]] * 3
+    assert np.array_equal(online_learner.numeric(replace(some, rows=later), 3)[:3, :4], rows[:3, :4])
+
+
+def test_numbers_alone_stay_as_they_are() -> None:
+    made = streams.load()
+    assert np.array_equal(online_learner.numeric(made, 1000), made.rows)
+    assert online_learner.fault(made) == "" and online_learner.fault(replace(made, task="regression")) == "for classes only"

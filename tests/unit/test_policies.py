@@ -13,8 +13,12 @@ from driftloop.backtest import policies
 from driftloop.backtest.policies import Proactive, Watching
 from driftloop.drift.rules.rule_names import DETECTORS
 from driftloop.errors import SettingsError
+from driftloop.metrics.block_kpis import RocAucKpi
+from driftloop.metrics.goal import Goal
+from driftloop.metrics.row_kpis import BrierKpi
+from driftloop.metrics.task import CLASSIFICATION, REGRESSION, Task
 
-WATCHING = Watching(threshold=0.7, alpha=0.05, seed=7, lead_blocks=2)
+WATCHING = Watching(Goal(CLASSIFICATION, 0.7, 0.05), seed=7, lead_blocks=2)
 RIGHT, WRONG = np.zeros(48, bool), np.ones(48, bool)
 
 
@@ -81,10 +85,39 @@ def test_proactive_alarms_on_a_decline_before_the_threshold_is_crossed() -> None
     random = np.random.default_rng(2)
     shares = np.linspace(0.95, 0.60, 60)
     errors = [random.random(336) > share for share in shares]
-    crossed = int(np.argmax(shares < WATCHING.threshold))
+    crossed = int(np.argmax(shares < WATCHING.goal.threshold))
     first = alarms("proactive", errors)[0]
     assert first < crossed
     assert first < min(alarms("significant", errors), default=len(errors))
+
+
+def test_of_a_regression_proactive_alarms_on_rising_errors_before_the_threshold_is_crossed() -> None:
+    random = np.random.default_rng(2)
+    watching = Watching(Goal(REGRESSION, 2.0, 0.05), seed=7, lead_blocks=2)
+    levels = np.linspace(0.5, 4, 60)
+    blocks = [random.exponential(level, 336) for level in levels]
+    (proactive,) = policies.parse("proactive")
+    rule = policies.rule(proactive, watching, rate=0)
+    first = next(at for at, losses in enumerate(blocks) if rule.update(losses).drift)
+    assert 0 < first < int(np.argmax(levels > 2))
+
+
+@pytest.mark.parametrize("name", ["never", "always", "periodic-2", "random", "threshold", "significant", "probation", "adwin", "kswin", "page_hinkley"])
+@pytest.mark.parametrize("doing", [REGRESSION, BrierKpi(np.array([0.5, 0.5])), RocAucKpi(np.array([0.5, 0.5]))], ids=lambda doing: doing.kpi)
+def test_a_policy_plays_any_kpi_at_the_rate_that_it_is_given(name: str, doing: Task) -> None:
+    (policy,) = [one for one in policies.parse(f"{name},significant") if one.name == name]
+    rule = policies.rule(policy, Watching(Goal(doing, 0.4, 0.05), seed=7, lead_blocks=2), rate=1.0)
+    labels = np.arange(40) % 2
+    outputs = labels.astype(float) if doing is REGRESSION else np.eye(2)[labels]
+    found = [rule.update(doing.losses_of(labels, outputs)).drift for _ in range(4)]
+    assert found == {"always": [True] * 4, "random": [True] * 4, "periodic-2": [False, True, False, True]}.get(name, [False] * 4)
+
+
+def test_a_policy_that_cannot_play_a_kpi_is_left_out_with_the_reason() -> None:
+    played, out = policies.playable(policies.parse("all"), BrierKpi(np.array([0.5, 0.5])), continuous="for numbers only")
+    assert set(out) == {"ddm", "eddm", "hddm_a", "hddm_w", "proactive", "continuous"}
+    assert {policy.name for policy in played}.isdisjoint(out) and len(played) + len(out) == len(policies.parse("all"))
+    assert policies.playable(policies.parse("all"), CLASSIFICATION)[1] == {}
 
 
 def test_proactive_cannot_tell_from_an_empty_block() -> None:

@@ -47,7 +47,7 @@ def make(name: str, *, threshold: float, alpha: float = 0.05, seed: int = settin
     raise SettingsError(f"--drift_rule is {name!r}: give one of {', '.join(NAMES)}")
 
 
-def for_goal(name: str, goal: Goal, *, seed: int = settings.SEED, probation: bool = False) -> Rule:
+def for_goal(name: str, goal: Goal, *, seed: int = settings.SEED, probation: bool = False, every: int = EVERY, rate: float = RATE) -> Rule:
     """The drift rule of that name for a model's goal; it takes the losses of one block after another.
 
     Args:
@@ -55,16 +55,17 @@ def for_goal(name: str, goal: Goal, *, seed: int = settings.SEED, probation: boo
         goal: the KPI's threshold and alpha.
         seed: of the randomised rules.
         probation: from the first alarm on, put new models on probation (`rules.probation`).
+        every, rate: as in `make`.
 
     Raises:
         SettingsError: unknown name, or a setting of that rule outside its range.
     """
     threshold, alpha = goal.threshold, goal.alpha
     if goal.task is CLASSIFICATION:
-        made = make(name, threshold=threshold, alpha=alpha, seed=seed)
+        made = make(name, threshold=threshold, alpha=alpha, seed=seed, every=every, rate=rate)
         return Probation(made, threshold=threshold, alpha=alpha) if probation else made
     doing, limit, loss = goal.task, goal.limit, _loss(goal)
-    made = loss_rules.make(name, threshold=limit, alpha=alpha, seed=seed, loss=loss)
+    made = loss_rules.make(name, threshold=limit, alpha=alpha, seed=seed, loss=loss, every=every, rate=rate)
     if probation:
         proof = loss_rules.SignificantLoss(threshold=limit, alpha=alpha, under=True, loss=loss)
         passed = f"the model's {loss.words} is proven to be under {limit:g}"

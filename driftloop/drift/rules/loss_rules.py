@@ -28,7 +28,7 @@ ABSOLUTE: Final = Loss()
 EQUAL: Final = 1e-9  # share by which a mean loss may be over the threshold by rounding alone: 1 - 0.8 is under 0.2
 
 
-def make(name: str, *, threshold: float, alpha: float, seed: int, loss: Loss = ABSOLUTE) -> Rule:
+def make(name: str, *, threshold: float, alpha: float, seed: int, loss: Loss = ABSOLUTE, every: int = EVERY, rate: float = RATE) -> Rule:
     """The rule of that name for the losses of one served model; arguments as in `catalogue.for_goal`, `threshold` is that of the mean loss.
 
     Raises:
@@ -47,7 +47,7 @@ def make(name: str, *, threshold: float, alpha: float, seed: int, loss: Loss = A
         offered, taken = ", ".join(("threshold", "significant", *REAL)), "a regression's absolute errors" if loss is ABSOLUTE else f"the {loss.words}"
         raise SettingsError(f"--drift_rule {name} takes 0/1 errors only, not {taken}: give one of {offered}")
     if name in NAMES:
-        return _Trivial({"never": trivial.Never(), "every": trivial.Every(EVERY), "random": trivial.Random(RATE, seed=seed)}[name])
+        return _Trivial({"never": trivial.Never(), "every": trivial.Every(every), "random": trivial.Random(rate, seed=seed)}[name])
     raise SettingsError(f"--drift_rule is {name!r}: give one of {', '.join(NAMES)}")
 
 

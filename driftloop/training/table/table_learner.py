@@ -22,7 +22,7 @@ BASE_PARAMS: Final[dict[str, Any]] = {
     "optimizer": "adamw",
 }
 # A retrain starts at the newest rows, because the regime has just changed.
-RETRAIN_PARAMS: Final[dict[str, Any]] = {**BASE_PARAMS, "window": 10_000}
+RETRAIN_PARAMS: Final[dict[str, Any]] = {**BASE_PARAMS, "window": TABLE_FLAGS["backtest.py"]["window"]}
 # Momentum and Nesterov are SGD's, and a longer history than 0 is a decision about the table, not a number to be found by chance.
 SPACE: Final[dict[str, Any]] = {
     "window": {"choices": [2_500, 10_000, 40_000]},
