@@ -111,7 +111,7 @@ def goal(stream: Stream, args: KpiGoalFlags, doing: Task, measure: Callable[[], 
         if measure is not None:
             unit, what = f" {stream.unit}" if stream.unit else "", "loss" if doing.chosen else "errors"
             told = f"{100 * THRESHOLD_SLACK:.0f} % more {what} than on the base model's validation rows ({measured:.4g})"
-            print(f"threshold: {doing.kpi} {given:.4g}{unit}, {told}", file=sys.stderr)
+            print(f"threshold: {KPIS[doing.kpi].words} {given:.4g}{unit}, {told}", file=sys.stderr)
     return Goal(doing, given, args.alpha, unit=stream.unit)
 
 
