@@ -115,7 +115,7 @@ def run(setting: Setting, seeds: int) -> Outcome:
         unknown += math.isnan(test.aspects[0].p_value)
         for aspect in test.aspects:
             by[aspect.name] += aspect.moved
-    print(f"{setting}: {moved} of {seeds}", file=sys.stderr, flush=True)
+    script.say(f"{setting}: {moved} of {seeds}")
     return Outcome(setting, seeds, moved, by, unknown)
 
 
