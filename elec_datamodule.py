@@ -1,7 +1,7 @@
 """LightningDataModule: rows of a stream in time order, with the history each row needs.
 
 Nothing is shuffled across time: training rows come before validation rows, those before test rows.
-Inside the training rows the order of the batches is drawn anew each epoch, which leaks nothing.
+Inside the training rows the order of the batches is drawn again each epoch, which leaks nothing.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class ElecDataModule(pl.LightningDataModule):
         return DataLoader(data, sampler=BatchSampler(order, batch_size, drop_last=False), batch_size=None)
 
     def train_dataloader(self) -> DataLoader | list:
-        """Batches of the training rows, drawn anew each epoch."""
+        """Batches of the training rows, drawn again each epoch."""
         return self._loader("train", batch_size=self.batch_size, shuffle=True)
 
     def val_dataloader(self) -> DataLoader | list:

@@ -5,7 +5,7 @@
     python lifecycle.py --drift_rule threshold --threshold_accuracy .7        # the plain rule: retrain after any bad block
     python lifecycle.py --proactive --lead_blocks 3                           # also retrain ahead of a forecast crossing
     python lifecycle.py --data_path my.csv --target label                     # a table of your own: the rest is inferred
-    python lifecycle.py --learner examples.nyc_taxi.learner:TAXI              # another model, with its own defaults
+    python lifecycle.py --learner examples.nyc_taxi.learner:TAXI              # another learner, with its own defaults
 
 The base model learns the oldest 70 % of the stream; the rest is watched in blocks. The unretrained base model is
 scored on the same rows to measure the gain. Everything is logged to MLflow under one parent run.

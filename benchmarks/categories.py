@@ -119,6 +119,15 @@ def run(setting: Setting, seeds: int) -> Outcome:
     return Outcome(setting, seeds, moved, by, unknown)
 
 
+def repeats(rng: np.random.Generator, rows: int, correlation: float) -> np.ndarray:
+    """The row whose value each row has, (rows,): with this chance that of the row before, else its own."""
+    import numpy as np
+
+    fresh = rng.random(rows) >= correlation
+    fresh[0] = True
+    return np.maximum.accumulate(np.where(fresh, np.arange(rows), 0))
+
+
 def drawn(setting: Setting, seed: int) -> np.ndarray:
     """The categories of the reference's rows, then of the block's; nan where a value is missing."""
     import numpy as np
@@ -128,9 +137,8 @@ def drawn(setting: Setting, seed: int) -> np.ndarray:
     shares = weights / weights.sum()
 
     def runs(draw: Callable[[int], np.ndarray], many: int) -> np.ndarray:
-        fresh = rng.random(many) >= setting.correlation
-        fresh[0] = True
-        return draw(many)[np.maximum.accumulate(np.where(fresh, np.arange(many), 0))]
+        repeated = repeats(rng, many, setting.correlation)
+        return draw(many)[repeated]
 
     values = runs(lambda many: rng.choice(setting.levels, size=many, p=shares).astype(np.float64), rows)
     values[runs(lambda many: rng.random(many) < setting.missing, rows)] = np.nan

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from driftloop.data import streams
+from driftloop.data.schema import encoding
 from driftloop.data.streams import Stream
 from driftloop.errors import DataError
 from driftloop.settings import DEFAULT_PARAMS, TRAIN_SHARE
@@ -19,7 +20,6 @@ from driftloop.training.fitting import Learner
 LABELS: Final = {"car_loan": "repaid", "car_loan_dq": "repaid", "cards": "y_true", "car_price": "y_true"}
 TIME: Final = "timestamp"
 NO_FEATURES: Final = ("id", TIME)
-ZONES: Final = ("pickup_zone", "dropoff_zone")
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,17 +84,14 @@ def elec() -> Measured:
 
 
 def taxi() -> Measured:
-    """New York's taxis, trained on the trips of 2018, tested on those of 2019, beside their own model."""
+    """New York's taxis, trained on the trips of 2018, tested on those of 2019."""
     from examples.nyc_taxi import trips
-    from examples.nyc_taxi.learner import BASE_PARAMS, DEFAULTS, TAXI
 
-    own = trips.load()
-    stop, last = (int(np.searchsorted(own.times, np.datetime64(day))) for day in ("2019-01-01", "2020-01-01"))
-    frame = pd.DataFrame(own.rows, columns=own.features)
-    for zone in ZONES:
-        frame[zone] = frame[zone].astype(int).astype(str)
-    rows, kinds, sizes = _coded(frame, stop=stop)
-    return Measured("taxi, 2018 to 2019", replace(own, rows=rows), kinds, sizes, (0, stop), (stop, last), TAXI, own, BASE_PARAMS, DEFAULTS["max_epochs"])
+    stream = trips.load()
+    stop, last = (int(np.searchsorted(stream.times, np.datetime64(day))) for day in ("2019-01-01", "2020-01-01"))
+    columns = encoding.known(stream.columns, stream.rows[:stop])
+    kinds, sizes = tuple(column.kind for column in columns), tuple(len(column.categories) for column in columns)
+    return Measured("taxi, 2018 to 2019", stream, kinds, sizes, (0, stop), (stop, last))
 
 
 def _coded(table: pd.DataFrame, *, stop: int) -> tuple[np.ndarray, tuple[str, ...], tuple[int, ...]]:

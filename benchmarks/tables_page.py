@@ -12,6 +12,7 @@ Table = Mapping[str, Any]
 FIT_S: Final = 30.0  # of 100,000 rows
 LARGE: Final = 50_000  # rows from which seconds grow with the rows; smaller tables take smaller steps
 BARE: Final = 1.3
+REPLACED: Final = {"taxi": 2.869}  # MAE of the model that was written for the taxis, which this learner has replaced
 
 
 def page(found: Mapping[str, Table]) -> str:
@@ -25,8 +26,8 @@ def page(found: Mapping[str, Table]) -> str:
         f"Written by `python -m benchmarks.tables --tables FOLDER`. Trained on the oldest rows, tested on the rest; no search, {seeds} seeds: mean "
         "[lowest, highest]. Settings were chosen on the newest tenth of the training rows, never on the test rows. In the same run: scikit-learn's "
         "HistGradientBoosting with its defaults and native categories (a column of more than 255 as numbers), its MLPClassifier or MLPRegressor with their "
-        "defaults on scaled numbers and one-hot categories, the majority class or median of the training rows, and, of ELEC and the taxis, the models that "
-        "were written for them.",
+        "defaults on scaled numbers and one-hot categories, the majority class or median of the training rows, and, of ELEC, the model that was written for "
+        "it.",
         "The first four are the public quick-start tables of NannyML 0.13.1 (car loans, with missing values in car_loan_dq; cards; car prices), "
         f"{full_tables.rows_used({name: one['rows'] for name, one in found.items()})}. Their newest rows have drifted, so that what is reached there is less "
         "than on rows like those of the training.",
@@ -50,8 +51,9 @@ def page(found: Mapping[str, Table]) -> str:
 def targets(found: Mapping[str, Table]) -> list[tuple[str, bool]]:
     """Each target in words, and whether it is met."""
     told = []
-    for one in found.values():
+    for name, one in found.items():
         peers = {"gradient boosting": one["boosting"]["kpi"]} | ({"its own model": _mean(one["own"])} if one["own"] else {})
+        peers |= {"the model that it replaced": REPLACED[name]} if name in REPLACED else {}
         ours = _kpi(one, _mean(one["ours"]))
         told += [(f"{one['name']}: not worse than {peer} ({ours} and {_kpi(one, value)})", _not_worse(one, value)) for peer, value in peers.items()]
     large = [one for one in found.values() if one["trained"] >= LARGE]

@@ -73,12 +73,12 @@ def _year_before() -> dict[str, Any]:
     from driftloop.training.base import base_span
     from driftloop.training.fitting import fit
     from examples.nyc_taxi import trips
-    from examples.nyc_taxi.learner import BASE_PARAMS, DEFAULTS, TAXI, THRESHOLD_MAE
+    from examples.nyc_taxi.learner import DEFAULTS, TAXI, THRESHOLD_MAE
 
     stream = trips.load()
     first, stop = base_span(stream, until=np.datetime64("2019-01-01"))
     end = int(np.searchsorted(stream.times, np.datetime64("2020-01-01")))
-    model = fit(TAXI, stream, BASE_PARAMS, train=(first, stop), max_epochs=DEFAULTS["max_epochs"], seed=settings.SEED).model
+    model = fit(TAXI, stream, TAXI.base_params, train=(first, stop), max_epochs=DEFAULTS["max_epochs"], seed=settings.SEED).model
     losses = trained_model.losses(model, stream, first, end)
     months, weeks = ([losses[block.start : block.stop] for block in blocks.cut_calendar(stream.times, stop, end, by=by)] for by in ("month", "week"))
     rule = catalogue.for_goal(DEFAULTS["drift_rule"], Goal(task.of(stream.task), THRESHOLD_MAE), probation=True)

@@ -46,12 +46,17 @@ def with_block(text: str, name: str, block: str) -> str:
     return before + start + block + end + after
 
 
-def flags_by_command() -> dict[str, Flags]:
-    """The flags of every command: the scripts at the root, `python -m monitoring …`, the prediction service."""
+def parsers() -> dict[str, argparse.ArgumentParser]:
+    """The parser of every command: the scripts at the root, `python -m monitoring …`, the prediction service."""
     modules = {f"python {script}.py": script for script in SCRIPTS}
     modules |= {f"python -m monitoring {name}": module for name, (module, _) in COMMANDS.items()}
     modules |= {"python -m prediction_service": "prediction_service.__main__"}
-    return {command: _flags(importlib.import_module(module).build_parser()) for command, module in modules.items()}
+    return {command: importlib.import_module(module).build_parser() for command, module in modules.items()}
+
+
+def flags_by_command() -> dict[str, Flags]:
+    """The flags of every command."""
+    return {command: _flags(parser) for command, parser in parsers().items()}
 
 
 def _flags(parser: argparse.ArgumentParser) -> Flags:
@@ -77,7 +82,8 @@ def _default(value: Any) -> str:
 
 def _meaning(action: argparse.Action) -> str:
     text = str(action.help).replace(" (default: %(default)s)", "").replace("%%", "%").replace("|", "\\|").replace("<", "&lt;")
-    return text + (f" (one of {', '.join(f'`{choice}`' for choice in action.choices)})" if action.choices else "")
+    named = action.metavar is not None  # its choices are named in the text
+    return text + (f" (one of {', '.join(f'`{choice}`' for choice in action.choices)})" if action.choices and not named else "")
 
 
 def flags_tables() -> str:

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from driftloop.errors import SettingsError, TrackingError
+from driftloop.errors import SettingsError
 from driftloop.system import processes
 from monitoring import stream_settings
 from monitoring.features import Feature
-from monitoring.records.checks import LONGEST_TEXT, MOST_FEATURES, FeatureName
+from monitoring.records.checks import LABEL, LONGEST_TEXT, MOST_FEATURES, FeatureName, can_be_answer
 from monitoring.stream_settings import LONGEST_UNIT, StreamConfig
 
 if TYPE_CHECKING:
@@ -102,9 +102,10 @@ def of_champions(models: Sequence[str]) -> list[StreamModel]:
         TrackingError, DataError, SettingsError: as `complete`.
     """
     from driftloop.tracking import mlflow_store
+    from driftloop.tracking.registry import Registry
 
     store = mlflow_store.open_reader()
-    return [of_run(store, champion_of(store, model)[1], model=model) for model in models]
+    return [of_run(store, Registry(store.client, model).trained()[1], model=model) for model in models]
 
 
 def of_run(store: mlflow_store.Store, run_id: str, *, model: str) -> StreamModel:
@@ -119,29 +120,8 @@ def of_run(store: mlflow_store.Store, run_id: str, *, model: str) -> StreamModel
     with mlflow_store.translated(f"run {run_id}"):
         experiment = store.client.get_experiment(store.client.get_run(run_id).info.experiment_id).name
     base = base_of(store, run_id)
-    found = _described(reference.load(store, run_id).about, model)
+    found = _described(reference.about(store, run_id), model)
     return replace(found, unit=_unit(store, base)[:LONGEST_UNIT], experiment=experiment, base_run_id=base)
-
-
-def champion_of(store: mlflow_store.Store, model: str) -> tuple[str, str]:
-    """The champion of a registered model, and the run that trained it.
-
-    Raises:
-        TrackingError: there is no such model, or it has no champion.
-    """
-    from driftloop.tracking import mlflow_store
-    from driftloop.tracking.registry import CHAMPION, Registry
-
-    registry = Registry(store.client, model)
-    version = registry.holder(CHAMPION)
-    if version is None:
-        with mlflow_store.translated("registered models"):
-            known = [found.name for found in store.client.search_registered_models(max_results=100)]
-        if model in known:
-            raise TrackingError(f"registered model {model!r} has no champion: deploy it first, such as with python lifecycle.py --register_model_name {model}")
-        there = f"registered are {', '.join(known[:12])}" if known else "none is registered"
-        raise TrackingError(f"there is no registered model {model!r}: {there}: train and deploy one first, such as with python lifecycle.py")
-    return version, registry.run_of(version)
 
 
 def base_of(store: mlflow_store.Store, run_id: str) -> str:
@@ -156,7 +136,7 @@ def base_of(store: mlflow_store.Store, run_id: str) -> str:
 def _of_folder(folder: Path) -> StreamModel:
     from driftloop.training import reference
 
-    return _described(reference.read(folder).about, str(folder))
+    return _described(reference.read_about(folder), str(folder))
 
 
 def _described(about: About, model: str) -> StreamModel:
@@ -170,13 +150,22 @@ def _described(about: About, model: str) -> StreamModel:
                 f"model {model!r}: feature {name!a:.80} cannot be recorded under its name: rename the column to 1 to {LONGEST_TEXT} characters "
                 "without dots and control characters, not starting with $, and train again"
             ) from None
+    if bad := [label for label in about.labels if not can_be_answer(label)]:
+        raise SettingsError(f"model {model!r}: label {bad[0]!a:.80} cannot be recorded: make it {LABEL} in the table, and train again")
     features = tuple(map(_feature, about.columns)) or tuple(map(Feature, about.features))
     return StreamModel(features, about.task, about.labels)
 
 
 def _feature(column: Column) -> Feature:
-    usual = 0.0 if column.low is None or column.high is None else float(f"{column.low + (column.high - column.low) / 2:.3g}")
-    return Feature(column.name, required=False, texts=column.categories, boolean=column.kind == "boolean", example=usual)
+    return Feature(column.name, required=False, texts=column.categories, boolean=column.kind == "boolean", example=_usual(column))
+
+
+def _usual(column: Column) -> float:
+    """A short number in the middle of a column's range; 0 without a range."""
+    if column.low is None or column.high is None:
+        return 0.0
+    middle = float(f"{column.low / 2 + column.high / 2:.3g}")  # the sum, or the difference, of the largest numbers is infinite
+    return min(max(middle, column.low), column.high)
 
 
 def _unit(store: mlflow_store.Store, base: str) -> str:

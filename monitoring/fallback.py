@@ -141,4 +141,7 @@ def _keys(values: Sequence[float], texts: Sequence[str] | None) -> tuple[list[Ke
 def _key(value: Given, *, text: bool) -> Key:
     if value is None:
         return None
-    return as_text(value) if text else round(value * KEY_SCALE)  # type: ignore[operator]
+    if text:
+        return as_text(value)
+    scaled = value * KEY_SCALE  # type: ignore[operator]
+    return round(scaled) if math.isfinite(scaled) else f"{value:.15g}"

@@ -83,10 +83,6 @@ class Feature:
             return math.nan
         return self._codes.get(as_text(value), float(len(self.texts))) if self.texts else float(value)
 
-    def unseen(self, value: object) -> bool:
-        """Whether a value is a text that the model never saw."""
-        return bool(self.texts) and value is not None and as_text(value) not in self._codes
-
     @property
     def plain(self) -> Any:
         """A value without a fault: the middle of the range, the first category, or an example."""

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from driftloop.data.schema import encoding
 from driftloop.data.schema.schema import Column
+from driftloop.drift.inputs.spans import Spans
 from driftloop.errors import DataError
 from driftloop.training import reference
 from driftloop.training.reference import Reference
@@ -101,6 +103,8 @@ def known_columns(reference: Reference | None, config: StreamConfig) -> tuple[Co
 def fitting(reference: Reference, config: StreamConfig) -> Reference:
     """The reference with its features in the stream's order, impossible values as nan; texts stay in the codes of its own columns.
 
+    Categories of the model whose values the stream's callers send as numbers are these numbers, and levels like texts.
+
     Raises:
         DataError: its task, features, their kinds, labels or their order differ from the stream's.
     """
@@ -114,13 +118,26 @@ def fitting(reference: Reference, config: StreamConfig) -> Reference:
         raise DataError(f"{fault} (the training reference of run {about.run_id})")
     order = [about.features.index(name) for name in config.feature_names]
     columns = tuple(about.columns[at] for at in order) if about.columns else ()
+    rows, spans = reference.rows[:, order], reference.spans and replace(reference.spans, columns=tuple(reference.spans.columns[at] for at in order))
+    columns, rows, spans = _numbered(columns, rows, spans, config)
     if fault := _kinds_fault(columns, config):
         raise DataError(f"the training reference of run {about.run_id} {fault}: correct the streams file")
-    rows = reference.rows[:, order]
     lowest, highest = np.array([feature.limits for feature in config.features]).T
     rows[(rows < lowest) | (rows > highest)] = np.nan
-    spans = reference.spans and replace(reference.spans, columns=tuple(reference.spans.columns[at] for at in order))
     return replace(reference, about=replace(about, features=config.feature_names, columns=columns), rows=rows, spans=spans)
+
+
+def _numbered(columns: tuple[Column, ...], rows: np.ndarray, spans: Spans | None, config: StreamConfig) -> tuple[tuple[Column, ...], np.ndarray, Spans | None]:
+    """Columns, rows and spans with the numbers themselves instead of codes, where the stream has the numbers of a category."""
+    for at, (column, feature) in enumerate(zip(columns, config.features, strict=False)):
+        numbers = encoding.numbers(column.categories) if feature.categorical else ()
+        if not numbers:
+            continue
+        values = np.array([*numbers, np.nan])
+        rows[:, at] = values[np.where(np.isnan(rows[:, at]), len(numbers), rows[:, at]).astype(np.int64)]
+        columns = (*columns[:at], feature.column, *columns[at + 1 :])
+        spans = spans and replace(spans, columns=(*spans.columns[:at], spans.columns[at].renamed(values[:-1]), *spans.columns[at + 1 :]))
+    return columns, rows, spans
 
 
 def _kinds_fault(columns: Sequence[Column], config: StreamConfig) -> str:

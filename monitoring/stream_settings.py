@@ -42,11 +42,9 @@ from driftloop.errors import SettingsError
 from driftloop.settings import ELEC_LEARNER, TABLE_LEARNER
 from driftloop.watch import learners
 from monitoring.features import Feature
-from monitoring.records.checks import LONGEST_TEXT
+from monitoring.records.checks import LABEL, LONGEST_TEXT, can_be_answer
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from driftloop.metrics.goal import Goal
 
 BUNDLED: Final = Path(__file__).with_name("streams.yaml")
@@ -83,16 +81,24 @@ class StreamConfig:
         """The retrain script with its first flags."""
         return f"retrain_model.py --learner {self.learner}"
 
-    def retrain_alone(self) -> str:
-        """The same for a program that knows no table but the learner's own.
+    @property
+    def names_table(self) -> bool:
+        """Whether the settings say which table its model is served from and retrained on."""
+        return self.learner != TABLE_LEARNER
+
+    def retrain_alone(self, *, instead: str = "") -> str:
+        """The same for a program that knows no table but the stream's own.
+
+        Args:
+            instead: what else helps there, such as a flag.
 
         Raises:
-            SettingsError: the learner has none.
+            SettingsError: the stream has none.
         """
-        if self.learner == TABLE_LEARNER:
+        if not self.names_table:
             raise SettingsError(
                 f"stream {self.name}: nothing says which table its model is served from and retrained on: in the streams file, give a learner whose "
-                f"defaults have data_path and target (docs/own_data.md); or a hook's --command '{self.name}=retrain_model.py --data_path TABLE --target LABEL'"
+                f"defaults have data_path and target (docs/own_data.md){instead}"
             )
         return self.retrain
 
@@ -110,13 +116,6 @@ class StreamConfig:
     def columns(self) -> tuple[Column, ...]:
         """The features as the drift functions take them; none where all are numbers in limits."""
         return tuple(feature.column for feature in self.features) if self.described else ()
-
-    def rows(self, given: Sequence[Mapping[str, Any]]) -> np.ndarray:
-        """Rows of valid features by name as numbers, (N, F) float64, each as `Feature.code` says; an absent value is missing."""
-        import numpy as np  # imported here: the prediction service starts without it
-
-        codes = [[feature.code(row.get(feature.name)) for row in given] for feature in self.features]
-        return np.array(codes, np.float64).reshape(len(self.features), len(given)).T.copy()
 
     @property
     def goal(self) -> Goal:
@@ -197,6 +196,8 @@ def _stream(name: Any, settings: Any) -> StreamConfig:
     _demand(isinstance(given["unit"], str) and len(given["unit"]) <= LONGEST_UNIT, f"{where}: unit must be a text of at most {LONGEST_UNIT} characters")
     learner = given["learner"]
     _demand(isinstance(learner, str) and learners.FORM.fullmatch(learner), f"{where}: learner {learner!r}: give MODULE:NAME, such as {ELEC_LEARNER}")
+    unfit = [label for label in labels if not can_be_answer(label)]
+    _demand(not unfit, f"{where}: labels has {unfit[:1]!a:.80}, which cannot be recorded: each must be {LABEL}")
     enough = len(labels) >= 2 if task == "classification" else not labels
     _demand(enough or not (features or labels), f"{where}: labels must be two or more different values for classification, none for regression")
     return StreamConfig(**{**given, "name": name, "features": features, "fallback_by": tuple(fallback_by), "labels": tuple(labels)})

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from monitoring.records import events
 from monitoring.spool.writer import Spool
 from monitoring.stream_settings import StreamConfig
 from prediction_service.requests import LabelRequest, PredictRequest, RequestRow, RowsError
-from prediction_service.served_model import ModelAnswer, ServedModel
+from prediction_service.served_model import ModelAnswer, ModelAnswers, ServedModel
 
 UNAVAILABLE, UNACCEPTABLE, INCOMPLETE = "model_unavailable", "model_unacceptable", "row_incomplete"
 FALLBACKS = {
@@ -57,7 +57,7 @@ class ServedStream:
         """Why the fallback answers now, also before the model's first answer; "" when the model answers."""
         return self.why_fallback or ("" if self.model.up else UNAVAILABLE)
 
-    def answer(self, request: PredictRequest) -> tuple[list[ModelAnswer], list[Any], str]:
+    def answer(self, request: PredictRequest) -> tuple[ModelAnswers, list[Any], str]:
         """The answers to the rows, the fallback's own answers, and why they were used ("" when they were not)."""
         features = [row.features for row in request.rows]
         baselines = [self.fallback.predict(row) for row in features]
@@ -70,7 +70,7 @@ class ServedStream:
             except ServingError as exc:
                 LOG.warning("%s: the fallback answers: %s", self.config.name, exc)
                 reason = UNAVAILABLE
-        return [ModelAnswer(baseline, None, None, "") for baseline in baselines], baselines, reason
+        return ModelAnswers([ModelAnswer(baseline, None, None, "") for baseline in baselines], {}), baselines, reason
 
 
 def _record(config: StreamConfig, row: RequestRow, answer: ModelAnswer, baseline: Any, *, served_at: str, fallback: str, latency_ms: float) -> dict[str, Any]:
@@ -111,7 +111,7 @@ class PredictionService:
         self._count(request, answers, reason)
         if self._log is not None:
             took_ms, now = round((time.perf_counter() - started) * 1000, 3), events.now()
-            answered = zip(request.rows, answers, baselines, strict=True)
+            answered = zip(request.rows, answers.rows, baselines, strict=True)
             self._append([_record(stream.config, *one, served_at=now, fallback=reason, latency_ms=took_ms) for one in answered])
         return [
             {
@@ -125,7 +125,7 @@ class PredictionService:
                 "context_rows": answer.rows_before,
                 "context_needed": answer.history,
             }
-            for row, answer in zip(request.rows, answers, strict=True)
+            for row, answer in zip(request.rows, answers.rows, strict=True)
         ]
 
     def label(self, request: LabelRequest) -> bool:
@@ -157,15 +157,14 @@ class PredictionService:
         self.log_error = ""
         return True
 
-    def _count(self, request: PredictRequest, answers: Sequence[ModelAnswer], reason: str) -> None:
+    def _count(self, request: PredictRequest, answers: ModelAnswers, reason: str) -> None:
         stream, source = request.stream.name, "fallback" if reason else "model"
-        versions = [answer.version for answer in answers]
+        versions = [answer.version for answer in answers.rows]
         for version in set(versions):
             self.metrics.predictions.labels(stream, version, source).inc(versions.count(version))
             if not reason:
-                short = [answer for answer in answers if answer.version == version and answer.rows_before < (answer.history or 0)]
+                short = [answer for answer in answers.rows if answer.version == version and answer.rows_before < (answer.history or 0)]
                 self.metrics.rows_without_context.labels(stream, version).inc(len(short))  # 0 begins the series
         for feature in request.stream.features:
             if feature.texts:
-                unseen = sum(feature.unseen(row.features[feature.name]) for row in request.rows)
-                self.metrics.unseen_values.labels(stream, feature.name).inc(unseen)
+                self.metrics.unseen_values.labels(stream, feature.name).inc(answers.unseen.get(feature.name, 0))

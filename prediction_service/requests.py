@@ -33,10 +33,9 @@ LARGEST_NUMBER: Final = 1e12  # of a label, so that no sum of errors overflows
 KEYS: Final = {
     "row": '{"features": {...}}, optionally with id, stream and time',
     "label": '{"id": ..., "label": ...}, optionally with stream',
-    "features": "numbers by name",
+    "features": "{kind} by name",
 }
 MESSAGES = {
-    "missing": "is missing: give a number",
     "not_a_number": "is not a number: give one",
     "not_a_text": f"is not a text of at most {checks.LONGEST_TEXT} characters: give one",
     "not_a_boolean": "is not true or false: give one",
@@ -180,16 +179,23 @@ def _fault(error: ErrorDetails, stream: StreamConfig, what: str) -> tuple[str, s
         return "schema", f"unknown {it} {_shown(inside[-1])}: give {known}"
     if len(inside) > 1:
         feature = next(one for one in stream.features if one.name == inside[1])
-        if kind == "missing" and not feature.required:
-            return "missing", f"feature {feature.name} is missing: give it, null where it has no value"
-        reason = feature.fault(None if kind == "missing" else error["input"])
-        limited = reason in {"out_of_range", "unknown_category"} and math.isfinite(feature.low)
-        return reason, f"feature {feature.name} {MESSAGES[reason]}{f' {feature.low:g}..{feature.high:g}' if limited else ''}"
+        reason, words = _fault_of(feature, None if kind == "missing" else error["input"])
+        return reason, f"feature {feature.name} {words}"
     if kind in {"missing", "dict_type"}:
-        return "schema", f"{'.'.join(inside) or 'it'} is {'missing' if kind == 'missing' else 'not an object'}: give {KEYS.get(''.join(inside) or what, 'it')}"
+        wanted = KEYS.get("".join(inside) or what, "it").replace("{kind}", "values" if any(one.texts or one.boolean for one in stream.features) else "numbers")
+        return "schema", f"{'.'.join(inside) or 'it'} is {'missing' if kind == 'missing' else 'not an object'}: give {wanted}"
     if kind == "literal_error":
         return "schema", "its stream is not the request's: send one request per stream"
     return ("label", error["msg"]) if kind == "label" else ("schema", f"{inside[0]} {error['msg']}")
+
+
+def _fault_of(feature: Feature, value: Any) -> tuple[str, str]:
+    if value is None:
+        kind = "a text" if feature.texts else "true or false" if feature.boolean else "a number"
+        return "missing", f"is missing: give {kind if feature.required else 'it, null where it has no value'}"
+    reason = feature.fault(value)
+    limited = reason in {"out_of_range", "unknown_category"} and math.isfinite(feature.low)
+    return reason, f"{MESSAGES[reason]}{f' {feature.low:g}..{feature.high:g}' if limited else ''}"
 
 
 def _bad(one: Any, reason: str, stream: StreamConfig) -> BadRow:

@@ -41,6 +41,14 @@ class ModelAnswer:
     history: int | None = 0
 
 
+@dataclass(frozen=True)
+class ModelAnswers:
+    """The model's answers to the rows of a request, and how many of these have a text that the version which answered never saw, by feature."""
+
+    rows: list[ModelAnswer]
+    unseen: Mapping[str, int]
+
+
 class ServedModel:
     """The model that TorchServe serves under a stream's registered name; thread-safe.
 
@@ -73,7 +81,7 @@ class ServedModel:
         """True when the circuit is open: requests must not wait for the model."""
         return self._failures >= FAILURES
 
-    def ask(self, rows: Sequence[Mapping[str, Given]], context: Sequence[Mapping[str, Given]] = ()) -> list[ModelAnswer]:
+    def ask(self, rows: Sequence[Mapping[str, Given]], context: Sequence[Mapping[str, Given]] = ()) -> ModelAnswers:
         """The model's answers to rows in time order.
 
         Args:
@@ -96,7 +104,7 @@ class ServedModel:
         except ServingError:
             return  # `error` has it
 
-    def _call(self, rows: Sequence[Mapping[str, Given]], context: Sequence[Mapping[str, Given]]) -> list[ModelAnswer]:
+    def _call(self, rows: Sequence[Mapping[str, Given]], context: Sequence[Mapping[str, Given]]) -> ModelAnswers:
         names = [feature.name for feature in self.stream.features]
         body = {"instances": [[row[name] for name in names] for row in rows], "context": [[row[name] for name in names] for row in context]}
         try:
@@ -105,32 +113,38 @@ class ServedModel:
             if not response.ok:
                 raise ServingError(f"{self._url}: HTTP {response.status_code}")
             answers = read_answers(response.json(), self.stream, before=len(context))
-            if len(answers) != len(rows):
-                raise ServingError(f"{self._url}: {len(answers)} answers to {len(rows)} rows")
-        except (ServingError, requests.RequestException, KeyError, TypeError, ValueError) as exc:
+            if len(answers.rows) != len(rows):
+                raise ServingError(f"{self._url}: {len(answers.rows)} answers to {len(rows)} rows")
+        except (ServingError, requests.RequestException, KeyError, TypeError, ValueError, OverflowError) as exc:
             with self._counting:
                 self._failures += 1
             self.error = " ".join(f"{type(exc).__name__}: {exc}".split())[:300]
             raise ServingError(f"{self.stream.model}: {self.error}") from exc
         with self._counting:
             self._failures = 0
-        self.version, self.error, self._answered = answers[-1].version, "", time.monotonic()
+        self.version, self.error, self._answered = answers.rows[-1].version, "", time.monotonic()
         return answers
 
 
-def read_answers(body: Mapping[str, Any], stream: StreamConfig, *, before: int) -> list[ModelAnswer]:
+def read_answers(body: Any, stream: StreamConfig, *, before: int) -> ModelAnswers:
     """TorchServe's answer to rows in time order, validated; `before` rows of context were sent with them.
 
     Raises:
-        KeyError, TypeError, ValueError: it is not a handler's answer, or its labels differ from the stream's or from their order.
+        KeyError, TypeError, ValueError, OverflowError: it is not a handler's answer, or its labels differ from the stream's or from their order.
     """
+    if not isinstance(body, Mapping):
+        raise TypeError("the answer is no object")
     if "labels" in body and (fault := stream.labels_fault(body["labels"])):
         raise ValueError(fault)
     history = int(body["history"]) if "history" in body else None  # archives of earlier versions do not report it
-    return [
+    unseen = {name: int(rows) for name, rows in dict(body.get("unseen", {})).items()}
+    if any(rows < 0 for rows in unseen.values()):
+        raise ValueError(f"a negative number of unseen texts: {min(unseen.values())}")
+    rows = [
         replace(read_answer(one, stream), rows_before=before + at if history is None else min(before + at, history), history=history)
         for at, one in enumerate(body["predictions"])
     ]
+    return ModelAnswers(rows, unseen)
 
 
 def read_answer(one: Mapping[str, Any], stream: StreamConfig) -> ModelAnswer:

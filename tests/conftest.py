@@ -23,7 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def left_over() -> Callable[[], list[psutil.Process]]:
-    """Our child processes that have come since the test began; the session's own servers go on beside it."""
+    """Our child processes that have come since the test began; the session's own servers run beside it."""
     before = set(psutil.Process().children(recursive=True))
     return lambda: [one for one in psutil.Process().children(recursive=True) if one not in before]
 

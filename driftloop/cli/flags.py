@@ -24,7 +24,7 @@ SLACK = f"{100 * settings.THRESHOLD_SLACK:.0f} %% more errors than on the base m
 
 
 KPI_HELP = (
-    "what measures the models; empty: accuracy or mae. brier is scaled to 0..1; a row's log_loss is clipped at "
+    f"what measures the models: {', '.join(KPIS)}; empty: accuracy or mae. brier is scaled to 0..1; a row's log_loss is clipped at "
     f"{LOG_LOSS_BOUND:g}; balanced_accuracy weighs rows by the training rows' class shares. `significant` keeps its rate for them; "
     "f1, roc_auc and average_precision are tested block by block, which takes more blocks"
 )
@@ -96,7 +96,12 @@ def table_options(args: DataFlags) -> dict[str, Any]:
 class TaskFlags:
     """The task, and the rows before the watch."""
 
-    task: str = flag("", "type of the label: classes, or values; empty: it follows from the label", choices=["", "classification", "regression"])
+    task: str = flag(
+        "",
+        "type of the label: classification (classes) or regression (values); empty: it follows from the label",
+        choices=["", "classification", "regression"],
+        metavar="TASK",
+    )
     train_until: str = flag("", "train the base model on the rows before this time; empty: on the oldest 70 %%", type=moment)
 
 
@@ -165,7 +170,7 @@ class ServingFlags(ServerFlags, WorkerFlags):
 class KpiFlags:
     """What measures a model, in the search, in the watch and before a judge."""
 
-    kpi: str = flag("", KPI_HELP, choices=["", *KPIS])
+    kpi: str = flag("", KPI_HELP, choices=["", *KPIS], metavar="KPI")
     cost: str = flag("", "what predictions cost, for --kpi cost: 'good:bad=5,bad:good=1' is true:predicted=cost; pairs that are not given cost 0")
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from driftloop.data import classes, elec, row_checks
+from driftloop.data import elec, label_column, row_checks
 from driftloop.data.files import tables
 from driftloop.data.schema import choice, columns, roles, schema_file
 from driftloop.data.schema.choice import Around, Asked
@@ -31,7 +31,6 @@ MISSING = ("learn", "refuse", "set_aside")
 Check = Callable[[pd.DataFrame], columns.Faults]
 
 _DAY = np.timedelta64(1, "D")
-UNLABELLED = "the label is missing"
 NO_SCHEMA = Schema()
 
 
@@ -213,38 +212,33 @@ def _stream(
     frame = table.frame if known is None else known
     if known is None and time_column is None:
         time_column = roles.time_column(frame, target=target, declared=table.time_formats)
-    if (time_column is None or _numbered(table, time_column)) and (times.format or times.zone):
-        raise SettingsError("--time_format and --time_zone say how to read the --time_column: give that as well")
     label = columns.target_name(frame, target, time_column=time_column)
     if known is None:
-        name = source.name.partition(".")[0]
         when, time_faults = _read_times(table, time_column, times)
     else:
-        name = "ELEC"
         when, time_faults = elec.times(len(frame)), {}
         asked = replace(asked, usual=elec.FEATURES)
-    regression = known is None and (task_name or roles.task_of(frame[label])) == "regression"
+    _check_times_read(table, time_column, times)
+    regression = known is None and (task_name or label_column.task(frame[label], when, asked)) == "regression"
     columns.check_commas(asked.features or (), list(frame.columns))
-    labels, label_faults, label_notes = _labels(table, frame, label, regression=regression, known=known is not None)
+    labels, label_faults, label_notes = label_column.read(table, frame, label, regression=regression, known=known is not None)
     usable = np.ones(len(frame), bool)
-    usable[[*label_faults, *time_faults, *table.faults]] = False
+    implausible = check(frame) if check else {}
+    usable[[*implausible, *label_faults, *time_faults, *table.faults]] = False
     around = Around(label, time_column, labels, when, usable, regression=regression, unit=unit)
     schema, found = choice.choose(frame, around, asked, written=table.written if known is None else None)
     values = found.values if known is None else found.values.astype(np.float32).astype(np.float64)  # ELEC's files differ in the 16th digit
-    unlabelled = np.zeros(len(frame), bool)
-    if missing == "learn":
-        unlabelled[[row for row, reason in label_faults.items() if reason == UNLABELLED and row not in table.faults]] = True
-        label_faults = {row: reason for row, reason in label_faults.items() if not unlabelled[row]}
+    unlabelled, label_faults = label_column.unlabelled(table, label_faults) if missing == "learn" else (np.zeros(len(frame), bool), label_faults)
     # The last of a row's several faults here is reported: a row with too few fields misses values as well.
-    faults = {**(check(frame) if check else {}), **found.faults, **label_faults, **time_faults, **table.faults}
+    faults = {**implausible, **found.faults, **label_faults, **time_faults, **table.faults}
     set_aside, bad = row_checks.bad(table, faults, found.missing, bad_rows=bad_rows, missing=missing)
     good = ~bad & ~unlabelled
     if not good.any():
         raise DataError("there is no usable row")
     row_checks.check_order(when[good], table.lines[good], table.unit, time_column)
-    label_names, codes = _codes(labels[good], label, regression=regression)
+    label_names, codes = label_column.codes(labels[good], label, regression=regression)
     return Stream(
-        name=name,
+        name=source.name.partition(".")[0] if known is None else "ELEC",
         rows=np.ascontiguousarray(values[good]),
         labels=labels[good] if regression else codes.astype(np.int64),
         label_names=() if regression else tuple(label_names.tolist()),
@@ -258,7 +252,7 @@ def _stream(
         task="regression" if regression else "classification",
         schema=schema,
         unit=unit,
-        notes=(*schema.notes, *found.notes, *label_notes, *_unlabelled_note(int(unlabelled.sum()))),
+        notes=(*schema.notes, *found.notes, *label_notes, *label_column.unlabelled_note(int(unlabelled.sum()))),
         vocabulary=found.vocabulary,
     )
 
@@ -270,32 +264,15 @@ def _read_times(table: tables.Table, name: str | None, times: _Times) -> tuple[n
     return time_values(column, time_format=times.format or table.time_formats.get(str(column.name), ""), time_zone=times.zone)
 
 
+def _check_times_read(table: tables.Table, time_column: str | None, times: _Times) -> None:
+    """Refuse a format or a zone of times where none are read."""
+    if (times.format or times.zone) and (time_column is None or _numbered(table, time_column)):
+        raise SettingsError("--time_format and --time_zone say how to read the --time_column: give that as well")
+
+
 def _numbered(table: tables.Table, name: str | None) -> bool:
     """Whether the rows are in time order without a time."""
     return name == roles.ROW and roles.ROW not in table.frame
-
-
-def _unlabelled_note(rows: int) -> tuple[str, ...]:
-    return (f"unlabelled: {rows:,} rows have no label; they are neither trained on nor scored",) * (rows > 0)
-
-
-def _codes(labels: np.ndarray, name: str, *, regression: bool) -> tuple[np.ndarray, np.ndarray]:
-    found, codes = np.unique(labels, return_inverse=True)
-    if len(found) < 2:
-        raise DataError(f"the label {name!r} is {found.tolist()[0]!r} in every row: two {'values' if regression else 'classes'} at least are needed")
-    return found, codes
-
-
-def _labels(table: tables.Table, frame: pd.DataFrame, name: str, *, regression: bool, known: bool) -> tuple[np.ndarray, columns.Faults, tuple[str, ...]]:
-    """The labels, which rows have none and why, and what to tell of them."""
-    if regression:
-        values = columns.target_values(frame[name])
-        return values.values[:, 0], values.faults, values.notes
-    if known:
-        labels = classes.read(frame[name], missing=f"the label is missing or none of {', '.join(elec.LABELS)}")
-    else:
-        labels = classes.read(table.written(name), declared=name in table.declared)
-    return labels.values, labels.faults, labels.notes
 
 
 def _period(times: np.ndarray) -> int | None:

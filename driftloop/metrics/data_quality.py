@@ -88,8 +88,8 @@ def of_block(stream: Stream, block: Block) -> BlockQuality:
     at = np.flatnonzero(inside)
     why = [stream.set_aside[row][1] for row in at]
     reasons = Counter(map(kind_of, why))
-    numbers = [column for column, name in enumerate(stream.features) if name not in stream.vocabulary]  # the mean of codes means nothing
-    names = tuple(stream.features[column] for column in numbers)
+    numbers = [place for place, column in enumerate(stream.columns) if column.kind == "number"]  # a mean of codes is meaningless
+    names = [stream.features[place] for place in numbers]
     jumps = _jumps(names, stream.rows[block.start : block.stop, numbers], stream.aside.values[at][:, numbers], why) if len(at) else ()
     return BlockQuality(block.rows, tuple(reasons.most_common()), jumps)
 
@@ -120,7 +120,7 @@ def kind_of(reason: str) -> str:
     return f"{found[1]} is {found[2]}" if found else reason.partition(" (")[0]
 
 
-def _jumps(features: tuple[str, ...], rows: np.ndarray, aside: np.ndarray, why: Sequence[str]) -> tuple[Jump, ...]:
+def _jumps(features: Sequence[str], rows: np.ndarray, aside: np.ndarray, why: Sequence[str]) -> tuple[Jump, ...]:
     found = []
     blamed = np.array([max((name for name in features if reason.startswith(f"{name} ")), key=len, default="") for reason in why], object)
     for at, feature in enumerate(features):

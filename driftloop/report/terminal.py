@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from driftloop.metrics.results import NO_BLOCK, REGRESSION, BlockScore, RetrainRecord, WatchResult
@@ -12,6 +15,7 @@ from driftloop.report import kpi_words, wording
 COLUMNS = 100
 RETRAINS_IN_FULL = 12  # more would scroll the verdict off the screen; the report has them all
 CELL = 24  # widest cell of a table; longer text is truncated
+FIGURE = 7  # characters of a number in the table of blocks
 
 
 def summary_text(result: WatchResult) -> str:
@@ -33,10 +37,8 @@ def summary_text(result: WatchResult) -> str:
 def blocks_text(scores: Iterable[BlockScore]) -> str:
     """One line per block under a header; accuracies in percent, MAEs in the label's unit, in brackets the 95 % interval."""
     scores = list(scores)
-    if scores and scores[0].kpi_name:
-        return _chosen_text(scores)
-    if scores and scores[0].task == REGRESSION:
-        return _values_text(scores)
+    if scores and (scores[0].kpi_name or scores[0].task == REGRESSION):
+        return _numbers_text(scores)
     header = ("block", "time", "rows", "accuracy %", "κ", "κ-\ntemp.", "no\nchange", "yester-\nday", "thresh-\nold", "drift")
     told = table(header, [_block_cells(score) for score in scores], left={1})
     return f"{told}\n* short block" if any(score.short for score in scores) else told
@@ -108,53 +110,92 @@ def _block_cells(score: BlockScore) -> tuple[str, ...]:
     )
 
 
-def _values_text(scores: Sequence[BlockScore]) -> str:
-    rivals = list(scores[0].baselines)
-    header = ("block", "time", "rows", "MAE", "bias", "unre-\ntrained", *(f"[{at}]" for at in range(1, len(rivals) + 1)), "thresh-\nold", "set\naside", "drift")
-    rows = [
-        (
-            str(score.block),
-            wording.moment(score.timestamp),
-            f"{score.rows}*" if score.short else str(score.rows),
-            kpi_words.Figures(score.task).in_brackets(score.kpi, score),
-            wording.signed(score.bias),
-            wording.number(score.kpi_unretrained),
-            *(wording.number(score.baselines[name]) for name in rivals),
-            wording.number(score.threshold),
-            str(score.set_aside),
-            wording.drifted(score),
-        )
-        for score in scores
+@dataclass(frozen=True)
+class _Form:
+    """What the table of an error by block shows."""
+
+    baselines: Sequence[str]
+    digits: int
+    short: bool = False  # the unretrained model is one of the numbered columns, and a threshold that stays the same stands in the legend
+
+
+def _numbers_text(scores: Sequence[BlockScore]) -> str:
+    """The blocks by an error, or by a KPI other than the task's own, with a legend.
+
+    Where the table is too wide, decimals beyond three digits go first, then the columns of `_Form.short`, then the last baselines.
+    """
+    for form in _forms(scores):
+        told = table(*_number_columns(scores, form), left={1}, widest=3 * FIGURE + 5)
+        if max(map(len, told.splitlines())) <= COLUMNS:
+            break
+    every = list(scores[0].baselines)
+    names = ["base model, unretrained"] * form.short + list(map(wording.baseline, form.baselines))
+    legend = [f"[{at}] {name}" for at, name in enumerate(names, start=1)]
+    if form.short and _steady(scores):
+        legend.append(f"threshold {_figure(scores[0].threshold, digits=form.digits)}")
+    if len(form.baselines) < len(every):
+        legend.append(f"In the report only: {', '.join(map(wording.baseline, every[len(form.baselines) :]))}")
+    return "\n".join([told, *map(paragraph, legend), *["* short block"] * any(score.short for score in scores)])
+
+
+def _forms(scores: Sequence[BlockScore]) -> list[_Form]:
+    """The forms of the table, the fullest first."""
+    rivals, size = list(scores[0].baselines), _exponent(scores)
+    most = min(kpi_words.Figures(scores[0].task, kpi=scores[0].kpi_name).of_kpi.digits, max(0, FIGURE - 2 - size))
+    least = min(most, max(0, 2 - size))
+    return [*(_Form(rivals, digits) for digits in range(most, least - 1, -1)), *(_Form(rivals[:kept], least, True) for kept in range(len(rivals), -1, -1))]
+
+
+def _number_columns(scores: Sequence[BlockScore], form: _Form) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of a form; rows set aside are a column where there are any."""
+    first, own = scores[0], kpi_words.Figures(scores[0].task)
+    figure: Callable[[float], str] = partial(_figure, digits=form.digits)
+    columns: list[tuple[str, Callable[[BlockScore], str]]] = [
+        ("block", lambda one: str(one.block)),
+        ("time", lambda one: wording.moment(one.timestamp)),
+        ("rows", lambda one: f"{one.rows}{'*' * one.short}"),
+        (kpi_words.Figures(first.task, kpi=first.kpi_name).name, lambda one: f"{figure(one.kpi)} [{figure(one.lower)}, {figure(one.upper)}]"),
     ]
-    return _with_legend(table(header, rows, left={1}), rivals, scores)
+    if first.kpi_name:
+        columns.append((own.title.replace("accuracy", "acc."), lambda one: (figure if own.plain else own.value)(one.task_kpi)))
+    if first.task == REGRESSION:
+        columns.append(("bias", lambda one: _figure(one.bias, digits=form.digits, write=wording.signed)))
+    columns.append(("[1]" if form.short else "unre-\ntrained", lambda one: figure(one.kpi_unretrained)))
+    columns += [(f"[{at}]", _baseline(name, figure)) for at, name in enumerate(form.baselines, start=1 + form.short)]
+    if not (form.short and _steady(scores)):
+        columns.append(("thresh-\nold", lambda one: figure(one.threshold)))
+    if any(score.set_aside for score in scores):
+        columns.append(("set\naside", lambda one: str(one.set_aside)))
+    columns.append(("drift", wording.drifted))
+    return [title for title, _ in columns], [[cell(score) for _, cell in columns] for score in scores]
 
 
-def _chosen_text(scores: Sequence[BlockScore]) -> str:
-    """The blocks by a KPI other than the task's own, which is one column."""
-    rivals, write, own = list(scores[0].baselines), kpi_words.Figures(scores[0].task, kpi=scores[0].kpi_name), kpi_words.Figures(scores[0].task)
-    numbers = (f"[{at}]" for at in range(1, len(rivals) + 1))
-    header = ("block", "time", "rows", write.name, own.title.replace("accuracy", "accu-\nracy"), "unre-\ntrained", *numbers, "thresh-\nold", "drift")
-    rows = [
-        (
-            str(score.block),
-            wording.moment(score.timestamp),
-            f"{score.rows}*" if score.short else str(score.rows),
-            write.in_brackets(score.kpi, score),
-            own.value(score.task_kpi),
-            write.value(score.kpi_unretrained),
-            *(write.value(score.baselines[name]) for name in rivals),
-            write.value(score.threshold),
-            wording.drifted(score),
-        )
-        for score in scores
-    ]
-    return _with_legend(table(header, rows, left={1}), rivals, scores)
+def _baseline(name: str, figure: Callable[[float], str]) -> Callable[[BlockScore], str]:
+    return lambda one: figure(one.baselines[name])
 
 
-def _with_legend(told: str, rivals: Sequence[str], scores: Sequence[BlockScore]) -> str:
-    """A table with the names of its numbered baselines."""
-    names = [f"[{at}] {wording.baseline(name)}" for at, name in enumerate(rivals, start=1)]
-    return "\n".join([told, *names, *["* short block"] * any(score.short for score in scores)])
+def _steady(scores: Sequence[BlockScore]) -> bool:
+    """Whether all blocks have the same threshold."""
+    return len({score.threshold for score in scores}) == 1
+
+
+def _exponent(scores: Sequence[BlockScore]) -> int:
+    """Power of ten of the largest KPI or threshold, 0 at least."""
+    sizes = [abs(value) for score in scores for value in (score.kpi, score.upper, score.kpi_unretrained, score.threshold) if math.isfinite(value)]
+    return int(math.log10(max([1.0, *sizes])))
+
+
+def _figure(value: float, *, digits: int, write: Callable[..., str] = wording.number) -> str:
+    """A number with so many decimals; one that takes over `FIGURE` characters in powers of ten.
+
+    >>> _figure(1.234, digits=2), _figure(-12345678.0, digits=0)
+    ('1.23', '−1.23e7')
+    """
+    text = write(value, digits=digits)
+    if len(text.lstrip("+−")) <= FIGURE or not math.isfinite(value):
+        return text
+    power = int(f"{value:.2e}".partition("e")[2])
+    return f"{write(value / 10.0**power)}e{power}"
 
 
 def _kpis(result: WatchResult) -> str:

@@ -48,12 +48,8 @@ class Registry:
 
     def _make(self) -> bool:
         """Create the registered model if missing; False if it exists."""
-        try:
-            self.client.get_registered_model(self.name)
+        if self._exists():
             return False
-        except MlflowException as exc:
-            if exc.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
         try:
             self.client.create_registered_model(self.name)
             return True
@@ -61,6 +57,15 @@ class Registry:
             if exc.error_code != "RESOURCE_ALREADY_EXISTS":  # another process has just created it
                 raise
             return False
+
+    def _exists(self) -> bool:
+        try:
+            self.client.get_registered_model(self.name)
+        except MlflowException as exc:
+            if exc.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return False
+        return True
 
     def _point(self, alias: str, version: str) -> None:
         for last in (False, False, False, True):
@@ -151,20 +156,29 @@ class Registry:
         with translated(f"registered model {self.name!r}, version {version}"):
             return str(self.client.get_model_version(self.name, version).run_id)
 
-    def trained(self, version: str = "", *, instead: str) -> tuple[str, str]:
+    def trained(self, version: str = "", *, instead: str = "") -> tuple[str, str]:
         """A version, by default the champion, and the run that trained it.
 
         Args:
             version: to look up; "": the champion.
-            instead: the flag to suggest without a champion, such as "--version".
+            instead: a flag to suggest without a champion, such as "--version".
 
         Raises:
             TrackingError: there is no such version, or no champion.
         """
         found = version or self.holder(CHAMPION)
         if not found:
-            raise TrackingError(f"registered model {self.name!r} has no champion: train and deploy one first, or give {instead}")
+            raise TrackingError(f"{self._without_champion()}{f', or give {instead}' if instead else ''}")
         return found, self.run_of(found)
+
+    def _without_champion(self) -> str:
+        """Why there is no champion, and what to do."""
+        with translated("registered models"):
+            exists, known = self._exists(), [found.name for found in self.client.search_registered_models(max_results=12)]
+        if exists:
+            return f"registered model {self.name!r} has no champion: deploy it first, such as with python lifecycle.py --register_model_name {self.name}"
+        there = f"registered are {', '.join(known)}" if known else "none is registered"
+        return f"there is no registered model {self.name!r}: {there}: train and deploy one first, such as with python lifecycle.py"
 
     def version_of(self, run_id: str) -> str | None:
         """The newest version that this run trained, or None."""

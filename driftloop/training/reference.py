@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -137,9 +138,26 @@ def read(folder: Path) -> Reference:
     Raises:
         DataError: a file is missing, unreadable or invalid; the message names it.
     """
-    try:
+    about = read_about(folder)
+    with _readable(folder):
+        table = pd.read_parquet(folder / "reference.parquet", columns=[*_columns(about), *_EXTRA])
+        values = table[_columns(about)].to_numpy(np.float64)
+    label, prediction, probability, time = (table[name].to_numpy() for name in _EXTRA)
+    found_spans = spans.read(folder)
+    if found_spans is not None and len(found_spans.columns) != len(about.features):
+        raise DataError(f"reference {folder}: its spans are of {len(found_spans.columns)} features, not {len(about.features)}: log it again with the model")
+    return Reference(about, values, label, prediction, probability.astype(np.float64), time.astype("datetime64[ns]"), found_spans)
+
+
+def read_about(folder: Path) -> About:
+    """The metadata of what `write` wrote, without the rows.
+
+    Raises:
+        DataError: its file is missing, unreadable or invalid.
+    """
+    with _readable(folder):
         found = json.loads((folder / "reference.json").read_text(encoding="utf-8"))
-        about = About(
+        return About(
             str(found["stream"]),
             str(found["task"]),
             tuple(found["features"]),
@@ -148,15 +166,14 @@ def read(folder: Path) -> Reference:
             tuple(found["trained"]),
             _known_columns(found),
         )
-        table = pd.read_parquet(folder / "reference.parquet", columns=[*_columns(about), *_EXTRA])
-        values = table[_columns(about)].to_numpy(np.float64)
+
+
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except (OSError, ValueError, KeyError, TypeError, AttributeError, DataError) as exc:
         raise DataError(f"reference {folder}: {type(exc).__name__}: {str(exc).splitlines()[0]}: log it again with the model") from exc
-    label, prediction, probability, time = (table[name].to_numpy() for name in _EXTRA)
-    found_spans = spans.read(folder)
-    if found_spans is not None and len(found_spans.columns) != len(about.features):
-        raise DataError(f"reference {folder}: its spans are of {len(found_spans.columns)} features, not {len(about.features)}: log it again with the model")
-    return Reference(about, values, label, prediction, probability.astype(np.float64), time.astype("datetime64[ns]"), found_spans)
 
 
 def log(reference: Reference) -> None:
@@ -177,9 +194,26 @@ def load(store: mlflow_store.Store, run_id: str) -> Reference:
         TrackingError: the run has none, or the store is unreachable.
         DataError: it is unreadable.
     """
+    with _downloaded(store, run_id, FOLDER) as folder:
+        return read(folder)
+
+
+def about(store: mlflow_store.Store, run_id: str) -> About:
+    """The metadata of the reference of the run that trained a model; its rows are not downloaded.
+
+    Raises:
+        TrackingError, DataError: as `load`.
+    """
+    with _downloaded(store, run_id, f"{FOLDER}/reference.json") as file:
+        return read_about(file.parent)
+
+
+@contextmanager
+def _downloaded(store: mlflow_store.Store, run_id: str, artifact: str) -> Iterator[Path]:
+    """The reference of a run, or one file of it, in a temporary folder."""
     from driftloop.tracking import mlflow_store  # imported here, because a service that reads a folder needs no torch or MLflow
 
     with tempfile.TemporaryDirectory() as folder, mlflow_store.translated(f"training reference of run {run_id}"):
         if not store.client.list_artifacts(run_id, FOLDER):
             raise TrackingError(f"run {run_id} has no training reference: train the model again with this version")
-        return read(Path(store.client.download_artifacts(run_id, FOLDER, folder)))
+        yield Path(store.client.download_artifacts(run_id, artifact, folder))

@@ -1,6 +1,9 @@
 """Baselines of the taxi model: plain means, and the linear regression of the course behind this example.
 
-Each is fitted on trips (N, F) and minutes (N,) and returns a function from trips to minutes.
+Each is fitted on trips (N, F), the zones and hours as codes, and minutes (N,), and returns a function from trips to minutes.
+
+Raises:
+    SettingsError: the trips have other columns.
 """
 
 from __future__ import annotations
@@ -11,6 +14,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 from sklearn.linear_model import LinearRegression
+
+from driftloop.errors import SettingsError
+from examples.nyc_taxi.cleaning import FEATURES
 
 Guess = Callable[[np.ndarray], np.ndarray]
 ZONES, HOURS = 1000, 100  # factors to encode a zone pair and an hour as one number
@@ -44,4 +50,6 @@ def linear_regression(rows: np.ndarray, minutes: np.ndarray) -> Guess:
 
 
 def _pairs(rows: np.ndarray) -> np.ndarray:
+    if rows.shape[1] != len(FEATURES):
+        raise SettingsError(f"the taxi's baselines need the features {', '.join(FEATURES)}: omit --features and --leave_out")
     return rows[:, 0].astype(np.int64) * ZONES + rows[:, 1].astype(np.int64)

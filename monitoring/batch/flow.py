@@ -97,6 +97,12 @@ def step(done: Callable[..., Any], *, limit_s: int = STEP_S) -> Any:
 
 
 @step
+def find_stream(name: str, streams_file: str) -> StreamConfig:
+    """The stream, with the features of its model where its file has none."""
+    return described.pick(name, streams_file)
+
+
+@step
 def find_windows(stream: StreamConfig, first: str, last: str, by: str) -> tuple[Window, ...]:
     """The windows from `first` to `last`, or only `first`; those after the newest row are left out."""
     with _log() as log:
@@ -201,7 +207,7 @@ def batch(stream: str, window: str, last: str = "", by: str = "month", options: 
         DriftloopError: a step failed; earlier windows are complete, and a second run does not change them.
     """
     given = options_of(options or {})
-    config = described.pick(stream, given.streams_file)
+    config = _tried(find_stream, given)(stream, given.streams_file)
     meant = _tried(find_windows, given)(config, window, last, by)
     outcomes = [_one(config, each, given) for each in meant]
     if outcomes:

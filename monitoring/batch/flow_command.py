@@ -34,9 +34,10 @@ from driftloop.errors import EXIT_DRIFT, DataError, DriftloopError, SettingsErro
 from driftloop.report import wording
 from driftloop.report.watch_report import check_place
 from driftloop.system import places
-from monitoring import stream_settings
+from driftloop.watch import learners
+from monitoring import described, stream_settings
 from monitoring.batch import prefect_engine
-from monitoring.batch.report.measure_words import retraining
+from monitoring.batch.report.measure_words import HOOK_URL, retraining
 
 if TYPE_CHECKING:
     from monitoring.batch.flow import Options, Outcome
@@ -124,11 +125,13 @@ def work(args: AnyFlags) -> tuple[dict[str, Any], int]:
 
     Raises:
         SettingsError: a flag is wrong, or a library it needs is not installed.
+        TrackingError: the stream's features are its model's, which has no champion.
         DriftloopError: a step failed.
     """
     _check(args)
     prefect_engine.settle(STATE)
     with _connections(args):
+        described.pick(args.stream, args.streams_file)  # a model without a champion is noticed before Prefect starts
         try:
             if not isinstance(args, ServeFlags):
                 return _now(args)
@@ -149,6 +152,10 @@ def _check(args: BatchFlags) -> None:
     known = stream_settings.load(args.streams_file or None)
     if args.stream not in known:
         raise SettingsError(f"there is no stream {args.stream!a:.50}; available: {', '.join(known)}")
+    if args.on_drift == "retrain" and not args.hook_url:
+        stream = known[args.stream]
+        stream.retrain_alone(instead="; or give the --hook_url of a retrain hook whose --command names it")
+        learners.check(stream.learner)
     prefect_engine.check()
     if isinstance(args, RunFlags) and args.report:
         check_place(Path(args.report))
@@ -193,11 +200,11 @@ def _import_all() -> None:
     import monitoring.batch.publish  # noqa: F401
 
 
-def measuring(args: Flags, *, stream: str, window: str, retrain: bool = False) -> str:
-    """The command that measures a window, with the flags of this or another monitoring command."""
+def measuring(args: Flags, *, stream: str, window: str, retrain: bool = False, by_hook: bool = False) -> str:
+    """The command that measures a window, with the flags of this or another monitoring command; `by_hook`: a retrain goes through the usual hook."""
     parser = argparse.ArgumentParser()
     _add_flags(parser)
-    more = {"on_drift": "retrain"} if retrain else {}
+    more = ({"on_drift": "retrain"} if retrain else {}) | ({"hook_url": HOOK_URL} if by_hook else {})
     given = printed_commands.flags(parser, args, leave_out={"on_drift"}, always={"stream": stream, **more})
     return f"{printed_commands.of_prog('monitoring batch')} run --window {shlex.quote(window)} {given}"
 
@@ -209,8 +216,9 @@ def _tell(outcomes: list[Outcome], args: BatchFlags) -> None:
     if last.retrain:
         print(last.retrain)
     elif args.on_drift == "advise":
-        window = last.measures.window.name
-        print(f"next: {last.measures.next_step.replace(retraining(args.stream, window), measuring(args, stream=args.stream, window=window, retrain=True))}")
+        window, stream = last.measures.window.name, stream_settings.pick(args.stream, args.streams_file)
+        here = measuring(args, stream=stream.name, window=window, retrain=True, by_hook=not (stream.names_table or args.hook_url))
+        print(f"next: {last.measures.next_step.replace(retraining(stream, window), here)}")
 
 
 def _result(one: Outcome) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def read_json(body: bytes) -> Any:
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode()
     except RecursionError as exc:
-        raise RequestError(400, "too_deep", "the body is nested too deeply: send rows as objects of numbers") from exc
+        raise RequestError(400, "too_deep", "the body is nested too deeply: send rows as flat objects") from exc
     except UnicodeDecodeError as exc:
         raise RequestError(400, "not_utf8", "the body is not UTF-8 text: send JSON in UTF-8") from exc
     except UnicodeEncodeError as exc:  # JSON's \ud800 alone is not a character

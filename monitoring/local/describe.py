@@ -22,7 +22,7 @@ import yaml
 from driftloop.cli import parsing, runner
 from driftloop.cli.call import Flags, flag, required
 from driftloop.errors import SettingsError
-from driftloop.settings import ALPHA, ELEC_LEARNER, THRESHOLD_SLACK
+from driftloop.settings import ALPHA, ELEC_LEARNER, THRESHOLD_SLACK, TRAIN_SHARE
 from monitoring import described, fallback
 from monitoring.stream_settings import STREAM_NAME
 
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 MOST_VALUES: Final = 100  # of a number that the fallback may group by
 SHOWN: Final = 8  # features of a kind in a comment
 LEARNERS: Final = {"TableModel": "", "ElecModel": ELEC_LEARNER}  # by the model's class; "" is the default of such streams
-TRAIN_SHARE: Final = 0.7
 
 
 @dataclass(frozen=True)
@@ -65,13 +64,14 @@ def build_parser() -> parsing.Parser:
 def work(args: DescribeFlags) -> tuple[dict[str, Any], int]:
     """Print the stream's YAML; return its settings."""
     from driftloop.tracking import mlflow_store
+    from driftloop.tracking.registry import Registry
     from driftloop.training import reference
 
     name = args.stream or stream_name(args.model)
     if not STREAM_NAME.fullmatch(name):
         raise SettingsError(f"--stream {name!a:.80}: a name is lower-case letters, digits and _, at most 40")
     store = mlflow_store.open_reader()
-    version, run_id = described.champion_of(store, args.model)
+    version, run_id = Registry(store.client, args.model).trained()
     its, known = described.of_run(store, run_id, model=args.model), reference.load(store, run_id)
     settings: dict[str, Any] = {"model": args.model, "kpi": "accuracy" if its.task == "classification" else "mae"}
     watched = _watched(store, its, trained=known.about.trained)
@@ -111,14 +111,15 @@ def _watched(store: mlflow_store.Store, its: StreamModel, *, trained: tuple[int,
         store = mlflow_store.Store(store.client, store.client.get_run(its.base_run_id).info.experiment_id, its.experiment, None, None)
     found = runs.newest_child(store, its.base_run_id, role="deployment")
     size = blocks.usual_size(round(trained[1] / TRAIN_SHARE * (1 - TRAIN_SHARE)))
-    if found and "threshold" in found.data.params:
-        params = found.data.params
-        rows = int(params.get("block_size", size)) if params.get("block_by", "rows") == "rows" else size
-        return Watched(_short(float(params["threshold"])), float(params.get("alpha", ALPHA)), rows, "of the newest watch of this model")
+    params = found.data.params if found else {}
+    alpha = float(params.get("alpha", ALPHA))
+    rows = int(params.get("block_size", size)) if params.get("block_by", "rows") == "rows" else size
+    if "threshold" in params and "kpi" not in params:  # a chosen KPI's threshold is not one of the stream's
+        return Watched(_short(float(params["threshold"])), alpha, rows, "of the newest watch of this model")
     measured = runs.metric_of(store, its.base_run_id, kind.objective)
     source = f"{100 * THRESHOLD_SLACK:.0f} % more errors than on the base model's validation rows ({kind.kpi} {measured:.4g})"
     return Watched(
-        _short(kind.with_slack(measured, share=THRESHOLD_SLACK)), ALPHA, size, source if math.isfinite(measured) else "of no measurement: give yours"
+        _short(kind.with_slack(measured, share=THRESHOLD_SLACK)), alpha, rows, source if math.isfinite(measured) else "of no measurement: give yours"
     )
 
 
@@ -127,7 +128,7 @@ def _short(number: float) -> float:
 
 
 def grouping(known: Reference) -> list[str]:
-    """The feature whose fallback table, built from the first half of a reference's rows, is best on the second; none if all beat no table at all."""
+    """The feature whose fallback table, built from the first half of a reference's rows, is best on the second; none if no feature beats one answer for all."""
     columns = {name: known.rows[:, at] for at, name in enumerate(known.about.features)}
     kinds = {column.name: column for column in known.about.columns}
     losses: dict[tuple[str, ...], float] = {(): _loss(known, columns, ())}

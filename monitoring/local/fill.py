@@ -77,7 +77,7 @@ def _answered(
     places = [stream.features.index(name) for name in of.feature_names]
     names = Labels(stream.label_names)
     answers = names.decode(outputs.argmax(axis=1) if names.names else outputs)
-    given = encoding.decode(stream.rows[rows.start : rows.stop][:, places], [stream.columns[place] for place in places])
+    given = encoding.as_in_table(stream.rows[rows.start : rows.stop][:, places], [stream.columns[place] for place in places])
     for row, values, output, answer in zip(rows, given, outputs, answers, strict=False):
         features = dict(zip(of.feature_names, values, strict=True))
         shares = [min(max(float(share), 0.0), 1.0) for share in output] if names.names else None
@@ -104,7 +104,7 @@ def _answered(
 
 def _refused(stream: Stream, of: StreamConfig, start: int, stop: int) -> Iterator[Rejected]:
     """The bad rows between `start` and `stop`; one with an invalid time gets that of the row before."""
-    given = encoding.decode(stream.aside.values, stream.columns)
+    given = encoding.as_in_table(stream.aside.values, stream.columns)
     for (line, _), when, before, values in zip(stream.set_aside, stream.aside.times, stream.aside.before, given, strict=True):
         if not (start <= before < stop or before == stop == len(stream)):
             continue

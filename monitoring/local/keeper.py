@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from driftloop.cli import parsing, runner
+from driftloop.cli import call, parsing, runner
 from driftloop.cli.call import Flags, flag, required
 from driftloop.cli.flag_types import service_address
 from driftloop.cli.parsing import whole
-from driftloop.errors import DriftloopError, ServingError
+from driftloop.errors import DriftloopError, ServingError, SettingsError
 from driftloop.serving.torchserve import Ports, TorchServe, archive_folder
 from driftloop.system import processes
 from driftloop.system.ports import HOST
@@ -32,6 +32,7 @@ from driftloop.watch import learners
 from monitoring import stream_settings
 from monitoring.local import champion
 from monitoring.local.progress import say
+from monitoring.retrain import webhook
 from monitoring.stream_settings import StreamConfig
 
 POLL_S = 1.0
@@ -148,6 +149,26 @@ class KeeperFlags(Flags):
     hook_flags: str = flag("", "more flags for python -m monitoring hook, as one text")
 
 
+def hook_of(args: KeeperFlags, stream: StreamConfig, *, torchserve_url: str) -> tuple[str, ...]:
+    """The command of the hook: it retrains the keeper's stream, and those that --hook_flags has a --command for.
+
+    Raises:
+        SettingsError: --hook_flags are not flags of a hook, or the stream names no table.
+    """
+    flags = ["--host", args.host, "--port", str(args.hook_port), "--monitor_url", args.monitor_url, "--torchserve_url", torchserve_url]
+    flags += ["--state", str(Path(args.state)), *(["--streams_file", args.streams_file] if args.streams_file else [])]
+    try:
+        flags += shlex.split(args.hook_flags)
+        hook = call.read(webhook.HookFlags, webhook.build_parser().parse_args(flags))
+        given = hook.command or []
+        own = [] if any(one.startswith(f"{stream.name}=") for one in given) else [f"{stream.name}={stream.retrain_alone()}"]
+        webhook.commands_of([*given, *own], stream_settings.load(hook.streams_file))
+    except (ValueError, SettingsError) as exc:
+        raise SettingsError(f"--hook_flags {args.hook_flags!a:.200}: {exc}") from exc
+    flags += [word for one in own for word in ("--command", one)]
+    return (sys.executable, "-m", "monitoring", "hook", *flags)
+
+
 def build_parser() -> parsing.Parser:
     """The flags of this command."""
     return parsing.parser("monitoring keeper", __doc__, KeeperFlags, result=False)
@@ -157,20 +178,18 @@ def work(args: KeeperFlags) -> tuple[dict[str, Any], int]:
     """Serve until a signal, or until TorchServe ends.
 
     Raises:
-        SettingsError: there is no such stream, or its learner cannot be imported.
+        SettingsError: there is no such stream, its learner cannot be imported, it names no table, or --hook_flags are wrong.
         ServingError: TorchServe did not start, or ended.
     """
     stream = stream_settings.pick(args.stream, args.streams_file)
     learners.check(stream.learner)
-    stream.retrain_alone()
+    stream.retrain_alone()  # its table is needed to serve it, too
     ports = Ports()
+    hook = hook_of(args, stream, torchserve_url=ports.url)
     with TorchServe(archive_folder(ports.url), ports=ports, host=args.host) as server:
         say("TorchServe runs; loading the champion")
         put_back(stream, server)
-        described = ["--streams_file", args.streams_file] if args.streams_file else []
-        hook = [sys.executable, "-m", "monitoring", "hook", "--host", args.host, "--port", str(args.hook_port), "--monitor_url", args.monitor_url]
-        hook += ["--torchserve_url", server.client.inference_url, "--state", str(Path(args.state)), *described, *shlex.split(args.hook_flags)]
-        watch(server, tuple(hook))
+        watch(server, hook)
     return {}, 0
 
 

@@ -65,7 +65,7 @@ class Plan:
     @property
     def data_flags(self) -> list[str]:
         """The scripts' flags to read the stream's table."""
-        return [word for one in fields(DataFlags) if (value := getattr(self.args, one.name)) not in ("", "refuse") for word in (f"--{one.name}", value)]
+        return [word for one in fields(DataFlags) if (value := getattr(self.args, one.name)) != one.metadata["default"] for word in (f"--{one.name}", value)]
 
     @property
     def lifecycle_flags(self) -> list[str]:
@@ -111,15 +111,15 @@ def services(plan: Plan, *, mongodb: str) -> Iterator[Part]:
     """Our own services; `mongodb` and MLflow's store may contain a password, so they are passed in the environment."""
     args, ports, python = plan.args, plan.ports, (sys.executable, "-m")
     spool = str(plan.folder / "spool")
-    described = ["--streams_file", args.streams_file] if args.streams_file else []
-    named = ["--streams", plan.stream.name, *described]
+    streams_file = ["--streams_file", args.streams_file] if args.streams_file else []
+    named = ["--streams", plan.stream.name, *streams_file]
     monitor = ["--port", str(ports.monitor), *named]
     log = {"MONGODB_URI": mongodb}
     yield Part("monitor", (*python, "monitoring", "monitor", *monitor), f"{ports.url('monitor')}/ready", {**log, "MLFLOW_TRACKING_URI": plan.store})
     front = ["--port", str(ports.prediction_service), "--torchserve_url", plan.torchserve.url, "--spool", spool, "--monitor_url", ports.url("monitor"), *named]
     yield Part("prediction_service", (*python, "prediction_service", *front), f"{ports.url('prediction_service')}/ready")
     retrain = shlex.join([*shlex.split(plan.stream.retrain), *plan.lifecycle_flags, *shlex.split(args.retrain_flags)])
-    hook = ["--port", str(ports.retrain_hook), "--torchserve_url", plan.torchserve.url, "--monitor_url", ports.url("monitor"), *described]
+    hook = ["--port", str(ports.retrain_hook), "--torchserve_url", plan.torchserve.url, "--monitor_url", ports.url("monitor"), *streams_file]
     hook += ["--state", str(plan.folder / "retrains"), "--command", f"{plan.stream.name}={retrain}", "--cool_down_s", str(args.cool_down_s)]
     yield Part("retrain_hook", (*python, "monitoring", "hook", *hook), f"{ports.url('retrain_hook')}/health")
     yield Part("shipper", (*python, "monitoring", "shipper", "--spool", spool, "--monitor_url", ports.url("monitor")), env=log)
@@ -152,7 +152,7 @@ def watchers(plan: Plan) -> Iterator[Part]:
 def replay(plan: Plan, *, from_row: int) -> Part:
     """The replay of the stream."""
     args = plan.args
-    flags = ["--url", plan.ports.url("prediction_service"), "--stream", plan.stream.name, "--block_size", str(plan.stream.block_size)]
+    flags = ["--url", plan.ports.url("prediction_service"), "--stream", plan.stream.name]
     flags += ["--from_row", str(args.from_row or from_row), "--rate", str(args.rate), "--rows", str(args.rows)]
     flags += [] if args.no_wait else ["--hook_url", plan.ports.url("retrain_hook")]
     return Part("replay", (sys.executable, "-m", "monitoring", "replay", "--learner", plan.stream.learner, *flags, *plan.data_flags))

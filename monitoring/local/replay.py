@@ -9,11 +9,13 @@ Every replay makes new ids, so that a stream can be replayed twice into one log.
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 TIMEOUT_S = 30.0
 POLL_S = 0.5
 BLOCK = 48
+MOST_BYTES = 990_000  # of rows and context, or of labels: a request has at most 1,000,000
 CONTEXT = 96  # rows before a block sent with it: the longest history of the documented search space
 
 
@@ -63,17 +66,43 @@ def build_parser() -> parsing.Parser:
 
 
 def blocks(stream: Stream, start: int, stop: int, *, size: int, prefix: str, name: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """The bodies of /predict and /labels for each block of the rows `start`..`stop`, in time order."""
-    for first in range(start, stop, size):
+    """The bodies of /predict and /labels for each block of the rows `start`..`stop`, in time order.
+
+    A block has `size` rows; fewer, and less context, where the service would refuse the body as too large.
+    """
+    first = start
+    while first < stop:
         last = min(first + size, stop)
         ids = [f"{prefix}-{row}" for row in range(first, last)]
-        features = [dict(zip(stream.features, values, strict=True)) for values in encoding.decode(stream.rows[max(0, first - CONTEXT) : last], stream.columns)]
+        given = encoding.as_in_table(stream.rows[max(0, first - CONTEXT) : last], stream.columns)
+        features = [dict(zip(stream.features, values, strict=True)) for values in given]
         times = [f"{time}Z" for time in stream.times[first:last].astype("datetime64[ms]")]
         before = len(features) - len(ids)
         rows = [{"id": id, "time": time, "features": values} for id, time, values in zip(ids, times, features[before:], strict=True)]
         values = Labels(stream.label_names).decode(stream.labels[first:last])
         labels = [{"id": id, "label": label} for id, label in zip(ids, values, strict=True)]
-        yield {"stream": name, "rows": rows, "context": features[:before]}, {"stream": name, "labels": labels}
+        rows, labels, context = _fitting(rows, labels, features[:before])
+        yield {"stream": name, "rows": rows, "context": context}, {"stream": name, "labels": labels}
+        first += len(rows)
+
+
+def _fitting(rows: list[Any], labels: list[Any], context: list[Any]) -> tuple[list[Any], list[Any], list[Any]]:
+    """The first rows, at least one, their labels and the newest context whose bodies are no larger than the service takes."""
+    if max(_bytes([rows, context]), _bytes(labels)) <= MOST_BYTES:
+        return rows, labels, context
+    newest = _number_within(context[::-1], MOST_BYTES // 2)
+    context = context[len(context) - newest :]
+    many = max(1, min(_number_within(rows, MOST_BYTES - _bytes(context)), _number_within(labels, MOST_BYTES)))
+    return rows[:many], labels[:many], context
+
+
+def _number_within(items: list[Any], most_bytes: int) -> int:
+    """How many of the first items fit into a body of this size."""
+    return sum(total <= most_bytes for total in accumulate(_bytes(one) + 2 for one in items))  # 2: the comma between two
+
+
+def _bytes(value: Any) -> int:
+    return len(json.dumps(value))  # as `requests` writes a body: in ASCII
 
 
 def post(session: requests.Session, url: str, body: dict[str, Any]) -> dict[str, Any]:

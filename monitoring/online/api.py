@@ -137,7 +137,10 @@ class MonitorFlags(Flags):
     streams: str = flag("", "streams to monitor, comma-separated; empty: all in the file")
     streams_file: str = flag("", "YAML file with the streams; empty: the bundled elec and taxi")
     mongodb_uri: str = flag("", "the prediction log; empty: MONGODB_URI, else none", type=mongodb_uri)
-    tracking_uri: str = flag("", "MLflow store with the training references and the champion; empty: MLFLOW_TRACKING_URI, else none")
+    tracking_uri: str = flag(
+        "",
+        "MLflow store with the training references and the champion; empty: MLFLOW_TRACKING_URI, else ./mlflow.db for described streams",
+    )
     reference: str = flag("", "folder with a training reference for each stream, in <folder>/<stream>; empty: those in MLflow")
 
 
@@ -166,7 +169,8 @@ def app_of(args: MonitorFlags) -> Callable[[], Flask]:
         raise SettingsError(f"--reference {args.reference} is not a folder: give one with <stream>/reference.json")
     if args.tracking_uri:
         os.environ["MLFLOW_TRACKING_URI"] = args.tracking_uri
-    registered = not args.reference and bool(os.environ.get("MLFLOW_TRACKING_URI"))
+    by_model = any(not known[name].features for name in names)  # the features are the champion's, in the default store if no other is set
+    registered = not args.reference and (by_model or bool(os.environ.get("MLFLOW_TRACKING_URI")))
     streams = described.complete({name: known[name] for name in names}, folder=Path(args.reference) if args.reference else None)
 
     def make() -> Flask:
@@ -185,8 +189,8 @@ def main(argv: list[str] | None = None) -> int:
     """Serve until SIGTERM or Ctrl-C."""
 
     def serve(args: MonitorFlags) -> tuple[dict[str, Any], int]:
-        make = app_of(args)
         check_port(args.host, args.port)
+        make = app_of(args)
         priority.step_back()
         Application(make, host=args.host, port=args.port, threads=THREADS, told="monitoring").run()
         return {}, 0

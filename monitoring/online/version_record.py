@@ -16,8 +16,8 @@ from driftloop.data.schema.schema import Column
 from driftloop.drift import answer
 from driftloop.drift.estimate import row_kpi
 from driftloop.drift.estimate.confidence import Estimate, LabelFree
-from driftloop.drift.forecast import crossing
-from driftloop.drift.forecast.crossing import Forecast, Lifetime
+from driftloop.drift.forecast import crossing, error_scores
+from driftloop.drift.forecast.crossing import CrossingWords, Forecast, Lifetime
 from driftloop.drift.rules.probation import Probation
 from driftloop.drift.verdict import Verdict
 from driftloop.settings import REFERENCE_BLOCKS
@@ -42,6 +42,7 @@ class BlockKpi:
     rows: int
     first_time: str
     last_time: str
+    variance: float  # of the rows' errors
 
 
 class Served:
@@ -105,7 +106,7 @@ class Served:
 
     def _judge(self, block: Sequence[Row]) -> None:
         errors = self.errors(block)
-        self.scores.append(BlockKpi(self.scoring.kpi(errors).value, len(block), block[0].time, block[-1].time))
+        self.scores.append(BlockKpi(self.scoring.kpi(errors).value, len(block), block[0].time, block[-1].time, float(errors.var())))
         self.blocks += 1
         calm = not self.rule.blocks
         self.verdict = self.rule.update(errors)
@@ -158,7 +159,7 @@ class Served:
 
     def lifetime(self) -> Lifetime:
         """How long this version lasted."""
-        return crossing.lifetime([score.kpi for score in self.scores], threshold=self.config.threshold)
+        return lifetime(list(self.scores), self.config)
 
     def kind_rows(self) -> tuple[list[AnsweredRow], list[AnsweredRow]]:
         """Older and newest judged rows to test the kind of drift on, if it is due; else none.
@@ -183,10 +184,24 @@ class Served:
 
 def predict(scores: Sequence[BlockKpi], config: StreamConfig, lifetimes: Sequence[Lifetime]) -> Forecast | None:
     """Blocks until the KPI crosses the threshold; None if no forecast is possible. Takes up to a second."""
-    if config.task != "classification":
-        return None
-    found = crossing.predict([score.kpi for score in scores], [score.rows for score in scores], threshold=config.threshold, lifetimes=lifetimes)
+    values, sizes, threshold = _falling(scores, config)
+    words = None if config.higher_is_better else CrossingWords.of_error(config.kpi.upper(), config.threshold, config.unit)
+    found = crossing.predict(values, sizes, threshold=threshold, lifetimes=lifetimes, words=words)
     return None if found.source == "none" else found
+
+
+def lifetime(scores: Sequence[BlockKpi], config: StreamConfig) -> Lifetime:
+    """How long the version of these blocks lasted."""
+    values, _, threshold = _falling(scores, config)
+    return crossing.lifetime(values, threshold=threshold)
+
+
+def _falling(scores: Sequence[BlockKpi], config: StreamConfig) -> tuple[list[float], list[int], float]:
+    """What a forecast takes: a value of each block that falls as the model gets worse, its size, and the threshold of the values."""
+    values, rows = [score.kpi for score in scores], [score.rows for score in scores]
+    if config.higher_is_better:
+        return values, rows, config.threshold
+    return *error_scores.of_moments(values, [score.variance for score in scores], rows, threshold=config.threshold), error_scores.LEVEL
 
 
 def tell_kind(

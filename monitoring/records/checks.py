@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict, TypeAdapter, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
 REASONS: Final = ("missing", "not_a_number", "not_a_text", "not_a_boolean", "out_of_range", "unknown_category", "unknown_feature", "too_old", "schema")
@@ -109,3 +109,19 @@ Features = Annotated[
         f"under names of 1 to {LONGEST_TEXT} characters without dots and control characters, not starting with $"
     ),
 ]
+
+LABEL: Final = f"a whole number, or {_TEXT}"
+_ANSWER: Final[TypeAdapter[str | int | float]] = TypeAdapter(Answer, config=ConfigDict(allow_inf_nan=False))
+
+
+def can_be_answer(value: object) -> bool:
+    """Whether a record may hold the value as an answer or a label.
+
+    >>> can_be_answer("50k"), can_be_answer("$50k"), can_be_answer(2**63)
+    (True, False, False)
+    """
+    try:
+        _ANSWER.validate_python(value)
+    except ValidationError:
+        return False
+    return True

@@ -84,7 +84,7 @@ class Rejected(_Event):
     served_at: Time
     reason: Reason
     time: Time = ""  # of the row; `served_at` when the row has no readable one
-    features: Features = field(default_factory=dict)  # the stream's features with a finite value, possible or not
+    features: Features = field(default_factory=dict)  # the stream's features with a value that a record may hold, possible or not
 
     def __post_init__(self) -> None:
         if not self.time:

@@ -124,6 +124,27 @@ def retrain_command(commands: Mapping[str, str], streams: Mapping[str, StreamCon
     return make
 
 
+def commands_of(given: Sequence[str] | None, streams: Mapping[str, StreamConfig]) -> dict[str, str]:
+    """The script and flags that retrain each stream: those given as STREAM=WORDS, else of every stream in the file.
+
+    Raises:
+        SettingsError: a given one is invalid, or none is given and a stream of the file names no table.
+    """
+    if not given:
+        names = ", ".join(streams)
+        each = f"; or give --command STREAM=WORDS for each stream to retrain ({names}), WORDS such as 'retrain_model.py --data_path TABLE --target LABEL'"
+        return {name: stream.retrain_alone(instead=each) for name, stream in streams.items()}
+    commands = dict(one.partition("=")[::2] for one in given)
+    for stream, words in commands.items():
+        try:
+            complete = stream in streams and shlex.split(words)
+        except ValueError as exc:
+            raise SettingsError(f"--command {stream}={words}: {exc}: write WORDS as a shell takes them") from exc
+        if not complete:
+            raise SettingsError(f"--command {stream}={words}: give STREAM=WORDS with one of {', '.join(streams)}")
+    return commands
+
+
 @dataclass(frozen=True)
 class HookFlags(Flags):
     """The values of this command's flags."""
@@ -151,10 +172,7 @@ def work(args: HookFlags) -> tuple[dict[str, Any], int]:
         DataError: the state in the folder is unreadable.
     """
     streams = stream_settings.load(args.streams_file)
-    commands = dict(one.partition("=")[::2] for one in args.command) if args.command else {name: stream.retrain_alone() for name, stream in streams.items()}
-    for stream, words in commands.items():
-        if stream not in streams or not words.strip():
-            raise SettingsError(f"--command {stream}={words}: give STREAM=WORDS with one of {', '.join(streams)}")
+    commands = commands_of(args.command, streams)
     command = retrain_command(commands, streams, torchserve_url=args.torchserve_url)
 
     def make() -> Retrains:

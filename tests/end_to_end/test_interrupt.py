@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 import psutil
 import pytest
-from script_fixtures import ENVIRONMENT, Workshop, data_flags, drifting_table, parent, role
+from script_fixtures import ENVIRONMENT, MARK, Workshop, data_flags, drifting_table, marked, parent, role
 
 from driftloop.settings import ROOT
 from driftloop.system import signals
@@ -42,7 +42,7 @@ class Script:
                 "PYTHONFAULTHANDLER": "1",
                 "MLFLOW_TRACKING_URI": workshop.uri,
                 "TMPDIR": str(self.temporary),
-                "DRIFTLOOP_TEST": str(workshop.folder),
+                MARK: str(workshop.folder),
             },
             cwd=workshop.folder,
             stdin=subprocess.DEVNULL,
@@ -79,14 +79,7 @@ class Script:
 
     def left(self) -> list[psutil.Process]:
         """Processes that it or its server started and that still run: they all inherited our mark."""
-        return [process for process in psutil.process_iter() if marked(process, str(self.workshop.folder))]
-
-
-def marked(process: psutil.Process, mark: str) -> bool:
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE and process.environ().get("DRIFTLOOP_TEST") == mark
-    except psutil.Error:
-        return False
+        return marked(str(self.workshop.folder))
 
 
 def free_ports() -> int:
@@ -157,7 +150,7 @@ def started(workshop: Workshop, script: str, *flags: str) -> Iterator[Script]:
 
 
 def at_work(script: Script) -> set[str]:
-    """The runs that go on until they are stopped: all that are open, without the trial of a retrain, which may end by itself at any time."""
+    """The runs that continue until they are stopped: all that are open, without the trial of a retrain, which may end by itself at any time."""
     still = [run for run in script.workshop.runs(EXPERIMENT) if run.info.status == "RUNNING"]
     retrains_now = any(role(run) == "retrain" for run in still)
     return {run.info.run_id for run in still if not (retrains_now and role(run) == "trial")}

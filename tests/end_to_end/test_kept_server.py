@@ -293,7 +293,7 @@ def test_a_row_that_kills_its_worker_each_time_ends_in_one_line(own: tuple[Torch
     with pytest.raises(ServingError, match=r"no answer in 3 attempts \(.*Worker died.*check these rows") as caught:
         ours.predict(ROWS[:1] + 2000, ROWS[:0])
     assert "\n" not in str(caught.value)
-    assert ours.predict(ROWS[:1], ROWS[:0])[1] == "1", "the server itself goes on"
+    assert ours.predict(ROWS[:1], ROWS[:0])[1] == "1", "the server itself continues"
 
 
 def test_a_kept_server_that_has_ended_is_waited_for_and_then_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

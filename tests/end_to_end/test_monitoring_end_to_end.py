@@ -22,7 +22,7 @@ import pytest
 import requests
 import yaml
 from board_fixtures import Asked, asked
-from script_fixtures import drifting_table
+from script_fixtures import MARK, drifting_table, marked
 
 from driftloop.data import streams
 from driftloop.serving.torchserve import TorchServeClient
@@ -104,21 +104,14 @@ class System:
 
     def left(self) -> list[psutil.Process]:
         """Processes that it started and that still run: they all inherited our mark."""
-        return [one for one in psutil.process_iter() if marked(one, str(self.folder))]
-
-
-def marked(process: psutil.Process, mark: str) -> bool:
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE and process.environ().get("DRIFTLOOP_TEST") == mark
-    except psutil.Error:
-        return False
+        return marked(str(self.folder))
 
 
 def launched(folder: Path, **environment: str) -> System:
     drifting_table(ROWS, FLIP).to_csv(folder / "t.csv", index=False)
     (folder / "s.yaml").write_text(yaml.safe_dump({"small": DEFINITION}))
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "MONGODB_"))}
-    env = {**clean, "PYTHONPATH": str(ROOT), "DRIFTLOOP_TEST": str(folder), **environment}
+    env = {**clean, "PYTHONPATH": str(ROOT), MARK: str(folder), **environment}
     with (folder / "local.log").open("wb") as out:
         command = [sys.executable, "-m", "monitoring", "local", *FLAGS, "--streams_file", "s.yaml"]
         return System(folder, subprocess.Popen(command, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out), row=int(ROWS * 0.7))
@@ -126,7 +119,7 @@ def launched(folder: Path, **environment: str) -> System:
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """All parts, ready, and healthy traffic sent; the tests below go on from each other's state, in order."""
+    """All parts, ready, and healthy traffic sent; the tests below continue from each other's state, in order."""
     one = launched(tmp_path_factory.mktemp("e"))
     told = one.folder / ".driftloop" / "monitor-small" / "addresses.json"
     try:
@@ -196,7 +189,7 @@ def test_drift_raises_the_alert_and_the_alert_serves_a_new_version(system: Syste
     waited_s = datetime.fromisoformat(alert["activeAt"][:26] + "+00:00").timestamp() - labelled
     print(f"alert {waited_s:.2f} s after the labels, {waited_s / SCRAPE_S:.1f} scrape intervals")
     assert waited_s <= 2 * SCRAPE_S
-    # The first challengers have hardly seen the new regime and may be kept out: while the alert fires and labels come, it goes on by itself.
+    # The first challengers have hardly seen the new regime and may be kept out: while the alert fires and labels come, it continues by itself.
     retrain = wait(lambda: promoted(system), "a retrain that promotes")
     assert client.default_version(name="small_model") == retrain["version"] != before
     assert retrain["until_time"] == system.known()["newest_labelled_time"] or system.known()["version"] == retrain["version"]

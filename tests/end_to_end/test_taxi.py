@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from handler_context import FakeContext
 from script_fixtures import Workshop, parent, role
 from snapshot_fixtures import Snapshot, shape
 
 from benchmarks import taxi_months
 from driftloop.data import blocks
+from driftloop.data.schema import schema_file
 from driftloop.data.streams import Stream
 from driftloop.errors import SettingsError
 from driftloop.metrics import data_quality
@@ -27,10 +27,10 @@ from driftloop.settings import ROOT
 from driftloop.tracking import mlflow_store
 from driftloop.training import fitting, trained_model
 from examples.nyc_taxi import cleaning, rivals, trips
-from examples.nyc_taxi.learner import BASE_PARAMS, DEFAULTS, TAXI
-from examples.nyc_taxi.taxi_model import TaxiModel
+from examples.nyc_taxi.learner import DEFAULTS, TAXI
 from examples.nyc_taxi.trips import DATA
 from handler import ElecHandler
+from monitoring import stream_settings
 
 LEARNER = "examples.nyc_taxi.learner:TAXI"
 FIRST_OF_2020 = np.datetime64("2020-01-01")
@@ -54,7 +54,7 @@ def stream(sample: Path) -> Stream:
 @pytest.fixture(scope="session")
 def fitted(stream: Stream) -> fitting.Fitted:
     stop = int(np.searchsorted(stream.times, FIRST_OF_2020))
-    return fitting.fit(TAXI, stream, BASE_PARAMS, train=(0, stop), max_epochs=2, seed=7)
+    return fitting.fit(TAXI, stream, TAXI.base_params, train=(0, stop), max_epochs=2, seed=7)
 
 
 def november(stream: Stream) -> blocks.Block:
@@ -131,30 +131,39 @@ def test_a_rival_answers_for_zones_that_it_never_saw() -> None:
     assert np.isfinite(rivals.linear_regression(rows, np.array([10.0, 20.0]))(asked)).all()
 
 
+def test_a_rival_refuses_trips_of_other_columns_in_one_line() -> None:
+    for rival in TAXI.rivals.values():
+        with pytest.raises(SettingsError, match="need the features pickup_zone, dropoff_zone, distance_miles, hour, weekday: omit --features"):
+            rival(np.ones((3, 2)), np.array([10.0, 20.0, 30.0]))
+
+
 def test_answers_are_minutes_over_zero_whatever_the_trip(fitted: fitting.Fitted) -> None:
-    wild = np.array([[0, 0, 0, 0, 0], [265, 265, 1e4, 23, 6], [1, 1, 0.1, 0, 0], [1e6, -5, 2.0, 99, -1]], np.float32)
+    wild = np.array([[0, 0, 0, 0, 0], [265, 265, 1e4, 23, 6], [1, 1, 0.1, 0, 0], [1e6, -5, 2.0, 99, -1], [np.nan] * 5])
     answers = fitted.model.values(wild)
-    assert answers.shape == (4,) and (answers > 0).all() and np.isfinite(answers).all()
+    assert answers.shape == (5,) and (answers > 0).all() and np.isfinite(answers).all()
 
 
-def test_the_model_refuses_history_and_other_columns() -> None:
-    for wrong in ({"history": 1}, {"features": 4}):
-        with pytest.raises(ValueError, match="5 columns of one trip"):
-            TaxiModel(**wrong)
+def test_zones_are_categories_that_keep_their_codes_whichever_trips_are_learned(sample: Path, stream: Stream) -> None:
+    assert [column.kind for column in stream.columns] == ["category", "category", "number", "category", "category"]
+    assert len(stream.schema["pickup_zone"].categories) == 263  # not the unknown places of trips that are set aside
+    frame = pd.read_parquet(sample)
+    few = trips.load(sample, trained=lambda times: 60)
+    for loaded in (stream, few):
+        zones = frame.loc[~frame.index.isin([line - 1 for line, _ in loaded.set_aside]), "pickup_zone"]
+        assert (loaded.rows[:, 0] + 1 == zones.to_numpy()).all()
 
 
-def test_the_handler_answers_values_with_the_version(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    model = TaxiModel()
-    card = {
-        "class": "TaxiModel",
-        "module": "taxi_model.py",
-        "arguments": {},
-        "features": list(cleaning.FEATURES),
-        "labels": [],
-        "task": "regression",
-        "version": "2",
-    }
+def test_the_learner_and_the_streams_file_have_the_same_zones() -> None:
+    told = {feature.name: feature.categories for feature in stream_settings.load()["taxi"].features if feature.categorical}
+    named = {name: one.categories for name, one in schema_file.read(trips.SCHEMA).columns.items()}
+    assert named == {name: tuple(map(str, categories)) for name, categories in told.items()}
+    assert (min(told["pickup_zone"]), max(told["pickup_zone"])) == cleaning.ZONES
+
+
+def test_the_handler_answers_values_with_the_version(tmp_path: Path, stream: Stream, fitted: fitting.Fitted) -> None:
+    model = fitted.model
+    told = trained_model.card_of(fitted, learner=TAXI, stream=stream)
+    card = {key: told[key] for key in (archive.CARD_KEYS | {"task", "columns"}) - {"version"}} | {"version": "2"}
     mar = archive.build_mar(
         name="taxi", version="2", card=card, state_dict=model.state_dict(), model_file=TAXI.model_file, handler_file=TAXI.handler_file, store=tmp_path
     )
@@ -162,12 +171,12 @@ def test_the_handler_answers_values_with_the_version(tmp_path: Path) -> None:
         packed.extractall(tmp_path / "unpacked")
     served, context = ElecHandler(), FakeContext(tmp_path / "unpacked")
     served.initialize(context)
-    rides = np.array([[1, 2, 3.5, 8, 0], [100, 200, 1.25, 23, 6]], np.float32)
-    bad = dict.fromkeys(cleaning.FEATURES, 1.0) | {"hour": "late"}
+    rides = np.array([[1, 2, 3.5, 8, 0], [100, 200, 1.25, 23, 6]])
+    bad = dict.fromkeys(cleaning.FEATURES, 1.0) | {"distance_miles": "far"}
     answers = served.handle([{"body": {"instances": rides.tolist()}}, {"body": {"instances": [bad]}}], context)
     found = json.loads(answers[0])["predictions"]
     assert [sorted(one) for one in found] == [["value", "version"]] * 2
-    assert [one["value"] for one in found] == model.values(rides).astype(float).tolist()
+    assert [one["value"] for one in found] == model.values(rides - [1, 1, 0, 0, 0]).tolist()
     assert context.status == {1: 400}
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from driftloop.drift.forecast import crossing, error_scores
 from monitoring import stream_settings
 from monitoring.batch.measures import kpis
 from monitoring.batch.measures.kpis import JudgedVersion
@@ -49,3 +52,19 @@ def test_the_mae_of_trips_without_labels_is_estimated_from_their_values(rides: W
 def test_without_a_judged_version_nothing_is_claimed(rides: WindowRows) -> None:
     told = kpis.estimate(rides, stream_settings.load()["taxi"], None)
     assert told.endswith("cannot tell: no rows.")
+
+
+def test_a_windows_forecast_of_a_regression_is_that_of_its_blocks_errors(rides: WindowRows) -> None:
+    config = stream_settings.load()["taxi"]
+    drifts = replace(rides, predictions=rides.labels + np.repeat(np.linspace(2.0, 3.2, 20), ROWS // 20) + np.tile([0.5, -0.5], ROWS // 2))
+    judged = kpis.judge(drifts, "1", config, None, {}, alpha=0.05)
+    found = kpis.forecast(drifts, [judged], config, "2020-01-09T00:00:00Z")
+    blocks = np.split(kpis.errors(drifts, config)[judged.rows], np.cumsum([block.kpi.rows for block in judged.blocks])[:-1])
+    expected = crossing.predict(*error_scores.scores(blocks, threshold=3.5), threshold=error_scores.LEVEL)
+    assert (found.early, found.middle, found.late) == (expected.early, expected.middle, expected.late)
+    assert 1 <= found.early <= found.late
+    assert found.message.startswith("the true MAE rises above 3.5 minutes in ")
+    assert found.early_date >= "2020-01-09"
+    earlier = replace(judged, blocks=tuple(replace(block, kpi=replace(block.kpi, value=4.0)) for block in judged.blocks))
+    assert kpis.forecast(drifts, [earlier, judged], config, "2020-01-09T00:00:00Z").early == found.early
+    assert kpis.forecast(drifts, [replace(judged, blocks=())], config, "2020-01-09T00:00:00Z").message == "no forecast: no labelled blocks"

@@ -179,7 +179,35 @@ def test_a_mistake_is_one_line_and_its_exit_code(place: Place, capfd: pytest.Cap
     assert said in line
 
 
-STEPS = ("find_windows", "measure_window", "keep", "draw", "publish_window", "show", "publish_list")
+DESCRIBED = "cars: {model: cars_model, kpi: accuracy, threshold: 0.9, block_size: 20, fallback_by: []}"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["run", "--window", "2020-04"], 4, "there is no registered model 'cars_model'"),
+        (["serve", "--cron", "0 6 1 * *"], 4, "there is no registered model 'cars_model'"),
+        (["run", "--window", "2020-04", "--on_drift", "retrain"], 2, "stream cars: nothing says which table its model is served from and retrained on"),
+        (["backfill", "--first", "2020-04", "--last", "2020-05", "--on_drift", "retrain"], 2, "stream cars: nothing says which table"),
+        (["serve", "--cron", "0 6 1 * *", "--on_drift", "retrain"], 2, "stream cars: nothing says which table"),
+        (["run", "--window", "2020-04", "--on_drift", "retrain", "--hook_url", "http://127.0.0.1:1"], 4, "there is no registered model 'cars_model'"),
+        (["run", "--window", "2020-04", "--stream", "lost", "--on_drift", "retrain"], 2, "there is no module no_such_module"),
+    ],
+)
+def test_a_described_stream_that_cannot_be_measured_or_retrained_is_named_before_prefect_starts(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], words: list[str], code: int, said: str
+) -> None:
+    (place.folder / "s.yaml").write_text(f"{DESCRIBED}\n{DESCRIBED.replace('cars:', 'lost:').replace('}', ', learner: no_such_module:LOST}')}\n")
+    for wake in ("server", "known_url"):  # the first that `run` and `serve` ask Prefect
+        monkeypatch.setattr(prefect_engine, wake, lambda *_, **__: pytest.fail("Prefect starts"))
+    assert place.run(*words[:1], "--stream", "cars", "--streams_file", "s.yaml", *words[1:]) == code
+    (line,) = capfd.readouterr().err.strip().splitlines()
+    assert line.startswith("monitoring batch: error: ")
+    assert said in line
+    assert place.documents() == {}
+
+
+STEPS = ("find_stream", "find_windows", "measure_window", "keep", "draw", "publish_window", "show", "publish_list")
 
 
 def killed_at(place: Place, at: str, *, env: dict[str, str]) -> int:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from batch_records import DAY, ELEC, Known, reference, rows, when
 from mongo_fixtures import Mongo, needs_mongodb
 
-from monitoring.batch import measure_store, window
+from driftloop.cli.call import read
+from driftloop.settings import TABLE_LEARNER
+from monitoring.batch import flow_command, measure_store, window
 from monitoring.batch.measures import measure, window_measures
 from monitoring.batch.measures.window_measures import Measures
 from monitoring.log.mongo import Database
@@ -73,6 +77,15 @@ def test_a_fallen_kpi_is_drift_and_the_next_step_is_a_retrain_on_rows_before_the
     assert found.blocks[-1].drift
     assert f"on the rows before {found.window.stop}" in found.next_step
     assert found.next_step.endswith(f"python -m monitoring batch run --window {found.window.name} --stream elec --on_drift retrain")
+
+
+def test_a_stream_that_names_no_table_is_retrained_through_a_hook(filled: PredictionLog) -> None:
+    named = replace(ELEC, learner=TABLE_LEARNER)
+    found = measure.measure(filled, named, window.parse(f"{when(WEEK)}..{when(2 * WEEK)}", newest=filled.newest_time("elec")), references=KNOWN)  # type: ignore[arg-type]
+    assert "with a retrain hook that runs and knows the model's table" in found.next_step
+    command = found.next_step[found.next_step.index("--window") :]
+    assert command.endswith("--stream elec --on_drift retrain --hook_url http://127.0.0.1:8020")
+    assert read(flow_command.RunFlags, flow_command.build_parser().parse_args(["run", *shlex.split(command)])).hook_url == "http://127.0.0.1:8020"
 
 
 def test_moved_inputs_are_told_the_farthest_first(filled: PredictionLog) -> None:

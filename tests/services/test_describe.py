@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import described_stream
 import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
 
+from driftloop.cli.call import read
 from driftloop.data.schema.schema import Column, Schema
+from driftloop.errors import DataError, TrackingError
 from driftloop.tracking import mlflow_store
 from driftloop.tracking.registry import Registry
 from driftloop.training import reference
 from monitoring import described, stream_settings
 from monitoring.__main__ import main
 from monitoring.local import describe
+from monitoring.online import api
 
 
 @pytest.fixture(scope="module")
@@ -60,18 +67,40 @@ def test_as_json_it_is_the_settings(store: MlflowClient, capsys: pytest.CaptureF
     }  # fmt: skip
 
 
-def test_a_watch_of_the_model_gives_its_threshold_and_block(store: MlflowClient, capsys: pytest.CaptureFixture[str]) -> None:
+@contextmanager
+def watched(store: MlflowClient, **params: str) -> Iterator[None]:
+    """While the base run of cars_model has a watch with these parameters."""
     base = described.base_of(mlflow_store.open_reader(), Registry(store, "cars_model").run_of("1"))
     tags = {"mlflow.parentRunId": base, mlflow_store.ROLE: "deployment"}
     run = store.create_run(store.get_run(base).info.experiment_id, tags=tags).info.run_id
-    for name, value in {"threshold": "0.77", "alpha": "0.01", "block_size": "64", "block_by": "rows"}.items():
+    for name, value in params.items():
         store.log_param(run, name, value)
     try:
-        assert main(["describe", "--model", "cars_model", "--json"]) == 0
+        yield
     finally:
         store.delete_run(run)
+
+
+def test_a_watch_of_the_model_gives_its_threshold_and_block(store: MlflowClient, capsys: pytest.CaptureFixture[str]) -> None:
+    with watched(store, threshold="0.77", alpha="0.01", block_size="64", block_by="rows"):
+        assert main(["describe", "--model", "cars_model"]) == 0
+        assert "of the newest watch of this model" in capsys.readouterr().out
+        assert main(["describe", "--model", "cars_model", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["threshold"], found["alpha"], found["block_size"]) == (0.77, 0.01, 64)
+
+
+@pytest.mark.parametrize(("kpi", "threshold"), [("f1", "0.6"), ("cost", "3.5"), ("custom: mine", "-2")])
+def test_a_watch_of_a_chosen_kpi_gives_its_block_but_not_its_threshold(
+    store: MlflowClient, tmp_path: Path, capsys: pytest.CaptureFixture[str], kpi: str, threshold: str
+) -> None:
+    with watched(store, kpi=kpi, threshold=threshold, alpha="0.01", block_size="64", block_by="rows"):
+        assert main(["describe", "--model", "cars_model"]) == 0
+    printed = capsys.readouterr().out
+    (tmp_path / "my.yaml").write_text(printed, encoding="utf-8")
+    (stream,) = stream_settings.load(tmp_path / "my.yaml").values()
+    assert (stream.kpi, stream.threshold, stream.alpha, stream.block_size) == ("accuracy", 0.89, 0.01, 64)
+    assert "more errors than on the base model's validation rows" in printed
 
 
 @pytest.mark.parametrize(
@@ -89,6 +118,71 @@ def test_what_cannot_be_described_is_said_in_one_line(store: MlflowClient, capsy
     assert said in printed.err and printed.err.count("\n") == 1 and not printed.out
 
 
+def test_a_stream_is_read_from_its_models_metadata_without_the_training_rows(store: MlflowClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = Registry(store, "cars_model").run_of("1")
+    reader, whole = mlflow_store.open_reader(), reference.load(mlflow_store.open_reader(), run_id)
+    fetched: list[str] = []
+    download = MlflowClient.download_artifacts
+    monkeypatch.setattr(MlflowClient, "download_artifacts", lambda self, run, path, to=None: fetched.append(path) or download(self, run, path, to))
+    its = described.of_run(reader, run_id, model="cars_model")
+    assert [feature.name for feature in its.features] == list(whole.about.features)
+    assert sorted(fetched) == ["reference/reference.json", "schema.json"]
+    assert reference.about(reader, run_id) == whole.about
+    reference.write(whole, tmp_path)
+    (tmp_path / "reference.parquet").unlink()
+    assert reference.read_about(tmp_path) == whole.about
+
+
+def test_metadata_that_is_not_there_or_broken_is_named(store: MlflowClient, tmp_path: Path) -> None:
+    reader = mlflow_store.open_reader()
+    bare = store.create_run(store.get_run(Registry(store, "cars_model").run_of("1")).info.experiment_id).info.run_id
+    with pytest.raises(TrackingError, match=f"run {bare} has no training reference: train the model again"):
+        reference.about(reader, bare)
+    for text in ("", "{}", "[]", '{"stream": 1}', "\x00"):
+        (tmp_path / "reference.json").write_text(text)
+        store.log_artifact(bare, str(tmp_path / "reference.json"), reference.FOLDER)
+        with pytest.raises(DataError, match=r"reference .*: log it again with the model") as caught:
+            reference.about(reader, bare)
+        assert "\n" not in str(caught.value)
+
+
+def test_every_reader_of_a_champion_says_the_same_of_a_model_without_one(store: MlflowClient) -> None:
+    for name, said in (("nothing", "there is no registered model 'nothing': registered are cars_model"), ("unserved", "'unserved' has no champion: deploy it")):
+        with pytest.raises(TrackingError, match=f"{said}.*, or give --version$"):
+            Registry(store, name).trained(instead="--version")
+        with pytest.raises(TrackingError, match=f"{said}.* python lifecycle.py( --register_model_name unserved)?$"):
+            described.of_champions([name])
+
+
+def test_a_monitor_of_a_described_stream_has_references_from_the_default_store_too(
+    store: MlflowClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Any] = []
+    monkeypatch.setattr(api, "Monitor", lambda streams, *, references, log: made.append(references) or SimpleNamespace(start=lambda: None, stop=None))
+    monkeypatch.setattr(api, "build_app", lambda _: SimpleNamespace(extensions={}))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    (tmp_path / "s.yaml").write_text(described_stream.YAML + stream_settings.BUNDLED.read_text(encoding="utf-8"), encoding="utf-8")
+
+    def references(*flags: str) -> Any:
+        api.app_of(read(api.MonitorFlags, api.build_parser().parse_args(["--streams_file", str(tmp_path / "s.yaml"), *flags])))()
+        return made.pop()
+
+    assert references("--streams", "elec") is None
+    for streams in ("cars", "elec,cars"):
+        found = references("--streams", streams)
+        assert (found.champion("cars_model"), len(found.find("cars", "cars_model", "1"))) == ("1", 600)
+
+
+def test_a_taken_port_is_noticed_before_the_model_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(described, "read", lambda _: pytest.fail("MLflow is asked"))
+    (tmp_path / "s.yaml").write_text(described_stream.YAML, encoding="utf-8")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["monitor", "--streams_file", str(tmp_path / "s.yaml"), "--port", str(port)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"port {port} of 127.0.0.1" in line
+
+
 def test_without_a_store_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/none.db")
     assert main(["describe", "--model", "cars_model"]) > 1
@@ -99,5 +193,5 @@ def test_without_a_store_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_the_fallback_groups_by_nothing_where_nothing_helps() -> None:
     known = described_stream.some_reference()
     assert describe.grouping(known) == ["fuel type"]
-    labels = np.random.default_rng(0).integers(0, 2, len(known)) * 0 + (np.arange(len(known)) % 3 > 0)
+    labels = np.arange(len(known)) % 3 > 0
     assert describe.grouping(replace(known, labels=labels.astype(int))) == []

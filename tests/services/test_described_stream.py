@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,39 @@ def test_a_stream_takes_its_features_labels_and_task_from_its_model(cars: Stream
     assert math.isinf(cars.features[0].high)
 
 
+@pytest.mark.parametrize("labels", [("50k", "$50k"), ("a\x1b", "b"), ("a", "b\n"), ("a", "b" * 201), (0, 2**63), (math.nan, 1.0)])
+def test_labels_that_the_log_would_refuse_are_named_before_a_service_starts(tmp_path: Path, labels: tuple[Any, Any]) -> None:
+    known = described_stream.some_reference()
+    known = replace(known, about=replace(known.about, labels=labels))
+    with pytest.raises(SettingsError, match=r"label .* cannot be recorded: make it a whole number, or a text of at most 200 characters") as caught:
+        described_stream.some_stream(tmp_path, known=known)
+    assert "\n" not in str(caught.value) and str(caught.value).isprintable()
+
+
+def test_labels_may_be_any_text_that_the_log_takes(tmp_path: Path) -> None:
+    known = described_stream.some_reference()
+    stream = described_stream.some_stream(tmp_path, known=replace(known, about=replace(known.about, labels=("", "é{}.$ " * 33))))
+    assert stream.labels == ("", "é{}.$ " * 33)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "example"),
+    [
+        (None, None, 0.0),
+        (0, 50_000, 25_000.0),
+        (-1.7e308, 1.7e308, 0.0),
+        (1.797e308, 1.7976e308, 1.7976e308),
+        (-1.7976e308, -1.79e308, -1.79e308),
+        (1_234_567, 1_234_569, 1_234_567.0),
+        (5e-324, 5e-324, 5e-324),
+    ],
+)
+def test_the_example_of_a_number_is_a_finite_one_in_its_range(tmp_path: Path, low: float | None, high: float | None, example: float) -> None:
+    columns = (replace(described_stream.COLUMNS[0], low=low, high=high), *described_stream.COLUMNS[1:])
+    stream = described_stream.some_stream(tmp_path, known=described_stream.some_reference(columns))
+    assert (stream.features[0].plain, stream.features[0].fault(stream.features[0].plain)) == (example, "")
+
+
 @pytest.mark.parametrize(
     ("yaml", "said"),
     [
@@ -93,12 +127,34 @@ def test_values_go_to_the_model_and_to_the_log_as_they_are(app: Flask, model: Li
     assert [record["features"] for record in logged(tmp_path)] == given
 
 
-def test_a_text_that_the_model_never_saw_is_counted(app: Flask) -> None:
-    client = app.test_client()
-    client.post("/predict", json=[features(fuel=fuel) for fuel in ("coal", "gas", None, 7, 8)])
-    text = client.get("/metrics").text
-    assert 'driftloop_unseen_values_total{feature="fuel type",stream="cars"} 2.0' in text
-    assert 'driftloop_unseen_values_total{feature="paid ✓",stream="cars"} 0.0' in text
+def unseen(app: Flask) -> dict[str, float]:
+    """How many texts the models never saw, by feature."""
+    lines = [line for line in app.test_client().get("/metrics").text.splitlines() if line.startswith("driftloop_unseen_values_total{")]
+    return {line.split('"')[1]: float(line.split()[-1]) for line in lines}
+
+
+def test_texts_are_new_to_the_version_that_answers_not_to_the_champion_of_the_start(app: Flask, model: Listening) -> None:
+    client, rows = app.test_client(), [features(fuel=fuel) for fuel in ("coal", "gas", None, 7, 8)]
+    model.about["unseen"] = {"fuel type": 2, "another": 5}
+    client.post("/predict", json=rows)
+    assert unseen(app) == {"fuel type": 2, "paid ✓": 0}
+    del model.about["unseen"]  # a version that was trained since on all of them
+    client.post("/predict", json=rows)
+    assert unseen(app) == {"fuel type": 2, "paid ✓": 0}
+
+
+def test_texts_that_the_fallback_answers_are_not_new_to_a_model(app: Flask, model: Listening) -> None:
+    model.mode = "error"
+    answer = app.test_client().post("/predict", json=[features(fuel=fuel) for fuel in ("coal", "gas")])
+    assert {one["fallback"] for one in answer.json["predictions"]} == {"model_unavailable"}
+    assert unseen(app) == {"fuel type": 0, "paid ✓": 0}
+
+
+@pytest.mark.parametrize("wrong", [{"fuel type": -1}, {"fuel type": math.inf}, {"fuel type": "many"}, {"fuel type": None}, 5, [1], "fuel"])
+def test_numbers_of_new_texts_that_cannot_be_are_no_answer_of_a_model(app: Flask, model: Listening, wrong: Any) -> None:
+    model.about["unseen"] = wrong
+    answer = app.test_client().post("/predict", json=[features(), features()])
+    assert (answer.status_code, {one["fallback"] for one in answer.json["predictions"]}) == (200, {"model_unavailable"})
 
 
 def test_columns_that_the_model_does_not_know_are_ignored_and_absent_ones_are_named(app: Flask, tmp_path: Path) -> None:

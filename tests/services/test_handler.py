@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from handler_context import FakeContext
+from handler_context import FakeContext, initialized
 from serving_fixtures import FEATURES, elec_model, some_rows
 
 import handler
@@ -38,9 +38,7 @@ def unpacked(small, folder):
 
 @pytest.fixture(scope="module")
 def loaded(model_dir):
-    served = ElecHandler()
-    served.initialize(FakeContext(model_dir))
-    return served
+    return initialized(model_dir)
 
 
 @pytest.fixture

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from car_table import car_model, car_stream, known_model, unpacked
-from handler_context import FakeContext
+from handler_context import FakeContext, initialized
 
 from driftloop.data.schema import encoding
-from handler import ElecHandler
 
 HISTORY = 2
 GOOD = {"km": 40_000, "discount": 10, "power": 88.5, "fuel": "gas", "sold": True, "checked": "yes", "zone": "161"}
@@ -36,9 +35,7 @@ def model_dir(stream, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def loaded(model_dir):
-    served = ElecHandler()
-    served.initialize(FakeContext(model_dir))
-    return served
+    return initialized(model_dir)
 
 
 @pytest.fixture

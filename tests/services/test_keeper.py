@@ -10,15 +10,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
 
-from driftloop.errors import ServingError
-from driftloop.serving.torchserve import TorchServe
+from driftloop.cli.call import read
+from driftloop.errors import ServingError, SettingsError
+from driftloop.serving.torchserve import Ports, TorchServe
+from driftloop.serving.torchserve_client import TorchServeClient
 from monitoring import stream_settings
 from monitoring.__main__ import main
 from monitoring.local import champion, keeper
+from monitoring.retrain import webhook
 
 HOOK = "import os, pathlib, time; at = pathlib.Path('hooks'); at.write_text((at.read_text() if at.exists() else '') + f'{os.getpid()}\\n'); time.sleep(60)"
 DEPLOY = """
@@ -158,6 +163,72 @@ def test_an_unknown_stream_is_refused_before_anything_starts(here: Path, capsys:
     assert list(here.iterdir()) == []
 
 
+class NoServer:
+    """Stands for a TorchServe that runs."""
+
+    def __init__(self, *_: Any, ports: Ports, **__: Any) -> None:
+        self.client = TorchServeClient.from_url(ports.url)
+
+    def __enter__(self) -> NoServer:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+CARS = "cars: {model: m, kpi: accuracy, threshold: 0.9, block_size: 20, fallback_by: []}\n"
+
+
+@pytest.mark.parametrize(
+    ("hook_flags", "commands"),
+    [
+        ("", {"elec": "retrain_model.py --learner learner:ELEC"}),
+        ("--cool_down_s 5", {"elec": "retrain_model.py --learner learner:ELEC"}),
+        ("--command 'elec=retrain_model.py --seed 3'", {"elec": "retrain_model.py --seed 3"}),
+        (
+            "--command 'cars=retrain_model.py --data_path c.csv'",
+            {"cars": "retrain_model.py --data_path c.csv", "elec": "retrain_model.py --learner learner:ELEC"},
+        ),
+    ],
+)
+def test_a_keepers_hook_retrains_its_stream_whatever_else_is_in_the_file(
+    here: Path, monkeypatch: pytest.MonkeyPatch, hook_flags: str, commands: dict[str, str]
+) -> None:
+    (here / "s.yaml").write_text(stream_settings.BUNDLED.read_text(encoding="utf-8") + CARS)
+    made, served = [], []
+    monkeypatch.setattr(keeper, "TorchServe", NoServer)
+    monkeypatch.setattr(keeper, "put_back", lambda *_: None)
+    monkeypatch.setattr(keeper, "watch", lambda _, hook: made.append(hook))
+    assert keeper.main(["--stream", "elec", "--streams_file", "s.yaml", "--monitor_url", "http://127.0.0.1:1", "--hook_flags", hook_flags]) == 0
+    (hook,) = made
+    monkeypatch.setattr(webhook, "build_app", lambda _, streams: served.extend(streams))
+    monkeypatch.setattr(webhook, "Application", lambda make, **_: SimpleNamespace(run=make))
+    assert hook[1:4] == ("-m", "monitoring", "hook")
+    assert webhook.main([*hook[4:], "--port", str(Ports.free().inference)]) == 0
+    assert sorted(served) == sorted(commands)
+    assert webhook.commands_of(read(webhook.HookFlags, webhook.build_parser().parse_args(hook[4:])).command, stream_settings.load("s.yaml")) == commands
+
+
+@pytest.mark.parametrize(
+    "hook_flags", ["--cool_down_s soon", "--command nobody=retrain_model.py", "--command elec=", "--command 'elec=a \"b'", "'open", "--colour red"]
+)
+def test_wrong_flags_of_the_hook_are_named_before_anything_starts(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], hook_flags: str
+) -> None:
+    monkeypatch.setattr(keeper, "TorchServe", lambda *_, **__: pytest.fail("TorchServe starts"))
+    assert keeper.main(["--stream", "elec", "--monitor_url", "http://127.0.0.1:1", "--hook_flags", hook_flags]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--hook_flags" in line
+    assert list(here.iterdir()) == []
+
+
+def test_a_hook_names_the_streams_that_need_a_command_and_takes_it(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(stream_settings.BUNDLED.read_text(encoding="utf-8") + CARS)
+    streams = stream_settings.load(tmp_path / "s.yaml")
+    with pytest.raises(SettingsError, match=r"stream cars: nothing says .* give --command STREAM=WORDS for each stream to retrain \(elec, taxi, cars\)"):
+        webhook.commands_of(None, streams)
+    assert webhook.commands_of(["cars=retrain_model.py --data_path TABLE --target LABEL"], streams).keys() == {"cars"}
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -173,4 +244,5 @@ def test_a_stream_whose_learner_has_no_table_is_named_before_anything_starts(
     assert main([*command, "--streams_file", "s.yaml"]) == 2
     printed = capsys.readouterr().err
     assert "stream cars: nothing says which table" in printed and printed.count("\n") == 1
+    assert ("--command" in printed) == (command[0] == "hook")  # a keeper serves from the table, too
     assert [path.name for path in tmp_path.iterdir()] == ["s.yaml"]

@@ -9,19 +9,25 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import psutil
 import pytest
+import requests
 import yaml
 from mongo_fixtures import prediction
 
 from driftloop.cli.call import read
 from driftloop.data import streams
+from driftloop.data.schema.schema import Schema
 from driftloop.errors import PartError, SettingsError
 from driftloop.serving.torchserve import Ports
 from driftloop.settings import TABLE_LEARNER
+from examples.nyc_taxi import trips
 from monitoring import described, stream_settings
 from monitoring.described import StreamModel
 from monitoring.features import Feature
@@ -32,6 +38,7 @@ from monitoring.local.parts import LocalPorts, Part, Running, alertmanager_confi
 from monitoring.local.plan import Plan
 from monitoring.spool.writer import Spool
 from prediction_service.requests import read_labels, read_predict
+from prediction_service.service_settings import MAX_BODY_BYTES
 
 TARGETS = {"monitor": "127.0.0.1:1", "prediction_service": "127.0.0.1:2", "torchserve": "127.0.0.1:3", "prometheus": "127.0.0.1:4"}
 
@@ -187,6 +194,47 @@ def test_the_replays_requests_are_the_streams_rows_with_those_before_as_context(
         assert [(row.id, label) for row, label in zip(wanted.rows, elec.labels[first:].tolist(), strict=False)] == list(labels.labels)
 
 
+def test_a_replays_zones_are_numbers_as_in_the_table_though_its_model_takes_them_as_categories() -> None:
+    trips_stream, known = trips.load(), stream_settings.load()
+    table = pd.read_parquet(trips.DATA)
+    ((asked, _),) = replay.blocks(trips_stream, 100, 148, size=48, prefix="p", name="taxi")
+    wanted = read_predict(asked, known, max_rows=1000)
+    (trip,) = table[table["pickup_time"] == trips_stream.times[110]][list(trips_stream.features)].to_dict("records")
+    assert len(wanted.rows) == 48 and wanted.rows[10].features == pytest.approx(trip)
+
+
+@pytest.mark.parametrize(("features", "size", "context"), [(100, 1000, 86), (100, 48, 96), (1000, 48, 2), (1000, 1000, 2)])
+def test_a_replays_requests_are_no_larger_than_the_service_takes(features: int, size: int, context: int) -> None:
+    names = tuple(f"reading of meter {at:>{features // 6}}" for at in range(features))
+    wide = replace(streams.load(), features=names, rows=np.random.default_rng(0).random((200, features)), schema=Schema())
+    start, stop = 100, 110 if features == 1000 else 200
+    bodies = list(replay.blocks(wide, start, stop, size=size, prefix="p", name="wide"))
+    ids = [row["id"] for asked, _ in bodies for row in asked["rows"]]
+    assert ids == [label["id"] for _, told in bodies for label in told["labels"]] == [f"p-{row}" for row in range(start, stop)]
+    for asked, told in bodies:
+        assert len(asked["rows"]) == len(told["labels"]) <= size
+        assert len(requests.Request("POST", "http://a", json=asked).prepare().body) <= MAX_BODY_BYTES
+        first = int(asked["rows"][0]["id"].removeprefix("p-"))
+        before = [list(values.values()) for values in asked["context"]]
+        assert before == wide.rows[first - len(before) : first].tolist()
+    assert min(len(asked["context"]) for asked, _ in bodies) == context
+
+
+def test_long_labels_are_sent_in_requests_that_the_service_takes() -> None:
+    elec = replace(streams.load(), label_names=("é" * 200, "ö" * 200))
+    bodies = list(replay.blocks(elec, 31_718, 31_718 + 1000, size=1000, prefix="p", name="elec"))
+    assert sum(len(told["labels"]) for _, told in bodies) == 1000
+    assert all(len(requests.Request("POST", "http://a", json=told).prepare().body) <= MAX_BODY_BYTES for _, told in bodies)
+
+
+def test_the_rows_of_a_request_do_not_depend_on_the_block_that_is_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(described, "read", lambda models: [StreamModel((Feature("fuel"),), "classification", ("a", "b")) for _ in models])
+    (tmp_path / "s.yaml").write_text("cars: {model: m, kpi: accuracy, threshold: 0.9, block_size: 10000, fallback_by: []}")
+    plan = plans.plan_of(flags_of("--stream", "cars", "--streams_file", str(tmp_path / "s.yaml"), "--free_ports"))
+    args = read(replay.ReplayFlags, replay.build_parser().parse_args(plans.replay(plan, from_row=7).command[4:]))
+    assert (args.stream, args.from_row, args.block_size) == ("cars", 7, 0)
+
+
 @pytest.mark.parametrize(
     ("flags", "code", "said"),
     [(["--from_row", "45312"], 2, "has 45312 rows"), (["--url", "http://127.0.0.1:9", "--rows", "48"], 13, "is the prediction service running there?")],
@@ -203,6 +251,12 @@ def test_a_streams_learner_stands_in_what_retrains_and_replays_it(tmp_path: Path
     (hook,) = (part for part in plans.services(plan, mongodb="mongodb://127.0.0.1:1") if part.name == "retrain_hook")
     assert f"taxi=retrain_model.py {named} --mlflow_experiment_name monitor-taxi" in shlex.join(hook.command)
     assert f"-m monitoring replay {named} " in shlex.join(plans.replay(plan, from_row=1).command)
+
+
+@pytest.mark.parametrize("given", [(), ("--missing", "refuse"), ("--missing", "set_aside", "--bad_rows", "set_aside", "--target", "y")])
+def test_only_flags_of_the_table_that_are_given_reach_the_scripts_so_that_a_learner_has_its_own_defaults(tmp_path: Path, given: tuple[str, ...]) -> None:
+    plan = plans.plan_of(flags_of("--stream", "taxi", "--free_ports", "--folder", str(tmp_path), *given))
+    assert sorted(zip(plan.data_flags[::2], plan.data_flags[1::2], strict=True)) == sorted(zip(given[::2], given[1::2], strict=True))
 
 
 @pytest.mark.parametrize("program", [stack, keeper])

@@ -169,7 +169,7 @@ def test_where_one_stream_is_served_its_name_may_be_left_out(served_model: Stand
         app.extensions["close"]()
 
 
-@pytest.mark.parametrize("mode", ["error", "garbage", "nan", "bad_label", "slow"])
+@pytest.mark.parametrize("mode", ["error", "garbage", "list", "endless", "nan", "bad_label", "slow"])
 def test_whatever_ails_the_model_the_fallback_answers_and_says_so(served_model: StandIn, tmp_path: Path, mode: str) -> None:
     served_model.mode = mode
     app = create_app(some_settings(served_model.url, spool=tmp_path / "spool", model_timeout_s=0.2))
@@ -286,7 +286,7 @@ def test_a_table_that_cannot_be_had_leaves_the_one_before(served_model: StandIn)
 
     def fetch(_: StreamConfig, version: str) -> Fallback:
         asked.append(version)
-        raise TrackingError("the store is away")
+        raise TrackingError("the store is unreachable")
 
     served_model.version = "2"
     stream = watched(served_model)

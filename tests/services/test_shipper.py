@@ -1,4 +1,4 @@
-"""Every record reaches MongoDB and the monitor, once, whichever of the three is away, slow or killed."""
+"""Every record reaches MongoDB and the monitor, once, whichever of the three is unreachable, slow or killed."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def survive(own_mongo: Mongo, spool: Spool, monitor: Monitor, *, away_s: float) 
             put(spool, prediction(number), *([label(number - 50, 0)] if number >= 50 else []))
             number += 1
             time.sleep(max(0.0, began + number / 50 - time.monotonic()))
-        assert waiting >= 50 * away_s * 0.5  # it was away indeed
+        assert waiting >= 50 * away_s * 0.5  # it was unreachable indeed
         restart.join()
         emptied(spool, "mongodb", "monitor")
     with PredictionLog(Database(own_mongo.uri)) as log:

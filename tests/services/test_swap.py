@@ -205,9 +205,9 @@ def test_a_first_version_that_is_undone_leaves_the_name_unknown(torchserve, mode
     mar = light_model(seed=2).archive(model_store, "2", name=name)
 
     def fail() -> None:
-        raise TrackingError("the registry is away")
+        raise TrackingError("the registry is unreachable")
 
-    with pytest.raises(ServingError, match="step move_alias: the registry is away; nothing is served"):
+    with pytest.raises(ServingError, match="step move_alias: the registry is unreachable; nothing is served"):
         swap_in(client, tmp_path / "journal", name=name, mar=mar, previous=None, move=fail)
     assert client.versions(name=name) == []
 
@@ -293,23 +293,23 @@ def test_an_alias_that_cannot_be_moved_gives_the_default_back(tmp_path):
 
     def fail() -> None:
         assert server.default == "2"
-        raise TrackingError("the registry is away")
+        raise TrackingError("the registry is unreachable")
 
-    with pytest.raises(ServingError, match="the registry is away"):
+    with pytest.raises(ServingError, match="the registry is unreachable"):
         swap_in(server, tmp_path / "journal", move=fail)
     assert list(server.models) == ["1"] and server.default == "1"
-    assert "registry is away" in swap.read_journal(tmp_path / "journal").reason
+    assert "registry is unreachable" in swap.read_journal(tmp_path / "journal").reason
 
 
 def test_when_undoing_fails_too_both_reasons_are_told_and_the_next_start_tries_again(tmp_path, monkeypatch):
     server, journal, alias = FakeServer("1"), tmp_path / "journal", Alias("1")
 
     def away(**_):
-        raise ServingError("the server is away")
+        raise ServingError("the server is unreachable")
 
     with monkeypatch.context() as patched:
         patched.setattr(server, "unregister", away)
-        with pytest.raises(ServingError, match=r"golden predictions differ.*the server is away"):
+        with pytest.raises(ServingError, match=r"golden predictions differ.*the server is unreachable"):
             swap_in(server, journal, golden=np.zeros((4, 2)))
     recovered = swap.recover(server, journal, move_alias=alias.move)
     assert recovered and recovered.step == swap.UNDONE and "golden" in recovered.reason and list(server.models) == ["1"]

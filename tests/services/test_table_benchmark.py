@@ -63,7 +63,9 @@ def test_the_page_names_each_target_that_is_missed():
     found = {"car_loan": measured("car_loan"), "cards": measured("cards", boosting=0.96, rows=120_000)}
     found |= {"car_price": measured("car_price", kpi=730.0, boosting=722.0, rows=120_000, task="regression")}
     found |= {"elec": measured("ELEC", own=(0.96,), bare=1.4, seconds=40.0)}
+    found["taxi"] = measured("taxi", kpi=2.7871, boosting=2.87, task="regression") | {"constant": 7.25}
     page = tables_page.page(found)
+    assert "- met: taxi: not worse than the model that it replaced (2.787 and 2.869)" in page
     assert "- met: car_loan: not worse than gradient boosting (95.00 and 94.00)" in page
     missed = [line.split(": ", 1)[1].split(" (")[0] for line in page.splitlines() if line.startswith("- **missed**")]
     assert missed == [

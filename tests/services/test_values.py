@@ -12,14 +12,14 @@ import torch
 from driftloop.data import streams
 from driftloop.data.blocks import Block
 from driftloop.metrics import data_quality
+from driftloop.training.table.table_datamodule import TableDataModule
 from elec_datamodule import ElecDataModule
 from elec_model import ElecModel, stack_windows
-from examples.nyc_taxi.taxi_datamodule import TaxiDataModule
 from monitoring.online import input_tests
 
 
-@pytest.mark.parametrize("data", [ElecDataModule, TaxiDataModule])
-def test_every_number_of_rows_makes_batches(data: type[ElecDataModule]) -> None:
+@pytest.mark.parametrize("data", [ElecDataModule, TableDataModule])
+def test_every_number_of_rows_makes_batches(data: type[ElecDataModule | TableDataModule]) -> None:
     rows, labels = np.zeros((400, 1)), np.zeros(400, np.int64)
     assert all(data(rows, labels, train=(0, stop)).batch_size >= 8 for stop in range(1, 401))
 
@@ -80,6 +80,21 @@ def test_an_impossible_value_is_called_impossible(tmp_path: Path) -> None:
 
     stream = streams.load(path, time_column="time", target="label", bad_rows="set_aside", check=check)
     assert "impossible values (up to 500)" in data_quality.of_block(stream, Block(0, 0, len(stream))).message
+
+
+def test_a_category_has_no_mean_that_could_jump(tmp_path: Path) -> None:
+    path = table(tmp_path)
+    pd.read_csv(path).assign(heat=lambda given: given["load"] * 1000 // 100).to_csv(path, index=False)
+    (tmp_path / "my.yaml").write_text("heat: {kind: category}")
+
+    def check(given: pd.DataFrame) -> dict[int, str]:
+        return dict.fromkeys(range(35, 40), "heat over 8 (9)")
+
+    asked = {"time_column": "time", "target": "label", "bad_rows": "set_aside", "features": ["heat"], "check": check}
+    quality = [data_quality.of_block(stream, Block(0, 0, len(stream))) for stream in (
+        streams.load(path, **asked), streams.load(path, **asked, schema=tmp_path / "my.yaml", values_as_they_are=True))]  # fmt: skip
+    assert [one.set_aside for one in quality] == [5, 5]
+    assert "the mean of heat would be" in quality[0].message and not quality[1].message
 
 
 def test_a_value_equals_the_one_that_a_table_of_float32_holds_of_it() -> None:

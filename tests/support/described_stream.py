@@ -32,15 +32,15 @@ def some_reference(columns: tuple[Column, ...] = COLUMNS) -> reference.Reference
     return reference.Reference(about, rows.astype(np.float64), labels, labels, np.full(600, 0.9), times)
 
 
-def write(folder: Path, yaml: str = YAML) -> tuple[Path, Path]:
+def write(folder: Path, yaml: str = YAML, *, known: reference.Reference | None = None) -> tuple[Path, Path]:
     """The streams file and the folder with the reference."""
     (folder / "references" / "cars").mkdir(parents=True, exist_ok=True)
-    reference.write(some_reference(), folder / "references" / "cars")
+    reference.write(known or some_reference(), folder / "references" / "cars")
     (folder / "cars.yaml").write_text(yaml, encoding="utf-8")
     return folder / "cars.yaml", folder / "references"
 
 
-def some_stream(folder: Path, yaml: str = YAML) -> StreamConfig:
-    """The stream with its model's features."""
-    path, references = write(folder, yaml)
+def some_stream(folder: Path, yaml: str = YAML, *, known: reference.Reference | None = None) -> StreamConfig:
+    """The stream with its model's features; those of `known`, if given."""
+    path, references = write(folder, yaml, known=known)
     return described.complete(stream_settings.load(path), folder=references)["cars"]

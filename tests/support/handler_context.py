@@ -1,5 +1,9 @@
 """A handler without TorchServe."""
 
+from pathlib import Path
+
+from handler import ElecHandler
+
 
 class FakeContext:
     """What TorchServe gives a handler, as far as ours uses it."""
@@ -16,3 +20,10 @@ class FakeContext:
 
     def set_response_header(self, idx, key, value):
         self.headers[idx] = value
+
+
+def initialized(model_dir: Path) -> ElecHandler:
+    """The handler with the model of this folder."""
+    served = ElecHandler()
+    served.initialize(FakeContext(model_dir))
+    return served

@@ -43,7 +43,7 @@ class StandIn:
     """An HTTP server on a free port of this machine; `mode` says how it answers from now on."""
 
     def __init__(self) -> None:
-        self.mode = "well"  # well | error | slow | garbage | nan | bad_label
+        self.mode = "well"  # well | error | slow | garbage | list | endless | nan | bad_label
         self.version = "1"
         self.about: dict[str, Any] = {"history": 0}  # what the answer says besides its predictions
         self.verdict: dict[str, Any] = {"acceptable": True, "version": "1"}
@@ -83,8 +83,10 @@ class StandIn:
             return 503, json.dumps({"code": 503, "type": "ServiceUnavailableException", "message": "no worker"})
         if self.mode == "slow":
             time.sleep(5)
-        if self.mode == "garbage":
-            return 200, "<html>"
+        if self.mode in {"garbage", "list"}:
+            return 200, "<html>" if self.mode == "garbage" else "[1]"
+        if self.mode == "endless":
+            self.about["history"] = float("inf")
         if path.endswith(STREAMS["taxi"].model):
             one: dict[str, Any] = {"value": 21.5, "version": self.version}
         else:

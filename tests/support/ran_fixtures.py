@@ -42,7 +42,7 @@ def cycle(workshop: Workshop, drifting_csv: Path, space: Path, tmp_path_factory:
 class Deployed:
     """A base model of the small table, deployed with --on_drift retrain."""
 
-    flags: tuple[object, ...]  # of a retrain that goes on from there
+    flags: tuple[object, ...]  # of a retrain that continues from there
     base: dict[str, Any]
     ran: Ran
 

@@ -27,6 +27,7 @@ KNOWN = 420  # of them the base model trains on: 70 %
 FLIP = 460  # from this row on the label means the opposite
 FEATURES = ("x1", "x2")
 ENVIRONMENT = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME")
+MARK = "DRIFTLOOP_TEST"  # an environment variable by which a test finds the processes that it caused
 TOLD_ALWAYS = ("INFO", "training the base model", "serving ")  # progress, no complaint
 
 
@@ -136,6 +137,16 @@ def processes_below() -> set[int]:
             if child.status() != psutil.STATUS_ZOMBIE:
                 alive.add(child.pid)
     return alive
+
+
+def marked(mark: str) -> list[psutil.Process]:
+    """The living processes that were started with this value of the variable `MARK`, their children included."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == mark:
+                found.append(process)
+    return found
 
 
 def own_folders() -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import json
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,22 @@ def test_set_aside_rows_are_compared_with_the_values_that_are_there_and_never_by
     assert [jump.feature for jump in data_quality.of_block(holes, Block(0, 0, len(holes))).jumps] == ["gap"]
 
 
+def test_categories_of_the_schema_file_have_the_first_codes_whatever_the_training_rows_hold(tmp_path: Path) -> None:
+    (tmp_path / "my.yaml").write_text("zone: {kind: category, categories: [7, 9, 161.0]}\na: {kind: category, categories: [z, k]}")
+    table = frame(zone=[161, 9] * 45 + [7, 300] * 5, a=["k", "l"] * 50)
+    for trained in (50, 95):
+        stream = load(tmp_path, table, schema=tmp_path / "my.yaml", trained=lambda _, rows=trained: rows)
+        assert column(stream, "zone").categories == ("7", "9", "161", "300")
+        assert column(stream).categories == ("z", "k", "l")
+
+
+def test_a_logged_schema_keeps_the_codes_of_its_categories(tmp_path: Path) -> None:
+    first = load(tmp_path, frame(a=["l", "k"] * 40 + ["a", "z"] * 10, b=["yes", "no"] * 50))
+    (tmp_path / "my.json").write_text(json.dumps(first.schema.as_json()))
+    again = load(tmp_path, frame(a=["a", "l"] * 50, b=["yes", "no"] * 50), schema=tmp_path / "my.json", target=None)
+    assert (column(again).categories, column(again, "b").categories) == (("k", "l", "a"), ("no", "yes"))
+
+
 @pytest.mark.parametrize(
     ("values", "why"),
     [([None] * ROWS, "empty"), ([None] * 80 + ["k"] * 20, "empty in every training row"), (["k"] * 99 + ["z"], "'k' in every row")],
@@ -222,6 +239,15 @@ def test_of_two_columns_with_times_the_one_with_a_usual_name_is_taken(tmp_path: 
     assert load(tmp_path, two).schema["signup"].role == "left_out"
     with pytest.raises(DataError, match="when, signup could: give one as --time_column"):
         load(tmp_path, two.rename(columns={"time": "when"}))
+
+
+def test_the_task_follows_from_the_labels_of_the_training_rows_alone(tmp_path: Path) -> None:
+    later = load(tmp_path, frame(y=[1, 2, 3, 4] * 20 + list(range(20))))
+    assert later.task == "classification"
+    grown = load(tmp_path, frame(y=[1, 2, 3, 4] * 10 + list(range(30)) * 2), trained_schema=later.schema)
+    assert grown.task == "classification" and len(grown.label_names) == 30
+    with pytest.raises(DataError, match=r"line 92: the label is 'soon', not a number"):
+        load(tmp_path, frame(y=[str(at / 2) for at in range(90)] + ["soon"] * 10), csv=True)
 
 
 def test_the_format_of_a_time_that_was_found_may_be_given(tmp_path: Path) -> None:

@@ -42,7 +42,8 @@ def number(cell: str) -> float:
 
 def test_the_verdict_its_evidence_and_what_to_do_stand_in_the_text(taxi, page):
     told = taxi.verdict
-    for sentence in (measure_words.headline(taxi), told.kpi_message, told.kind_message, told.data_message, taxi.next_step, taxi.forecast.message, *taxi.notes):
+    forecast = wording.sentence(taxi.forecast.message)
+    for sentence in (told.sentence, told.kpi_message, told.kind_message, told.data_message, taxi.next_step, forecast, *taxi.notes):
         assert sentence in page.text
     assert (
         page.text.index(measure_words.headline(taxi))

@@ -114,7 +114,7 @@ def test_the_kpi_of_a_block_lies_in_its_interval_and_in_its_range(measured: Chos
 
 @pytest.mark.parametrize("kpi", WATCHED)
 def test_a_model_exactly_at_the_threshold_is_alarmed_about_in_at_most_alpha_of_the_watches(kpi: str) -> None:
-    rows, blocks = (50, 12) if KPIS[kpi].per_row else (60, 12)
+    rows, blocks = (50, 12) if KPIS[kpi].per_row else (100, 60)  # the others are tested block by block, which takes more blocks
     alarms = sum(first_alarm(kpi, seed=seed, rows=rows, blocks=blocks, alpha=0.05) is not None for seed in range(SEEDS))
     assert alarms <= 0.05 * SEEDS
 
@@ -122,6 +122,11 @@ def test_a_model_exactly_at_the_threshold_is_alarmed_about_in_at_most_alpha_of_t
 @pytest.mark.parametrize("kpi", [kpi for kpi in WATCHED if KPIS[kpi].per_row])
 def test_a_loss_twice_as_large_is_found_in_a_few_blocks(kpi: str) -> None:
     assert all((found := first_alarm(kpi, seed=seed, rows=200, worse=1.0)) is not None and found < 15 for seed in range(5))
+
+
+@pytest.mark.parametrize("kpi", [kpi for kpi in WATCHED if not KPIS[kpi].per_row])
+def test_a_worse_kpi_of_whole_blocks_is_found_as_well(kpi: str) -> None:
+    assert all(first_alarm(kpi, seed=seed, rows=100, worse=2.0, blocks=200) is not None for seed in range(5))
 
 
 def test_no_loss_is_larger_than_the_bound_that_the_rule_divides_by() -> None:
@@ -324,6 +329,25 @@ def test_the_chosen_kpi_is_named_in_the_summary_the_blocks_and_the_report() -> N
     assert "Brier score of the served model" in texts[0] and "(accuracy 81.00 %)" in texts[0] and "0.123 [0.110, 0.140]" in texts[1]
     page = watch_report.report_html(result)
     assert "Brier score by block, lower is better" in page and "MAE" not in texts[0] + texts[1]
+
+
+@pytest.mark.parametrize("aside", [0, 12])
+@pytest.mark.parametrize("rivals", [1, 2, 4])
+@pytest.mark.parametrize("size", [0.0, 0.5, 9.999, 12.3, 123.4, 1234.5, 98765.4, 3.2e9])
+@pytest.mark.parametrize(("name", "task"), [("cost", "classification"), ("f1", "classification"), ("rmse", "regression"), ("", "regression")])
+def test_the_blocks_fit_the_terminal_whatever_the_size_of_their_figures(name: str, task: str, size: float, rivals: int, aside: int) -> None:
+    free = {f"rival {number}": 1.2 * size for number in range(1, rivals + 1)}
+    figures = {"kpi": size, "lower": 0.9 * size, "upper": 1.1 * size, "kpi_unretrained": 1.3 * size, "threshold": 0.8 * size, "bias": -size, "baselines": free}
+    scores = [replace(score, task=task, kpi_name=name, task_kpi=0.81, rows=1000, set_aside=aside, **figures) for score in make_result().scores]
+    table, _, legend = (text := terminal.blocks_text(scores)).partition("\n[1] ")
+    assert max(map(len, text.splitlines())) <= terminal.COLUMNS
+    assert "rival 1" in legend and "…" not in text and all(f"rival {number}" in legend for number in range(1, rivals + 1))
+    assert ("thresh-" in table or "\nthreshold " in legend) and ("set" in table) is bool(aside) and ("bias" in table) is (task == "regression")
+
+
+def test_decimals_stay_where_the_blocks_fit_and_the_zeros_of_rows_that_no_block_set_aside_take_no_column() -> None:
+    told = terminal.blocks_text(in_brier(make_result()).scores)
+    assert "0.123 [0.110, 0.140]" in told and "unre-" in told and "aside" not in told
 
 
 def test_the_json_has_the_chosen_kpi_under_its_name_and_the_tasks_own_beside_it() -> None:

@@ -1,5 +1,6 @@
 """What README and docs say is so: their commands parse, their tables are the parsers', their links and files exist."""
 
+import argparse
 import importlib
 import itertools
 import re
@@ -88,6 +89,14 @@ def test_every_command_and_flag_that_a_page_names_in_passing_exists(page: str):
 def test_a_table_of_the_reference_is_that_of_the_code(name, table):
     text = tables.REFERENCE.read_text(encoding="utf-8")
     assert tables.with_block(text, name, table()) == text, "run make docs"
+
+
+def test_where_a_choice_is_empty_the_help_names_the_others_instead_of_a_list_that_begins_with_a_gap():
+    for command, parser in tables.parsers().items():
+        assert "{," not in parser.format_help(), command
+        for action in parser._actions:
+            if action.metavar and action.choices and not isinstance(action, argparse._SubParsersAction):
+                assert all(str(choice) in action.help for choice in action.choices), (command, action.dest)
 
 
 def test_the_reference_has_every_flag_of_every_command():

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import strategies
 from scipy.spatial.distance import jensenshannon
 
+from benchmarks.categories import coded, repeats
 from driftloop.data.schema.schema import Column
 from driftloop.drift.inputs import dependence, levels, shift_words
 from driftloop.drift.inputs.distribution import FeatureTest, compare
@@ -34,19 +35,7 @@ def fuels(seed: int, shares: Sequence[float], rows: int) -> np.ndarray:
 
 
 def in_runs(rng: np.random.Generator, values: np.ndarray, repeated: float) -> np.ndarray:
-    fresh = rng.random(len(values)) >= repeated
-    fresh[0] = True
-    return values[np.maximum.accumulate(np.where(fresh, np.arange(len(values)), 0))]
-
-
-def as_a_stream(values: np.ndarray, reference: int) -> tuple[np.ndarray, int]:
-    """Codes as a stream has them: those of the reference first, later ones as they appear."""
-    there = ~np.isnan(values)
-    known = np.unique(values[:reference][there[:reference]])
-    places = {value: code for code, value in enumerate(dict.fromkeys([*known, *values[there]]))}
-    codes = values.copy()
-    codes[there] = [places[value] for value in values[there]]
-    return codes, len(known)
+    return values[repeats(rng, len(values), repeated)]
 
 
 @pytest.mark.parametrize("repeated", [0.0, 0.5])
@@ -59,7 +48,7 @@ def test_without_drift_alarms_stay_near_alpha(count: int, power: float, rows: in
         rng = np.random.default_rng(seed)
         values = in_runs(rng, rng.choice(count, size=600 + rows, p=shares / shares.sum()).astype(float), repeated)
         values[in_runs(rng, rng.random(len(values)) < missing, repeated)] = np.nan
-        codes, known = as_a_stream(values, 600)
+        codes, known = coded(values, 600)
         alarms += answer(codes[:600], codes[600:], replace(FUEL, categories=()), known=[known], permutations=199).moved
     assert alarms <= 8  # 5 % of 60 is 3; 9 or more have a chance of 0.3 %
 
@@ -108,7 +97,7 @@ def test_a_share_of_new_values_that_grows_is_told_with_both_shares() -> None:
 def test_rare_categories_that_the_reference_happens_to_lack_are_no_drift_but_a_frequent_one_is() -> None:
     shares = np.arange(1.0, 401) ** -1.2
     values = np.random.default_rng(4).choice(400, size=1200, p=shares / shares.sum()).astype(float)
-    codes, known = as_a_stream(values, 1000)
+    codes, known = coded(values, 1000)
     column = replace(FUEL, categories=())
     calm = answer(codes[:1000], codes[1000:], column, known=[known])
     assert next(aspect for aspect in calm.aspects if aspect.name == "unseen").distance > 0.01

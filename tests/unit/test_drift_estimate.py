@@ -5,15 +5,17 @@ import math
 import numpy as np
 import pytest
 
+from benchmarks.kpi_streams import KPIS as WATCHED
+from driftloop.drift.estimate import row_kpi
 from driftloop.drift.estimate.confidence import LabelFree
 from driftloop.drift.estimate.methods import MIN_REWEIGHTED, PLAIN, REWEIGHTED, Described, Methods
 from driftloop.drift.estimate.quality import MIN_BLOCKS
 from driftloop.drift.estimate.row_kpi import ACCURACY, MAE, RowKpi
+from driftloop.metrics.kpi_names import KPIS
+from driftloop.metrics.row_kpis import RmseKpi
+from driftloop.metrics.task import Task
 
 ROWS = 4000
-BRIER = RowKpi("brier", lambda outputs, labels: np.square(outputs - np.eye(outputs.shape[1])[labels]).sum(axis=1), probabilities=True)
-LOG_LOSS = RowKpi("log_loss", lambda outputs, labels: -np.log(outputs[np.arange(len(labels)), labels]), probabilities=True)
-COST = RowKpi("cost", lambda outputs, labels: np.array([[0.0, 1.0], [5.0, 0.0]])[labels, outputs.argmax(axis=1)], probabilities=True)
 
 
 def two_groups(rng: np.random.Generator, rows: int, hard: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -22,6 +24,13 @@ def two_groups(rng: np.random.Generator, rows: int, hard: float) -> tuple[np.nda
     predicted = rng.integers(0, 2, rows)
     labels = np.where(rng.random(rows) < np.where(group == 1, 0.65, 0.95), predicted, 1 - predicted)
     return np.column_stack([group, rng.normal(size=rows)]), 0.2 + 0.6 * np.eye(2)[predicted], labels
+
+
+def by_row(name: str) -> RowKpi:
+    """The KPI that is chosen by this name, as the watch estimates it."""
+    kpi = row_kpi.of_task(WATCHED[name])
+    assert kpi is not None
+    return kpi
 
 
 def learned(rng: np.random.Generator, *, kpi: RowKpi = ACCURACY, hard: float = 0.2, blocks: int = 1) -> LabelFree:
@@ -43,13 +52,18 @@ def test_where_the_inputs_shift_reweighting_is_near_the_truth_that_confidence_al
     assert alone.estimate(outputs).value == pytest.approx(0.89, abs=0.02)  # 0.8 * 0.95 + 0.2 * 0.65
 
 
-@pytest.mark.parametrize("kpi", [BRIER, LOG_LOSS, COST], ids=lambda kpi: kpi.name)
-def test_every_kpi_of_losses_per_row_is_reweighted_likewise(kpi: RowKpi) -> None:
+@pytest.mark.parametrize("name", [name for name in WATCHED if KPIS[name].per_row])
+def test_every_kpi_of_losses_per_row_is_reweighted_likewise(name: str) -> None:
     rng = np.random.default_rng(2)
-    label_free = learned(rng, kpi=kpi)
+    label_free = learned(rng, kpi=by_row(name))
     features, outputs, labels = two_groups(rng, 4000, hard=0.8)
-    truth = float(kpi.losses(outputs, labels).mean())
+    truth = WATCHED[name].value(WATCHED[name].losses_of(labels, outputs))
     assert label_free.estimate(outputs, features).value == pytest.approx(truth, rel=0.06)
+
+
+@pytest.mark.parametrize("task", [*(kpi for name, kpi in WATCHED.items() if not KPIS[name].per_row), RmseKpi(0.0)], ids=lambda task: task.kpi)
+def test_kpis_of_whole_blocks_and_of_squared_errors_are_not_estimated(task: Task) -> None:
+    assert row_kpi.of_task(task) is None
 
 
 @pytest.mark.parametrize("often", [1.0, 3.7], ids=["flag", "mostly zero"])
@@ -66,7 +80,7 @@ def test_a_rare_value_of_a_number_is_seen(often: float) -> None:
 
 
 def test_a_kpi_is_written_as_people_write_it() -> None:
-    assert RowKpi("log_loss", LOG_LOSS.losses, probabilities=True).words("0.49") == "log loss 0.49" and MAE.words("2") == "MAE 2"
+    assert by_row("log_loss").words("0.49") == "log loss 0.49" and MAE.words("2") == "MAE 2"
 
 
 def test_without_a_shift_reweighting_does_not_hurt() -> None:

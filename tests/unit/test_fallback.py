@@ -52,6 +52,13 @@ def test_values_that_differ_in_their_last_bits_are_one_cell() -> None:
     assert table.predict({"period": 0.3}) == 1
 
 
+def test_the_largest_numbers_have_cells_as_others_do() -> None:
+    rows = [1.0] * 300 + [1.7e308] * 300
+    table = build({"x": rows}, [0] * 300 + [1] * 300, by=["x"], classification=True)
+    assert [table.predict({"x": value}) for value in (1.0, 1.7e308, 1.7e308 * (1 + 2e-16))] == [0, 1, 1]
+    assert {table.predict({"x": value}) for value in (1e303, -1.7e308, 10**308)} == {table.overall}
+
+
 @pytest.mark.parametrize(("features", "labels"), [({"a": []}, []), ({}, [1])])
 def test_a_reference_that_cannot_make_a_table_is_refused(features: dict[str, list[float]], labels: list[int]) -> None:
     with pytest.raises(ValueError, match="training reference"):

@@ -20,7 +20,7 @@ SOURCES = sorted([*ROOT.glob("*.py"), *(path for package in PACKAGES for path in
 TRAVELLERS = (
     "handler.py",
     "elec_model.py",
-    "examples/nyc_taxi/taxi_model.py",
+    "driftloop/training/table/table_model.py",
     "driftloop/training/pyfunc_rows.py",
 )  # inside the .mar or the MLflow model, alone
 OURS = {*PACKAGES, *(path.stem for path in ROOT.glob("*.py"))}

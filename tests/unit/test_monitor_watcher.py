@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,12 @@ import pytest
 from monitor_records import ELEC, label, labelled, prediction, rejected, when
 from monitor_sample import Kept, feed, monitor, some_reference, told
 
+from driftloop.drift.forecast import crossing, error_scores
 from driftloop.drift.rules.probation import Probation
 from driftloop.drift.rules.significant import Significant
 from driftloop.errors import TrackingError
 from driftloop.training.reference import Reference
+from monitoring import stream_settings
 from monitoring.online import intake, watcher
 from monitoring.online.monitor import Monitor
 from monitoring.online.watcher import Watcher
@@ -140,6 +142,40 @@ def test_what_is_not_known_has_no_series_and_nothing_is_ever_nan() -> None:
     assert not any("feature" in name for name in series(made))
 
 
+TAXI = replace(stream_settings.load()["taxi"], block_size=50)
+
+
+def rides(errors: np.ndarray, *, start: int = 0, version: str = "1") -> list[dict[str, Any]]:
+    """Labelled trips of the taxi stream whose predictions are off by these minutes."""
+    trip = {feature.name: feature.plain for feature in TAXI.features}
+    of_taxi = {"stream": "taxi", "model": "taxi_model", "features": trip, "probability": None, "probabilities": None, "baseline": 20.0, "version": version}
+    found = []
+    for row, error in enumerate(errors.tolist(), start):
+        found += [{**prediction(row), **of_taxi, "prediction": 20.0 + error}, {**label(row), "stream": "taxi", "label": 20.0}]
+    return found
+
+
+def test_the_crossing_of_a_regression_is_forecast_as_in_the_lifecycles_watch() -> None:
+    made = Monitor({"taxi": TAXI})
+    errors = np.repeat(2.0 + 0.1 * np.arange(12), 50) + np.tile([0.5, -0.5], 300)
+    feed(made, rides(errors))
+    found = told(made, "taxi")["forecast"]
+    scores = error_scores.scores(np.split(errors, 12), threshold=3.5)
+    expected = crossing.predict(*scores, threshold=error_scores.LEVEL, words=crossing.CrossingWords.of_error("MAE", 3.5, "minutes"))
+    assert found == asdict(expected)
+    assert found["source"] == "trend" and 1 <= found["early"] <= found["middle"] <= found["late"]
+    assert found["message"].startswith("the true MAE rises above 3.5 minutes in ")
+    assert series(made)['driftloop_forecast_blocks{edge="early",stream="taxi"}'] == found["early"]
+
+
+def test_a_regressions_version_has_lasted_until_its_error_was_above_the_threshold() -> None:
+    made = Monitor({"taxi": TAXI})
+    feed(made, rides(np.repeat([2.0, 3.4, 3.6, 3.0], 50)))
+    feed(made, rides(np.full(100, 3.0), start=200, version="2"))
+    lasted = {name: served.lifetime() for name, served in made.watchers["taxi"].intake.versions.items()}
+    assert lasted == {"1": crossing.Lifetime(3, crossed=True), "2": crossing.Lifetime(2, crossed=False)}
+
+
 def test_the_estimate_without_labels_stands_beside_its_error() -> None:
     made = monitor()
     feed(made, labelled(range(6 * BLOCK), share_right=0.75))
@@ -226,7 +262,7 @@ def test_a_reference_that_cannot_be_had_is_told_and_asked_for_again_and_blocks_a
     def find(version: str) -> Reference:
         asked.append(version)
         if len(asked) == 1:
-            raise TrackingError("the store is away")
+            raise TrackingError("the store is unreachable")
         return some_reference()
 
     one = Watcher(ELEC, find_reference=find, clock=lambda: now[0])
@@ -234,7 +270,7 @@ def test_a_reference_that_cannot_be_had_is_told_and_asked_for_again_and_blocks_a
     made.watchers["elec"] = one
     feed(made, labelled(range(3 * BLOCK)))
     assert one.known().blocks == 0  # the rule learns from the reference before it judges
-    assert (told(made)["blocks"], told(made)["note"], len(asked)) == (3, "the store is away", 1)
+    assert (told(made)["blocks"], told(made)["note"], len(asked)) == (3, "the store is unreachable", 1)
     now[0] += watcher.RETRY_SECONDS
     feed(made, shifted(range(3 * BLOCK, 4 * BLOCK)))
     found = told(made)

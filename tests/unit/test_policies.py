@@ -19,7 +19,7 @@ RIGHT, WRONG = np.zeros(48, bool), np.ones(48, bool)
 
 
 def alarms(name: str, blocks: list[np.ndarray], *, rate: float = 0.0) -> list[int]:
-    """The blocks after which a policy's rule alarms; after each it begins anew."""
+    """The blocks after which a policy's rule alarms; after each it starts again."""
     (policy,) = [one for one in policies.parse(f"{name},significant") if one.name == name]
     rule = policies.rule(policy, WATCHING, rate=rate)
     found = []

@@ -59,6 +59,25 @@ def test_a_wrong_feature_is_named_with_what_it_must_be(features: Any, code: str,
     assert [bad.reason for bad in caught.value.bad] == [code]
 
 
+MIXED = (Feature("fuel", texts=("diesel", "gas")), Feature("new", boolean=True), Feature("paid", texts=("no", "yes"), boolean=True), Feature("km", 0, 9))
+CARS = {"cars": StreamConfig("cars", "regression", "mae", "m", MIXED, 10, 0.7, ())}
+CAR: dict[str, Any] = {"fuel": "gas", "new": True, "paid": "no", "km": 3}
+
+
+@pytest.mark.parametrize(
+    ("features", "said"),
+    [
+        ({**CAR, name: None}, f"feature {name} is missing: give {what}")
+        for name, what in zip(CAR, ("a text", "true or false", "a text", "a number"), strict=True)
+    ]
+    + [([0.5], "features is not an object: give values by name"), (None, "features is not an object: give values by name")],
+)
+def test_what_is_missing_is_asked_for_as_what_it_is(features: Any, said: str) -> None:
+    with pytest.raises(RowsError) as caught:
+        read_predict({"features": features}, CARS, max_rows=10)
+    assert caught.value.message == f"row 0: {said}"
+
+
 def test_each_bad_row_is_listed_and_the_first_is_told() -> None:
     with pytest.raises(RowsError, match="row 1: its stream is not the request") as caught:
         predict([row(), row(stream="air", id="a"), row(), row(features={})])

@@ -276,6 +276,12 @@ def test_a_schema_as_it_was_logged_gives_the_same_features(tmp_path: Path) -> No
         ("", "give a mapping of columns"),
         ("hour: {role: [", "cannot be read"),
         ("hour: {low: 3}", "says neither role nor kind nor unit"),
+        ("hour: {categories: [1, 2]}", "says neither role nor kind nor unit"),
+        ("hour: {kind: category, categories: 7}", "'hour': categories: give a list of texts or numbers"),
+        ("hour: {kind: category, categories: [1, no]}", "YAML reads yes, no, on and off as texts only in quotes"),
+        ("hour: {kind: category, categories: [1, [2]]}", "'hour': categories: give a list of texts or numbers"),
+        ("hour: {kind: category, categories: [1, '1']}", "'hour': categories: '1' stands twice"),
+        ("hour: {kind: category, categoreis: [1]}", "'categoreis' is no key; did you mean 'categories'?"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_in_one_line(tmp_path: Path, text: str, message: str) -> None:

@@ -66,6 +66,26 @@ def test_a_stream_of_other_kinds_than_its_model_is_told(features: tuple[Feature,
         fitting(reference(), stream)
 
 
+def test_a_category_whose_values_the_stream_takes_as_numbers_is_these_numbers_and_compared_as_levels() -> None:
+    zones = tuple(map(str, (161, 9, 263)))
+    trained = reference(columns=(*COLUMNS[:1], Column("fuel", "feature", "category", low=9, high=263, categories=zones), *COLUMNS[2:]), fuels=zones)
+    zone = Feature("fuel", low=1, high=263, categorical=True)
+    found = fitting(trained, replace(CARS, features=(*CARS.features[:1], zone, *CARS.features[2:])))
+    assert found.about.columns[1] == zone.column and found.about.columns[1].kind == "category"
+    there = ~np.isnan(trained.rows[:, 1])
+    assert found.rows[there, 1].tolist() == [float(zones[int(code)]) for code in trained.rows[there, 1]] and np.isnan(found.rows[~there, 1]).all()
+    before, now = trained.spans, found.spans
+    assert before and now and now.columns[1].category and now.columns[1].tops.tolist() == [9.0, 161.0, 263.0]
+    assert np.array_equal(now.columns[1].counts, before.columns[1].counts[:, [1, 0, 2, 3]])
+    assert np.array_equal(now.columns[1].counted(found.rows[:, 1]), now.columns[1].counts.sum(axis=0))
+
+
+def test_a_number_outside_the_streams_range_is_missing_from_the_reference_of_a_category() -> None:
+    trained = reference(columns=(*COLUMNS[:1], Column("fuel", "feature", "category", categories=("1", "2", "3")), *COLUMNS[2:]), fuels=("1", "2", "3"))
+    found = fitting(trained, replace(CARS, features=(*CARS.features[:1], Feature("fuel", low=1, high=2, categorical=True), *CARS.features[2:])))
+    assert np.unique(found.rows[~np.isnan(found.rows[:, 1]), 1]).tolist() == [1.0, 2.0]
+
+
 def test_a_reference_without_columns_does_not_fit_a_stream_of_texts() -> None:
     early = reference()
     early = replace(early, about=replace(early.about, columns=()))

@@ -90,7 +90,7 @@ def choose(frame: pd.DataFrame, around: Around, asked: Asked, *, written: Writte
         )
     )
     found = _overruled(found, asked)
-    found = _coded(found, frame, read, train, written) if asked.values_as_they_are else _numbers_only(found, read, asked)
+    found = _coded(found, frame, read, train, asked=asked, written=written) if asked.values_as_they_are else _numbers_only(found, read, asked)
     wanted = only or sorted(found.features, key=lambda name: [*(asked.usual or ()), name].index(name))
     if not wanted:
         why = "".join(f"; left out: {column.name} ({column.why})" for column in found.left_out[:3])
@@ -107,8 +107,8 @@ def _known(known: Schema, frame: pd.DataFrame) -> Schema:
     return Schema((*known.columns, *(Column(name, "left_out", "number", "not in the table that the base model was trained on") for name in others)))
 
 
-def _coded(found: Schema, frame: pd.DataFrame, read: dict[str, Numbers], train: np.ndarray, written: Written | None) -> Schema:
-    """The schema with the categories of every feature that is one, also by --schema.
+def _coded(found: Schema, frame: pd.DataFrame, read: dict[str, Numbers], train: np.ndarray, *, asked: Asked, written: Written | None) -> Schema:
+    """The schema with the categories of every feature that is one, also by --schema: those that are named there, then the others of the training rows.
 
     Raises:
         DataError: a feature is a time, has no number where it should be one, another number where it should be a boolean, or too many categories.
@@ -124,9 +124,11 @@ def _coded(found: Schema, frame: pd.DataFrame, read: dict[str, Numbers], train: 
             if len(foreign):
                 raise DataError(f"feature {name!r} is a boolean in --schema and holds {foreign[0]:g}: give it the kind number or category")
         if column.kind == "category" or (column.kind == "boolean" and fault):
-            categories = column.categories or encoding.sorted_texts(encoding.as_written(frame[name], written).iloc[train])
+            shown = column.categories or encoding.sorted_texts(encoding.as_written(frame[name], written).iloc[train])
+            named = asked.overrules.columns.get(name, Overruled()).categories if column.kind == "category" else ()
+            categories = tuple(dict.fromkeys([*named, *shown]))
             if len(categories) > MOST_CATEGORIES:
-                raise DataError(f"feature {name!r} has {len(categories):,} different texts in the training rows: leave it out, or group them into fewer")
+                raise DataError(f"feature {name!r} has {len(categories):,} different texts: leave it out, or group them into fewer")
             found = found.having(name, categories=categories)
     return found
 

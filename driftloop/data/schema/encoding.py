@@ -1,12 +1,13 @@
 """How the values of a table's features become the numbers of a stream's rows, and back.
 
-A number is itself and a boolean 0 or 1. A category, or a boolean written as text, is its code: its place among the column's `categories`,
-the texts of the training rows in order, then later ones as they first appear. A missing value is nan. A model knows the codes of its own
-training rows; every later one is "other" to it.
+A number is itself and a boolean 0 or 1. A category, or a boolean written as text, is its code: its place among the column's `categories`:
+those of a schema file, the other texts of the training rows in order, then later ones as they first appear. A missing value is nan. A model
+knows the codes of its own training rows; every later one is "other" to it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -18,6 +19,7 @@ from driftloop.data.schema.schema import Column
 
 Written = Callable[[str], pd.Series]
 _NOT_AS_A_NUMBER: Final = r"[+-]?(0\d|\d{16})"  # such as 007 and 4000123412341234: a float64 merges or shortens them
+_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,14}")
 
 
 def texts(values: pd.Series) -> pd.Series:
@@ -27,11 +29,12 @@ def texts(values: pd.Series) -> pd.Series:
     (['161', None, '7'], ['a', 'True'])
     """
     codes, distinct = pd.factorize(values)
-    found = np.array([*map(_text, distinct), None], object)
+    found = np.array([*map(text, distinct), None], object)
     return pd.Series(found[codes], values.index, object, str(values.name))
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
+    """One value of a category as text, see `texts`."""
     if isinstance(value, bytes):
         return value.decode("utf-8", errors="replace")
     if isinstance(value, float | np.floating) and float(value).is_integer():
@@ -77,8 +80,8 @@ def codes(given: pd.Series, categories: Sequence[str]) -> np.ndarray:
     >>> codes(pd.Series(["b", None, "c"]), ("a", "b")).tolist()
     [1.0, nan, 2.0]
     """
-    places = {text: float(code) for code, text in enumerate(categories)}
-    return given.map(lambda text: np.nan if text is None else places.get(text, float(len(places)))).to_numpy(np.float64)
+    found = pd.Categorical(given, categories=list(categories)).codes.astype(np.float64)
+    return np.where(found >= 0, found, np.where(given.isna(), np.nan, float(len(categories))))
 
 
 def decode(rows: np.ndarray, columns: Sequence[Column]) -> list[list[Any]]:
@@ -88,6 +91,25 @@ def decode(rows: np.ndarray, columns: Sequence[Column]) -> list[list[Any]]:
     [[0.5, 'b'], [None, None]]
     """
     return [list(row) for row in zip(*map(_decoded, rows.T, columns), strict=True)]
+
+
+def as_in_table(rows: np.ndarray, columns: Sequence[Column]) -> list[list[Any]]:
+    """As `decode`, but numbers where a category is one of numbers in the table.
+
+    >>> as_in_table(np.array([[1.0], [np.nan]]), [Column("zone", "feature", "category", low=9.0, high=161.0, categories=("9", "161"))])
+    [[161], [None]]
+    """
+    as_numbers = [replace(one, categories=numbers(one.categories) or one.categories) if one.low is not None else one for one in columns]
+    return decode(rows, as_numbers)
+
+
+def numbers(categories: Sequence[str]) -> tuple[Any, ...]:
+    """The categories as whole numbers; none where one of them is none, or is written otherwise.
+
+    >>> numbers(("9", "161")), numbers(("9", "0161")), numbers(("9", "a"))
+    ((9, 161), (), ())
+    """
+    return tuple(map(int, categories)) if all(_WHOLE.fullmatch(one) for one in categories) else ()
 
 
 def _decoded(values: np.ndarray, column: Column) -> Iterable[Any]:

@@ -25,7 +25,8 @@ class Column:
     """One column of a table.
 
     `why` says why it is left out or an identifier, and of a feature what a person should know of it, such as a suspected leak. `low` and
-    `high` are those of the finite numbers of the training rows, `categories` their distinct texts (of a label the classes), sorted.
+    `high` are those of the finite numbers of the training rows, `categories` their distinct texts (of a label the classes), sorted, after those
+    that a schema file names.
 
     Raises:
         DataError: `role` or `kind` is none.

@@ -1,4 +1,4 @@
-"""What a person overrules in a schema: a YAML or JSON file that gives columns another role, kind or unit."""
+"""What a person overrules in a schema: a YAML or JSON file that gives columns another role, kind or unit, or a category its texts."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from typing import Any, Final
 
 import yaml
 
+from driftloop.data.schema import encoding
 from driftloop.data.schema.schema import KINDS, ROLES, Column, did_you_mean
 from driftloop.errors import SettingsError
 
 FORM: Final = "give a mapping of columns such as 'columns: {zone: {kind: category}, id: {role: left_out}}'"
-MEASURED: Final = frozenset(one.name for one in fields(Column)) - {"name", "role", "kind", "unit"}  # taken from the data, whatever the file says
+MEASURED: Final = frozenset(one.name for one in fields(Column)) - {"name", "role", "kind", "unit", "categories"}  # taken from the data, whatever the file says
 
 
 @dataclass(frozen=True)
 class Overruled:
-    """What a file says of one column; "" where it says nothing."""
+    """What a file says of one column; "" where it says nothing. `categories` get the first codes, whether a row has them or not."""
 
     role: str = ""
     kind: str = ""
     unit: str = ""
+    categories: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,10 +75,11 @@ class _Loader(yaml.SafeLoader):
 def read(path: str | PathLike[str]) -> Overrules:
     """Read what overrules the inferred schema: roles, kinds and units by column, or a whole schema as it was logged.
 
-    Of a whole schema the figures (ranges, categories, missing shares) are not taken: they are measured again.
+    Of a whole schema the figures (ranges, missing shares) are not taken: they are measured again. The texts of a category keep their codes, and
+    those that only the rows have follow.
 
     Raises:
-        SettingsError: the file cannot be read, or holds a role, a kind or a key that is none.
+        SettingsError: the file cannot be read, or holds a role, a kind, a key or a category that is none.
     """
     source = f"--schema {path}"
     try:
@@ -109,11 +112,20 @@ def _overruled(given: object, where: str) -> Overruled:
         raise SettingsError(f"{where}: give its role or kind, such as {{role: left_out}} or {{kind: category}}")
     known = ("role", "kind", "unit")
     for key in given:
-        if key not in known and key not in MEASURED:
-            raise SettingsError(f"{where}: {key!r} is no key; {did_you_mean(str(key), known)}")
+        if key not in {*known, "categories"} and key not in MEASURED:
+            raise SettingsError(f"{where}: {key!r} is no key; {did_you_mean(str(key), [*known, 'categories'])}")
     for key, words in (("role", ROLES), ("kind", KINDS)):
         if key in given and given[key] not in words:
             raise SettingsError(f"{where}: {given[key]!r} is no {key}; {did_you_mean(str(given[key]), words)}")
     if not any(key in given for key in known):
         raise SettingsError(f"{where}: says neither role nor kind nor unit")
-    return Overruled(**{key: str(given[key]) for key in known if key in given})
+    return Overruled(**{key: str(given[key]) for key in known if key in given}, categories=_categories(given.get("categories", ()), where))
+
+
+def _categories(given: object, where: str) -> tuple[str, ...]:
+    if not isinstance(given, list | tuple) or any(isinstance(one, bool) or not isinstance(one, str | int | float) for one in given):
+        raise SettingsError(f"{where}: categories: give a list of texts or numbers; YAML reads yes, no, on and off as texts only in quotes")
+    found = tuple(map(encoding.text, given))
+    if len(set(found)) < len(found):
+        raise SettingsError(f"{where}: categories: {next(one for one in found if found.count(one) > 1)!r} stands twice")
+    return found

@@ -68,6 +68,8 @@ def _texts(column: pd.Series) -> pa.Array:
         values = [f"{value:.6f}".rstrip("0").rstrip(".") if np.isfinite(value) else None for value in column.to_numpy(np.float64, na_value=np.nan)]
         return pa.array(values, pa.string())
     if not pd.api.types.is_object_dtype(column) and not pd.api.types.is_string_dtype(column):
+        if pd.api.types.is_integer_dtype(column) or (column.dtype.kind == "M" and not isinstance(column.dtype, pd.DatetimeTZDtype)):
+            return pa.array(column, from_pandas=True).cast(pa.string())
         return pa.array([None if pd.isna(value) else str(value) for value in column], pa.string())
     try:
         texts = pa.array(column, pa.string(), from_pandas=True)

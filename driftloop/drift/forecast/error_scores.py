@@ -28,13 +28,22 @@ def scores(blocks: Sequence[np.ndarray], *, threshold: float) -> tuple[list[floa
     ([0.9, 0.8], [29, 51])
     """
     errors = [np.asarray(block, float)[~np.isnan(block)] for block in blocks]
-    known = [one for one in errors if len(one)]
-    if not known:
-        return [np.nan] * len(blocks), [0] * len(blocks)
-    per_unit = (1 - LEVEL) / threshold
-    capped = [np.minimum(one, CAP_THRESHOLDS * threshold) for one in known]  # a few extreme errors must not widen every block's forecast
-    spread = np.average([one.var() for one in capped], weights=[len(one) for one in capped]) * per_unit**2
-    found = [float(max(1 - per_unit * one.mean(), 0)) if len(one) else np.nan for one in errors]
+    cap = CAP_THRESHOLDS * threshold  # of the variance: a few extreme errors must not widen every block's forecast
+    moments = [(one.mean(), np.minimum(one, cap).var(), len(one)) if len(one) else (np.nan, 0.0, 0) for one in errors]
+    return of_moments(*zip(*moments, strict=True), threshold=threshold) if moments else ([], [])
+
+
+def of_moments(means: Sequence[float], variances: Sequence[float], rows: Sequence[int], *, threshold: float) -> tuple[list[float], list[int]]:
+    """The same from the mean and the variance of the absolute errors of each block, and its number of rows; the mean of none is nan.
+
+    >>> of_moments([2.0, 4.0], [1.0, 4.0], [2, 2], threshold=4.0)
+    ([0.9, 0.8], [29, 51])
+    """
+    mean, weights, per_unit = np.asarray(means, float), np.asarray(rows, float), (1 - LEVEL) / threshold
+    found = np.maximum(1 - per_unit * mean, 0)
+    if not weights.any():
+        return found.tolist(), [0] * len(found)
+    spread = np.average(variances, weights=weights) * per_unit**2
     level = np.clip(np.nan_to_num(found), NARROWEST, 1 - NARROWEST)
-    sizes = [len(one) * (share * (1 - share) / spread if spread else 1.0) for one, share in zip(errors, level, strict=True)]
-    return found, [max(round(size), 1) if len(one) else 0 for size, one in zip(sizes, errors, strict=True)]
+    sizes = weights * (level * (1 - level) / spread if spread else 1.0)
+    return found.tolist(), [max(round(size), 1) if many else 0 for size, many in zip(sizes.tolist(), rows, strict=True)]

@@ -21,16 +21,18 @@ def are_levels(column: Column) -> bool:
 
 
 def name_of(column: Column, code: float) -> str:
-    """What a value of a category or boolean is called.
+    """What a value of a category or boolean is called; the numbers of a category with limits are its names.
 
     >>> name_of(Column("fuel", "feature", "category", categories=("diesel",)), 0), name_of(Column("b", "feature", "boolean"), 1)
     ('diesel', 'true')
+    >>> name_of(Column("zone", "feature", "category", low=1, high=263), 161), name_of(Column("zone", "feature", "category"), 161)
+    ('161', 'code 161')
     """
     if code < len(column.categories):
         return column.categories[int(code)]
     if column.kind == "boolean" and not column.categories and code in {0, 1}:
         return "true" if code else "false"
-    return f"code {code:g}"
+    return f"{code:g}" if column.low is not None and not column.categories else f"code {code:g}"
 
 
 def numbered(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

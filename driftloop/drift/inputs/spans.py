@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -49,6 +49,12 @@ class ColumnSpans:
         if self.missing is None:
             return None
         return ColumnSpans(np.zeros(1), np.empty(0), np.column_stack([self.counts.sum(axis=1), self.missing]), category=True)
+
+    def renamed(self, values: np.ndarray) -> ColumnSpans:
+        """A category's with other codes: `values` has that of each, (C,)."""
+        tops = values[self.tops.astype(np.int64)]
+        order = np.argsort(tops)
+        return replace(self, tops=tops[order], counts=self.counts[:, [*order, len(order)]])
 
     def counted(self, values: np.ndarray) -> np.ndarray:
         """Rows in each bin, (B + 1,); values that are not finite are left out."""

@@ -1,7 +1,7 @@
 """LightningDataModule: rows of a table in time order, with the history each row needs, in chunks of several optimizer steps.
 
 Nothing is shuffled across time: training rows come before validation rows, those before test rows.
-Inside the training rows the order is drawn anew each epoch, which leaks nothing.
+Inside the training rows the order is drawn again each epoch, which leaks nothing.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class _Rows:
 
 
 class Chunks(IterableDataset):
-    """The training rows of an epoch in an order drawn anew, `size` rows a step, as many steps a chunk as memory allows."""
+    """The training rows of an epoch in an order drawn again each time, `size` rows a step, as many steps a chunk as memory allows."""
 
     def __init__(self, rows: _Rows, *, size: int) -> None:
         self.rows, self.size = rows, size
@@ -115,7 +115,7 @@ class TableDataModule(pl.LightningDataModule):
         return DataLoader(Chunks(rows, size=self.batch_size) if stage == "train" else InOrder(rows), batch_size=None)
 
     def train_dataloader(self) -> DataLoader | list:
-        """Chunks of the training rows, drawn anew each epoch."""
+        """Chunks of the training rows, drawn again each epoch."""
         return self._loader("train")
 
     def val_dataloader(self) -> DataLoader | list:

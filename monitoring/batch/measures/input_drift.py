@@ -5,7 +5,7 @@ A feature has moved only if its distance rejects two null hypotheses, so the fal
     noise    the same rows in permuted blocks (`monitoring.online.input_tests`): more than sampling noise, autocorrelation included?
     wobble   training stretches as long as the window, each against the rest (`driftloop.drift.inputs.spans`): more than the seasonal variation?
 
-A window within the training rows is compared with the training rows outside it, like the stretches.
+A window within the training rows is compared with the training rows outside it, like the stretches; one that covers them all with nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from driftloop.drift.inputs.dependence import told
 from driftloop.drift.inputs.distribution import FeatureTest, holm
 from driftloop.drift.inputs.spans import ColumnSpans, Spans
 from driftloop.training.reference import Reference
-from monitoring.batch.measures.level_shares import LevelShares
+from monitoring.batch.measures.level_shares import MOST_NAMED, LevelShares
 from monitoring.batch.measures.window_measures import FeatureMeasure, Window
 from monitoring.batch.measures.window_rows import WindowRows, thinned
 from monitoring.features import Feature
@@ -32,8 +32,8 @@ from monitoring.online import input_tests
 from monitoring.stream_settings import StreamConfig
 
 STATISTIC: Final = "ks"
+NO_REFERENCE: Final = "no training reference: not compared"
 MOST_VALUES: Final = 24  # of a feature that are plotted individually
-MOST_NAMED: Final = 12  # likewise, of categories with a name: a line each
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,9 @@ def compare(
     chosen = thinned(len(possible), input_tests.MOST_ROWS)
     names, many = config.feature_names, max(1, len(chosen))
     noise = input_tests.compare(reference.rows, possible[chosen], names=names, alpha=alpha, rows=many, columns=columns, known=known)
-    stretches = _stretches(reference, window, columns)
+    stretches = _stretches(reference, window, rows.times, columns)
+    if not stretches.allowed.any():
+        return without_reference(rows, config, columns=columns, known=known, why="the window covers all training rows: not compared")
     level = alpha / len(config.features)
     about = _About.each(possible, reference, columns, known)
     found = [_Found.of(stretches, at, about[at], noise[at], level) for at in range(len(config.features))]
@@ -76,10 +78,11 @@ def compare(
     return tuple(sorted(made, key=lambda one: (not one.moved, -one.distance if not math.isnan(one.distance) else 1, one.feature)))
 
 
-def without_reference(rows: WindowRows, config: StreamConfig, *, columns: Sequence[Column] = (), known: Sequence[int] = ()) -> tuple[FeatureMeasure, ...]:
+def without_reference(
+    rows: WindowRows, config: StreamConfig, *, columns: Sequence[Column] = (), known: Sequence[int] = (), why: str = NO_REFERENCE
+) -> tuple[FeatureMeasure, ...]:
     """The features of a window without a reference: only the counts of missing and new values; the arguments as for `compare`."""
     missing = np.isnan(rows.features).sum(axis=0)
-    why = "no training reference: not compared"
     nan = math.nan
     found = []
     for at, (one, many) in enumerate(zip(config.features, missing, strict=True)):
@@ -117,12 +120,14 @@ def _most(test: FeatureMeasure) -> str:
     return "" if math.isnan(test.usual) else f"; usual up to {test.usual:.3f}"
 
 
-def _stretches(reference: Reference, window: Window, columns: Sequence[Column]) -> _Stretches:
+def _stretches(reference: Reference, window: Window, times: np.ndarray, columns: Sequence[Column]) -> _Stretches:
+    """Of a window with rows at these times: where they begin late or end early, the days before and after are no part of it."""
     known = reference.spans or spans.of_rows(reference.times, reference.rows, columns=columns)
-    start, stop = (np.datetime64(time.removesuffix("Z"), "ms") for time in (window.start, window.stop))
+    start, stop = (times.min(), times.max() + np.timedelta64(1, "ms")) if len(times) else window.bounds
+    days = math.ceil((stop - start) / np.timedelta64(1, "D"))
     allowed = known.outside(start, stop)
     # Parts of a day differ from each other by the hour: days say nothing of how far they usually lie apart.
-    return _Stretches(known, allowed, known.stretches(round(window.days), allowed) if window.days >= 1 else ())
+    return _Stretches(known, allowed, known.stretches(days, allowed) if window.days >= 1 else ())
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,11 +230,11 @@ def _missing_chance(stretches: _Stretches, column: ColumnSpans, values: np.ndarr
 
 
 def _new_chance(stretches: _Stretches, column: ColumnSpans, values: np.ndarray, level: float) -> float:
-    """Chance that one more stretch holds as many values that no other day has."""
-    there = values[~np.isnan(values)]
-    if not len(there):
+    """Chance that one more stretch holds as many values that no other day has; nan where days do not say which of the rare ones they had."""
+    there, days = values[~np.isnan(values)], column.counts[stretches.allowed].sum(axis=0)
+    if not len(there) or days[-1]:
         return math.nan
-    had = column.tops[column.counts[stretches.allowed].sum(axis=0)[:-1] > 0]
+    had = column.tops[days[:-1] > 0]
     share = float(1 - np.isin(there, had).mean())
     return spans.chance(share, spans.usually_new(column, stretches.slices, stretches.allowed), rows=len(there), level=level)
 
@@ -240,9 +245,9 @@ _CHANCES: Final = {"missing": _missing_chance, "unseen": _new_chance}
 def _measure(feature: Feature, found: _Found, corrected: float, given: np.ndarray, *, alpha: float) -> FeatureMeasure:
     edges, before, now, names = _drawn(feature, found)
     moved = bool(corrected <= alpha)
-    noise, wobble = ("cannot tell" if math.isnan(p) else told(p) for p in (found.p_noise, found.p_wobble))
+    noise, season = ("cannot tell" if math.isnan(p) else told(p).removeprefix("p ") for p in (found.p_noise, found.p_wobble))
     statistic = "tv" if found.column.category else STATISTIC
-    why = f"by the sample alone {noise}, among stretches as long {wobble}"
+    why = f"p (noise) {noise}, p (season) {season}"
     far = found.far if found.far == "no values" else f"{found.far}, {why}"  # nothing was tested then
     return FeatureMeasure(
         feature=feature.name,

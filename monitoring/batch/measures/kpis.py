@@ -202,22 +202,27 @@ def estimate(rows: WindowRows, config: StreamConfig, judged: JudgedVersion | Non
     return f"{f'{len(asked):,} rows without labels' if open_rows.any() else 'All rows have labels; latest block'}: {told}."
 
 
-def forecast(judged: Sequence[JudgedVersion], config: StreamConfig, stop: str) -> ForecastMeasure:
+def forecast(rows: WindowRows, judged: Sequence[JudgedVersion], config: StreamConfig, stop: str) -> ForecastMeasure:
     """When the latest version's KPI will cross the threshold, counted from the window's end."""
     nothing = ForecastMeasure(math.nan, math.nan, math.nan, "", "", "")
-    if config.task != "classification":
-        return replace(nothing, message="no forecast: forecasts exist for accuracies only")
     if not judged or not judged[-1].blocks:
         return replace(nothing, message="no forecast: no labelled blocks")
-    blocks = judged[-1].blocks
-    scores = [BlockKpi(block.kpi.value, block.kpi.rows, block.first_time, block.last_time) for block in blocks]
-    before = [version_record.crossing.lifetime([block.kpi.value for block in one.blocks], threshold=config.threshold) for one in judged[:-1] if one.blocks]
-    found = version_record.predict(scores, config, before)
+    blocks, costs = judged[-1].blocks, errors(rows, config)
+    before = [version_record.lifetime(_scores(one, costs), config) for one in judged[:-1] if one.blocks]
+    found = version_record.predict(_scores(judged[-1], costs), config, before)
     if found is None:
         return replace(nothing, message=f"no forecast: {len(blocks)} blocks are too few")
     pace = (parse_time(blocks[-1].last_time) - parse_time(blocks[0].first_time)) / len(blocks)
     early, late = (time_text(parse_time(stop) + pace * ahead)[:10] if math.isfinite(ahead) else "" for ahead in (found.early, found.late))
     return ForecastMeasure(found.early, found.middle, found.late, early, late, found.message)
+
+
+def _scores(one: JudgedVersion, costs: np.ndarray) -> list[BlockKpi]:
+    """The blocks of a version as the monitor keeps them."""
+    parts = np.split(costs[one.rows], np.cumsum([block.kpi.rows for block in one.blocks])[:-1])
+    return [
+        BlockKpi(block.kpi.value, block.kpi.rows, block.first_time, block.last_time, float(part.var())) for block, part in zip(one.blocks, parts, strict=True)
+    ]
 
 
 def moment(when: np.datetime64) -> str:

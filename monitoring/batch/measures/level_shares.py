@@ -10,7 +10,7 @@ from driftloop.data.schema.schema import Column
 from driftloop.drift.inputs import levels, shift_words
 from driftloop.drift.inputs.spans import ColumnSpans
 
-MOST_NEW = 5  # values that are new to the model and named
+MOST_NAMED = 12  # categories that are drawn with their names, a line each
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,4 +79,4 @@ class LevelShares:
     def new(self) -> tuple[str, ...]:
         """The most frequent values that are new to the model."""
         named = [name for name, learned, share in zip(self.names, self.learned, self.now, strict=True) if not learned and share]
-        return tuple(named[:MOST_NEW])
+        return tuple(named[:MOST_NAMED])

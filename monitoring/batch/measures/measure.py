@@ -93,7 +93,7 @@ def _document(seen: _Seen, costs: np.ndarray, told: Baselines, *, versions: tupl
         features=tuple(seen.tests),
         quality=seen.quality,
         estimate=kpis.estimate(rows, config, judged[-1] if judged else None),
-        forecast=kpis.forecast(judged, config, seen.window.stop),
+        forecast=kpis.forecast(rows, judged, config, seen.window.stop),
         next_step="",
         notes=(*notes, *_notes(seen)),
     )
@@ -147,8 +147,8 @@ def _next_step(seen: _Seen, made: Measures) -> str:
         if newest and not newest.drift:
             return f"Measure the next window: drift is not proven for version {newest.version}, which serves now."
         first = "Check the data source first. " if seen.quality.bad else ""
-        command = measure_words.retraining(config.name, seen.window.name)
-        return f"{first}Retrain on the rows before {seen.window.stop} by measuring this window again: {command}"
+        how = "" if config.names_table else ", with a retrain hook that runs and knows the model's table"
+        return f"{first}Retrain on the rows before {seen.window.stop} by measuring this window again{how}: {measure_words.retraining(config, seen.window.name)}"
     if not len(seen.rows) and not seen.quality.refused:
         step = "No predictions were logged in this window: check the caller and the log."
     elif not seen.judged and len(seen.rows):

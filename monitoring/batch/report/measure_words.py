@@ -6,7 +6,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from driftloop.drift.answer import KINDS
 from driftloop.drift.inputs import shift_words
@@ -14,6 +14,10 @@ from driftloop.report import wording
 from driftloop.report.kpi_words import Figures
 from monitoring.batch.measures.window_measures import BlockMeasure, FeatureMeasure, Measures
 
+if TYPE_CHECKING:
+    from monitoring.stream_settings import StreamConfig
+
+HOOK_URL: Final = "http://127.0.0.1:8020"  # of a retrain hook with the usual port
 LEAST_SHOWN: Final = 0.0005  # share of the other categories
 TONES: Final = {"good": "calm", "not proven": "unproven", "drifted": "drift", "no labels": "open"}  # colour of each health
 
@@ -105,9 +109,13 @@ def tone(measures: Measures) -> str:
     return TONES[measures.answer.health]
 
 
-def retraining(stream: str, window: str) -> str:
-    """The command that measures a window again and retrains, as stored in documents: without machine-specific flags."""
-    return f"python -m monitoring batch run --window {window} --stream {stream} --on_drift retrain"
+def retraining(stream: StreamConfig, window: str) -> str:
+    """The command that measures a window again and retrains, as stored in documents: without machine-specific flags.
+
+    A stream that names no table retrains through a hook, whose --command names it.
+    """
+    hook = "" if stream.names_table else f" --hook_url {HOOK_URL}"
+    return f"python -m monitoring batch run --window {window} --stream {stream.name} --on_drift retrain{hook}"
 
 
 def kpi(measures: Measures) -> Figures:

@@ -1,4 +1,4 @@
-"""The containers, started once for all tests here, which go on from each other's state in the order of files and lines."""
+"""The containers, started once for all tests here, which continue from each other's state in the order of files and lines."""
 
 from __future__ import annotations
 
