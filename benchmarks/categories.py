@@ -115,7 +115,7 @@ def run(setting: Setting, seeds: int) -> Outcome:
         unknown += math.isnan(test.aspects[0].p_value)
         for aspect in test.aspects:
             by[aspect.name] += aspect.moved
-    print(f"{setting}: {moved} of {seeds}", file=sys.stderr, flush=True)
+    script.say(f"{setting}: {moved} of {seeds}")
     return Outcome(setting, seeds, moved, by, unknown)
 
 
@@ -167,81 +167,62 @@ def coded(values: np.ndarray, reference: int) -> tuple[np.ndarray, int]:
 
 def page(outcomes: Iterable[Outcome], *, command: str) -> str:
     """The figures as Markdown."""
+    from driftloop.metrics import kpi
+
     outcomes = list(outcomes)
     calm = [one for one in outcomes if not one.setting.drift]
     main_calm = [one for one in calm if one.setting.reference == REFERENCE]
-    seeds, above = calm[0].seeds, sum(_interval(one)[0] > ALPHA for one in main_calm)
+    seeds, above = calm[0].seeds, sum(kpi.wilson_interval(one.moved, one.seeds)[0] > ALPHA for one in main_calm)
     tables, alarms = sum(one.seeds for one in main_calm), sum(one.moved for one in main_calm)
-    lines = [
-        "# Tests of categories and missing values: false alarms and power",
-        "",
-        f"Written by `{command}`, on two cores. One column a table; a reference of {REFERENCE:,} rows and a block of newer ones; seeds {FIRST_SEED:,} up",
-        f"(what was chosen in the tests was chosen on other seeds). alpha is {ALPHA:g} for the whole column: values, missing and new ones together;",
-        f"{PERMUTATIONS} permutations. Categories are alike (equal shares) or mostly rare: shares fall with the power 1.5 of the rank, so that 146 of 200 are",
+    return script.page(
+        "Tests of categories and missing values: false alarms and power",
+        f"Written by `{command}`, on two cores. One column a table; a reference of {REFERENCE:,} rows and a block of newer ones; seeds {FIRST_SEED:,} up "
+        f"(what was chosen in the tests was chosen on other seeds). alpha is {ALPHA:g} for the whole column: values, missing and new ones together; "
+        f"{PERMUTATIONS} permutations. Categories are alike (equal shares) or mostly rare: shares fall with the power 1.5 of the rank, so that 146 of 200 are "
         "under 0.1 %. With autocorrelation 0.5 every other row repeats the one before, and so do missing values. Intervals: Wilson, 95 %.",
-        "",
         "## False alarms",
         f"{seeds} tables a line. In all {100 * alarms / tables:.1f} % of {tables:,} tables; the interval of {above} of {len(main_calm)} "
         f"lines lies above {100 * ALPHA:g} % ({len(main_calm) * 0.025:.0f} would by chance at exactly {100 * ALPHA:g} %).",
-        "",
-        "| block | autocorrelation | categories | distance | no value missing, % | 1 missing, % | 30 missing, % |",
-        "|---:|---:|---|---|---|---|---|",
-        *_calm_lines(main_calm),
-        "",
+        script.table(
+            "block: | autocorrelation: | categories | distance | no value missing, % | 1 missing, % | 30 missing, %",
+            _calm_lines(main_calm),
+        ),
         "### A reference as short as the block",
         "Autocorrelation cannot be measured well on so few rows; 1 % of the values are missing.",
-        "",
-        "| reference and block | autocorrelation | categories | alarms, % | values untested, % |",
-        "|---:|---:|---|---|---:|",
-        *(
-            f"| {one.setting.block} | {one.setting.correlation:g} | {_kind(one.setting)} | {_rate(one)} | {100 * one.unknown / one.seeds:.0f} |"
-            for one in calm
-            if one.setting.reference != REFERENCE
+        script.table(
+            "reference and block: | autocorrelation: | categories | alarms, % | values untested, %:",
+            ([*_key(one), script.share(one.moved, one.seeds), f"{100 * one.unknown / one.seeds:.0f}"] for one in calm if one.setting.reference != REFERENCE),
         ),
-        "",
         "## Power",
-        f"{outcomes[-1].seeds} tables a line: found, and named by the aspect that moved. The share of one category rises by {100 * SHIFT:g} points;",
+        f"{outcomes[-1].seeds} tables a line: found, and named by the aspect that moved. The share of one category rises by {100 * SHIFT:g} points; "
         f"the missing share rises from 1 to {100 * MISSING_AFTER:g} %; a category that the reference does not have takes {100 * NEW:g} % of the rows.",
-        "",
-        "| block | autocorrelation | categories | a share, % | as values | missing, % | as missing | a new category, % | as new |",
-        "|---:|---:|---|---:|---:|---:|---:|---:|---:|",
-        *_power_lines([one for one in outcomes if one.setting.drift]),
-        "",
-    ]
-    return "\n".join(lines)
+        script.table(
+            "block: | autocorrelation: | categories | a share, %: | as values: | missing, %: | as missing: | a new category, %: | as new:",
+            _power_lines([one for one in outcomes if one.setting.drift]),
+        ),
+    )
 
 
-def _interval(one: Outcome) -> tuple[float, float]:
-    from driftloop.metrics import kpi
-
-    return kpi.wilson_interval(one.moved, one.seeds)
-
-
-def _rate(one: Outcome) -> str:
-    lower, upper = _interval(one)
-    return f"{100 * one.moved / one.seeds:.1f} ({100 * lower:.1f} to {100 * upper:.1f})"
+def _key(one: Outcome) -> list[str]:
+    setting = one.setting
+    kind = f"{setting.levels}, {setting.shape}" if setting.levels > 2 else "2"
+    return [str(setting.block), f"{setting.correlation:g}", kind]
 
 
-def _kind(setting: Setting) -> str:
-    return f"{setting.levels}, {setting.shape}" if setting.levels > 2 else "2"
-
-
-def _calm_lines(outcomes: list[Outcome]) -> list[str]:
+def _calm_lines(outcomes: list[Outcome]) -> list[list[str]]:
     lines: dict[tuple[str, ...], dict[float, str]] = {}
     for one in outcomes:
         name = "Jensen-Shannon" if one.setting.statistic == "js" else "total variation"
-        key = str(one.setting.block), f"{one.setting.correlation:g}", _kind(one.setting), name
-        lines.setdefault(key, {})[one.setting.missing] = _rate(one)
-    return [f"| {' | '.join(key)} | {' | '.join(rates.get(missing, '') for missing in MISSING)} |" for key, rates in lines.items()]
+        lines.setdefault((*_key(one), name), {})[one.setting.missing] = script.share(one.moved, one.seeds)
+    return [[*key, *(rates.get(missing, "") for missing in MISSING)] for key, rates in lines.items()]
 
 
-def _power_lines(outcomes: list[Outcome]) -> list[str]:
+def _power_lines(outcomes: list[Outcome]) -> list[list[str]]:
     lines: dict[tuple[str, ...], list[str]] = {}
     for one in outcomes:
-        key = str(one.setting.block), f"{one.setting.correlation:g}", _kind(one.setting)
         named = one.by[{"share": "values", "missing": "missing", "new": "unseen"}[one.setting.drift]]
-        lines.setdefault(key, []).extend(f"{100 * many / one.seeds:.0f}" for many in (one.moved, named))
-    return [f"| {' | '.join([*key, *figures])} |" for key, figures in lines.items()]
+        lines.setdefault(tuple(_key(one)), []).extend(f"{100 * many / one.seeds:.0f}" for many in (one.moved, named))
+    return [[*key, *figures] for key, figures in lines.items()]
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def build_parser() -> parsing.Parser:
 def measured(args: argparse.Namespace) -> str:
     """The page of speed and of false alarms."""
     with script.place() as scratch:
-        python = environment(args.folder or scratch / "evidently")
+        python = script.environment(args.folder or scratch / "evidently", PINS)
         speeds = large(scratch, python)
         alarms = ours_alarms(args.seeds) + their_alarms(scratch, python, args.evidently_seeds)
     return page(speeds, alarms, command=args.command)
@@ -96,15 +96,6 @@ def frame(seed: int, rows: int, correlation: float) -> np.ndarray:
     z[:, 6] = np.maximum(z[:, 6], 0)
     z[:, 7] = z[:, 7] > 0.5
     return z
-
-
-def environment(folder: Path) -> Path:
-    """Python of an environment with Evidently, built if missing."""
-    python = folder / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *PINS], check=True, stderr=subprocess.DEVNULL)
-    return python
 
 
 def large(scratch: Path, evidently: Path) -> list[Speed]:

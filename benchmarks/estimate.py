@@ -1,10 +1,12 @@
 """Estimates of the KPI without labels beside NannyML's CBPE and DLE: their errors against the realised KPI, and their time.
 
-    python -m benchmarks.estimate --tables data/tables                   # builds NannyML's environment; writes benchmarks/estimate.md
-    python -m benchmarks.estimate --tables data/tables --folder env      # keeps that environment in env/ for the next time
+    python -m benchmarks.estimate --tables FOLDER                   # builds NannyML's environment; writes benchmarks/estimate.md
+    python -m benchmarks.estimate --tables FOLDER --folder env      # keeps that environment in env/ for the next time
+    python -m benchmarks.estimate --tables data/tables --out /tmp/estimate.md
 
-The folder holds NannyML's public quick-start tables as car_loan.csv.gz, car_loan_dq.csv.gz, cards.csv.gz and car_price.csv.gz; those that are
-missing are left out.
+The committed page is of NannyML's public quick-start tables with all their rows, which `benchmarks.full_tables` writes into FOLDER. The bundled
+data/tables holds a tenth or a twelfth of the rows: its chunks have 400 or 80 rows instead of 4,000 or 800 (cards and car_price: 4,800 or 960), and its
+result is another one. Tables that are missing are left out.
 """
 
 from __future__ import annotations
@@ -14,15 +16,17 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from benchmarks import script
+from benchmarks import full_tables, script
 from driftloop.cli import parsing
 from driftloop.errors import DataError
+from driftloop.report import wording
 
 THEIRS: Final = Path(__file__).with_name("nannyml_estimates.py")
 PINS: Final = (
@@ -59,7 +63,7 @@ class Way:
 def build_parser() -> parsing.Parser:
     """The flags of the tool."""
     parser = script.parser(__file__, __doc__)
-    parser.add_argument("--tables", type=Path, required=True, help="folder with the tables")
+    parser.add_argument("--tables", type=Path, required=True, help="folder with car_loan.csv.gz, car_loan_dq.csv.gz, cards.csv.gz and car_price.csv.gz")
     parser.add_argument("--rounds", type=parsing.whole(1), default=5, help="rounds of which the fastest counts (default: %(default)s)")
     parser.add_argument("--folder", type=Path, help="where NannyML's environment is built, or stands already; default: a temporary one")
     return parser
@@ -67,34 +71,23 @@ def build_parser() -> parsing.Parser:
 
 def measured(args: argparse.Namespace) -> str:
     """The page."""
-    given = args.command
     paths = {name: args.tables / f"{name}.csv.gz" for name in TABLES}
     found = {name: path for name, path in paths.items() if path.exists()}
     if not found:
         raise DataError(f"--tables {args.tables}: none of {', '.join(path.name for path in paths.values())} is there")
     ways: list[Way] = []
+    rows: dict[str, int] = {}
     with script.place(None) as scratch:
-        python = environment(args.folder or scratch / "nannyml")
+        python = script.environment(args.folder or scratch / "nannyml", PINS)
         for name, path in found.items():
             scored = scratch / f"{name}.npz"
-            score(path, TABLES[name], scored)
+            rows[name] = score(path, TABLES[name], scored)
             ways += compare(name, scored, python, args.rounds)
-    for what, shown in ((str(args.tables), "FOLDER"), (f" --folder {args.folder}", ""), (f" --out {args.out}", "")):
-        given = given.replace(what, shown)  # no path of a machine belongs on the page
-    return page(ways, given)
+    return page(ways, rows, rounds=args.rounds)
 
 
-def environment(folder: Path) -> Path:
-    """Python of an environment with NannyML, built unless it stands."""
-    python = folder / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *PINS], check=True, stderr=subprocess.DEVNULL)
-    return python
-
-
-def score(path: Path, target: str, out: Path) -> None:
-    """Train a model on the oldest rows, and write its outputs for all rows beside them."""
+def score(path: Path, target: str, out: Path) -> int:
+    """Train a model on the oldest rows, and write its outputs for all rows beside them; the number of rows."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     from driftloop.data import streams
@@ -115,6 +108,7 @@ def score(path: Path, target: str, out: Path) -> None:
         reference=np.array([trained, stop]),
         chunks=np.array([(len(stream) - stop) // count for count in CHUNKS]),
     )
+    return len(stream)
 
 
 def compare(name: str, path: Path, python: Path, rounds: int) -> list[Way]:
@@ -142,30 +136,33 @@ def ask(command: list[str]) -> list[dict]:
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
 
-def page(ways: list[Way], command: str) -> str:
-    """The figures as Markdown."""
-    lines = [
-        "# Estimates without labels: ours beside NannyML's",
-        "",
-        f"Written by `{command}`. NannyML 0.13.1 ran in the same run, in its own environment: {', '.join(PINS)}.",
-        "",
-        f"A HistGradientBoosting model learns from the oldest {TRAINED:.0%} of a table, the next {REFERENCE:.0%} are the labelled reference of every way,",
-        f"and the rest is cut into {CHUNKS[0]} and into {CHUNKS[1]} chunks whose KPI is estimated. The error is the mean absolute difference to the realised",
-        "KPI (accuracy as a share). Seconds are CPU time of fit and all estimates together, on one thread each, the best of the rounds.",
-        "",
-        "- *default*: confidence re-weighted by a density ratio; of a regression a model of the loss. *without the rows' values*: calibrated confidence alone.",
-        "- *as labels come*: the default, with each chunk's labels learned after its estimate, which NannyML does not do; it measures its own",
-        "  error on the way, and its seconds hold that.",
-        f"- Targets for the default: an error not larger than NannyML's, and at most 1/{TIMES} of its time; {verdict(ways)}.",
-        "- The ridge and the bins were chosen on the same tables, with models trained on the first 30 %: their predictions were others, the rows overlap.",
-        "  That re-weighting takes fewer pairs of bins than the model of the loss was chosen on these very chunks. NannyML ran with its defaults.",
-        "",
-        "| table | KPI | rows a chunk | way | error | bias | seconds | share of NannyML's time |",
-        "|---|---|---:|---|---:|---:|---:|---:|",
-        *(_row(way, peer_of(way, ways)) for way in sorted(ways, key=lambda way: (list(TABLES).index(way.table), -way.chunk))),
-        "",
-    ]
-    return "\n".join(lines)
+def page(ways: list[Way], rows: Mapping[str, int], *, rounds: int) -> str:
+    """The figures as Markdown; the command stands without paths, which are of one machine."""
+    return script.page(
+        "Estimates without labels: ours beside NannyML's",
+        f"Written by `python -m benchmarks.estimate --tables FOLDER`. NannyML 0.13.1 ran in the same run, in its own environment: {', '.join(PINS)}.",
+        f"The tables are NannyML's public quick-start tables, {full_tables.rows_used(rows)}. "
+        f"A HistGradientBoosting model learns from the oldest {TRAINED:.0%} of a table, the next {REFERENCE:.0%} are the labelled reference of every way, "
+        f"and the rest is cut into {CHUNKS[0]} and into {CHUNKS[1]} chunks whose KPI is estimated. The error is the mean absolute difference to the realised "
+        "KPI (accuracy as a share). Seconds are CPU time of fit and all estimates together, on one thread each, the best of "
+        f"{wording.count(rounds, 'round')}.",
+        script.bullets(
+            [
+                "*default*: confidence re-weighted by a density ratio; of a regression a model of the loss. *without the rows' values*: calibrated "
+                "confidence alone.",
+                "*as labels come*: the default, with each chunk's labels learned after its estimate, which NannyML does not do; it measures its own "
+                "error on the way, and its seconds hold that.",
+                f"Targets for the default: an error not larger than NannyML's, and at most 1/{TIMES} of its time; {verdict(ways)}.",
+                "The ridge and the bins were chosen on the same tables, with models trained on the first 30 %: their predictions were others, the rows "
+                "overlap. That re-weighting takes fewer pairs of bins than the model of the loss was chosen on these very chunks. NannyML ran with its "
+                "defaults.",
+            ]
+        ),
+        script.table(
+            "table | KPI | rows a chunk: | way | error: | bias: | seconds: | share of NannyML's time:",
+            (_row(way, peer_of(way, ways)) for way in sorted(ways, key=lambda way: (list(TABLES).index(way.table), -way.chunk))),
+        ),
+    )
 
 
 def peer_of(way: Way, ways: list[Way]) -> Way:
@@ -183,11 +180,11 @@ def verdict(ways: list[Way]) -> str:
     return f"NOT met: {'; '.join(missed)}" if missed else "met on every table and chunk size"
 
 
-def _row(way: Way, peer: Way) -> str:
+def _row(way: Way, peer: Way) -> list[str]:
     digits = 1 if way.kpi == "MAE" else 4
     share = f"{way.seconds / peer.seconds:.2f}" if way.seconds and way is not peer else ""
     seconds = f"{way.seconds:.3f}" if way.seconds else ""
-    return f"| {way.table} | {way.kpi} | {way.chunk:,} | {way.name} | {way.error:.{digits}f} | {way.bias:+.{digits}f} | {seconds} | {share} |"
+    return [way.table, way.kpi, f"{way.chunk:,}", way.name, f"{way.error:.{digits}f}", f"{way.bias:+.{digits}f}", seconds, share]
 
 
 if __name__ == "__main__":

@@ -124,6 +124,19 @@ def result_of(script: str, flags: Sequence[str], *, folder: Path) -> dict[str, A
     return result
 
 
+def environment(folder: Path, pins: Sequence[str]) -> Path:
+    """Python of an environment with a peer's packages, built unless it stands.
+
+    Raises:
+        subprocess.CalledProcessError: it could not be built.
+    """
+    python = folder / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *pins], check=True, stderr=subprocess.DEVNULL)
+    return python
+
+
 def wait_until(done: Callable[[], bool], *, servers: Mapping[str, Server], within_s: float) -> None:
     """Wait for a condition.
 

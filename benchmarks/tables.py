@@ -1,14 +1,14 @@
 """Fit the table learner on four public tables, ELEC and the taxis, beside gradient boosting, a bare loop and scikit-learn's network.
 
-python -m benchmarks.tables --tables FOLDER                            # FOLDER with car_loan.csv.gz and the others; six minutes on two cores
+python -m benchmarks.tables --tables FOLDER                            # the four tables whole, by `benchmarks.full_tables`; six minutes on two cores
 python -m benchmarks.tables --tables FOLDER --folder /tmp/tables       # keep what was measured there
 python -m benchmarks.tables --tables FOLDER --folder /tmp/tables --reuse   # measure only what is not there yet, then write the page
+python -m benchmarks.tables --tables data/tables --out /tmp/tables.md      # the bundled tenth of the rows, where other figures are reached
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 import warnings
@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks import script, tables_page
 from driftloop.cli import parsing
-from driftloop.settings import ROOT
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,26 +31,16 @@ TABLES: Final = ("car_loan", "car_loan_dq", "cards", "car_price", "elec", "taxi"
 
 def build_parser() -> parsing.Parser:
     """The flags of the tool."""
-    parser = script.parser(__file__, __doc__)
-    parser.add_argument("--tables", type=Path, default=ROOT / "data" / "tables", help="folder of the four public tables, FOLDER/car_loan.csv.gz and so on")
-    parser.add_argument("--folder", type=Path, help="folder for what was measured, a file a table; default: a temporary one")
-    parser.add_argument("--reuse", action="store_true", help="do not measure what has a file in --folder already")
+    parser = script.parser(__file__, __doc__, reusable=True)
+    parser.add_argument("--tables", type=Path, required=True, help="folder of the four public tables, FOLDER/car_loan.csv.gz and so on")
     return parser
 
 
 def measured(args: argparse.Namespace) -> str:
     """The page of all tables."""
     with script.place(args.folder) as folder:
-        found = {name: _kept(folder / f"{name}.json", partial(_measure, args.tables, name), reuse=args.reuse) for name in TABLES}
+        found = {name: script.kept(folder / f"{name}.json", partial(_measure, args.tables, name), reuse=args.reuse) for name in TABLES}
     return tables_page.page(found)
-
-
-def _kept(path: Path, measure: Callable[[], dict[str, Any]], *, reuse: bool) -> dict[str, Any]:
-    if not (reuse and path.exists()):
-        path.write_text(json.dumps(measure()), encoding="utf-8")
-        print(path.stem, "measured", file=sys.stderr, flush=True)
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
 
 
 def _measure(folder: Path, name: str) -> dict[str, Any]:
