@@ -248,8 +248,8 @@ def test_a_drift_after_good_blocks_is_a_new_one_and_waits_for_no_follow_up(works
     table.loc[969:988, "target"] = 1 - table.loc[969:988, "target"]
     place = tmp_path / "twice.csv"
     table.to_csv(place, index=False)
-    flags = (*data_flags(place), *WATCH, *RETRAIN, "--search_space", space, "--register_model_name", "twice", "--after_drift", "same")
-    done = ended_well(workshop.run("lifecycle", *flags, "--block_size", 20, "--follow_up", "--mlflow_experiment_name", "twice", "--json"))
+    flags = (*data_flags(place), *WATCH, *RETRAIN, "--search_space", space, "--register_model_name", "second_drift", "--after_drift", "same")
+    done = ended_well(workshop.run("lifecycle", *flags, "--block_size", 20, "--follow_up", "--mlflow_experiment_name", "second_drift", "--json"))
     told = [(record["row"], record["follow_up"]) for record in done.result["retrains"]]
     assert told[:5] == [(989, False), (1009, True), (1049, True), (1129, True), (1209, False)]
     assert not any(record["promoted"] for record in done.result["retrains"][:4])

@@ -35,8 +35,7 @@ class _Column:
     """The bins of one column."""
 
     edges: np.ndarray  # of a number's bins
-    known: np.ndarray  # (K,) codes of a category, sorted
-    ranks: np.ndarray | None  # (K + 1,) bin of each code by its frequency, the last that of unknown ones; None for a number
+    ranks: np.ndarray | None  # bin of each code 0..K - 1 by its frequency, the last that of all later ones; None for a number
     coarse: np.ndarray  # coarse bin of each bin, the missing value's last
     counted: np.ndarray  # the bin that each counts as: itself, or the fullest one where it had no rows at learning, for nothing is known of it
 
@@ -44,17 +43,17 @@ class _Column:
     def learn(cls, values: np.ndarray, *, coded: bool, most: int) -> _Column:
         """At most so many bins, and one for missing values."""
         given = values[~np.isnan(values)]
-        edges, known, ranks = np.empty(0), np.empty(0), None
+        edges, ranks = np.empty(0), None
         if coded:
-            known, counts = np.unique(given, return_counts=True)
-            top = np.argsort(-counts, kind="stable")[: most - 1]
-            ranks = np.full(len(known) + 1, len(top))
+            known, counts = np.unique(given.astype(np.int64), return_counts=True)
+            top = known[np.argsort(-counts, kind="stable")[: most - 1]]
+            ranks = np.full(known.max(initial=-1) + 2, len(top))
             ranks[top] = np.arange(len(top))
             coarse = np.minimum(np.arange(len(top) + 1), COARSE)
         else:
             edges = _edges(given, most) if len(given) else edges
             coarse = np.arange(len(edges) + 1) * COARSE // (len(edges) + 1)
-        column = cls(edges, known, ranks, np.append(coarse, COARSE + 1), np.arange(len(coarse) + 1))
+        column = cls(edges, ranks, np.append(coarse, COARSE + 1), np.arange(len(coarse) + 1))
         rows = np.bincount(column.bins(values), minlength=len(column.counted))
         return replace(column, counted=np.where(rows > 0, column.counted, rows.argmax()))
 
@@ -62,11 +61,11 @@ class _Column:
         """The bin of each value, (N,)."""
         missing, last = np.isnan(values), len(self.coarse) - 1
         if self.ranks is not None:
-            places = np.searchsorted(self.known, values)
-            same = np.append(self.known, np.nan)[places] == values
-            found = self.ranks[np.where(same, places, len(self.known))]
-        else:
-            found = np.searchsorted(self.edges, values, side="right")
+            found = self.ranks[np.minimum(np.where(missing, 0, values), len(self.ranks) - 1).astype(np.int64)]
+        else:  # for a dozen edges many times faster than a binary search
+            found = np.zeros(len(values), np.uint8)
+            for edge in self.edges:
+                found += values >= edge
         return self.counted[np.where(missing, last, found)]
 
 
