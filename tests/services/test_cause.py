@@ -87,12 +87,13 @@ def test_the_time_of_a_deployment_is_that_of_the_whole_run(monkeypatch: pytest.M
         "drift_rule": None,
         "_say_where": None,
         "open_work": SimpleNamespace(),
-        "base_model": BASE,
+        "base_model": (SimpleNamespace(store=None), BASE),
         "champion": SERVED,
         "watch_served": result,
     }
     for name, value in faked.items():
         monkeypatch.setattr(scripts if hasattr(scripts, name) else deployment, name, lambda *_, value=value, **__: value)
+    monkeypatch.setattr(runs, "param_of", lambda *_: "")
     monkeypatch.setattr(deployment, "log_outcome", lambda *given, **_: logged.append(given[-1]))
     call = Call(started=time.monotonic() - 44)
     args = read(DeployFlags, deploy_model.build_parser().parse_args(["--on_drift", "ignore"], Namespace(call=call)))
