@@ -10,7 +10,8 @@ holds. A longer reference period tightens the bound, never the promise; the dela
 
 The bound is Student's over the means of consecutive batches, which need not be independent row by row, for several numbers of batches; the
 largest is taken (Conway: Some tactical problems in digital simulation. Management Science 10, 1963). For losses of 0 and 1 it is at least that of
-Clopper and Pearson (Biometrika 26, 1934), because rare errors are not normal. benchmarks/any_model.md shows the false-alarm rates reached.
+Clopper and Pearson (Biometrika 26, 1934), because rare errors are not normal, with as many rows as the correlation of neighbours leaves.
+tests/unit/test_reference_bound.py and benchmarks/any_model.md show the false-alarm rates reached.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from typing import Final
 
 import numpy as np
 from scipy import special
+
+from driftloop.drift.rules.variance import DependenceEstimate
 
 SHARE: Final = 0.5  # of alpha, for the bound; the rule has the rest
 BATCHES: Final = (8, 16, 32, 64)
@@ -46,9 +49,17 @@ def upper_bound(losses: np.ndarray, *, alpha: float) -> float:
         raise ValueError(f"{len(values)} losses: a bound needs at least {LEAST}")
     bounds = [_student(values, batches, alpha) for batches in BATCHES if len(values) >= 2 * batches]
     if np.isin(values, (0, 1)).all():
-        wrong = int(values.sum())
-        bounds.append(1.0 if wrong == len(values) else float(special.betaincinv(wrong + 1, len(values) - wrong, 1 - alpha)))
+        bounds.append(_of_errors(values == 1, alpha))
     return max(bounds)
+
+
+def _of_errors(wrong: np.ndarray, alpha: float) -> float:
+    known = DependenceEstimate()
+    known.add(wrong)
+    correlation = known.known(len(wrong)).correlation
+    effective = (1 - correlation) / (1 + correlation)
+    errors, right = effective * int(wrong.sum()), effective * int((~wrong).sum())
+    return float(special.betaincinv(errors + 1, right, 1 - alpha)) if right else 1.0
 
 
 def _means(values: np.ndarray, batches: int) -> np.ndarray:

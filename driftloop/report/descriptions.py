@@ -159,6 +159,11 @@ def deployment(*, model: str, rows: str) -> str:
     return f"Deployment of {code(model)}: its predictions for {rows}, scored block by block."
 
 
+def judged(*, table: str, source: str, prediction: str, target: str) -> str:
+    """A table of predictions that another system made."""
+    return f"Predictions of {code(table)}, from {code(source)}: column {code(prediction)} against the labels {code(target)}, judged block by block."
+
+
 def challenger(*, trained: str) -> str:
     """A challenger, which a retrain judges."""
     return f"The challenger of its parent retrain: the best trial, refitted on {trained}, without the judge rows."

@@ -211,6 +211,12 @@ def what_was_done(result: WatchResult) -> str:
     drifts = sum(score.drift for score in result.scores)
     unproven = sum(drifted(score) == "not proven" for score in result.scores)
     open_ones = f", {unproven:,} more {'is' if unproven == 1 else 'are'} worse than the threshold without proof of drift" if unproven else ""
+    if result.reference:
+        judged = [score for score in result.scores if score.timestamp >= result.reference.until]
+        first = next((f", the first is block {score.block} of {moment(score.timestamp)}" for score in judged if score.drift), "")
+        unlabelled = sum(math.isnan(score.kpi) for score in judged)
+        unknown = f", {count(unlabelled, 'block')} cannot be judged yet" if unlabelled else ""
+        return f"{count(drifts, 'block')} of {len(judged):,} drifted{first}{open_ones}{unknown}. Total time: {duration(result.seconds)}."
     promotions, follow_ups = sum(retrain.promoted for retrain in result.retrains), sum(retrain.follow_up for retrain in result.retrains)
     among = f", {follow_ups} of them to follow up," if follow_ups else ""
     return (

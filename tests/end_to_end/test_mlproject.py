@@ -27,6 +27,7 @@ ENTRY_POINTS = {
     "retrain": "retrain_model",
     "lifecycle": "lifecycle",
     "backtest": "backtest",
+    "watch": "watch_table",
 }
 CODE = ["MLproject", "conda.yaml", "base_model.py", "elec_datamodule.py", "elec_model.py", "handler.py", "learner.py", "driftloop"]
 PROJECT: dict[str, Any] = yaml.safe_load((ROOT / "MLproject").read_text())
