@@ -30,12 +30,13 @@ LEAST: Final = 2 * BATCHES[0]  # losses that a bound needs
 DRIFTING: Final = 0.01  # level of the test that the reference period itself is stationary
 
 
-def upper_bound(losses: np.ndarray, *, alpha: float) -> float:
+def upper_bound(losses: np.ndarray, *, alpha: float, classes: bool = True) -> float:
     """The largest mean loss that the reference period's losses allow, at confidence 1 - alpha.
 
     Args:
         losses: (N,) in time order, at least `LEAST`, finite.
         alpha: probability that the true mean is larger, in (0, 1).
+        classes: whether losses of 0 and 1 only are errors of a classification, not values that happen to be 0 and 1.
 
     Raises:
         ValueError: too few losses.
@@ -48,7 +49,7 @@ def upper_bound(losses: np.ndarray, *, alpha: float) -> float:
     if len(values) < LEAST:
         raise ValueError(f"{len(values)} losses: a bound needs at least {LEAST}")
     bounds = [_student(values, batches, alpha) for batches in BATCHES if len(values) >= 2 * batches]
-    if np.isin(values, (0, 1)).all():
+    if classes and np.isin(values, (0, 1)).all():
         bounds.append(_of_errors(values == 1, alpha))
     return max(bounds)
 

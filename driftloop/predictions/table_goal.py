@@ -42,8 +42,10 @@ def of_plan(plan: TablePlan, task: Task, reference: np.ndarray, *, unit: str) ->
 
     Raises:
         DataError: too few losses for a bound, or none above 0.
-        SettingsError: a threshold where the KPI cannot be.
+        SettingsError: a threshold where the KPI cannot be, or alpha is not between 0 and 1.
     """
+    if not 0 < plan.alpha < 1:
+        raise SettingsError(f"--alpha is {plan.alpha:g}: give a false-alarm rate between 0 and 1, such as 0.05")
     if plan.threshold:
         highest = task.bound if task.kpi == "cost" else KPIS[task.kpi].highest
         if not 0 < plan.threshold < highest:
@@ -54,10 +56,10 @@ def of_plan(plan: TablePlan, task: Task, reference: np.ndarray, *, unit: str) ->
     if len(reference) < reference_bound.LEAST:
         had = f"{len(reference)} {'rows with a label' if rows else 'blocks whose KPI is defined'}"
         raise DataError(f"the reference period has {had}, needs at least {reference_bound.LEAST}: let it end later, or give --threshold")
-    limit = reference_bound.upper_bound(reference, alpha=reference_bound.SHARE * plan.alpha)
+    limit = reference_bound.upper_bound(reference, alpha=reference_bound.SHARE * plan.alpha, classes=task.name == CLASSIFICATION.name)
     if not limit > 0:
         raise DataError(f"the {task.loss_words} of the reference period is 0, which is no threshold: give --threshold")
     bound = 1.0 if task is CLASSIFICATION else task.bound
-    limit = min(max(limit, NARROWEST * min(bound, 1)), (1 - NARROWEST) * bound)
+    limit = min(max(limit, 2 * NARROWEST * min(bound, 1)), (1 - 2 * NARROWEST) * bound)
     goal = Goal(task, task.value(np.array([limit])) if rows else 1 - limit, plan.alpha, unit)
     return goal, catalogue.for_goal(RULE, replace(goal, alpha=(1 - reference_bound.SHARE) * plan.alpha))

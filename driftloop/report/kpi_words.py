@@ -194,7 +194,7 @@ def reading_notes(result: WatchResult) -> list[str]:
         return wording.reading_notes(result)
     half = wording.half_width(result.scores)
     return [
-        "The MAE is the mean absolute error: lower is better, and in every table a positive lead means that the served model has the smaller error.",
+        "The MAE is the mean absolute error: lower is better, and in every table a positive lead means that the model has the smaller error.",
         f"At its size a block's MAE is known to ±{wording.number(half)} {figures.unit} on average here (Student, 95 %, assuming independent rows; "
         "the drift rule is stricter: it accounts for autocorrelated errors).",
         "Bias is the mean of prediction minus label: a constant MAE with a growing bias means that the model errs increasingly to one side.",
@@ -229,6 +229,6 @@ def _chosen_notes(result: WatchResult, figures: Figures) -> list[str]:
     half = wording.number(wording.half_width(result.scores), digits=figures.of_kpi.digits)
     rule = "; the drift rule accounts for autocorrelated rows" if result.rule == "significant" and figures.of_kpi.per_row else ""
     return [
-        f"{_MEANINGS[figures.kpi]} {better.capitalize()} is better, and in every table a positive lead means that the served model is better.",
+        f"{_MEANINGS[figures.kpi]} {better.capitalize()} is better, and in every table a positive lead means that the model is better.",
         f"At its size a block's {figures.name} is known to ±{half} on average here ({by}{rule}).",
     ]

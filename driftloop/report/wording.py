@@ -266,7 +266,7 @@ def reading_notes(result: WatchResult) -> list[str]:
         f"One block under the threshold is weak evidence of drift: if each version's accuracy were constant, {number(chance, digits=1)} of the "
         f"{count(len(scores), 'block')} would be under it by chance alone, at least one in {with_sign(any_chance, digits=0)} of such watches "
         f"(with independent rows; more where errors are autocorrelated). {low:,} did.",
-        "No change copies the previous row's label, so it needs every label at once. The served model gets its labels only when a "
+        "No change copies the previous row's label, so it needs every label at once. The model gets its labels only when a "
         "block ends: the two are not comparable. No change is shown as a measure of the labels' autocorrelation.",
         "κ is the agreement beyond chance, given the class shares; κ-temporal the same against no change: "
         "0 is as good as copying the last label, below 0 is worse.",
