@@ -191,12 +191,12 @@ def of_file(path: Path, asked: TableColumns, plan: TablePlan, *, reference: str 
     """
     as_text = [asked.target, asked.prediction, *([asked.time] if asked.time else [])]
     table = tables.read(path, as_text=as_text, encoding=encoding, separator=separator)
-    frame, declared = table.frame, {asked.target, asked.prediction} <= table.declared
+    written = None if {asked.target, asked.prediction} <= table.declared else table.written
     if table.faults:
         row = min(table.faults)
         raise DataError(f"{path}: {table.unit} {table.lines[row]} has {table.faults[row]}: correct or remove it")
     given: Mapping[str, Any] = {"name": name or path.name.partition(".")[0], "reference": reference, "source": str(path), "sha256": table.sha256}
-    return FrameWatch(table_judge.judge(predicted_table.read(frame, asked, declared=declared, **given), plan))
+    return FrameWatch(table_judge.judge(predicted_table.read(table.frame, asked, written=written, **given), plan))
 
 
 def _block(block: str | int | None) -> dict[str, Any]:

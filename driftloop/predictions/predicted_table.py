@@ -11,6 +11,7 @@ import pandas as pd
 
 from driftloop.data.schema import choice, columns, roles
 from driftloop.data.schema.choice import Around, Asked
+from driftloop.data.schema.encoding import Written
 from driftloop.data.schema.schema import Schema, check_names
 from driftloop.data.streams import Stream
 from driftloop.data.times import zones
@@ -50,7 +51,7 @@ class PredictedTable:
 
 
 def read(
-    frame: pd.DataFrame, asked: TableColumns, *, name: str, reference: str | int, source: str = "", sha256: str = "", declared: bool = True
+    frame: pd.DataFrame, asked: TableColumns, *, name: str, reference: str | int, source: str = "", sha256: str = "", written: Written | None = None
 ) -> PredictedTable:
     """Read a table.
 
@@ -60,7 +61,7 @@ def read(
         name: of the table, in reports.
         reference: the time at which the reference period ends, as ISO text, or its number of rows; "" or 0: the oldest 30 %.
         source, sha256: of the file.
-        declared: as in `classes.read`.
+        written: gives a column of classes as in a file of text, where "NA" may be a class; None: the frame's values are meant as they are.
 
     Raises:
         DataError, SettingsError: the table or a column cannot be used; the message says where and what to do.
@@ -70,7 +71,7 @@ def read(
     _check_asked(frame, asked)
     times, time_column = _times(frame, asked)
     task = asked.task or roles.task_of(frame[asked.target] if frame[asked.target].notna().any() else frame[asked.prediction])
-    predicted = _predicted(frame, asked, regression=task == "regression", declared=declared)
+    predicted = _predicted(frame, asked, regression=task == "regression", written=written)
     order = np.argsort(times, kind="stable")
     kept, notes = order[predicted.usable[order]], list(predicted.notes)
     if not len(kept):
@@ -117,10 +118,11 @@ def _other(frame: pd.DataFrame, asked: TableColumns) -> pd.DataFrame:
     return frame.drop(columns=[asked.target, asked.prediction, *asked.probability])
 
 
-def _predicted(frame: pd.DataFrame, asked: TableColumns, *, regression: bool, declared: bool) -> ReadPredictions:
+def _predicted(frame: pd.DataFrame, asked: TableColumns, *, regression: bool, written: Written | None) -> ReadPredictions:
     label, prediction = frame[asked.target], frame[asked.prediction]
     if not regression:
-        return prediction_columns.of_classes(label, prediction, [frame[name] for name in asked.probability], declared=declared)
+        sides = (written(asked.target), written(asked.prediction)) if written else (label, prediction)
+        return prediction_columns.of_classes(*sides, [frame[name] for name in asked.probability], declared=written is None)
     if asked.probability:
         raise SettingsError("--probability is given for a regression, which has none: omit it, or give --task classification")
     return prediction_columns.of_values(label, prediction)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import warnings
@@ -230,6 +231,14 @@ def test_a_file_is_read_like_a_frame(tmp_path: Path) -> None:
         assert found.result.stream == "mine"
 
 
+def test_a_class_of_a_text_file_that_may_mean_missing_is_refused(tmp_path: Path) -> None:
+    table = predictions().astype({"y_true": object})
+    table.loc[5, "y_true"] = "NA"
+    table.to_csv(tmp_path / "mine.csv", index=False)
+    with pytest.raises(DataError, match="row 6: the label is 'NA', which may be a class or mean missing"):
+        dl.watch(tmp_path / "mine.csv", **COLUMNS, time="when", reference=REFERENCE)
+
+
 ONES = predictions().assign(y_true=1, y_pred=1)
 BAD: dict[str, tuple[pd.DataFrame, dict[str, Any], type[DriftloopError], str]] = {
     "no such column": (predictions(), {"prediction": "y_pre"}, DataError, "did you mean 'y_pred'"),
@@ -319,3 +328,12 @@ def test_watch_can_be_called_whatever_was_imported_before() -> None:
     assert watched(predictions()).drift
     with pytest.raises(AttributeError, match="has no attribute 'wach'"):
         _ = dl.wach
+
+
+def test_the_example_of_the_docs_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs" / "any_model.md").read_text(), flags=re.DOTALL | re.MULTILINE)
+    monkeypatch.chdir(tmp_path)
+    predictions().rename(columns={"when": "timestamp", "proba": "y_proba"}).to_csv("predictions.csv", index=False)
+    exec(compile(code, "docs/any_model.md", "exec"), {})
+    assert "The accuracy of the model is" in capsys.readouterr().out
+    assert Path("r.html").exists()
