@@ -170,6 +170,11 @@ class WatchResult:
         return None
 
     @property
+    def judged(self) -> tuple[BlockScore, ...]:
+        """The blocks that the drift rule judged: all but those of a reference period."""
+        return self.scores
+
+    @property
     def drift(self) -> bool:
         """True when any block was judged to have drifted."""
         return any(score.drift for score in self.scores)

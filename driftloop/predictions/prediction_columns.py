@@ -130,7 +130,7 @@ def _probabilities(given: Sequence[pd.Series], names: list[object], predicted: n
         known = usable & ~np.isnan(read[0])
         sides = [read[0][known & (predicted == code)] for code in (0, 1)]
         second = not all(len(side) for side in sides) or bool(sides[1].mean() >= sides[0].mean())
-        told = f"{given[0].name} is taken for the probability of {names[int(second)]!r}, which is predicted where it is higher"
+        told = f"{given[0].name} is taken as the probability of {names[int(second)]!r}: it is higher where that is predicted"
         return np.column_stack([1 - read[0], read[0]] if second else [read[0], 1 - read[0]]), [told]
     chances = np.column_stack([read[at] for at in _places([str(column.name) for column in given], names)])
     off = np.flatnonzero(np.abs(chances.sum(axis=1) - 1) > SUM_OFF)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from driftloop.drift.estimate.confidence import Estimate
 from driftloop.drift.forecast.crossing import Forecast
 from driftloop.drift.verdict import Verdict
-from driftloop.metrics.results import ReferencePeriod, WatchResult
+from driftloop.metrics.results import BlockScore, ReferencePeriod, WatchResult
 
 PERIODS: Final = ("reference", "judged")  # of a block, as its `version`
 _OF_A_SERVED_MODEL: Final = ("retrains", "versions", "served_version", "period")
@@ -29,10 +29,14 @@ class TableResult(WatchResult):
         """See `WatchResult.reference`."""
         return self.period
 
+    @property
+    def judged(self) -> tuple[BlockScore, ...]:
+        """See `WatchResult.judged`."""
+        return tuple(score for score in self.scores if score.version != PERIODS[0])
+
     def as_json(self) -> dict[str, Any]:
         """See `WatchResult.as_json`; `blocks` counts those that are judged."""
         body = super().as_json()
         left = {name: value for name, value in body.items() if name not in _OF_A_SERVED_MODEL and not name.endswith("_without_retraining")}
         answers = {name: asdict(getattr(self, name)) for name in ("verdict", "forecast", "estimate")}
-        judged = sum(score.version != PERIODS[0] for score in self.scores)
-        return {**left, **answers, "reference": asdict(self.period), "blocks": judged}
+        return {**left, **answers, "reference": asdict(self.period), "blocks": len(self.judged)}

@@ -131,7 +131,7 @@ def watched(result: WatchResult, *, report: str = "") -> str:
     made = [f"- {'after block ' + str(one.block) if one.block >= 0 else 'on request'}: {one.decision}" for one in shown]
     if len(result.retrains) > len(shown):
         made.append(f"- and {len(result.retrains) - len(shown)} more: see the child runs")
-    times = f", {wording.moment(result.scores[0].timestamp)} to {wording.moment(result.scores[-1].until)}" if result.scores else ""
+    times = f", {wording.moment((result.judged or result.scores)[0].timestamp)} to {wording.moment(result.scores[-1].until)}" if result.scores else ""
     parts = [
         f"{first} {done} Watched in {wording.blocks_of(result)}{times}.",
         "\n".join(["Baselines on the same rows:", "", *free]) if free else "",

@@ -137,7 +137,7 @@ def of(result: WatchResult) -> Figures:
 
 def compared(result: WatchResult) -> dict[str, float]:
     """What the model's KPI is compared with, by name: the reference period or the base model, and the baselines."""
-    first = {"reference period": result.reference.kpi} if result.reference else {"base model, unretrained": result.kpi_without_retraining}
+    first = {"reference period, its own rows": result.reference.kpi} if result.reference else {"base model, unretrained": result.kpi_without_retraining}
     return first | of(result).baselines(result)
 
 
@@ -165,8 +165,9 @@ def _against_reference(result: WatchResult, period: ReferencePeriod, figures: Fi
     if not math.isfinite(result.kpi):
         return f"The {figures.name} of the model is undefined after the reference period; it was {before}."
     gain = figures.gain(result.kpi, period.kpi)
+    now = {"−": f"{gain[1:]} {figures.step} worse than", "+": f"{gain[1:]} {figures.step} better than"}.get(gain[0], "as on")
     reached = f"the {figures.name} of the model is {figures.with_unit(result.kpi)} on {wording.count(result.rows, 'row')}{_own(result) if figures.kpi else ''}"
-    return f"{reached[:1].upper()}{reached[1:]}; it was {before}: {gain} {figures.step} (a positive change is better)."
+    return f"{reached[:1].upper()}{reached[1:]}, {now} the {figures.with_unit(period.kpi)} on the {wording.count(period.rows, 'row')} of the reference period."
 
 
 def _own(result: WatchResult) -> str:
