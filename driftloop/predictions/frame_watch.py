@@ -6,6 +6,7 @@ import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from numbers import Integral
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -176,11 +177,10 @@ def watch(
         unit=unit,
         time_zone=time_zone,
     )
-    until = reference if isinstance(reference, int) else "" if reference is None else reference if isinstance(reference, str) else reference.isoformat()
     plan = TablePlan(**_block(block), kpi=kpi, cost=cost, threshold=threshold or 0.0, alpha=alpha)
     if not isinstance(frame, pd.DataFrame):
-        return of_file(Path(frame), asked, plan, reference=until, name=name)
-    return FrameWatch(table_judge.judge(predicted_table.read(frame, asked, name=name or "predictions", reference=until), plan))
+        return of_file(Path(frame), asked, plan, reference=_until(reference), name=name)
+    return FrameWatch(table_judge.judge(predicted_table.read(frame, asked, name=name or "predictions", reference=_until(reference)), plan))
 
 
 def of_file(path: Path, asked: TableColumns, plan: TablePlan, *, reference: str | int, name: str = "", encoding: str = "", separator: str = "") -> FrameWatch:
@@ -199,11 +199,22 @@ def of_file(path: Path, asked: TableColumns, plan: TablePlan, *, reference: str 
     return FrameWatch(table_judge.judge(predicted_table.read(table.frame, asked, written=written, **given), plan))
 
 
+def _until(reference: str | date | int | None) -> str | int:
+    """The end of the reference period as ISO text, or its rows; "" by default."""
+    if isinstance(reference, Integral):
+        if reference < 1:
+            raise SettingsError(f"reference is {reference}: give a number of rows of at least 1, or a time")
+        return int(reference)
+    return reference.isoformat() if isinstance(reference, date) else reference or ""
+
+
 def _block(block: str | int | None) -> dict[str, Any]:
-    if block is None or isinstance(block, int):
-        if block is not None and block < 1:
+    if block is None:
+        return {}
+    if isinstance(block, Integral):  # numpy's too
+        if block < 1:
             raise SettingsError(f"block is {block}: give a number of rows of at least 1, or one of {', '.join(BLOCKS)}")
-        return {"block_size": block or 0}
+        return {"block_size": int(block)}
     if block not in BLOCKS:
         raise SettingsError(f"block is {block!r}: give a number of rows, or one of {', '.join(BLOCKS)}")
     return {"block_by": BLOCKS[block]}

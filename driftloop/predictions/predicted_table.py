@@ -77,7 +77,7 @@ def read(
     if not len(kept):
         raise DataError(f"--prediction {asked.prediction!r}: no row has a prediction")
     if len(kept) < len(order):
-        notes.append(f"{len(order) - len(kept):,} rows have no prediction; they are left out")
+        notes.append(f"{len(order) - len(kept):,} rows have no prediction, or no probability; they are left out")
     if (np.diff(order) < 0).any():
         notes.append("the rows were sorted by time")
     frame, times, predicted = frame.iloc[kept].reset_index(drop=True), times[kept], predicted.of(kept)

@@ -165,7 +165,8 @@ def _against_reference(result: WatchResult, period: ReferencePeriod, figures: Fi
     if not math.isfinite(result.kpi):
         return f"The {figures.name} of the model is undefined after the reference period; it was {before}."
     gain = figures.gain(result.kpi, period.kpi)
-    now = {"−": f"{gain[1:]} {figures.step} worse than", "+": f"{gain[1:]} {figures.step} better than"}.get(gain[0], "as on")
+    step = f" {result.unit}".rstrip() if figures.plain else " points"
+    now = {"−": f"{gain[1:]}{step} worse than", "+": f"{gain[1:]}{step} better than"}.get(gain[0], "the same as" if math.isfinite(period.kpi) else "beside")
     reached = f"the {figures.name} of the model is {figures.with_unit(result.kpi)} on {wording.count(result.rows, 'row')}{_own(result) if figures.kpi else ''}"
     return f"{reached[:1].upper()}{reached[1:]}, {now} the {figures.with_unit(period.kpi)} on the {wording.count(period.rows, 'row')} of the reference period."
 

@@ -214,11 +214,24 @@ def test_rows_without_a_prediction_are_left_out_and_counted() -> None:
     table.loc[:9, "y_pred"] = np.nan
     found = watched(table, reference=REFERENCE - 10)
     assert found.blocks.rows.sum() == ROWS - 10
-    assert any("10 rows have no prediction" in note for note in found.notes)
+    assert any("10 rows have no prediction, or no probability" in note for note in found.notes)
 
 
 def test_a_reference_period_that_drifts_is_said_to() -> None:
     assert any("drifting itself" in note for note in watched(predictions(fall=1200, after=0.7)).notes)
+
+
+def test_numbers_of_rows_may_be_those_of_numpy() -> None:
+    found = watched(predictions(), reference=np.int64(REFERENCE), block=np.int64(900))
+    assert list(found.blocks.query("period == 'judged'").rows) == [900] * 4
+
+
+def test_a_model_that_is_never_wrong_and_one_that_always_is_are_no_worse_than_before() -> None:
+    table = predictions()
+    for answers in (table.y_true, 1 - table.y_true):
+        found = watched(table.assign(y_pred=answers))
+        assert not found.drift
+        assert "the same as" in str(found)
 
 
 def test_a_file_is_read_like_a_frame(tmp_path: Path) -> None:
@@ -259,6 +272,7 @@ BAD: dict[str, tuple[pd.DataFrame, dict[str, Any], type[DriftloopError], str]] =
         "the reference period of 2,400 rows has no label",
     ),
     "a short reference": (predictions(), {"reference": 10}, DataError, "has 10 rows with a label, needs at least 16"),
+    "a reference of no rows": (predictions(), {"reference": 0}, SettingsError, "reference is 0"),
     "a reference that is no time": (predictions(), {"reference": "soon"}, SettingsError, "'soon' is not a time"),
     "no class but one": (ONES, {}, DataError, "two classes at least are needed"),
     "probabilities as predictions": (predictions(), {"prediction": "proba", "task": "classification"}, DataError, "looks like regression"),
