@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from driftloop import settings
-from driftloop.cli.call import LearnerFlags, flag
-from driftloop.cli.flag_types import share
+from driftloop.cli.call import Flags, LearnerFlags, flag
+from driftloop.cli.flag_types import amount, moment, rate, share, time_format, time_zone
 from driftloop.cli.flags import (
     BaseRunFlags,
     BlockFlags,
@@ -18,6 +18,7 @@ from driftloop.cli.flags import (
     RegistryFlags,
     ServingFlags,
     TaskFlags,
+    TextFlags,
     TrainingFlags,
     WatchFlags,
 )
@@ -117,3 +118,54 @@ class KnownStreamFlags:
 @dataclass(frozen=True)
 class BacktestFlags(KpiGoalFlags, BlockFlags, TaskFlags, PlayFlags, FitFlags, KnownStreamFlags):
     """Of backtest.py."""
+
+
+@dataclass(frozen=True)
+class PredictionFlags:
+    """Which table of predictions to read."""
+
+    data_path: str = flag("", "required: ARFF, CSV or Parquet file (also .gz, .zip) with a row for each prediction")
+    target: str = flag("", "required: label column; a row without a label is not judged, only estimated")
+    prediction: str = flag("", "required: column of the predicted classes, written as the labels are, or of the predicted values")
+    probability: str = flag(
+        "",
+        "column of the probability of one of two classes, or a column for each class, comma-separated, whose names end with the class; "
+        "empty: no estimate without labels, no KPI of probabilities",
+    )
+    time_column: str = flag("", "column with each row's time; 'row': the rows are in time order, but have no time; empty: the only column with times")
+    time_format: str = flag("", "format of the times, such as '%%d/%%m/%%Y %%H:%%M', unix_ms, excel; empty: inferred from all rows", type=time_format)
+    time_zone: str = flag("", "time zone of times without one, such as Europe/Berlin; empty: times are used as they are", type=time_zone)
+    features: str = flag("", "columns of the model's inputs, comma-separated; empty: every other column but identifiers, constants and free text")
+    leave_out: str = flag("", "columns that are not inputs, comma-separated as in --features")
+    task: str = flag(
+        "",
+        "type of the label: classification (classes) or regression (values); empty: it follows from the label",
+        choices=["", *settings.TASKS],
+        metavar="TASK",
+    )
+    unit: str = flag("", "unit of a regression's label, such as minutes")
+
+
+@dataclass(frozen=True)
+class JudgeFlags:
+    """How to judge a table of predictions."""
+
+    reference_until: str = flag("", "time at which the reference period ends, such as 2018-10-01; empty: --reference_rows decides", type=moment)
+    reference_rows: int = flag(0, "number of oldest rows in the reference period; 0: 30 %% of all", type=whole(0))
+    block_by: str = flag(
+        "rows",
+        "rows: blocks of --block_size rows; otherwise calendar blocks with any number of rows; a week begins on Monday",
+        choices=["rows", "day", "week", "month"],
+    )
+    block_size: int = flag(0, "rows per block; 0: a hundredth of the rows to judge, 20 to 1000", type=whole(0))
+    threshold: float = flag(0.0, "the KPI that is just good enough, on its scale or in its unit; 0: drift is a fall against the reference period", type=amount)
+    alpha: float = flag(
+        settings.ALPHA, "maximum false-alarm probability over the whole table, for a model as good as the threshold or the reference period", type=rate
+    )
+    fail_on_drift: bool = flag(False, "exit with code 10 when a block has drifted")
+    report: str = flag("", "also write the HTML report to this file; it is always logged to MLflow")
+
+
+@dataclass(frozen=True)
+class WatchTableFlags(Flags, ExperimentFlags, PredictionFlags, TextFlags, JudgeFlags, KpiFlags):
+    """Of watch_table.py."""

@@ -11,12 +11,16 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from scipy import stats
 
 from driftloop.metrics import kpi
-from driftloop.metrics.row_kpis import ClassKpi
+from driftloop.metrics.cost_table import read_costs
+from driftloop.metrics.kpi_names import OWN
+from driftloop.metrics.row_kpis import BalancedAccuracyKpi, BrierKpi, ChosenKpi, ClassKpi, CostKpi, LogLossKpi, RmseKpi
 from driftloop.metrics.task import CLASSIFICATION, Task
 
 
@@ -142,9 +146,39 @@ class AveragePrecisionKpi(WholeBlockKpi):
         return (inside * precision).sum(axis=1) / hits[:, -1]
 
 
+def named(name: str, labels: np.ndarray, label_names: Sequence[object], *, cost: str = "") -> ChosenKpi | None:
+    """The KPI of that name, also one of rows; None for a task's own.
+
+    Args:
+        name: a key of `KPIS`.
+        labels: class codes or values of the rows whose class shares or mean the KPI may depend on, (N,).
+        label_names: of all classes.
+        cost: what predictions cost, as `cost_table.read_costs` takes it, for "cost".
+
+    Raises:
+        SettingsError: as `read_costs`.
+    """
+    if name in OWN.values():
+        return None
+    if name == "rmse":
+        return RmseKpi(float(labels.mean()))
+    shares = np.bincount(labels, minlength=len(label_names)) / max(len(labels), 1)
+    return CostKpi(shares, read_costs(cost, label_names)) if name == "cost" else _OF_SHARES[name](shares)
+
+
 def _by_score(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Weight inside and outside the class at each distinct score, ascending: (R, N) -> two (R, G)."""
     order = np.argsort(scores, kind="stable")
     starts = np.flatnonzero(np.r_[True, np.diff(scores[order]) > 0])
     ordered, inside = weights[:, order], positive[order]
     return np.add.reduceat(ordered * inside, starts, axis=1), np.add.reduceat(ordered * ~inside, starts, axis=1)
+
+
+_OF_SHARES: Final = {
+    "brier": BrierKpi,
+    "log_loss": LogLossKpi,
+    "balanced_accuracy": BalancedAccuracyKpi,
+    "f1": F1Kpi,
+    "roc_auc": RocAucKpi,
+    "average_precision": AveragePrecisionKpi,
+}

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+from driftloop.errors import SettingsError
+
 LOG_LOSS_BOUND: Final = 10.0
 """Log losses above this are clipped to it: the probability of the true class was under exp(-10) = 0.0045 %."""
 
@@ -56,3 +58,26 @@ def of_task(task: str) -> list[str]:
     ['mae', 'rmse']
     """
     return [kpi.name for kpi in _ALL if kpi.task == task]
+
+
+def checked(task: str, kpi: str, cost: str) -> str:
+    """The name of the KPI that is asked for; a cost alone means "cost", nothing the task's own.
+
+    Args:
+        task: a key of `OWN`.
+        kpi: a key of `KPIS`, or "".
+        cost: what predictions cost, or "".
+
+    Raises:
+        SettingsError: there is no such KPI, it is not one of the task, or a cost is given with another one.
+
+    >>> checked("classification", "", "good:bad=5")
+    'cost'
+    """
+    name = kpi or ("cost" if cost else OWN[task])
+    if name not in KPIS or KPIS[name].task != task:
+        given = f"--kpi {kpi}" if kpi else "--cost"
+        raise SettingsError(f"{given} does not fit a {task}: its KPIs are {', '.join(of_task(task))}")
+    if cost and name != "cost":
+        raise SettingsError(f"--cost is given, but the KPI is {name}: omit it, or give --kpi cost")
+    return name

@@ -122,6 +122,18 @@ class VersionRecord:
 
 
 @dataclass(frozen=True)
+class ReferencePeriod:
+    """The rows against which a table of predictions is judged: the KPI there, with its 95 % interval, and the time of the first row after them."""
+
+    rows: int  # with a label
+    kpi: float
+    lower: float
+    upper: float
+    until: str
+    bounds: bool = False  # the threshold is the worst KPI that this period allows, because none was given
+
+
+@dataclass(frozen=True)
 class WatchResult:
     """A whole watch: what `--json` prints and the report draws.
 
@@ -151,6 +163,16 @@ class WatchResult:
     block_by: str = "rows"  # or one of blocks.CALENDAR
     kpi_name: str = ""
     task_kpi: float = math.nan
+
+    @property
+    def reference(self) -> ReferencePeriod | None:
+        """The reference period of a table of predictions, whose model is not ours: then nothing is served or retrained."""
+        return None
+
+    @property
+    def judged(self) -> tuple[BlockScore, ...]:
+        """The blocks that the drift rule judged: all but those of a reference period."""
+        return self.scores
 
     @property
     def drift(self) -> bool:

@@ -30,12 +30,14 @@ def columns(result: WatchResult) -> tuple[BlockColumn, ...]:
         BlockColumn("block", lambda one: str(one.block)),
         BlockColumn("time", lambda one: wording.moment(one.timestamp), "t"),
         BlockColumn("rows", lambda one: f"{one.rows}{'*' * one.short}"),
-        BlockColumn("version", lambda one: one.version, ""),
+        BlockColumn("period" if result.reference else "version", lambda one: one.version, ""),
         BlockColumn(write.name, lambda one: write.value(one.kpi)),
         BlockColumn("lower", lambda one: write.value(one.lower)),
         BlockColumn("upper", lambda one: write.value(one.upper)),
     )
-    return (*first, *(_of_numbers if write.kpi else _of_values if write.plain else _of_shares)(result), BlockColumn("drift", _drift, ""))
+    others = (_of_numbers if write.kpi else _of_values if write.plain else _of_shares)(result)
+    served = {"unretrained", "set aside"} if result.reference else set()  # columns of a model that we serve
+    return (*first, *(one for one in others if one.title not in served), BlockColumn("drift", _drift, ""))
 
 
 def _of_shares(_: WatchResult) -> tuple[BlockColumn, ...]:

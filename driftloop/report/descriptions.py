@@ -131,7 +131,7 @@ def watched(result: WatchResult, *, report: str = "") -> str:
     made = [f"- {'after block ' + str(one.block) if one.block >= 0 else 'on request'}: {one.decision}" for one in shown]
     if len(result.retrains) > len(shown):
         made.append(f"- and {len(result.retrains) - len(shown)} more: see the child runs")
-    times = f", {wording.moment(result.scores[0].timestamp)} to {wording.moment(result.scores[-1].until)}" if result.scores else ""
+    times = f", {wording.moment((result.judged or result.scores)[0].timestamp)} to {wording.moment(result.scores[-1].until)}" if result.scores else ""
     parts = [
         f"{first} {done} Watched in {wording.blocks_of(result)}{times}.",
         "\n".join(["Baselines on the same rows:", "", *free]) if free else "",
@@ -157,6 +157,11 @@ def retrained(record: RetrainRecord, *, trained: str, judged: str) -> str:
 def deployment(*, model: str, rows: str) -> str:
     """A deployment whose watch is running."""
     return f"Deployment of {code(model)}: its predictions for {rows}, scored block by block."
+
+
+def judged(*, table: str, source: str, prediction: str, target: str) -> str:
+    """A table of predictions that another system made."""
+    return f"Predictions of {code(table)}, from {code(source)}: column {code(prediction)} against the labels {code(target)}, judged block by block."
 
 
 def challenger(*, trained: str) -> str:

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from driftloop.metrics import task
 from driftloop.metrics.kpi_names import KPIS, LOG_LOSS_BOUND, OWN, KpiName
-from driftloop.metrics.results import WatchResult
+from driftloop.metrics.results import ReferencePeriod, WatchResult
 from driftloop.report import wording
 
 
@@ -135,9 +135,17 @@ def of(result: WatchResult) -> Figures:
     return Figures(result.task, result.unit, result.kpi_name)
 
 
+def compared(result: WatchResult) -> dict[str, float]:
+    """What the model's KPI is compared with, by name: the reference period or the base model, and the baselines."""
+    first = {"reference period, its own rows": result.reference.kpi} if result.reference else {"base model, unretrained": result.kpi_without_retraining}
+    return first | of(result).baselines(result)
+
+
 def verdict(result: WatchResult) -> tuple[str, str]:
     """Summary of the watch: the model's KPI, then the loop's actions."""
     figures, rows = of(result), wording.count(result.rows, "row")
+    if result.reference:
+        return _against_reference(result, result.reference, figures), wording.what_was_done(result)
     if not math.isfinite(result.kpi):
         first = f"The {figures.name} of the served model over {rows} is undefined."
     elif figures.kpi:
@@ -149,6 +157,18 @@ def verdict(result: WatchResult) -> tuple[str, str]:
         kappa = wording.number(result.kappa_temporal)
         first = f"The served model was right on {figures.with_unit(result.kpi)} of {rows} (κ-temporal {kappa}); {_against_unretrained(result, figures)}."
     return first, wording.what_was_done(result)
+
+
+def _against_reference(result: WatchResult, period: ReferencePeriod, figures: Figures) -> str:
+    """The model's KPI after the reference period and in it."""
+    before = f"{figures.with_unit(period.kpi)} on the {wording.count(period.rows, 'row')} of the reference period"
+    if not math.isfinite(result.kpi):
+        return f"The {figures.name} of the model is undefined after the reference period; it was {before}."
+    gain = figures.gain(result.kpi, period.kpi)
+    step = f" {result.unit}".rstrip() if figures.plain else " points"
+    now = {"−": f"{gain[1:]}{step} worse than", "+": f"{gain[1:]}{step} better than"}.get(gain[0], "the same as" if math.isfinite(period.kpi) else "beside")
+    reached = f"the {figures.name} of the model is {figures.with_unit(result.kpi)} on {wording.count(result.rows, 'row')}{_own(result) if figures.kpi else ''}"
+    return f"{reached[:1].upper()}{reached[1:]}, {now} the {figures.with_unit(period.kpi)} on the {wording.count(period.rows, 'row')} of the reference period."
 
 
 def _own(result: WatchResult) -> str:
@@ -176,15 +196,19 @@ def reading_notes(result: WatchResult) -> list[str]:
         return wording.reading_notes(result)
     half = wording.half_width(result.scores)
     return [
-        "The MAE is the mean absolute error: lower is better, and in every table a positive lead means that the served model has the smaller error.",
+        "The MAE is the mean absolute error: lower is better, and in every table a positive lead means that the model has the smaller error.",
         f"At its size a block's MAE is known to ±{wording.number(half)} {figures.unit} on average here (Student, 95 %, assuming independent rows; "
         "the drift rule is stricter: it accounts for autocorrelated errors).",
         "Bias is the mean of prediction minus label: a constant MAE with a growing bias means that the model errs increasingly to one side.",
-        "The baselines except the median are fitted on the same rows as the version in service, so they are retrained with it.",
-        "Rows set aside are counted by block and reason and otherwise excluded. A mean that only they move is data quality, not drift.",
+        *([] if result.reference else _OF_A_SERVED_REGRESSION),
         *result.notes,
     ]
 
+
+_OF_A_SERVED_REGRESSION: Final = (
+    "The baselines except the median are fitted on the same rows as the version in service, so they are retrained with it.",
+    "Rows set aside are counted by block and reason and otherwise excluded. A mean that only they move is data quality, not drift.",
+)
 
 _MEANINGS: Final = {
     "brier": "The Brier score is half of the squared distance between the probabilities and the true class, summed over the classes: 0 is perfect, 1 is worst.",
@@ -207,6 +231,6 @@ def _chosen_notes(result: WatchResult, figures: Figures) -> list[str]:
     half = wording.number(wording.half_width(result.scores), digits=figures.of_kpi.digits)
     rule = "; the drift rule accounts for autocorrelated rows" if result.rule == "significant" and figures.of_kpi.per_row else ""
     return [
-        f"{_MEANINGS[figures.kpi]} {better.capitalize()} is better, and in every table a positive lead means that the served model is better.",
+        f"{_MEANINGS[figures.kpi]} {better.capitalize()} is better, and in every table a positive lead means that the model is better.",
         f"At its size a block's {figures.name} is known to ±{half} on average here ({by}{rule}).",
     ]

@@ -27,8 +27,8 @@ def summary_text(result: WatchResult) -> str:
         paragraph(f"{result.stream}: {wording.count(result.rows, 'row')} in {wording.blocks_of(result)}"),
         paragraph(" ".join(kpi_words.verdict(result))),
         _kpis(result),
-        _versions(result),
-        _retrains(result.retrains, unit=result.unit),
+        "" if result.reference else _versions(result),
+        "" if result.reference else _retrains(result.retrains, unit=result.unit),
         "\n".join(paragraph(words, first="- ") for words in (*result.findings, *result.notes)),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -200,9 +200,8 @@ def _figure(value: float, *, digits: int, write: Callable[..., str] = wording.nu
 
 def _kpis(result: WatchResult) -> str:
     write = kpi_words.of(result)
-    compared = {"base model, unretrained": result.kpi_without_retraining} | write.baselines(result)
-    rows = [("served model", write.value(result.kpi, digits=2), "")]
-    rows += [(name, write.value(kpi, digits=2), write.gain(result.kpi, kpi)) for name, kpi in compared.items()]
+    rows = [("model" if result.reference else "served model", write.value(result.kpi, digits=2), "")]
+    rows += [(name, write.value(kpi, digits=2), write.gain(result.kpi, kpi)) for name, kpi in kpi_words.compared(result).items()]
     return table(("on the same rows", write.title, write.lead_title), rows, left={0}, widest=44)
 
 

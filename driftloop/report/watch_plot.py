@@ -29,7 +29,7 @@ def draw(result: WatchResult) -> go.Figure:
     """The plot of a result with at least one block; undefined figures leave gaps."""
     scores, write = result.scores, kpi_words.of(result)
     blocks, places = averaged(scores), edges(scores)
-    lines = {name: average(scores, name, blocks) for name in (*scores[0].baselines, UNRETRAINED)}
+    lines = {name: average(scores, name, blocks) for name in (*scores[0].baselines, *([] if result.reference else [UNRETRAINED]))}
     cells = block_table.columns(result)
     points = [
         plots.Point(
@@ -47,9 +47,10 @@ def draw(result: WatchResult) -> go.Figure:
     span = places[0][0], places[-1][1]
     made = plots.kpi_over_time(points, write, span=span, height=PIXELS, off=OFF)
     if blocks > 1:
+        name = "model, average" if result.reference else "served model, average"
         served = [plots.scale_of(write) * value for value in average(scores, "", blocks)]
         line = {"color": plots.MODEL, "width": 2.6}
-        made.add_scatter(x=[point.at for point in points], y=served, name="served model, average", mode="lines", line=line, hoverinfo="skip")
+        made.add_scatter(x=[point.at for point in points], y=served, name=name, mode="lines", line=line, hoverinfo="skip")
     if not isinstance(span[0], str):
         made.update_xaxes(title={"text": "block", "font": {"size": 12}}, dtick=1 if len(scores) <= FEW else None)
     plots.mark_versions(made, [(edge[0], version) for version, edge in _first_edges(scores, places)], span=span)

@@ -46,7 +46,7 @@ def report_html(result: WatchResult) -> str:
     from driftloop.report import watch_plot  # loads plotly: only when a report is written
 
     write = kpi_words.of(result)
-    compared = {"base model, unretrained": result.kpi_without_retraining, **write.baselines(result)}
+    compared = kpi_words.compared(result)
     return page.render(
         "watch.html",
         {"plot-kpi": watch_plot.draw(result)} if result.scores else {},

@@ -209,8 +209,13 @@ def drifted(score: BlockScore) -> str:
 def what_was_done(result: WatchResult) -> str:
     """Summary of the loop's actions."""
     drifts = sum(score.drift for score in result.scores)
-    unproven = sum(drifted(score) == "not proven" for score in result.scores)
+    unproven = sum(drifted(score) == "not proven" for score in result.judged)
     open_ones = f", {unproven:,} more {'is' if unproven == 1 else 'are'} worse than the threshold without proof of drift" if unproven else ""
+    if result.reference:
+        first = next((f", the first is block {score.block} of {moment(score.timestamp)}" for score in result.judged if score.drift), "")
+        unlabelled = sum(math.isnan(score.kpi) for score in result.judged)
+        unknown = f", {count(unlabelled, 'block')} cannot be judged yet" if unlabelled else ""
+        return f"{count(drifts, 'block')} of {len(result.judged):,} drifted{first}{open_ones}{unknown}. Total time: {duration(result.seconds)}."
     promotions, follow_ups = sum(retrain.promoted for retrain in result.retrains), sum(retrain.follow_up for retrain in result.retrains)
     among = f", {follow_ups} of them to follow up," if follow_ups else ""
     return (
@@ -221,7 +226,7 @@ def what_was_done(result: WatchResult) -> str:
 
 def blocks_of(result: WatchResult) -> str:
     """The number and size of the blocks."""
-    blocks = count(len(result.scores), "block")
+    blocks = count(len(result.judged), "block")
     return f"{blocks} of {result.block_size:,}" if result.block_by == "rows" else f"{blocks}, one per calendar {result.block_by}"
 
 
@@ -252,17 +257,23 @@ def half_width(scores: Sequence[BlockScore]) -> float:
 
 def reading_notes(result: WatchResult) -> list[str]:
     """How to read this result's figures, then the lifecycle's notes."""
-    scores = result.scores
-    (chance, any_chance), low = low_blocks_by_chance(scores), sum(score.kpi < score.threshold for score in scores)
+    half = percent(half_width(result.scores))
     return [
-        f"A block is small: at {result.block_size:,} rows its accuracy is known to ±{percent(half_width(scores))} points on average here (Wilson, 95 %). "
+        f"A block is small: at {result.block_size:,} rows its accuracy is known to ±{half} points on average here (Wilson, 95 %). "
         "Read a single block by its interval, not its point estimate.",
-        f"One block under the threshold is weak evidence of drift: if each version's accuracy were constant, {number(chance, digits=1)} of the "
-        f"{count(len(scores), 'block')} would be under it by chance alone, at least one in {with_sign(any_chance, digits=0)} of such watches "
-        f"(with independent rows; more where errors are autocorrelated). {low:,} did.",
-        "No change copies the previous row's label, so it needs every label at once. The served model gets its labels only when a "
+        *([] if result.reference else [_by_chance(result.scores)]),
+        "No change copies the previous row's label, so it needs every label at once. The model gets its labels only when a "
         "block ends: the two are not comparable. No change is shown as a measure of the labels' autocorrelation.",
         "κ is the agreement beyond chance, given the class shares; κ-temporal the same against no change: "
         "0 is as good as copying the last label, below 0 is worse.",
         *result.notes,
     ]
+
+
+def _by_chance(scores: Sequence[BlockScore]) -> str:
+    (chance, any_chance), low = low_blocks_by_chance(scores), sum(score.kpi < score.threshold for score in scores)
+    return (
+        f"One block under the threshold is weak evidence of drift: if each version's accuracy were constant, {number(chance, digits=1)} of the "
+        f"{count(len(scores), 'block')} would be under it by chance alone, at least one in {with_sign(any_chance, digits=0)} of such watches "
+        f"(with independent rows; more where errors are autocorrelated). {low:,} did."
+    )

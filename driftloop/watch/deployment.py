@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from driftloop.serving import swap
 from driftloop.serving.site import Site, TorchServeDeployment, check_server, describe, promote, torchserve
 from driftloop.settings import ASKED_BY, REFERENCE_BLOCKS
 from driftloop.system import places
-from driftloop.tracking import mlflow_store, runs
+from driftloop.tracking import runs
 from driftloop.tracking.registry import CHAMPION, Registry
 from driftloop.training import trained_model
 from driftloop.training.retrain import Cause
@@ -223,13 +222,7 @@ def put(work: Work, serving: TorchServeDeployment, known: KnownModel) -> KnownMo
 
 def log_outcome(work: Work, args: WatchFlags, result: WatchResult, *, deployment_run_id: str) -> None:
     """Log the figures and report.html to the result's run, and the figures to its deployment's; write the report to --report."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = watch_report.write_report(result, Path(folder) / "report.html")
-        mlflow_store.log_outcome(work.store, result.run_id, {}, files=[path])
-    for run_id in dict.fromkeys((result.run_id, deployment_run_id)):
-        mlflow_log.log_whole(work.store, run_id, result, report_run_id=result.run_id)
-    if args.report:
-        print(f"report: {watch_report.write_report(result, Path(args.report))}", file=sys.stderr)
+    mlflow_log.log_report(work.store, result, deployment_run_id=deployment_run_id, report=args.report)
 
 
 def find_cause(work: Work, base: KnownModel, served: KnownModel, *, until_row: int) -> Cause:

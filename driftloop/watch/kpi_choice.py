@@ -8,45 +8,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final, TypeVar
 
-import numpy as np
-
 from driftloop.cli.flags import KpiFlags
 from driftloop.cli.script_flags import KpiGoalFlags
 from driftloop.data.streams import Stream
 from driftloop.errors import SettingsError
-from driftloop.metrics.block_kpis import AveragePrecisionKpi, F1Kpi, RocAucKpi
-from driftloop.metrics.cost_table import read_costs
+from driftloop.metrics import block_kpis, kpi_names
 from driftloop.metrics.goal import Goal
-from driftloop.metrics.kpi_names import KPIS, OWN, of_task
-from driftloop.metrics.row_kpis import BalancedAccuracyKpi, BrierKpi, ChosenKpi, CostKpi, LogLossKpi, RmseKpi
+from driftloop.metrics.kpi_names import KPIS
+from driftloop.metrics.row_kpis import ChosenKpi
 from driftloop.metrics.task import Task
 from driftloop.settings import THRESHOLD_SLACK
 
 Flagged = TypeVar("Flagged", bound=KpiFlags)
 OLDER: Final = {"threshold_accuracy": "accuracy", "threshold_mae": "mae"}  # flags that set one KPI's threshold
-OF_SHARES: Final = {
-    "brier": BrierKpi,
-    "log_loss": LogLossKpi,
-    "balanced_accuracy": BalancedAccuracyKpi,
-    "f1": F1Kpi,
-    "roc_auc": RocAucKpi,
-    "average_precision": AveragePrecisionKpi,
-}
-
-
-def name_of(stream: Stream, args: KpiFlags) -> str:
-    """The KPI's name from the flags; --cost alone means the cost, nothing the task's own.
-
-    Raises:
-        SettingsError: the KPI is not one of the task, or --cost is given with another one.
-    """
-    name = args.kpi or ("cost" if args.cost else OWN[stream.task])
-    if KPIS[name].task != stream.task:
-        given = f"--kpi {name}" if args.kpi else "--cost"
-        raise SettingsError(f"{given} does not fit a {stream.task}: its KPIs are {', '.join(of_task(stream.task))}")
-    if args.cost and name != "cost":
-        raise SettingsError(f"--cost is given, but the KPI is {name}: omit it, or give --kpi cost")
-    return name
 
 
 def chosen(stream: Stream, args: KpiFlags, *, trained: tuple[int, int]) -> ChosenKpi | None:
@@ -58,20 +32,16 @@ def chosen(stream: Stream, args: KpiFlags, *, trained: tuple[int, int]) -> Chose
         trained: the base model's training rows, whose labels the KPI may depend on (class shares, mean).
 
     Raises:
-        SettingsError: as `name_of` and `read_costs`.
+        SettingsError: as `kpi_names.checked` and `read_costs`.
     """
-    name, labels = name_of(stream, args), stream.labels[slice(*trained)]
-    if name in OWN.values():
-        return None
-    if name == "rmse":
-        return RmseKpi(float(labels.mean()))
-    shares = np.bincount(labels, minlength=len(stream.label_names)) / max(len(labels), 1)
-    return CostKpi(shares, read_costs(args.cost, stream.label_names)) if name == "cost" else OF_SHARES[name](shares)
+    name = kpi_names.checked(stream.task, args.kpi, args.cost)
+    return block_kpis.named(name, stream.labels[slice(*trained)], stream.label_names, cost=args.cost)
 
 
 def described(args: KpiFlags, doing: Task) -> str:
     """A KPI with its settings, as logged to the runs that it chose in; `of_base` reads it.
 
+    >>> import numpy as np
     >>> from driftloop.metrics.row_kpis import CostKpi
     >>> described(KpiFlags("", "b:a=1,  a:b=2"), CostKpi(np.array([0.5, 0.5]), np.eye(2)))
     'cost a:b=2,b:a=1'

@@ -11,6 +11,7 @@ import numpy as np
 from driftloop.data import blocks
 from driftloop.data.streams import Stream
 from driftloop.drift.answer import Answer
+from driftloop.drift.diagnosis import Diagnosis
 from driftloop.drift.forecast import crossing
 from driftloop.drift.verdict import Verdict
 from driftloop.errors import ServingError, TrainingError
@@ -26,7 +27,6 @@ from driftloop.training.fitting import Learner
 from driftloop.training.retrain import Cause
 from driftloop.training.trained_model import KnownModel
 from driftloop.watch import mlflow_log
-from driftloop.watch.diagnosis import Diagnosis
 from driftloop.watch.follow_up import FollowUp
 from driftloop.watch.watch_plan import WatchPlan
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from driftloop.metrics.kpi_names import KPIS, OWN
 from driftloop.metrics.results import BlockScore, WatchResult
-from driftloop.report import descriptions
+from driftloop.report import descriptions, watch_report
 from driftloop.tracking import links, mlflow_store
 from driftloop.tracking.mlflow_store import Store
 from driftloop.training import mlflow_text
@@ -45,13 +48,25 @@ def log_whole(store: Store, run_id: str, result: WatchResult, *, report_run_id: 
     mlflow_text.add_section(store, run_id, title=descriptions.WATCHED, words=descriptions.watched(result, report=report))
 
 
+def log_report(store: Store, result: WatchResult, *, deployment_run_id: str, report: str) -> None:
+    """Log the figures and report.html to the result's run, and the figures to its deployment's; write the report to `report`, if it is a path."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = watch_report.write_report(result, Path(folder) / "report.html")
+        mlflow_store.log_outcome(store, result.run_id, {}, files=[path])
+    for run_id in dict.fromkeys((result.run_id, deployment_run_id)):
+        log_whole(store, run_id, result, report_run_id=result.run_id)
+    if report:
+        print(f"report: {watch_report.write_report(result, Path(report))}", file=sys.stderr)
+
+
 def figures(result: WatchResult) -> dict[str, float]:
     """The figures of a whole watch by name."""
     kpi, own = KPIS[result.kpi_name or OWN[result.task]], {OWN[result.task]: result.task_kpi} if result.kpi_name else {}
-    gain = result.kpi - result.kpi_without_retraining
+    other = result.reference.kpi if result.reference else result.kpi_without_retraining
+    gain = result.kpi - other
     return {
         kpi.name: result.kpi,
-        f"{kpi.name}_without_retraining": result.kpi_without_retraining,
+        f"{kpi.name}_{'of_reference' if result.reference else 'without_retraining'}": other,
         **own,
         "gain": gain if kpi.higher else -gain,
         "kappa": result.kappa,
@@ -59,7 +74,11 @@ def figures(result: WatchResult) -> dict[str, float]:
         **result.baselines,
         "rows": result.rows,
         "drifted_blocks": sum(score.drift for score in result.scores),
-        "retrains": len(result.retrains),
-        "promotions": sum(record.promoted for record in result.retrains),
+        **_of_our_model(result),
         "seconds": result.seconds,
     }
+
+
+def _of_our_model(result: WatchResult) -> dict[str, float]:
+    """The figures of a model that we retrain."""
+    return {} if result.reference else {"retrains": len(result.retrains), "promotions": sum(record.promoted for record in result.retrains)}

@@ -9,12 +9,12 @@ from typing import cast
 import numpy as np
 
 from driftloop.data.schema.schema import Column
+from driftloop.drift import diagnosis
 from driftloop.drift.kind import kinds
 from driftloop.drift.rules import catalogue
 from driftloop.drift.rules.probation import Probation
 from driftloop.drift.verdict import Verdict
 from driftloop.metrics import task
-from driftloop.watch import diagnosis
 from monitoring.records.checks import Value
 from monitoring.stream_settings import StreamConfig
 

@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ ENTRY_POINTS = {
     "retrain": "retrain_model",
     "lifecycle": "lifecycle",
     "backtest": "backtest",
+    "watch": "watch_table",
 }
 CODE = ["MLproject", "conda.yaml", "base_model.py", "elec_datamodule.py", "elec_model.py", "handler.py", "learner.py", "driftloop"]
 PROJECT: dict[str, Any] = yaml.safe_load((ROOT / "MLproject").read_text())
@@ -100,6 +102,27 @@ def test_the_three_environments_list_the_same_exact_pins() -> None:
     assert dict(exact(line) for line in CONDA["dependencies"][-1]["pip"]) == required
     assert dict(exact(line) for line in python_env["dependencies"]) == required
     assert f"python={python_env['python']}" in CONDA["dependencies"]
+
+
+def test_what_pip_installs_are_the_same_exact_pins() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    core, extras = project["dependencies"], project["optional-dependencies"]
+    assert dict(map(exact, [*core, *extras["train"]])) == pins(ROOT / "requirements.txt")
+    assert len({*core, *extras["train"]}) == len(core) + len(extras["train"])
+    for extra, file in (("monitor", "monitoring"), ("batch", "batch")):
+        assert dict(map(exact, extras[extra])) == pins(ROOT / f"requirements-{file}.txt")
+    assert not {"torch", "mlflow", "pytorch-lightning", "river"} & {exact(one)[0] for one in core}
+
+
+def test_what_pip_installs_has_every_file_of_the_packages() -> None:
+    found = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    globs = found["package-data"]["*"]
+    for package in ("driftloop", "monitoring", "prediction_service"):
+        assert f"{package}*" in found["packages"]["find"]["include"]
+        for path in (ROOT / package).rglob("*"):
+            if path.is_file() and path.suffix not in {".py", ".pyc"}:
+                home = next(folder for folder in path.parents if (folder / "__init__.py").exists())
+                assert any(path.relative_to(home).match(glob) for glob in globs), path.relative_to(ROOT)
 
 
 def test_the_lock_holds_every_pin() -> None:

@@ -10,10 +10,10 @@ import pytest
 
 from driftloop.data import blocks, synthetic
 from driftloop.data.streams import Stream
+from driftloop.drift.diagnosis import Diagnosis
 from driftloop.drift.verdict import Verdict
 from driftloop.metrics import task
 from driftloop.metrics.goal import Goal
-from driftloop.watch.diagnosis import Diagnosis
 
 ROWS, BLOCK = 4000, 100
 

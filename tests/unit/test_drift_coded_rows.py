@@ -14,6 +14,7 @@ import pytest
 from driftloop.data import blocks, synthetic
 from driftloop.data.schema.schema import Column
 from driftloop.data.streams import Stream
+from driftloop.drift.diagnosis import Diagnosis
 from driftloop.drift.inputs import design, spans
 from driftloop.drift.inputs.domain import classify, least_rows
 from driftloop.drift.kind import trees
@@ -21,7 +22,6 @@ from driftloop.drift.kind.decomposition import decompose
 from driftloop.drift.kind.kinds import tell
 from driftloop.metrics import task
 from driftloop.metrics.goal import Goal
-from driftloop.watch.diagnosis import Diagnosis
 from monitoring.online import input_tests
 
 COLUMNS = (

@@ -205,3 +205,11 @@ def test_the_values_are_frozen() -> None:
     rows, right = plain()
     with pytest.raises(dataclasses.FrozenInstanceError):
         decompose(rows, right, rows, right).p_value = 0.0  # type: ignore[misc]
+
+
+def test_an_undecided_test_stays_undecided_however_many_edges_there_were() -> None:
+    rng = np.random.default_rng(3)
+    old, new = rng.random((20, 1)), rng.random((20, 1))
+    found = tell(old, np.ones(20), new, np.zeros(20), names=("x",), fallen=True, edges=4)
+    assert found.kind == "cannot tell"
+    assert "nan" not in found.message

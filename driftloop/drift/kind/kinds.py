@@ -86,7 +86,7 @@ def tell(
     joint = domain.classify(reference_rows, current_rows, columns=columns, permutations=max(299, math.ceil(8 / alpha)), seed=seed)
     sides = reference_rows, reference_correct, current_rows, current_correct
     parts = decompose(*sides, columns=columns, domain=joint, alpha=alpha, seed=seed, losses=losses)
-    parts = replace(parts, p_value=min(1.0, edges * parts.p_value) if edges > 1 else parts.p_value)
+    parts = replace(parts, p_value=_bonferroni([parts.p_value], questions=edges))
     data_p = _bonferroni([*(test.corrected for test in tests), joint.p_value], questions=2)
     moved, changed = data_p <= alpha / 2, parts.p_value <= alpha / 2
     # An undecided test is not a "no": P(X) can be tested with fewer rows than the rest.

@@ -17,21 +17,15 @@ Page: Continuous inspection schemes. Biometrika 41, 1954 (Page-Hinkley).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
-from river import drift
-from river.drift import binary
 
 from driftloop.drift.rules.rule import Rule, wrong_rows
 from driftloop.drift.rules.rule_names import DETECTORS
 from driftloop.drift.verdict import Verdict
 from driftloop.metrics import kpi
 
-_MAKE: Final[dict[str, Callable[..., Any]]] = dict(
-    zip(DETECTORS, (drift.ADWIN, binary.DDM, binary.EDDM, binary.HDDMA, binary.HDDMW, drift.KSWIN, drift.PageHinkley), strict=True)
-)
 EITHER: Final = ("adwin", "kswin")  # also flag a fall of the error rate
 
 
@@ -53,7 +47,7 @@ class Detector(Rule):
     """
 
     def __init__(self, name: str, *, seed: int, **settings: Any) -> None:
-        if name not in _MAKE:
+        if name not in DETECTORS:
             raise ValueError(f"detector {name!r}: give one of {', '.join(DETECTORS)}")
         self.name = name
         fixed: dict[str, dict[str, Any]] = {"kswin": {"seed": seed}, "page_hinkley": {"mode": "up"}}
@@ -81,7 +75,7 @@ class Detector(Rule):
 
     def reset(self) -> None:
         """See `Rule.reset`."""
-        self._detector = _MAKE[self.name](**self._settings)
+        self._detector = _made(self.name, self._settings)
 
     def _flags(self, wrong: np.ndarray) -> tuple[list[int], list[int]]:
         """Rows at which the detector flags a rise, and a fall, of the error rate."""
@@ -103,3 +97,11 @@ class Detector(Rule):
         if self.name == "adwin":
             return self._detector.estimation
         return sum(self._detector.window) / max(len(self._detector.window), 1)
+
+
+def _made(name: str, settings: dict[str, Any]) -> Any:
+    from river import drift  # here, because the rules of our own need no river
+    from river.drift import binary
+
+    kinds = (drift.ADWIN, binary.DDM, binary.EDDM, binary.HDDMA, binary.HDDMW, drift.KSWIN, drift.PageHinkley)
+    return dict(zip(DETECTORS, kinds, strict=True))[name](**settings)

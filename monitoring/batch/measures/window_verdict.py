@@ -9,10 +9,10 @@ from typing import Final
 
 import numpy as np
 
+from driftloop.drift import diagnosis
 from driftloop.drift.answer import Answer, Standing
 from driftloop.drift.verdict import Verdict
 from driftloop.training.reference import Reference
-from driftloop.watch import diagnosis
 from monitoring.batch.measures import input_drift, kpis
 from monitoring.batch.measures import window_rows as reading
 from monitoring.batch.measures.kpis import JudgedVersion

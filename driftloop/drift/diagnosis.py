@@ -57,16 +57,17 @@ class Diagnosis:
     Args:
         stream: the rows that are watched.
         goal: its threshold; its `alpha` is also the false-alarm rate of the tests for the kind of drift.
+        estimates: whether the KPI is estimated without labels from the outputs given here; else `newest` is None unless it is set.
     """
 
-    def __init__(self, stream: Stream, goal: Goal) -> None:
-        self.stream, self.goal, self.task = stream, goal, goal.task
+    def __init__(self, stream: Stream, goal: Goal, *, estimates: bool = True) -> None:
+        self.stream, self.goal, self.task, self.estimates = stream, goal, goal.task, estimates
         self.now = self._begun()
         self.past: list[_Service] = []
         self.newest: Estimate | None = None
 
     def _begun(self) -> _Service:
-        kpi = row_kpi.of_task(self.task, unit=self.goal.unit)
+        kpi = row_kpi.of_task(self.task, unit=self.goal.unit) if self.estimates else None
         return _Service(LabelFree(kpi, coded=[bool(column.categories) for column in self.stream.columns]) if kpi else None)
 
     def estimate(self, block: Block, outputs: np.ndarray) -> Estimate:

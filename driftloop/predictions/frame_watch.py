@@ -1,0 +1,220 @@
+"""`driftloop.watch`: verdicts on a DataFrame of predictions and labels that any model made."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from numbers import Integral
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pandas as pd
+
+from driftloop import settings
+from driftloop.data import blocks
+from driftloop.data.files import tables
+from driftloop.drift.estimate.confidence import Estimate
+from driftloop.drift.forecast.crossing import Forecast
+from driftloop.drift.verdict import Verdict
+from driftloop.errors import DataError, SettingsError
+from driftloop.metrics.kpi_names import OWN
+from driftloop.predictions import predicted_table, table_judge
+from driftloop.predictions.predicted_table import TableColumns
+from driftloop.predictions.table_goal import TablePlan
+from driftloop.predictions.table_result import TableResult
+from driftloop.report import kpi_words, watch_report
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+BLOCKS: Final = {"D": "day", "W": "week", "M": "month", **{name: name for name in blocks.CALENDAR}}
+SHOWN: Final = ("kpi", "lower", "upper", "threshold", "drift", "kind", "evidence", "p_value", "estimated")
+PIXELS: Final = 900  # height of the report in a notebook
+
+
+@dataclass(frozen=True, eq=False)
+class FrameWatch:
+    """The answer to `watch`: is the model bad, since when, why, and what comes next?"""
+
+    result: TableResult
+
+    @property
+    def drift(self) -> bool:
+        """Whether a block after the reference period was judged to have drifted."""
+        return self.result.drift
+
+    @property
+    def verdict(self) -> Verdict:
+        """That of the first block with drift, else of the newest with labels: `drift`, `message`, the e-value as `statistic`, `p_value`."""
+        return self.result.verdict
+
+    @property
+    def kind(self) -> str:
+        """Why: "none", "data", "concept", "both", "quality" or "cannot tell"; `findings` say it in sentences."""
+        return self.result.kind
+
+    @property
+    def forecast(self) -> Forecast:
+        """In how many blocks the KPI will be worse than the threshold: `early`, `middle`, `late`, `message`."""
+        return self.result.forecast
+
+    @property
+    def estimate(self) -> Estimate:
+        """The newest block's KPI, estimated without its labels: `value`, the `error` of such estimates so far, `trustworthy`, `message`."""
+        return self.result.estimate
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """Verdict, kind, forecast and estimate in sentences."""
+        return self.result.findings
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to know of the figures: the threshold, columns and rows that were left out."""
+        return self.result.notes
+
+    @property
+    def blocks(self) -> pd.DataFrame:
+        """A row for each block, the reference period's first; the KPI is under its own name."""
+        name = self.result.kpi_name or OWN[self.result.task]
+        rows = []
+        for score in self.result.scores:
+            head = {"block": score.block, "period": score.version, "start": score.timestamp, "end": score.until, "rows": score.rows}
+            rows.append(head | {name if key == "kpi" else key: getattr(score, key) for key in SHOWN})
+        return pd.DataFrame(rows).astype({"start": "datetime64[ns]", "end": "datetime64[ns]"}).set_index("block")
+
+    def plot(self) -> go.Figure:
+        """The KPI by block with its interval, the threshold and the baselines."""
+        from driftloop.report import watch_plot  # loads plotly
+
+        return watch_plot.draw(self.result)
+
+    def report(self, path: str | PathLike[str]) -> Path:
+        """Write everything to one self-contained HTML file; returns its path.
+
+        Raises:
+            DriftloopError: the file cannot be written.
+        """
+        return watch_report.write_report(self.result, Path(path))
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything but the blocks as plain values."""
+        return self.result.as_json()
+
+    def __str__(self) -> str:
+        return " ".join(kpi_words.verdict(self.result))
+
+    def _repr_html_(self) -> str:
+        page = html.escape(watch_report.report_html(self.result), quote=True)
+        return f'<p>{html.escape(str(self))}</p><iframe srcdoc="{page}" width="100%" height="{PIXELS}" frameborder="0"></iframe>'
+
+
+def watch(
+    frame: pd.DataFrame | str | PathLike[str],
+    *,
+    target: str,
+    prediction: str,
+    probability: str | Sequence[str] = (),
+    time: str = "",
+    reference: str | date | int | None = None,
+    block: str | int | None = None,
+    kpi: str = "",
+    threshold: float | None = None,
+    alpha: float = settings.ALPHA,
+    cost: str = "",
+    features: Sequence[str] | None = None,
+    leave_out: Sequence[str] = (),
+    task: str = "",
+    unit: str = "",
+    time_zone: str = "",
+    name: str = "",
+) -> FrameWatch:
+    """Judge the predictions of any model, block by block, against a threshold or against a reference period.
+
+    Args:
+        frame: a row for each prediction, in any order; or an ARFF, CSV or Parquet file. Rows whose label is missing are not judged, only estimated.
+        target: column of the labels: classes, or the values of a regression.
+        prediction: column of the predicted classes, written as the labels are, or of the predicted values.
+        probability: column of the probability of one of two classes, or a column for each class, whose names end with the class. Needed for
+            the estimate without labels and for the KPIs of probabilities.
+        time: column of the times; by default the DatetimeIndex, else the only column with times, else the rows are taken to be in order.
+        reference: the end of the reference period (its rows are before that time), or its number of rows; by default the oldest 30 %. It should be
+            rows that the model was not trained on, from a time when it was good.
+        block: "D", "W" or "M" (day, week, month), or a number of rows; by default a hundredth of the rows to judge, 20 to 1000.
+        kpi: one of `metrics.kpi_names.KPIS`; by default accuracy or MAE.
+        threshold: the KPI that is just good enough. Without one, drift is a fall against the reference period (`drift.reference_bound`).
+        alpha: largest probability of an alarm, ever, for a model that is as good as the threshold or as the reference period.
+        cost: what predictions cost, "true:predicted=5,…", for the KPI "cost".
+        features: the columns of the model's inputs; by default all others but identifiers, constants and free text. They tell the kind of drift.
+        leave_out: columns that are no inputs.
+        task: "classification" or "regression"; by default it follows from the labels.
+        unit: of a regression's label.
+        time_zone: of times without one.
+        name: of the table, in the report.
+
+    Raises:
+        DataError, SettingsError: the table, a column or a setting cannot be used; the message says which and what to do.
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(7)
+    >>> y, right = rng.integers(0, 2, 9000), rng.random(9000) < np.where(np.arange(9000) < 6000, 0.9, 0.8)
+    >>> table = pd.DataFrame({"y": y, "predicted": np.where(right, y, 1 - y)}, index=pd.date_range("2024-01-01", periods=9000, freq="h"))
+    >>> found = watch(table, target="y", prediction="predicted", reference="2024-06-01", block="D")
+    >>> found.drift, found.blocks.query("drift").start.min()
+    (True, Timestamp('2024-09-10 00:00:00'))
+    """
+    asked = TableColumns(
+        target=target,
+        prediction=prediction,
+        probability=[probability] if isinstance(probability, str) and probability else list(probability),
+        time=time,
+        features=features,
+        leave_out=leave_out,
+        task=task,
+        unit=unit,
+        time_zone=time_zone,
+    )
+    plan = TablePlan(**_block(block), kpi=kpi, cost=cost, threshold=threshold or 0.0, alpha=alpha)
+    if not isinstance(frame, pd.DataFrame):
+        return of_file(Path(frame), asked, plan, reference=_until(reference), name=name)
+    return FrameWatch(table_judge.judge(predicted_table.read(frame, asked, name=name or "predictions", reference=_until(reference)), plan))
+
+
+def of_file(path: Path, asked: TableColumns, plan: TablePlan, *, reference: str | int, name: str = "", encoding: str = "", separator: str = "") -> FrameWatch:
+    """`watch` on an ARFF, CSV or Parquet file.
+
+    Raises:
+        DataError, SettingsError: as `watch`, and the file cannot be used.
+    """
+    as_text = [asked.target, asked.prediction, *([asked.time] if asked.time else [])]
+    table = tables.read(path, as_text=as_text, encoding=encoding, separator=separator)
+    written = None if {asked.target, asked.prediction} <= table.declared else table.written
+    if table.faults:
+        row = min(table.faults)
+        raise DataError(f"{path}: {table.unit} {table.lines[row]} has {table.faults[row]}: correct or remove it")
+    given: Mapping[str, Any] = {"name": name or path.name.partition(".")[0], "reference": reference, "source": str(path), "sha256": table.sha256}
+    return FrameWatch(table_judge.judge(predicted_table.read(table.frame, asked, written=written, **given), plan))
+
+
+def _until(reference: str | date | int | None) -> str | int:
+    """The end of the reference period as ISO text, or its rows; "" by default."""
+    if isinstance(reference, Integral):
+        if reference < 1:
+            raise SettingsError(f"reference is {reference}: give a number of rows of at least 1, or a time")
+        return int(reference)
+    return reference.isoformat() if isinstance(reference, date) else reference or ""
+
+
+def _block(block: str | int | None) -> dict[str, Any]:
+    if block is None:
+        return {}
+    if isinstance(block, Integral):  # numpy's too
+        if block < 1:
+            raise SettingsError(f"block is {block}: give a number of rows of at least 1, or one of {', '.join(BLOCKS)}")
+        return {"block_size": int(block)}
+    if block not in BLOCKS:
+        raise SettingsError(f"block is {block!r}: give a number of rows, or one of {', '.join(BLOCKS)}")
+    return {"block_by": BLOCKS[block]}

@@ -1,0 +1,42 @@
+"""The result of judging a table of predictions: a watch without versions and retrains, with a reference period."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from driftloop.drift.estimate.confidence import Estimate
+from driftloop.drift.forecast.crossing import Forecast
+from driftloop.drift.verdict import Verdict
+from driftloop.metrics.results import BlockScore, ReferencePeriod, WatchResult
+
+PERIODS: Final = ("reference", "judged")  # of a block, as its `version`
+_OF_A_SERVED_MODEL: Final = ("retrains", "versions", "served_version", "period")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableResult(WatchResult):
+    """What `watch_table.py --json` prints and the report draws; `scores` are of all blocks, those of the reference period first."""
+
+    period: ReferencePeriod
+    verdict: Verdict
+    kind: str  # a key of `drift.answer.KINDS`
+    forecast: Forecast
+    estimate: Estimate
+
+    @property
+    def reference(self) -> ReferencePeriod:
+        """See `WatchResult.reference`."""
+        return self.period
+
+    @property
+    def judged(self) -> tuple[BlockScore, ...]:
+        """See `WatchResult.judged`."""
+        return tuple(score for score in self.scores if score.version != PERIODS[0])
+
+    def as_json(self) -> dict[str, Any]:
+        """See `WatchResult.as_json`; `blocks` counts those that are judged."""
+        body = super().as_json()
+        left = {name: value for name, value in body.items() if name not in _OF_A_SERVED_MODEL and not name.endswith("_without_retraining")}
+        answers = {name: asdict(getattr(self, name)) for name in ("verdict", "forecast", "estimate")}
+        return {**left, **answers, "reference": asdict(self.period), "blocks": len(self.judged)}
