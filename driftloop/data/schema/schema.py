@@ -148,7 +148,8 @@ def _some(items: list[str], between: str = ", ") -> str:
 
 def _line(head: str, items: list[str]) -> str:
     text = f"{head}: {_some(items, '; ' if head == 'left out' else ', ')}"
-    return textwrap.fill(text, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+    joined = text.replace(" %", "\u00a0%")  # a number stays beside its sign
+    return textwrap.fill(joined, WIDTH, subsequent_indent="  ", break_on_hyphens=False).replace("\u00a0%", " %")
 
 
 def shown(name: str) -> str:
