@@ -18,6 +18,7 @@ from driftloop.drift.forecast import crossing, goal_scores
 from driftloop.drift.forecast.crossing import Blocks, Forecast
 from driftloop.drift.inputs import domain
 from driftloop.drift.kind import decomposition, kinds
+from driftloop.drift.rules.significant_loss import CAP_THRESHOLDS
 from driftloop.drift.verdict import Verdict
 from driftloop.metrics.goal import Goal
 from driftloop.metrics.results import NO_BLOCK, BlockScore
@@ -28,7 +29,6 @@ MOST_EDGES = 8  # candidate positions of the KPI's change
 LEAST_AFTER = 2  # blocks after the alarm needed for the test at the end of the watch
 CURRENT_ROWS = 336  # newest rows compared with the rows before them to find the kind of drift, in whole blocks; more if these are too few
 MOST_ROWS = 20_000  # maximum rows per side of that comparison; beyond it rows at equal distances are used
-CUT = 4.0  # thresholds at which a regression's errors are capped in that comparison
 
 
 def thinned(start: int, stop: int) -> np.ndarray:
@@ -237,9 +237,11 @@ class Diagnosis:
 
 
 def comparable(losses: np.ndarray, goal: Goal) -> np.ndarray:
-    """Each row's input to the test of the kind: correctness, or the loss; an unbounded one capped at `CUT` thresholds, so that few rows do not dominate."""
+    """Each row's input to the test of the kind: correctness, or the loss; an unbounded one capped as in the rules, so that few rows do not dominate."""
     by_row = goal.task.by_row
-    return np.asarray(losses) == 0 if by_row is CLASSIFICATION else np.minimum(losses, CUT * goal.limit if math.isinf(by_row.bound) else by_row.bound)
+    return (
+        np.asarray(losses) == 0 if by_row is CLASSIFICATION else np.minimum(losses, CAP_THRESHOLDS * goal.limit if math.isinf(by_row.bound) else by_row.bound)
+    )
 
 
 def _dates(ahead: Forecast, scores: Sequence[BlockScore]) -> str:

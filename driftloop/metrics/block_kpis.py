@@ -23,6 +23,8 @@ from driftloop.metrics.kpi_names import OWN
 from driftloop.metrics.row_kpis import BalancedAccuracyKpi, BrierKpi, ChosenKpi, ClassKpi, CostKpi, LogLossKpi, RmseKpi
 from driftloop.metrics.task import CLASSIFICATION, Task
 
+NO_SPREAD: Final = 1e-9  # of KPIs between 0 and 1: rounding alone
+
 
 class WholeBlockKpi(ClassKpi):
     """A KPI of a whole block.
@@ -67,14 +69,19 @@ class WholeBlockKpi(ClassKpi):
         return kpi.bootstrap_interval(self.values(losses, kpi.block_bootstrap(len(losses)))) if len(losses) else (math.nan, math.nan)
 
     def p_value(self, champion: np.ndarray, challenger: np.ndarray) -> float:
-        """See `Task.p_value`: of a normal lead whose spread is that of the block bootstrap, as small as a search of many trials asks for."""
+        """See `Task.p_value`: of a normal lead whose spread is that of the block bootstrap, as small as a search of many trials asks for.
+
+        Where no two samples differ it is the share of those in which the challenger does not lead.
+        """
         if not len(champion):
             return 1.0
         weights = kpi.block_bootstrap(len(champion))
         lead = self.values(challenger, weights) - self.values(champion, weights)
-        spread = float(np.nanstd(lead, ddof=1)) if np.count_nonzero(~np.isnan(lead)) > 1 else 0.0
-        found = self.value(challenger) - self.value(champion)
-        return float(stats.norm.sf(found / spread)) if spread > 0 and not math.isnan(found) else 1.0
+        lead, found = lead[~np.isnan(lead)], self.value(challenger) - self.value(champion)
+        spread = float(lead.std(ddof=1)) if len(lead) > 1 else 0.0
+        if spread > NO_SPREAD and not math.isnan(found):
+            return float(stats.norm.sf(found / spread))
+        return float((1 + np.count_nonzero(lead <= 0)) / (1 + len(lead)))
 
     def compared(self, champion: np.ndarray, challenger: np.ndarray) -> str:
         """See `Task.compared`."""

@@ -217,6 +217,14 @@ def test_an_f1_that_is_better_beyond_doubt_has_a_p_value_that_a_search_of_many_t
     assert found < 1e-6 and measured.p_value(measured.losses_of(labels, good), measured.losses_of(labels, bad)) > 0.99
 
 
+@pytest.mark.parametrize("measured", [F1Kpi(SHARES), RocAucKpi(SHARES), AveragePrecisionKpi(SHARES)], ids=lambda measured: measured.kpi)
+def test_a_perfect_challenger_of_a_champion_that_knows_nothing_is_promoted_though_no_sample_differs(measured: WholeBlockKpi) -> None:
+    labels = np.tile([0, 0, 0, 1], 100)
+    constant, perfect = np.tile([0.9, 0.1], (400, 1)), np.eye(2)[labels]
+    lead = measured.losses_of(labels, constant), measured.losses_of(labels, perfect)
+    assert measured.p_value(*lead) < 0.01 and measured.p_value(*reversed(lead)) == 1.0
+
+
 def test_an_rmse_with_a_missing_label_has_an_interval() -> None:
     losses = np.array([1.0, math.nan, 4.0, 9.0, 1.0, 4.0])
     low, high = RmseKpi(0.0).interval(losses)
