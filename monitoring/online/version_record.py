@@ -16,8 +16,8 @@ from driftloop.data.schema.schema import Column
 from driftloop.drift import answer
 from driftloop.drift.estimate import row_kpi
 from driftloop.drift.estimate.confidence import Estimate, LabelFree
-from driftloop.drift.forecast import crossing, error_scores
-from driftloop.drift.forecast.crossing import CrossingWords, Forecast, Lifetime
+from driftloop.drift.forecast import crossing, error_scores, goal_scores
+from driftloop.drift.forecast.crossing import Forecast, Lifetime
 from driftloop.drift.rules.probation import Probation
 from driftloop.drift.verdict import Verdict
 from driftloop.settings import REFERENCE_BLOCKS
@@ -185,8 +185,7 @@ class Served:
 def predict(scores: Sequence[BlockKpi], config: StreamConfig, lifetimes: Sequence[Lifetime]) -> Forecast | None:
     """Blocks until the KPI crosses the threshold; None if no forecast is possible. Takes up to a second."""
     values, sizes, threshold = _falling(scores, config)
-    words = None if config.higher_is_better else CrossingWords.of_error(config.kpi.upper(), config.threshold, config.unit)
-    found = crossing.predict(values, sizes, threshold=threshold, lifetimes=lifetimes, words=words)
+    found = crossing.predict(values, sizes, threshold=threshold, lifetimes=lifetimes, words=goal_scores.words(config.goal))
     return None if found.source == "none" else found
 
 
