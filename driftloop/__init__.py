@@ -25,21 +25,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from driftloop.errors import DriftloopError
-    from driftloop.predictions.frame_watch import FrameWatch, watch
+    from driftloop.predictions.frame_watch import FrameWatch, load_watch, watch
 
 if sys.version_info < (3, 11):  # noqa: UP036 - users of an older one need the message
     raise SystemExit(f"error: driftloop needs Python 3.11, this is {sys.version.split()[0]}: run `make setup`, then `source .venv/bin/activate`")
 
 __version__ = "0.1.0"
-__all__ = ["DriftloopError", "FrameWatch", "watch"]
+__all__ = ["DriftloopError", "FrameWatch", "load_watch", "watch"]
 
 
 def __getattr__(name: str) -> Any:
     """The public names, loaded when they are first used."""
     if name == "watch":
         return importlib.import_module("driftloop.watch")  # the room of that name, which can be called
-    if name == "FrameWatch":
-        return importlib.import_module("driftloop.predictions.frame_watch").FrameWatch
+    if name in ("FrameWatch", "load_watch"):
+        return getattr(importlib.import_module("driftloop.predictions.frame_watch"), name)
     if name == "DriftloopError":
         return importlib.import_module("driftloop.errors").DriftloopError
     raise AttributeError(f"module 'driftloop' has no attribute {name!r}")

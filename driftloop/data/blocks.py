@@ -98,6 +98,19 @@ def cut_calendar(times: np.ndarray, start: int, stop: int, *, by: str) -> Iterat
     return _between(edges)
 
 
+def period_end(time: np.datetime64, *, by: str) -> np.datetime64:
+    """The start of the day, week or month after a time's own.
+
+    >>> str(period_end(np.datetime64("2020-02-28T07:00", "ns"), by="week"))[:10], str(period_end(np.datetime64("2020-02-28", "ns"), by="month"))[:10]
+    ('2020-03-02', '2020-03-01')
+    """
+    day = time.astype("datetime64[D]")
+    if by == "month":
+        return (day.astype("datetime64[M]") + 1).astype("datetime64[ns]")
+    begun = day - (day - MONDAY) % np.timedelta64(7, "D") if by == "week" else day
+    return (begun + np.timedelta64(7 if by == "week" else 1, "D")).astype("datetime64[ns]")
+
+
 def _between(edges: Sequence[int]) -> Iterator[Block]:
     largest = max(stop - first for first, stop in pairwise(edges))
     last = len(edges) - 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from numbers import Integral
 from os import PathLike
 from pathlib import Path
@@ -16,13 +16,17 @@ import pandas as pd
 from driftloop import settings
 from driftloop.data import blocks
 from driftloop.data.files import tables
+from driftloop.data.schema.encoding import Written
 from driftloop.drift.estimate.confidence import Estimate
 from driftloop.drift.forecast.crossing import Forecast
 from driftloop.drift.verdict import Verdict
 from driftloop.errors import DataError, SettingsError
 from driftloop.metrics.kpi_names import OWN
 from driftloop.predictions import predicted_table, table_judge
-from driftloop.predictions.predicted_table import TableColumns
+from driftloop.predictions.later import label_delay as label_delays
+from driftloop.predictions.later import later_rows, state_file
+from driftloop.predictions.later.watch_state import WatchState
+from driftloop.predictions.predicted_table import PredictedTable, TableColumns
 from driftloop.predictions.table_goal import TablePlan
 from driftloop.predictions.table_result import TableResult
 from driftloop.report import kpi_words, watch_report
@@ -31,15 +35,44 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 BLOCKS: Final = {"D": "day", "W": "week", "M": "month", **{name: name for name in blocks.CALENDAR}}
-SHOWN: Final = ("kpi", "lower", "upper", "threshold", "drift", "kind", "evidence", "p_value", "estimated")
+SHOWN: Final = ("kpi", "lower", "upper", "threshold", "drift", "kind", "evidence", "p_value", "estimated", "labelled", "effective_rows")
 PIXELS: Final = 900  # height of the report in a notebook
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class FrameWatch:
-    """The answer to `watch`: is the model bad, since when, why, and what comes next?"""
+    """The answer to `watch`: is the model bad, since when, why, and what comes next? `update` continues it."""
 
     result: TableResult
+    state: WatchState
+
+    def update(self, frame: pd.DataFrame | str | PathLike[str]) -> FrameWatch:
+        """Judge later rows too: the verdicts are then those of one `watch` over all rows together.
+
+        The newest block is judged with the rows that it has, and again with those that follow, until it is complete; likewise the newest 50 blocks
+        of which rows have no label yet. All older blocks are closed: rows that belong to them are left out, labels for them change no verdict, and
+        `notes` count both. Time and memory do not grow with the rows seen.
+
+        Args:
+            frame: as in `watch`, with the columns of the first table, in any order; or the ids and labels of rows that came without one. A row whose
+                `id` is known is that row; without ids a row is what it holds besides the label (see docs/any_model.md).
+
+        Returns:
+            The same watch. If an error is raised, it is as it was.
+
+        Raises:
+            DataError, SettingsError: as `watch`.
+        """
+        self.result, self.state = _continued(self.state, frame)
+        return self
+
+    def save(self, path: str | PathLike[str]) -> Path:
+        """Write what `driftloop.load_watch` needs to continue in another process, as JSON; returns the path.
+
+        Raises:
+            DataError: the file cannot be written; an older one stays.
+        """
+        return state_file.write(self.state, Path(path))
 
     @property
     def drift(self) -> bool:
@@ -118,6 +151,7 @@ def watch(
     target: str,
     prediction: str,
     probability: str | Sequence[str] = (),
+    id: str = "",
     time: str = "",
     reference: str | date | int | None = None,
     block: str | int | None = None,
@@ -125,6 +159,7 @@ def watch(
     threshold: float | None = None,
     alpha: float = settings.ALPHA,
     cost: str = "",
+    label_delay: str | int | timedelta | None = None,
     features: Sequence[str] | None = None,
     leave_out: Sequence[str] = (),
     task: str = "",
@@ -140,6 +175,7 @@ def watch(
         prediction: column of the predicted classes, written as the labels are, or of the predicted values.
         probability: column of the probability of one of two classes, or a column for each class, whose names end with the class. Needed for
             the estimate without labels and for the KPIs of probabilities.
+        id: column that tells one row from all others, for labels that come later; the first row of an id counts, with the last label.
         time: column of the times; by default the DatetimeIndex, else the only column with times, else the rows are taken to be in order.
         reference: the end of the reference period (its rows are before that time), or its number of rows; by default the oldest 30 %. It should be
             rows that the model was not trained on, from a time when it was good.
@@ -148,6 +184,8 @@ def watch(
         threshold: the KPI that is just good enough. Without one, drift is a fall against the reference period (`drift.reference_bound`).
         alpha: largest probability of an alarm, ever, for a model that is as good as the threshold or as the reference period.
         cost: what predictions cost, "true:predicted=5,…", for the KPI "cost".
+        label_delay: how long labels take, such as "7d" after a block's last row, or a number of blocks. Until then the block is waiting for labels,
+            whatever labels it has, because early ones are biased; then it is judged once.
         features: the columns of the model's inputs; by default all others but identifiers, constants and free text. They tell the kind of drift.
         leave_out: columns that are no inputs.
         task: "classification" or "regression"; by default it follows from the labels.
@@ -170,6 +208,7 @@ def watch(
         target=target,
         prediction=prediction,
         probability=[probability] if isinstance(probability, str) and probability else list(probability),
+        id=id,
         time=time,
         features=features,
         leave_out=leave_out,
@@ -177,10 +216,22 @@ def watch(
         unit=unit,
         time_zone=time_zone,
     )
-    plan = TablePlan(**_block(block), kpi=kpi, cost=cost, threshold=threshold or 0.0, alpha=alpha)
+    plan = TablePlan(**_block(block), kpi=kpi, cost=cost, threshold=threshold or 0.0, alpha=alpha, label_delay=label_delays.read(label_delay))
     if not isinstance(frame, pd.DataFrame):
         return of_file(Path(frame), asked, plan, reference=_until(reference), name=name)
-    return FrameWatch(table_judge.judge(predicted_table.read(frame, asked, name=name or "predictions", reference=_until(reference)), plan))
+    return _begun(predicted_table.read(frame, asked, name=name or "predictions", reference=_until(reference)), asked, plan)
+
+
+def load_watch(path: str | PathLike[str]) -> FrameWatch:
+    """The watch that `FrameWatch.save` wrote: it answers as it did, and continues with `update`.
+
+    Only the scores of blocks beyond the newest 2,000 are gone from `blocks`, `plot` and `report`.
+
+    Raises:
+        DataError: the file cannot be read, is damaged, or is from a newer version.
+    """
+    state = state_file.read(Path(path))
+    return FrameWatch(*_judged(state))
 
 
 def of_file(path: Path, asked: TableColumns, plan: TablePlan, *, reference: str | int, name: str = "", encoding: str = "", separator: str = "") -> FrameWatch:
@@ -189,14 +240,50 @@ def of_file(path: Path, asked: TableColumns, plan: TablePlan, *, reference: str 
     Raises:
         DataError, SettingsError: as `watch`, and the file cannot be used.
     """
+    frame, written, sha256 = _read_file(path, asked, encoding=encoding, separator=separator)
+    given: Mapping[str, Any] = {"name": name or path.name.partition(".")[0], "reference": reference, "source": str(path), "sha256": sha256}
+    return _begun(predicted_table.read(frame, asked, written=written, **given), asked, plan)
+
+
+def update_from_file(watch: FrameWatch, path: Path, *, encoding: str = "", separator: str = "") -> FrameWatch:
+    """`FrameWatch.update` on a file.
+
+    Raises:
+        DataError, SettingsError: as there.
+    """
+    frame, written, _ = _read_file(path, watch.state.asked, encoding=encoding, separator=separator)
+    watch.result, watch.state = _with_frame(watch.state, frame, written)
+    return watch
+
+
+def _read_file(path: Path, asked: TableColumns, *, encoding: str, separator: str) -> tuple[pd.DataFrame, Written | None, str]:
+    """The table of a file, how its columns are written where that matters, and its SHA-256."""
     as_text = [asked.target, asked.prediction, *([asked.time] if asked.time else [])]
     table = tables.read(path, as_text=as_text, encoding=encoding, separator=separator)
-    written = None if {asked.target, asked.prediction} <= table.declared else table.written
     if table.faults:
         row = min(table.faults)
         raise DataError(f"{path}: {table.unit} {table.lines[row]} has {table.faults[row]}: correct or remove it")
-    given: Mapping[str, Any] = {"name": name or path.name.partition(".")[0], "reference": reference, "source": str(path), "sha256": table.sha256}
-    return FrameWatch(table_judge.judge(predicted_table.read(table.frame, asked, written=written, **given), plan))
+    return table.frame, None if {asked.target, asked.prediction} <= table.declared else table.written, table.sha256
+
+
+def _begun(table: PredictedTable, asked: TableColumns, plan: TablePlan) -> FrameWatch:
+    result, closed = table_judge.follow(table, plan)
+    return FrameWatch(result, WatchState.begun(table, asked, plan, closed))
+
+
+def _continued(state: WatchState, frame: pd.DataFrame | str | PathLike[str]) -> tuple[TableResult, WatchState]:
+    if isinstance(frame, pd.DataFrame):
+        return _with_frame(state, frame, None)
+    return _with_frame(state, *_read_file(Path(frame), state.asked, encoding="", separator="")[:2])
+
+
+def _with_frame(state: WatchState, frame: pd.DataFrame, written: Written | None) -> tuple[TableResult, WatchState]:
+    return _judged(state.with_later(later_rows.read(frame, state.asked, state.reading, numbered_from=state.rows, written=written)))
+
+
+def _judged(state: WatchState) -> tuple[TableResult, WatchState]:
+    result, closed = table_judge.follow(state.table(), state.plan, state.closed)
+    return result, state.judged(closed)
 
 
 def _until(reference: str | date | int | None) -> str | int:

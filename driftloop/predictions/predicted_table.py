@@ -18,6 +18,9 @@ from driftloop.data.times import zones
 from driftloop.data.times.column import time_values
 from driftloop.errors import DataError, SettingsError
 from driftloop.predictions import prediction_columns
+from driftloop.predictions.later import repeated
+from driftloop.predictions.later.reading import Reading
+from driftloop.predictions.later.rows import Rows, keys_of_ids, keys_of_values
 from driftloop.predictions.prediction_columns import ReadPredictions
 from driftloop.settings import TASKS
 
@@ -31,6 +34,7 @@ class TableColumns:
     target: str
     prediction: str
     probability: Sequence[str] = ()
+    id: str = ""
     time: str = ""
     time_format: str = ""
     time_zone: str = ""
@@ -48,6 +52,10 @@ class PredictedTable:
     predicted: ReadPredictions  # of the same rows
     reference: int  # rows of the reference period
     notes: tuple[str, ...]
+    keys: np.ndarray  # (N,) of the same rows
+    reading: Reading
+    rows_read: int  # with those that were left out
+    ends: np.datetime64 | None = None  # of the reference period, where it is a time
 
 
 def read(
@@ -68,40 +76,70 @@ def read(
     """
     frame = frame.set_axis(list(map(str, frame.columns)), axis=1)
     check_names(frame.columns)
-    _check_asked(frame, asked)
-    times, time_column = _times(frame, asked)
+    check_asked(frame, asked)
+    notes: list[str] = []
+    if asked.id:
+        frame, written, notes = repeated.once(frame, asked.id, asked.target, written)
+    times, time_column = times_of(frame, asked)
     task = asked.task or roles.task_of(frame[asked.target] if frame[asked.target].notna().any() else frame[asked.prediction])
     predicted = _predicted(frame, asked, regression=task == "regression", written=written)
     order = np.argsort(times, kind="stable")
-    kept, notes = order[predicted.usable[order]], list(predicted.notes)
+    kept = order[predicted.usable[order]]
+    notes += predicted.notes
     if not len(kept):
         raise DataError(f"--prediction {asked.prediction!r}: no row has a prediction")
     if len(kept) < len(order):
         notes.append(f"{len(order) - len(kept):,} rows have no prediction, or no probability; they are left out")
     if (np.diff(order) < 0).any():
         notes.append("the rows were sorted by time")
+    reading = Reading.of(frame, asked.time, time_column, predicted, task, sample=asked.time_format == "")
     frame, times, predicted = frame.iloc[kept].reset_index(drop=True), times[kept], predicted.of(kept)
     first = _reference_rows(times, reference, zone=asked.time_zone)
     stream = _stream(frame, times, time_column, predicted, asked, first=first)
     stream = replace(stream, name=name, source=source, sha256=sha256, task=task)
-    return PredictedTable(stream, predicted, first, (*notes, *_new_classes(predicted, first), *stream.notes))
+    keys = keys_of_ids(frame[asked.id]) if asked.id else keys_of_values(times, stream.rows, classes_or_values(predicted), predicted.probabilities)
+    reading = replace(reading, schema=stream.schema, vocabulary=dict(stream.vocabulary), features=stream.features)
+    return PredictedTable(
+        stream, predicted, first, (*notes, *_new_classes(predicted, first), *stream.notes), keys, reading, len(order), _ends(reference, zone=asked.time_zone)
+    )
 
 
-def _check_asked(frame: pd.DataFrame, asked: TableColumns) -> None:
+def classes_or_values(predicted: ReadPredictions) -> np.ndarray:
+    """The code of each predicted class, or the predicted values, (N,)."""
+    return predicted.outputs.argmax(axis=1) if predicted.names else predicted.outputs
+
+
+def as_rows(table: PredictedTable) -> Rows:
+    """The rows of a table as plain arrays."""
+    stream, predicted = table.stream, table.predicted
+    return Rows(stream.times, stream.rows, predicted.labels, classes_or_values(predicted), predicted.probabilities, table.keys)
+
+
+def check_asked(frame: pd.DataFrame, asked: TableColumns) -> None:
+    """Refuse a table without the columns that were asked for.
+
+    Raises:
+        DataError, SettingsError: it has no rows, a column is not there or given twice, or the task is none.
+    """
     if not len(frame):
         raise DataError("the table has no rows")
     if asked.task not in ("", *TASKS):
         raise SettingsError(f"--task is {asked.task!r}: give one of {', '.join(TASKS)}, or nothing: it follows from the label")
     taken: dict[str, str] = {}
-    for flag, name in [("--target", asked.target), ("--prediction", asked.prediction), *(("--probability", name) for name in asked.probability)]:
+    given = [("--target", asked.target), ("--prediction", asked.prediction), *(("--probability", name) for name in asked.probability)]
+    for flag, name in given + [("--id_column", asked.id)] * bool(asked.id):
         columns.present(frame, name, flag)
         if name in taken:
             raise SettingsError(f"{taken[name]} and {flag} are both {name!r}: give two columns")
         taken[name] = flag
 
 
-def _times(frame: pd.DataFrame, asked: TableColumns) -> tuple[np.ndarray, str]:
-    """The time of each row, and the name of the time's column, "" without one."""
+def times_of(frame: pd.DataFrame, asked: TableColumns) -> tuple[np.ndarray, str]:
+    """The time of each row, and the name of the time's column, "" without one.
+
+    Raises:
+        DataError: a row has no time that can be read.
+    """
     name = asked.time or ("" if isinstance(frame.index, pd.DatetimeIndex) else roles.time_column(_other(frame, asked), target=None) or roles.ROW)
     if name == roles.ROW and name not in frame:
         return roles.row_times(len(frame)), ""
@@ -114,8 +152,8 @@ def _times(frame: pd.DataFrame, asked: TableColumns) -> tuple[np.ndarray, str]:
 
 
 def _other(frame: pd.DataFrame, asked: TableColumns) -> pd.DataFrame:
-    """The columns that are neither label nor prediction."""
-    return frame.drop(columns=[asked.target, asked.prediction, *asked.probability])
+    """The columns that are neither label nor prediction nor id."""
+    return frame.drop(columns=[asked.target, asked.prediction, *asked.probability, *[asked.id] * bool(asked.id)])
 
 
 def _predicted(frame: pd.DataFrame, asked: TableColumns, *, regression: bool, written: Written | None) -> ReadPredictions:
@@ -130,16 +168,18 @@ def _predicted(frame: pd.DataFrame, asked: TableColumns, *, regression: bool, wr
 
 def _reference_rows(times: np.ndarray, reference: str | int, *, zone: str) -> int:
     """Number of rows before the end of the reference period."""
-    if isinstance(reference, str) and reference:
-        rows = int(np.searchsorted(times, zones.moment(reference, zone=zone), side="left"))
-    else:
-        rows = int(reference or REFERENCE_SHARE * len(times))
+    end = _ends(reference, zone=zone)
+    rows = int(reference or REFERENCE_SHARE * len(times)) if end is None else int(np.searchsorted(times, end, side="left"))
     if not 0 < rows < len(times):
         first, last = (str(time.astype("datetime64[s]")) for time in (times[0], times[-1]))
         where = f"until {reference}" if isinstance(reference, str) and reference else f"of {rows:,} rows"
         lacking = "has no row" if rows < 1 else "leaves no row to judge"
         raise SettingsError(f"the reference period {where} {lacking}: the {len(times):,} rows are from {first} to {last}")
     return rows
+
+
+def _ends(reference: str | int, *, zone: str) -> np.datetime64 | None:
+    return zones.moment(reference, zone=zone) if isinstance(reference, str) and reference else None
 
 
 def _stream(frame: pd.DataFrame, times: np.ndarray, time_column: str, predicted: ReadPredictions, asked: TableColumns, *, first: int) -> Stream:

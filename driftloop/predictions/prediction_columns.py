@@ -23,7 +23,7 @@ class ReadPredictions:
 
     `labels` are class codes into `names`, `UNLABELLED` where there is none; or values, nan where there is none. `outputs` are 1 for the predicted
     class and 0 for the others, (N, K), or values, (N,); `probabilities` (N, K) are None where no column holds them. Where `usable` is False the row
-    has no prediction.
+    has no prediction. `second`: a single column of probabilities is that of the second class, not of the first.
     """
 
     labels: np.ndarray
@@ -32,6 +32,7 @@ class ReadPredictions:
     names: tuple[object, ...]
     usable: np.ndarray
     notes: tuple[str, ...] = ()
+    second: bool | None = None
 
     @property
     def labelled(self) -> np.ndarray:
@@ -65,7 +66,7 @@ def _numbers(column: pd.Series, what: str) -> np.ndarray:
     return found.values[:, 0]
 
 
-def of_classes(label: pd.Series, prediction: pd.Series, probability: Sequence[pd.Series], *, declared: bool) -> ReadPredictions:
+def of_classes(label: pd.Series, prediction: pd.Series, probability: Sequence[pd.Series], *, declared: bool, second: bool | None = None) -> ReadPredictions:
     """The labels and predictions of a classification.
 
     Args:
@@ -74,11 +75,12 @@ def of_classes(label: pd.Series, prediction: pd.Series, probability: Sequence[pd
         probability: the probability of one of two classes (the one that is predicted where it is higher), or one column for each class, whose
             names end with the class; none: unknown.
         declared: as in `classes.read`.
+        second: as in `ReadPredictions`, where it is known.
 
     Raises:
         DataError: no prediction is one of the labels, or the probabilities are not in 0..1, do not sum to 1 or do not name the classes.
     """
-    both = pd.concat([*_alike(label, prediction)], ignore_index=True)
+    both = pd.concat([*alike(label, prediction)], ignore_index=True)
     read, rows = classes.read(both.rename(label.name), declared=declared), len(label)
     unclear = {row: reason for row, reason in read.faults.items() if "is missing" not in reason}
     if unclear:
@@ -95,12 +97,13 @@ def of_classes(label: pd.Series, prediction: pd.Series, probability: Sequence[pd
     predicted, usable = np.maximum(codes[rows:], 0), there[rows:]
     chances, notes = None, read.notes
     if probability:
-        chances, told = _probabilities(probability, names.tolist(), predicted, usable)
+        chances, told, second = _probabilities(probability, names.tolist(), predicted, usable, second)
         usable, notes = usable & ~np.isnan(chances).any(axis=1), (*notes, *told)
-    return ReadPredictions(codes[:rows], np.eye(len(names), dtype=np.float32)[predicted], chances, tuple(names.tolist()), usable, notes)
+    outputs = np.eye(len(names), dtype=np.float32)[predicted]
+    return ReadPredictions(codes[:rows], outputs, chances, tuple(names.tolist()), usable, notes, second)
 
 
-def _alike(label: pd.Series, prediction: pd.Series) -> list[pd.Series]:
+def alike(label: pd.Series, prediction: pd.Series) -> list[pd.Series]:
     """Both as objects; True and False become 1 and 0 where the other column holds numbers."""
     sides, found = [label, prediction], []
     for at, side in enumerate(sides):
@@ -121,22 +124,25 @@ def _check_same(labels: np.ndarray, predicted: np.ndarray, label: object, predic
         raise DataError(f"no prediction in {prediction!r} ({shown[0]}) is a label of {label!r} ({shown[1]}): write classes alike, and probabilities apart")
 
 
-def _probabilities(given: Sequence[pd.Series], names: list[object], predicted: np.ndarray, usable: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """The probability of each class, (N, K), nan where one is missing, and what to tell of them."""
+def _probabilities(
+    given: Sequence[pd.Series], names: list[object], predicted: np.ndarray, usable: np.ndarray, second: bool | None
+) -> tuple[np.ndarray, list[str], bool | None]:
+    """The probability of each class, (N, K), nan where one is missing, what to tell of them, and `second`."""
     read = [_chances(column) for column in given]
     if len(read) == 1:
         if len(names) != 2:
             raise DataError(f"--probability {given[0].name!r} is one column for {len(names)} classes: give one for each class, whose name ends with the class")
         known = usable & ~np.isnan(read[0])
         sides = [read[0][known & (predicted == code)] for code in (0, 1)]
-        second = not all(len(side) for side in sides) or bool(sides[1].mean() >= sides[0].mean())
+        if second is None:
+            second = not all(len(side) for side in sides) or bool(sides[1].mean() >= sides[0].mean())
         told = f"{given[0].name} is taken as the probability of {names[int(second)]!r}: it is higher where that is predicted"
-        return np.column_stack([1 - read[0], read[0]] if second else [read[0], 1 - read[0]]), [told]
-    chances = np.column_stack([read[at] for at in _places([str(column.name) for column in given], names)])
+        return np.column_stack([1 - read[0], read[0]] if second else [read[0], 1 - read[0]]), [told], second
+    chances = np.column_stack([read[at] for at in places([str(column.name) for column in given], names)])
     off = np.flatnonzero(np.abs(chances.sum(axis=1) - 1) > SUM_OFF)
     if len(off):
         raise DataError(f"row {off[0] + 1}: the probabilities sum to {chances[off[0]].sum():.4g}, not 1, as in {len(off):,} rows: give those of all classes")
-    return chances, []
+    return chances, [], None
 
 
 def _chances(column: pd.Series) -> np.ndarray:
@@ -148,8 +154,12 @@ def _chances(column: pd.Series) -> np.ndarray:
     return values
 
 
-def _places(given: list[str], names: list[object]) -> list[int]:
-    """The column of each class: the only one whose name ends with it, a longer class first."""
+def places(given: list[str], names: list[object]) -> list[int]:
+    """The column of each class: the only one whose name ends with it, a longer class first.
+
+    Raises:
+        DataError: a class has none, or a column no class.
+    """
     found: dict[str, int] = {}
     for name in sorted(map(str, names), key=len, reverse=True):
         ending = [at for at, column in enumerate(given) if column.casefold().endswith(name.casefold()) and at not in found.values()]

@@ -15,6 +15,7 @@ from driftloop.errors import DataError, SettingsError
 from driftloop.metrics.goal import Goal
 from driftloop.metrics.kpi_names import KPIS
 from driftloop.metrics.task import CLASSIFICATION, Task
+from driftloop.predictions.later.label_delay import NO_DELAY, LabelDelay
 
 RULE = "significant"
 
@@ -29,6 +30,7 @@ class TablePlan:
     cost: str = ""
     threshold: float = 0.0  # 0: against the reference period
     alpha: float = settings.ALPHA
+    label_delay: LabelDelay = NO_DELAY
 
 
 def of_plan(plan: TablePlan, task: Task, reference: np.ndarray, *, unit: str) -> tuple[Goal, Rule]:
@@ -51,7 +53,7 @@ def of_plan(plan: TablePlan, task: Task, reference: np.ndarray, *, unit: str) ->
         if not 0 < plan.threshold < highest:
             raise SettingsError(f"--threshold is {plan.threshold:g}: the {KPIS[task.kpi].words} has to lie between 0 and {highest:g}")
         goal = Goal(task, plan.threshold, plan.alpha, unit)
-        return goal, catalogue.for_goal(RULE, goal)
+        return goal, rule_of(plan, goal)
     rows = task.by_row is task
     if len(reference) < reference_bound.LEAST:
         had = f"{len(reference)} {'rows with a label' if rows else 'blocks whose KPI is defined'}"
@@ -62,4 +64,9 @@ def of_plan(plan: TablePlan, task: Task, reference: np.ndarray, *, unit: str) ->
     bound = 1.0 if task is CLASSIFICATION else task.bound
     limit = min(max(limit, 2 * NARROWEST * min(bound, 1)), (1 - 2 * NARROWEST) * bound)
     goal = Goal(task, task.value(np.array([limit])) if rows else 1 - limit, plan.alpha, unit)
-    return goal, catalogue.for_goal(RULE, replace(goal, alpha=(1 - reference_bound.SHARE) * plan.alpha))
+    return goal, rule_of(plan, goal)
+
+
+def rule_of(plan: TablePlan, goal: Goal) -> Rule:
+    """The rule for a goal: with all of alpha, or with the part that the reference period's bound leaves."""
+    return catalogue.for_goal(RULE, goal if plan.threshold else replace(goal, alpha=(1 - reference_bound.SHARE) * plan.alpha))

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -18,17 +18,25 @@ from driftloop.data.streams import Stream
 from driftloop.drift import reference_bound
 from driftloop.drift.answer import Answer
 from driftloop.drift.diagnosis import Diagnosis
+from driftloop.drift.rules import rule_state
+from driftloop.drift.rules.rule import Rule
 from driftloop.drift.verdict import Verdict
 from driftloop.errors import DataError, SettingsError
 from driftloop.metrics import block_kpis, kpi_names, scoring, task
+from driftloop.metrics.goal import Goal
 from driftloop.metrics.results import BlockScore, ReferencePeriod
 from driftloop.metrics.task import Task
-from driftloop.predictions import table_goal
+from driftloop.predictions import predicted_table, table_goal
+from driftloop.predictions.later import closed as closed_blocks
+from driftloop.predictions.later import label_delay
+from driftloop.predictions.later.closed import Closed, FromReference, Past
 from driftloop.predictions.predicted_table import PredictedTable
 from driftloop.predictions.table_estimate import OF_PROBABILITIES, TableEstimate
 from driftloop.predictions.table_goal import TablePlan
-from driftloop.predictions.table_result import PERIODS, TableResult
+from driftloop.predictions.table_result import PERIODS, WAITING, TableResult, TableScore
 from driftloop.report import kpi_words, wording
+
+OF_ALL_ROWS: Final = ("start", "stop", "rows", "timestamp", "until", "version", "kind")  # figures of a block that do not depend on which rows have labels
 
 
 def judge(table: PredictedTable, plan: TablePlan) -> TableResult:
@@ -38,23 +46,38 @@ def judge(table: PredictedTable, plan: TablePlan) -> TableResult:
         DataError: the reference period has too few labels.
         SettingsError: the KPI or its threshold does not fit the table, or the blocks do not.
     """
+    return follow(table, plan)[0]
+
+
+def follow(table: PredictedTable, plan: TablePlan, closed: Closed | None = None) -> tuple[TableResult, Closed]:
+    """Judge, and return also what is needed to continue when there are more rows or labels.
+
+    Args:
+        table: the whole table; or the rows that `closed` keeps and those after them.
+        plan: how to judge.
+        closed: of the judgement before.
+
+    Raises:
+        DataError, SettingsError: as `judge`.
+    """
     with threadpool_limits(1):  # many small matrices: a second thread only waits
-        return _Judge(table, plan).result()
+        judging = _Judge(table, plan, closed)
+        return judging.result(), judging.left
 
 
 class _Judge:
     """`table` and its blocks; `known` is the stream of the labelled rows, whose row of a row i of all is `place[i]`."""
 
-    def __init__(self, table: PredictedTable, plan: TablePlan) -> None:
+    def __init__(self, table: PredictedTable, plan: TablePlan, closed: Closed | None) -> None:
         self.started = time.monotonic()
-        self.table, self.plan = table, plan
+        self.table, self.plan, self.closed = table, plan, closed
         labelled = table.predicted.labelled
         self.place = np.r_[0, np.cumsum(labelled)]
         self.known = _part(table.stream, labelled)
         self.reference = int(self.place[table.reference])  # rows with a label
-        if not self.reference:
+        if not self.reference and not closed:
             raise DataError(f"the reference period of {table.reference:,} rows has no label: let it end later, or wait for the labels")
-        self.blocks = _cut(table, plan)
+        self.blocks = closed.cut(table.stream.times, plan.block_by) if closed else _cut(table, plan)
         self.task = self._task()
         given = table.predicted.probabilities if self.task.kpi in OF_PROBABILITIES else table.predicted.outputs
         if given is None:
@@ -62,20 +85,54 @@ class _Judge:
         self.outputs = given[labelled]
         self.predicted = task.of(table.stream.task).predictions(table.predicted.outputs[labelled])
         self.losses = self.task.losses_of(self.known.labels, self.outputs)
-        self.goal, self.rule = table_goal.of_plan(plan, self.task, self._bounded_losses(), unit=table.stream.unit)
-        self.rule.prepare(self.losses[: self.reference], block_size=self._block_rows())
-        self.diagnosis = Diagnosis(self.known, self.goal, estimates=False)
-        self.estimated = TableEstimate(table, self.task, unit=self.goal.unit)
         self.verdicts: list[Verdict] = []
+        self.diagnosis, self.goal, self.rule = self._prepared()
+        self.estimated = TableEstimate(table, self.task, unit=self.goal.unit)
+        self.judged, self.closing = self._standing()
+        self.left: Closed
 
     def _task(self) -> Task:
-        name = kpi_names.checked(self.table.stream.task, self.plan.kpi, self.plan.cost)
-        chosen = block_kpis.named(name, self.known.labels[: self.reference], self.known.label_names, cost=self.plan.cost)
-        return chosen or task.of(self.table.stream.task)
+        name, names = kpi_names.checked(self.table.stream.task, self.plan.kpi, self.plan.cost), self.known.label_names
+        labels = self.closed.first.labels(len(names)) if self.closed else self.known.labels[: self.reference]
+        return block_kpis.named(name, labels, names, cost=self.plan.cost) or task.of(self.table.stream.task)
 
-    def _block_rows(self) -> int:
-        """Labelled rows of a usual block."""
-        rows = [int(self.place[block.stop] - self.place[block.start]) for block in self.blocks]
+    def _prepared(self) -> tuple[Diagnosis, Goal, Rule]:
+        """Diagnosis, goal and rule at the start of the first block, or after the closed ones."""
+        unit, closed = self.table.stream.unit, self.closed
+        if closed is None:
+            goal, rule = table_goal.of_plan(self.plan, self.task, self._bounded_losses(), unit=unit)
+            rule.prepare(self.losses[: self.reference], block_size=self._block_rows(self.table.reference))
+            return Diagnosis(self.known, goal, estimates=False), goal, rule
+        goal = Goal(self.task, closed.first.threshold, self.plan.alpha, unit)
+        rule = table_goal.rule_of(self.plan, goal)
+        rule_state.give(rule, closed.rule)
+        self.verdicts.extend(closed.verdicts)
+        diagnosis = Diagnosis(self.known, goal, estimates=False)
+        diagnosis.now.kind, diagnosis.now.alarm = closed.kind, closed.alarm
+        return diagnosis, goal, rule
+
+    def _standing(self) -> tuple[int, int]:
+        """Rows of the blocks that are judged, and of those of them that are closed."""
+        closed = self.closed.next_block if self.closed else sum(map(self._in_reference, self.blocks))
+        first, size = self.blocks[0].index, self._block_size()
+        done, opened = self.blocks[: closed - first], self.blocks[closed - first :]
+        whole = [block.rows == size if self.plan.block_by == "rows" else block is not opened[-1] for block in opened]
+        lacking = [block.rows - self._labelled(block).rows for block in opened]
+        stops = [(done[-1] if done else self.blocks[0]).stop, *[block.stop for block in opened]]
+        judged, closing = label_delay.standing(opened, whole, lacking, self.table.stream.times, self.plan.label_delay)
+        return stops[judged], stops[closing]
+
+    def _block_size(self) -> int:
+        """Rows of a block; for calendar blocks, labelled ones of a usual one."""
+        if self.closed:
+            return self.closed.first.block_size
+        if self.plan.block_by != "rows":
+            return self._block_rows(len(self.table.stream))
+        return self.plan.block_size or blocks.usual_size(len(self.table.stream) - self.table.reference)
+
+    def _block_rows(self, until: int) -> int:
+        """Labelled rows of a usual block of the rows before one; of the reference period for what must not depend on later rows."""
+        rows = [int(self.place[block.stop] - self.place[block.start]) for block in self.blocks if block.stop <= until]
         return max(int(np.median([size for size in rows if size] or [1])), 1)
 
     def _bounded_losses(self) -> np.ndarray:
@@ -94,25 +151,27 @@ class _Judge:
         return replace(block, start=int(self.place[block.start]), stop=int(self.place[block.stop]))
 
     def result(self) -> TableResult:
-        """Judge, and put everything together."""
-        scores = [self._score(block) for block in self.blocks]
-        judged = [score for score in scores if score.version != PERIODS[0]]
+        """Judge, and put everything together; `left` is what a later judgement continues from."""
+        scores = [score for score in self.closed.scores if score.block < self.blocks[0].index] if self.closed else []
+        for block in self.blocks:
+            scores.append(self._score(block))
+            if block.stop == self.closing:
+                self.left = self._left(scores)
+        judged = [score for score in scores if score.version != PERIODS[0] and score.kind != WAITING]
         drifted = [score for score in judged if score.drift]
-        stream, known, first = self.table.stream, self.known, self.reference
-        whole: dict[str, Any] = {}
-        if len(known) > first:
-            whole = scoring.summary(known, first, self.predicted[first:], majority=self.majority, doing=self.task, outputs=self.outputs[first:])
+        first, last = self.reference, int(self.place[self.judged])
+        whole, rows = self._whole(first, last)
         reached = whole.pop(self.task.kpi, math.nan)
         if self.task.chosen:
-            whole |= {"task_kpi": whole.pop(task.of(stream.task).kpi, math.nan), "kpi_name": self.task.kpi}
+            whole |= {"task_kpi": whole.pop(task.of(self.table.stream.task).kpi, math.nan), "kpi_name": self.task.kpi}
         made = TableResult(
-            stream=stream.name,
-            rows=len(known) - first,
-            block_size=self._block_rows() if self.plan.block_by != "rows" else max(block.rows for block in self.blocks),
+            stream=self.table.stream.name,
+            rows=rows,
+            block_size=self._block_size(),
             block_by=self.plan.block_by,
             threshold=self.goal.threshold,
-            task=stream.task,
-            unit=stream.unit,
+            task=self.table.stream.task,
+            unit=self.table.stream.unit,
             scores=tuple(scores),
             retrains=(),
             versions=(),
@@ -122,29 +181,99 @@ class _Judge:
             kpi=reached,
             period=self._period(),
             verdict=self._verdict(),
-            kind=(drifted or judged)[-1].kind,
+            kind=(drifted or judged)[-1].kind if judged else "cannot tell",
             forecast=self.diagnosis.forecast(),
             estimate=self.estimated.newest,
             **({"baselines": {}} | whole),
         )
         return replace(made, findings=self._findings(judged), notes=(*self._notes(), *self.table.notes))
 
+    def _whole(self, first: int, last: int) -> tuple[dict[str, Any], int]:
+        """The figures of all judged rows, and how many have a label; baselines are of those that are kept."""
+        past = self.closed.past if self.closed else Past()
+        if last <= first:
+            return {}, past.labelled
+        whole = scoring.summary(self.known, first, self.predicted[first:last], majority=self.majority, doing=self.task, outputs=self.outputs[first:last])
+        if past.labelled and not math.isnan(past.losses):
+            mean = (past.losses + float(self.losses[first:last].sum())) / (past.labelled + last - first)
+            whole[self.task.kpi] = self.task.value(np.array([mean]))
+        return whole, past.labelled + last - first
+
+    def _left(self, scores: Sequence[BlockScore]) -> Closed:
+        """What is needed to continue after the block that was scored last."""
+        stop, before = self.closing, self.closed.past if self.closed else Past()
+        done = [block for block in self.blocks if block.stop <= stop]
+        rows = predicted_table.as_rows(self.table).of(slice(0, stop))
+        which, kept, reference = closed_blocks.thinned(rows, done, self.table.reference)
+        dropped = ~which
+        dropped[: self.table.reference] = False
+        gone = dropped[rows.labelled]
+        losses = float(self.losses[: len(gone)][gone].sum()) if self.losses.ndim == 1 else math.nan
+        return Closed(
+            first=self.closed.first if self.closed else self._first(),
+            rule=rule_state.taken(self.rule),
+            verdicts=closed_blocks.shortened(self.verdicts),
+            scores=closed_blocks.newest_scores(scores),
+            kept=rows.of(which),
+            seen=np.r_[self.closed.seen if self.closed else rows.labels[:0], rows.labels[len(self.closed.seen) if self.closed else 0 :]][which],
+            kept_blocks=tuple(kept),
+            kept_reference=reference,
+            rows=(self.closed.rows - len(self.closed.kept) if self.closed else 0) + stop,
+            past=Past(
+                before.labelled + int(gone.sum()),
+                before.losses + losses if gone.any() else before.losses,
+                before.unlabelled + int(dropped.sum() - gone.sum()),
+            ),
+            kind=self.diagnosis.now.kind,
+            alarm=self.diagnosis.now.alarm,
+            edge=self._edge(stop),
+        )
+
+    def _edge(self, stop: int) -> np.datetime64:
+        """Rows before this time belong to closed blocks."""
+        last = self.table.stream.times[stop - 1]
+        if stop == self.table.reference or self.plan.block_by == "rows":
+            return max(last, self.table.ends) if stop == self.table.reference and self.table.ends is not None else last
+        return blocks.period_end(last, by=self.plan.block_by)
+
+    def _first(self) -> FromReference:
+        labels = self.known.labels[: self.reference]
+        classes = bool(self.known.label_names)
+        return FromReference(
+            threshold=self.goal.threshold,
+            period=self._period(),
+            majority=self.majority,
+            drifting=self._drifting(),
+            mean=math.nan if classes else float(labels.mean()),
+            counts=tuple(np.bincount(labels, minlength=len(self.known.label_names)).tolist()) if classes else (),
+            block_size=self._block_size(),
+            notes=self.table.notes,
+        )
+
     @cached_property
     def majority(self) -> int | float:
         """The best constant prediction of the reference period."""
+        if self.closed:
+            return self.closed.first.majority
         return task.of(self.table.stream.task).constant(self.known.labels[: self.reference])
 
     def _score(self, block: Block) -> BlockScore:
         part = self._labelled(block)
+        if self.closed and block.index < self.closed.next_block:
+            self._learn(block, part)
+            return self.done[block.index]
         reference = self._in_reference(block)
         estimate = None if reference else self.estimated.estimate(block)
-        verdict = Verdict.no_rows(self.rule.name)
+        if block.start >= self.judged:
+            return replace(self._unlabelled(block), kind=WAITING, estimated=estimate.value if estimate else math.nan)
+        verdict, effective = Verdict.no_rows(self.rule.name), math.nan
         if not reference:
+            effective = part.rows / self.rule.rows_in_one(part.rows) if part.rows else 0.0
             verdict = self.rule.update(self.losses[part.start : part.stop])
             self.verdicts.append(replace(verdict, false_alarm_rate=self.goal.alpha))
         score = self._unlabelled(block)
         if part.rows:
-            score = scoring.score_block(
+            found = scoring.score_block(
                 self.known,
                 part,
                 self.predicted[part.start : part.stop],
@@ -156,9 +285,8 @@ class _Judge:
                 doing=self.task,
                 outputs=self.outputs[part.start : part.stop],
             )
-            score = replace(score, start=block.start, stop=block.stop, timestamp=self._time(block.start), until=self._time(block.stop - 1))
-            self.diagnosis.learn(part, self.outputs[part.start : part.stop])
-            self.estimated.learn(block)
+            score = replace(score, **{name: value for name, value in vars(found).items() if name not in OF_ALL_ROWS})
+            self._learn(block, part)
         told = self._kind() if verdict.drift else verdict.kind
         return replace(
             score,
@@ -167,14 +295,27 @@ class _Judge:
             evidence=verdict.statistic,
             p_value=verdict.p_value,
             estimated=estimate.value if estimate else math.nan,
+            effective_rows=effective,
         )
 
-    def _unlabelled(self, block: Block) -> BlockScore:
+    def _learn(self, block: Block, part: Block) -> None:
+        if part.rows:
+            self.diagnosis.learn(part, self.outputs[part.start : part.stop])
+            self.estimated.learn(block)
+
+    @cached_property
+    def done(self) -> dict[int, BlockScore]:
+        """The scores of closed blocks."""
+        return {score.block: score for score in self.closed.scores} if self.closed else {}
+
+    def _unlabelled(self, block: Block) -> TableScore:
         """The score of a block without labels."""
-        return BlockScore(
+        offset = self.closed.rows - len(self.closed.kept) if self.closed else 0
+        return TableScore(
             block=block.index,
-            start=block.start,
-            stop=block.stop,
+            start=block.start + offset,
+            stop=block.stop + offset,
+            labelled=self._labelled(block).rows / block.rows,
             rows=block.rows,
             timestamp=self._time(block.start),
             until=self._time(block.stop - 1),
@@ -197,19 +338,26 @@ class _Judge:
         return self.diagnosis.kind().kind if self.known.features else "cannot tell"
 
     def _period(self) -> ReferencePeriod:
+        if self.closed:
+            return self.closed.first.period
         losses = self.losses[: self.reference]
         return ReferencePeriod(self.reference, self.task.value(losses), *self.task.interval(losses), self._time(self.table.reference), not self.plan.threshold)
 
     def _verdict(self) -> Verdict:
         """That of the first block with drift, else of the newest that could be judged."""
         drifted = [verdict for verdict in self.verdicts if verdict.drift]
-        return (drifted or [verdict for verdict in self.verdicts if not math.isnan(verdict.statistic)][-1:] or self.verdicts[-1:])[0]
+        known = [verdict for verdict in self.verdicts if not math.isnan(verdict.statistic)]
+        return (drifted or known[-1:] or self.verdicts[-1:] or [Verdict.no_rows(self.rule.name, false_alarm_rate=self.goal.alpha)])[0]
+
+    def _drifting(self) -> bool:
+        return self.closed.first.drifting if self.closed else reference_bound.drifting(self._bounded_losses())
 
     def _findings(self, judged: Sequence[BlockScore]) -> tuple[str, ...]:
+        newest = self.verdicts[-1] if self.verdicts else None
         self.diagnosis.newest = self.estimated.newest
         if self.diagnosis.now.kind is None and any(score.drift for score in judged):  # without inputs
-            return (*self.diagnosis.findings(self.rule.name, self.verdicts[-1], judged), "Kind of drift: cannot tell, because the table has no inputs.")
-        return self.diagnosis.findings(self.rule.name, self.verdicts[-1], judged)
+            return (*self.diagnosis.findings(self.rule.name, newest, judged), "Kind of drift: cannot tell, because the table has no inputs.")
+        return self.diagnosis.findings(self.rule.name, newest, judged)
 
     def _notes(self) -> list[str]:
         period, alpha = self._period(), self.goal.alpha
@@ -221,13 +369,21 @@ class _Judge:
                 f"{period.rows:,} rows of the reference period allow. Of the false-alarm rate of {100 * alpha:g} %, "
                 f"{100 * alpha * reference_bound.SHARE:g} % are spent on this bound and the rest on the rule."
             )
-        if reference_bound.drifting(self._bounded_losses()):
+        if self._drifting():
             how = "differs by more than noise: choose a steady one, or give --threshold"
             notes.append(f"The reference period is drifting itself: the {words.name} of its first and second half {how}.")
-        unlabelled = len(self.table.stream) - len(self.known)
+        unlabelled = self.judged - int(self.place[self.judged]) + (self.closed.past.unlabelled if self.closed else 0)
         if unlabelled:
             notes.append(f"{unlabelled:,} rows have no label: they are not judged, only estimated.")
-        return notes
+        return [*notes, *self._waiting_notes()]
+
+    def _waiting_notes(self) -> list[str]:
+        waiting = [block for block in self.blocks if block.start >= self.judged]
+        if not waiting or not self.plan.label_delay:
+            return []
+        early = len(self.known) - int(self.place[self.judged])
+        told = f"; {early:,} labels that came before are not judged: early labels are seldom like the others" * (early > 0)
+        return [f"{wording.count(len(waiting), 'block')} waiting for labels, which are mature {self.plan.label_delay.words} after a block's last row{told}."]
 
 
 def _part(stream: Stream, rows: np.ndarray) -> Stream:
@@ -236,10 +392,12 @@ def _part(stream: Stream, rows: np.ndarray) -> Stream:
 
 def _cut(table: PredictedTable, plan: TablePlan) -> list[Block]:
     """The blocks of the reference period and of the rows after it, numbered on."""
-    first, rows = table.reference, len(table.stream)
+    first, rows, times = table.reference, len(table.stream), table.stream.times
     if plan.block_by == "rows":
         size = plan.block_size or blocks.usual_size(rows - first)
-        parts = [*blocks.cut(0, first, block_size=min(size, first)), *blocks.cut(first, rows, block_size=size)]
+        # A watch that more rows are to follow may begin with less than a block; a size that the reference period does not reach either is a mistake.
+        parts = [*blocks.cut(0, first, block_size=min(size, first))]
+        parts += blocks.cut(first, rows, block_size=size) if size > first else closed_blocks.of_judged(times, first, rows, block_by="rows", block_size=size)
     else:
-        parts = [block for span in ((0, first), (first, rows)) for block in blocks.cut_calendar(table.stream.times, *span, by=plan.block_by)]
+        parts = [block for span in ((0, first), (first, rows)) for block in blocks.cut_calendar(times, *span, by=plan.block_by)]
     return [replace(block, index=index) for index, block in enumerate(parts)]

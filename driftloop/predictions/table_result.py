@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -12,6 +13,17 @@ from driftloop.metrics.results import BlockScore, ReferencePeriod, WatchResult
 
 PERIODS: Final = ("reference", "judged")  # of a block, as its `version`
 _OF_A_SERVED_MODEL: Final = ("retrains", "versions", "served_version", "period")
+
+
+WAITING: Final = "waiting for labels"  # the `kind` of a block that is judged when its labels are mature
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableScore(BlockScore):
+    """A block whose rows need not all have labels."""
+
+    labelled: float  # share of the rows that have theirs
+    effective_rows: float = math.nan  # of the labelled rows, as independent ones; nan where the block was not judged, or the KPI is no mean of losses
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 
 import numpy as np
@@ -32,6 +33,10 @@ class Rule(ABC):
         Args:
             errors: (rows,) in time order, 1 or True where the model was wrong. An empty block gives "cannot tell".
         """
+
+    def rows_in_one(self, rows: int) -> float:
+        """How many rows carry the information of one independent row in the next block, of so many rows; nan where a rule does not learn it."""
+        return math.nan
 
     @abstractmethod
     def reset(self) -> None:

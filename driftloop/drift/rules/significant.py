@@ -95,6 +95,10 @@ class Significant(Rule):
         remarks = f"; errors are autocorrelated: effective sample size is rows / {inflation:.1f}" if inflation > 1.5 else ""
         return self._bets.verdict(f"accuracy {right / rows:.3f} on {rows} rows", against=against, bounds=kpi.wilson_interval(right, rows), remarks=remarks)
 
+    def rows_in_one(self, rows: int) -> float:
+        """See `Rule.rows_in_one`."""
+        return self._dependence.known(rows).inflation
+
     def _tilts(self, known: Dependence) -> np.ndarray:
         """Logarithm of the factor by which an error multiplies each bet."""
         right, error, rho = self._threshold, 1 - self._threshold, known.correlation

@@ -118,7 +118,7 @@ class SignificantLoss(Rule):
         losses = loss_rows(errors)
         if not len(losses):
             return self._bets.no_rows()
-        rows_in_one_now = self._inflation()
+        rows_in_one_now = self.rows_in_one(len(losses))
         excess = (np.minimum(losses, self.cap) - self._threshold) / self.cap  # its mean is at most 0 while the model is good enough
         worst = self._threshold / self.cap
         if self._under:
@@ -133,8 +133,8 @@ class SignificantLoss(Rule):
         remarks = f"; errors are {' and '.join(told)}" if told else ""
         return self._bets.verdict(measured, against=against, bounds=kpi.mean_interval(losses), remarks=remarks)
 
-    def _inflation(self) -> float:
-        """v: from before the watch, or from its older blocks when these are more autocorrelated."""
+    def rows_in_one(self, rows: int) -> float:
+        """See `Rule.rows_in_one`: from before the watch, or from its older blocks when these are more autocorrelated."""
         older = list(self._seen)[:-DELAY]
         return max(self._known, rows_in_one(older)) if len(older) >= LEAST_RUNS else self._known
 
