@@ -4,5 +4,7 @@ frame_watch        `driftloop.watch(frame, …)`: what people call, and its answ
 predicted_table    reads the table: which rows, classes, probabilities and inputs there are
 prediction_columns the columns of the predictions: classes, probabilities or values
 table_judge        judges it block by block with the rules, the diagnosis and the scores of a served model's watch
+table_notes        what to know of the figures, in sentences
 table_result       the result that the report and the JSON are made of
+later              more rows and labels, and a watch that is continued
 """

@@ -19,7 +19,7 @@ from driftloop.data.times.column import time_values
 from driftloop.errors import DataError, SettingsError
 from driftloop.predictions import prediction_columns
 from driftloop.predictions.later import repeated
-from driftloop.predictions.later.reading import Reading
+from driftloop.predictions.later.first_reading import FirstReading
 from driftloop.predictions.later.rows import Rows, keys_of_ids, keys_of_values
 from driftloop.predictions.prediction_columns import ReadPredictions
 from driftloop.settings import TASKS
@@ -53,7 +53,7 @@ class PredictedTable:
     reference: int  # rows of the reference period
     notes: tuple[str, ...]
     keys: np.ndarray  # (N,) of the same rows
-    reading: Reading
+    reading: FirstReading
     rows_read: int  # with those that were left out
     ends: np.datetime64 | None = None  # of the reference period, where it is a time
 
@@ -92,7 +92,7 @@ def read(
         notes.append(f"{len(order) - len(kept):,} rows have no prediction, or no probability; they are left out")
     if (np.diff(order) < 0).any():
         notes.append("the rows were sorted by time")
-    reading = Reading.of(frame, asked.time, time_column, predicted, task, sample=asked.time_format == "")
+    reading = FirstReading.of(frame, asked.time, time_column, predicted, task, sample=asked.time_format == "")
     frame, times, predicted = frame.iloc[kept].reset_index(drop=True), times[kept], predicted.of(kept)
     first = _reference_rows(times, reference, zone=asked.time_zone)
     stream = _stream(frame, times, time_column, predicted, asked, first=first)

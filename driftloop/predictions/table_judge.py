@@ -18,7 +18,6 @@ from driftloop.data.streams import Stream
 from driftloop.drift import reference_bound
 from driftloop.drift.answer import Answer
 from driftloop.drift.diagnosis import Diagnosis
-from driftloop.drift.rules import rule_state
 from driftloop.drift.rules.rule import Rule
 from driftloop.drift.verdict import Verdict
 from driftloop.errors import DataError, SettingsError
@@ -26,10 +25,11 @@ from driftloop.metrics import block_kpis, kpi_names, scoring, task
 from driftloop.metrics.goal import Goal
 from driftloop.metrics.results import BlockScore, ReferencePeriod
 from driftloop.metrics.task import Task
-from driftloop.predictions import predicted_table, table_goal
+from driftloop.predictions import table_goal, table_notes
 from driftloop.predictions.later import closed as closed_blocks
-from driftloop.predictions.later import label_delay
+from driftloop.predictions.later import closing, label_delay, rule_state
 from driftloop.predictions.later.closed import Closed, FromReference, Past
+from driftloop.predictions.later.closing import Judged
 from driftloop.predictions.predicted_table import PredictedTable
 from driftloop.predictions.table_estimate import OF_PROBABILITIES, TableEstimate
 from driftloop.predictions.table_goal import TablePlan
@@ -201,40 +201,11 @@ class _Judge:
 
     def _left(self, scores: Sequence[BlockScore]) -> Closed:
         """What is needed to continue after the block that was scored last."""
-        stop, before = self.closing, self.closed.past if self.closed else Past()
-        done = [block for block in self.blocks if block.stop <= stop]
-        rows = predicted_table.as_rows(self.table).of(slice(0, stop))
-        which, kept, reference = closed_blocks.thinned(rows, done, self.table.reference)
-        dropped = ~which
-        dropped[: self.table.reference] = False
-        gone = dropped[rows.labelled]
-        losses = float(self.losses[: len(gone)][gone].sum()) if self.losses.ndim == 1 else math.nan
-        return Closed(
-            first=self.closed.first if self.closed else self._first(),
-            rule=rule_state.taken(self.rule),
-            verdicts=closed_blocks.shortened(self.verdicts),
-            scores=closed_blocks.newest_scores(scores),
-            kept=rows.of(which),
-            seen=np.r_[self.closed.seen if self.closed else rows.labels[:0], rows.labels[len(self.closed.seen) if self.closed else 0 :]][which],
-            kept_blocks=tuple(kept),
-            kept_reference=reference,
-            rows=(self.closed.rows - len(self.closed.kept) if self.closed else 0) + stop,
-            past=Past(
-                before.labelled + int(gone.sum()),
-                before.losses + losses if gone.any() else before.losses,
-                before.unlabelled + int(dropped.sum() - gone.sum()),
-            ),
-            kind=self.diagnosis.now.kind,
-            alarm=self.diagnosis.now.alarm,
-            edge=self._edge(stop),
-        )
-
-    def _edge(self, stop: int) -> np.datetime64:
-        """Rows before this time belong to closed blocks."""
-        last = self.table.stream.times[stop - 1]
-        if stop == self.table.reference or self.plan.block_by == "rows":
-            return max(last, self.table.ends) if stop == self.table.reference and self.table.ends is not None else last
-        return blocks.period_end(last, by=self.plan.block_by)
+        losses = self.losses.astype(float) if self.losses.ndim == 1 else np.full(len(self.losses), math.nan)
+        done = [block for block in self.blocks if block.stop <= self.closing]
+        judged = Judged(self.rule, self.verdicts, scores, self.diagnosis.now.kind, self.diagnosis.now.alarm, losses)
+        first = self.closed.first if self.closed else self._first()
+        return closing.close(self.table, done, judged, first=first, before=self.closed, block_by=self.plan.block_by)
 
     def _first(self) -> FromReference:
         labels = self.known.labels[: self.reference]
@@ -360,30 +331,19 @@ class _Judge:
         return self.diagnosis.findings(self.rule.name, newest, judged)
 
     def _notes(self) -> list[str]:
-        period, alpha = self._period(), self.goal.alpha
-        words = kpi_words.Figures(self.table.stream.task, self.goal.unit, self.task.kpi if self.task.chosen else "")
-        notes = []
-        if period.bounds:
-            notes.append(
-                f"No threshold was given: the rule asks for a KPI worse than {words.with_unit(self.goal.threshold)}, the worst {words.name} that the "
-                f"{period.rows:,} rows of the reference period allow. Of the false-alarm rate of {100 * alpha:g} %, "
-                f"{100 * alpha * reference_bound.SHARE:g} % are spent on this bound and the rest on the rule."
-            )
-        if self._drifting():
-            how = "differs by more than noise: choose a steady one, or give --threshold"
-            notes.append(f"The reference period is drifting itself: the {words.name} of its first and second half {how}.")
-        unlabelled = self.judged - int(self.place[self.judged]) + (self.closed.past.unlabelled if self.closed else 0)
-        if unlabelled:
-            notes.append(f"{unlabelled:,} rows have no label: they are not judged, only estimated.")
-        return [*notes, *self._waiting_notes()]
-
-    def _waiting_notes(self) -> list[str]:
         waiting = [block for block in self.blocks if block.start >= self.judged]
-        if not waiting or not self.plan.label_delay:
-            return []
-        early = len(self.known) - int(self.place[self.judged])
-        told = f"; {early:,} labels that came before are not judged: early labels are seldom like the others" * (early > 0)
-        return [f"{wording.count(len(waiting), 'block')} waiting for labels, which are mature {self.plan.label_delay.words} after a block's last row{told}."]
+        words = kpi_words.Figures(self.table.stream.task, self.goal.unit, self.task.kpi if self.task.chosen else "")
+        labelled = int(self.place[self.judged])
+        return table_notes.of(
+            words,
+            self.goal,
+            self._period(),
+            drifting=self._drifting(),
+            unlabelled=self.judged - labelled + (self.closed.past.unlabelled if self.closed else 0),
+            waiting=len(waiting) if self.plan.label_delay else 0,
+            early=len(self.known) - labelled,
+            delay=self.plan.label_delay,
+        )
 
 
 def _part(stream: Stream, rows: np.ndarray) -> Stream:

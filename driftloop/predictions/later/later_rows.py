@@ -14,8 +14,8 @@ from driftloop.data.schema.schema import check_names
 from driftloop.data.times.column import time_values
 from driftloop.errors import DataError
 from driftloop.predictions import predicted_table, prediction_columns
-from driftloop.predictions.later import reading, repeated
-from driftloop.predictions.later.reading import Reading
+from driftloop.predictions.later import first_reading, repeated
+from driftloop.predictions.later.first_reading import FirstReading
 from driftloop.predictions.later.rows import Rows, keys_of_ids, keys_of_values
 from driftloop.predictions.predicted_table import TableColumns
 from driftloop.predictions.prediction_columns import ReadPredictions
@@ -26,12 +26,12 @@ class Later:
     """Later rows in time order; of labels alone only keys and labels are meant. `known` has their new classes and categories."""
 
     rows: Rows
-    known: Reading
+    known: FirstReading
     labels_only: bool
     notes: tuple[str, ...]
 
 
-def read(frame: pd.DataFrame, asked: TableColumns, known: Reading, *, numbered_from: int, written: Written | None = None) -> Later:
+def read(frame: pd.DataFrame, asked: TableColumns, known: FirstReading, *, numbered_from: int, written: Written | None = None) -> Later:
     """Read a frame of later rows; or, where there are ids and no column of predictions, one of labels.
 
     Args:
@@ -74,18 +74,20 @@ def _of(written: Written | None, kept: np.ndarray) -> Written | None:
     return written and (lambda name: written(name).iloc[kept].reset_index(drop=True))
 
 
-def _predictions(frame: pd.DataFrame, asked: TableColumns, known: Reading, written: Written | None, *, labels_only: bool) -> tuple[ReadPredictions, Reading]:
+def _predictions(
+    frame: pd.DataFrame, asked: TableColumns, known: FirstReading, written: Written | None, *, labels_only: bool
+) -> tuple[ReadPredictions, FirstReading]:
     label = frame[asked.target]
     if known.task == "regression":
         predicted = pd.Series(np.zeros(len(frame)), name=asked.prediction) if labels_only else frame[asked.prediction]
         return prediction_columns.of_values(label, predicted), known
     if labels_only:
         predicted = pd.Series([known.names[0]] * len(frame), name=asked.prediction, dtype=object)
-        found, names = reading.known_classes(written(asked.target) if written else label, predicted, [], known, declared=written is None)
+        found, names = first_reading.known_classes(written(asked.target) if written else label, predicted, [], known, declared=written is None)
     else:
         sides = (written(asked.target), written(asked.prediction)) if written else (label, frame[asked.prediction])
         chances = [frame[name] for name in asked.probability]
-        found, names = reading.known_classes(*sides, chances, known, declared=written is None)
+        found, names = first_reading.known_classes(*sides, chances, known, declared=written is None)
     return found, replace(known, names=names)
 
 
@@ -96,7 +98,7 @@ def _labels(frame: pd.DataFrame, asked: TableColumns, predicted: ReadPredictions
     return Rows(none.astype("datetime64[ns]"), np.full((rows, inputs), np.nan), predicted.labels[there], none, None, keys[there])
 
 
-def _times(frame: pd.DataFrame, asked: TableColumns, known: Reading, numbered_from: int) -> np.ndarray:
+def _times(frame: pd.DataFrame, asked: TableColumns, known: FirstReading, numbered_from: int) -> np.ndarray:
     if known.numbered:
         return roles.row_times(numbered_from + len(frame))[numbered_from:]
     if not known.time_column:
@@ -115,7 +117,7 @@ def _times(frame: pd.DataFrame, asked: TableColumns, known: Reading, numbered_fr
     return times[before:]
 
 
-def _inputs(frame: pd.DataFrame, known: Reading, written: Written | None) -> tuple[np.ndarray, Reading, tuple[str, ...]]:
+def _inputs(frame: pd.DataFrame, known: FirstReading, written: Written | None) -> tuple[np.ndarray, FirstReading, tuple[str, ...]]:
     """The inputs by the codes of the known categories, which grow."""
     if not known.features:
         return np.empty((len(frame), 0)), known, ()

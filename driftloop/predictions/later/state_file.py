@@ -14,16 +14,17 @@ from driftloop.data.schema.schema import Schema
 from driftloop.drift.verdict import Verdict
 from driftloop.errors import DataError, DriftloopError
 from driftloop.metrics.results import ReferencePeriod
+from driftloop.predictions.later import packed
 from driftloop.predictions.later.closed import Closed, FromReference, Past
+from driftloop.predictions.later.first_reading import FirstReading
 from driftloop.predictions.later.label_delay import LabelDelay
 from driftloop.predictions.later.merge import Counts
-from driftloop.predictions.later.reading import Reading
 from driftloop.predictions.later.rows import Rows
 from driftloop.predictions.later.watch_state import WatchState
 from driftloop.predictions.predicted_table import TableColumns
 from driftloop.predictions.table_goal import TablePlan
 from driftloop.predictions.table_result import TableScore
-from driftloop.system import files, packed
+from driftloop.system import files
 
 FORMAT: Final = "driftloop watch"
 VERSION: Final = 1
@@ -133,10 +134,10 @@ def _state(given: dict[str, Any]) -> WatchState:
     return state
 
 
-def _reading(given: dict[str, Any]) -> Reading:
+def _reading(given: dict[str, Any]) -> FirstReading:
     sequences = {name: tuple(given[name]) for name in ("sample", "names", "features")}
     vocabulary = {name: tuple(texts) for name, texts in given["vocabulary"]}
-    return Reading(**{**given, **sequences, "schema": Schema.from_json(given["schema"]), "vocabulary": vocabulary})
+    return FirstReading(**{**given, **sequences, "schema": Schema.from_json(given["schema"]), "vocabulary": vocabulary})
 
 
 def _closed(given: dict[str, Any], *, inputs: int) -> Closed:

@@ -11,8 +11,8 @@ from driftloop.data.streams import Stream
 from driftloop.predictions import predicted_table
 from driftloop.predictions.later import merge
 from driftloop.predictions.later.closed import Closed
+from driftloop.predictions.later.first_reading import FirstReading
 from driftloop.predictions.later.merge import NOTHING, Counts
-from driftloop.predictions.later.reading import Reading
 from driftloop.predictions.later.rows import Rows, joined
 from driftloop.predictions.predicted_table import PredictedTable, TableColumns
 from driftloop.predictions.prediction_columns import ReadPredictions
@@ -31,7 +31,7 @@ class WatchState:
     sha256: str
     asked: TableColumns
     plan: TablePlan
-    reading: Reading
+    reading: FirstReading
     closed: Closed
     open: Rows
     newest: np.datetime64  # time of the newest row

@@ -17,7 +17,7 @@ SAMPLE: Final = 200  # times whose format later ones must share
 
 
 @dataclass(frozen=True)
-class Reading:
+class FirstReading:
     """What the first table decided.
 
     Its times are in `time_column`, or in the index, or the rows are numbered (`numbered`). `sample` are some as they are written. `names` are the
@@ -35,7 +35,7 @@ class Reading:
     vocabulary: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, asked: str, time_column: str, predicted: ReadPredictions, task: str, *, sample: bool) -> Reading:
+    def of(cls, frame: pd.DataFrame, asked: str, time_column: str, predicted: ReadPredictions, task: str, *, sample: bool) -> FirstReading:
         """That of a frame without its inputs; `asked` is the time column that was asked for, `sample` whether the format was inferred."""
         numbered = not time_column and (bool(asked) or not isinstance(frame.index, pd.DatetimeIndex))
         shown: tuple[Any, ...] = ()
@@ -54,7 +54,7 @@ class Reading:
 
 
 def known_classes(
-    label: pd.Series, prediction: pd.Series, probability: list[pd.Series], known: Reading, *, declared: bool
+    label: pd.Series, prediction: pd.Series, probability: list[pd.Series], known: FirstReading, *, declared: bool
 ) -> tuple[ReadPredictions, tuple[Any, ...]]:
     """Labels and predictions with the codes of the known classes; a new class has the next code.
 
