@@ -152,9 +152,12 @@ class _Judge:
 
     def result(self) -> TableResult:
         """Judge, and put everything together; `left` is what a later judgement continues from."""
-        scores = [score for score in self.closed.scores if score.block < self.blocks[0].index] if self.closed else []
+        scores = list(self.closed.scores) if self.closed else []
         for block in self.blocks:
-            scores.append(self._score(block))
+            if self.closed and block.index < self.closed.next_block:
+                self._learn_again(block)
+            else:
+                scores.append(self._score(block))
             if block.stop == self.closing:
                 self.left = self._left(scores)
         judged = [score for score in scores if score.version != PERIODS[0] and score.kind != WAITING]
@@ -230,9 +233,6 @@ class _Judge:
 
     def _score(self, block: Block) -> BlockScore:
         part = self._labelled(block)
-        if self.closed and block.index < self.closed.next_block:
-            self._learn(block, part)
-            return self.done[block.index]
         reference = self._in_reference(block)
         estimate = None if reference else self.estimated.estimate(block)
         if block.start >= self.judged:
@@ -274,10 +274,11 @@ class _Judge:
             self.diagnosis.learn(part, self.outputs[part.start : part.stop])
             self.estimated.learn(block)
 
-    @cached_property
-    def done(self) -> dict[int, BlockScore]:
-        """The scores of closed blocks."""
-        return {score.block: score for score in self.closed.scores} if self.closed else {}
+    def _learn_again(self, block: Block) -> None:
+        """A closed block, whose rows diagnosis and estimate still need."""
+        if block is self.blocks[-1] and not self._in_reference(block):
+            self.estimated.estimate(block)
+        self._learn(block, self._labelled(block))
 
     def _unlabelled(self, block: Block) -> TableScore:
         """The score of a block without labels."""

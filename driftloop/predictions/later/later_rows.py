@@ -77,17 +77,16 @@ def _of(written: Written | None, kept: np.ndarray) -> Written | None:
 def _predictions(
     frame: pd.DataFrame, asked: TableColumns, known: FirstReading, written: Written | None, *, labels_only: bool
 ) -> tuple[ReadPredictions, FirstReading]:
+    """Labels and predictions, and `known` with the classes that are new; of labels alone any predictions."""
     label = frame[asked.target]
+    any_one = pd.Series([known.names[0] if known.names else 0.0] * len(frame), name=asked.prediction, dtype=object if known.names else float)
+    predicted = any_one if labels_only else frame[asked.prediction]
     if known.task == "regression":
-        predicted = pd.Series(np.zeros(len(frame)), name=asked.prediction) if labels_only else frame[asked.prediction]
         return prediction_columns.of_values(label, predicted), known
-    if labels_only:
-        predicted = pd.Series([known.names[0]] * len(frame), name=asked.prediction, dtype=object)
-        found, names = first_reading.known_classes(written(asked.target) if written else label, predicted, [], known, declared=written is None)
-    else:
-        sides = (written(asked.target), written(asked.prediction)) if written else (label, frame[asked.prediction])
-        chances = [frame[name] for name in asked.probability]
-        found, names = first_reading.known_classes(*sides, chances, known, declared=written is None)
+    if written:
+        label, predicted = written(asked.target), predicted if labels_only else written(asked.prediction)
+    chances = [] if labels_only else [frame[name] for name in asked.probability]
+    found, names = first_reading.known_classes(label, predicted, chances, known, declared=written is None)
     return found, replace(known, names=names)
 
 
