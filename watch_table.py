@@ -4,6 +4,7 @@
         --reference_until 2018-10-01 --block_by week --report r.html
     python watch_table.py --data_path predictions.csv --target y_true --prediction y_pred --threshold 0.9     # a threshold instead of the reference
     python watch_table.py --data_path predictions.csv --target y_true --prediction y_pred --fail_on_drift     # exit code 10 on drift, for schedulers
+    python watch_table.py --data_path today.csv … --label_delay 7d --state state.json   # every day: continues with later rows and labels
 
 Without --threshold drift is a fall of the KPI against the reference period, by more than noise, at the false-alarm rate --alpha over the whole
 table. The other columns are the model's inputs: they tell data drift from concept drift. Nothing is trained or served.

@@ -132,6 +132,7 @@ class PredictionFlags:
         "column of the probability of one of two classes, or a column for each class, comma-separated, whose names end with the class; "
         "empty: no estimate without labels, no KPI of probabilities",
     )
+    id_column: str = flag("", "column that tells one row from all others; the first row of an id counts, with its last label")
     time_column: str = flag("", "column with each row's time; 'row': the rows are in time order, but have no time; empty: the only column with times")
     time_format: str = flag("", "format of the times, such as '%%d/%%m/%%Y %%H:%%M', unix_ms, excel; empty: inferred from all rows", type=time_format)
     time_zone: str = flag("", "time zone of times without one, such as Europe/Berlin; empty: times are used as they are", type=time_zone)
@@ -162,6 +163,8 @@ class JudgeFlags:
     alpha: float = flag(
         settings.ALPHA, "maximum false-alarm probability over the whole table, for a model as good as the threshold or the reference period", type=rate
     )
+    label_delay: str = flag("", "how long labels take: 12h, 7d, 2w after a block's last row, or a number of blocks; until then a block is not judged")
+    state: str = flag("", "file that the watch is continued from, if it exists, and saved to: then --data_path holds later rows or labels")
     fail_on_drift: bool = flag(False, "exit with code 10 when a block has drifted")
     report: str = flag("", "also write the HTML report to this file; it is always logged to MLflow")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,13 +13,15 @@ from driftloop.cli.flag_types import names
 from driftloop.cli.script_flags import WatchTableFlags
 from driftloop.errors import EXIT_DRIFT, SettingsError
 from driftloop.predictions import frame_watch
+from driftloop.predictions.frame_watch import FrameWatch
+from driftloop.predictions.later import label_delay
 from driftloop.predictions.predicted_table import TableColumns
 from driftloop.predictions.table_goal import TablePlan
 from driftloop.predictions.table_result import TableResult
 from driftloop.report import descriptions, terminal, watch_report
-from driftloop.system import places
+from driftloop.system import lock, places
 
-LOGGED: Final = ("target", "prediction", "probability", "reference_until", "reference_rows", "block_by", "block_size", "kpi", "cost", "alpha")
+LOGGED: Final = ("target", "prediction", "probability", "reference_until", "reference_rows", "block_by", "block_size", "kpi", "cost", "alpha", "label_delay")
 NEEDED: Final = ("data_path", "target", "prediction")
 
 
@@ -36,17 +39,32 @@ def watch_table(args: WatchTableFlags) -> tuple[dict[str, Any], int]:
     places.check_temporary()
     if args.report:
         watch_report.check_place(Path(args.report))
-    found = _judged(args)
-    result = _logged(args, found)
+    with _held(args.state):
+        watch = _judged(args)
+        result = _logged(args, watch.result)
+        if args.state:
+            watch.save(args.state)
     print(terminal.summary_text(result))
     return result.as_json(), EXIT_DRIFT if result.drift and args.fail_on_drift else 0
 
 
-def _judged(args: WatchTableFlags) -> TableResult:
+def _held(state: str) -> AbstractContextManager[Any]:
+    """The lock of a state file, for as long as it is read, continued and written."""
+    if not state:
+        return nullcontext()
+    beside = Path(state).with_name(f"{Path(state).name}.lock")
+    try:
+        return lock.hold(beside, taken=f"--state {state}: another watch_table.py is continuing it: wait until it has ended")
+    except OSError as exc:
+        raise SettingsError(f"--state {state}: cannot lock it ({beside}: {exc.strerror or exc})") from exc
+
+
+def _judged(args: WatchTableFlags) -> FrameWatch:
     asked = TableColumns(
         target=args.target,
         prediction=args.prediction,
         probability=names(args.probability),
+        id=args.id_column,
         time=args.time_column,
         time_format=args.time_format,
         time_zone=args.time_zone,
@@ -55,10 +73,32 @@ def _judged(args: WatchTableFlags) -> TableResult:
         task=args.task,
         unit=args.unit,
     )
-    plan = TablePlan(block_by=args.block_by, block_size=args.block_size, kpi=args.kpi, cost=args.cost, threshold=args.threshold, alpha=args.alpha)
-    reference = args.reference_until or args.reference_rows
+    judging: dict[str, Any] = {
+        "kpi": args.kpi,
+        "cost": args.cost,
+        "threshold": args.threshold,
+        "alpha": args.alpha,
+        "label_delay": label_delay.read(args.label_delay),
+    }
+    plan = TablePlan(block_by=args.block_by, block_size=args.block_size, **judging)
     text = {"encoding": args.encoding, "separator": args.separator}
-    return frame_watch.of_file(Path(args.data_path), asked, plan, reference=reference, **text).result
+    if not args.state or not Path(args.state).exists():
+        return frame_watch.of_file(Path(args.data_path), asked, plan, reference=args.reference_until or args.reference_rows, **text)
+    watch = frame_watch.load_watch(args.state)
+    _check_same(args.state, asdict(watch.state.asked) | asdict(watch.state.plan), asdict(asked) | asdict(plan))
+    return frame_watch.update_from_file(watch, Path(args.data_path), **text)
+
+
+def _check_same(state: str, before: dict[str, Any], now: dict[str, Any]) -> None:
+    """Refuse to continue a watch in another way than it was begun.
+
+    Raises:
+        SettingsError: a flag differs.
+    """
+    other = [name for name in now if before[name] != now[name]]
+    if other:
+        flag = {"id": "id_column", "time": "time_column"}.get(other[0], other[0])
+        raise SettingsError(f"--{flag} is not as when --state {state} was begun: give the flags of then, or another --state")
 
 
 def _logged(args: WatchTableFlags, found: TableResult) -> TableResult:

@@ -12,6 +12,7 @@ from predictions_sample import FALL, REFERENCE, predictions, values
 from script_fixtures import Workshop, role
 
 from driftloop.settings import ROOT
+from driftloop.system import lock
 
 FLAGS = ("--target", "y_true", "--prediction", "y_pred", "--time_column", "when")
 SECONDS = 10.0  # of processor time, from the shell to the report of 100,000 rows
@@ -90,3 +91,34 @@ def test_a_hundred_thousand_rows_take_ten_seconds(tmp_path: Path) -> None:
     took = float(done.stdout.splitlines()[-1])
     assert took < SECONDS, f"{took:.1f} s of processor time in {time.monotonic() - begun:.1f} s"
     assert (tmp_path / "r.html").exists() and FALL
+
+
+def test_a_state_continues_the_watch_with_later_rows_and_late_labels(workshop: Workshop) -> None:
+    table, folder = predictions().assign(number=lambda given: range(len(given))), workshop.folder
+    late = table.astype({"y_true": object})
+    late.loc[4300:4499, "y_true"] = None
+    late[:4500].to_csv(folder / "first.csv", index=False)
+    table[4300:4500][["number", "y_true"]].to_csv(folder / "labels.csv", index=False)
+    table[4500:].to_csv(folder / "second.csv", index=False)
+    table.to_csv(folder / "all.csv", index=False)
+    how = (*FLAGS, "--id_column", "number", "--reference_rows", REFERENCE, "--block_size", 100, "--json")
+    parts = [workshop.run("watch_table", "--data_path", f"{name}.csv", *how, "--state", "state.json") for name in ("first", "labels", "second")]
+    whole = workshop.run("watch_table", "--data_path", "all.csv", *how)
+    assert [part.code for part in parts] == [0, 0, 0]
+    assert parts[-1].result["verdict"] == whole.result["verdict"]
+    assert parts[-1].result["accuracy"] == whole.result["accuracy"]
+    assert parts[-1].result["drifted_blocks"] == whole.result["drifted_blocks"] > 0
+    other = workshop.run("watch_table", "--data_path", "second.csv", *how, "--state", "state.json", "--threshold", 0.8)
+    assert other.code == 2 and "--threshold is not as when --state state.json was begun" in other.err
+
+
+def test_a_damaged_state_and_one_that_is_in_use_are_one_line_before_anything_is_logged(workshop: Workshop) -> None:
+    (workshop.folder / "state.json").write_text("{}")
+    damaged = workshop.run("watch_table", "--data_path", "mine.csv", *FLAGS, "--state", "state.json", "--mlflow_experiment_name", "theirs")
+    assert damaged.code == 3 and "is no state of a watch" in damaged.err
+    with lock.hold(workshop.folder / "state.json.lock", taken=""):
+        taken = workshop.run("watch_table", "--data_path", "mine.csv", *FLAGS, "--state", "state.json", "--mlflow_experiment_name", "theirs")
+    assert taken.code == 2 and "another watch_table.py is continuing it" in taken.err
+    nowhere = workshop.run("watch_table", "--data_path", "mine.csv", *FLAGS, "--state", "none/state.json")
+    assert nowhere.code == 2 and "--state none/state.json: cannot lock it" in nowhere.err
+    assert workshop.client.get_experiment_by_name("theirs") is None
