@@ -71,6 +71,8 @@ class _Judge:
     def __init__(self, table: PredictedTable, plan: TablePlan, closed: Closed | None) -> None:
         self.started = time.monotonic()
         self.table, self.plan, self.closed = table, plan, closed
+        if plan.label_delay.seconds and table.reading.numbered:
+            raise SettingsError(f"label_delay is {plan.label_delay.words}, but the rows have no times: give a number of blocks")
         labelled = table.predicted.labelled
         self.place = np.r_[0, np.cumsum(labelled)]
         self.known = _part(table.stream, labelled)
