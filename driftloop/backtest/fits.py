@@ -78,14 +78,15 @@ class Fits:
         learner, stream: the model classes and the data.
         recipe: how to fit.
         folder: of the entries; created if missing.
+        labelled: which rows have a label to learn from, (N,) bool; None: all.
 
     Raises:
         SettingsError: the folder is not writable.
     """
 
-    def __init__(self, learner: Learner, stream: Stream, recipe: Recipe, *, folder: Path) -> None:
-        self.learner, self.stream, self.recipe = learner, stream, recipe
-        self.place = folder.resolve() / fingerprint(learner, stream, recipe)[:32]
+    def __init__(self, learner: Learner, stream: Stream, recipe: Recipe, *, folder: Path, labelled: np.ndarray | None = None) -> None:
+        self.learner, self.stream, self.recipe, self.labelled = learner, stream, recipe, labelled
+        self.place = folder.resolve() / fingerprint(learner, stream, recipe, labelled)[:32]
         try:
             self.place.mkdir(parents=True, exist_ok=True)
         except OSError as exc:
@@ -108,7 +109,7 @@ class Fits:
         # Pickle only the model classes and the stream, not the models in memory.
         size = max(1, min(CHUNK, len(missing) // (4 * jobs)))
         learner = replace(self.learner, rivals={}, check=None)  # functions that may not be importable there
-        chunks = [(learner, self.stream, self.recipe, self.place.parent, missing[at : at + size]) for at in range(0, len(missing), size)]
+        chunks = [(learner, self.stream, self.recipe, self.labelled, self.place.parent, missing[at : at + size]) for at in range(0, len(missing), size)]
         if chunks:
             with closing(processes.in_parallel(_fit_chunk, chunks, jobs=jobs)) as done:
                 for fitted in done:
@@ -124,13 +125,22 @@ class Fits:
         return found
 
     def _fit(self, stop: int) -> Fit:
-        start = fitting.newest((0, stop), self.recipe.params["window"])[0]
+        stream, rows, start = self._learned(stop)
         first = max(start, stop - self.recipe.shown)
         try:
-            fitted = fitting.fit(self.learner, self.stream, self.recipe.params, train=(0, stop), max_epochs=self.recipe.max_epochs, seed=self.recipe.seed)
+            fitted = fitting.fit(self.learner, stream, self.recipe.params, train=(0, rows), max_epochs=self.recipe.max_epochs, seed=self.recipe.seed)
         except TrainingError as exc:
             return Fit(start, stop, np.empty(0), 0.0, str(exc), first)
         return Fit(start, stop, trained_model.predict(fitted.model, self.stream, first, len(self.stream)), fitted.seconds, first=first)
+
+    def _learned(self, stop: int) -> tuple[Stream, int, int]:
+        """The stream of the rows with a label, how many of them are before `stop`, and the first row, of all, that a fit learns from."""
+        if self.labelled is None:
+            return self.stream, stop, fitting.newest((0, stop), self.recipe.params["window"])[0]
+        known = np.flatnonzero(self.labelled)
+        rows = int(np.searchsorted(known, stop))
+        stream = replace(self.stream, rows=self.stream.rows[known], labels=self.stream.labels[known], times=self.stream.times[known], period=None)
+        return stream, rows, int(known[fitting.newest((0, rows), self.recipe.params["window"])[0]])
 
     def _path(self, stop: int) -> Path:
         return self.place / f"{stop}.npz"
@@ -150,15 +160,15 @@ class Fits:
             raise SettingsError(f"--cache {self.place}: {exc.strerror or exc}: give a folder that can be written") from exc
 
 
-def _fit_chunk(chunk: tuple[Learner, Stream, Recipe, Path, list[int]]) -> int:
-    learner, stream, recipe, folder, stops = chunk
-    fits = Fits(learner, stream, recipe, folder=folder)
+def _fit_chunk(chunk: tuple[Learner, Stream, Recipe, np.ndarray | None, Path, list[int]]) -> int:
+    learner, stream, recipe, labelled, folder, stops = chunk
+    fits = Fits(learner, stream, recipe, folder=folder, labelled=labelled)
     for stop in stops:
         fits.at(stop)
     return len(stops)
 
 
-def fingerprint(learner: Learner, stream: Stream, recipe: Recipe) -> str:
+def fingerprint(learner: Learner, stream: Stream, recipe: Recipe, labelled: np.ndarray | None = None) -> str:
     """Hash of everything a fit depends on except the row it ends at, as 64 hexadecimal digits."""
     sources = [learner.model_file, Path(inspect.getfile(learner.data)), Path(fitting.__file__)]
     parts = {
@@ -170,5 +180,5 @@ def fingerprint(learner: Learner, stream: Stream, recipe: Recipe) -> str:
         "recipe": [dict(recipe.params), recipe.max_epochs, recipe.seed, recipe.shown],
         "code": [hashlib.sha256(path.read_bytes()).hexdigest() for path in sources],
         "versions": [installed(name) for name in trained_model.NEEDED],
-    }
+    } | ({} if labelled is None else {"labelled": hashlib.sha256(labelled.tobytes()).hexdigest()})
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -52,6 +52,16 @@ class BacktestPlan:
     random_seeds: int
     kpi: str
     left_out: tuple[str, ...] = ()
+    label_delay_blocks: int = 0
+    label_share: float = 1.0
+
+    def labelled(self, rows: int) -> np.ndarray | None:
+        """Which of so many rows have a label, (N,) bool: all before the first block, of the others a share; None: all."""
+        if self.label_share == 1:
+            return None
+        drawn = np.random.default_rng(self.watching.seed).random(rows) < self.label_share
+        drawn[: self.first_row] = True
+        return drawn
 
     @property
     def first_row(self) -> int:
@@ -68,7 +78,9 @@ class BacktestPlan:
         goal = self.watching.goal
         named = {"first_row": self.first_row, "block_size": self.block_size, "block_by": self.block_by, "kpi": self.kpi}
         judged = {"judge_rows": self.judge_rows, "judge_alpha": self.judge_alpha, "random_seeds": self.random_seeds}
-        return named | judged | {"threshold": goal.threshold, "alpha": goal.alpha, "lead_blocks": self.watching.lead_blocks}
+        late = {"label_delay_blocks": self.label_delay_blocks} if self.label_delay_blocks else {}
+        few = {"label_share": self.label_share} if self.label_share < 1 else {}
+        return named | judged | late | few | {"threshold": goal.threshold, "alpha": goal.alpha, "lead_blocks": self.watching.lead_blocks}
 
 
 @dataclass(frozen=True)
@@ -114,6 +126,7 @@ def make(args: BacktestFlags, policies: tuple[Policy, ...], *, learner: Learner,
     Raises:
         SettingsError: the KPI is undefined on all rows, a policy that was named cannot be played here, or its rule cannot take the threshold.
     """
+    _check_labels(args, blocks=len(cut))
     _check_kpi(args, goal.task, stream.labels[cut[0].start : cut[-1].stop])
     played, faults = playable(policies, goal.task, continuous=online_learner.fault(stream))
     for name in args.policies.lower().split(","):
@@ -136,7 +149,18 @@ def make(args: BacktestFlags, policies: tuple[Policy, ...], *, learner: Learner,
         random_seeds=args.random_seeds,
         kpi=kpi,
         left_out=_together(faults),
+        label_delay_blocks=args.label_delay_blocks,
+        label_share=args.label_share,
     )
+
+
+def _check_labels(args: BacktestFlags, *, blocks: int) -> None:
+    if args.label_delay_blocks >= blocks - 1:
+        raise SettingsError(f"--label_delay_blocks is {args.label_delay_blocks}, but there are {blocks} blocks: no label would come in time for a retrain")
+    if not args.label_share:
+        raise SettingsError("--label_share is 0: give a share above 0, up to 1")
+    if args.label_share < 1 and args.history:
+        raise SettingsError("--label_share and --history are both given: a model that sees the rows before each needs the labels of all: omit one")
 
 
 def _check_kpi(args: BacktestFlags, doing: Task, scored: np.ndarray) -> None:

@@ -1,7 +1,9 @@
 """Plays one retraining policy over a stream, block by block, like the lifecycle: predict, score, apply the rule, retrain.
 
-Labels arrive when a block ends. A retrain is one fit on the newest rows up to the end of the block, with fixed parameters, and goes into
-service with the next block; with judge rows it must first beat the model in service, as in the lifecycle.
+Labels arrive when a block ends, or some blocks later, and perhaps for a share of the rows only. A retrain is one fit on the newest rows that
+have theirs, with fixed parameters, and goes into service with the next block; with judge rows it must first beat the model in service, as in
+the lifecycle. Policies that need no labels to decide, such as periodic ones, decide at each block whatever the delay is. What is scored are
+always all rows.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ class Scene:
     """The common setting of all policies.
 
     `base` is the model in service at the start, fitted on the rows before the first block; `fits` are the retrains. `judge_rows` 0:
-    every retrain goes into service. `doing` measures the KPI.
+    every retrain goes into service. `doing` measures the KPI. Labels are known `delay` blocks after their block's end, of the rows that are
+    `labelled`, (N,) bool; None: of all.
     """
 
     stream: Stream
@@ -38,6 +41,16 @@ class Scene:
     judge_rows: int = 0
     judge_alpha: float = 0.1
     doing: Task = CLASSIFICATION
+    delay: int = 0
+    labelled: np.ndarray | None = None
+
+    def known_until(self, at: int) -> int:
+        """The row before which labels are known when a block of `cut` has ended."""
+        return self.cut[at - self.delay].stop if at >= self.delay else self.cut[0].start
+
+    def known(self, start: int, stop: int) -> np.ndarray:
+        """Which of the rows start..stop ever have a label, (N,) bool."""
+        return np.ones(stop - start, bool) if self.labelled is None else self.labelled[start:stop]
 
     @property
     def block_rows(self) -> int:
@@ -55,7 +68,7 @@ class Scene:
 
     def stops(self) -> set[int]:
         """The last training rows of all fits that a policy may need."""
-        ends = {block.stop for block in self.cut[:-1]}
+        ends = {self.known_until(at) for at in range(self.delay, len(self.cut) - 1)}
         return ends | {max(end - self.judge_rows, self.base.stop) for end in ends} if self.judge_rows else ends
 
 
@@ -96,8 +109,13 @@ class At(Rule):
         """Nothing to reset."""
 
 
-def play(rule: Rule, scene: Scene) -> Played:
+def play(rule: Rule, scene: Scene, *, blind: bool = False) -> Played:
     """Play the policy of a rule. An alarm in the last block triggers no retrain: no block follows.
+
+    Args:
+        rule: decides after each block, from the newest one whose labels are known if the model in service answered it.
+        scene: the common setting.
+        blind: the rule decides without labels, so no delay holds it up.
 
     Raises:
         SettingsError: a cache entry cannot be written.
@@ -108,22 +126,31 @@ def play(rule: Rule, scene: Scene) -> Played:
     rule.prepare(learned[-REFERENCE_BLOCKS * size :], block_size=size)
     given: list[np.ndarray] = []
     alarms, retrains, promoted = [], [], []
-    for block in scene.cut:
-        outputs = model.on(block.start, block.stop)
-        given.append(outputs)
-        if not rule.update(scene.doing.losses_of(scene.stream.labels[block.start : block.stop], outputs)).drift:
+    first = 0  # block that the model in service answered
+    for at, block in enumerate(scene.cut):
+        given.append(model.on(block.start, block.stop))
+        seen = at if blind else at - scene.delay
+        if (seen < first and not blind) or not rule.update(_losses(scene, scene.cut[seen], given[seen])).drift:
             continue
         alarms.append(Alarm(block.index, model.start))
         if block is scene.cut[-1]:
             break
-        challenger, took = _retrain(scene, model, block.stop)
+        if scene.known_until(at) <= model.stop:  # no label that the model in service has not learned from
+            continue
+        challenger, took = _retrain(scene, model, scene.known_until(at))
         seconds += took
         retrains.append(block.index)
         if challenger is not None:
-            model = challenger
+            model, first = challenger, at + 1
             promoted.append(block.index)
             rule.reset()
     return Played(np.concatenate(given), tuple(alarms), tuple(retrains), tuple(promoted), seconds)
+
+
+def _losses(scene: Scene, block: blocks.Block, outputs: np.ndarray) -> np.ndarray:
+    """What the rule sees of a block: the rows that have a label."""
+    known = scene.known(block.start, block.stop)
+    return scene.doing.losses_of(scene.stream.labels[block.start : block.stop][known], outputs[known])
 
 
 def _retrain(scene: Scene, model: Fit, stop: int) -> tuple[Fit | None, float]:
@@ -135,8 +162,9 @@ def _retrain(scene: Scene, model: Fit, stop: int) -> tuple[Fit | None, float]:
     challenger = scene.fits.at(judged_from)
     if challenger.failure:
         return None, challenger.seconds
-    labels = scene.stream.labels[judged_from:stop]
-    before, after = (scene.doing.losses_of(labels, one.on(judged_from, stop)) for one in (model, challenger))
+    known = scene.known(judged_from, stop)
+    labels = scene.stream.labels[judged_from:stop][known]
+    before, after = (scene.doing.losses_of(labels, one.on(judged_from, stop)[known]) for one in (model, challenger))
     verdict = promotion.judge(scene.doing, before, after, start=judged_from, alpha=scene.judge_alpha)
     if not verdict.better:
         return None, challenger.seconds
@@ -152,22 +180,25 @@ def play_continuous(learner: OnlineLearner, scene: Scene) -> Played:
     stream, first = scene.stream, scene.cut[0]
     _learn(learner, stream, 0, first.start, step=first.rows)
     given, seconds = [], 0.0
-    for block in scene.cut:
+    for at, block in enumerate(scene.cut):
         rows = slice(block.start, block.stop)
         given.append(learner.probabilities(stream.rows[rows], stream.times[rows]))
         started = time.perf_counter()
-        if block is not scene.cut[-1]:
-            _learn(learner, stream, block.start, block.stop, step=block.rows)
+        if block is not scene.cut[-1] and at >= scene.delay:
+            arrived = scene.cut[at - scene.delay]
+            _learn(learner, stream, arrived.start, arrived.stop, step=arrived.rows, labelled=scene.labelled)
         seconds += time.perf_counter() - started
-    updates = tuple(block.index for block in scene.cut[:-1])
+    updates = tuple(block.index for block in scene.cut[scene.delay : -1])
     return Played(np.concatenate(given), (), updates, updates, seconds)
 
 
-def _learn(learner: OnlineLearner, stream: Stream, start: int, stop: int, *, step: int) -> None:
+def _learn(learner: OnlineLearner, stream: Stream, start: int, stop: int, *, step: int, labelled: np.ndarray | None = None) -> None:
     """Learn rows start..stop in steps of at most a day, if known: the weights also move inside a long block."""
     for part in blocks.cut(start, stop, block_size=min(step, stream.period or step, stop - start)):
-        rows = slice(part.start, part.stop)
-        learner.learn(stream.rows[rows], stream.labels[rows], stream.times[rows])
+        rows = np.arange(part.start, part.stop)
+        rows = rows if labelled is None else rows[labelled[rows]]
+        if len(rows):
+            learner.learn(stream.rows[rows], stream.labels[rows], stream.times[rows])
 
 
 def evenly(retrains: int, blocks_total: int, *, phase: float) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -45,11 +46,14 @@ def play_all(
     """
     started = time.monotonic()
     means.check()
-    base, retrains = (Fits(learner, stream, recipe, folder=means.cache) for recipe in (plan.base, plan.retrain))
+    labelled = plan.labelled(len(stream))
+    base = Fits(learner, stream, plan.base, folder=means.cache)
+    retrains = Fits(learner, stream, plan.retrain, folder=means.cache, labelled=labelled)
     with runs.parent_run(store, fingerprint=fingerprint(learner, stream, plan), resume=means.resume) as (run_id, finished):
         _log_plan(stream, plan)
         doing = plan.watching.goal.task
-        scene = Scene(stream, plan.cut, _base(base, plan), retrains, judge_rows=plan.judge_rows, judge_alpha=plan.judge_alpha, doing=doing)
+        judged: dict[str, Any] = {"judge_rows": plan.judge_rows, "judge_alpha": plan.judge_alpha}
+        scene = Scene(stream, plan.cut, _base(base, plan), retrains, doing=doing, delay=plan.label_delay_blocks, labelled=labelled, **judged)
         _prepare(scene, plan, means)
         results = _each(store, plan, scene, changes=changes, finished=finished)
         result = _compared(results, learner, scene, plan, truth_known=changes is not None)
@@ -120,7 +124,8 @@ def _needed(policies: Sequence[Policy], scene: Scene) -> set[int]:
     if any(policy.kind in ("triggered", "control") or policy.every == 1 for policy in policies):
         return scene.stops()
     periods = [policy.every for policy in policies if policy.every]
-    return {block.stop for block in scene.cut[:-1] if any((block.index + 1) % every == 0 for every in periods)}
+    blocks = list(enumerate(scene.cut))[scene.delay : -1]
+    return {scene.known_until(at) for at, block in blocks if any((block.index + 1) % every == 0 for every in periods)}
 
 
 def _constant(scene: Scene) -> int | float:
@@ -155,7 +160,7 @@ def _each(
 
 def _play(policy: Policy, plan: BacktestPlan, scene: Scene, *, rate: float) -> Played:
     if policy.kind != "continuous":
-        return play(rule(policy, plan.watching, rate=rate), scene)
+        return play(rule(policy, plan.watching, rate=rate), scene, blind=policy.kind != "triggered")
     stream, rows = scene.stream, online_learner.numeric(scene.stream, scene.cut[0].start)
     learner = OnlineLearner(features=rows.shape[1], classes=len(stream.label_names), period=stream.period)
     return play_continuous(learner, replace(scene, stream=replace(stream, rows=rows)))
@@ -167,7 +172,7 @@ def _budget(done: Sequence[PolicyResult], scene: Scene) -> float:
     The policy is the lifecycle's, or else the first that retrained.
     """
     triggered = sorted((result for result in done if result.kind == "triggered" and result.retrains), key=lambda one: one.name != PROBATION)
-    usable = len(scene.cut) - 1
+    usable = len(scene.cut) - 1 - scene.delay
     return triggered[0].retrains / usable if triggered and usable else 0.0
 
 

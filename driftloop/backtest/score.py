@@ -146,7 +146,7 @@ def compare(result: PolicyResult, scene: Scene, *, seeds: int) -> Comparison:
     doing, rows, total = scene.doing, rows_by_block(scene), len(scene.cut)
 
     def found(plans: Iterable[tuple[int, ...]]) -> tuple[np.ndarray, np.ndarray]:  # (plans,), (B,)
-        losses = [scene.losses(play(At(wanted), scene)) for wanted in plans]
+        losses = [scene.losses(play(At(wanted), scene, blind=True)) for wanted in plans]
         return np.array([doing.value(one) for one in losses]), np.mean([by_block(doing, one, scene.cut) for one in losses], axis=0)
 
     periodic, regular = found(evenly(result.retrains, total, phase=(at + 0.5) / PHASES) for at in range(PHASES))

@@ -91,6 +91,8 @@ class PlayFlags:
     random_seeds: int = flag(20, "random runs to compare each triggered policy with", type=whole(1, 1000))
     judge_rows: int = flag(0, "newest rows on which a retrain must beat the model in service; 0: no judge", type=whole(0))
     judge_alpha: float = flag(settings.JUDGE_ALPHA, "largest p-value at which the retrain counts as better", type=share)
+    label_delay_blocks: int = flag(0, "blocks by which labels are late: rules and retrains see a block's labels this many blocks after its end", type=whole(0))
+    label_share: float = flag(1.0, "share of the rows, drawn with --seed, whose labels rules and retrains ever see", type=share)
     jobs: int = flag(1, "processes that train in parallel; the results do not depend on it", type=whole(1, 256))
     cache: str = flag(".driftloop/fits", "folder in which fits are cached")
     resume: bool = flag(False, "continue the newest unfinished back-test of the same stream and settings")

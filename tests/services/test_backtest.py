@@ -19,6 +19,8 @@ from driftloop.backtest.play import Alarm, At, Played, Scene, at_random, evenly,
 from driftloop.data import blocks, synthetic
 from driftloop.data.streams import Stream
 from driftloop.data.synthetic import Change
+from driftloop.drift.rules.rule import Rule
+from driftloop.drift.verdict import Verdict
 from driftloop.metrics import promotion
 from driftloop.metrics.block_kpis import AveragePrecisionKpi, F1Kpi, RocAucKpi
 from driftloop.metrics.kpi_names import KPIS
@@ -468,3 +470,79 @@ def test_an_undefined_share_is_a_dash() -> None:
 
 def test_a_fit_without_a_model_predicts_nothing() -> None:
     assert len(Fit(0, 10, np.empty(0, np.int8), 0.0, "failed").outputs) == 0
+
+
+# Late and few labels
+
+
+class Seen(Rule):
+    """Notes what a rule gets to see, and alarms at given updates."""
+
+    name = "seen"
+
+    def __init__(self, *alarms: int) -> None:
+        self.alarms, self.losses = alarms, list[np.ndarray]()
+
+    def update(self, errors: np.ndarray) -> Verdict:
+        self.losses.append(errors)
+        return Verdict(drift=len(self.losses) - 1 in self.alarms, kind="performance", rule=self.name, message="")
+
+    def reset(self) -> None:
+        pass
+
+
+def test_a_rule_sees_the_labels_of_a_block_when_they_come_and_never_those_that_an_earlier_model_answered(scene: Scene) -> None:
+    rule, late = Seen(0), dataclasses.replace(scene, delay=2)
+    played = play(rule, late)
+    assert played.alarms[0].block == played.retrains[0] == 2  # the labels of block 0 come when block 2 ends
+    assert np.array_equal(played.outputs[3 * BLOCK :], scene.fits.at(scene.cut[0].stop).on(FIRST + 3 * BLOCK, ROWS))  # fitted on what was known
+    assert len(rule.losses) == 1 + len(scene.cut) - 2 - 3  # and then blocks 3.. of the new model
+    assert np.array_equal(
+        rule.losses[1], late.doing.losses_of(scene.stream.labels[FIRST + 3 * BLOCK : FIRST + 4 * BLOCK], played.outputs[3 * BLOCK : 4 * BLOCK])
+    )
+
+
+def test_a_policy_that_needs_no_labels_decides_at_each_block_and_learns_only_what_is_known(scene: Scene) -> None:
+    late = dataclasses.replace(scene, delay=2)
+    played = play(At(range(len(scene.cut))), late, blind=True)
+    assert played.retrains == tuple(range(2, len(scene.cut) - 1))  # before, no label has come
+    parts = [
+        scene.base.on(FIRST, FIRST + 3 * BLOCK),
+        *(scene.fits.at(scene.cut[at - 3].stop).on(scene.cut[at].start, scene.cut[at].stop) for at in range(3, 6)),
+    ]
+    assert np.array_equal(played.outputs, np.concatenate(parts))
+    assert late.stops() == {block.stop for block in scene.cut[:3]}
+
+
+def test_with_a_share_of_labels_rules_and_fits_see_only_those_rows(scene: Scene, folder: Path) -> None:
+    labelled = np.random.default_rng(1).random(ROWS) < 0.5
+    labelled[:FIRST] = True
+    fits = Fits(ELEC, scene.stream, RETRAIN, folder=folder, labelled=labelled)
+    few = dataclasses.replace(scene, labelled=labelled, fits=fits)
+    rule = Seen(3)
+    played = play(rule, few)
+    assert [len(losses) for losses in rule.losses] == [int(labelled[block.start : block.stop].sum()) for block in scene.cut]
+    known = np.flatnonzero(labelled)
+    part = dataclasses.replace(scene.stream, rows=scene.stream.rows[known], labels=scene.stream.labels[known], times=scene.stream.times[known])
+    rows = int((known < scene.cut[3].stop).sum())
+    by_itself = fitting.fit(ELEC, part, RETRAIN.params, train=(0, rows), max_epochs=RETRAIN.max_epochs, seed=RETRAIN.seed)
+    assert np.array_equal(played.outputs[4 * BLOCK :], trained_model.predict(by_itself.model, scene.stream, scene.cut[3].stop, ROWS))
+    assert fits.at(scene.cut[3].stop).start == known[rows - WINDOW]
+    assert fits.place != scene.fits.place
+
+
+def test_without_delay_and_with_all_labels_nothing_changes(scene: Scene, folder: Path) -> None:
+    every = dataclasses.replace(scene, labelled=np.ones(ROWS, bool), fits=Fits(ELEC, scene.stream, RETRAIN, folder=folder, labelled=np.ones(ROWS, bool)))
+    one, other = (play(At((1, 3)), given) for given in (scene, every))
+    assert np.array_equal(one.outputs, other.outputs)
+    assert one.retrains == other.retrains
+
+
+def test_continuous_learns_what_has_come(scene: Scene) -> None:
+    late = dataclasses.replace(scene, delay=len(scene.cut) - 1)
+    first = OnlineLearner(features=3, classes=2, period=None)
+    played = play_continuous(first, late)
+    assert played.retrains == ()
+    before = OnlineLearner(features=3, classes=2, period=None)
+    assert np.array_equal(played.outputs[:BLOCK], play_continuous(before, scene).outputs[:BLOCK])
+    assert not np.array_equal(played.outputs[BLOCK:], play_continuous(OnlineLearner(features=3, classes=2, period=None), scene).outputs[BLOCK:])
