@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from driftloop.metrics.kpi_names import KPIS, OWN
 
+WAITING: Final = "waiting for labels"  # as the `kind` of a block that is judged when its labels are mature
 BASELINES: Final = ("no_change", "same_time_yesterday", "majority")  # of a classification; nan where one has no prediction
 
 

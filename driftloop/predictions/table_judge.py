@@ -23,7 +23,7 @@ from driftloop.drift.verdict import Verdict
 from driftloop.errors import DataError, SettingsError
 from driftloop.metrics import block_kpis, kpi_names, scoring, task
 from driftloop.metrics.goal import Goal
-from driftloop.metrics.results import BlockScore, ReferencePeriod
+from driftloop.metrics.results import WAITING, BlockScore, ReferencePeriod
 from driftloop.metrics.task import Task
 from driftloop.predictions import table_goal, table_notes
 from driftloop.predictions.later import closed as closed_blocks
@@ -33,7 +33,7 @@ from driftloop.predictions.later.closing import Judged
 from driftloop.predictions.predicted_table import PredictedTable
 from driftloop.predictions.table_estimate import OF_PROBABILITIES, TableEstimate
 from driftloop.predictions.table_goal import TablePlan
-from driftloop.predictions.table_result import PERIODS, WAITING, TableResult, TableScore
+from driftloop.predictions.table_result import PERIODS, TableResult, TableScore
 from driftloop.report import kpi_words, wording
 
 OF_ALL_ROWS: Final = ("start", "stop", "rows", "timestamp", "until", "version", "kind")  # figures of a block that do not depend on which rows have labels

@@ -15,9 +15,6 @@ PERIODS: Final = ("reference", "judged")  # of a block, as its `version`
 _OF_A_SERVED_MODEL: Final = ("retrains", "versions", "served_version", "period")
 
 
-WAITING: Final = "waiting for labels"  # the `kind` of a block that is judged when its labels are mature
-
-
 @dataclass(frozen=True, kw_only=True)
 class TableScore(BlockScore):
     """A block whose rows need not all have labels."""

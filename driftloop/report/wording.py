@@ -18,7 +18,7 @@ from driftloop.drift.answer import Standing
 from driftloop.metrics import task
 from driftloop.metrics.goal import Goal
 from driftloop.metrics.kpi_names import KPIS, OWN
-from driftloop.metrics.results import NO_BLOCK, BlockScore, RetrainRecord, VersionRecord, WatchResult
+from driftloop.metrics.results import NO_BLOCK, WAITING, BlockScore, RetrainRecord, VersionRecord, WatchResult
 
 UNDEFINED = "–"
 BASELINE_NAMES = {"no_change": "no change, row by row", "same_time_yesterday": "same time yesterday", "majority": "majority class"}
@@ -203,6 +203,8 @@ def drifted(score: BlockScore) -> str:
 
     A block's whole interval may be under the threshold while the rule, which accounts for autocorrelation, has no proof yet.
     """
+    if score.kind == WAITING:
+        return WAITING
     return "yes" if score.drift else "not proven" if standing(score).under else "no"
 
 

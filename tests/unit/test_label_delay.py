@@ -53,6 +53,7 @@ def test_blocks_younger_than_the_delay_wait_with_an_estimate_and_are_not_judged(
     )
     assert found.result.rows == ROWS - REFERENCE - 200
     assert "2 blocks cannot be judged yet" in str(found)
+    assert found._repr_html_().count("waiting for labels") >= 2
 
 
 @pytest.mark.parametrize("delay", ["7d", "1w", "168h", timedelta(days=7), np.timedelta64(7, "D"), pd.Timedelta("7D")])
