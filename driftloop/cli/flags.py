@@ -226,7 +226,7 @@ class WatchFlags(BlockFlags, GoalFlags):
     follow_up: bool = flag(
         False,
         "after a retrain for drift, retrain again each time the rows since the drift have doubled; "
-        "after one that was not promoted only then, until the model has been good enough again",
+        "after one that was not promoted only then, unless a block is worse than those since the drift",
     )
     proactive: bool = flag(False, "also retrain before the block KPI is forecast to fall under the threshold; replaces the probation")
     lead_blocks: int = flag(
