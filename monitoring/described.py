@@ -5,10 +5,8 @@ A separate process queries MLflow: importing it takes seconds, and a service tha
 
 from __future__ import annotations
 
-import json
-import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
     from driftloop.tracking import mlflow_store
     from driftloop.training.reference import About
 
-SCHEMA: Final = "schema.json"  # artifact of a base run: the columns of its table
 _NAME: Final[TypeAdapter[str]] = TypeAdapter(FeatureName)
 
 
@@ -41,6 +38,7 @@ class StreamModel:
     unit: str = ""  # of an error KPI
     experiment: str = ""  # of the run that trained it; "" of a reference in a folder
     base_run_id: str = ""  # of the base model that it descends from
+    reading: Mapping[str, str] = field(default_factory=dict)  # the flags that read its table, by name
 
 
 def pick(name: str, path: str | PathLike[str] | None = None) -> StreamConfig:
@@ -114,14 +112,17 @@ def of_run(store: mlflow_store.Store, run_id: str, *, model: str) -> StreamModel
     Raises:
         TrackingError, DataError, SettingsError: as `complete`.
     """
-    from driftloop.tracking import mlflow_store
+    from driftloop.tracking import mlflow_store, runs
     from driftloop.training import reference
 
     with mlflow_store.translated(f"run {run_id}"):
         experiment = store.client.get_experiment(store.client.get_run(run_id).info.experiment_id).name
     base = base_of(store, run_id)
     found = _described(reference.about(store, run_id), model)
-    return replace(found, unit=_unit(store, base)[:LONGEST_UNIT], experiment=experiment, base_run_id=base)
+    columns = {column.role: column for column in runs.schema_of(store, base).columns}
+    unit = columns["label"].unit[:LONGEST_UNIT] if "label" in columns else ""
+    inferred = {flag: columns[role].name for role, flag in (("label", "target"), ("time", "time_column")) if role in columns}
+    return replace(found, unit=unit, experiment=experiment, base_run_id=base, reading={**inferred, **runs.reading_of(store, base)})
 
 
 def base_of(store: mlflow_store.Store, run_id: str) -> str:
@@ -166,14 +167,3 @@ def _usual(column: Column) -> float:
         return 0.0
     middle = float(f"{column.low / 2 + column.high / 2:.3g}")  # the sum, or the difference, of the largest numbers is infinite
     return min(max(middle, column.low), column.high)
-
-
-def _unit(store: mlflow_store.Store, base: str) -> str:
-    """The unit of the label in the schema of a base run; "" without one."""
-    from driftloop.tracking import mlflow_store
-
-    with mlflow_store.translated(f"{SCHEMA} of run {base}"), tempfile.TemporaryDirectory() as folder:
-        if not any(one.path == SCHEMA for one in store.client.list_artifacts(base)):
-            return ""
-        found = json.loads(Path(store.client.download_artifacts(base, SCHEMA, folder)).read_text(encoding="utf-8"))
-    return next((str(column.get("unit", "")) for column in found.get("columns", []) if column.get("role") == "label"), "")

@@ -19,6 +19,7 @@ They are in streams.yaml next to this file, or in your own file:
         fuel: {texts: [diesel, gas]}                       # texts, in the order of the model's codes; others are unseen, not refused
         new: {boolean: true}
       learner: learner:ELEC           # serves and retrains the model: MODULE:NAME, as for --learner
+      data: elec.csv                  # the table that a retrain reads, from this file's folder; empty: what the learner's defaults name
 
 Without `features` they are the model's own, with its task, labels and unit, and are read from the registry's champion
 when a service starts (`monitoring.described`).
@@ -72,6 +73,7 @@ class StreamConfig:
     unit: str = ""  # of an error KPI
     labels: tuple[int | str, ...] = ()  # of classification, in the order of the probabilities
     learner: str = ELEC_LEARNER  # for serving, retraining and replaying
+    data: str = ""  # absolute path of the table, see `monitoring.stream_table`; "": that of the learner's defaults
 
     def __hash__(self) -> int:
         return hash(self.name)  # validators are cached by stream: its features may be thousands of texts
@@ -84,7 +86,7 @@ class StreamConfig:
     @property
     def names_table(self) -> bool:
         """Whether the settings say which table its model is served from and retrained on."""
-        return self.learner != TABLE_LEARNER
+        return bool(self.data) or self.learner != TABLE_LEARNER
 
     def retrain_alone(self, *, instead: str = "") -> str:
         """The same for a program that knows no table but the stream's own.
@@ -97,8 +99,8 @@ class StreamConfig:
         """
         if not self.names_table:
             raise SettingsError(
-                f"stream {self.name}: nothing says which table its model is served from and retrained on: in the streams file, give a learner whose "
-                f"defaults have data_path and target (docs/own_data.md){instead}"
+                f"stream {self.name}: nothing says which table its model is served from and retrained on: in the streams file, give `data`, the table's "
+                f"path, or a learner whose defaults have data_path and target (docs/own_data.md){instead}"
             )
         return self.retrain
 
@@ -162,7 +164,7 @@ def load(path: str | PathLike[str] | None = None) -> dict[str, StreamConfig]:
     if not isinstance(found, dict) or not found:
         raise SettingsError(f"streams {source}: has no streams: give a YAML file like {BUNDLED.name}")
     try:
-        return {name: _stream(name, settings) for name, settings in found.items()}
+        return {name: _stream(name, settings, folder=source.absolute().parent) for name, settings in found.items()}
     except SettingsError as exc:
         raise SettingsError(f"streams {source}: {exc}") from exc
 
@@ -178,7 +180,7 @@ def pick(name: str, path: str | PathLike[str] | None = None) -> StreamConfig:
     return streams[name]
 
 
-def _stream(name: Any, settings: Any) -> StreamConfig:
+def _stream(name: Any, settings: Any, *, folder: Path) -> StreamConfig:
     _demand(isinstance(name, str) and STREAM_NAME.fullmatch(name), f"stream {name!r}: a name is lower-case letters, digits and _, at most 40")
     where = f"stream {name}"
     given = _known(_completed(settings), StreamConfig, where)
@@ -196,11 +198,15 @@ def _stream(name: Any, settings: Any) -> StreamConfig:
     _demand(isinstance(given["unit"], str) and len(given["unit"]) <= LONGEST_UNIT, f"{where}: unit must be a text of at most {LONGEST_UNIT} characters")
     learner = given["learner"]
     _demand(isinstance(learner, str) and learners.FORM.fullmatch(learner), f"{where}: learner {learner!r}: give MODULE:NAME, such as {ELEC_LEARNER}")
+    data = given["data"]
+    _demand(isinstance(data, str) and "\0" not in data, f"{where}: data {data!a:.80}: give the path of the table that its model is retrained on")
     unfit = [label for label in labels if not can_be_answer(label)]
     _demand(not unfit, f"{where}: labels has {unfit[:1]!a:.80}, which cannot be recorded: each must be {LABEL}")
     enough = len(labels) >= 2 if task == "classification" else not labels
     _demand(enough or not (features or labels), f"{where}: labels must be two or more different values for classification, none for regression")
-    return StreamConfig(**{**given, "name": name, "features": features, "fallback_by": tuple(fallback_by), "labels": tuple(labels)})
+    return StreamConfig(
+        **{**given, "name": name, "features": features, "fallback_by": tuple(fallback_by), "labels": tuple(labels), "data": data and str(folder / data)}
+    )
 
 
 def _completed(settings: Any) -> Any:

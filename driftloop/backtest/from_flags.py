@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from driftloop.backtest import online_learner
 from driftloop.backtest.fits import Recipe
 from driftloop.backtest.policies import Policy, Watching, playable, rule
 from driftloop.cli.script_flags import BacktestFlags
@@ -128,7 +127,7 @@ def make(args: BacktestFlags, policies: tuple[Policy, ...], *, learner: Learner,
     """
     _check_labels(args, blocks=len(cut))
     _check_kpi(args, goal.task, stream.labels[cut[0].start : cut[-1].stop])
-    played, faults = playable(policies, goal.task, continuous=online_learner.fault(stream))
+    played, faults = playable(policies, goal.task)
     for name in args.policies.lower().split(","):
         if why := faults.get(name.strip()):
             raise SettingsError(f"--policies: {name.strip()} cannot be played here ({why}): leave it out")

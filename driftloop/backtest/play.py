@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from driftloop.backtest.fits import Fit, Fits
-from driftloop.backtest.online_learner import OnlineLearner
+from driftloop.backtest.online_learner import OnlineLearner, OnlineRegression
 from driftloop.data import blocks
 from driftloop.data.streams import Stream
 from driftloop.drift.rules.rule import Rule
@@ -172,7 +172,7 @@ def _retrain(scene: Scene, model: Fit, stop: int) -> tuple[Fit | None, float]:
     return (None if fit.failure else fit), challenger.seconds + fit.seconds
 
 
-def play_continuous(learner: OnlineLearner, scene: Scene) -> Played:
+def play_continuous(learner: OnlineLearner | OnlineRegression, scene: Scene) -> Played:
     """Learn every block as soon as its labels arrive; the rows before the first block are learned in the same steps.
 
     Each update counts as a retrain. The seconds are those of the updates only, as the base model's are not counted.
@@ -182,7 +182,7 @@ def play_continuous(learner: OnlineLearner, scene: Scene) -> Played:
     given, seconds = [], 0.0
     for at, block in enumerate(scene.cut):
         rows = slice(block.start, block.stop)
-        given.append(learner.probabilities(stream.rows[rows], stream.times[rows]))
+        given.append(learner.outputs(stream.rows[rows], stream.times[rows]))
         started = time.perf_counter()
         if block is not scene.cut[-1] and at >= scene.delay:
             arrived = scene.cut[at - scene.delay]
@@ -192,7 +192,7 @@ def play_continuous(learner: OnlineLearner, scene: Scene) -> Played:
     return Played(np.concatenate(given), (), updates, updates, seconds)
 
 
-def _learn(learner: OnlineLearner, stream: Stream, start: int, stop: int, *, step: int, labelled: np.ndarray | None = None) -> None:
+def _learn(learner: OnlineLearner | OnlineRegression, stream: Stream, start: int, stop: int, *, step: int, labelled: np.ndarray | None = None) -> None:
     """Learn rows start..stop in steps of at most a day, if known: the weights also move inside a long block."""
     for part in blocks.cut(start, stop, block_size=min(step, stream.period or step, stop - start)):
         rows = np.arange(part.start, part.stop)

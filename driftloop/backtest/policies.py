@@ -102,19 +102,18 @@ def _choices() -> str:
     return ", ".join([NEVER, ALWAYS, "periodic", "periodic-N", RANDOM, *TRIGGERED, CONTINUOUS])
 
 
-def playable(chosen: Sequence[Policy], doing: Task, *, continuous: str = "") -> tuple[tuple[Policy, ...], dict[str, str]]:
+def playable(chosen: Sequence[Policy], doing: Task) -> tuple[tuple[Policy, ...], dict[str, str]]:
     """The policies that can be played, and why the others cannot, by name.
 
     Args:
         chosen: from `parse`.
         doing: measures the KPI.
-        continuous: why "continuous" cannot be played; "" where it can.
 
     >>> from driftloop.metrics.task import REGRESSION
     >>> playable(parse("never,ddm,proactive"), REGRESSION)[1]
     {'ddm': 'for 0/1 errors only'}
     """
-    faults = {CONTINUOUS: continuous}
+    faults: dict[str, str] = {}
     if doing is not CLASSIFICATION:
         faults |= {name: "for 0/1 errors only" for name in DETECTORS if name not in REAL}
     if doing.chosen:

@@ -17,7 +17,6 @@ from driftloop.backtest import fits, online_learner
 from driftloop.backtest import logged as runs
 from driftloop.backtest.fits import Fit, Fits
 from driftloop.backtest.from_flags import BacktestPlan, Means
-from driftloop.backtest.online_learner import OnlineLearner
 from driftloop.backtest.outcome import BacktestResult, Choice, PolicyResult, recommend
 from driftloop.backtest.play import Played, Scene, play, play_continuous
 from driftloop.backtest.policies import PROBATION, Policy, rule
@@ -162,7 +161,7 @@ def _play(policy: Policy, plan: BacktestPlan, scene: Scene, *, rate: float) -> P
     if policy.kind != "continuous":
         return play(rule(policy, plan.watching, rate=rate), scene, blind=policy.kind != "triggered")
     stream, rows = scene.stream, online_learner.numeric(scene.stream, scene.cut[0].start)
-    learner = OnlineLearner(features=rows.shape[1], classes=len(stream.label_names), period=stream.period)
+    learner = online_learner.of_stream(stream, rows, scene.cut[0].start)
     return play_continuous(learner, replace(scene, stream=replace(stream, rows=rows)))
 
 

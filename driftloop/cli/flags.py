@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from driftloop import settings
@@ -103,6 +104,15 @@ class TaskFlags:
         metavar="TASK",
     )
     train_until: str = flag("", "train the base model on the rows before this time; empty: on the oldest 70 %%", type=moment)
+
+
+def reading(args: DataFlags) -> dict[str, str]:
+    """The flags that say how a table was read and are not the default, with absolute paths; none of the bundled ELEC."""
+    if not args.data_path:
+        return {}
+    kinds = [DataFlags, *[TaskFlags] * isinstance(args, TaskFlags)]
+    given = {one.name: str(getattr(args, one.name)) for kind in kinds for one in fields(kind) if getattr(args, one.name) != one.metadata["default"]}
+    return given | {name: str(Path(given[name]).absolute()) for name in ("data_path", "schema") if name in given}
 
 
 @dataclass(frozen=True)
@@ -226,7 +236,7 @@ class WatchFlags(BlockFlags, GoalFlags):
     follow_up: bool = flag(
         False,
         "after a retrain for drift, retrain again each time the rows since the drift have doubled; "
-        "after one that was not promoted only then, until the model has been good enough again",
+        "after one that was not promoted only then, unless a block is worse than those since the drift",
     )
     proactive: bool = flag(False, "also retrain before the block KPI is forecast to fall under the threshold; replaces the probation")
     lead_blocks: int = flag(

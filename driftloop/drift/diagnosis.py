@@ -150,7 +150,7 @@ class Diagnosis:
 
     def _learned(self, first: int) -> list[int]:
         """The number of categories of each feature before the version in service answered its first row; without earlier rows, all."""
-        earlier = encoding.known(self.stream.columns, self.stream.rows[:first]) if first else self.stream.columns
+        earlier = encoding.known(self.stream.columns, self.stream.rows[:first], self.stream.schema) if first else self.stream.columns
         return [len(column.categories) for column in earlier]
 
     def _needed(self, before: np.ndarray, now: np.ndarray) -> int:

@@ -13,11 +13,12 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 from driftloop.data.schema.schema import Schema
-from driftloop.errors import NoBaseRunError, TrackingError
+from driftloop.errors import DataError, NoBaseRunError, TrackingError
 from driftloop.metrics.results import NO_BLOCK
 from driftloop.tracking.mlflow_store import NETWORK, ROLE, Store, translated
 
 SCHEMA = "schema.json"  # artifact of a base run: the columns of its table
+READING = "reading.json"  # artifact of a base run: the flags that its table was read with
 PARENTS = ("base", "backtest")  # roles of top-level runs
 
 if TYPE_CHECKING:
@@ -100,10 +101,31 @@ def schema_of(store: Store, run_id: str) -> Schema:
         TrackingError: the store did not answer.
         DataError: the file is no schema.
     """
-    with translated(f"{SCHEMA} of run {run_id}"), tempfile.TemporaryDirectory() as folder:
-        if not any(one.path == SCHEMA for one in store.client.list_artifacts(run_id)):
-            return Schema()
-        return Schema.from_json(json.loads(Path(store.client.download_artifacts(run_id, SCHEMA, folder)).read_text(encoding="utf-8")))
+    found = _json(store, run_id, SCHEMA)
+    return Schema() if found is None else Schema.from_json(found)
+
+
+def reading_of(store: Store, run_id: str) -> dict[str, str]:
+    """The flags that the table of a base run was read with, by name; none if it logged none.
+
+    Raises:
+        TrackingError: the store did not answer.
+        DataError: the file is not JSON.
+    """
+    found = _json(store, run_id, READING)
+    return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
+
+
+def _json(store: Store, run_id: str, name: str) -> Any:
+    """What a JSON artifact of a run holds; None if there is none."""
+    with translated(f"{name} of run {run_id}"), tempfile.TemporaryDirectory() as folder:
+        if not any(one.path == name for one in store.client.list_artifacts(run_id)):
+            return None
+        text = Path(store.client.download_artifacts(run_id, name, folder)).read_bytes()
+    try:
+        return json.loads(text)
+    except ValueError as exc:
+        raise DataError(f"{name} of run {run_id} is not JSON ({exc}): train the model again") from exc
 
 
 def newest_child(store: Store, parent_run_id: str, *, role: str) -> Run | None:

@@ -42,6 +42,7 @@ class TrainPlan:
     until: np.datetime64 | None = None  # train the base model on the rows before this time; None: the oldest 70 %
     kpi: Task | None = None  # measures and chooses between trials; None: the stream's task
     kpi_text: str = ""  # the KPI with its settings, as logged to the base model's run
+    reading: Mapping[str, str] = field(default_factory=dict)  # the flags that its table was read with, logged there as well
 
     def doing(self, stream: Stream) -> Task:
         """What measures the models."""
@@ -89,6 +90,8 @@ def train_base(store: mlflow_store.Store, learner: Learner, stream: Stream, plan
     log_origin(stream, plan, study)
     if plan.kpi:
         mlflow_store.log_params({"kpi": plan.kpi_text})
+    if plan.reading:
+        mlflow_store.log_json(dict(plan.reading), runs.READING)
     _describe(store, stream, known, study, doing=kpi)
     return known
 

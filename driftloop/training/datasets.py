@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import mlflow
+import numpy as np
 from mlflow.data.dataset import Dataset
 from mlflow.data.sources import LocalArtifactDatasetSource  # type: ignore[attr-defined]  # MLflow defines it at import
 from mlflow.types import ColSpec, DataType, Schema
@@ -32,8 +33,8 @@ class UsedRows(Dataset):
     def _compute_digest(self) -> str:
         first, stop = self._span
         found = hashlib.sha256(f"{self._stream.sha256} {first} {stop} {self._stream.features}".encode())
-        found.update(self._stream.rows[first:stop].tobytes())
-        found.update(self._stream.labels[first:stop].tobytes())
+        found.update(np.ascontiguousarray(self._stream.rows[first:stop]).data)
+        found.update(np.ascontiguousarray(self._stream.labels[first:stop]).data)
         return found.hexdigest()[:DIGEST]
 
     @property

@@ -116,7 +116,7 @@ def quiet_lightning() -> None:
 
 def known_columns(learner: Learner, stream: Stream, trained: Span) -> tuple[Column, ...]:
     """The features as a model knows them that is trained on these rows; none of a learner that takes numbers only."""
-    return encoding.known(stream.columns, stream.rows[slice(*trained)]) if learner.values_as_they_are else ()
+    return encoding.known(stream.columns, stream.rows[slice(*trained)], stream.schema) if learner.values_as_they_are else ()
 
 
 def fit(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -100,7 +101,9 @@ class Watch:
         predicted = self.task.predictions(outputs)
         estimate = self.diagnosis.estimate(block, outputs)  # before the labels are used
         guesses = {name: guess(self.stream.rows[block.start : block.stop]) for name, guess in self.rivals.items()}
-        verdict = self.verdict = self.plan.rule.update(self.kpi.losses_of(self.stream.labels[block.start : block.stop], outputs))
+        losses = self.kpi.losses_of(self.stream.labels[block.start : block.stop], outputs)
+        verdict = self.verdict = self.plan.rule.update(losses)
+        self.follow_up.saw(self._loss(losses))
         self.diagnosis.learn(block, outputs)
         ahead = self.diagnosis.forecast()
         score = scoring.score_block(
@@ -154,12 +157,12 @@ class Watch:
 
     def _backs_off(self) -> bool:
         """Whether drift waits for the next follow-up: it is the one that the newest retrain did not answer, and the rows since would not either."""
-        return self.plan.follow_up and bool(self.retrains) and not self.retrains[-1].promoted and not self._recovered()
+        return self.plan.follow_up and bool(self.retrains) and not self.retrains[-1].promoted and not self.follow_up.another()
 
-    def _recovered(self) -> bool:
-        """Whether the model in service was good enough between the newest retrain and this block, over as many rows as judge: then the drift is a new one."""
-        since = [(score, outputs) for score, outputs in zip(self.scores[:-1], self.outputs[:-1], strict=True) if score.start >= self.retrains[-1].row]
-        return sum(score.rows for score, _ in since) >= self.plan.retrain.judge_rows and self.plan.goal.met(self._reached(since))
+    def _loss(self, losses: np.ndarray) -> float:
+        """The KPI of a block's losses, the larger the worse; nan without rows."""
+        value = self.kpi.value(losses) if len(losses) else math.nan
+        return value if self.kpi.better(0, 1) else -value
 
     def _reached(self, scored: Sequence[tuple[BlockScore, np.ndarray]]) -> float:
         """The KPI over the rows of several blocks with the outputs for them."""

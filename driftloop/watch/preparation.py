@@ -148,7 +148,7 @@ def base_plan(args: BaseModelFlags, work: Work, *, total_trials: int) -> base.Tr
     until = train_until(args.train_until, zone=args.time_zone)
     kpi = kpi_choice.chosen(work.stream, args, trained=base.base_span(work.stream, until=until))
     plan = train_plan(args, work.learner, total_trials=total_trials, start=work.learner.base_params, kpi=kpi)
-    return replace(plan, until=until, kpi_text=kpi_choice.described(args, kpi) if kpi else "")
+    return replace(plan, until=until, kpi_text=kpi_choice.described(args, kpi) if kpi else "", reading=flags.reading(args))
 
 
 def retrain_plan(args: SwapFlags, learner: Learner, *, kpi: Task | None = None) -> RetrainPlan:

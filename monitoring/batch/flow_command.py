@@ -35,7 +35,7 @@ from driftloop.report import wording
 from driftloop.report.watch_report import check_place
 from driftloop.system import places
 from driftloop.watch import learners
-from monitoring import described, stream_settings
+from monitoring import described, stream_settings, stream_table
 from monitoring.batch import prefect_engine
 from monitoring.batch.report.measure_words import HOOK_URL, retraining
 
@@ -156,6 +156,7 @@ def _check(args: BatchFlags) -> None:
         stream = known[args.stream]
         stream.retrain_alone(instead="; or give the --hook_url of a retrain hook whose --command names it")
         learners.check(stream.learner)
+        stream_table.check(stream)
     prefect_engine.check()
     if isinstance(args, RunFlags) and args.report:
         check_place(Path(args.report))

@@ -17,6 +17,7 @@ import requests
 
 from driftloop.errors import DriftloopError
 from driftloop.system import loopback
+from monitoring import stream_table
 from monitoring.batch.measures.window_measures import Measures
 from monitoring.retrain.alerts import Alert
 from monitoring.retrain.retrains import BATCH, RUNNING, BusyError, Retrain, Retrains
@@ -62,7 +63,9 @@ def run_here(measures: Measures, config: StreamConfig, *, folder: Path, torchser
         HookAwayError: another retrain of the stream has just ended.
     """
     command = retrain_command({config.name: config.retrain_alone()}, {config.name: config}, torchserve_url=torchserve_url)
-    retrains = Retrains(folder, command=command, until=lambda _: measures.window.stop, cool_down_s=0, timeout_s=timeout_s)
+    retrains = Retrains(
+        folder, command=command, until=lambda _: measures.window.stop, cool_down_s=0, timeout_s=timeout_s, fault=lambda _: stream_table.fault(config)
+    )
     try:
         one = retrains.ask(alert_of(measures))
         while one.state == RUNNING:

@@ -1,10 +1,11 @@
 """Writes the stream of a trained model as YAML: what only a person knows, to be looked through; the services read the rest from the champion.
 
     python -m monitoring describe --model my_model > my.yaml
-    python -m monitoring local --streams_file my.yaml --stream my_model --data_path my.csv --target label
+    python -m monitoring local --streams_file my.yaml --stream my_model
 
 The threshold, alpha and block are those of the newest watch of the model, or follow from its validation rows; the fallback groups by the
-feature that predicts best by itself: the category or the number of few values whose majority, or mean, is right most often.
+feature that predicts best by itself: the category or the number of few values whose majority, or mean, is right most often. The table is
+that of the training, if it is still there: alerts, the keeper and batch monitoring retrain on its rows, so it has to grow.
 """
 
 from __future__ import annotations
@@ -78,6 +79,8 @@ def work(args: DescribeFlags) -> tuple[dict[str, Any], int]:
     settings |= {"threshold": watched.threshold, "block_size": watched.block_size, "alpha": watched.alpha, "fallback_by": grouping(known)}
     learner = LEARNERS.get(_class_of(store, run_id), "my_module:LEARNER")
     settings |= {"learner": learner} if learner else {}
+    trained_on = its.reading.get("data_path", "")
+    settings |= {"data": trained_on} if Path(trained_on).is_file() else {}
     print(text(name, settings, its, watched, about=f"version {version} of {args.model}, trained in experiment {its.experiment}, run {run_id}"), end="")
     return {"stream": name, **settings}, 0
 
@@ -168,6 +171,7 @@ def text(name: str, settings: dict[str, Any], its: StreamModel, watched: Watched
         "alpha": "false-alarm rate of each verdict",
         "fallback_by": "features that select the fallback's answer",
         "learner": "serves and retrains the model: MODULE:NAME",
+        "data": "the table: a retrain reads its rows so far, so add new rows to it",
     }
     lines = [f"# {_plain(about)}", "# Read from the champion when a service starts:"]
     lines += [f"#   {kind}: {_listed(names)}" for kind, names in _kinds(its).items() if names]
@@ -176,6 +180,9 @@ def text(name: str, settings: dict[str, Any], its: StreamModel, watched: Watched
     for key, value in settings.items():
         said = f"  {key}: {yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=math.inf).removesuffix(chr(10) + '...' + chr(10)).strip()}"
         lines.append(f"{said:<40}  # {comments[key]}" if key in comments else said)
+    if "data" not in settings and "learner" not in settings:
+        lost = f" (it was trained on {_plain(its.reading['data_path'])}, which is not here)" if "data_path" in its.reading else ""
+        lines.append(f"  # data: my.csv  # the table, from this file's folder{lost}: without it nothing can retrain the model")
     return "\n".join(lines) + "\n"
 
 

@@ -29,7 +29,7 @@ from driftloop.serving.torchserve import Ports, TorchServe, archive_folder
 from driftloop.system import processes
 from driftloop.system.ports import HOST
 from driftloop.watch import learners
-from monitoring import stream_settings
+from monitoring import stream_settings, stream_table
 from monitoring.local import champion
 from monitoring.local.progress import say
 from monitoring.retrain import webhook
@@ -102,7 +102,7 @@ def put_back(stream: StreamConfig, server: TorchServe) -> None:
     pause_s, pulse = pauses(), Pulse(server)
     while True:
         try:
-            _, said = champion.serve(stream, torchserve_url=server.client.inference_url)
+            _, said = champion.serve(stream, torchserve_url=server.client.inference_url, flags=stream_table.flags(stream))
         except DriftloopError as exc:
             pulse.check()
             wait_s = next(pause_s)
@@ -178,12 +178,13 @@ def work(args: KeeperFlags) -> tuple[dict[str, Any], int]:
     """Serve until a signal, or until TorchServe ends.
 
     Raises:
-        SettingsError: there is no such stream, its learner cannot be imported, it names no table, or --hook_flags are wrong.
+        SettingsError: there is no such stream, its learner cannot be imported, its table is not named or not there, or --hook_flags are wrong.
         ServingError: TorchServe did not start, or ended.
     """
     stream = stream_settings.pick(args.stream, args.streams_file)
     learners.check(stream.learner)
     stream.retrain_alone()  # its table is needed to serve it, too
+    stream_table.check(stream)
     ports = Ports()
     hook = hook_of(args, stream, torchserve_url=ports.url)
     with TorchServe(archive_folder(ports.url), ports=ports, host=args.host) as server:

@@ -6,8 +6,8 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import yaml
@@ -20,7 +20,8 @@ from driftloop.serving.torchserve import Ports
 from driftloop.settings import DEFAULT_STORE
 from driftloop.system.ports import HOST
 from driftloop.watch import learners
-from monitoring import described, stream_settings
+from monitoring import described, stream_settings, stream_table
+from monitoring.described import StreamModel
 from monitoring.local.parts import LocalPorts, Part, alertmanager_config, find_alertmanager, free_torchserve_ports, prometheus_config
 from monitoring.stream_settings import StreamConfig
 
@@ -61,11 +62,13 @@ class Plan:
     prometheus: str | None  # programs; None when not installed
     alertmanager: str | None
     base_run_id: str = ""  # of the champion's base model; "": the experiment's newest, or one that is trained now
+    reading: Mapping[str, str] = field(default_factory=dict)  # flags to read the table that the streams file names; those that are given come first
 
     @property
     def data_flags(self) -> list[str]:
         """The scripts' flags to read the stream's table."""
-        return [word for one in fields(DataFlags) if (value := getattr(self.args, one.name)) != one.metadata["default"] for word in (f"--{one.name}", value)]
+        given = {one.name: value for one in fields(DataFlags) if (value := getattr(self.args, one.name)) != one.metadata["default"]}
+        return [word for name, value in {**self.reading, **given}.items() for word in (f"--{name}", value)]
 
     @property
     def lifecycle_flags(self) -> list[str]:
@@ -78,12 +81,16 @@ def plan_of(args: LocalFlags) -> Plan:
     """The plan for these flags.
 
     Raises:
-        SettingsError: the stream is unknown, its learner cannot be imported, or a port is taken.
+        SettingsError: the stream is unknown, its learner cannot be imported, its table is not named or not there, or a port is taken.
         TrackingError: the stream's features are its model's, which has no champion.
     """
     stream = stream_settings.pick(args.stream, args.streams_file)
     learners.check(stream.learner)
+    if not args.data_path:
+        stream.retrain_alone(instead="; or give --data_path and --target")
+        stream_table.check(stream)
     folder, base_run_id = Path(args.folder or Path(".driftloop") / (args.mlflow_experiment_name or f"monitor-{args.stream}")).resolve(), ""
+    its = StreamModel((), stream.task, ())
     if not stream.features:
         (its,) = described.read([stream.model])
         stream = described.with_model(stream, its)
@@ -101,6 +108,7 @@ def plan_of(args: LocalFlags) -> Plan:
         prometheus=shutil.which("prometheus"),
         alertmanager=find_alertmanager(),
         base_run_id=base_run_id,
+        reading={} if args.data_path else stream_table.reading(stream, its),
     )
     ports.check(["prediction_service", "monitor", "retrain_hook", *["prometheus"] * bool(plan.prometheus), *["alertmanager"] * bool(plan.alertmanager)])
     torchserve.check()

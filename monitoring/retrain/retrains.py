@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from driftloop.errors import DataError
+from driftloop.errors import DataError, DriftloopError
 from driftloop.settings import ASKED_BY
 from driftloop.system import files, lock, processes
 from monitoring.prometheus import Sample
@@ -67,6 +67,7 @@ class Retrains:
         until: returns that time for a stream, from the monitor.
         cool_down_s: minimum pause after the end of a stream's last retrain.
         timeout_s: a longer retrain is stopped.
+        fault: why a stream cannot be retrained, "" if it can: what would fail is recorded as failed, and nothing starts.
 
     Raises:
         SettingsError: another hook uses the folder.
@@ -74,9 +75,17 @@ class Retrains:
     """
 
     def __init__(
-        self, folder: Path, *, command: Callable[[str, str], Sequence[str]], until: Callable[[str], str], cool_down_s: float, timeout_s: float = 6 * 3600
+        self,
+        folder: Path,
+        *,
+        command: Callable[[str, str], Sequence[str]],
+        until: Callable[[str], str],
+        cool_down_s: float,
+        timeout_s: float = 6 * 3600,
+        fault: Callable[[str], str] = lambda _: "",
     ) -> None:
         self.folder, self._command, self._until, self._cool_down_s, self._timeout_s = folder, command, until, cool_down_s, timeout_s
+        self._fault = fault
         folder.mkdir(parents=True, exist_ok=True)
         self._mutex = threading.Lock()
         self._closed = threading.Event()
@@ -121,12 +130,19 @@ class Retrains:
             if before and before.state == KEPT and until_time <= before.until_time:
                 return before
             started_at = events.now()
+            if told := self._fault(alert.stream):
+                return self._refused(Retrain(alert.key, alert.name, alert.stream, started_at, until_time, FAILED, _kept(told), ended_at=started_at))
             log = self.folder / f"retrain-{alert.stream}-{started_at.replace(':', '').replace('.', '')}.log"
             one = Retrain(alert.key, alert.name, alert.stream, started_at, until_time, RUNNING, log=str(log))
             self._note(one)
             self._thread = threading.Thread(target=self._run, args=(one,), name="retrain", daemon=True)
             self._thread.start()
             return one
+
+    def _refused(self, one: Retrain) -> Retrain:
+        LOG.error("retrain of %s for %s not started: %s", one.stream, one.alert, one.message)
+        self._note(one)
+        return one
 
     def close(self) -> None:
         """Stop a running retrain, wait for it, and release the folder."""
@@ -144,8 +160,10 @@ class Retrains:
         LOG.info("retrain of %s for %s, rows before %s: started, log %s", one.stream, one.alert, one.until_time, one.log)
         try:
             state, message, version = self._outcome(one)
+        except DriftloopError as exc:  # its command cannot be built
+            state, message, version = FAILED, _kept(str(exc)), ""
         except (OSError, ValueError, KeyError, TypeError) as exc:  # it could not be started, or printed something else
-            state, message, version = FAILED, f"{type(exc).__name__}: {exc}; the champion keeps serving", ""
+            state, message, version = FAILED, _kept(f"{type(exc).__name__}: {exc}"), ""
         ended = replace(one, state=state, message=message[:MESSAGE], version=version, ended_at=events.now())
         LOG.log(logging.ERROR if state == FAILED else logging.INFO, "retrain of %s %s: %s", one.stream, state, ended.message)
         with self._mutex:
@@ -159,13 +177,13 @@ class Retrains:
                 if self._closed.is_set():
                     return CUT_OFF, "the hook was stopped", ""
                 if time.monotonic() > end:
-                    return FAILED, f"not done within {self._timeout_s:.0f} s; the champion keeps serving", ""
+                    return FAILED, _kept(f"not done within {self._timeout_s:.0f} s"), ""
                 time.sleep(POLL_S)
             code = server.code
         lines = [line for line in Path(one.log).read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
         last = lines[-1] if lines else "it printed nothing"
         if code:
-            return FAILED, f"exit code {code}: {last}; the champion keeps serving", ""
+            return FAILED, _kept(f"exit code {code}: {last}"), ""
         result = json.loads(last)
         return (PROMOTED if result["promoted"] else KEPT), str(result["decision"]), str(result["version"])
 
@@ -184,6 +202,10 @@ class Retrains:
 
 def _word(state: str) -> str:
     return state.replace(" ", "_")
+
+
+def _kept(fault: str) -> str:
+    return f"{fault}; the champion keeps serving"
 
 
 def remembered(folder: Path) -> list[Retrain]:

@@ -10,7 +10,8 @@
 
 An alert that cannot be handled now (a retrain is running, the stream's cool-down is not over, the monitor is unreachable)
 gets 503, and Alertmanager sends it again while it fires. The script trains on the rows before the newest labelled one and
-swaps the winner into TorchServe. After a failed retrain the champion keeps serving.
+swaps the winner into TorchServe. After a failed retrain the champion keeps serving. A stream whose file names its table (`data`)
+is read as its base model was trained; without that table the retrain has failed before it starts.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from driftloop.cli.parsing import whole
 from driftloop.errors import DataError, SettingsError
 from driftloop.settings import ROOT
 from driftloop.system import loopback
-from monitoring import stream_settings
+from monitoring import stream_settings, stream_table
 from monitoring.http.answers import CODES, answer, error, new_app, read_body
 from monitoring.http.gunicorn import CLOSE, Application, check_port
 from monitoring.http.strict_json import read_json
@@ -58,7 +59,7 @@ def build_app(retrains: Retrains, streams: Sequence[str]) -> Flask:
         wanted = [alert for alert in read_webhook(read_json(read_body())) if alert.firing and alert.action == "retrain"]
         for alert in wanted:
             if alert.stream not in streams:
-                raise DataError(f"alert {alert.name}: no retrain command for stream {alert.stream!r}")
+                raise DataError(f"alert {alert.name}: no retrain command for stream {alert.stream!r}; the hook was started with {', '.join(streams)}")
         return answer({"retrains": [asdict(retrains.ask(alert)) for alert in wanted]}, 202 if wanted else 200)
 
     @app.get("/retrains")
@@ -108,7 +109,9 @@ def newest_labelled(monitor_url: str, stream: str) -> str:
 
 
 def retrain_command(commands: Mapping[str, str], streams: Mapping[str, StreamConfig], *, torchserve_url: str) -> Callable[[str, str], list[str]]:
-    """Returns a function that builds the command to retrain a stream on the rows before a time.
+    """Returns a function that builds the command to retrain a stream on the rows before a time, on the table that its file names.
+
+    A command that names another table keeps it. The function raises as `stream_table.flags`.
 
     >>> make = retrain_command({"elec": "retrain_model.py --seed 3"}, stream_settings.load(), torchserve_url="http://127.0.0.1:8080")
     >>> make("elec", "2020-04-01T07:30:00.000Z")[-8:-4]
@@ -118,10 +121,20 @@ def retrain_command(commands: Mapping[str, str], streams: Mapping[str, StreamCon
     def make(stream: str, until_time: str) -> list[str]:
         script, *flags = shlex.split(commands[stream])
         path = str(ROOT / script) if script.endswith(".py") else script
+        table = [] if names_table(commands[stream]) else stream_table.flags(streams[stream])
         more = ["--json", "--until_time", until_time, "--register_model_name", streams[stream].model, "--torchserve_url", torchserve_url]
-        return [sys.executable, path, *flags, *more]
+        return [sys.executable, path, *table, *flags, *more]
 
     return make
+
+
+def names_table(command: str) -> bool:
+    """Whether the script and flags of a retrain name the table.
+
+    >>> names_table("retrain_model.py --data_path=my.csv"), names_table("retrain_model.py --seed 3")
+    (True, False)
+    """
+    return any(word.partition("=")[0] == "--data_path" for word in shlex.split(command))
 
 
 def commands_of(given: Sequence[str] | None, streams: Mapping[str, StreamConfig]) -> dict[str, str]:
@@ -175,8 +188,12 @@ def work(args: HookFlags) -> tuple[dict[str, Any], int]:
     commands = commands_of(args.command, streams)
     command = retrain_command(commands, streams, torchserve_url=args.torchserve_url)
 
+    def fault(stream: str) -> str:
+        return "" if names_table(commands[stream]) else stream_table.fault(streams[stream])
+
     def make() -> Retrains:
-        return Retrains(Path(args.state), command=command, until=functools.partial(newest_labelled, args.monitor_url), cool_down_s=args.cool_down_s)
+        until = functools.partial(newest_labelled, args.monitor_url)
+        return Retrains(Path(args.state), command=command, until=until, cool_down_s=args.cool_down_s, fault=fault)
 
     check_port(args.host, args.port)
     make().close()  # reports a start failure in one line, not from a worker

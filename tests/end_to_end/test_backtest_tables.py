@@ -71,6 +71,7 @@ def test_a_regression_is_measured_by_its_mae_and_a_smaller_one_is_better(regress
     assert result["pareto"][0] == "never" and min(result["policies"], key=lambda one: one["mae"])["name"] == result["pareto"][-1]
     assert result["recommended"] != "never"
     assert all(one["retrains"] > 0 for one in (policy(regression, name) for name in ("threshold", "significant", "probation", "proactive")))
+    assert policy(regression, "continuous")["mae"] < never["mae"] and policy(regression, "continuous")["retrains"] == 8
     (median,) = result["baselines"].values()
     assert always["ahead_of_baseline"] == pytest.approx(median - always["mae"])
     compared = next(one for one in result["comparisons"] if one["policy"] == "probation")
@@ -80,7 +81,7 @@ def test_a_regression_is_measured_by_its_mae_and_a_smaller_one_is_better(regress
 def test_what_a_person_reads_names_the_mae_and_fits_a_terminal(regression: Ran, workshop: Workshop) -> None:
     told = " ".join(regression.err.split())
     assert "MAE: lower is better" in told and "Baselines on the same rows: median of the training rows" in told
-    assert "ddm, eddm, hddm_a, hddm_w (for 0/1 errors only)" in told and "continuous (for classes only)" in told
+    assert "ddm, eddm, hddm_a, hddm_w (for 0/1 errors only)" in told and "continuous is another model" in told
     shown = regression.err[regression.err.index("table: 270 rows in 9 blocks of 30, threshold MAE") :].splitlines()
     assert max(map(len, shown)) <= 100
     assert (workshop.folder / "prices.png").read_bytes().startswith(b"\x89PNG")
@@ -136,7 +137,6 @@ def test_the_blocks_may_be_the_calendars(workshop: Workshop, prices: Path) -> No
     [
         ("values", ("--kpi", "accuracy"), "--kpi accuracy does not fit a regression: its KPIs are mae, rmse"),
         ("values", ("--policies", "never,ddm"), "--policies: ddm cannot be played here (for 0/1 errors only): leave it out"),
-        ("values", ("--policies", "continuous"), "continuous cannot be played here (for classes only)"),
         ("values", ("--threshold", "5", "--threshold_mae", "6"), "--threshold 5 and --threshold_mae 6 are given"),
         ("values", ("--first_rows", "600", "--train_until", "2024-01-20"), "--first_rows 600 and --train_until 2024-01-20 are given"),
         ("values", ("--train_until", "2023-01-01"), "--train_until 2023-01-01 of 900 rows leaves"),

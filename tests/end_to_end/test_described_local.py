@@ -60,7 +60,6 @@ def test_two_commands_lead_from_a_trained_model_to_service_and_monitor(name: str
         "my.yaml",
         "--stream",
         name,
-        *table,
         "--free_ports",
         "--rate",
         "0",

@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
 
+import retrain_model
 from driftloop.cli.call import read
 from driftloop.data.schema.schema import Column, Schema
-from driftloop.errors import DataError, TrackingError
+from driftloop.errors import DataError, SettingsError, TrackingError
 from driftloop.tracking import mlflow_store
 from driftloop.tracking.registry import Registry
 from driftloop.training import reference
@@ -26,6 +27,7 @@ from monitoring import described, stream_settings
 from monitoring.__main__ import main
 from monitoring.local import describe
 from monitoring.online import api
+from monitoring.retrain import webhook
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +67,56 @@ def test_as_json_it_is_the_settings(store: MlflowClient, capsys: pytest.CaptureF
     assert json.loads(capsys.readouterr().out) == {
         "stream": "mine", "model": "cars_model", "kpi": "accuracy", "threshold": 0.89, "block_size": 20, "alpha": 0.05, "fallback_by": ["fuel type"],
     }  # fmt: skip
+
+
+@contextmanager
+def read_with(store: MlflowClient, **reading: str) -> Iterator[None]:
+    """While the base run of cars_model says that its table was read with these flags."""
+    base = Registry(store, "cars_model").run_of("1")
+    store.log_dict(base, reading, "reading.json")
+    try:
+        yield
+    finally:
+        folder = store.get_run(base).info.artifact_uri or ""
+        (Path(folder.removeprefix("file://")) / "reading.json").unlink()
+
+
+def test_the_table_of_the_training_is_named_and_a_retrain_reads_it_as_the_training_did(
+    store: MlflowClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "cars: #1.csv"
+    table.touch()
+    with read_with(store, data_path=str(table), target="y", time_zone="Europe/Berlin", schema="/gone.yaml"):
+        assert main(["describe", "--model", "cars_model"]) == 0
+        (tmp_path / "my.yaml").write_text(capsys.readouterr().out, encoding="utf-8")
+        streams = stream_settings.load(tmp_path / "my.yaml")
+        assert streams["cars_model"].data == str(table)
+        make = webhook.retrain_command(webhook.commands_of(None, streams), streams, torchserve_url="http://127.0.0.1:1")
+        command = make("cars_model", "2024-01-01T00:00:00.000Z")
+        table.unlink()
+        with pytest.raises(SettingsError, match=r"the table .*cars: #1.csv does not exist"):
+            make("cars_model", "2024-01-01T00:00:00.000Z")
+        assert main(["describe", "--model", "cars_model"]) == 0
+        printed = capsys.readouterr().out
+    args = retrain_model.build_parser().parse_args(command[2:])
+    found = (args.data_path, args.target, args.time_zone, args.schema, args.mlflow_experiment_name, args.base_run_id, args.register_model_name)
+    assert found == (str(table), "y", "Europe/Berlin", "", "cars", Registry(store, "cars_model").run_of("1"), "cars_model")
+    (tmp_path / "my.yaml").write_text(printed, encoding="utf-8")
+    assert stream_settings.load(tmp_path / "my.yaml")["cars_model"].data == ""
+    (line,) = [line for line in printed.splitlines() if "# data:" in line]
+    assert str(table) in line and "which is not here" in line
+
+
+def test_a_model_that_says_nothing_of_its_table_leaves_a_line_that_says_what_to_put_there(store: MlflowClient, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["describe", "--model", "cars_model"]) == 0
+    assert capsys.readouterr().out.endswith("\n  # data: my.csv  # the table, from this file's folder: without it nothing can retrain the model\n")
+
+
+def test_a_command_that_names_a_table_keeps_it(store: MlflowClient, tmp_path: Path) -> None:
+    (tmp_path / "my.yaml").write_text(described_stream.YAML.replace("}", ", data: my.csv}"), encoding="utf-8")
+    streams = stream_settings.load(tmp_path / "my.yaml")
+    make = webhook.retrain_command({"cars": "retrain_model.py --data_path other.csv"}, streams, torchserve_url="http://127.0.0.1:1")
+    assert str(tmp_path) not in " ".join(make("cars", "2024-01-01T00:00:00.000Z"))
 
 
 @contextmanager

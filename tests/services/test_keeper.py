@@ -229,6 +229,16 @@ def test_a_hook_names_the_streams_that_need_a_command_and_takes_it(tmp_path: Pat
     assert webhook.commands_of(["cars=retrain_model.py --data_path TABLE --target LABEL"], streams).keys() == {"cars"}
 
 
+def test_a_keeper_whose_table_is_not_there_says_so_before_anything_starts(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "s.yaml").write_text(CARS.replace("}", ", data: cars.csv}"))
+    monkeypatch.setattr(keeper, "TorchServe", lambda *_, **__: pytest.fail("TorchServe starts"))
+    assert keeper.main(["--stream", "cars", "--streams_file", "s.yaml", "--monitor_url", "http://127.0.0.1:1"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"the table {here}/cars.csv does not exist" in line
+
+
 @pytest.mark.parametrize(
     "command",
     [

@@ -230,7 +230,7 @@ def test_long_labels_are_sent_in_requests_that_the_service_takes() -> None:
 def test_the_rows_of_a_request_do_not_depend_on_the_block_that_is_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(described, "read", lambda models: [StreamModel((Feature("fuel"),), "classification", ("a", "b")) for _ in models])
     (tmp_path / "s.yaml").write_text("cars: {model: m, kpi: accuracy, threshold: 0.9, block_size: 10000, fallback_by: []}")
-    plan = plans.plan_of(flags_of("--stream", "cars", "--streams_file", str(tmp_path / "s.yaml"), "--free_ports"))
+    plan = plans.plan_of(flags_of("--stream", "cars", "--streams_file", str(tmp_path / "s.yaml"), "--free_ports", "--data_path", "my.csv"))
     args = read(replay.ReplayFlags, replay.build_parser().parse_args(plans.replay(plan, from_row=7).command[4:]))
     assert (args.stream, args.from_row, args.block_size) == ("cars", 7, 0)
 
@@ -306,3 +306,25 @@ def test_a_described_streams_champion_is_served_and_retrained_from_the_run_that_
     assert build_parser().parse_args(flags).base_run_id == "f00"
     elsewhere = plans.plan_of(flags_of(*given, "--mlflow_experiment_name", "again"))
     assert elsewhere.lifecycle_flags[:2] == ["--mlflow_experiment_name", "again"] and "--base_run_id" not in elsewhere.lifecycle_flags
+
+
+def test_a_stream_that_names_its_table_is_served_replayed_and_retrained_from_it_as_its_model_was_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = {"data_path": "/old/my.csv", "target": "y", "time_zone": "Europe/Berlin", "task": "regression"}
+    its = StreamModel((Feature("fuel"),), "regression", (), experiment="cars", base_run_id="f00", reading=read)
+    monkeypatch.setattr(described, "read", lambda models: [its for _ in models])
+    (tmp_path / "my new.csv").touch()
+    (tmp_path / "s.yaml").write_text("cars: {model: m, kpi: mae, threshold: 0.9, block_size: 20, fallback_by: [], data: my new.csv}")
+    flags = ["--stream", "cars", "--streams_file", str(tmp_path / "s.yaml"), "--free_ports"]
+    plan = plans.plan_of(flags_of(*flags))
+    table = ["--data_path", str(tmp_path / "my new.csv"), "--target", "y", "--time_zone", "Europe/Berlin", "--task", "regression"]
+    assert plan.data_flags == table
+    args = replay.build_parser().parse_args(plans.replay(plan, from_row=7).command[4:])
+    assert (args.target, args.task) == ("y", "regression")
+    (hook,) = (part for part in plans.services(plan, mongodb="mongodb://127.0.0.1:1") if part.name == "retrain_hook")
+    assert shlex.join(["--base_run_id", "f00", *table]) in hook.command[hook.command.index("--command") + 1]
+    assert plans.plan_of(flags_of(*flags, "--data_path", "other.csv", "--target", "z")).data_flags == ["--data_path", "other.csv", "--target", "z"]
+    (tmp_path / "my new.csv").unlink()
+    with pytest.raises(SettingsError, match=r"my new.csv does not exist"):
+        plans.plan_of(flags_of(*flags))

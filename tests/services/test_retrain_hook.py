@@ -18,7 +18,7 @@ import pytest
 import requests
 from flask.testing import FlaskClient
 
-from driftloop.errors import SettingsError
+from driftloop.errors import SettingsError, TrackingError
 from driftloop.serving.torchserve import Ports
 from driftloop.settings import ROOT
 from driftloop.system.processes import Server
@@ -53,9 +53,12 @@ class Hook:
         self.script = folder / "script.py"
         self.script.write_text(script)
         self.runs = folder / "runs"
-        options = {"cool_down_s": 0, "until": lambda _: UNTIL, **options}
-        self.retrains = Retrains(folder / "state", command=lambda *asked: [sys.executable, str(self.script), str(self.runs), *asked], **options)
+        options = {"cool_down_s": 0, "until": lambda _: UNTIL, "command": self.command, **options}
+        self.retrains = Retrains(folder / "state", **options)
         self.client: FlaskClient = build_app(self.retrains, ["elec", "taxi"]).test_client()
+
+    def command(self, *asked: str) -> list[str]:
+        return [sys.executable, str(self.script), str(self.runs), *asked]
 
     def send(self, *alerts: Any, **changes: Any) -> Any:
         return self.client.post("/alerts", json=message(*alerts, **changes))
@@ -231,6 +234,26 @@ def test_an_alert_that_goes_on_firing_after_a_kept_champion_retrains_again_on_ne
     one.send(alert())
     assert wait(lambda: len(one.started()) == 2)
     assert [known["until_time"] for known in one.ended()] == [newest[0], "2020-04-01T07:30:00.000Z"]
+
+
+def test_a_stream_whose_table_is_not_there_has_failed_before_anything_starts_and_is_not_tried_again(hook: Callable[..., Hook]) -> None:
+    one = hook(fault=lambda _: "stream elec: the table my.csv does not exist")
+    answers = [one.send(alert()) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [202] * 3
+    (told,) = {(found["state"], found["message"], found["started_at"]) for answer in answers for found in answer.get_json()["retrains"]}
+    assert told[:2] == ("failed", "stream elec: the table my.csv does not exist; the champion keeps serving")
+    assert one.started() == [] and len(one.known()) == 1
+    assert 'driftloop_retrains{state="failed",stream="elec"} 1.0' in one.client.get("/metrics").get_data(as_text=True)
+
+
+def test_a_retrain_whose_command_cannot_be_built_has_failed(hook: Callable[..., Hook]) -> None:
+    def command(*_: str) -> list[str]:
+        raise TrackingError("registered model 'm' has no champion")
+
+    one = hook(command=command)
+    one.send(alert())
+    (ended,) = one.ended()
+    assert (ended["state"], ended["message"]) == ("failed", "registered model 'm' has no champion; the champion keeps serving")
 
 
 def test_a_retrain_that_takes_too_long_is_ended(hook: Callable[..., Hook], left_over: Callable[[], list[psutil.Process]]) -> None:

@@ -167,6 +167,19 @@ def test_a_code_of_few_training_rows_or_none_is_other():
     assert not np.allclose(answers(model, np.array([[50.0, 0.0, 1.0, 20.0]])), found[0], rtol=1e-3)
 
 
+@pytest.mark.parametrize("empty", [0, 1, 2])  # number, category, boolean
+@pytest.mark.parametrize("history", [0, 6])
+def test_a_column_without_any_value_in_training_is_missing_whatever_it_holds_later(empty, history):
+    rows, labels = table("binary")
+    rows[:, empty] = NAN
+    model = fit(rows, labels, classes=2, history=history)
+    later, _ = table("binary", rows=60, seed=1)
+    without = later.copy()
+    without[:, empty] = NAN
+    assert np.array_equal(answers(model, later, first=10), answers(model, without, first=10))
+    assert np.isfinite(answers(model, weird(4))).all()
+
+
 def test_an_unseen_category_answers_near_the_mean_over_the_known_ones():
     draw = np.random.default_rng(0)
     codes = draw.integers(0, 4, 6000).astype(float)

@@ -109,6 +109,27 @@ def test_a_category_that_comes_later_has_a_later_code(tmp_path: Path) -> None:
     assert [one.categories for one in encoding.known(stream.columns, stream.rows[:70])][1] == ("k", "l")
 
 
+@pytest.mark.parametrize(("texts", "kind"), [(["l", "k", "m", "k"], "category"), (["yes", "no"], "boolean")])
+def test_a_model_whose_rows_have_no_value_of_a_column_knows_the_texts_of_the_base_model(tmp_path: Path, texts: list[str], kind: str) -> None:
+    values: list[str | None] = (texts * 40)[:80] + [None] * 10 + ["new"] * 10
+    stream = load(tmp_path, frame(a=values if kind == "category" else [*values[:90], *texts * 5]))
+    for rows in (stream.rows[80:90], stream.rows[:0]):
+        (known,) = [one for one in encoding.known(stream.columns, rows, stream.schema) if one.name == "a"]
+        assert (known.kind, known.categories) == (kind, tuple(sorted(set(texts)))) and known.categories == stream.schema["a"].categories
+
+
+def test_a_category_by_the_schema_file_without_a_value_in_the_training_rows_is_refused_unless_its_texts_are_named(tmp_path: Path) -> None:
+    table = frame(a=[None] * 80 + ["k", "l"] * 10)
+    for named, said in (("", "category without any value in the training rows"), (", categories: [l, k]", "")):
+        (tmp_path / "my.yaml").write_text(f"columns: {{a: {{role: feature, kind: category{named}}}}}")
+        if said:
+            with pytest.raises(DataError, match=said):
+                load(tmp_path, table, schema=tmp_path / "my.yaml")
+        else:
+            stream = load(tmp_path, table, schema=tmp_path / "my.yaml")
+            assert [one.categories for one in encoding.known(stream.columns, stream.rows[:70], stream.schema) if one.name == "a"] == [("l", "k")]
+
+
 def test_a_numeric_column_is_a_category_by_the_schema_file(tmp_path: Path) -> None:
     (tmp_path / "my.yaml").write_text("columns: {zone: {kind: category}}")
     stream = load(tmp_path, frame(zone=[161, 9] * 50), schema=tmp_path / "my.yaml")

@@ -16,7 +16,7 @@ import yaml
 from driftloop.data import streams
 from driftloop.errors import SettingsError
 from driftloop.settings import TABLE_LEARNER
-from monitoring import features, prometheus, stream_settings
+from monitoring import features, prometheus, stream_settings, stream_table
 from monitoring.records import checks
 
 GOOD = {
@@ -89,6 +89,10 @@ WRONG: list[tuple[str, Any, str]] = [
     ("learner", "", "give MODULE:NAME"),
     ("learner", None, "give MODULE:NAME"),
     ("learner", "a:B --seed 3", "give MODULE:NAME"),
+    ("data", 5, "data 5: give the path"),
+    ("data", None, "data None: give the path"),
+    ("data", ["a.csv", "b.csv"], "data .*: give the path"),
+    ("data", "a\0.csv", "data .*: give the path"),
     ("retrain", "retrain_model.py", "unknown setting retrain; known are .*learner"),
 ]
 
@@ -211,6 +215,28 @@ def test_a_stream_without_features_waits_for_its_models(tmp_path: Path) -> None:
     assert (found.features, found.labels, found.task, found.learner) == ((), (), "classification", TABLE_LEARNER)
     with pytest.raises(SettingsError, match="stream mine: nothing says which table its model is served from and retrained on"):
         found.retrain_alone()
+
+
+def test_a_table_is_looked_for_from_the_streams_files_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    short = {key: GOOD[key] for key in ("kpi", "model", "block_size", "threshold", "fallback_by")}
+    found = {data: load(tmp_path, {"mine": {**short, "data": data}})["mine"] for data in ("a/my.csv", "/x/my.csv", "")}
+    assert [one.data for one in found.values()] == [str(tmp_path / "a/my.csv"), "/x/my.csv", ""]
+    assert [one.names_table for one in found.values()] == [True, True, False]
+    assert found["a/my.csv"].retrain_alone() == f"retrain_model.py --learner {TABLE_LEARNER}"
+    monkeypatch.chdir(tmp_path.parent)
+    assert stream_settings.load(f"{tmp_path.name}/streams.yaml")["mine"].data == ""
+    load(tmp_path, {"mine": {**short, "data": "my.csv"}})
+    assert stream_settings.load(f"{tmp_path.name}/streams.yaml")["mine"].data == str(tmp_path / "my.csv")
+
+
+def test_a_table_that_is_not_there_is_named_in_one_line(tmp_path: Path) -> None:
+    stream = replace(stream_settings.load()["elec"], data=str(tmp_path / "my.csv"))
+    assert stream_table.fault(stream) == f"stream elec: the table {tmp_path}/my.csv does not exist: put it there, or correct `data` in the streams file"
+    assert "is a folder" in stream_table.fault(replace(stream, data=str(tmp_path)))
+    with pytest.raises(SettingsError, match="does not exist"):
+        stream_table.flags(stream)
+    (tmp_path / "my.csv").touch()
+    assert stream_table.fault(stream) == ""
 
 
 DESCRIBED: list[tuple[Any, str]] = [

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from driftloop.backtest import online_learner
-from driftloop.backtest.online_learner import OnlineLearner
+from driftloop.backtest.online_learner import OnlineLearner, OnlineRegression
 from driftloop.data import streams, synthetic
 
 HALF_HOUR = np.timedelta64(30, "m")
@@ -70,6 +70,50 @@ def test_three_classes_are_learnt_one_against_the_rest() -> None:
     np.testing.assert_allclose(learner.probabilities(rows, times).sum(axis=1), 1)
 
 
+def a_price(rows: int, *, seed: int, kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows, values and times; what raises the value lowers it from half-way on. Some values are far off."""
+    random = np.random.default_rng(seed)
+    found = random.normal(size=(rows, 3))
+    values = 5 + np.where(np.arange(rows) < rows // 2, 1, -1) * found[:, 0] + 0.1 * random.normal(size=rows)
+    values[random.random(rows) < 0.01] += 30
+    values = np.exp(values) if kind == "skewed" else -1e6 * values if kind == "large and negative" else values
+    return found, values, np.datetime64("2024-01-01T00:00") + HALF_HOUR * np.arange(rows)
+
+
+@pytest.mark.parametrize("kind", ["plain", "skewed", "large and negative"])
+def test_values_are_followed_when_they_turn_and_whatever_their_size(kind: str) -> None:
+    rows, values, times = a_price(4000, seed=5, kind=kind)
+    learner, errors = OnlineRegression(features=3, period=48, labels=values[:100]), np.empty(4000)
+    for start in range(0, 4000, 48):
+        at = slice(start, start + 48)
+        errors[at] = np.abs(learner.outputs(rows[at], times[at]) - values[at])
+        learner.learn(rows[at], values[at], times[at])
+    constant = np.abs(values - np.median(values))
+    assert np.median(errors[1000:2000]) < 0.35 * np.median(constant[1000:2000])
+    assert np.median(errors[2000:2048]) > np.median(constant[2000:2048])
+    assert np.median(errors[3000:]) < 0.4 * np.median(constant[3000:])
+
+
+def test_a_value_is_predicted_from_no_later_row_and_is_the_median_before_the_first() -> None:
+    rows, values, times = a_price(480, seed=6, kind="plain")
+    learners = [OnlineRegression(features=3, period=48, labels=values[:100]) for _ in range(2)]
+    assert learners[0].outputs(rows[:9], times[:9]).tolist() == pytest.approx([float(np.median(values[:100]))] * 9)
+    for learner, table in zip(learners, (rows, np.concatenate([rows[:240], -5 * rows[240:]])), strict=True):
+        for start in range(0, 240, 48):
+            learner.learn(table[start : start + 48], values[start : start + 48], times[start : start + 48])
+    np.testing.assert_array_equal(learners[0].outputs(rows[:50], times[:50]), learners[1].outputs(rows[:50], times[:50]))
+
+
+@pytest.mark.parametrize("labels", [np.zeros(48), np.full(48, 1e300), np.full(48, -7.0), np.r_[np.full(47, 1e-300), 1e300], np.tile([1e-3, 1e9], 24)])
+@pytest.mark.parametrize("later", [np.zeros(48), np.full(48, -1e300), np.geomspace(1, 1e9, 48)])
+def test_odd_values_give_finite_predictions_and_no_warning(labels: np.ndarray, later: np.ndarray) -> None:
+    times, rows = np.datetime64("2024-01-01T00:00") + HALF_HOUR * np.arange(48), np.random.default_rng(1).normal(size=(48, 2))
+    learner = OnlineRegression(features=2, period=48, labels=labels)
+    for block in (labels, later, labels):
+        learner.learn(rows, block, times)
+        assert np.isfinite(learner.outputs(1e30 * rows, times)).all()
+
+
 @pytest.mark.parametrize(
     "rows",
     [np.zeros((48, 2)), np.full((48, 2), 1e30), np.tile([[0.0, 1e-30]], (48, 1))],
@@ -106,4 +150,3 @@ def test_categories_and_missing_values_are_numbers_to_it_and_a_later_row_changes
 def test_numbers_alone_stay_as_they_are() -> None:
     made = streams.load()
     assert np.array_equal(online_learner.numeric(made, 1000), made.rows)
-    assert online_learner.fault(made) == "" and online_learner.fault(replace(made, task="regression")) == "for classes only"

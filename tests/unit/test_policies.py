@@ -114,8 +114,8 @@ def test_a_policy_plays_any_kpi_at_the_rate_that_it_is_given(name: str, doing: T
 
 
 def test_a_policy_that_cannot_play_a_kpi_is_left_out_with_the_reason() -> None:
-    played, out = policies.playable(policies.parse("all"), BrierKpi(np.array([0.5, 0.5])), continuous="for numbers only")
-    assert set(out) == {"ddm", "eddm", "hddm_a", "hddm_w", "proactive", "continuous"}
+    played, out = policies.playable(policies.parse("all"), BrierKpi(np.array([0.5, 0.5])))
+    assert set(out) == {"ddm", "eddm", "hddm_a", "hddm_w", "proactive"}
     assert {policy.name for policy in played}.isdisjoint(out) and len(played) + len(out) == len(policies.parse("all"))
     assert policies.playable(policies.parse("all"), CLASSIFICATION)[1] == {}
 

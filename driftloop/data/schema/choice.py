@@ -127,6 +127,8 @@ def _coded(found: Schema, frame: pd.DataFrame, read: dict[str, Numbers], train: 
             shown = column.categories or encoding.sorted_texts(encoding.as_written(frame[name], written).iloc[train])
             named = asked.overrules.columns.get(name, Overruled()).categories if column.kind == "category" else ()
             categories = tuple(dict.fromkeys([*named, *shown]))
+            if not categories:
+                raise DataError(f"feature {name!r} is a category without any value in the training rows: leave it out, or name its categories in --schema")
             if len(categories) > MOST_CATEGORIES:
                 raise DataError(f"feature {name!r} has {len(categories):,} different texts: leave it out, or group them into fewer")
             found = found.having(name, categories=categories)

@@ -15,10 +15,11 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from driftloop.data.schema.schema import Column
+from driftloop.data.schema.schema import Column, Schema
 
 Written = Callable[[str], pd.Series]
 _NOT_AS_A_NUMBER: Final = r"[+-]?(0\d|\d{16})"  # such as 007 and 4000123412341234: a float64 merges or shortens them
+_NO_SCHEMA: Final = Schema()
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,14}")
 
 
@@ -120,9 +121,19 @@ def _decoded(values: np.ndarray, column: Column) -> Iterable[Any]:
     return values.tolist() if not np.isnan(values).any() else [None if np.isnan(value) else float(value) for value in values]
 
 
-def known(columns: Sequence[Column], rows: np.ndarray) -> tuple[Column, ...]:
-    """The columns as a model knows them that was trained on these rows (N, F): the categories end with the last one among the rows."""
+def known(columns: Sequence[Column], rows: np.ndarray, schema: Schema = _NO_SCHEMA) -> tuple[Column, ...]:
+    """The columns as a model knows them that was trained on rows (N, F): the categories end with the last one among the rows.
+
+    Where all of a column is missing they are those of the table's schema, which the base model's training rows had: the column stays one of texts.
+
+    >>> zone = Column("zone", "feature", "category", categories=("a", "b", "c"))
+    >>> [known([zone], np.array([[code]]), Schema((replace(zone, categories=("a", "b")),)))[0].categories for code in (0.0, np.nan)]
+    [('a',), ('a', 'b')]
+    """
+    first = {column.name: len(column.categories) for column in schema.columns}
     return tuple(
-        replace(column, categories=column.categories[: 1 + int(np.nanmax(values, initial=0))]) if column.categories else column
+        replace(column, categories=column.categories[: first.get(column.name, 0) if np.isnan(values).all() else 1 + int(np.nanmax(values))])
+        if column.categories
+        else column
         for column, values in zip(columns, rows.T, strict=True)
     )

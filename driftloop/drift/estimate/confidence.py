@@ -95,7 +95,8 @@ class LabelFree:
             return Estimate(math.nan, quality.error, False, "cannot tell: no rows")
         if self._rows < MIN_ROWS:
             return Estimate(math.nan, quality.error, False, f"cannot tell: {self._rows} labelled rows, needs at least {MIN_ROWS}")
-        value = self._kpi.value(self._chosen(self._current().mean_losses(asked)))
+        methods = self._current()
+        value = self._kpi.value(methods.mean_loss(self._chosen(methods.names(asked)), asked))
         digits = _digits(value, self._kpi)
         message = f"estimated {self._kpi.words(f'{value:.{digits}f}')} without labels; {measuring.words(quality, digits)}"
         return Estimate(value, quality.error, quality.trustworthy, message)
@@ -133,9 +134,9 @@ class LabelFree:
         value = self._kpi.value(float(block.losses.mean()))
         methods = self._current() if self._rows >= MIN_ROWS else None
         if methods and estimated:
-            found = methods.mean_losses(block.rows)
-            self._measured.append(MeasuredBlock(self._kpi.value(self._chosen(found)), float(np.mean(self._values)), value))
-            self._errors.append({name: abs(self._kpi.value(loss) - value) for name, loss in found.items()})
+            found = {name: self._kpi.value(methods.mean_loss(name, block.rows)) for name in methods.names(block.rows)}
+            self._measured.append(MeasuredBlock(found[self._chosen(tuple(found))], float(np.mean(self._values)), value))
+            self._errors.append({name: abs(estimate - value) for name, estimate in found.items()})
         self._values.append(value)
         block = _Labelled(_part(block.rows, slice(-ROWS, None)), block.losses[-ROWS:])
         self._learned.append(block)
@@ -144,11 +145,11 @@ class LabelFree:
         while self._rows - len(self._learned[0].losses) >= ROWS:
             self._rows -= len(self._learned.popleft().losses)
 
-    def _chosen(self, losses: dict[str, float]) -> float:
-        """The estimate of the last method, unless the first one's error was smaller on the newest blocks, by more than chance."""
-        first, last = next(iter(losses)), next(reversed(losses))
-        leads = np.array([errors[last] - errors[first] for errors in self._errors if losses.keys() <= errors.keys()])
-        return losses[first if len(leads) >= MIN_BLOCKS and measuring.no_lead(leads) <= ALPHA else last]
+    def _chosen(self, names: Sequence[str]) -> str:
+        """The last method, unless the first one's error was smaller on the newest blocks, by more than chance."""
+        first, last = names[0], names[-1]
+        leads = np.array([errors[last] - errors[first] for errors in self._errors if errors.keys() >= set(names)])
+        return first if len(leads) >= MIN_BLOCKS and measuring.no_lead(leads) <= ALPHA else last
 
     def _current(self) -> Methods:
         if self._methods is None or self._newer >= GROWN * (self._rows - self._newer):

@@ -43,14 +43,18 @@ class Methods:
     def __init__(self, rows: Described, losses: np.ndarray, coded: Sequence[bool]) -> None:
         self._rows, self._losses, self._coded = rows, losses, (*coded, False)
 
-    def mean_losses(self, asked: Described) -> dict[str, float]:
-        """Estimated mean loss of at least one row by each method that applies; the last is preferred until the first did better."""
+    @staticmethod
+    def names(asked: Described) -> tuple[str, ...]:
+        """The methods that apply to these rows; the last is preferred until the first did better."""
         if asked.expected is None:
-            return {LOSS_MODEL: self._loss_model.mean(asked.inputs)}
-        found = {PLAIN: self._calibration.mean(asked.expected)}
-        if len(asked) >= MIN_REWEIGHTED and asked.inputs.shape[1] > 1:
-            found[REWEIGHTED] = self._calibration.mean(asked.expected, self._density_ratio.slopes(asked.inputs))
-        return found
+            return (LOSS_MODEL,)
+        return (PLAIN, REWEIGHTED) if len(asked) >= MIN_REWEIGHTED and asked.inputs.shape[1] > 1 else (PLAIN,)
+
+    def mean_loss(self, name: str, asked: Described) -> float:
+        """Mean loss of at least one row as the method of this name, one of `names`, estimates it."""
+        if asked.expected is None:
+            return self._loss_model.mean(asked.inputs)
+        return self._calibration.mean(asked.expected, self._density_ratio.slopes(asked.inputs) if name == REWEIGHTED else None)
 
     @cached_property
     def _bins(self) -> Bins:

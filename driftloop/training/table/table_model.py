@@ -31,7 +31,7 @@ ROUNDING = 1e-14
 CLIP = 8.0  # of scaled values
 FARTHEST = 1e15  # scaled values are cut here first, so that no finite number gives an undefined one
 STEEPNESS = 32.0  # against the trailing mean: the side on which a value lies matters more than how far off it is
-BEYOND = 1e30  # lower edge of a bin that a column does not need: no value reaches it
+BEYOND = 1e30  # lower edge of a bin that a column does not need, no value reaches it; scale of a column without any value
 
 OTHER, MISSING = 0, 1  # first two embeddings of a coded column; those of its known codes follow
 FEWEST = 4  # rows of a code below which it is "other": too few to learn an embedding from
@@ -94,7 +94,8 @@ class NumberEncoder(nn.Module):
 
     Of each number: its place among the quantiles of the training rows (piecewise-linear encoding), its scaled value, the same
     on a compressed scale, whether it is missing, and, when there is history, the newest against the trailing mean and
-    deviation over the whole history, its half and its quarter. A missing number takes the place of the training rows' median.
+    deviation over the whole history, its half and its quarter. A missing number takes the place of the training rows' median. Every number
+    of a column that is empty in the training rows counts as missing: nothing is known of its values.
 
     All of it is float64 up to the last cast: what differs in the last digits of a large number still differs once it is scaled.
     """
@@ -122,6 +123,8 @@ class NumberEncoder(nn.Module):
             known = column[~np.isnan(column)]
             if len(known):
                 self._learn_column(at, known)
+            else:
+                self.scale[at] = BEYOND
 
     def _learn_column(self, at: int, known: np.ndarray) -> None:
         largest = np.abs(known).max()
@@ -144,7 +147,7 @@ class NumberEncoder(nn.Module):
     def forward(self, windows: Tensor) -> Tensor:  # (B, h + 1, n) -> (B, outputs)
         """The inputs of each window's newest row."""
         # The buffers are float64, so this is, too. A cast of the windows would make the exported network refuse float32 ones.
-        absent = windows.isnan()
+        absent = windows.isnan() | (self.scale >= BEYOND)
         shares = torch.where(absent, self.median, (windows / self.unit).clamp(-FARTHEST, FARTHEST))
         scaled = ((shares - self.mean) / self.scale).clamp(-FARTHEST, FARTHEST)
         newest = scaled[:, -1]
@@ -192,10 +195,11 @@ class CodeEncoder(nn.Module):
     def learn(self, columns: Iterable[np.ndarray]) -> None:
         """Set which codes are known from the training rows, column by column, each (N,)."""
         for at, column in enumerate(columns):
-            first, size, other = int(self.start[at]), int(self.size[at]), int(self.other[at])
-            self.row[first : first + size] = other
-            missing = np.isnan(column)
+            first, size, missing = int(self.start[at]), int(self.size[at]), np.isnan(column)
+            other = first + 2 * at + OTHER
             self.absent[at] = other + MISSING if missing.any() else other
+            # Without any value "other" would stay what it was drawn as.
+            self.row[first : first + size] = self.other[at] = other + MISSING if missing.all() else other
             codes = column[~missing]
             codes = codes[(codes >= 0) & (codes < size) & (codes == np.round(codes))].astype(np.int64)
             found, appeared, count = np.unique(codes, return_index=True, return_counts=True)
