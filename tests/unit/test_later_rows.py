@@ -337,3 +337,22 @@ def test_the_first_drift_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> No
     watch, whole = in_parts(table, list(range(3000, 20_000, 1000)), block=100), begun(table, block=100)
     assert watch.drift and watch.verdict == whole.verdict
     assert watch.blocks.index[0] == whole.blocks.query("drift").index[0]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_rows_that_arrive_out_of_order_and_labels_that_come_later_give_the_same_verdicts(seed: int, tmp_path: Path) -> None:
+    """Rows are up to 20 late, a third of the labels come in one of the next frames, by id or with the whole row; the watch is saved now and then."""
+    rng, rows = np.random.default_rng(seed), 4000
+    table = predictions(rows=rows, fall=3300, after=0.7, seed=seed) if seed % 2 else values(rows=rows, fall=3300, seed=seed)
+    table = table.assign(number=rng.permutation(rows)) if seed % 3 else table
+    given: dict[str, Any] = {"block": (100, "D", "W")[seed % 3]} | ({"id": "number"} if seed % 3 else {})
+    arrival = np.argsort(np.arange(rows) + rng.uniform(0, 20, rows))
+    lacking = unlabelled(table, np.flatnonzero((rng.random(rows) < 0.33) & (np.arange(rows) >= REFERENCE))).iloc[arrival]
+    arrived = table.iloc[arrival]
+    watch = begun(lacking[:2600], task="classification" if seed % 2 else "regression", **given | {"reference": "2024-04-10"})
+    for first in range(2600, rows, 200):
+        back = arrived[max(first - 300, REFERENCE - 40) : first]
+        watch.update(lacking[first : first + 200]).update(back[["number", "y_true"]] if seed % 3 else back)
+        if first % 600 == 0:
+            watch = dl.load_watch(watch.save(tmp_path / "state.json"))
+    assert_same(watch.update(arrived[3000:]), begun(table, **given | {"reference": "2024-04-10"}))
