@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from driftloop.data.labels import Labels
 from driftloop.errors import SettingsError
+from driftloop.metrics.kpi_names import OWN
 from driftloop.system import processes
 from monitoring import stream_settings
 from monitoring.features import Feature
@@ -25,7 +28,7 @@ from monitoring.stream_settings import LONGEST_UNIT, StreamConfig
 if TYPE_CHECKING:
     from driftloop.data.schema.schema import Column
     from driftloop.tracking import mlflow_store
-    from driftloop.training.reference import About
+    from driftloop.training.reference import About, Reference
 
 SCHEMA: Final = "schema.json"  # artifact of a base run: the columns of its table
 _NAME: Final[TypeAdapter[str]] = TypeAdapter(FeatureName)
@@ -41,22 +44,28 @@ class StreamModel:
     unit: str = ""  # of an error KPI
     experiment: str = ""  # of the run that trained it; "" of a reference in a folder
     base_run_id: str = ""  # of the base model that it descends from
+    shares: tuple[float, ...] = ()  # of the base model's training rows, as `Labels.shares`
 
 
-def pick(name: str, path: str | PathLike[str] | None = None) -> StreamConfig:
+def pick(name: str, path: str | PathLike[str] | None = None, *, judged: bool = False) -> StreamConfig:
     """One stream of a YAML file, as `stream_settings.pick`, with its model's features where it has none of its own.
+
+    Args:
+        name, path: as for `stream_settings.pick`.
+        judged: as for `complete`.
 
     Raises:
         SettingsError, TrackingError: as `stream_settings.pick` and `complete`.
     """
-    return complete({name: stream_settings.pick(name, path)})[name]
+    return complete({name: stream_settings.pick(name, path)}, judged=judged)[name]
 
 
-def complete(streams: Mapping[str, StreamConfig], *, folder: Path | None = None) -> dict[str, StreamConfig]:
+def complete(streams: Mapping[str, StreamConfig], *, folder: Path | None = None, judged: bool = False) -> dict[str, StreamConfig]:
     """The streams, those without features with their models'.
 
     Args:
         streams: by name.
+        judged: whether their KPIs are measured: those that depend on the model's training rows are read as well.
         folder: with the training reference of each stream in <folder>/<stream>; None: MLflow's champions.
 
     Raises:
@@ -64,7 +73,7 @@ def complete(streams: Mapping[str, StreamConfig], *, folder: Path | None = None)
         TrackingError: MLflow is unreachable, or a model has no champion or no training reference.
         DataError: the training reference cannot be read.
     """
-    wanting = [stream for stream in streams.values() if not stream.features]
+    wanting = [stream for stream in streams.values() if not stream.features or (judged and stream.asks_model)]
     found = [_of_folder(folder / stream.name) for stream in wanting] if folder else read([stream.model for stream in wanting])
     return {**streams, **{stream.name: with_model(stream, its) for stream, its in zip(wanting, found, strict=True)}}
 
@@ -79,7 +88,7 @@ def read(models: Sequence[str]) -> list[StreamModel]:
 
 
 def with_model(stream: StreamConfig, its: StreamModel) -> StreamConfig:
-    """A stream with the features of its model.
+    """A stream with what it lacks of its model's: the features, labels, unit and class shares.
 
     Raises:
         SettingsError: the stream's settings are not its model's.
@@ -87,12 +96,14 @@ def with_model(stream: StreamConfig, its: StreamModel) -> StreamConfig:
     where = f"stream {stream.name}"
     if stream.task != its.task:
         raise SettingsError(f"{where}: kpi {stream.kpi!r} is of a {stream.task}, its model {stream.model!r} is for {its.task}: correct the streams file")
-    names = [feature.name for feature in its.features]
+    names = [feature.name for feature in stream.features or its.features]
     if unknown := [name for name in stream.fallback_by if name not in names]:
         raise SettingsError(f"{where}: fallback_by has {unknown[0]!r}, which is no feature of {stream.model!r}: give some of {', '.join(names[:12])}")
     if stream.labels and (fault := stream.labels_fault(its.labels)):
         raise SettingsError(f"{fault}, or leave them out")
-    return replace(stream, features=its.features, labels=its.labels, unit=stream.unit or its.unit)
+    unit = stream.unit or (its.unit if stream.kpi in OWN.values() or stream.task == "regression" else "")
+    whole = replace(stream, features=stream.features or its.features, labels=its.labels, unit=unit, shares=its.shares)
+    return stream_settings.checked(whole)
 
 
 def of_champions(models: Sequence[str]) -> list[StreamModel]:
@@ -121,7 +132,8 @@ def of_run(store: mlflow_store.Store, run_id: str, *, model: str) -> StreamModel
         experiment = store.client.get_experiment(store.client.get_run(run_id).info.experiment_id).name
     base = base_of(store, run_id)
     found = _described(reference.about(store, run_id), model)
-    return replace(found, unit=_unit(store, base)[:LONGEST_UNIT], experiment=experiment, base_run_id=base)
+    shares = _shares(reference.about(store, base), lambda: reference.load(store, base))
+    return replace(found, unit=_unit(store, base)[:LONGEST_UNIT], experiment=experiment, base_run_id=base, shares=shares)
 
 
 def base_of(store: mlflow_store.Store, run_id: str) -> str:
@@ -136,7 +148,17 @@ def base_of(store: mlflow_store.Store, run_id: str) -> str:
 def _of_folder(folder: Path) -> StreamModel:
     from driftloop.training import reference
 
-    return _described(reference.read_about(folder), str(folder))
+    about = reference.read_about(folder)
+    return replace(_described(about, str(folder)), shares=_shares(about, lambda: reference.read(folder)))
+
+
+def _shares(about: About, load: Callable[[], Reference]) -> tuple[float, ...]:
+    """The class shares, or the mean, of a model's training rows; of an early reference those of its rows."""
+    if about.shares:
+        return about.shares
+    labels, codes = Labels(about.labels), Labels(about.labels).encode(load().labels.tolist())
+    known = codes[~np.isnan(codes)]
+    return labels.shares(known.astype(np.int64) if about.labels else known) if len(known) else ()
 
 
 def _described(about: About, model: str) -> StreamModel:
