@@ -14,11 +14,12 @@ from driftloop.metrics import block_kpis, task
 from driftloop.metrics.goal import Goal
 from driftloop.metrics.kpi_names import KPIS
 from driftloop.metrics.task import Task
+from driftloop.settings import REFERENCE_BLOCKS
 from driftloop.training.reference import About, Reference
 from monitoring import stream_settings
 from monitoring.stream_settings import StreamConfig
 
-ROWS, REFERENCE_ROWS = 40, 2000
+ROWS, REFERENCE_ROWS = 40, 6000
 COSTS = {2: "0:1=1,1:0=5", 3: "a:b=1,a:c=2,b:c=1.5,c:a=4"}
 NAMES: dict[int, tuple[Any, ...]] = {0: (), 2: (0, 1), 3: ("a", "b", "c")}
 
@@ -74,7 +75,7 @@ def goal(kpi: str, classes: int) -> Goal:
 def rule(kpi: str, classes: int) -> Rule:
     """The watch's rule, prepared on the rows before."""
     made = catalogue.for_goal("significant", goal(kpi, classes), probation=True)
-    made.prepare(losses(kpi, BEFORE[classes], classes)[-30 * ROWS :], block_size=ROWS)
+    made.prepare(losses(kpi, BEFORE[classes], classes)[-REFERENCE_BLOCKS * ROWS :], block_size=ROWS)
     return made
 
 
