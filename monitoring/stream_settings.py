@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from functools import cached_property
@@ -90,7 +91,8 @@ class StreamConfig:
     @property
     def retrain(self) -> str:
         """The retrain script with its first flags."""
-        return f"retrain_model.py --learner {self.learner}"
+        chosen = "" if KPIS[self.kpi].own else f" --kpi {self.kpi}" + (f" --cost {shlex.quote(self.cost)}" if self.cost else "")
+        return f"retrain_model.py --learner {self.learner}{chosen}"
 
     @property
     def names_table(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Sequence
 
@@ -48,6 +49,18 @@ def read_costs(text: str, labels: Sequence[object], *, name: str = "--cost") -> 
     if not (costs - costs.diagonal()[:, None] > 0).any():
         raise SettingsError(f"{name} {text!a:.80}: no wrong prediction costs more than a right one: give the cost of at least one, such as {EXAMPLE}")
     return costs
+
+
+def written(costs: np.ndarray, labels: Sequence[object]) -> str:
+    """The text of a cost table, (K, K): the same for the same costs, in the order of the codes; `read_costs` reads it.
+
+    >>> written(read_costs("good:bad=5.50, 0:good=1", ["0", "bad", "good"]), ["0", "bad", "good"])
+    '0:good=1.0,good:bad=5.5'
+    """
+    rows = [f"{labels[true]}:{labels[guess]}={float(costs[true, guess])!r}" for true, guess in np.argwhere(costs != 0)]
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(rows)
+    return text.getvalue()
 
 
 def _labels(pair: str, codes: dict[str, int]) -> tuple[int, int] | None:
