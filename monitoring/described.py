@@ -20,7 +20,7 @@ from driftloop.data.labels import Labels
 from driftloop.errors import SettingsError
 from driftloop.metrics.kpi_names import OWN
 from driftloop.system import processes
-from monitoring import stream_settings
+from monitoring import kpi_settings, stream_settings
 from monitoring.features import Feature
 from monitoring.records.checks import LABEL, LONGEST_TEXT, MOST_FEATURES, FeatureName, can_be_answer
 from monitoring.stream_settings import LONGEST_UNIT, StreamConfig
@@ -102,8 +102,8 @@ def with_model(stream: StreamConfig, its: StreamModel) -> StreamConfig:
     if stream.labels and (fault := stream.labels_fault(its.labels)):
         raise SettingsError(f"{fault}, or leave them out")
     unit = stream.unit or (its.unit if stream.kpi in OWN.values() or stream.task == "regression" else "")
-    whole = replace(stream, features=stream.features or its.features, labels=its.labels, unit=unit, shares=its.shares)
-    return stream_settings.checked(whole)
+    kpi_settings.check_values(where, stream.kpi, cost=stream.cost, threshold=stream.threshold, labels=its.labels)
+    return replace(stream, features=stream.features or its.features, labels=its.labels, unit=unit, shares=its.shares)
 
 
 def of_champions(models: Sequence[str]) -> list[StreamModel]:

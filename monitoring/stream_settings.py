@@ -41,10 +41,10 @@ import yaml
 
 from driftloop.data.schema.schema import Column
 from driftloop.errors import SettingsError
-from driftloop.metrics import cost_table
-from driftloop.metrics.kpi_names import KPIS, OWN, of_task
+from driftloop.metrics.kpi_names import KPIS
 from driftloop.settings import ELEC_LEARNER, TABLE_LEARNER
 from driftloop.watch import learners
+from monitoring import kpi_settings
 from monitoring.features import Feature
 from monitoring.records.checks import LABEL, LONGEST_TEXT, can_be_answer
 
@@ -55,7 +55,6 @@ if TYPE_CHECKING:
 BUNDLED: Final = Path(__file__).with_name("streams.yaml")
 STREAM_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 FEATURE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
-OF_SHARES: Final = frozenset({"balanced_accuracy", "f1", "roc_auc", "average_precision"})  # KPIs that depend on the shares of the classes
 MOST_CATEGORIES: Final = 100_000
 MOST_BLOCK_ROWS: Final = 10_000
 LONGEST_UNIT: Final = 30
@@ -86,7 +85,7 @@ class StreamConfig:
     @property
     def asks_model(self) -> bool:
         """Whether a service that judges reads something of the stream from its model: the features, or the class shares."""
-        return not self.features or self.kpi in OF_SHARES
+        return not self.features or self.kpi in kpi_settings.OF_SHARES
 
     @property
     def retrain(self) -> str:
@@ -139,17 +138,8 @@ class StreamConfig:
 
     @cached_property
     def measured_by(self) -> Task:
-        """What measures the KPI, as in the lifecycle's watch.
-
-        Raises:
-            SettingsError: the KPI depends on the class shares, and they have not been read; or its costs are not of the stream's labels.
-        """
-        from driftloop.metrics import block_kpis, task  # imported here: a service that does not judge needs no scipy
-
-        if self.kpi in OF_SHARES and not self.shares:
-            raise SettingsError(f"stream {self.name}: kpi {self.kpi} depends on the class shares of the model's training rows, which are unknown here")
-        shares = self.shares or (1 / max(len(self.labels), 1),) * max(len(self.labels), 1)
-        return block_kpis.of_shares(self.kpi, shares, self.labels, cost=self.cost) or task.of(self.task)
+        """What measures the KPI; raises a SettingsError as `kpi_settings.measuring`."""
+        return kpi_settings.measuring(f"stream {self.name}", self.kpi, cost=self.cost, labels=self.labels, shares=self.shares)
 
     @property
     def higher_is_better(self) -> bool:
@@ -212,9 +202,7 @@ def _stream(name: Any, settings: Any) -> StreamConfig:
     features = _features(given["features"], where) if "features" in settings else ()
     names = {feature.name for feature in features}
     kpi, task = given["kpi"], given["task"]
-    known = isinstance(kpi, str) and kpi in KPIS and KPIS[kpi].task == task
-    offered = "; ".join(f"{', '.join(of_task(one))} of a {one}" for one in OWN)
-    _demand(known, f"{where}: kpi {kpi!a:.60} with task {task!a:.60}: give {offered}")
+    kpi_settings.check_name(where, kpi, task)
     _demand(isinstance(given["model"], str) and given["model"], f"{where}: model must name a registered model")
     _demand(type(given["block_size"]) is int and 1 <= given["block_size"] <= MOST_BLOCK_ROWS, f"{where}: block_size must be 1 to {MOST_BLOCK_ROWS}")
     _demand(0 < _number(given["alpha"], f"{where}: alpha") < 1, f"{where}: alpha must be between 0 and 1")
@@ -228,26 +216,8 @@ def _stream(name: Any, settings: Any) -> StreamConfig:
     _demand(not unfit, f"{where}: labels has {unfit[:1]!a:.80}, which cannot be recorded: each must be {LABEL}")
     enough = len(labels) >= 2 if task == "classification" else not labels
     _demand(enough or not (features or labels), f"{where}: labels must be two or more different values for classification, none for regression")
-    return checked(StreamConfig(**{**given, "name": name, "features": features, "fallback_by": tuple(fallback_by), "labels": tuple(labels)}))
-
-
-def checked(stream: StreamConfig) -> StreamConfig:
-    """The stream, whose cost and threshold are its KPI's, as far as its labels are known.
-
-    Raises:
-        SettingsError: they are not.
-    """
-    where, highest = f"stream {stream.name}", KPIS[stream.kpi].highest
-    _demand(isinstance(stream.cost, str), f'{where}: cost must be a text, such as "good:bad=5,bad:good=1"')
-    if stream.kpi != "cost":
-        _demand(not stream.cost, f"{where}: cost is given, but the kpi is {stream.kpi}: leave it out, or give kpi: cost")
-    else:
-        _demand(stream.cost.strip(), f"{where}: kpi cost needs cost, what wrong predictions cost, such as {cost_table.EXAMPLE}")
-    if stream.cost and stream.labels:
-        highest = float(cost_table.read_costs(stream.cost, stream.labels, name=f"{where}: cost").max())
-    words = "an accuracy" if stream.kpi == "accuracy" else f"the {KPIS[stream.kpi].words}"
-    _demand(stream.threshold < highest, f"{where}: threshold {stream.threshold:g} must be below {highest:g} for {words}")
-    return stream
+    kpi_settings.check_values(where, kpi, cost=given["cost"], threshold=given["threshold"], labels=labels)
+    return StreamConfig(**{**given, "name": name, "features": features, "fallback_by": tuple(fallback_by), "labels": tuple(labels)})
 
 
 def _completed(settings: Any) -> Any:
