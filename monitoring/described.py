@@ -5,6 +5,8 @@ A separate process queries MLflow: importing it takes seconds, and a service tha
 
 from __future__ import annotations
 
+import functools
+import itertools
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from driftloop.data.labels import Labels
 from driftloop.errors import SettingsError
-from driftloop.metrics.kpi_names import OWN
+from driftloop.metrics.kpi_names import KPIS, OWN
 from driftloop.system import processes
 from monitoring import kpi_settings, stream_settings
 from monitoring.features import Feature
@@ -44,7 +46,7 @@ class StreamModel:
     unit: str = ""  # of an error KPI
     experiment: str = ""  # of the run that trained it; "" of a reference in a folder
     base_run_id: str = ""  # of the base model that it descends from
-    shares: tuple[float, ...] = ()  # of the base model's training rows, as `Labels.shares`
+    shares: tuple[float, ...] = ()  # of the base model's training rows, as `Labels.shares`, where they are asked for
 
 
 def pick(name: str, path: str | PathLike[str] | None = None, *, judged: bool = False) -> StreamConfig:
@@ -74,17 +76,22 @@ def complete(streams: Mapping[str, StreamConfig], *, folder: Path | None = None,
         DataError: the training reference cannot be read.
     """
     wanting = [stream for stream in streams.values() if not stream.features or (judged and stream.asks_model)]
-    found = [_of_folder(folder / stream.name) for stream in wanting] if folder else read([stream.model for stream in wanting])
+    shares = [judged and not KPIS[stream.kpi].own for stream in wanting]
+    found = [_of_folder(folder / stream.name) for stream in wanting] if folder else read([stream.model for stream in wanting], shares)
     return {**streams, **{stream.name: with_model(stream, its) for stream, its in zip(wanting, found, strict=True)}}
 
 
-def read(models: Sequence[str]) -> list[StreamModel]:
+def read(models: Sequence[str], shares: Sequence[bool] = ()) -> list[StreamModel]:
     """What the champions of registered models say; MLflow is not imported here.
+
+    Args:
+        models: their names.
+        shares: whether the class shares of each are read as well; by default of none.
 
     Raises:
         TrackingError, DataError, SettingsError: as `complete`.
     """
-    return next(processes.in_parallel(of_champions, [models], jobs=1)) if models else []
+    return next(processes.in_parallel(functools.partial(of_champions, shares=shares), [models], jobs=1)) if models else []
 
 
 def with_model(stream: StreamConfig, its: StreamModel) -> StreamConfig:
@@ -106,8 +113,8 @@ def with_model(stream: StreamConfig, its: StreamModel) -> StreamConfig:
     return replace(stream, features=stream.features or its.features, labels=its.labels, unit=unit, shares=its.shares)
 
 
-def of_champions(models: Sequence[str]) -> list[StreamModel]:
-    """What the champions of registered models say.
+def of_champions(models: Sequence[str], *, shares: Sequence[bool] = ()) -> list[StreamModel]:
+    """What the champions of registered models say; arguments as for `read`.
 
     Raises:
         TrackingError, DataError, SettingsError: as `complete`.
@@ -116,11 +123,14 @@ def of_champions(models: Sequence[str]) -> list[StreamModel]:
     from driftloop.tracking.registry import Registry
 
     store = mlflow_store.open_reader()
-    return [of_run(store, Registry(store.client, model).trained()[1], model=model) for model in models]
+    return [
+        of_run(store, Registry(store.client, model).trained()[1], model=model, shares=wanted)
+        for model, wanted in itertools.zip_longest(models, shares, fillvalue=False)
+    ]
 
 
-def of_run(store: mlflow_store.Store, run_id: str, *, model: str) -> StreamModel:
-    """What the model of a run says.
+def of_run(store: mlflow_store.Store, run_id: str, *, model: str, shares: bool = False) -> StreamModel:
+    """What the model of a run says, with the class shares if asked.
 
     Raises:
         TrackingError, DataError, SettingsError: as `complete`.
@@ -132,8 +142,19 @@ def of_run(store: mlflow_store.Store, run_id: str, *, model: str) -> StreamModel
         experiment = store.client.get_experiment(store.client.get_run(run_id).info.experiment_id).name
     base = base_of(store, run_id)
     found = _described(reference.about(store, run_id), model)
-    shares = _shares(reference.about(store, base), lambda: reference.load(store, base))
-    return replace(found, unit=_unit(store, base)[:LONGEST_UNIT], experiment=experiment, base_run_id=base, shares=shares)
+    known = shares_of(store, base) if shares else ()
+    return replace(found, unit=_unit(store, base)[:LONGEST_UNIT], experiment=experiment, base_run_id=base, shares=known)
+
+
+def shares_of(store: mlflow_store.Store, base: str) -> tuple[float, ...]:
+    """The class shares, or the mean, of the training rows of a base run, as `Labels.shares`.
+
+    Raises:
+        TrackingError, DataError: as `reference.load`.
+    """
+    from driftloop.training import reference
+
+    return _shares(reference.about(store, base), lambda: reference.load(store, base))
 
 
 def base_of(store: mlflow_store.Store, run_id: str) -> str:

@@ -114,7 +114,7 @@ def _watched(store: mlflow_store.Store, its: StreamModel, *, trained: tuple[int,
     from driftloop.tracking import mlflow_store, runs
 
     name, _, cost = runs.param_of(store, its.base_run_id, "kpi").partition(" ")  # as `kpi_choice.described` writes it
-    doing = block_kpis.of_shares(name, its.shares, its.labels, cost=cost) if name in KPIS else None
+    doing = block_kpis.of_shares(name, described.shares_of(store, its.base_run_id), its.labels, cost=cost) if name in KPIS else None
     kind = doing or task.of(its.task)
     with mlflow_store.translated(f"run {its.base_run_id}"):
         store = mlflow_store.Store(store.client, store.client.get_run(its.base_run_id).info.experiment_id, its.experiment, None, None)
