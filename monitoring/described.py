@@ -6,7 +6,6 @@ A separate process queries MLflow: importing it takes seconds, and a service tha
 from __future__ import annotations
 
 import functools
-import itertools
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -125,7 +124,7 @@ def of_champions(models: Sequence[str], *, shares: Sequence[bool] = ()) -> list[
     store = mlflow_store.open_reader()
     return [
         of_run(store, Registry(store.client, model).trained()[1], model=model, shares=wanted)
-        for model, wanted in itertools.zip_longest(models, shares, fillvalue=False)
+        for model, wanted in zip(models, shares or (False,) * len(models), strict=True)
     ]
 
 

@@ -29,7 +29,7 @@ from monitoring.records import events
 from monitoring.stream_settings import StreamConfig
 
 CASES = [(name, classes) for name, kpi in KPIS.items() for classes in ((2, 3) if kpi.task == "classification" else (0,))]
-BLOCKS = 40
+BLOCKS = 16
 
 pytestmark = needs_mongodb
 
@@ -93,7 +93,7 @@ def test_a_good_window_is_better_than_its_threshold_whichever_way_that_is(log: P
     config = kpi_streams.stream(kpi, classes)
     value = kpi_streams.doing(kpi, classes).value(kpi_streams.losses(kpi, kpi_streams.BEFORE[classes], classes))
     easy = replace(config, threshold=value * (0.6 if KPIS[kpi].higher else 1.6))
-    found = measured(log, easy, kpi_streams.answered(BLOCKS * ROWS, classes=classes, seed=1))
+    found = measured(log, easy, kpi_streams.answered(6 * ROWS, classes=classes, seed=1))
     assert found.answer.health == "good" and not found.verdict.kpi_drift
     assert "better than the threshold" in found.verdict.sentence and KPIS[kpi].words in found.verdict.sentence
     again = window_measures.from_json(found.as_json())
@@ -127,6 +127,6 @@ def test_rows_without_the_probabilities_that_a_kpi_needs_are_left_out_and_noted(
 
 @pytest.mark.parametrize(("kpi", "classes"), [("f1", 2), ("rmse", 0)])
 def test_what_cannot_be_forecast_or_estimated_is_said(log: PredictionLog, kpi: str, classes: int) -> None:
-    found = measured(log, kpi_streams.stream(kpi, classes), kpi_streams.answered(10 * ROWS, classes=classes, seed=1))
+    found = measured(log, kpi_streams.stream(kpi, classes), kpi_streams.answered(4 * ROWS, classes=classes, seed=1))
     assert found.forecast.message == f"no forecast for the KPI {kpi}"
     assert found.estimate.startswith("Cannot tell: there is no estimate of the ")
