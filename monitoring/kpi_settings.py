@@ -15,15 +15,29 @@ if TYPE_CHECKING:
 OF_SHARES: Final = frozenset({"balanced_accuracy", "f1", "roc_auc", "average_precision"})  # KPIs that depend on the shares of the classes
 
 
+def task_of(where: str, kpi: object) -> str:
+    """The task of a KPI.
+
+    Raises:
+        SettingsError: there is no such KPI; it names `where`, as do the others of this module.
+    """
+    if not (isinstance(kpi, str) and kpi in KPIS):
+        raise SettingsError(f"{where}: there is no kpi {kpi!a:.60}: give {_offered()}")
+    return KPIS[kpi].task
+
+
 def check_name(where: str, kpi: object, task: object) -> None:
     """Refuse a KPI that is not one of the task's, or a task that there is not.
 
     Raises:
-        SettingsError: it names `where`, as do the others of this module.
+        SettingsError: as `task_of`.
     """
-    if not (isinstance(kpi, str) and kpi in KPIS and KPIS[kpi].task == task):
-        offered = "; ".join(f"{', '.join(of_task(one))} of a {one}" for one in OWN)
-        raise SettingsError(f"{where}: kpi {kpi!a:.60} with task {task!a:.60}: give {offered}")
+    if task_of(where, kpi) != task:
+        raise SettingsError(f"{where}: kpi {kpi!a:.60} with task {task!a:.60}: give {_offered()}")
+
+
+def _offered() -> str:
+    return "; ".join(f"{', '.join(of_task(one))} of a {one}" for one in OWN)
 
 
 def check_values(where: str, kpi: str, *, cost: object, threshold: float, labels: Sequence[object]) -> None:
@@ -37,7 +51,7 @@ def check_values(where: str, kpi: str, *, cost: object, threshold: float, labels
         labels: in the order of the probabilities; none where they are not known yet.
 
     Raises:
-        SettingsError: as `check_name`.
+        SettingsError: as `task_of`.
     """
     highest = KPIS[kpi].highest
     if not isinstance(cost, str):

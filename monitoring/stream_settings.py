@@ -198,7 +198,7 @@ def pick(name: str, path: str | PathLike[str] | None = None) -> StreamConfig:
 def _stream(name: Any, settings: Any) -> StreamConfig:
     _demand(isinstance(name, str) and STREAM_NAME.fullmatch(name), f"stream {name!r}: a name is lower-case letters, digits and _, at most 40")
     where = f"stream {name}"
-    given = _known(_completed(settings), StreamConfig, where)
+    given = _known(_completed(settings, where), StreamConfig, where)
     features = _features(given["features"], where) if "features" in settings else ()
     names = {feature.name for feature in features}
     kpi, task = given["kpi"], given["task"]
@@ -220,13 +220,12 @@ def _stream(name: Any, settings: Any) -> StreamConfig:
     return StreamConfig(**{**given, "name": name, "features": features, "fallback_by": tuple(fallback_by), "labels": tuple(labels)})
 
 
-def _completed(settings: Any) -> Any:
+def _completed(settings: Any, where: str) -> Any:
     """The settings of a stream whose features are its model's, with the task of its KPI and the learner of such models."""
     if not isinstance(settings, Mapping) or "features" in settings:
         return settings
-    kpi = settings.get("kpi")
-    task = KPIS[kpi].task if isinstance(kpi, str) and kpi in KPIS else None
-    return {**({"task": task} if task else {}), "learner": TABLE_LEARNER, "features": {}, **settings}
+    task = {"task": kpi_settings.task_of(where, settings["kpi"])} if "kpi" in settings else {}
+    return {**task, "learner": TABLE_LEARNER, "features": {}, **settings}
 
 
 def _features(given: Any, where: str) -> tuple[Feature, ...]:

@@ -74,9 +74,9 @@ def test_without_features_the_task_is_the_kpis(tmp_path: Path) -> None:
 
 
 WRONG_KPIS: list[tuple[dict[str, Any], str]] = [
-    ({"kpi": "gini"}, "kpi 'gini' with task 'classification': give accuracy, balanced_accuracy, brier, .* of a classification; mae, rmse of a regression"),
+    ({"kpi": "gini"}, "there is no kpi 'gini': give accuracy, balanced_accuracy, brier, .* of a classification; mae, rmse of a regression"),
     ({"kpi": "rmse"}, "kpi 'rmse' with task 'classification'"),
-    ({"kpi": {"a": 1}}, "kpi {'a': 1} with task"),
+    ({"kpi": {"a": 1}}, "there is no kpi {'a': 1}"),
     ({"kpi": "cost"}, "kpi cost needs cost, what wrong predictions cost, such as 'good:bad=5,bad:good=1'"),
     ({"kpi": "cost", "cost": " "}, "kpi cost needs cost"),
     ({"kpi": "cost", "cost": 5}, "cost must be a text"),
