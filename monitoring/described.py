@@ -76,7 +76,10 @@ def complete(streams: Mapping[str, StreamConfig], *, folder: Path | None = None,
     """
     wanting = [stream for stream in streams.values() if not stream.features or (judged and stream.asks_model)]
     shares = [judged and not KPIS[stream.kpi].own for stream in wanting]
-    found = [_of_folder(folder / stream.name) for stream in wanting] if folder else read([stream.model for stream in wanting], shares)
+    if folder:
+        found = [_of_folder(folder / stream.name, shares=wanted) for stream, wanted in zip(wanting, shares, strict=True)]
+    else:
+        found = read([stream.model for stream in wanting], shares)
     return {**streams, **{stream.name: with_model(stream, its) for stream, its in zip(wanting, found, strict=True)}}
 
 
@@ -165,11 +168,11 @@ def base_of(store: mlflow_store.Store, run_id: str) -> str:
     return run_id
 
 
-def _of_folder(folder: Path) -> StreamModel:
+def _of_folder(folder: Path, *, shares: bool) -> StreamModel:
     from driftloop.training import reference
 
     about = reference.read_about(folder)
-    return replace(_described(about, str(folder)), shares=_shares(about, lambda: reference.read(folder)))
+    return replace(_described(about, str(folder)), shares=_shares(about, lambda: reference.read(folder)) if shares else ())
 
 
 def _shares(about: About, load: Callable[[], Reference]) -> tuple[float, ...]:

@@ -33,8 +33,7 @@ def read_costs(text: str, labels: Sequence[object], *, name: str = "--cost") -> 
         raise SettingsError(f"--kpi cost needs {name}: give what wrong predictions cost, such as {EXAMPLE}")
     codes = {str(label): code for code, label in enumerate(labels)}
     found: dict[tuple[int, int], float] = {}
-    (parts,) = csv.reader([" ".join(text.split())], skipinitialspace=True)
-    for part in filter(str.strip, parts):
+    for part in _parts(text):
         pair, equals, cost = part.rpartition("=")
         at = _labels(pair.strip(), codes)
         if not equals or at is None:
@@ -57,9 +56,26 @@ def written(costs: np.ndarray, labels: Sequence[object]) -> str:
     >>> written(read_costs("good:bad=5.50, 0:good=1", ["0", "bad", "good"]), ["0", "bad", "good"])
     '0:good=1.0,good:bad=5.5'
     """
-    rows = [f"{labels[true]}:{labels[guess]}={float(costs[true, guess])!r}" for true, guess in np.argwhere(costs != 0)]
+    return _joined([f"{labels[true]}:{labels[guess]}={float(costs[true, guess])!r}" for true, guess in np.argwhere(costs != 0)])
+
+
+def ordered(text: str) -> str:
+    """The same pairs in one order and with one spacing.
+
+    >>> ordered('b:a=1,  "a, c:b=2"')
+    '"a, c:b=2",b:a=1'
+    """
+    return _joined(sorted(part.strip() for part in _parts(text)))
+
+
+def _parts(text: str) -> list[str]:
+    (parts,) = csv.reader([" ".join(text.split())], skipinitialspace=True)
+    return list(filter(str.strip, parts))
+
+
+def _joined(parts: Sequence[str]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(rows)
+    csv.writer(text, lineterminator="").writerow(parts)
     return text.getvalue()
 
 

@@ -75,6 +75,7 @@ class Served:
         self._label_free = LabelFree(estimated, coded=[feature.coded for feature in config.features]) if estimated else None
         self._waiting = Blocks(config.block_size)
         self._kind_rows: deque[AnsweredRow] = deque(maxlen=MOST_KIND_ROWS)
+        self._autocorrelation = True  # whether the reference, if there is one, tells that of the losses
         self._added = 0  # rows
         self._figures: tuple[int, Figure, dict[str, Figure]] | None = None  # the number of rows, their KPI and that of the baselines
 
@@ -92,6 +93,7 @@ class Served:
         """Let the rule estimate the errors' autocorrelation on the training rows; judging begins."""
         if reference is not None and len(reference):
             losses = self.scoring.of_reference(reference)
+            self._autocorrelation = len(losses) > 0
             self.rule.prepare(losses[judging.known(losses)][-REFERENCE_BLOCKS * self.config.block_size :], block_size=self.config.block_size)
         self.prepared = True
 
@@ -162,11 +164,15 @@ class Served:
 
     @property
     def note(self) -> str:
-        """How many of the newest labelled rows cannot be judged, and why; "" if all can."""
-        lost = len(self.newest) - self.kpi().rows
-        if not lost:
-            return ""
-        return f"{lost:,} of the newest {len(self.newest):,} labelled rows have no probabilities, which the KPI {self.config.kpi} needs: they are left out"
+        """What the KPI lacks: probabilities of some of the newest labelled rows, or of the training rows; "" if nothing."""
+        lost, all_rows, needs = len(self.newest) - self.kpi().rows, len(self.newest), f"which the KPI {self.config.kpi} needs"
+        told = [f"{lost:,} of the newest {all_rows:,} labelled rows have no probabilities, {needs}: they are left out"] if lost else []
+        if not self._autocorrelation:
+            told.append(
+                f"the training reference of version {self.version} lacks the probabilities of all classes, {needs} for the autocorrelation of its losses: "
+                "the rule assumes a strong one; train the model again with this version of the program"
+            )
+        return "; ".join(told)
 
     def _measured(self) -> tuple[Figure, dict[str, Figure]]:
         """The KPI of the newest labelled rows, and that of the baselines; both are kept until there are more rows."""

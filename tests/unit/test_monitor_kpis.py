@@ -181,3 +181,13 @@ def test_the_state_of_every_kpi_is_the_same_after_the_log_is_read_again() -> Non
             made._look_for_references()
             states.append(made.known().as_json())
         assert states[0] == states[1]
+
+
+def test_a_reference_of_an_earlier_version_leaves_the_autocorrelation_unknown() -> None:
+    config, rows = kpi_streams.stream("brier", 3), kpi_streams.answered(2 * ROWS, classes=3, seed=3)
+    made = Watcher(config, find_reference=lambda version: replace(kpi_streams.reference(config), outputs=None))
+    feed(made, kpi_streams.records(config, rows))
+    made._look_for_references()
+    known = made.known()
+    assert known.note.startswith("the training reference of version 1 lacks the probabilities of all classes, which the KPI brier needs")
+    assert made.intake.versions["1"].blocks == 2 and "effective sample size is rows / 20.0" in known.as_json()["message"]
