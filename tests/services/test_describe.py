@@ -19,9 +19,13 @@ from mlflow.tracking import MlflowClient
 from driftloop.cli.call import read
 from driftloop.data.schema.schema import Column, Schema
 from driftloop.errors import DataError, TrackingError
+from driftloop.metrics.goal import Goal
+from driftloop.metrics.row_kpis import BrierKpi, CostKpi
+from driftloop.metrics.task import CLASSIFICATION, Task
 from driftloop.tracking import mlflow_store
 from driftloop.tracking.registry import CHAMPION, Registry
 from driftloop.training import reference
+from driftloop.watch.watch_plan import WatchPlan
 from monitoring import described, stream_settings
 from monitoring.__main__ import main
 from monitoring.local import describe
@@ -174,6 +178,18 @@ def test_only_a_watch_by_the_same_kpi_gives_its_threshold(
     with watched(store, model, threshold="0.31", alpha="0.01", block_size="64", block_by="rows", **watch):
         stream, _ = described_as(model, tmp_path, capsys)
     assert (stream.kpi, stream.threshold, stream.alpha, stream.block_size) == (kpi.partition(" ")[0], pytest.approx(threshold), 0.01, 64)
+
+
+def test_a_watch_logs_what_it_is_judged_by_and_what_that_costs() -> None:
+    def logged(doing: Task) -> dict[str, Any]:
+        names: Any = SimpleNamespace(label_names=("bad", "good"))
+        return WatchPlan.judged_by(SimpleNamespace(goal=Goal(doing, 0.5, 0.1)), names)  # type: ignore[arg-type]
+
+    halves = np.array([0.5, 0.5])
+    assert logged(CLASSIFICATION) == {"threshold": 0.5, "alpha": 0.1}
+    assert logged(BrierKpi(halves)) == {"threshold": 0.5, "alpha": 0.1, "kpi": "brier"}
+    costs = np.array([[0.0, 1.0], [5.0, 0.0]])
+    assert logged(CostKpi(halves, costs)) == {"threshold": 0.5, "alpha": 0.1, "kpi": "cost", "cost": "bad:good=1.0,good:bad=5.0"}
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,6 @@ from driftloop.metrics.task import CLASSIFICATION
 from driftloop.report import terminal, watch_report
 from driftloop.report.kpi_words import Figures
 from driftloop.watch import kpi_choice
-from driftloop.watch.watch_plan import WatchPlan
 
 HALVES, SHARES = np.array([0.5, 0.5]), np.array([0.8, 0.2])
 COSTS = np.array([[0.0, 1.0], [5.0, 0.0]])
@@ -207,15 +206,6 @@ def test_a_table_of_costs_that_makes_no_sense_is_one_line(text: str, told: str) 
 )
 def test_labels_with_commas_colons_spaces_and_equals_signs(text: str, labels: tuple[str, str]) -> None:
     assert read_costs(text, labels).tolist() == [[0.0, 2.0], [0.0, 0.0]]
-
-
-def test_a_watch_logs_what_it_is_judged_by() -> None:
-    def logged(doing: Any) -> dict[str, Any]:
-        return WatchPlan.judged_by(SimpleNamespace(goal=Goal(doing, 0.5, 0.1)), stream([0, 1]))  # type: ignore[arg-type]
-
-    assert logged(CLASSIFICATION) == {"threshold": 0.5, "alpha": 0.1}
-    assert logged(BrierKpi(HALVES)) == {"threshold": 0.5, "alpha": 0.1, "kpi": "brier"}
-    assert logged(CostKpi(HALVES, COSTS)) == {"threshold": 0.5, "alpha": 0.1, "kpi": "cost", "cost": "bad:good=1.0,good:bad=5.0"}
 
 
 def test_a_table_of_costs_is_read_as_it_was_written_whatever_the_labels() -> None:
