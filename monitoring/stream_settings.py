@@ -4,12 +4,13 @@ They are in streams.yaml next to this file, or in your own file:
 
     elec:
       task: classification            # or regression
-      kpi: accuracy                   # or mae
+      kpi: accuracy                   # or balanced_accuracy, brier, log_loss, cost, f1, roc_auc, average_precision; of a regression mae, rmse
+      cost: "1:0=5,0:1=1"             # of kpi cost: true:predicted=cost
       model: drift_model              # the registered model
       labels: [0, 1]                  # classification only
       block_size: 48                  # labelled rows judged together
       threshold: 0.8                  # the worst KPI that is good enough
-      unit: minutes                   # of an error KPI, when it has one
+      unit: minutes                   # of an error or a cost, when it has one
       alpha: 0.05                     # false-alarm rate of each verdict
       fallback_by: [period]           # features that select the fallback's answer
       features:
@@ -22,13 +23,14 @@ They are in streams.yaml next to this file, or in your own file:
       data: elec.csv                  # the table that a retrain reads, from this file's folder; empty: what the learner's defaults name
 
 Without `features` they are the model's own, with its task, labels and unit, and are read from the registry's champion
-when a service starts (`monitoring.described`).
+when a service starts (`monitoring.described`), as are the class shares that some KPIs depend on.
 """
 
 from __future__ import annotations
 
 import math
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from functools import cached_property
@@ -40,18 +42,20 @@ import yaml
 
 from driftloop.data.schema.schema import Column
 from driftloop.errors import SettingsError
+from driftloop.metrics.kpi_names import KPIS
 from driftloop.settings import ELEC_LEARNER, TABLE_LEARNER
 from driftloop.watch import learners
+from monitoring import kpi_settings
 from monitoring.features import Feature
 from monitoring.records.checks import LABEL, LONGEST_TEXT, can_be_answer
 
 if TYPE_CHECKING:
     from driftloop.metrics.goal import Goal
+    from driftloop.metrics.task import Task
 
 BUNDLED: Final = Path(__file__).with_name("streams.yaml")
 STREAM_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 FEATURE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
-TASK_OF_KPI: Final = {"accuracy": "classification", "mae": "regression"}
 MOST_CATEGORIES: Final = 100_000
 MOST_BLOCK_ROWS: Final = 10_000
 LONGEST_UNIT: Final = 30
@@ -59,18 +63,20 @@ LONGEST_UNIT: Final = 30
 
 @dataclass(frozen=True)
 class StreamConfig:
-    """One stream, as in the module's example; `threshold` is a lower bound of an accuracy, an upper bound of an error."""
+    """One stream, as in the module's example; `threshold` is a lower bound of an accuracy, an upper bound of an error or a loss."""
 
     name: str
     task: Literal["classification", "regression"]
-    kpi: Literal["accuracy", "mae"]
+    kpi: str  # a key of `kpi_names.KPIS`
     model: str
     features: tuple[Feature, ...]  # none: the model's, not read yet
     block_size: int
     threshold: float
     fallback_by: tuple[str, ...]
     alpha: float = 0.05
-    unit: str = ""  # of an error KPI
+    unit: str = ""  # of an error or a cost
+    cost: str = ""  # of the KPI "cost", as `cost_table.read_costs` takes it
+    shares: tuple[float, ...] = ()  # of its base model's training rows, as `Labels.shares`; read when a service starts that judges, not given in the file
     labels: tuple[int | str, ...] = ()  # of classification, in the order of the probabilities
     learner: str = ELEC_LEARNER  # for serving, retraining and replaying
     data: str = ""  # absolute path of the table, see `monitoring.stream_table`; "": that of the learner's defaults
@@ -79,9 +85,15 @@ class StreamConfig:
         return hash(self.name)  # validators are cached by stream: its features may be thousands of texts
 
     @property
+    def asks_model(self) -> bool:
+        """Whether a service that judges reads something of the stream from its model: the features, or the class shares."""
+        return not self.features or self.kpi in kpi_settings.OF_SHARES
+
+    @property
     def retrain(self) -> str:
         """The retrain script with its first flags."""
-        return f"retrain_model.py --learner {self.learner}"
+        chosen = "" if KPIS[self.kpi].own else f" --kpi {self.kpi}" + (f" --cost {shlex.quote(self.cost)}" if self.cost else "")
+        return f"retrain_model.py --learner {self.learner}{chosen}"
 
     @property
     def names_table(self) -> bool:
@@ -121,15 +133,20 @@ class StreamConfig:
 
     @property
     def goal(self) -> Goal:
-        """The goal of the stream's model."""
-        from driftloop.metrics import goal, task  # imported here: a service that does not judge needs no scipy
+        """The goal of the stream's model; a SettingsError as for `measured_by`."""
+        from driftloop.metrics import goal
 
-        return goal.Goal(task.of(self.task), self.threshold, self.alpha, self.unit)
+        return goal.Goal(self.measured_by, self.threshold, self.alpha, self.unit)
+
+    @cached_property
+    def measured_by(self) -> Task:
+        """What measures the KPI; raises a SettingsError as `kpi_settings.measuring`."""
+        return kpi_settings.measuring(f"stream {self.name}", self.kpi, cost=self.cost, labels=self.labels, shares=self.shares)
 
     @property
     def higher_is_better(self) -> bool:
         """Whether a larger KPI is better."""
-        return self.kpi == "accuracy"
+        return KPIS[self.kpi].higher
 
     def labels_fault(self, of_model: Sequence[object]) -> str:
         """How the labels differ from the model's, which are in the order of its probabilities; "" if they are equal."""
@@ -183,16 +200,15 @@ def pick(name: str, path: str | PathLike[str] | None = None) -> StreamConfig:
 def _stream(name: Any, settings: Any, *, folder: Path) -> StreamConfig:
     _demand(isinstance(name, str) and STREAM_NAME.fullmatch(name), f"stream {name!r}: a name is lower-case letters, digits and _, at most 40")
     where = f"stream {name}"
-    given = _known(_completed(settings), StreamConfig, where)
+    given = _known(_completed(settings, where), StreamConfig, where)
     features = _features(given["features"], where) if "features" in settings else ()
     names = {feature.name for feature in features}
     kpi, task = given["kpi"], given["task"]
-    _demand([kpi, task] in [list(pair) for pair in TASK_OF_KPI.items()], f"{where}: kpi {kpi!r} with task {task!r}: give one of {TASK_OF_KPI}")
+    kpi_settings.check_name(where, kpi, task)
     _demand(isinstance(given["model"], str) and given["model"], f"{where}: model must name a registered model")
     _demand(type(given["block_size"]) is int and 1 <= given["block_size"] <= MOST_BLOCK_ROWS, f"{where}: block_size must be 1 to {MOST_BLOCK_ROWS}")
     _demand(0 < _number(given["alpha"], f"{where}: alpha") < 1, f"{where}: alpha must be between 0 and 1")
-    highest = 1.0 if task == "classification" else math.inf
-    _demand(0 < _number(given["threshold"], f"{where}: threshold") < highest, f"{where}: threshold must be above 0, and below 1 for an accuracy")
+    _demand(_number(given["threshold"], f"{where}: threshold") > 0, f"{where}: threshold must be above 0")
     fallback_by, labels = _plain(given["fallback_by"], f"{where}: fallback_by"), _plain(given["labels"], f"{where}: labels")
     _demand(not features or set(fallback_by) <= names, f"{where}: fallback_by must list features of the stream")
     _demand(isinstance(given["unit"], str) and len(given["unit"]) <= LONGEST_UNIT, f"{where}: unit must be a text of at most {LONGEST_UNIT} characters")
@@ -204,17 +220,18 @@ def _stream(name: Any, settings: Any, *, folder: Path) -> StreamConfig:
     _demand(not unfit, f"{where}: labels has {unfit[:1]!a:.80}, which cannot be recorded: each must be {LABEL}")
     enough = len(labels) >= 2 if task == "classification" else not labels
     _demand(enough or not (features or labels), f"{where}: labels must be two or more different values for classification, none for regression")
+    kpi_settings.check_values(where, kpi, cost=given["cost"], threshold=given["threshold"], labels=labels)
     return StreamConfig(
         **{**given, "name": name, "features": features, "fallback_by": tuple(fallback_by), "labels": tuple(labels), "data": data and str(folder / data)}
     )
 
 
-def _completed(settings: Any) -> Any:
+def _completed(settings: Any, where: str) -> Any:
     """The settings of a stream whose features are its model's, with the task of its KPI and the learner of such models."""
     if not isinstance(settings, Mapping) or "features" in settings:
         return settings
-    task = TASK_OF_KPI.get(settings["kpi"]) if isinstance(settings.get("kpi"), str) else None
-    return {**({"task": task} if task else {}), "learner": TABLE_LEARNER, "features": {}, **settings}
+    task = {"task": kpi_settings.task_of(where, settings["kpi"])} if "kpi" in settings else {}
+    return {**task, "learner": TABLE_LEARNER, "features": {}, **settings}
 
 
 def _features(given: Any, where: str) -> tuple[Feature, ...]:
@@ -249,7 +266,7 @@ def _feature(name: Any, limits: Any, where: str) -> Feature:
 def _known(settings: Any, cls: type, where: str) -> dict[str, Any]:
     """The settings, completed with the class's defaults."""
     _demand(isinstance(settings, Mapping), f"{where}: settings are missing")
-    wanted = {field.name: field.default for field in fields(cls) if field.name not in {"name", "example"}}
+    wanted = {field.name: field.default for field in fields(cls) if field.name not in {"name", "example", "shares"}}
     unknown, missing = set(settings) - set(wanted), {key for key, default in wanted.items() if default is MISSING} - set(settings)
     _demand(not unknown, f"{where}: unknown setting {', '.join(sorted(map(str, unknown)))}; known are {', '.join(sorted(wanted))}")
     _demand(not missing, f"{where}: {', '.join(sorted(missing))} is missing")

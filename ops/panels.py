@@ -159,11 +159,11 @@ UNITS: Final = {  # words in streams.yaml that Grafana has a unit for, and its n
 
 
 def unit_of_stream() -> str:
-    """A query whose label `unit` is Grafana's name of the unit; a word that Grafana does not know becomes a suffix of the value."""
-    expr = 'label_replace(max by (stream, unit) (driftloop_stream_info{stream=~"$stream",task="regression"}), "unit", "suffix: $1", "unit", "(.+)")'
+    """A query whose label `unit` is Grafana's name of the KPI's unit: percent of an accuracy, a suffix for a word that Grafana does not know."""
+    expr = 'label_replace(max by (stream, unit) (driftloop_stream_info{stream=~"$stream",kpi!="accuracy"}), "unit", "suffix: $1", "unit", "(.+)")'
     for words, name in UNITS.items():
         expr = f'label_replace({expr}, "unit", "{name}", "unit", "suffix: (?i:{words})")'
-    share = 'label_replace(max by (stream) (driftloop_stream_info{stream=~"$stream",task="classification"}), "unit", "percentunit", "", "")'
+    share = 'label_replace(max by (stream) (driftloop_stream_info{stream=~"$stream",kpi="accuracy"}), "unit", "percentunit", "", "")'
     return f'max by (unit) (label_replace({expr}, "unit", "short", "unit", "") or {share})'
 
 

@@ -32,6 +32,17 @@ class Labels:
         codes = {**self._codes, None: math.nan}
         return np.array([codes.get(name, foreign) for name in names], np.float64)
 
+    def shares(self, codes: np.ndarray) -> tuple[float, ...]:
+        """What a KPI may take from the labels of training rows: the share of each class, (K,), or (mean,) of the values.
+
+        >>> Labels(("DOWN", "UP")).shares(np.array([0, 0, 1, 0])), Labels().shares(np.array([1.0, 2.0]))
+        ((0.75, 0.25), (1.5,))
+        """
+        if not self.names:
+            return (float(codes.mean()),)
+        found: list[float] = (np.bincount(codes, minlength=len(self.names)) / max(len(codes), 1)).tolist()
+        return tuple(found)
+
     def decode(self, codes: Iterable[float]) -> list[Any]:
         """The name of each code; for a regression the number."""
         return [self.names[int(code)] for code in codes] if self.names else [float(code) for code in codes]

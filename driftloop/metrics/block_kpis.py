@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 from scipy import stats
 
+from driftloop.data.labels import Labels
 from driftloop.metrics import kpi
 from driftloop.metrics.cost_table import read_costs
 from driftloop.metrics.kpi_names import OWN
@@ -165,12 +166,26 @@ def named(name: str, labels: np.ndarray, label_names: Sequence[object], *, cost:
     Raises:
         SettingsError: as `read_costs`.
     """
+    return None if name in OWN.values() else of_shares(name, Labels(tuple(label_names)).shares(labels), label_names, cost=cost)
+
+
+def of_shares(name: str, shares: Sequence[float], label_names: Sequence[object], *, cost: str = "") -> ChosenKpi | None:
+    """The same from the class shares, or the mean, of those rows.
+
+    Args:
+        name: as in `named`.
+        shares: as `Labels.shares` gives them.
+        label_names, cost: as in `named`.
+
+    Raises:
+        SettingsError: as `read_costs`.
+    """
     if name in OWN.values():
         return None
     if name == "rmse":
-        return RmseKpi(float(labels.mean()))
-    shares = np.bincount(labels, minlength=len(label_names)) / max(len(labels), 1)
-    return CostKpi(shares, read_costs(cost, label_names)) if name == "cost" else _OF_SHARES[name](shares)
+        return RmseKpi(shares[0])
+    made = np.array(shares)
+    return CostKpi(made, read_costs(cost, label_names)) if name == "cost" else _OF_SHARES[name](made)
 
 
 def _by_score(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Sequence
 
@@ -13,12 +14,13 @@ from driftloop.errors import SettingsError
 EXAMPLE = "'good:bad=5,bad:good=1' (true:predicted=cost)"
 
 
-def read_costs(text: str, labels: Sequence[object]) -> np.ndarray:
+def read_costs(text: str, labels: Sequence[object], *, name: str = "--cost") -> np.ndarray:
     """The cost of each pair of true and predicted label, (K, K) float64; pairs that are not given cost 0.
 
     Args:
         text: pairs, comma-separated; a pair whose labels contain a comma, in double quotes.
         labels: the K names of the labels, in the order of their codes.
+        name: of the setting, for messages.
 
     Raises:
         SettingsError: the text is empty or has another form, a label is unknown, a pair is given twice, or a cost is negative or not finite; or no wrong
@@ -28,25 +30,53 @@ def read_costs(text: str, labels: Sequence[object]) -> np.ndarray:
     [[0.0, 1.0], [5.0, 0.0]]
     """
     if not text.strip():
-        raise SettingsError(f"--kpi cost needs --cost: give what wrong predictions cost, such as {EXAMPLE}")
+        raise SettingsError(f"--kpi cost needs {name}: give what wrong predictions cost, such as {EXAMPLE}")
     codes = {str(label): code for code, label in enumerate(labels)}
     found: dict[tuple[int, int], float] = {}
-    (parts,) = csv.reader([" ".join(text.split())], skipinitialspace=True)
-    for part in filter(str.strip, parts):
+    for part in _parts(text):
         pair, equals, cost = part.rpartition("=")
         at = _labels(pair.strip(), codes)
         if not equals or at is None:
             known = ", ".join(codes) if len(codes) <= 10 else f"{', '.join(list(codes)[:10])}, …"
-            raise SettingsError(f"--cost: {part.strip()!a:.80} is not true:predicted=cost with labels of this table ({known}): write it as {EXAMPLE}")
+            raise SettingsError(f"{name}: {part.strip()!a:.80} is not true:predicted=cost with labels of this table ({known}): write it as {EXAMPLE}")
         if at in found:
-            raise SettingsError(f"--cost: {pair.strip()!a:.80} is given twice: give one cost")
-        found[at] = _cost(part.strip(), cost)
+            raise SettingsError(f"{name}: {pair.strip()!a:.80} is given twice: give one cost")
+        found[at] = _cost(part.strip(), cost, name)
     costs = np.zeros((len(codes), len(codes)))
     for at, value in found.items():
         costs[at] = value
     if not (costs - costs.diagonal()[:, None] > 0).any():
-        raise SettingsError(f"--cost {text!a:.80}: no wrong prediction costs more than a right one: give the cost of at least one, such as {EXAMPLE}")
+        raise SettingsError(f"{name} {text!a:.80}: no wrong prediction costs more than a right one: give the cost of at least one, such as {EXAMPLE}")
     return costs
+
+
+def written(costs: np.ndarray, labels: Sequence[object]) -> str:
+    """The text of a cost table, (K, K): the same for the same costs, in the order of the codes; `read_costs` reads it.
+
+    >>> written(read_costs("good:bad=5.50, 0:good=1", ["0", "bad", "good"]), ["0", "bad", "good"])
+    '0:good=1.0,good:bad=5.5'
+    """
+    return _joined([f"{labels[true]}:{labels[guess]}={float(costs[true, guess])!r}" for true, guess in np.argwhere(costs != 0)])
+
+
+def ordered(text: str) -> str:
+    """The same pairs in one order and with one spacing.
+
+    >>> ordered('b:a=1,  "a, c:b=2"')
+    '"a, c:b=2",b:a=1'
+    """
+    return _joined(sorted(part.strip() for part in _parts(text)))
+
+
+def _parts(text: str) -> list[str]:
+    (parts,) = csv.reader([" ".join(text.split())], skipinitialspace=True)
+    return list(filter(str.strip, parts))
+
+
+def _joined(parts: Sequence[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(parts)
+    return text.getvalue()
 
 
 def _labels(pair: str, codes: dict[str, int]) -> tuple[int, int] | None:
@@ -73,11 +103,11 @@ def _number(text: str) -> float | None:
         return None
 
 
-def _cost(part: str, text: str) -> float:
+def _cost(part: str, text: str, name: str) -> float:
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not (value >= 0 and math.isfinite(value)):
-        raise SettingsError(f"--cost: the cost in {part!a:.80} is {text.strip()!a:.40}: give a finite number of at least 0")
+        raise SettingsError(f"{name}: the cost in {part!a:.80} is {text.strip()!a:.40}: give a finite number of at least 0")
     return value

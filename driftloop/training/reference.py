@@ -1,10 +1,12 @@
 """The training reference: a model's newest training rows with its predictions, logged with its run.
 
-A monitor compares later rows with it. Three files in the artifact folder `reference`:
+A monitor compares later rows with it. Files in the artifact folder `reference`:
 
     reference.parquet   a row each: the features, label, prediction, probability (of the predicted class), time
-    reference.json      stream, task, features, labels, run_id, trained: the meaning and origin of the columns; of a model that takes values as
-                        they are also columns: what a feature's codes mean, as in `driftloop.data.schema.encoding`; a missing value is nan
+    reference.json      stream, task, features, labels, run_id, trained: the meaning and origin of the columns; shares of the classes, or the
+                        mean of the values, among all the training rows, which a KPI may depend on; of a model that takes values as they are
+                        also columns: what a feature's codes mean, as in `driftloop.data.schema.encoding`; a missing value is nan
+    outputs.npy         of more than two classes: the probabilities of all of them for the newest of these rows
     spans.npz           histograms by day of all the model's training rows; see `driftloop.drift.inputs.spans`
 
 The model's errors here are on its training rows: fewer than on new rows. They show the autocorrelation of errors, not
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 
 FOLDER: Final = "reference"  # of the run's artifacts
 MOST_ROWS: Final = 20_000
+MOST_OUTPUTS: Final = 2_000_000  # probabilities in outputs.npy
+_OUTPUTS: Final = "outputs.npy"
 _EXTRA: Final = ("label", "prediction", "probability", "time")
 
 
@@ -50,6 +54,7 @@ class About:
     run_id: str
     trained: tuple[int, int]  # the model's training rows, of which these are the newest
     columns: tuple[Column, ...] = ()  # the features as the model knows them, if it takes values as they are
+    shares: tuple[float, ...] = ()  # as `Labels.shares`, of all the training rows; () of an early reference
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +68,7 @@ class Reference:
     probabilities: np.ndarray  # (N,) probability of the predicted class; nan for regression
     times: np.ndarray  # (N,) datetime64[ns]
     spans: Spans | None = None  # spans of all training rows; None if an earlier version logged the model
+    outputs: np.ndarray | None = None  # (M, K) probabilities of more than two classes for the newest rows; None of an early reference
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -80,17 +86,28 @@ def of_model(stream: Stream, trained: tuple[int, int], outputs: np.ndarray, *, r
     """
     newest = slice(trained[1] - len(outputs), trained[1])
     labels, predictions, probabilities = stream.labels[newest], outputs, np.full(len(outputs), np.nan)
+    names, several = Labels(tuple(stream.label_names)), len(stream.label_names) > 2
     if stream.task == "classification":
-        labels, predictions = (np.array(Labels(stream.label_names).decode(codes)) for codes in (labels, outputs.argmax(axis=1)))
+        labels, predictions = (np.array(names.decode(codes)) for codes in (labels, outputs.argmax(axis=1)))
         probabilities = outputs.max(axis=1).astype(np.float64)
     return Reference(
-        About(stream.name, stream.task, tuple(stream.features), tuple(stream.label_names), run_id, trained, columns),
+        About(
+            stream.name,
+            stream.task,
+            tuple(stream.features),
+            names.names,
+            run_id,
+            trained,
+            columns,
+            names.shares(stream.labels[slice(*trained)]),
+        ),
         rows=stream.rows[newest].astype(np.float64),
         labels=labels,
         predictions=predictions,
         probabilities=probabilities,
         times=stream.times[newest],
         spans=spans.of_rows(stream.times[slice(*trained)], stream.rows[slice(*trained)], bad_times=stream.aside.times, columns=stream.columns),
+        outputs=outputs[-max(1, MOST_OUTPUTS // outputs.shape[1]) :].astype(np.float32) if several else None,
     )
 
 
@@ -111,6 +128,8 @@ def write(reference: Reference, folder: Path) -> None:
     about = {name: value for name, value in asdict(reference.about).items() if name != "columns"}
     about |= Schema(reference.about.columns).as_json() if reference.about.columns else {}
     (folder / "reference.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+    if reference.outputs is not None:
+        np.save(folder / _OUTPUTS, reference.outputs, allow_pickle=False)
     if reference.spans is not None:
         spans.write(reference.spans, folder)
 
@@ -142,11 +161,12 @@ def read(folder: Path) -> Reference:
     with _readable(folder):
         table = pd.read_parquet(folder / "reference.parquet", columns=[*_columns(about), *_EXTRA])
         values = table[_columns(about)].to_numpy(np.float64)
+        outputs = np.load(folder / _OUTPUTS, allow_pickle=False) if (folder / _OUTPUTS).exists() else None
     label, prediction, probability, time = (table[name].to_numpy() for name in _EXTRA)
     found_spans = spans.read(folder)
     if found_spans is not None and len(found_spans.columns) != len(about.features):
         raise DataError(f"reference {folder}: its spans are of {len(found_spans.columns)} features, not {len(about.features)}: log it again with the model")
-    return Reference(about, values, label, prediction, probability.astype(np.float64), time.astype("datetime64[ns]"), found_spans)
+    return Reference(about, values, label, prediction, probability.astype(np.float64), time.astype("datetime64[ns]"), found_spans, outputs)
 
 
 def read_about(folder: Path) -> About:
@@ -165,6 +185,7 @@ def read_about(folder: Path) -> About:
             str(found["run_id"]),
             tuple(found["trained"]),
             _known_columns(found),
+            tuple(found.get("shares", ())),
         )
 
 

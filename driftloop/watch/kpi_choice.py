@@ -12,7 +12,7 @@ from driftloop.cli.flags import KpiFlags
 from driftloop.cli.script_flags import KpiGoalFlags
 from driftloop.data.streams import Stream
 from driftloop.errors import SettingsError
-from driftloop.metrics import block_kpis, kpi_names
+from driftloop.metrics import block_kpis, cost_table, kpi_names
 from driftloop.metrics.goal import Goal
 from driftloop.metrics.kpi_names import KPIS
 from driftloop.metrics.row_kpis import ChosenKpi
@@ -46,8 +46,7 @@ def described(args: KpiFlags, doing: Task) -> str:
     >>> described(KpiFlags("", "b:a=1,  a:b=2"), CostKpi(np.array([0.5, 0.5]), np.eye(2)))
     'cost a:b=2,b:a=1'
     """
-    pairs = sorted(" ".join(pair.split()) for pair in args.cost.split(","))
-    return f"{doing.kpi} {','.join(pairs)}".strip()
+    return f"{doing.kpi} {cost_table.ordered(args.cost) if args.cost else ''}".strip()
 
 
 def of_base(args: Flagged, text: str) -> Flagged:

@@ -85,8 +85,7 @@ class Watch:
             datasets.log(self.stream, {"watch": (plan.start, plan.stop)})
             words = descriptions.deployment(model=self.registry.name, rows=descriptions.rows(plan.start, plan.stop, self.stream.times))
             mlflow_text.describe_run(self.store, run_id, words)
-            goal = {"threshold": plan.goal.threshold, "alpha": plan.goal.alpha} | ({"kpi": self.kpi.kpi} if self.kpi.chosen else {})
-            mlflow_store.log_params(goal | {name: getattr(plan, name) for name in LOGGED} | {"drift_rule": plan.rule.name})
+            mlflow_store.log_params(plan.judged_by(self.stream) | {name: getattr(plan, name) for name in LOGGED} | {"drift_rule": plan.rule.name})
             unretrained = trained_model.predict(self.base.model, self.stream, plan.start, plan.stop)
             try:
                 for block in self.progress(cut):

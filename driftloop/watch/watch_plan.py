@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from driftloop.data import blocks
 from driftloop.data.streams import Stream
 from driftloop.drift.rules.rule import Rule
 from driftloop.drift.verdict import Verdict
+from driftloop.metrics import cost_table
 from driftloop.metrics.goal import Goal
 from driftloop.metrics.results import BlockScore
+from driftloop.metrics.row_kpis import CostKpi
 from driftloop.report import wording
 from driftloop.training.retrain import RetrainPlan
 
@@ -51,6 +54,15 @@ class WatchPlan:
         """The name of the deployment's run."""
         first, last = (wording.moment(str(stream.times[row]))[:10] for row in (self.start, self.stop - 1))
         return f"deployment {first}" if first == last else f"deployment {first} to {last}"
+
+    def judged_by(self, stream: Stream) -> dict[str, Any]:
+        """The goal as parameters of a run."""
+        found: dict[str, Any] = {"threshold": self.goal.threshold, "alpha": self.goal.alpha}
+        if self.goal.task.chosen:
+            found["kpi"] = self.goal.task.kpi
+        if isinstance(self.goal.task, CostKpi):
+            found["cost"] = cost_table.written(self.goal.task.costs, stream.label_names)
+        return found
 
     def check(self, stream: Stream) -> None:
         """Check early that the blocks can be cut and retrains are possible.

@@ -99,7 +99,7 @@ def step(done: Callable[..., Any], *, limit_s: int = STEP_S) -> Any:
 @step
 def find_stream(name: str, streams_file: str) -> StreamConfig:
     """The stream, with the features of its model where its file has none."""
-    return described.pick(name, streams_file)
+    return described.pick(name, streams_file, judged=True)
 
 
 @step

@@ -131,7 +131,7 @@ def work(args: AnyFlags) -> tuple[dict[str, Any], int]:
     _check(args)
     prefect_engine.settle(STATE)
     with _connections(args):
-        described.pick(args.stream, args.streams_file)  # a model without a champion is noticed before Prefect starts
+        described.pick(args.stream, args.streams_file, judged=True)  # a model without a champion is noticed before Prefect starts
         try:
             if not isinstance(args, ServeFlags):
                 return _now(args)

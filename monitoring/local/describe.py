@@ -3,9 +3,10 @@
     python -m monitoring describe --model my_model > my.yaml
     python -m monitoring local --streams_file my.yaml --stream my_model
 
-The threshold, alpha and block are those of the newest watch of the model, or follow from its validation rows; the fallback groups by the
-feature that predicts best by itself: the category or the number of few values whose majority, or mean, is right most often. The table is
-that of the training, if it is still there: alerts, the keeper and batch monitoring retrain on its rows, so it has to grow.
+The KPI is the one that the base model was chosen by. The threshold, alpha and block are those of the newest watch of the model, the threshold only
+if that watch measured the same KPI, or follow from its validation rows; the fallback groups by the feature that predicts best by itself: the
+category or the number of few values whose majority, or mean, is right most often. The table is that of the training, if it is still there:
+alerts, the keeper and batch monitoring retrain on its rows, so it has to grow.
 """
 
 from __future__ import annotations
@@ -14,22 +15,26 @@ import json
 import math
 import re
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import yaml
 
 from driftloop.cli import parsing, runner
 from driftloop.cli.call import Flags, flag, required
 from driftloop.errors import SettingsError
+from driftloop.metrics import cost_table
+from driftloop.metrics.kpi_names import KPIS
+from driftloop.metrics.row_kpis import CostKpi
 from driftloop.settings import ALPHA, ELEC_LEARNER, THRESHOLD_SLACK, TRAIN_SHARE
 from monitoring import described, fallback
 from monitoring.stream_settings import STREAM_NAME
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from driftloop.metrics.task import Task
     from driftloop.tracking import mlflow_store
     from driftloop.training.reference import Reference
     from monitoring.described import StreamModel
@@ -51,6 +56,8 @@ class DescribeFlags(Flags):
 class Watched:
     """How the newest watch of a model judged, and where that is from, in words."""
 
+    kpi: str
+    cost: str  # of the KPI "cost"
     threshold: float
     alpha: float
     block_size: int
@@ -74,8 +81,8 @@ def work(args: DescribeFlags) -> tuple[dict[str, Any], int]:
     store = mlflow_store.open_reader()
     version, run_id = Registry(store.client, args.model).trained()
     its, known = described.of_run(store, run_id, model=args.model), reference.load(store, run_id)
-    settings: dict[str, Any] = {"model": args.model, "kpi": "accuracy" if its.task == "classification" else "mae"}
     watched = _watched(store, its, trained=known.about.trained)
+    settings: dict[str, Any] = {"model": args.model, "kpi": watched.kpi} | ({"cost": watched.cost} if watched.cost else {})
     settings |= {"threshold": watched.threshold, "block_size": watched.block_size, "alpha": watched.alpha, "fallback_by": grouping(known)}
     learner = LEARNERS.get(_class_of(store, run_id), "my_module:LEARNER")
     settings |= {"learner": learner} if learner else {}
@@ -106,10 +113,12 @@ def stream_name(model: str) -> str:
 
 def _watched(store: mlflow_store.Store, its: StreamModel, *, trained: tuple[int, int]) -> Watched:
     from driftloop.data import blocks
-    from driftloop.metrics import task
+    from driftloop.metrics import block_kpis, task
     from driftloop.tracking import mlflow_store, runs
 
-    kind = task.of(its.task)
+    name, _, cost = runs.param_of(store, its.base_run_id, "kpi").partition(" ")  # as `kpi_choice.described` writes it
+    doing = block_kpis.of_shares(name, described.shares_of(store, its.base_run_id), its.labels, cost=cost) if name in KPIS else None
+    kind = doing or task.of(its.task)
     with mlflow_store.translated(f"run {its.base_run_id}"):
         store = mlflow_store.Store(store.client, store.client.get_run(its.base_run_id).info.experiment_id, its.experiment, None, None)
     found = runs.newest_child(store, its.base_run_id, role="deployment")
@@ -117,13 +126,22 @@ def _watched(store: mlflow_store.Store, its: StreamModel, *, trained: tuple[int,
     params = found.data.params if found else {}
     alpha = float(params.get("alpha", ALPHA))
     rows = int(params.get("block_size", size)) if params.get("block_by", "rows") == "rows" else size
-    if "threshold" in params and "kpi" not in params:  # a chosen KPI's threshold is not one of the stream's
-        return Watched(_short(float(params["threshold"])), alpha, rows, "of the newest watch of this model")
+    if "threshold" in params and _same(params, kind, its.labels):  # another KPI's threshold is not one of this stream's
+        return Watched(kind.kpi, cost, _short(float(params["threshold"])), alpha, rows, "of the newest watch of this model")
     measured = runs.metric_of(store, its.base_run_id, kind.objective)
-    source = f"{100 * THRESHOLD_SLACK:.0f} % more errors than on the base model's validation rows ({kind.kpi} {measured:.4g})"
-    return Watched(
-        _short(kind.with_slack(measured, share=THRESHOLD_SLACK)), alpha, rows, source if math.isfinite(measured) else "of no measurement: give yours"
-    )
+    more = "loss" if kind.chosen else "errors"
+    source = f"{100 * THRESHOLD_SLACK:.0f} % more {more} than on the base model's validation rows ({kind.kpi} {measured:.4g})"
+    threshold = _short(kind.with_slack(measured, share=THRESHOLD_SLACK))
+    return Watched(kind.kpi, cost, threshold, alpha, rows, source if math.isfinite(measured) else "of no measurement: give yours")
+
+
+def _same(params: Mapping[str, str], doing: Task, labels: Sequence[object]) -> bool:
+    """Whether a watch with these parameters measured this KPI, of a cost with the same costs."""
+    if params.get("kpi", "") != (doing.kpi if doing.chosen else ""):
+        return False
+    if not isinstance(doing, CostKpi):
+        return True
+    return "cost" in params and np.array_equal(cost_table.read_costs(params["cost"], labels), doing.costs)
 
 
 def _short(number: float) -> float:
@@ -144,15 +162,11 @@ def grouping(known: Reference) -> list[str]:
 
 
 def _few(values: np.ndarray) -> bool:
-    import numpy as np
-
     return len(np.unique(values)) <= MOST_VALUES
 
 
 def _loss(known: Reference, columns: dict[str, np.ndarray], by: tuple[str, ...]) -> float:
     """Mean loss of a table on the second half of the rows, built from the first."""
-    import numpy as np
-
     half, classes = len(known) // 2 or 1, known.about.task == "classification"
     first = {name: columns[name][:half].tolist() for name in by}
     table = fallback.build(first, known.labels[:half].tolist(), by=by, classification=classes)
@@ -165,7 +179,8 @@ def _loss(known: Reference, columns: dict[str, np.ndarray], by: tuple[str, ...])
 def text(name: str, settings: dict[str, Any], its: StreamModel, watched: Watched, *, about: str) -> str:
     """The YAML, with what a person should know in comments."""
     comments = {
-        "kpi": "higher is better" if its.task == "classification" else f"lower is better{f', in {its.unit}' if its.unit else ''}",
+        "kpi": "higher is better" if KPIS[watched.kpi].higher else f"lower is better{f', in {its.unit}' if its.unit and its.task == 'regression' else ''}",
+        "cost": "true:predicted=cost of each wrong prediction; others cost 0",
         "threshold": f"the worst KPI that is good enough; {watched.source}",
         "block_size": "labelled rows judged together",
         "alpha": "false-alarm rate of each verdict",

@@ -121,7 +121,7 @@ def post(session: requests.Session, url: str, body: dict[str, Any]) -> dict[str,
 
 
 def replay(stream: Stream, start: int, stop: int, *, url: str, name: str, size: int, rate: int, hook_url: str = "") -> dict[str, Any]:
-    """Post the rows `start`..`stop` and their labels, `rate` rows per second; return the counts by version and the KPI of the answers.
+    """Post the rows `start`..`stop` and their labels, `rate` rows per second; return the counts by version and the accuracy or MAE of the answers.
 
     Posts nothing while the hook at `hook_url` retrains.
 
@@ -155,7 +155,7 @@ def replay(stream: Stream, start: int, stop: int, *, url: str, name: str, size: 
 
 
 def work(args: ReplayFlags) -> tuple[dict[str, Any], int]:
-    """Replay; return the counts and the KPI."""
+    """Replay; return the counts and the accuracy or MAE, whatever KPI the monitor judges the stream by."""
     from driftloop.training.base import base_span
     from driftloop.watch.preparation import load_stream, tell_reading, train_until
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-import itertools
+import math
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,10 +18,12 @@ from driftloop.drift.estimate import row_kpi
 from driftloop.drift.estimate.confidence import Estimate, LabelFree
 from driftloop.drift.forecast import crossing, error_scores, goal_scores
 from driftloop.drift.forecast.crossing import Forecast, Lifetime
-from driftloop.drift.rules.probation import Probation
+from driftloop.drift.rules.rule import Rule
 from driftloop.drift.verdict import Verdict
+from driftloop.metrics.row_kpis import ChosenKpi
 from driftloop.settings import REFERENCE_BLOCKS
 from driftloop.training.reference import Reference
+from monitoring.online import judging
 from monitoring.online.judging import Figure, Scoring
 from monitoring.online.rolling import Blocks, Row
 from monitoring.stream_settings import StreamConfig
@@ -31,7 +33,7 @@ KPI_BLOCKS: Final = 7  # newest blocks that the KPI is measured on: a week of da
 MOST_BLOCKS: Final = 365  # newest blocks that a forecast uses
 MOST_LOOKS: Final = 2  # tests of the kind of one drift
 MOST_KIND_ROWS: Final = 5000  # newest rows that the kind of a drift is tested on
-AnsweredRow = tuple[tuple[float | str, ...], float]  # features as in `Row`, and error
+AnsweredRow = tuple[tuple[float | str, ...], float]  # features as in `Row`, and the row's loss
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class BlockKpi:
     rows: int
     first_time: str
     last_time: str
-    variance: float  # of the rows' errors
+    variance: float  # of the rows' losses
 
 
 class Served:
@@ -57,7 +59,7 @@ class Served:
 
     def __init__(self, version: str, config: StreamConfig, scoring: Scoring, *, before: Served | None) -> None:
         self.version, self.config, self.scoring = version, config, scoring
-        self.rule: Probation = copy.deepcopy(before.rule) if before else scoring.rule()
+        self.rule: Rule = copy.deepcopy(before.rule) if before else scoring.rule()
         if before:
             self.rule.reset()
         self.prepared = False  # no block is judged before that
@@ -69,9 +71,13 @@ class Served:
         self.kind: Verdict | None = None  # of the proven drift
         self._looks: list[int] = []  # numbers of blocks at the tests of the kind
         self._evidence: float | None = None
-        self._label_free = LabelFree(row_kpi.own(config.goal.task, unit=config.unit), coded=[feature.coded for feature in config.features])
+        estimated = row_kpi.of_task(scoring.task, unit=config.unit)
+        self._label_free = LabelFree(estimated, coded=[feature.coded for feature in config.features]) if estimated else None
         self._waiting = Blocks(config.block_size)
         self._kind_rows: deque[AnsweredRow] = deque(maxlen=MOST_KIND_ROWS)
+        self._autocorrelation = True  # whether the reference, if there is one, tells that of the losses
+        self._added = 0  # rows
+        self._figures: tuple[int, Figure, dict[str, Figure]] | None = None  # the number of rows, their KPI and that of the baselines
 
     @property
     def drift(self) -> bool:
@@ -86,13 +92,15 @@ class Served:
     def prepare(self, reference: Reference | None) -> None:
         """Let the rule estimate the errors' autocorrelation on the training rows; judging begins."""
         if reference is not None and len(reference):
-            errors = self.scoring.errors(reference.predictions, reference.labels)
-            self.rule.prepare(errors[-REFERENCE_BLOCKS * self.config.block_size :], block_size=self.config.block_size)
+            losses = self.scoring.of_reference(reference)
+            self._autocorrelation = len(losses) > 0
+            self.rule.prepare(losses[judging.known(losses)][-REFERENCE_BLOCKS * self.config.block_size :], block_size=self.config.block_size)
         self.prepared = True
 
     def add(self, row: Row) -> None:
         """Take a labelled row that this version answered."""
         self.newest.append(row)
+        self._added += 1
         self._waiting.add(row)
 
     def advance(self) -> int:
@@ -105,19 +113,22 @@ class Served:
         return len(blocks)
 
     def _judge(self, block: Sequence[Row]) -> None:
-        errors = self.errors(block)
-        self.scores.append(BlockKpi(self.scoring.kpi(errors).value, len(block), block[0].time, block[-1].time, float(errors.var())))
+        losses = self.losses(block)
+        by_row, there = self.scoring.by_row(losses), judging.known(losses)
+        variance = float(by_row[there].var()) if there.any() else math.nan
+        self.scores.append(BlockKpi(self.scoring.value(losses), int(there.sum()), block[0].time, block[-1].time, variance))
         self.blocks += 1
-        calm = not self.rule.blocks
-        self.verdict = self.rule.update(errors)
-        if calm:
+        probation = judging.probation_of(self.rule)
+        calm = not probation.blocks
+        self.verdict = self.rule.update(losses[there])
+        if calm and not math.isnan(self.verdict.statistic):  # else the KPI of these rows is undefined, and proves nothing
             self.proven = self.verdict.drift
             self._evidence = self.verdict.statistic / self.verdict.threshold
-        elif not self.rule.blocks:  # probation is passed
+        elif not calm and not probation.blocks:  # probation is passed
             self.proven, self.kind, self._evidence, self._looks = False, None, None, []
-        self._kind_rows.extend((row.features, float(error)) for row, error in zip(block, errors, strict=True))
+        self._kind_rows.extend((row.features, float(loss)) for row, loss, has in zip(block, by_row, there, strict=True) if has)
         sure, outputs, features = self._answers(block)
-        if sure:
+        if sure and self._label_free:
             self._label_free.learn(outputs, Labels(self.config.labels).encode([row.label for row in sure]), features)
 
     def _answers(self, rows: Sequence[Row]) -> tuple[list[Row], np.ndarray, np.ndarray]:
@@ -134,27 +145,56 @@ class Served:
         vocabulary = Vocabulary(self.config.columns)
         return vocabulary.learned(vocabulary.rows(rows))
 
-    def errors(self, rows: Iterable[Row]) -> np.ndarray:
-        """The model's error on each labelled row, (rows,)."""
-        return np.array([self.scoring.error(row.prediction, row.label) for row in rows if row.label is not None])
+    def losses(self, rows: Sequence[Row]) -> np.ndarray:
+        """The model's losses on labelled rows, as in `Scoring`."""
+        labels, answers = self.scoring.codes([row.label for row in rows]), self.scoring.codes([row.prediction for row in rows])
+        if not self.scoring.sure_only:
+            return self.scoring.losses(labels, answers)
+        unknown = (math.nan,) * len(self.config.labels)
+        shares = np.array([row.probabilities or unknown for row in rows], float).reshape(-1, len(unknown))
+        return self.scoring.losses(labels, answers, shares)
 
     def kpi(self) -> Figure:
         """The KPI of the newest labelled rows."""
-        return self.scoring.kpi(self.errors(self.newest))
+        return self._measured()[0]
 
     def baselines(self) -> dict[str, Figure]:
-        """KPI of the fallback, and of repeating the last label, on the same rows; a baseline without answers is left out."""
-        rows = sorted(self.newest, key=lambda row: (row.time, row.id))
-        pairs = {"fallback": [(row.baseline, row.label) for row in rows]}
-        if self.config.task == "classification":
-            pairs["no_change"] = [(before.label, row.label) for before, row in itertools.pairwise(rows)]
-        known = {name: [(answer, label) for answer, label in both if answer is not None and label is not None] for name, both in pairs.items()}
-        return {name: self.scoring.kpi(np.array([self.scoring.error(*pair) for pair in both])) for name, both in known.items() if both}
+        """KPI of the fallback, of repeating the last label and of the best constant answer on the same rows; a baseline without answers is left out."""
+        return self._measured()[1]
+
+    @property
+    def note(self) -> str:
+        """What the KPI lacks: probabilities of some of the newest labelled rows, or of the training rows; "" if nothing."""
+        lost, all_rows, needs = len(self.newest) - self.kpi().rows, len(self.newest), f"which the KPI {self.config.kpi} needs"
+        told = [f"{lost:,} of the newest {all_rows:,} labelled rows have no probabilities, {needs}: they are left out"] if lost else []
+        if not self._autocorrelation:
+            told.append(
+                f"the training reference of version {self.version} lacks the probabilities of all classes, {needs} for the autocorrelation of its losses: "
+                "the rule assumes a strong one; train the model again with this version of the program"
+            )
+        return "; ".join(told)
+
+    def _measured(self) -> tuple[Figure, dict[str, Figure]]:
+        """The KPI of the newest labelled rows, and that of the baselines; both are kept until there are more rows."""
+        if self._figures is None or self._figures[0] != self._added:
+            rows = sorted(self.newest, key=lambda row: (row.time, row.id))
+            self._figures = self._added, self.scoring.kpi(self.losses(rows)), self._compared(rows)
+        return self._figures[1:]
+
+    def _compared(self, rows: Sequence[Row]) -> dict[str, Figure]:
+        scoring, labels = self.scoring, self.scoring.codes([row.label for row in rows])
+        found = {"fallback": scoring.losses(labels, scoring.codes([row.baseline for row in rows]))}
+        if self.config.task == "classification" and not scoring.sure_only:
+            found["no_change"] = scoring.losses(labels[1:], labels[:-1])
+        if isinstance(scoring.task, ChosenKpi) and self.config.shares:
+            name, outputs = scoring.task.baseline(len(rows))
+            found[name] = scoring.of_outputs(labels, outputs)
+        return {name: scoring.kpi(losses) for name, losses in found.items() if judging.known(losses).any()}
 
     def estimate(self, rows: Sequence[Row]) -> Estimate | None:
         """The KPI of rows without labels; None where the model's outputs are not known, or too few labels to learn from."""
         sure, outputs, features = self._answers([row for row in rows if row.version == self.version])
-        found = self._label_free.estimate(outputs, features) if sure else None
+        found = self._label_free.estimate(outputs, features) if sure and self._label_free else None
         return None if found is None or np.isnan(found.value) else found
 
     def lifetime(self) -> Lifetime:
@@ -184,6 +224,8 @@ class Served:
 
 def predict(scores: Sequence[BlockKpi], config: StreamConfig, lifetimes: Sequence[Lifetime]) -> Forecast | None:
     """Blocks until the KPI crosses the threshold; None if no forecast is possible. Takes up to a second."""
+    if goal_scores.fault(config.goal):
+        return None
     values, sizes, threshold = _falling(scores, config)
     found = crossing.predict(values, sizes, threshold=threshold, lifetimes=lifetimes, words=goal_scores.words(config.goal))
     return None if found.source == "none" else found
@@ -191,6 +233,8 @@ def predict(scores: Sequence[BlockKpi], config: StreamConfig, lifetimes: Sequenc
 
 def lifetime(scores: Sequence[BlockKpi], config: StreamConfig) -> Lifetime:
     """How long the version of these blocks lasted."""
+    if goal_scores.fault(config.goal):
+        return crossing.lifetime([], threshold=config.threshold)
     values, _, threshold = _falling(scores, config)
     return crossing.lifetime(values, threshold=threshold)
 

@@ -180,7 +180,7 @@ class Watcher:
                 verdict=version.verdict if version else None,
                 told=version.kind if version else None,
                 evidence=version.evidence if version else None,
-                note=self._note,
+                note="; ".join(filter(None, (self._note, version.note if version else ""))),
                 kpi=version.kpi() if version else Figure(math.nan, math.nan, math.nan, 0),
                 baselines=version.baselines() if version else {},
                 blocks=version.blocks if version else 0,

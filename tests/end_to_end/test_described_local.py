@@ -45,10 +45,10 @@ def register(workshop: Workshop, name: str) -> None:
         registry.promote(registry.register(source=run.data.tags["driftloop.model_uri"], run_id=run.info.run_id), reason="test")
 
 
-@pytest.mark.parametrize("name", TABLES)
-def test_two_commands_lead_from_a_trained_model_to_service_and_monitor(name: str, workshop: Workshop, tmp_path: Path) -> None:
-    table = ["--data_path", str(ROOT / "data" / "tables" / f"{name}.csv.gz"), "--target", TABLES[name]]
-    assert workshop.run("base_model", *table, "--mlflow_experiment_name", name, "--max_epochs", "2").code == 0
+@pytest.mark.parametrize(("file", "kpi"), [*((name, "") for name in TABLES), ("car_loan", "brier")])
+def test_two_commands_lead_from_a_trained_model_to_service_and_monitor(file: str, kpi: str, workshop: Workshop, tmp_path: Path) -> None:
+    name, table = f"{file}_{kpi}" if kpi else file, ["--data_path", str(ROOT / "data" / "tables" / f"{file}.csv.gz"), "--target", TABLES[file]]
+    assert workshop.run("base_model", *table, "--mlflow_experiment_name", name, "--max_epochs", "2", *(["--kpi", kpi] if kpi else [])).code == 0
     register(workshop, name)
     environment = {**os.environ, "MLFLOW_TRACKING_URI": workshop.uri, "PYTHONPATH": str(ROOT)}
     monitoring = [sys.executable, "-m", "monitoring"]
@@ -79,15 +79,19 @@ def test_two_commands_lead_from_a_trained_model_to_service_and_monitor(name: str
             process.send_signal(signal.SIGINT)
     assert known["kpi"]["rows"] > 0 and known["invalid"]["value"] == 0 and known["version"] == "1"
     assert "Traceback" not in "".join(path.read_text(errors="replace") for path in folder.glob("*.log"))
-    measured = in_batch(name, tmp_path, [*monitoring, "batch", "run", "--stream", name, "--streams_file", "my.yaml"], environment)
+    measured = in_batch(file, tmp_path, [*monitoring, "batch", "run", "--stream", name, "--streams_file", "my.yaml"], environment)
+    if kpi:
+        assert known["kpi"]["name"] == kpi and 0 < known["kpi"]["value"] < 1 and 0 < known["kpi"]["threshold"] < 1
+        assert "class shares of the training rows" in known["baselines"] and known["note"] == ""
     (window,) = measured["windows"]
+    assert not kpi or 0 < window[kpi] < 1
     assert window["rows"] == window["labelled"] == ROWS and window["refused"] == 0, measured
 
 
-def in_batch(name: str, place: Path, command: list[str], environment: dict[str, str]) -> dict[str, Any]:
+def in_batch(file: str, place: Path, command: list[str], environment: dict[str, str]) -> dict[str, Any]:
     """What the batch flow measures of all rows that were logged; its report exists."""
     pytest.importorskip("prefect", reason="Prefect is not installed: pip install -r requirements-batch.txt")
-    times = pd.read_csv(ROOT / "data" / "tables" / f"{name}.csv.gz")["timestamp"]
+    times = pd.read_csv(ROOT / "data" / "tables" / f"{file}.csv.gz")["timestamp"]
     window = f"{times.iloc[0][:10]}T00:00:00Z..{times.iloc[-1][:10]}T23:59:59Z"
     with Embedded(place / "local" / "mongodb") as log:
         flags = ["--window", window, "--report", "batch.html", "--on_drift", "ignore", "--json", "--mongodb_uri", log.uri]

@@ -91,7 +91,8 @@ def test_the_base_models_run_holds_its_training_rows_and_what_it_says_of_them(wo
     with workshop.entered():
         store = mlflow_store.open_store("reference")
         found, known = reference.load(store, base_run), trained_model.restore(store, base_run, learner=ELEC, stream=stream)
-    assert found.about == About("drifting", "classification", ("x1", "x2"), (0, 1), base_run, (0, KNOWN))
+    shares = (float(np.mean(stream.labels[:KNOWN] == 0)), float(np.mean(stream.labels[:KNOWN] == 1)))
+    assert found.about == About("drifting", "classification", ("x1", "x2"), (0, 1), base_run, (0, KNOWN), shares=shares)
     np.testing.assert_array_equal(found.rows, stream.rows[:KNOWN].astype(np.float64))
     np.testing.assert_array_equal(found.labels, stream.labels[:KNOWN])
     np.testing.assert_array_equal(found.predictions, trained_model.predict(known.model, stream, 0, KNOWN).argmax(axis=1))

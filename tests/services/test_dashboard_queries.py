@@ -25,6 +25,8 @@ from board_fixtures import Asked, asked, panels
 from driftloop.drift.estimate.confidence import Estimate
 from driftloop.drift.forecast.crossing import Forecast
 from driftloop.drift.inputs.distribution import FeatureTest
+from driftloop.metrics.kpi_names import KPIS
+from driftloop.settings import ROOT
 from driftloop.system.ports import free_ports
 from driftloop.system.processes import Server
 from monitoring import stream_settings
@@ -39,7 +41,14 @@ from monitoring.retrain.retrains import Retrain, Retrains
 pytestmark = pytest.mark.skipif(not shutil.which("prometheus"), reason="prometheus is not installed: apt-get install prometheus")
 
 STREAMS = stream_settings.load()
+RULES = [rule for group in yaml.safe_load((ROOT / "ops" / "prometheus" / "rules" / "recording.yml").read_text())["groups"] for rule in group["rules"]]
 OF_UNIT = {unit: replace(STREAMS["taxi"], name=f"of_{number}", unit=unit) for number, unit in enumerate(("kWh", "boxes", "Seconds", ""))}
+OF_KPI = {
+    "of_brier": (replace(STREAMS["elec"], name="of_brier", kpi="brier", threshold=3.5), "short", (3.5 - 3.0) / 3.5),
+    "of_cost": (replace(STREAMS["elec"], name="of_cost", kpi="cost", cost="1:0=5", threshold=3.5, unit="EUR"), "currencyEUR", (3.5 - 3.0) / 3.5),
+    "of_f1": (replace(STREAMS["elec"], name="of_f1", kpi="f1", shares=(0.5, 0.5)), "short", (0.7 - 0.8) / 0.8),
+    "of_rmse": (replace(STREAMS["taxi"], name="of_rmse", kpi="rmse"), "m", (3.5 - 3.0) / 3.5),
+}
 PATIENCE_S = 60.0
 
 
@@ -60,7 +69,7 @@ def known(stream: stream_settings.StreamConfig, *, drifts: bool) -> Known:
         blocks=3,
         newest_labelled="",
         coverage=0.8,
-        estimate=Estimate(0.75, 0.03, trustworthy=True, message="") if accuracy else None,
+        estimate=Estimate(0.75, 0.03, trustworthy=True, message="") if stream.kpi == "accuracy" else None,
         forecast=Forecast(math.inf, math.inf, math.inf, 0.8, "trend", "") if accuracy else Forecast(1, 2, 4, 0.8, "trend", ""),
         features=tuple(FeatureTest(name, "ks", 0.1 * place, 0.01, 0.05, place > 2, "") for place, name in enumerate(stream.feature_names)),
         gaps=tuple(Gap(name, 0.02 * place, 0.01 * place) for place, name in enumerate(stream.feature_names)),
@@ -96,7 +105,7 @@ def service_under_traffic() -> Callable[[], bytes]:
 def monitor_under_traffic() -> Callable[[], bytes]:
     """The monitor's metrics: of elec, which drifts, of taxi, which is fine, and of the streams of other units."""
     everything = [known(stream, drifts=name == "elec") for name, stream in STREAMS.items()]
-    everything += [known(stream, drifts=False) for stream in OF_UNIT.values()]
+    everything += [known(stream, drifts=False) for stream in (*OF_UNIT.values(), *(stream for stream, _, _ in OF_KPI.values()))]
     metrics = MonitorMetrics(lambda: [sample for one in everything for sample in one.samples()])
 
     def read() -> bytes:
@@ -236,6 +245,7 @@ def test_a_row_of_one_stream_shows_its_kpi_in_its_own_unit(prometheus: Prometheu
     (expr,) = {one.expr for one in asked() if one.ref == "unit"}
     names = {"kWh": "kwatth", "boxes": "suffix: boxes", "Seconds": "s", "": "short"}
     wanted = {"elec": "percentunit", "taxi": "m"} | {OF_UNIT[unit].name: name for unit, name in names.items()}
+    wanted |= {name: unit for name, (_, unit, _) in OF_KPI.items()}
     for stream, unit in wanted.items():
         assert prometheus.series(expr.replace("$stream", stream), instant=True) == [{"unit": unit}]
 
@@ -269,6 +279,14 @@ def test_a_margin_below_zero_is_worse_than_the_threshold_for_an_accuracy_and_for
 
     assert margin("elec") == pytest.approx((0.7 - 0.8) / 0.8)
     assert margin("taxi") == pytest.approx((3.5 - 3.0) / 3.5)
+    for name, (_, _, ahead) in OF_KPI.items():
+        assert margin(name) == pytest.approx(ahead), name
+
+
+def test_the_rule_of_the_margin_knows_which_kpis_are_better_when_higher() -> None:
+    (rule,) = [one for one in RULES if one["record"] == "stream:driftloop_kpi_margin:ratio"]
+    higher = "|".join(name for name, kpi in KPIS.items() if kpi.higher)
+    assert rule["expr"].count(f'{{kpi=~"{higher}"}}') == rule["expr"].count(f'{{kpi!~"{higher}"}}') == 1
 
 
 def test_the_promotion_is_marked_once_a_stream_and_names_the_new_version(prometheus: Prometheus) -> None:

@@ -20,9 +20,13 @@ import retrain_model
 from driftloop.cli.call import read
 from driftloop.data.schema.schema import Column, Schema
 from driftloop.errors import DataError, SettingsError, TrackingError
+from driftloop.metrics.goal import Goal
+from driftloop.metrics.row_kpis import BrierKpi, CostKpi
+from driftloop.metrics.task import CLASSIFICATION, Task
 from driftloop.tracking import mlflow_store
-from driftloop.tracking.registry import Registry
+from driftloop.tracking.registry import CHAMPION, Registry
 from driftloop.training import reference
+from driftloop.watch.watch_plan import WatchPlan
 from monitoring import described, stream_settings
 from monitoring.__main__ import main
 from monitoring.local import describe
@@ -120,9 +124,10 @@ def test_a_command_that_names_a_table_keeps_it(store: MlflowClient, tmp_path: Pa
 
 
 @contextmanager
-def watched(store: MlflowClient, **params: str) -> Iterator[None]:
-    """While the base run of cars_model has a watch with these parameters."""
-    base = described.base_of(mlflow_store.open_reader(), Registry(store, "cars_model").run_of("1"))
+def watched(store: MlflowClient, model: str = "cars_model", **params: str) -> Iterator[None]:
+    """While the base run of a model has a watch with these parameters."""
+    registry = Registry(store, model)
+    base = described.base_of(mlflow_store.open_reader(), registry.run_of(registry.holder(CHAMPION) or ""))
     tags = {"mlflow.parentRunId": base, mlflow_store.ROLE: "deployment"}
     run = store.create_run(store.get_run(base).info.experiment_id, tags=tags).info.run_id
     for name, value in params.items():
@@ -153,6 +158,90 @@ def test_a_watch_of_a_chosen_kpi_gives_its_block_but_not_its_threshold(
     (stream,) = stream_settings.load(tmp_path / "my.yaml").values()
     assert (stream.kpi, stream.threshold, stream.alpha, stream.block_size) == ("accuracy", 0.89, 0.01, 64)
     assert "more errors than on the base model's validation rows" in printed
+
+
+def chosen(store: MlflowClient, kpi: str, **metrics: float) -> str:
+    """A model whose base run was chosen by this KPI; its name."""
+    opened, name = mlflow_store.open_store("cars"), f"z_by_{kpi.partition(' ')[0]}_{len(metrics)}"
+    with mlflow_store.run(opened, "base", role="base") as run_id:
+        reference.log(described_stream.some_reference())
+        mlflow_store.log_json({"class": "TableModel"}, f"{mlflow_store.NETWORK}/card.json")
+        mlflow_store.log_json(Schema((Column("y", "label", "category", unit="€"),)).as_json(), "schema.json")
+        mlflow_store.log_metrics({"val_accuracy": 0.9, **metrics})
+        mlflow_store.log_params({"kpi": kpi})
+    registry = Registry(opened.client, name)
+    registry.promote(registry.register(source=f"runs:/{run_id}/{mlflow_store.NETWORK}", run_id=run_id), reason="test")
+    return name
+
+
+def described_as(model: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[stream_settings.StreamConfig, str]:
+    """The stream that a model's description gives, and its text."""
+    assert main(["describe", "--model", model]) == 0
+    printed = capsys.readouterr().out
+    (folder / "my.yaml").write_text(printed, encoding="utf-8")
+    return stream_settings.load(folder / "my.yaml")[model], printed
+
+
+@pytest.mark.parametrize(
+    ("kpi", "measured", "threshold", "better"),
+    [
+        ("brier", 0.2, 0.22, "lower"),
+        ("log_loss", 0.5, 0.55, "lower"),
+        ("cost 0:1=2,1:0=1", 0.3, 0.33, "lower"),
+        ("balanced_accuracy", 0.8, 0.78, "higher"),
+        ("f1", 0.7, 0.67, "higher"),
+        ("roc_auc", 0.9, 0.89, "higher"),
+        ("average_precision", 0.6, 0.56, "higher"),
+    ],
+)
+def test_the_kpi_is_the_one_that_the_base_model_was_chosen_by_with_its_own_threshold(
+    store: MlflowClient, tmp_path: Path, capsys: pytest.CaptureFixture[str], kpi: str, measured: float, threshold: float, better: str
+) -> None:
+    name, _, cost = kpi.partition(" ")
+    stream, printed = described_as(chosen(store, kpi, **{f"val_{name}": measured}), tmp_path, capsys)
+    assert (stream.kpi, stream.cost, stream.threshold, stream.task) == (name, cost, pytest.approx(threshold), "classification")
+    assert f"# {better} is better\n" in printed and f"10 % more loss than on the base model's validation rows ({name} {measured:g})" in printed
+    whole = described.complete({stream.name: stream}, judged=True)[stream.name]
+    known = described_stream.some_reference()
+    assert whole.shares == (float(np.mean(known.labels == 0)), float(np.mean(known.labels == 1))) and whole.unit == ""
+    assert (whole.goal.task.kpi, whole.goal.threshold) == (name, stream.threshold)
+
+
+def test_a_kpi_that_was_not_measured_gets_a_threshold_to_be_replaced(store: MlflowClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stream, printed = described_as(chosen(store, "brier"), tmp_path, capsys)
+    assert (stream.kpi, stream.threshold) == ("brier", 0.5) and "of no measurement: give yours" in printed
+
+
+@pytest.mark.parametrize(
+    ("kpi", "watch", "threshold"),
+    [
+        ("brier", {"kpi": "brier"}, 0.31),
+        ("brier", {"kpi": "log_loss"}, 0.22),
+        ("brier", {}, 0.22),  # of a watch by the accuracy
+        ("cost 0:1=2,1:0=1", {"kpi": "cost", "cost": "1:0=1, 0:1=2.0"}, 0.31),
+        ("cost 0:1=2,1:0=1", {"kpi": "cost", "cost": "0:1=3,1:0=1"}, 0.22),
+        ("cost 0:1=2,1:0=1", {"kpi": "cost"}, 0.22),  # of an earlier version of the program
+    ],
+)
+def test_only_a_watch_by_the_same_kpi_gives_its_threshold(
+    store: MlflowClient, tmp_path: Path, capsys: pytest.CaptureFixture[str], kpi: str, watch: dict[str, str], threshold: float
+) -> None:
+    model = chosen(store, kpi, **{f"val_{kpi.partition(' ')[0]}": 0.2})
+    with watched(store, model, threshold="0.31", alpha="0.01", block_size="64", block_by="rows", **watch):
+        stream, _ = described_as(model, tmp_path, capsys)
+    assert (stream.kpi, stream.threshold, stream.alpha, stream.block_size) == (kpi.partition(" ")[0], pytest.approx(threshold), 0.01, 64)
+
+
+def test_a_watch_logs_what_it_is_judged_by_and_what_that_costs() -> None:
+    def logged(doing: Task) -> dict[str, Any]:
+        names: Any = SimpleNamespace(label_names=("bad", "good"))
+        return WatchPlan.judged_by(SimpleNamespace(goal=Goal(doing, 0.5, 0.1)), names)  # type: ignore[arg-type]
+
+    halves = np.array([0.5, 0.5])
+    assert logged(CLASSIFICATION) == {"threshold": 0.5, "alpha": 0.1}
+    assert logged(BrierKpi(halves)) == {"threshold": 0.5, "alpha": 0.1, "kpi": "brier"}
+    costs = np.array([[0.0, 1.0], [5.0, 0.0]])
+    assert logged(CostKpi(halves, costs)) == {"threshold": 0.5, "alpha": 0.1, "kpi": "cost", "cost": "bad:good=1.0,good:bad=5.0"}
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import described_stream
+import numpy as np
 import pytest
 from described_stream import ROW, YAML
 from flask import Flask
 from prediction_fixtures import StandIn, logged, running, wait_for
 
 from driftloop.errors import SettingsError
-from monitoring import fallback
+from driftloop.metrics.row_kpis import ClassKpi
+from monitoring import described, fallback, stream_settings
 from monitoring.log.prediction_log import PredictionLog
 from monitoring.records import events
 from monitoring.stream_settings import StreamConfig
@@ -114,6 +116,43 @@ def test_settings_that_are_not_the_models_are_named(tmp_path: Path, yaml: str, s
     with pytest.raises(SettingsError, match=said) as caught:
         described_stream.some_stream(tmp_path, yaml)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("yaml", "said"),
+    [
+        (YAML.replace("accuracy", "cost"), "kpi cost needs cost"),
+        (YAML.replace("accuracy", 'cost, cost: "good:bad=5"'), r"cost: 'good:bad=5' is not true:predicted=cost with labels of this table \(0, 1\)"),
+        (YAML.replace("accuracy", 'cost, cost: "1:0=0.5"'), "threshold 0.9 must be below 0.5 for the cost per row"),
+        (YAML.replace("accuracy", "brier").replace("0.9", "1.5"), "threshold 1.5 must be below 1 for the Brier score"),
+        (YAML.replace("accuracy", "rmse"), "kpi 'rmse' is of a regression, its model 'cars_model' is for classification"),
+    ],
+)
+def test_a_kpi_that_does_not_fit_the_model_is_named(tmp_path: Path, yaml: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=said) as caught:
+        described_stream.some_stream(tmp_path, yaml)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kpi", ["balanced_accuracy", "f1", "roc_auc", "average_precision"])
+@pytest.mark.parametrize("logged_shares", [(0.8, 0.2), ()])
+def test_the_class_shares_are_those_of_the_training_rows(tmp_path: Path, kpi: str, logged_shares: tuple[float, ...]) -> None:
+    known = described_stream.some_reference()
+    known = replace(known, about=replace(known.about, shares=logged_shares))
+    stream = described_stream.some_stream(tmp_path, YAML.replace("accuracy", kpi).replace("0.9", "0.7"), known=known)
+    expected = logged_shares or (float(np.mean(known.labels == 0)), float(np.mean(known.labels == 1)))
+    assert stream.shares == pytest.approx(expected)
+    assert isinstance(stream.measured_by, ClassKpi) and stream.measured_by.shares.tolist() == pytest.approx(expected)
+
+
+def test_a_stream_with_features_reads_the_class_shares_where_it_is_judged(tmp_path: Path) -> None:
+    path, references = described_stream.write(tmp_path)
+    features = "labels: [0, 1], task: classification, features: {car_value: {low: 0, high: 50000}, new: {boolean: true}}"
+    path.write_text(f"cars: {{model: cars_model, kpi: f1, threshold: 0.7, block_size: 20, fallback_by: [], {features}}}", encoding="utf-8")
+    given = stream_settings.load(path)
+    answers, judges = (described.complete(given, folder=references, judged=judged)["cars"] for judged in (False, True))
+    assert answers == given["cars"]  # the prediction service needs nothing of the model
+    assert judges.features == given["cars"].features and sum(judges.shares) == pytest.approx(1)
 
 
 def test_values_go_to_the_model_and_to_the_log_as_they_are(app: Flask, model: Listening, tmp_path: Path) -> None:

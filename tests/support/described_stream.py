@@ -43,4 +43,4 @@ def write(folder: Path, yaml: str = YAML, *, known: reference.Reference | None =
 def some_stream(folder: Path, yaml: str = YAML, *, known: reference.Reference | None = None) -> StreamConfig:
     """The stream with its model's features; those of `known`, if given."""
     path, references = write(folder, yaml, known=known)
-    return described.complete(stream_settings.load(path), folder=references)["cars"]
+    return described.complete(stream_settings.load(path), folder=references, judged=True)["cars"]

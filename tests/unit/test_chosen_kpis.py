@@ -16,7 +16,7 @@ from benchmarks.kpi_streams import first_alarm
 from driftloop.data.streams import Stream
 from driftloop.drift.rules import catalogue
 from driftloop.errors import SettingsError
-from driftloop.metrics import promotion, scoring
+from driftloop.metrics import cost_table, promotion, scoring
 from driftloop.metrics.block_kpis import AveragePrecisionKpi, F1Kpi, RocAucKpi, WholeBlockKpi
 from driftloop.metrics.cost_table import read_costs
 from driftloop.metrics.goal import Goal
@@ -206,6 +206,17 @@ def test_a_table_of_costs_that_makes_no_sense_is_one_line(text: str, told: str) 
 )
 def test_labels_with_commas_colons_spaces_and_equals_signs(text: str, labels: tuple[str, str]) -> None:
     assert read_costs(text, labels).tolist() == [[0.0, 2.0], [0.0, 0.0]]
+
+
+def test_a_table_of_costs_is_read_as_it_was_written_whatever_the_labels() -> None:
+    labels, costs = ["a, b", 'c"d', "e:f", "7"], np.arange(16.0).reshape(4, 4) / 3
+    np.fill_diagonal(costs, 0)
+    text = cost_table.written(costs, labels)
+    assert np.array_equal(read_costs(text, labels), costs) and np.array_equal(read_costs(cost_table.ordered(text), labels), costs)
+    given = flags(kpi="cost", cost=text)
+    doing = CostKpi(np.full(4, 0.25), costs)
+    name, _, logged = kpi_choice.described(given, doing).partition(" ")
+    assert name == "cost" and np.array_equal(read_costs(logged, labels), costs)
 
 
 def test_an_f1_that_is_better_beyond_doubt_has_a_p_value_that_a_search_of_many_trials_accepts() -> None:

@@ -15,6 +15,7 @@ import yaml
 
 from driftloop.data import streams
 from driftloop.errors import SettingsError
+from driftloop.metrics.kpi_names import KPIS
 from driftloop.settings import TABLE_LEARNER
 from monitoring import features, prometheus, stream_settings, stream_table
 from monitoring.records import checks
@@ -47,6 +48,59 @@ def test_a_file_of_ones_own_is_read_with_defaults_filled_in(tmp_path: Path) -> N
     found = load(tmp_path, {"mine": GOOD})["mine"]
     assert (found.name, found.alpha, found.labels, found.fallback_by, found.higher_is_better) == ("mine", 0.05, ("a", "b"), ("x",), True)
     assert found.features[1] == features.Feature("z", 1, 3, categorical=True, required=False)
+
+
+@pytest.mark.parametrize("name", [name for name, kpi in KPIS.items() if kpi.task == "classification"])
+def test_a_stream_of_classes_takes_every_kpi_of_classes(tmp_path: Path, name: str) -> None:
+    found = load(tmp_path, {"mine": {**GOOD, "kpi": name, **({"cost": "a:b=5, b:a=1"} if name == "cost" else {})}})["mine"]
+    assert (found.kpi, found.higher_is_better) == (name, KPIS[name].higher)
+    goal = replace(found, shares=(0.7, 0.3)).goal
+    assert (goal.task.kpi, goal.threshold, goal.alpha) == (name, 0.7, 0.05)
+    assert goal.met(0.8) is KPIS[name].higher
+    flags = {"accuracy": "", "cost": " --kpi cost --cost 'a:b=5, b:a=1'"}.get(name, f" --kpi {name}")
+    assert found.retrain == f"retrain_model.py --learner {found.learner}{flags}"
+
+
+@pytest.mark.parametrize("name", [name for name, kpi in KPIS.items() if kpi.task == "regression"])
+def test_a_stream_of_values_takes_every_kpi_of_values(tmp_path: Path, name: str) -> None:
+    given = {key: value for key, value in GOOD.items() if key != "labels"} | {"task": "regression", "kpi": name, "threshold": 12.5, "unit": "EUR"}
+    found = load(tmp_path, {"mine": given})["mine"]
+    assert (found.goal.task.kpi, found.goal.unit, found.higher_is_better) == (name, "EUR", False)
+
+
+def test_without_features_the_task_is_the_kpis(tmp_path: Path) -> None:
+    content = {"mine": {"model": "m", "kpi": "log_loss", "threshold": 4.0, "block_size": 10, "fallback_by": []}}
+    assert load(tmp_path, content)["mine"].task == "classification"
+
+
+WRONG_KPIS: list[tuple[dict[str, Any], str]] = [
+    ({"kpi": "gini"}, "there is no kpi 'gini': give accuracy, balanced_accuracy, brier, .* of a classification; mae, rmse of a regression"),
+    ({"kpi": "rmse"}, "kpi 'rmse' with task 'classification'"),
+    ({"kpi": {"a": 1}}, "there is no kpi {'a': 1}"),
+    ({"kpi": "cost"}, "kpi cost needs cost, what wrong predictions cost, such as 'good:bad=5,bad:good=1'"),
+    ({"kpi": "cost", "cost": " "}, "kpi cost needs cost"),
+    ({"kpi": "cost", "cost": 5}, "cost must be a text"),
+    ({"kpi": "cost", "cost": {"a": {"b": 5}}}, "cost must be a text"),
+    ({"kpi": "cost", "cost": "a:c=5"}, "cost: 'a:c=5' is not true:predicted=cost with labels of this table .a, b."),
+    ({"kpi": "cost", "cost": "a:b=-1"}, "cost: the cost in 'a:b=-1'"),
+    ({"kpi": "cost", "cost": "a:b=1,a:b=2"}, "cost: 'a:b' is given twice"),
+    ({"kpi": "cost", "cost": "a:a=1"}, "no wrong prediction costs more than a right one"),
+    ({"kpi": "cost", "cost": "a:b=0.5", "threshold": 0.5}, "threshold 0.5 must be below 0.5 for the cost per row"),
+    ({"kpi": "brier", "cost": "a:b=1"}, "cost is given, but the kpi is brier: leave it out, or give kpi: cost"),
+    ({"cost": "a:b=1"}, "cost is given, but the kpi is accuracy"),
+    ({"kpi": "brier", "threshold": 1.0}, "threshold 1 must be below 1 for the Brier score"),
+    ({"kpi": "log_loss", "threshold": 10}, "threshold 10 must be below 10 for the log loss"),
+    ({"kpi": "roc_auc", "threshold": 2}, "threshold 2 must be below 1 for the ROC AUC"),
+    ({"kpi": "f1", "threshold": 0}, "threshold must be above 0"),
+    ({"shares": [0.5, 0.5]}, "unknown setting shares"),
+]
+
+
+@pytest.mark.parametrize(("changed", "said"), WRONG_KPIS)
+def test_a_kpi_that_cannot_be_judged_by_is_refused_in_one_line(tmp_path: Path, changed: dict[str, Any], said: str) -> None:
+    with pytest.raises(SettingsError, match=said) as caught:
+        load(tmp_path, {"mine": {**GOOD, **changed}})
+    assert "\n" not in str(caught.value) and "stream mine" in str(caught.value)
 
 
 WRONG: list[tuple[str, Any, str]] = [

@@ -79,13 +79,13 @@ def test_newest_rows_come_back_in_order_when_the_ring_has_turned_over() -> None:
 
 def test_accuracy_and_its_interval_are_the_lifecycles() -> None:
     score = judging.Scoring(stream_settings.load()["elec"])
-    figure = score.kpi(np.array([score.error(answer, label) for answer, label in [(1, 1), (0, 1), (1, 1), (0, 0)]]))
+    figure = score.kpi(score.losses(score.codes([1, 1, 1, 0]), score.codes([1, 0, 1, 0])))
     assert (figure.value, figure.lower, figure.upper, figure.rows) == (0.75, *kpi.wilson_interval(3, 4), 4)
 
 
 def test_mean_absolute_error_has_students_interval_and_a_rule_of_its_own() -> None:
     score = judging.Scoring(stream_settings.load()["taxi"])
-    errors = np.array([score.error(answer, 10.0) for answer in np.random.default_rng(0).normal(10, 2, 400)])
+    errors = score.losses(np.full(400, 10.0), np.random.default_rng(0).normal(10, 2, 400))
     figure = score.kpi(errors)
     assert figure.value == pytest.approx(np.abs(errors).mean())
     assert figure.upper - figure.lower == pytest.approx(2 * 1.966 * errors.std(ddof=1) / 20, rel=1e-3)

@@ -140,7 +140,7 @@ class BlockLossRule(Rule):
         self.rule, self.name, self._measured = rule, rule.name, measured
 
     def prepare(self, errors: np.ndarray, *, block_size: int) -> None:
-        """See `Rule.prepare`."""
+        """See `Rule.prepare`: label and probabilities of each row, as for `update`."""
         parts = [errors[start : start + block_size] for start in range(0, len(errors) - block_size + 1, block_size)]
         values = np.array([1 - self._measured.value(part) for part in parts])
         known = values[~np.isnan(values)]

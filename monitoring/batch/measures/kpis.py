@@ -12,14 +12,16 @@ import numpy as np
 from driftloop.data.labels import Labels
 from driftloop.drift.estimate import row_kpi
 from driftloop.drift.estimate.confidence import LabelFree
+from driftloop.drift.forecast import goal_scores
 from driftloop.drift.verdict import Verdict
 from driftloop.metrics import baselines as trivial
 from driftloop.metrics import kpi, task
+from driftloop.metrics.row_kpis import ChosenKpi
 from driftloop.settings import REFERENCE_BLOCKS
 from driftloop.training.reference import Reference
 from monitoring.batch.measures.window_measures import BlockMeasure, ForecastMeasure, Interval, LabelMeasure, VersionMeasure
 from monitoring.batch.measures.window_rows import WindowRows
-from monitoring.online import version_record
+from monitoring.online import judging, version_record
 from monitoring.online.judging import Scoring
 from monitoring.online.version_record import BlockKpi
 from monitoring.records.events import parse_time, time_text
@@ -28,7 +30,7 @@ from monitoring.stream_settings import StreamConfig
 DRAWN: Final = 120  # most blocks in the document; beyond that neighbours are merged
 JUDGED: Final = 2000  # most blocks that the rule judges, likewise
 _DAY: Final = np.timedelta64(1, "D")
-Baselines = Mapping[str, np.ndarray]  # prediction of each for every row, (N,); nan without one
+Baselines = Mapping[str, np.ndarray]  # of each for every row: its prediction, (N,), nan without one; or its losses
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,16 +46,30 @@ class JudgedVersion:
 
 
 def errors(rows: WindowRows, config: StreamConfig, answers: np.ndarray | None = None) -> np.ndarray:
-    """Loss of each row's prediction, or of other answers, (N,); nan without a label or an answer."""
-    given = rows.predictions if answers is None else answers
-    known = ~np.isnan(rows.labels) & ~np.isnan(given)
-    return np.where(known, task.of(config.task).losses(rows.labels, given).astype(np.float64), np.nan)
+    """The losses of the rows' predictions, or of other answers, which are taken as certain; as in `Scoring`, nan where there is none."""
+    scoring = Scoring(config)
+    return scoring.losses(rows.labels, rows.predictions, rows.probabilities) if answers is None else scoring.losses(rows.labels, answers)
+
+
+def by_row(rows: WindowRows, config: StreamConfig) -> np.ndarray:
+    """The loss of each row that explains the KPI, (N,), as in `Scoring`."""
+    return Scoring(config).by_row(errors(rows, config))
 
 
 def interval(costs: np.ndarray, config: StreamConfig) -> Interval:
     """The KPI of rows with these losses; nan is ignored."""
-    known, of_task = costs[~np.isnan(costs)], task.of(config.task)
-    return Interval(of_task.value(known), *of_task.interval(known), len(known))
+    found = Scoring(config).kpi(costs)
+    return Interval(found.value, found.lower, found.upper, found.rows)
+
+
+def compared(rows: WindowRows, day_before: WindowRows, config: StreamConfig, reference: Reference | None) -> Baselines:
+    """The losses of each baseline; arguments as for `baselines`."""
+    found = {name: errors(rows, config, guess) for name, guess in baselines(rows, day_before, config, reference).items()}
+    doing = config.measured_by
+    if isinstance(doing, ChosenKpi) and config.shares:
+        name, outputs = doing.baseline(len(rows))
+        found[name] = Scoring(config).of_outputs(rows.labels, outputs)
+    return found
 
 
 def baselines(rows: WindowRows, day_before: WindowRows, config: StreamConfig, reference: Reference | None) -> Baselines:
@@ -61,14 +77,14 @@ def baselines(rows: WindowRows, day_before: WindowRows, config: StreamConfig, re
 
     Args:
         day_before: rows of the 24 hours before the window.
-        reference: its labels give the constant baseline; None: there is none.
+        reference: its labels give the constant baseline of a task's own KPI; None: there is none.
     """
     found = {"fallback": rows.baselines}
-    if config.task == "classification":
+    if config.task == "classification" and not Scoring(config).sure_only:
         times, labels = (np.concatenate([getattr(side, name) for side in (day_before, rows)]) for name in ("times", "labels"))
         found["no_change"] = trivial.previous(labels)[len(day_before) :]
         found["same_time_yesterday"] = trivial.day_earlier(labels, times)[len(day_before) :]
-    if reference is not None and len(reference):
+    if reference is not None and len(reference) and not config.measured_by.chosen:
         name = "majority" if config.task == "classification" else "median"
         found[name] = np.full(len(rows), _constant(reference, config))
     return found
@@ -80,13 +96,24 @@ def _constant(reference: Reference, config: StreamConfig) -> float:
     return task.of(config.task).constant(known.astype(np.int64) if config.labels else known) if len(known) else math.nan
 
 
-def kappa_temporal(costs: np.ndarray, no_change: np.ndarray | None) -> float:
-    """κ-temporal of the rows for which both losses are known; nan for a regression."""
-    if no_change is None:
+def kappa_temporal(rows: WindowRows, day_before: WindowRows, config: StreamConfig) -> float:
+    """κ-temporal of the rows that a model answered, for which both errors are known; nan for a regression.
+
+    Args:
+        day_before: rows of the 24 hours before the window.
+    """
+    if config.task == "regression":
         return math.nan
+    labels = np.concatenate([day_before.labels, rows.labels])
+    copies = trivial.previous(labels)[len(day_before) :]
+    costs, no_change = (_wrong(rows, answers)[rows.by_model] for answers in (rows.predictions, copies))
     both = ~np.isnan(costs) & ~np.isnan(no_change)
     shares = (1 - costs[both].mean(), 1 - no_change[both].mean()) if both.any() else (math.nan, math.nan)
     return kpi.kappa_temporal(accuracy=float(shares[0]), no_change=float(shares[1]))
+
+
+def _wrong(rows: WindowRows, answers: np.ndarray) -> np.ndarray:
+    return np.where(np.isnan(rows.labels) | np.isnan(answers), np.nan, rows.labels != answers)
 
 
 def in_sample(rows: WindowRows, reference: Reference | None) -> np.ndarray:
@@ -104,15 +131,15 @@ def judge(rows: WindowRows, version: str, config: StreamConfig, reference: Refer
         alpha: false-alarm rate of the rule.
     """
     costs = errors(rows, config)
-    mine = rows.by_model & (rows.versions == version) & ~np.isnan(costs)
+    mine = rows.by_model & (rows.versions == version) & judging.known(costs)
     old = in_sample(rows, reference)
     fresh = mine & ~old
     at = np.flatnonzero(fresh if fresh.any() else mine)
     whole = not fresh.any() and len(at) > 0
-    rule = Scoring(replace(config, alpha=alpha)).rule().rule  # no probation: each window starts over
+    rule = Scoring(replace(config, alpha=alpha)).rule(probation=False)  # each window starts over
     if reference is not None and len(reference):
-        known = Scoring(config).errors(reference.predictions, reference.labels)
-        rule.prepare(known[-REFERENCE_BLOCKS * config.block_size :], block_size=config.block_size)
+        before = Scoring(config).of_reference(reference)
+        rule.prepare(before[judging.known(before)][-REFERENCE_BLOCKS * config.block_size :], block_size=config.block_size)
     verdict: Verdict | None = None
     seen: list[_Seen] = []
     for part in cut(at, config.block_size, most=JUDGED):
@@ -143,8 +170,8 @@ class _Seen:
 
 
 def _drawn(rows: WindowRows, group: Sequence[_Seen], costs: np.ndarray, told: Baselines, config: StreamConfig) -> BlockMeasure:
-    at, last = np.concatenate([block.rows for block in group]), group[-1]
-    compared = {name: interval(costs_of[at], config).value for name, costs_of in told.items()}
+    at, last, scoring = np.concatenate([block.rows for block in group]), group[-1], Scoring(config)
+    compared = {name: scoring.value(costs_of[at]) for name, costs_of in told.items()}
     first_time, last_time = map(moment, rows.times[at[[0, -1]]])
     return BlockMeasure(first_time, last_time, rows.versions[at[0]], interval(costs[at], config), compared, last.drift, float(last.evidence))
 
@@ -191,7 +218,10 @@ def estimate(rows: WindowRows, config: StreamConfig, judged: JudgedVersion | Non
     mine = sure & rows.by_model & (rows.versions == (judged.version if judged else ""))
     if config.task == "regression":
         outputs = outputs[:, 0]
-    label_free, possible = LabelFree(row_kpi.own(config.goal.task, unit=config.unit), coded=[one.coded for one in config.features]), rows.possible
+    kpi_of_rows = row_kpi.of_task(config.measured_by, unit=config.unit)
+    if kpi_of_rows is None:
+        return f"Cannot tell: there is no estimate of the {config.measured_by.loss_words}."
+    label_free, possible = LabelFree(kpi_of_rows, coded=[one.coded for one in config.features]), rows.possible
     places = judged.rows[sure[judged.rows]] if judged else np.empty(0, np.int64)
     parts = cut(places, config.block_size, most=DRAWN)
     for part in parts:
@@ -207,6 +237,8 @@ def forecast(rows: WindowRows, judged: Sequence[JudgedVersion], config: StreamCo
     nothing = ForecastMeasure(math.nan, math.nan, math.nan, "", "", "")
     if not judged or not judged[-1].blocks:
         return replace(nothing, message="no forecast: no labelled blocks")
+    if fault := goal_scores.fault(config.goal):
+        return replace(nothing, message=fault)
     blocks, costs = judged[-1].blocks, errors(rows, config)
     before = [version_record.lifetime(_scores(one, costs), config) for one in judged[:-1] if one.blocks]
     found = version_record.predict(_scores(judged[-1], costs), config, before)

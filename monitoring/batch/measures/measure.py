@@ -22,6 +22,7 @@ from monitoring.batch.measures.window_measures import DriftMeasure, FeatureMeasu
 from monitoring.batch.measures.window_rows import WindowRows
 from monitoring.batch.report import measure_words
 from monitoring.log.prediction_log import PredictionLog
+from monitoring.online import judging
 from monitoring.records.events import parse_time, time_text
 from monitoring.references import References, fitting, known_columns
 from monitoring.stream_settings import StreamConfig
@@ -46,11 +47,13 @@ def measure(log: PredictionLog, config: StreamConfig, window: Window, *, referen
     reference = known.get(main)
     tests = _tests(rows, config, window, reference, vocabulary)
     bad = row_quality.measure(rows, reading.read_refused(log, config, window, vocabulary), config, window, reference)
-    costs, told = _costs(log, config, window, rows, reference)
+    day_before = _day_before(log, config, window, rows)
+    costs, told = kpis.errors(rows, config), kpis.compared(rows, day_before, config, reference)
     judged = [kpis.judge(rows, one, config, known.get(one), told, alpha=config.alpha / len(kpis.names(rows))) for one in kpis.names(rows)]
     looked = window_verdict.tell(log, config, window, rows, vocabulary, judged=judged, tests=tests, quality=bad, references=known)
     seen = _Seen(config, window, rows, kpis.labels(rows), tests, bad, judged, looked)
-    return _document(seen, costs, told, versions=kpis.versions(rows, config, known), notes=notes)
+    kappa = kpis.kappa_temporal(rows, day_before, config)
+    return _document(seen, costs, told, kappa=kappa, versions=kpis.versions(rows, config, known), notes=notes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +70,9 @@ class _Seen:
     verdict: DriftMeasure
 
 
-def _document(seen: _Seen, costs: np.ndarray, told: Baselines, *, versions: tuple[VersionMeasure, ...], notes: Sequence[str]) -> Measures:
+def _document(seen: _Seen, costs: np.ndarray, told: Baselines, *, kappa: float, versions: tuple[VersionMeasure, ...], notes: Sequence[str]) -> Measures:
     config, rows, judged = seen.config, seen.rows, seen.judged
-    mine = rows.by_model & ~np.isnan(costs)
+    mine = rows.by_model & judging.known(costs)
     made = Measures(
         stream=config.name,
         window=seen.window,
@@ -84,7 +87,7 @@ def _document(seen: _Seen, costs: np.ndarray, told: Baselines, *, versions: tupl
         labels=seen.labels,
         kpi=kpis.interval(costs[mine], config),
         baselines={name: kpis.interval(by[mine], config) for name, by in told.items()},
-        kappa_temporal=kpis.kappa_temporal(costs[mine], told["no_change"][mine] if "no_change" in told else None),
+        kappa_temporal=kappa,
         by_fallback=int((~rows.by_model).sum()),
         latency_ms=kpis.latency(rows),
         versions=versions,
@@ -130,14 +133,12 @@ def _main(rows: WindowRows) -> str:
     return max(reversed(names), key=lambda name: int(np.count_nonzero(rows.by_model & (rows.versions == name)))) if names else ""
 
 
-def _costs(log: PredictionLog, config: StreamConfig, window: Window, rows: WindowRows, reference: Reference | None) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Loss of each row's answer, and of each baseline, (N,)."""
-    day_before = rows[:0]
-    if config.task == "classification" and len(rows):  # one baseline looks a day back
-        start = parse_time(window.start)
-        day_before = reading.read(log, config, Window("", time_text(start - timedelta(days=1)), window.start), reading.of_stream(config))
-    guesses = kpis.baselines(rows, day_before, config, reference)
-    return kpis.errors(rows, config), {name: kpis.errors(rows, config, guess) for name, guess in guesses.items()}
+def _day_before(log: PredictionLog, config: StreamConfig, window: Window, rows: WindowRows) -> WindowRows:
+    """The rows of the 24 hours before the window, at which a baseline of classes looks back."""
+    if config.task == "regression" or not len(rows):
+        return rows[:0]
+    start = parse_time(window.start)
+    return reading.read(log, config, Window("", time_text(start - timedelta(days=1)), window.start), reading.of_stream(config))
 
 
 def _next_step(seen: _Seen, made: Measures) -> str:
@@ -175,6 +176,9 @@ def _notes(seen: _Seen) -> list[str]:
         notes.append(window_verdict.IN_SAMPLE)
     if len(seen.judged) > 1:
         notes.append(f"{len(seen.judged)} versions answered; each has its own rule with an equal share of alpha.")
+    lost = int(np.count_nonzero(seen.rows.by_model & seen.rows.labelled & ~judging.known(kpis.errors(seen.rows, seen.config))))
+    if lost:
+        notes.append(f"{lost:,} labelled rows have no probabilities, which the KPI {seen.config.kpi} needs: they are left out.")
     if seen.rows.foreign_labels:
         notes.append(f"{seen.rows.foreign_labels:,} labels are unknown to the stream and count as missing.")
     untold = [test.feature for test in seen.tests if math.isnan(test.p_wobble) and not math.isnan(test.p_noise)]

@@ -15,8 +15,8 @@ import numpy as np
 
 from driftloop.drift.answer import Answer, Standing
 from driftloop.errors import DataError
-from driftloop.metrics import task
 from driftloop.metrics.goal import Goal
+from driftloop.metrics.task import CLASSIFICATION, REGRESSION
 from driftloop.system.json_values import plain
 
 _DAY: Final = np.timedelta64(1, "D")
@@ -209,8 +209,8 @@ class Measures:
     @property
     def standing(self) -> Standing:
         """The window's KPI against the threshold."""
-        kpi = self.kpi
-        return Standing(kpi.value, kpi.lower, kpi.upper, Goal(task.of(self.task), self.threshold), drifted=self.verdict.kpi_drift)
+        kpi, towards = self.kpi, CLASSIFICATION if self.higher_is_better else REGRESSION  # a standing asks only which way is better
+        return Standing(kpi.value, kpi.lower, kpi.upper, Goal(towards, self.threshold), drifted=self.verdict.kpi_drift)
 
     @property
     def answer(self) -> Answer:

@@ -59,7 +59,7 @@ def tell(
     else:
         told = _Kind("cannot tell" if _too_few(judged, tests, rows=len(rows)) else "none", "", math.nan, math.nan)
     costs = kpis.errors(rows, config)
-    found = kpis.interval(costs[rows.by_model & ~np.isnan(costs)], config)
+    found = kpis.interval(costs[rows.by_model], config)
     standing = Standing(found.value, found.lower, found.upper, config.goal, drifted=alarmed is not None)
     return DriftMeasure(
         drift=alarmed is not None or moved,
@@ -130,8 +130,9 @@ def _usable(rows: WindowRows, config: StreamConfig, *, missing: bool) -> tuple[n
     """The rows, unless `missing` without those that lack a value, and their losses."""
     possible = rows.possible
     whole = np.full(len(rows), True) if missing else ~np.isnan(possible).any(axis=1)
-    costs = kpis.errors(rows, config)[whole]
-    return possible[whole], costs if config.task == "regression" else costs.astype(bool)
+    costs = kpis.by_row(rows, config)
+    whole &= ~np.isnan(costs)
+    return possible[whole], costs[whole]
 
 
 def _mean(costs: np.ndarray, config: StreamConfig) -> float:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from driftloop.drift.answer import KINDS
 from driftloop.drift.inputs import shift_words
+from driftloop.metrics.kpi_names import KPIS
 from driftloop.report import wording
 from driftloop.report.kpi_words import Figures
 from monitoring.batch.measures.window_measures import BlockMeasure, FeatureMeasure, Measures
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 HOOK_URL: Final = "http://127.0.0.1:8020"  # of a retrain hook with the usual port
 LEAST_SHOWN: Final = 0.0005  # share of the other categories
+LOSSES: Final = {"balanced_accuracy": "balanced error", "rmse": "mean squared error"}  # of a row, where it is named otherwise than its KPI
 TONES: Final = {"good": "calm", "not proven": "unproven", "drifted": "drift", "no labels": "open"}  # colour of each health
 
 
@@ -120,18 +122,42 @@ def retraining(stream: StreamConfig, window: str) -> str:
 
 def kpi(measures: Measures) -> Figures:
     """Formats the stream's KPI."""
-    return Figures(measures.task, measures.unit)
+    return Figures(measures.task, measures.unit, measures.kpi_name if measures.kpi_name in KPIS else "")
+
+
+def heading(figures: Figures) -> str:
+    """The KPI at the head of a section.
+
+    >>> heading(Figures("regression")), heading(Figures("classification", kpi="brier"))
+    ('MAE', 'Brier score')
+    """
+    return f"{figures.name[:1].upper()}{figures.name[1:]}"
+
+
+def changed(figures: Figures) -> tuple[str, str]:
+    """What the inputs explain a change of, and with which sign it is worse: the KPI, the mean loss of a row, or the accuracy of a KPI of whole blocks.
+
+    >>> changed(Figures("classification")), changed(Figures("regression", kpi="rmse")), changed(Figures("classification", kpi="f1"))
+    (('KPI', 'minus'), ('mean squared error', 'plus'), ('accuracy', 'minus'))
+    """
+    own = figures.of_kpi.own
+    if not figures.of_kpi.per_row:
+        return "accuracy", "minus"
+    return "KPI" if own else LOSSES.get(figures.of_kpi.name, figures.name), "minus" if own and figures.of_kpi.higher else "plus"
 
 
 def change(figures: Figures, value: float) -> str:
-    """A change of the KPI with its sign and unit.
+    """A change of what `changed` names, with its sign and unit.
 
-    >>> change(Figures("classification"), -0.031), change(Figures("regression", "minutes"), 0.31)
-    ('−3.10 points', '+0.31 minutes')
+    >>> change(Figures("classification"), -0.031), change(Figures("regression", "minutes"), 0.31), change(Figures("classification", kpi="brier"), 0.0312)
+    ('−3.10 points', '+0.31 minutes', '+0.031')
     """
     if not math.isfinite(value):
         return wording.UNDEFINED
-    return f"{wording.signed(value) if figures.regression else wording.points(value)} {figures.step}"
+    if not figures.plain or not figures.of_kpi.per_row:
+        return f"{wording.points(value)} points"
+    unit = figures.step if figures.of_kpi.own else figures.unit if figures.of_kpi.is_mean else ""
+    return f"{wording.signed(value, digits=figures.of_kpi.digits)} {unit}".strip()
 
 
 def in_sample(measures: Measures) -> int:
