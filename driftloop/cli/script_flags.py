@@ -162,7 +162,12 @@ class JudgeFlags:
     alpha: float = flag(
         settings.ALPHA, "maximum false-alarm probability over the whole table, for a model as good as the threshold or the reference period", type=rate
     )
-    fail_on_drift: bool = flag(False, "exit with code 10 when a block has drifted")
+    segments: str = flag(
+        "",
+        "columns whose values, or ranges of numbers, are judged each by itself against its own reference period, comma-separated as in --features; "
+        "--alpha holds over all of them together",
+    )
+    fail_on_drift: bool = flag(False, "exit with code 10 when a block or a segment has drifted")
     report: str = flag("", "also write the HTML report to this file; it is always logged to MLflow")
 
 

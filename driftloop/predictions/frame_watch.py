@@ -25,13 +25,17 @@ from driftloop.predictions import predicted_table, table_judge
 from driftloop.predictions.predicted_table import TableColumns
 from driftloop.predictions.table_goal import TablePlan
 from driftloop.predictions.table_result import TableResult
-from driftloop.report import kpi_words, watch_report
+from driftloop.report import kpi_words, segment_report, watch_report
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 BLOCKS: Final = {"D": "day", "W": "week", "M": "month", **{name: name for name in blocks.CALENDAR}}
 SHOWN: Final = ("kpi", "lower", "upper", "threshold", "drift", "kind", "evidence", "p_value", "estimated")
+OF_SEGMENT: Final = (
+    *("column", "segment", "verdict", "kind", "rows_before", "rows_after", "kpi_before", "kpi_after", "lower", "upper", "gain"),
+    *("evidence", "p_value", "timestamp"),
+)
 PIXELS: Final = 900  # height of the report in a notebook
 
 
@@ -86,6 +90,13 @@ class FrameWatch:
             rows.append(head | {name if key == "kpi" else key: getattr(score, key) for key in SHOWN})
         return pd.DataFrame(rows).astype({"start": "datetime64[ns]", "end": "datetime64[ns]"}).set_index("block")
 
+    @property
+    def segments(self) -> pd.DataFrame:
+        """A row for each segment, the worst first; none without `segments`. `evidence` and `p_value` hold over all segments together."""
+        scores = self.result.segments.scores if self.result.segments else ()
+        rows = [{name: getattr(score, name) for name in OF_SEGMENT} for score in scores]
+        return pd.DataFrame(rows, columns=list(OF_SEGMENT)).rename(columns={"timestamp": "found"}).astype({"found": "datetime64[ns]"})
+
     def plot(self) -> go.Figure:
         """The KPI by block with its interval, the threshold and the baselines."""
         from driftloop.report import watch_plot  # loads plotly
@@ -105,7 +116,7 @@ class FrameWatch:
         return self.result.as_json()
 
     def __str__(self) -> str:
-        return " ".join(kpi_words.verdict(self.result))
+        return " ".join([*kpi_words.verdict(self.result), segment_report.sentence(self.result)]).strip()
 
     def _repr_html_(self) -> str:
         page = html.escape(watch_report.report_html(self.result), quote=True)
@@ -127,6 +138,7 @@ def watch(
     cost: str = "",
     features: Sequence[str] | None = None,
     leave_out: Sequence[str] = (),
+    segments: str | Sequence[str] = (),
     task: str = "",
     unit: str = "",
     time_zone: str = "",
@@ -150,6 +162,9 @@ def watch(
         cost: what predictions cost, "true:predicted=5,…", for the KPI "cost".
         features: the columns of the model's inputs; by default all others but identifiers, constants and free text. They tell the kind of drift.
         leave_out: columns that are no inputs.
+        segments: columns whose values, or ranges of numbers, are judged each by itself against its own reference period, whatever `threshold` is
+            (`predictions.segment_columns`). No segment that has not become worse is ever named, with probability 1 - alpha over all of them
+            together (the closed test of mean e-values, `drift.segments.closed_test`).
         task: "classification" or "regression"; by default it follows from the labels.
         unit: of a regression's label.
         time_zone: of times without one.
@@ -173,6 +188,7 @@ def watch(
         time=time,
         features=features,
         leave_out=leave_out,
+        segments=[segments] if isinstance(segments, str) and segments else list(segments),
         task=task,
         unit=unit,
         time_zone=time_zone,

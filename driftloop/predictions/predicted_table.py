@@ -17,8 +17,9 @@ from driftloop.data.streams import Stream
 from driftloop.data.times import zones
 from driftloop.data.times.column import time_values
 from driftloop.errors import DataError, SettingsError
-from driftloop.predictions import prediction_columns
+from driftloop.predictions import prediction_columns, segment_columns
 from driftloop.predictions.prediction_columns import ReadPredictions
+from driftloop.predictions.segment_columns import SegmentColumn
 from driftloop.settings import TASKS
 
 REFERENCE_SHARE = 0.3  # of the rows, the oldest, where nobody says where the reference period ends
@@ -38,6 +39,7 @@ class TableColumns:
     leave_out: Sequence[str] = ()
     task: str = ""
     unit: str = ""
+    segments: Sequence[str] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +50,7 @@ class PredictedTable:
     predicted: ReadPredictions  # of the same rows
     reference: int  # rows of the reference period
     notes: tuple[str, ...]
+    segments: tuple[SegmentColumn, ...] = ()  # of the same rows
 
 
 def read(
@@ -84,7 +87,9 @@ def read(
     first = _reference_rows(times, reference, zone=asked.time_zone)
     stream = _stream(frame, times, time_column, predicted, asked, first=first)
     stream = replace(stream, name=name, source=source, sha256=sha256, task=task)
-    return PredictedTable(stream, predicted, first, (*notes, *_new_classes(predicted, first), *stream.notes))
+    taken = [asked.target, asked.prediction, *asked.probability]
+    segments = segment_columns.read(frame, asked.segments, taken=taken, time_column=time_column, first=first)
+    return PredictedTable(stream, predicted, first, (*notes, *_new_classes(predicted, first), *stream.notes), segments)
 
 
 def _check_asked(frame: pd.DataFrame, asked: TableColumns) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from driftloop.drift.estimate.confidence import Estimate
 from driftloop.drift.forecast.crossing import Forecast
 from driftloop.drift.verdict import Verdict
-from driftloop.metrics.results import BlockScore, ReferencePeriod, WatchResult
+from driftloop.metrics.results import BlockScore, ReferencePeriod, SegmentResult, WatchResult
 
 PERIODS: Final = ("reference", "judged")  # of a block, as its `version`
 _OF_A_SERVED_MODEL: Final = ("retrains", "versions", "served_version", "period")
@@ -23,11 +23,17 @@ class TableResult(WatchResult):
     kind: str  # a key of `drift.answer.KINDS`
     forecast: Forecast
     estimate: Estimate
+    segments: SegmentResult | None = None
 
     @property
     def reference(self) -> ReferencePeriod:
         """See `WatchResult.reference`."""
         return self.period
+
+    @property
+    def by_segment(self) -> SegmentResult | None:
+        """See `WatchResult.by_segment`."""
+        return self.segments
 
     @property
     def judged(self) -> tuple[BlockScore, ...]:
@@ -39,4 +45,5 @@ class TableResult(WatchResult):
         body = super().as_json()
         left = {name: value for name, value in body.items() if name not in _OF_A_SERVED_MODEL and not name.endswith("_without_retraining")}
         answers = {name: asdict(getattr(self, name)) for name in ("verdict", "forecast", "estimate")}
-        return {**left, **answers, "reference": asdict(self.period), "blocks": len(self.judged)}
+        segments = self.segments.as_json() if self.segments else None
+        return {**left, **answers, "segments": segments, "reference": asdict(self.period), "blocks": len(self.judged)}

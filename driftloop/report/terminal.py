@@ -10,10 +10,11 @@ from functools import partial
 from typing import Any
 
 from driftloop.metrics.results import NO_BLOCK, REGRESSION, BlockScore, RetrainRecord, WatchResult
-from driftloop.report import kpi_words, wording
+from driftloop.report import kpi_words, segment_report, wording
 
 COLUMNS = 100
 RETRAINS_IN_FULL = 12  # more would scroll the verdict off the screen; the report has them all
+SEGMENTS, SEGMENTS_IN_FULL = 5, 20  # rows of their table: without drift, with it
 CELL = 24  # widest cell of a table; longer text is truncated
 FIGURE = 7  # characters of a number in the table of blocks
 
@@ -27,11 +28,25 @@ def summary_text(result: WatchResult) -> str:
         paragraph(f"{result.stream}: {wording.count(result.rows, 'row')} in {wording.blocks_of(result)}"),
         paragraph(" ".join(kpi_words.verdict(result))),
         _kpis(result),
+        _segments(result),
         "" if result.reference else _versions(result),
         "" if result.reference else _retrains(result.retrains, unit=result.unit),
         "\n".join(paragraph(words, first="- ") for words in (*result.findings, *result.notes)),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _segments(result: WatchResult) -> str:
+    """The worst segments, those with drift first."""
+    found = result.by_segment
+    if not found:
+        return ""
+    shown = found.scores[: max(min(len(found.named), SEGMENTS_IN_FULL), SEGMENTS)]
+    columns = segment_report.columns(result)[:-3]  # rows and times are in the report
+    told = table([column.title for column in columns], [[column.cell(score) for column in columns] for score in shown], left={0, 1})
+    rest = len(found.scores) - len(shown)
+    more = f"\n{wording.count(rest, 'more segment')} in the report" if rest else ""
+    return f"{paragraph(segment_report.sentence(result))}\n{told}{more}"
 
 
 def blocks_text(scores: Iterable[BlockScore]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from driftloop.errors import DriftloopError
 from driftloop.metrics.results import WatchResult
-from driftloop.report import block_table, kpi_words, page, wording
+from driftloop.report import block_table, kpi_words, page, segment_report, wording
 from driftloop.system import places
 from driftloop.system.files import replace_file
 
@@ -49,7 +49,7 @@ def report_html(result: WatchResult) -> str:
     compared = kpi_words.compared(result)
     return page.render(
         "watch.html",
-        {"plot-kpi": watch_plot.draw(result)} if result.scores else {},
+        ({"plot-kpi": watch_plot.draw(result)} if result.scores else {}) | ({"plot-segments": segment_report.draw(result)} if result.by_segment else {}),
         result=result,
         verdict=kpi_words.verdict(result),
         notes=kpi_words.reading_notes(result),
@@ -57,6 +57,9 @@ def report_html(result: WatchResult) -> str:
         longest=(max(filter(math.isfinite, [result.kpi, *compared.values()]), default=1.0) or 1.0) if write.plain else 1.0,
         kpi=write,
         columns=block_table.columns(result),
+        segments=segment_report.sentence(result),
+        segment_columns=segment_report.columns(result),
+        segment_notes=segment_report.reading_notes(result),
         averaged=watch_plot.averaged(result.scores),
         starts={score.block: wording.moment(score.timestamp) for score in result.scores},
         ends={score.block: wording.moment(score.until) for score in result.scores},

@@ -18,7 +18,7 @@ from driftloop.predictions.table_result import TableResult
 from driftloop.report import descriptions, terminal, watch_report
 from driftloop.system import places
 
-LOGGED: Final = ("target", "prediction", "probability", "reference_until", "reference_rows", "block_by", "block_size", "kpi", "cost", "alpha")
+LOGGED: Final = ("target", "prediction", "probability", "segments", "reference_until", "reference_rows", "block_by", "block_size", "kpi", "cost", "alpha")
 NEEDED: Final = ("data_path", "target", "prediction")
 
 
@@ -39,7 +39,8 @@ def watch_table(args: WatchTableFlags) -> tuple[dict[str, Any], int]:
     found = _judged(args)
     result = _logged(args, found)
     print(terminal.summary_text(result))
-    return result.as_json(), EXIT_DRIFT if result.drift and args.fail_on_drift else 0
+    drift = result.drift or bool(result.segments and result.segments.drift)
+    return result.as_json(), EXIT_DRIFT if drift and args.fail_on_drift else 0
 
 
 def _judged(args: WatchTableFlags) -> TableResult:
@@ -52,6 +53,7 @@ def _judged(args: WatchTableFlags) -> TableResult:
         time_zone=args.time_zone,
         features=names(args.features) or None,
         leave_out=names(args.leave_out),
+        segments=names(args.segments),
         task=args.task,
         unit=args.unit,
     )
@@ -72,6 +74,8 @@ def _logged(args: WatchTableFlags, found: TableResult) -> TableResult:
         mlflow_text.describe_run(store, run_id, words)
         mlflow_store.log_params({"threshold": found.threshold, "drift_rule": found.rule} | {name: getattr(args, name) for name in LOGGED})
         mlflow_log.log_blocks(store, run_id, found.scores)
+        if found.segments:
+            mlflow_log.log_segments(store, run_id, found.segments)
         drifted = next((score for score in found.scores if score.drift), None)
         mlflow_store.set_tags({"driftloop.kind": found.kind} | ({"driftloop.drift_block": str(drifted.block)} if drifted else {}))
         result = replace(found, run_id=run_id, seconds=time.monotonic() - args.call.started)
