@@ -30,6 +30,7 @@ from driftloop.drift.segments import segment_dependence
 BETS: Final = np.geomspace(0.03, 0.9, 6)  # of the largest bet that never loses more than its capital
 FIRST: Final = 0.5  # share of the stake that is bet from the first block on
 NOT_BET: Final = 0.3  # share of the reference rows' capital
+CHUNK: Final = 4096  # losses at a time: 10 MB
 MOST: Final = 1e9  # largest capital of a bet
 STEPS: Final = np.arange(-1, 6.01, 0.2)  # of the grid, in standard errors of the reference rows' mean
 BEYOND: Final = 10  # further points, in equal ratios up to `HIGHEST`
@@ -90,12 +91,13 @@ class Rises:
         first = np.flatnonzero(np.r_[True, (np.diff(losses) != 0) | (np.diff(segment) != 0)][: len(losses)])  # errors have few distinct losses
         counts = np.diff(np.append(first, len(losses)))
         losses, segment = losses[first], segment[first]
-        grown = np.ones(self._capitals.shape)
-        for at in np.unique(segment):
-            rows = slice(*np.searchsorted(segment, [at, at + 1]))
-            logs = np.log(1 + self._sizes[at] * (losses[rows, None, None] - self._means[at][:, None]))  # (rows, G, B)
-            grown[at] = np.exp(np.minimum(np.tensordot(counts[rows], logs, axes=1) / self.rows_in_one[at], np.log(MOST)))
-        return grown
+        logs = np.zeros(self._capitals.shape)
+        for start in range(0, len(losses), CHUNK):
+            some, x = segment[start : start + CHUNK], losses[start : start + CHUNK]
+            gains = np.log(1 + self._sizes[some] * (x[:, None] - self._means[some])[:, :, None]) * counts[start : start + CHUNK, None, None]  # (R, G, B)
+            begins = np.flatnonzero(np.r_[True, np.diff(some) != 0])
+            logs[some[begins]] += np.add.reduceat(gains, begins)
+        return np.exp(np.minimum(logs / self.rows_in_one[:, None, None], np.log(MOST)))
 
 
 def _grid(losses: np.ndarray, rows_in_one: float) -> np.ndarray:
