@@ -233,6 +233,11 @@ class WatchResult:
         return None
 
     @property
+    def explained(self) -> Any:
+        """Why the KPI of a table of predictions fell, a `drift.kind.attribution.Attribution`; None otherwise."""
+        return None
+
+    @property
     def judged(self) -> tuple[BlockScore, ...]:
         """The blocks that the drift rule judged: all but those of a reference period."""
         return self.scores

@@ -18,6 +18,7 @@ from driftloop.data import blocks
 from driftloop.data.files import tables
 from driftloop.drift.estimate.confidence import Estimate
 from driftloop.drift.forecast.crossing import Forecast
+from driftloop.drift.kind.attribution import Attribution
 from driftloop.drift.verdict import Verdict
 from driftloop.errors import DataError, SettingsError
 from driftloop.metrics.kpi_names import OWN
@@ -91,17 +92,32 @@ class FrameWatch:
         return pd.DataFrame(rows).astype({"start": "datetime64[ns]", "end": "datetime64[ns]"}).set_index("block")
 
     @property
+    def why(self) -> Attribution | None:
+        """Why the KPI fell: the part of moved inputs, by feature, and the rest, by segment, with intervals; None without a proven fall or inputs."""
+        return self.result.why
+
+    @property
     def segments(self) -> pd.DataFrame:
         """A row for each segment, the worst first; none without `segments`. `evidence` and `p_value` hold over all segments together."""
         scores = self.result.segments.scores if self.result.segments else ()
         rows = [{name: getattr(score, name) for name in OF_SEGMENT} for score in scores]
         return pd.DataFrame(rows, columns=list(OF_SEGMENT)).rename(columns={"timestamp": "found"}).astype({"found": "datetime64[ns]"})
 
-    def plot(self) -> go.Figure:
-        """The KPI by block with its interval, the threshold and the baselines."""
-        from driftloop.report import watch_plot  # loads plotly
+    def plot(self, what: str = "kpi") -> go.Figure:
+        """The KPI by block with its interval, the threshold and the baselines; or what else the report draws.
 
-        return watch_plot.draw(self.result)
+        Args:
+            what: "kpi", "segments" (before and after), or "why" (drift against importance of each feature).
+
+        Raises:
+            SettingsError: there is no such plot, or nothing to draw in it.
+        """
+        from driftloop.report import watch_report  # loads plotly
+
+        drawn = watch_report.drawings(self.result)
+        if f"plot-{what}" not in drawn:
+            raise SettingsError(f"there is no plot {what!r} of this watch: give one of {', '.join(name.removeprefix('plot-') for name in drawn)}")
+        return drawn[f"plot-{what}"]
 
     def report(self, path: str | PathLike[str]) -> Path:
         """Write everything to one self-contained HTML file; returns its path.

@@ -21,9 +21,9 @@ from driftloop.drift.diagnosis import Diagnosis
 from driftloop.drift.verdict import Verdict
 from driftloop.errors import DataError, SettingsError
 from driftloop.metrics import block_kpis, kpi_names, scoring, task
-from driftloop.metrics.results import BlockScore, ReferencePeriod, SegmentResult
+from driftloop.metrics.results import BlockScore, ReferencePeriod
 from driftloop.metrics.task import Task
-from driftloop.predictions import segment_judge, table_goal
+from driftloop.predictions import segment_judge, table_goal, table_why
 from driftloop.predictions.predicted_table import PredictedTable
 from driftloop.predictions.table_estimate import OF_PROBABILITIES, TableEstimate
 from driftloop.predictions.table_goal import TablePlan
@@ -125,10 +125,10 @@ class _Judge:
             kind=(drifted or judged)[-1].kind,
             forecast=self.diagnosis.forecast(),
             estimate=self.estimated.newest,
-            segments=self._segments(),
             **({"baselines": {}} | whole),
         )
-        return replace(made, findings=self._findings(judged), notes=(*self._notes(), *self.table.notes))
+        made = replace(made, findings=self._findings(judged), notes=(*self._notes(), *self.table.notes))
+        return self._explained(made)
 
     @cached_property
     def majority(self) -> int | float:
@@ -170,13 +170,14 @@ class _Judge:
             estimated=estimate.value if estimate else math.nan,
         )
 
-    def _segments(self) -> SegmentResult | None:
-        if not self.table.segments:
-            return None
+    def _explained(self, made: TableResult) -> TableResult:
+        """The result with its segments, and with why the KPI fell where a fall is proven, in the whole or in a segment."""
         parts, times = tuple(map(self._labelled, self.blocks)), tuple(self._time(block.start) for block in self.blocks)
         labelled = segment_judge.LabelledTable(self.known, self.outputs, self.losses, parts, times, self.reference, self.task)
         columns = [column.of(self.table.predicted.labelled) for column in self.table.segments]
-        return segment_judge.judge(labelled, columns, alpha=self.goal.alpha)
+        segments = segment_judge.judge(labelled, columns, alpha=self.goal.alpha) if columns else None
+        why = table_why.explain(labelled, columns) if made.drift or (segments and segments.drift) else None
+        return replace(made, segments=segments, why=why, seconds=time.monotonic() - self.started)
 
     def _unlabelled(self, block: Block) -> BlockScore:
         """The score of a block without labels."""

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from driftloop.drift.estimate.confidence import Estimate
 from driftloop.drift.forecast.crossing import Forecast
+from driftloop.drift.kind.attribution import Attribution
 from driftloop.drift.verdict import Verdict
 from driftloop.metrics.results import BlockScore, ReferencePeriod, SegmentResult, WatchResult
 
@@ -24,6 +25,7 @@ class TableResult(WatchResult):
     forecast: Forecast
     estimate: Estimate
     segments: SegmentResult | None = None
+    why: Attribution | None = None  # of a proven fall
 
     @property
     def reference(self) -> ReferencePeriod:
@@ -36,6 +38,11 @@ class TableResult(WatchResult):
         return self.segments
 
     @property
+    def explained(self) -> Attribution | None:
+        """See `WatchResult.explained`."""
+        return self.why
+
+    @property
     def judged(self) -> tuple[BlockScore, ...]:
         """See `WatchResult.judged`."""
         return tuple(score for score in self.scores if score.version != PERIODS[0])
@@ -45,5 +52,5 @@ class TableResult(WatchResult):
         body = super().as_json()
         left = {name: value for name, value in body.items() if name not in _OF_A_SERVED_MODEL and not name.endswith("_without_retraining")}
         answers = {name: asdict(getattr(self, name)) for name in ("verdict", "forecast", "estimate")}
-        segments = self.segments.as_json() if self.segments else None
-        return {**left, **answers, "segments": segments, "reference": asdict(self.period), "blocks": len(self.judged)}
+        explained = {"segments": self.segments.as_json() if self.segments else None, "why": asdict(self.why) if self.why else None}
+        return {**left, **answers, **explained, "reference": asdict(self.period), "blocks": len(self.judged)}

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from driftloop.metrics.results import NO_BLOCK, REGRESSION, BlockScore, RetrainRecord, WatchResult
-from driftloop.report import kpi_words, segment_report, wording
+from driftloop.report import kpi_words, segment_report, why_report, wording
 
 COLUMNS = 100
 RETRAINS_IN_FULL = 12  # more would scroll the verdict off the screen; the report has them all
@@ -29,6 +29,7 @@ def summary_text(result: WatchResult) -> str:
         paragraph(" ".join(kpi_words.verdict(result))),
         _kpis(result),
         _segments(result),
+        paragraph(why_report.sentence(result.explained, result)) if result.explained else "",
         "" if result.reference else _versions(result),
         "" if result.reference else _retrains(result.retrains, unit=result.unit),
         "\n".join(paragraph(words, first="- ") for words in (*result.findings, *result.notes)),

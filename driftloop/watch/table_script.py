@@ -76,6 +76,8 @@ def _logged(args: WatchTableFlags, found: TableResult) -> TableResult:
         mlflow_log.log_blocks(store, run_id, found.scores)
         if found.segments:
             mlflow_log.log_segments(store, run_id, found.segments)
+        if found.why:
+            mlflow_store.log_metrics({f"why/{name}": getattr(found.why, name).change for name in ("change", "data", "concept")})
         drifted = next((score for score in found.scores if score.drift), None)
         mlflow_store.set_tags({"driftloop.kind": found.kind} | ({"driftloop.drift_block": str(drifted.block)} if drifted else {}))
         result = replace(found, run_id=run_id, seconds=time.monotonic() - args.call.started)

@@ -55,7 +55,7 @@ def test_a_fall_in_three_percent_of_the_rows_is_named_while_the_whole_is_not_yet
 
 
 def test_it_is_found_in_most_streams_and_nothing_else_is_named() -> None:
-    named = [watched(regional(seed=seed)).result.segments.named for seed in range(100, 120)]
+    named = [watched(regional(seed=seed), leave_out=["x", "region"]).result.segments.named for seed in range(100, 120)]
     assert sum(bool(one) for one in named) >= 12
     assert {score.segment for one in named for score in one} == {"west"}
 
