@@ -204,7 +204,7 @@ def watch(
         time=time,
         features=features,
         leave_out=leave_out,
-        segments=[segments] if isinstance(segments, str) and segments else list(segments),
+        segments=[segments] if isinstance(segments, str) and segments else [*map(str, segments)],
         task=task,
         unit=unit,
         time_zone=time_zone,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 DRAWN: Final = 20  # segments in the plot, the worst first
+SHOWN, NAMED_IN_FULL = 5, 20  # rows of the table in a terminal: without drift, with it
 LETTERS: Final = 38  # of a segment's name in the plot: a phone's width
 ROW_PIXELS, AROUND_PIXELS = 40, 50
 
@@ -42,11 +43,14 @@ def sentence(result: WatchResult) -> str:
         which = ", but which one is not proven" if found.drift else ""
         return f"{some} {judged} is proven to be worse than in its own reference period{which}."
     worst, write = found.named[0], kpi_words.of(result)
-    gain = write.gain(worst.kpi_after, worst.kpi_before).lstrip("−")
+    gain = write.gain(worst.kpi_after, worst.kpi_before)
+    way = "better" if gain[0] == "+" else "worse"  # since it was named it may have recovered
     step = f" {result.unit}".rstrip() if write.plain else " points"
     reached = f"{write.name} {write.with_unit(worst.kpi_after)} on {wording.count(worst.rows_after, 'row')}"
     are = "is worse than in its own reference period" if len(found.named) == 1 else "are worse than in their own reference periods"
-    return f"{len(found.named)} of {judged} {are}; the worst is {worst.name}: {reached}, {gain}{step} worse than {write.with_unit(worst.kpi_before)} before."
+    return (
+        f"{len(found.named)} of {judged} {are}; the worst is {worst.name}: {reached}, {gain[1:]}{step} {way} than {write.with_unit(worst.kpi_before)} before."
+    )
 
 
 def reading_notes(result: WatchResult) -> list[str]:
@@ -88,6 +92,13 @@ def columns(result: WatchResult) -> tuple[SegmentTableColumn, ...]:
         SegmentTableColumn("rows after", lambda one: f"{one.rows_after:,}"),
         SegmentTableColumn("proven", lambda one: wording.moment(one.timestamp) if one.timestamp else "", "t"),
     )
+
+
+def short_table(found: SegmentResult, result: WatchResult) -> tuple[list[str], list[list[str]], int]:
+    """Header and rows of the worst segments for a terminal, and how many more there are; rows and times are in the report."""
+    shown = found.scores[: max(min(len(found.named), NAMED_IN_FULL), SHOWN)]
+    some = columns(result)[:-3]
+    return [column.title for column in some], [[column.cell(score) for column in some] for score in shown], len(found.scores) - len(shown)
 
 
 def verdict_words(score: SegmentScore) -> str:

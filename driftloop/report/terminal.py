@@ -14,7 +14,6 @@ from driftloop.report import kpi_words, segment_report, why_report, wording
 
 COLUMNS = 100
 RETRAINS_IN_FULL = 12  # more would scroll the verdict off the screen; the report has them all
-SEGMENTS, SEGMENTS_IN_FULL = 5, 20  # rows of their table: without drift, with it
 CELL = 24  # widest cell of a table; longer text is truncated
 FIGURE = 7  # characters of a number in the table of blocks
 
@@ -42,12 +41,9 @@ def _segments(result: WatchResult) -> str:
     found = result.by_segment
     if not found:
         return ""
-    shown = found.scores[: max(min(len(found.named), SEGMENTS_IN_FULL), SEGMENTS)]
-    columns = segment_report.columns(result)[:-3]  # rows and times are in the report
-    told = table([column.title for column in columns], [[column.cell(score) for column in columns] for score in shown], left={0, 1})
-    rest = len(found.scores) - len(shown)
-    more = f"\n{wording.count(rest, 'more segment')} in the report" if rest else ""
-    return f"{paragraph(segment_report.sentence(result))}\n{told}{more}"
+    header, rows, more = segment_report.short_table(found, result)
+    rest = f"\n{wording.count(more, 'more segment')} in the report" if more else ""
+    return f"{paragraph(segment_report.sentence(result))}\n{table(header, rows, left={0, 1})}{rest}"
 
 
 def blocks_text(scores: Iterable[BlockScore]) -> str:

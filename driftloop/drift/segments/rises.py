@@ -9,9 +9,9 @@ of the two is an e-process when m is the true mean; so is the smallest product o
 
 (the profile of universal inference; Wasserman, Ramdas, Balakrishnan: Universal inference, PNAS 117, 2020). The minimum is over a grid; between two
 points the first factor rises with m and the second falls, so their values at the cell's near ends bound it from below, and nothing is lost but
-a little evidence. A share of the reference rows' capital is never bet, so that no m under their mean
-is too cheap. Of that of the later rows `FIRST` is bet from the first block on, the
-rest bit by bit, because a fall may begin at any block (as in `driftloop.drift.rules.bets`).
+a little evidence. A share of the reference rows' capital is never bet, so that no m under their mean is too cheap.
+Of that of the later rows `FIRST` is bet from the first block on, the rest bit by bit, because a fall may begin at any block (as in
+`driftloop.drift.rules.bets`).
 
 Errors are autocorrelated: every product is raised to the power 1 / v, v rows carrying the information of one, as in
 `driftloop.drift.rules.significant_loss`; v is learned from the reference rows (`segment_dependence`). benchmarks/any_model.md shows the false-alarm rates.
@@ -56,9 +56,8 @@ class Rises:
         losses = [np.minimum(np.asarray(one, np.float64), most) / most for one, most in zip(reference, largest, strict=True)]
         self.rows_in_one = segment_dependence.rows_in_one(losses)
         self._means = np.stack([_grid(one, v) for one, v in zip(losses, self.rows_in_one, strict=True)])  # (S, G): the m that are tried
-        against = BETS / (1 - self._means)[:, :, None]  # (S, G, B)
-        logs = [np.log(1 + bet * (m[:, None] - one[:, None, None])).sum(axis=0) for one, m, bet in zip(losses, self._means, against, strict=True)]
-        powers = np.exp(np.minimum(np.stack(logs) / self.rows_in_one[:, None, None], np.log(MOST)))
+        segment = np.repeat(np.arange(len(losses)), [len(one) for one in losses])
+        powers = self._growth(np.concatenate(losses), segment, -BETS / (1 - self._means)[:, :, None])
         self._known = NOT_BET + (1 - NOT_BET) * powers.mean(axis=2)  # (S, G): of the reference rows
         self._sizes = BETS / self._means[:, :, None]  # (S, G, B)
         self._capitals = np.zeros(self._sizes.shape)
@@ -73,7 +72,7 @@ class Rises:
         """
         share = (1 - FIRST) * HALF / ((self._blocks + HALF) * (self._blocks + HALF + 1)) + (FIRST if not self._blocks else 0.0)
         most = self.largest[segment]
-        growth = self._growth(np.minimum(np.asarray(losses, np.float64), most) / most, segment)
+        growth = self._growth(np.minimum(np.asarray(losses, np.float64), most) / most, segment, self._sizes)
         self._capitals = np.minimum(growth * (self._capitals + share), MOST)
         self._blocks, self._left = self._blocks + 1, self._left - share
         return self.evidence()
@@ -84,17 +83,17 @@ class Rises:
         ends = np.column_stack([later[:, 0] * NOT_BET, self._known[:, :-1] * later[:, 1:], self._known[:, -1] * self._left])
         return ends.min(axis=1)
 
-    def _growth(self, losses: np.ndarray, segment: np.ndarray) -> np.ndarray:
-        """The factor of each bet, (S, G, B)."""
+    def _growth(self, losses: np.ndarray, segment: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+        """The factor of each bet on these rows, (S, G, B): of a row 1 + size (loss - m)."""
         order = np.lexsort((losses, segment))
         losses, segment = losses[order], segment[order]
         first = np.flatnonzero(np.r_[True, (np.diff(losses) != 0) | (np.diff(segment) != 0)][: len(losses)])  # errors have few distinct losses
         counts = np.diff(np.append(first, len(losses)))
         losses, segment = losses[first], segment[first]
-        logs = np.zeros(self._capitals.shape)
+        logs = np.zeros(sizes.shape)
         for start in range(0, len(losses), CHUNK):
             some, x = segment[start : start + CHUNK], losses[start : start + CHUNK]
-            gains = np.log(1 + self._sizes[some] * (x[:, None] - self._means[some])[:, :, None]) * counts[start : start + CHUNK, None, None]  # (R, G, B)
+            gains = np.log(1 + sizes[some] * (x[:, None] - self._means[some])[:, :, None]) * counts[start : start + CHUNK, None, None]  # (R, G, B)
             begins = np.flatnonzero(np.r_[True, np.diff(some) != 0])
             logs[some[begins]] += np.add.reduceat(gains, begins)
         return np.exp(np.minimum(logs / self.rows_in_one[:, None, None], np.log(MOST)))
