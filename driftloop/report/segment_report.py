@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DRAWN: Final = 20  # segments in the plot, the worst first
 SHOWN, NAMED_IN_FULL = 5, 20  # rows of the table in a terminal: without drift, with it
 LETTERS: Final = 38  # of a segment's name in the plot: a phone's width
-ROW_PIXELS, AROUND_PIXELS = 40, 50
+ROW_PIXELS, AROUND_PIXELS = 44, 50
 
 
 @dataclass(frozen=True)
@@ -159,8 +159,7 @@ def _axes(made: go.Figure, scores: list[SegmentScore], write: Figures) -> None:
     """Names above the rows, so that a phone's width is left to the figures."""
     for at, score in enumerate(scores):
         name = wording.in_plot(score.name, most=LETTERS)
-        made.add_annotation(x=0, xref="paper", y=at - 0.34, text=name, showarrow=False, xanchor="left", yanchor="middle", font={"size": 12})
-    made.update_yaxes(range=[len(scores) - 0.5, -0.7], showticklabels=False, tickvals=list(range(len(scores))), showgrid=False, automargin=False)
-    made.update_xaxes(
-        ticksuffix="" if write.plain else " %", showgrid=True, nticks=7, title={"text": wording.in_plot(write.unit, most=20)} if write.unit else None
-    )
+        made.add_annotation(x=0, xref="paper", y=at - 0.42, text=name, showarrow=False, xanchor="left", yanchor="middle", font={"size": 12})
+    made.update_yaxes(range=[len(scores) - 0.6, -0.75], showticklabels=False, tickvals=list(range(len(scores))), showgrid=False, automargin=False)
+    unit = {"text": wording.in_plot(write.unit, most=20), "font": {"size": 12}} if write.plain and write.unit else None
+    made.update_xaxes(ticksuffix="" if write.plain else " %", showgrid=True, nticks=7, title=unit)
