@@ -299,6 +299,17 @@ def test_the_evidence_of_a_segment_is_an_e_value() -> None:
     assert np.mean(found, axis=0).max() <= 1
 
 
+def test_no_segment_is_named_in_more_than_five_percent_of_streams_without_a_rise() -> None:
+    named, segments = 0, 10
+    for seed in range(200):
+        rng = np.random.default_rng(20_000 + seed)
+        levels, sizes = rng.uniform(0.02, 0.4, segments), np.geomspace(60, 800, segments).astype(int)
+        rises = Rises([rng.random(size) < level for size, level in zip(sizes, levels, strict=True)], largest=np.ones(segments))
+        blocks = (rng.choice(segments, 150, p=sizes / sizes.sum()) for _ in range(30))
+        named += any((adjusted(rises.update(rng.random(150) < levels[segment], segment)) >= 20).any() for segment in blocks)
+    assert named <= 0.05 * 200
+
+
 def test_rows_that_repeat_count_once() -> None:
     rng = np.random.default_rng(8)
     few = [np.repeat(rng.random(20), 10) for _ in range(30)]
