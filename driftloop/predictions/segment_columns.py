@@ -96,7 +96,7 @@ def _ranges(numbers: np.ndarray, known: np.ndarray, name: str) -> SegmentColumn:
     """Ranges whose upper ends are quantiles; -inf and inf are in the first and the last."""
     edges = np.unique(np.quantile(known, np.arange(1, RANGES) / RANGES))
     edges = edges[edges < known.max()]
-    shown = [f"{edge:.4g}" for edge in edges]
+    shown = [f"{edge:,.0f}" if 10_000 <= abs(edge) < 1e12 else f"{edge:.4g}" for edge in edges]
     if len(set(shown)) < len(shown):
         shown = [f"{edge:.15g}" for edge in edges]
     middle = [f"{low} to {high}" for low, high in pairwise(shown)]

@@ -22,11 +22,11 @@ PIXELS: Final = 360
 
 
 def sentence(found: Attribution | None, result: WatchResult) -> str:
-    """The two parts, and the feature that explains most; "" without an attribution."""
+    """The two parts, and the feature with the largest share; "" without an attribution."""
     if found is None:
         return ""
     step, first = _step(result), found.features[0]
-    most = f", most of it by {first.name}: {told(first.change, result)}" if clear(first.change) else ""
+    most = f", the largest share {first.name} {told(first.change, result)}" if clear(first.change) else ""
     rest = "the labels depend on the inputs in another way" if clear(found.concept) else "not proven to be more than chance"
     return (
         f"Of the change of the {found.kpi} by {told(found.change, result)}{step} since the reference period, moved inputs explain "

@@ -34,6 +34,7 @@ from driftloop.drift.kind.trees import TreeRows
 
 LEAST_ROWS: Final = 200  # of each side
 STRETCHES: Final = 5  # of the reference rows: each is predicted by a model of the others
+MOST_FITTED: Final = 100_000  # reference rows that the model is learned from, at equal distances
 PAIRS: Final = 1500  # of a reference and a current row, each in `ORDERS` orders of the features and their reverses
 ORDERS: Final = 2
 MOST_PREDICTED: Final = 400_000  # rows along all paths
@@ -76,7 +77,7 @@ class Attribution:
 
     def __str__(self) -> str:
         first = self.features[0]
-        return f"{self.kpi} {self.change}: moved inputs explain {self.data}, most of it {first.name} {first.change}; the rest is {self.concept}"
+        return f"{self.kpi} {self.change}: moved inputs explain {self.data}, the largest share {first.name} {first.change}; the rest is {self.concept}"
 
 
 def attribute(
@@ -140,7 +141,8 @@ class _LossModel:
         self.values = np.where(empty, 0.0, self.values) if empty.any() else self.values
         size: dict[str, Any] = {"learning_rate": 0.1, "max_iter": 40, "max_leaf_nodes": 8, "min_samples_leaf": 20, "l2_regularization": 5}
         size |= {"early_stopping": False, "max_bins": BINS, "categorical_features": rows.categorical}
-        fitted = [self.stretch != at for at in range(STRETCHES)]
+        step = -(-self.reference // MOST_FITTED)
+        fitted = [np.flatnonzero(self.stretch != at)[::step] for at in range(STRETCHES)]
         self.fits = [HistGradientBoostingRegressor(**size).fit(self.values[: self.reference][some], values[some]) for some in fitted]
 
     def ask(self, rows: np.ndarray, stretch: np.ndarray) -> np.ndarray:
