@@ -1,6 +1,6 @@
-"""The rule without a threshold: how often it alarms while nothing changes, and how late it is, beside the rule with the true KPI as threshold.
+"""The rule without a threshold, and segments: how often they alarm while nothing changes, and how late they are.
 
-    python -m benchmarks.any_model             # about two minutes; writes benchmarks/any_model.md
+    python -m benchmarks.any_model             # about ten minutes; writes benchmarks/any_model.md
     python -m benchmarks.any_model --watches 20 --out /tmp/any_model.md
 
 The reference period is the first blocks of a stream, the watch the blocks after them; an alarm in any of them counts.
@@ -16,7 +16,7 @@ from functools import partial
 
 import numpy as np
 
-from benchmarks import error_streams, loss_streams, script
+from benchmarks import error_streams, loss_streams, script, segments
 from benchmarks.error_streams import Noise
 from driftloop.cli import parsing
 from driftloop.metrics.task import CLASSIFICATION, REGRESSION, Task
@@ -101,13 +101,14 @@ def measured(args: argparse.Namespace) -> str:
     """The page."""
     rows = [row(kind, blocks, watches=args.watches) for kind in kinds() for blocks in REFERENCES]
     return script.page(
-        "Any model: a fall against the reference period",
+        "Any model: a fall against the reference period, and in segments",
         f"Written by `{args.command}`: {args.watches} watches of each kind, of {WATCHED} blocks of {BLOCK} rows, at alpha {ALPHA}.",
         "Alarms: in % with the 95 % interval, the watches with an alarm although nothing changed, by the rule without a threshold (`driftloop.watch`; "
         "half of alpha is for the bound of the reference period), and by the same rule with the true KPI as threshold.",
         f"Delay: the median number of blocks to the alarm after a fall of the accuracy by {100 * FALL:.0f} points, or a rise of the absolute errors by "
         f"{500 * FALL:.0f} %, that begins with the watch.",
         script.table("stream | reference rows: | alarms: | alarms, true KPI known: | delay: | delay, true KPI known:", rows),
+        segments.section(watches=args.watches),
     )
 
 

@@ -167,7 +167,12 @@ class JudgeFlags:
     )
     label_delay: str = flag("", "how long labels take: 12h, 7d, 2w after a block's last row, or a number of blocks; until then a block is not judged")
     state: str = flag("", "file that the watch is continued from, if it exists, and saved to: then --data_path holds later rows or labels")
-    fail_on_drift: bool = flag(False, "exit with code 10 when a block has drifted")
+    segments: str = flag(
+        "",
+        "columns whose values, or ranges of numbers, are judged each by itself against its own reference period, comma-separated as in --features; "
+        "--alpha holds over all of them together",
+    )
+    fail_on_drift: bool = flag(False, "exit with code 10 when a block or a segment has drifted")
     report: str = flag("", "also write the HTML report to this file; it is always logged to MLflow")
 
 

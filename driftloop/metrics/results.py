@@ -134,6 +134,64 @@ class ReferencePeriod:
     bounds: bool = False  # the threshold is the worst KPI that this period allows, because none was given
 
 
+@dataclass(frozen=True, kw_only=True)
+class SegmentScore:
+    """The KPI of a segment in the reference period and after it, and whether it is among the segments that are proven to be worse."""
+
+    column: str
+    segment: str
+    rows_before: int  # with a label, in the reference period
+    rows_after: int
+    kpi_before: float
+    kpi_after: float
+    lower: float  # 95 % bounds of `kpi_after`
+    upper: float
+    gain: float  # of the KPI, positive is better
+    verdict: str  # "drift", "no alarm", "too small", "no labels"
+    kind: str  # of the drift, as in drift.verdict.Verdict
+    evidence: float = math.nan  # the e-value over all segments together: of the first block with drift, else of the newest
+    p_value: float = math.nan  # over all segments together, valid at any block
+    block: int = NO_BLOCK  # in which the drift was proven
+    timestamp: str = ""  # ISO time of that block's first row
+
+    @property
+    def drift(self) -> bool:
+        """Whether the KPI is proven to be worse than in the segment's own reference rows."""
+        return self.verdict == "drift"
+
+    @property
+    def name(self) -> str:
+        """Column and segment in a sentence."""
+        return f"{self.column}: {self.segment}"
+
+
+@dataclass(frozen=True)
+class SegmentResult:
+    """All segments of a table of predictions, the worst first: those with drift, the largest loss first, then by evidence."""
+
+    scores: tuple[SegmentScore, ...]
+    alpha: float  # probability at most that any segment without drift is ever named
+    least: int  # labelled rows of the reference period that a segment needs, or blocks for a KPI of whole blocks
+    evidence: float  # the e-value against "no segment is worse": of the first block in which that was rejected, else of the newest
+    drift: bool  # that no segment is worse is rejected, whichever it is
+    notes: tuple[str, ...] = ()
+
+    @property
+    def named(self) -> tuple[SegmentScore, ...]:
+        """Those with drift."""
+        return tuple(score for score in self.scores if score.drift)
+
+    @property
+    def judged(self) -> tuple[SegmentScore, ...]:
+        """Those that share alpha."""
+        return tuple(score for score in self.scores if score.verdict != "too small")
+
+    def as_json(self) -> dict[str, Any]:
+        """The JSON values of `--json`."""
+        body = {name: value for name, value in vars(self).items() if name != "scores"}
+        return body | {"judged": len(self.judged), "named": [score.name for score in self.named], "scores": [dict(vars(score)) for score in self.scores]}
+
+
 @dataclass(frozen=True)
 class WatchResult:
     """A whole watch: what `--json` prints and the report draws.
@@ -168,6 +226,16 @@ class WatchResult:
     @property
     def reference(self) -> ReferencePeriod | None:
         """The reference period of a table of predictions, whose model is not ours: then nothing is served or retrained."""
+        return None
+
+    @property
+    def by_segment(self) -> SegmentResult | None:
+        """The segments of a table of predictions; None where none were asked for."""
+        return None
+
+    @property
+    def explained(self) -> Any:
+        """Why the KPI of a table of predictions fell, a `drift.kind.attribution.Attribution`; None otherwise."""
         return None
 
     @property

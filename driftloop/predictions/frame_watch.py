@@ -19,6 +19,7 @@ from driftloop.data.files import tables
 from driftloop.data.schema.encoding import Written
 from driftloop.drift.estimate.confidence import Estimate
 from driftloop.drift.forecast.crossing import Forecast
+from driftloop.drift.kind.attribution import Attribution
 from driftloop.drift.verdict import Verdict
 from driftloop.errors import DataError, SettingsError
 from driftloop.metrics.kpi_names import OWN
@@ -29,13 +30,17 @@ from driftloop.predictions.later.watch_state import WatchState
 from driftloop.predictions.predicted_table import PredictedTable, TableColumns
 from driftloop.predictions.table_goal import TablePlan
 from driftloop.predictions.table_result import TableResult
-from driftloop.report import kpi_words, watch_report
+from driftloop.report import kpi_words, segment_report, watch_report
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 BLOCKS: Final = {"D": "day", "W": "week", "M": "month", **{name: name for name in blocks.CALENDAR}}
 SHOWN: Final = ("kpi", "lower", "upper", "threshold", "drift", "kind", "evidence", "p_value", "estimated", "labelled", "effective_rows")
+OF_SEGMENT: Final = (
+    *("column", "segment", "verdict", "kind", "rows_before", "rows_after", "kpi_before", "kpi_after", "lower", "upper", "gain"),
+    *("evidence", "p_value", "timestamp"),
+)
 PIXELS: Final = 900  # height of the report in a notebook
 
 
@@ -70,8 +75,10 @@ class FrameWatch:
         """Write what `driftloop.load_watch` needs to continue in another process, as JSON; returns the path.
 
         Raises:
+            SettingsError: it has segments.
             DataError: the file cannot be written; an older one stays.
         """
+        check_continues(self.state.asked.segments)
         return state_file.write(self.state, Path(path))
 
     @property
@@ -119,11 +126,33 @@ class FrameWatch:
             rows.append(head | {name if key == "kpi" else key: getattr(score, key) for key in SHOWN})
         return pd.DataFrame(rows).astype({"start": "datetime64[ns]", "end": "datetime64[ns]"}).set_index("block")
 
-    def plot(self) -> go.Figure:
-        """The KPI by block with its interval, the threshold and the baselines."""
-        from driftloop.report import watch_plot  # loads plotly
+    @property
+    def why(self) -> Attribution | None:
+        """Why the KPI fell: the part of moved inputs, by feature, and the rest, by segment, with intervals; None without a proven fall or inputs."""
+        return self.result.why
 
-        return watch_plot.draw(self.result)
+    @property
+    def segments(self) -> pd.DataFrame:
+        """A row for each segment, the worst first; none without `segments`. `evidence` and `p_value` hold over all segments together."""
+        scores = self.result.segments.scores if self.result.segments else ()
+        rows = [{name: getattr(score, name) for name in OF_SEGMENT} for score in scores]
+        return pd.DataFrame(rows, columns=list(OF_SEGMENT)).rename(columns={"timestamp": "found"}).astype({"found": "datetime64[ns]"})
+
+    def plot(self, what: str = "kpi") -> go.Figure:
+        """The KPI by block with its interval, the threshold and the baselines; or what else the report draws.
+
+        Args:
+            what: "kpi", "segments" (before and after), or "why" (drift against importance of each feature).
+
+        Raises:
+            SettingsError: there is no such plot, or nothing to draw in it.
+        """
+        from driftloop.report import watch_report  # loads plotly
+
+        drawn = watch_report.drawings(self.result)
+        if f"plot-{what}" not in drawn:
+            raise SettingsError(f"there is no plot {what!r} of this watch: give one of {', '.join(name.removeprefix('plot-') for name in drawn)}")
+        return drawn[f"plot-{what}"]
 
     def report(self, path: str | PathLike[str]) -> Path:
         """Write everything to one self-contained HTML file; returns its path.
@@ -138,7 +167,7 @@ class FrameWatch:
         return self.result.as_json()
 
     def __str__(self) -> str:
-        return " ".join(kpi_words.verdict(self.result))
+        return " ".join([*kpi_words.verdict(self.result), segment_report.sentence(self.result)]).strip()
 
     def _repr_html_(self) -> str:
         page = html.escape(watch_report.report_html(self.result), quote=True)
@@ -162,6 +191,7 @@ def watch(
     label_delay: str | int | timedelta | None = None,
     features: Sequence[str] | None = None,
     leave_out: Sequence[str] = (),
+    segments: str | Sequence[str] = (),
     task: str = "",
     unit: str = "",
     time_zone: str = "",
@@ -188,6 +218,9 @@ def watch(
             whatever labels it has, because early ones are biased; then it is judged once.
         features: the columns of the model's inputs; by default all others but identifiers, constants and free text. They tell the kind of drift.
         leave_out: columns that are no inputs.
+        segments: columns whose values, or ranges of numbers, are judged each by itself against its own reference period, whatever `threshold` is
+            (`predictions.segment_columns`). No segment that has not become worse is ever named, with probability 1 - alpha over all of them
+            together (the closed test of mean e-values, `drift.segments.closed_test`).
         task: "classification" or "regression"; by default it follows from the labels.
         unit: of a regression's label.
         time_zone: of times without one.
@@ -212,6 +245,7 @@ def watch(
         time=time,
         features=features,
         leave_out=leave_out,
+        segments=[segments] if isinstance(segments, str) and segments else [*map(str, segments)],
         task=task,
         unit=unit,
         time_zone=time_zone,
@@ -278,7 +312,18 @@ def _continued(state: WatchState, frame: pd.DataFrame | str | PathLike[str]) -> 
 
 
 def _with_frame(state: WatchState, frame: pd.DataFrame, written: Written | None) -> tuple[TableResult, WatchState]:
+    check_continues(state.asked.segments)
     return _judged(state.with_later(later_rows.read(frame, state.asked, state.reading, numbered_from=state.rows, written=written)))
+
+
+def check_continues(segments: Sequence[str]) -> None:
+    """Refuse to continue a watch of segments, whose evidence is not kept.
+
+    Raises:
+        SettingsError: there are segments.
+    """
+    if segments:
+        raise SettingsError("a watch with segments cannot be continued: leave them out, or watch the table with all its rows again")
 
 
 def _judged(state: WatchState) -> tuple[TableResult, WatchState]:

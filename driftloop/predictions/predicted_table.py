@@ -17,11 +17,12 @@ from driftloop.data.streams import Stream
 from driftloop.data.times import zones
 from driftloop.data.times.column import time_values
 from driftloop.errors import DataError, SettingsError
-from driftloop.predictions import prediction_columns
+from driftloop.predictions import prediction_columns, segment_columns
 from driftloop.predictions.later import repeated
 from driftloop.predictions.later.first_reading import FirstReading
 from driftloop.predictions.later.rows import Rows, keys_of_ids, keys_of_values
 from driftloop.predictions.prediction_columns import ReadPredictions
+from driftloop.predictions.segment_columns import SegmentColumn
 from driftloop.settings import TASKS
 
 REFERENCE_SHARE = 0.3  # of the rows, the oldest, where nobody says where the reference period ends
@@ -42,6 +43,7 @@ class TableColumns:
     leave_out: Sequence[str] = ()
     task: str = ""
     unit: str = ""
+    segments: Sequence[str] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +58,7 @@ class PredictedTable:
     reading: FirstReading
     rows_read: int  # with those that were left out
     ends: np.datetime64 | None = None  # of the reference period, where it is a time
+    segments: tuple[SegmentColumn, ...] = ()  # of the same rows
 
 
 def read(
@@ -97,11 +100,12 @@ def read(
     first = _reference_rows(times, reference, zone=asked.time_zone)
     stream = _stream(frame, times, time_column, predicted, asked, first=first)
     stream = replace(stream, name=name, source=source, sha256=sha256, task=task)
+    taken = [asked.target, asked.prediction, *asked.probability]
+    segments = segment_columns.read(frame, asked.segments, taken=taken, time_column=time_column, first=first)
     keys = keys_of_ids(frame[asked.id]) if asked.id else keys_of_values(times, stream.rows, classes_or_values(predicted), predicted.probabilities)
     reading = replace(reading, schema=stream.schema, vocabulary=dict(stream.vocabulary), features=stream.features)
-    return PredictedTable(
-        stream, predicted, first, (*notes, *_new_classes(predicted, first), *stream.notes), keys, reading, len(order), _ends(reference, zone=asked.time_zone)
-    )
+    told = (*notes, *_new_classes(predicted, first), *stream.notes)
+    return PredictedTable(stream, predicted, first, told, keys, reading, len(order), _ends(reference, zone=asked.time_zone), segments)
 
 
 def classes_or_values(predicted: ReadPredictions) -> np.ndarray:

@@ -25,7 +25,7 @@ from driftloop.metrics import block_kpis, kpi_names, scoring, task
 from driftloop.metrics.goal import Goal
 from driftloop.metrics.results import WAITING, BlockScore, ReferencePeriod
 from driftloop.metrics.task import Task
-from driftloop.predictions import table_goal, table_notes
+from driftloop.predictions import segment_judge, table_goal, table_notes, table_why
 from driftloop.predictions.later import closed as closed_blocks
 from driftloop.predictions.later import closing, label_delay, rule_state
 from driftloop.predictions.later.closed import Closed, FromReference, Past
@@ -191,7 +191,8 @@ class _Judge:
             estimate=self.estimated.newest,
             **({"baselines": {}} | whole),
         )
-        return replace(made, findings=self._findings(judged), notes=(*self._notes(), *self.table.notes))
+        made = replace(made, findings=self._findings(judged), notes=(*self._notes(), *self.table.notes))
+        return self._explained(made)
 
     def _whole(self, first: int, last: int) -> tuple[dict[str, Any], int]:
         """The figures of all judged rows, and how many have a label; baselines are of those that are kept."""
@@ -270,6 +271,17 @@ class _Judge:
             estimated=estimate.value if estimate else math.nan,
             effective_rows=effective,
         )
+
+    def _explained(self, made: TableResult) -> TableResult:
+        """The result with its segments, and with why the KPI fell where a fall is proven, in the whole or in a segment."""
+        mature = [block for block in self.blocks if block.stop <= self.judged]
+        parts, times = tuple(map(self._labelled, mature)), tuple(self._time(block.start) for block in mature)
+        rows = np.arange(len(self.known)) < self.place[self.judged]
+        labelled = segment_judge.LabelledTable(_part(self.known, rows), self.outputs[rows], self.losses[rows], parts, times, self.reference, self.task)
+        columns = [column.of(self.table.predicted.labelled).of(rows) for column in self.table.segments]
+        segments = segment_judge.judge(labelled, columns, alpha=self.goal.alpha) if columns else None
+        why = table_why.explain(labelled, columns) if made.drift or (segments and segments.drift) else None
+        return replace(made, segments=segments, why=why, seconds=time.monotonic() - self.started)
 
     def _learn(self, block: Block, part: Block) -> None:
         if part.rows:

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from driftloop.drift.estimate.confidence import Estimate
 from driftloop.drift.forecast.crossing import Forecast
+from driftloop.drift.kind.attribution import Attribution
 from driftloop.drift.verdict import Verdict
-from driftloop.metrics.results import BlockScore, ReferencePeriod, WatchResult
+from driftloop.metrics.results import BlockScore, ReferencePeriod, SegmentResult, WatchResult
 
 PERIODS: Final = ("reference", "judged")  # of a block, as its `version`
 _OF_A_SERVED_MODEL: Final = ("retrains", "versions", "served_version", "period")
@@ -32,11 +33,23 @@ class TableResult(WatchResult):
     kind: str  # a key of `drift.answer.KINDS`
     forecast: Forecast
     estimate: Estimate
+    segments: SegmentResult | None = None
+    why: Attribution | None = None  # of a proven fall
 
     @property
     def reference(self) -> ReferencePeriod:
         """See `WatchResult.reference`."""
         return self.period
+
+    @property
+    def by_segment(self) -> SegmentResult | None:
+        """See `WatchResult.by_segment`."""
+        return self.segments
+
+    @property
+    def explained(self) -> Attribution | None:
+        """See `WatchResult.explained`."""
+        return self.why
 
     @property
     def judged(self) -> tuple[BlockScore, ...]:
@@ -48,4 +61,5 @@ class TableResult(WatchResult):
         body = super().as_json()
         left = {name: value for name, value in body.items() if name not in _OF_A_SERVED_MODEL and not name.endswith("_without_retraining")}
         answers = {name: asdict(getattr(self, name)) for name in ("verdict", "forecast", "estimate")}
-        return {**left, **answers, "reference": asdict(self.period), "blocks": len(self.judged)}
+        explained = {"segments": self.segments.as_json() if self.segments else None, "why": asdict(self.why) if self.why else None}
+        return {**left, **answers, **explained, "reference": asdict(self.period), "blocks": len(self.judged)}

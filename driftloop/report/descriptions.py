@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from driftloop.report import wording
+from driftloop.report import segment_report, wording
 from driftloop.report.kpi_words import Figures, of, verdict
 
 if TYPE_CHECKING:
@@ -134,6 +134,7 @@ def watched(result: WatchResult, *, report: str = "") -> str:
     times = f", {wording.moment((result.judged or result.scores)[0].timestamp)} to {wording.moment(result.scores[-1].until)}" if result.scores else ""
     parts = [
         f"{first} {done} Watched in {wording.blocks_of(result)}{times}.",
+        segment_report.sentence(result),
         "\n".join(["Baselines on the same rows:", "", *free]) if free else "",
         "\n".join(["Retrains:", "", *made]) if made else "",
         f"[The report]({report}) shows every block." if report else "",

@@ -179,11 +179,16 @@ def _add_points(made: go.Figure, points: Sequence[Point], scale: float, **look: 
 
 
 def _interval(points: Sequence[Point], colour: str, scale: float) -> dict[str, Any]:
+    return interval([(point.kpi, point.lower, point.upper) for point in points], colour, scale)
+
+
+def interval(values: Sequence[tuple[float, float, float]], colour: str, scale: float) -> dict[str, Any]:
+    """Error bars of (value, lower, upper)."""
     return {
         "type": "data",
         "symmetric": False,
-        "array": [scale * (point.upper - point.kpi) for point in points],
-        "arrayminus": [scale * (point.kpi - point.lower) for point in points],
+        "array": [scale * (upper - value) for value, _, upper in values],
+        "arrayminus": [scale * (value - lower) for value, lower, _ in values],
         "color": colour,
         "thickness": 1.6,
         "width": 0,

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from driftloop.metrics.results import NO_BLOCK, REGRESSION, BlockScore, RetrainRecord, WatchResult
-from driftloop.report import kpi_words, wording
+from driftloop.report import kpi_words, segment_report, why_report, wording
 
 COLUMNS = 100
 RETRAINS_IN_FULL = 12  # more would scroll the verdict off the screen; the report has them all
@@ -27,11 +27,23 @@ def summary_text(result: WatchResult) -> str:
         paragraph(f"{result.stream}: {wording.count(result.rows, 'row')} in {wording.blocks_of(result)}"),
         paragraph(" ".join(kpi_words.verdict(result))),
         _kpis(result),
+        _segments(result),
+        paragraph(why_report.sentence(result.explained, result)) if result.explained else "",
         "" if result.reference else _versions(result),
         "" if result.reference else _retrains(result.retrains, unit=result.unit),
         "\n".join(paragraph(words, first="- ") for words in (*result.findings, *result.notes)),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _segments(result: WatchResult) -> str:
+    """The worst segments, those with drift first."""
+    found = result.by_segment
+    if not found:
+        return ""
+    header, rows, more = segment_report.short_table(found, result)
+    rest = f"\n{wording.count(more, 'more segment')} in the report" if more else ""
+    return f"{paragraph(segment_report.sentence(result))}\n{table(header, rows, left={0, 1})}{rest}"
 
 
 def blocks_text(scores: Iterable[BlockScore]) -> str:

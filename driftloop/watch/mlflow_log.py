@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -11,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from driftloop.metrics.kpi_names import KPIS, OWN
-from driftloop.metrics.results import BlockScore, WatchResult
+from driftloop.metrics.results import BlockScore, SegmentResult, WatchResult
 from driftloop.report import descriptions, watch_report
 from driftloop.tracking import links, mlflow_store
 from driftloop.tracking.mlflow_store import Store
@@ -22,6 +24,10 @@ SERIES: Final = (
     *("evidence", "p_value", "estimated", "forecast_early", "forecast_middle", "forecast_late"),
     *("mae", "mae_unretrained", "bias", "set_aside"),
 )
+MOST_SEGMENTS: Final = 10  # of a column, as metrics; the table of segments has all
+OF_SEGMENT: Final = ("kpi_before", "kpi_after", "gain", "evidence", "rows_after")
+SEGMENT_LETTERS: Final = 60
+NO_METRIC_NAME: Final = re.compile(r"[^\w\-. ]")  # what MLflow refuses in a metric's name
 
 
 def log_blocks(store: Store, run_id: str, scores: Sequence[BlockScore]) -> None:
@@ -31,6 +37,20 @@ def log_blocks(store: Store, run_id: str, scores: Sequence[BlockScore]) -> None:
     times = [int(np.datetime64(score.timestamp, "ms").astype(int)) for score in scores]
     mlflow_store.log_series(store, run_id, [{f"block/{name}": value for name, value in row.items()} for row in series], times_ms=times)
     mlflow_store.log_table(rows, "blocks")
+
+
+def log_segments(store: Store, run_id: str, found: SegmentResult) -> None:
+    """Log the table of all segments to the active run, and the figures of the worst `MOST_SEGMENTS` of each column as metrics."""
+    if found.scores:
+        mlflow_store.log_table([dict(vars(score)) for score in found.scores], "segments")
+    metrics = {"segments/judged": float(len(found.judged)), "segments/named": float(len(found.named)), "segments/evidence": found.evidence}
+    logged: Counter[str] = Counter()
+    for score in found.judged:
+        name = "/".join(["segment", *(NO_METRIC_NAME.sub("_", part)[:SEGMENT_LETTERS].strip(". ") or "_" for part in (score.column, score.segment))])
+        if logged[score.column] < MOST_SEGMENTS and f"{name}/drift" not in metrics:
+            logged[score.column] += 1
+            metrics |= {f"{name}/{figure}": getattr(score, figure) for figure in OF_SEGMENT} | {f"{name}/drift": float(score.drift)}
+    mlflow_store.log_outcome(store, run_id, metrics)
 
 
 def _chosen(score: BlockScore) -> tuple[str, ...]:

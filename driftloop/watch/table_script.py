@@ -21,7 +21,10 @@ from driftloop.predictions.table_result import TableResult
 from driftloop.report import descriptions, terminal, watch_report
 from driftloop.system import lock, places
 
-LOGGED: Final = ("target", "prediction", "probability", "reference_until", "reference_rows", "block_by", "block_size", "kpi", "cost", "alpha", "label_delay")
+LOGGED: Final = (
+    *("target", "prediction", "probability", "segments", "reference_until", "reference_rows"),
+    *("block_by", "block_size", "kpi", "cost", "alpha", "label_delay"),
+)
 NEEDED: Final = ("data_path", "target", "prediction")
 
 
@@ -36,6 +39,8 @@ def watch_table(args: WatchTableFlags) -> tuple[dict[str, Any], int]:
         raise SettingsError(f"give {' and '.join(lacking)}: the table, its label column and its column of predictions are needed")
     if args.reference_until and args.reference_rows:
         raise SettingsError("--reference_until and --reference_rows are both given: give one of them")
+    if args.state:
+        frame_watch.check_continues(names(args.segments))
     places.check_temporary()
     if args.report:
         watch_report.check_place(Path(args.report))
@@ -45,7 +50,8 @@ def watch_table(args: WatchTableFlags) -> tuple[dict[str, Any], int]:
         if args.state:
             watch.save(args.state)
     print(terminal.summary_text(result))
-    return result.as_json(), EXIT_DRIFT if result.drift and args.fail_on_drift else 0
+    drift = result.drift or bool(result.segments and result.segments.drift)
+    return result.as_json(), EXIT_DRIFT if drift and args.fail_on_drift else 0
 
 
 def _held(state: str) -> AbstractContextManager[Any]:
@@ -70,6 +76,7 @@ def _judged(args: WatchTableFlags) -> FrameWatch:
         time_zone=args.time_zone,
         features=names(args.features) or None,
         leave_out=names(args.leave_out),
+        segments=names(args.segments),
         task=args.task,
         unit=args.unit,
     )
@@ -112,6 +119,10 @@ def _logged(args: WatchTableFlags, found: TableResult) -> TableResult:
         mlflow_text.describe_run(store, run_id, words)
         mlflow_store.log_params({"threshold": found.threshold, "drift_rule": found.rule} | {name: getattr(args, name) for name in LOGGED})
         mlflow_log.log_blocks(store, run_id, found.scores)
+        if found.segments:
+            mlflow_log.log_segments(store, run_id, found.segments)
+        if found.why:
+            mlflow_store.log_metrics({f"why/{name}": getattr(found.why, name).change for name in ("change", "data", "concept")})
         drifted = next((score for score in found.scores if score.drift), None)
         mlflow_store.set_tags({"driftloop.kind": found.kind} | ({"driftloop.drift_block": str(drifted.block)} if drifted else {}))
         result = replace(found, run_id=run_id, seconds=time.monotonic() - args.call.started)

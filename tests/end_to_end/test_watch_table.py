@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from predictions_sample import FALL, REFERENCE, predictions, values
 from script_fixtures import Workshop, role
+from segments_sample import SEGMENT_REFERENCE, regional
 
 from driftloop.settings import ROOT
 from driftloop.system import lock
@@ -61,6 +62,32 @@ def test_a_regression_in_parquet(workshop: Workshop) -> None:
     assert done.result["drift"] and done.result["unit"] == "minutes" and done.result["mae"] > 1
 
 
+def test_a_fall_in_one_segment_fails_and_is_logged(workshop: Workshop) -> None:
+    regional().to_csv(workshop.folder / "mine.csv", index=False)
+    done = workshop.run(
+        "watch_table", "--data_path", "mine.csv", *FLAGS, "--reference_rows", SEGMENT_REFERENCE, "--segments", "region,x", "--report", "r.html",
+        "--json", "--fail_on_drift", "--mlflow_experiment_name", "theirs",
+    )  # fmt: skip
+    assert done.code == 10 and not done.result["drift"]
+    assert done.result["segments"]["named"] == ["region: west"] and done.result["segments"]["judged"] == 8
+    assert "the worst is region: west" in " ".join((workshop.folder / "r.html").read_text().split())
+    (run,) = workshop.runs("theirs")
+    assert (run.data.metrics["segments/judged"], run.data.metrics["segments/named"]) == (8, 1)
+    assert run.data.metrics["segment/region/west/drift"] == 1 and run.data.metrics["segment/region/west/kpi_after"] < 0.7
+    assert run.data.params["segments"] == "region,x"
+    assert {"segments.csv", "segments.json"} <= {file.path for file in workshop.client.list_artifacts(run.info.run_id)}
+
+
+def test_metrics_are_of_ten_segments_of_a_column_and_any_name_is_logged(workshop: Workshop) -> None:
+    names = ["北京", "上海", "a/b", "..", "x" * 300, "50 %", "<i>", *(f"z{at}" for at in range(20))]
+    table = regional()
+    table.assign(zone=[names[at % len(names)] for at in table.index]).to_csv(workshop.folder / "mine.csv", index=False)
+    done = workshop.run("watch_table", "--data_path", "mine.csv", *FLAGS, "--segments", "zone", "--json", "--mlflow_experiment_name", "theirs")
+    assert done.code == 0 and done.result["segments"]["judged"] == len(names)
+    (run,) = workshop.runs("theirs")
+    assert sum(name.startswith("segment/zone/") and name.endswith("/drift") for name in run.data.metrics) == 10
+
+
 @pytest.mark.parametrize(
     ("flags", "code", "told"),
     [
@@ -71,6 +98,8 @@ def test_a_regression_in_parquet(workshop: Workshop) -> None:
         (("--data_path", "mine.csv", *FLAGS, "--reference_rows", "5"), 3, "has 5 rows with a label, needs at least 16"),
         (("--data_path", "mine.csv", *FLAGS, "--kpi", "brier"), 2, "give --probability"),
         (("--data_path", "mine.csv", *FLAGS, "--probability", "x"), 3, "not in 0..1"),
+        (("--data_path", "mine.csv", *FLAGS, "--segments", "fule"), 3, "did you mean 'fuel'"),
+        (("--data_path", "mine.csv", *FLAGS, "--segments", "y_true"), 2, "holds the labels or predictions"),
         (("--data_path", "mine.csv", *FLAGS, "--report", "."), 1, "the report cannot be written"),
     ],
 )

@@ -344,7 +344,7 @@ def test_watch_can_be_called_whatever_was_imported_before() -> None:
         _ = dl.wach
 
 
-def test_the_example_of_the_docs_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_examples_of_the_docs_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     parts = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs" / "any_model.md").read_text(), flags=re.DOTALL | re.MULTILINE)
     monkeypatch.chdir(tmp_path)
     predictions().rename(columns={"when": "timestamp", "proba": "y_proba"}).to_csv("predictions.csv", index=False)
