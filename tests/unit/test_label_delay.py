@@ -181,7 +181,7 @@ def test_biased_early_labels_alarm_without_the_delay_and_not_with_it() -> None:
             settings: dict[str, Any] = {"id": "number", "block": 24, "label_delay": "2d"} if with_delay else {"id": "number", "block": 24}
             watch, ever = watched(table[:3000], **settings), False
             for first in range(3000, 3480, 24):
-                watch.update(without_labels(table, ~wrong)[first : first + 24]).update(table[first - 48 : first - 24][["number", "y_true"]])
+                watch.update(table[first - 48 : first - 24][["number", "y_true"]]).update(without_labels(table, ~wrong)[first : first + 24])
                 ever = ever or watch.drift
             early, late = early + (ever and not with_delay), late + (ever and with_delay)
     assert early == 10 and late == 0
