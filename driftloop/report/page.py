@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 PACKAGE: Final = "driftloop.report"
-LIBRARY: Final = Path(__file__).with_name("assets") / "plotly-basic-2.35.2.min.js.gz"
+LIBRARY: Final = Path(__file__).with_name("assets") / "plotly-basic-4.1.1.min.js.gz"
 
 
 def render(template: str, drawings: Mapping[str, go.Figure], *, package: str = PACKAGE, **values: Any) -> str:

@@ -57,7 +57,7 @@ class CrossingWords:
     @classmethod
     def of_accuracy(cls, threshold: float) -> CrossingWords:
         """For an accuracy."""
-        return cls("the true accuracy", "the block KPI", f"falls under {threshold:g}", f"under {threshold:g}")
+        return cls("the true accuracy", "the block KPI", f"falls under {threshold:.4g}", f"under {threshold:.4g}")
 
     @classmethod
     def of_error(cls, kpi: str, threshold: float, unit: str = "") -> CrossingWords:
