@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import warnings
+from pathlib import Path
 
 os.environ["DO_NOT_TRACK"] = "1"
 
@@ -22,8 +23,7 @@ def main(path: str, spec_path: str, report: str) -> None:
     from evidently.presets import ClassificationPreset, DataDriftPreset, RegressionPreset
 
     warnings.filterwarnings("ignore")
-    with open(spec_path, encoding="utf-8") as file:
-        spec = json.load(file)
+    spec = json.loads(Path(spec_path).read_text(encoding="utf-8"))
     frame = pd.read_csv(path, parse_dates=[spec["time"]])
     if len(spec["classes"]) > 2:  # Evidently finds the probabilities of several classes by the classes' names
         frame = frame.rename(columns=dict(zip(spec["probability"], spec["classes"], strict=True)))
@@ -40,8 +40,8 @@ def main(path: str, spec_path: str, report: str) -> None:
     inputs = [name for name in failed if name.startswith("Value Drift")]
     scores = [name for name in failed if not name.startswith(("Value Drift", "Share of Drifted"))]
     whole = any(name.startswith("Share of Drifted") for name in failed)
-    name = "MAE" if regression else "Accuracy"
-    kpi_test = next((f"{test}: {'failed' if test in failed else 'passed'}" for test in tests if test.startswith((name, f"Mean {name}", "Mean Absolute"))), "")
+    name = "Mean Absolute Error" if regression else "Accuracy"
+    kpi_test = next((f"{test}: {'failed' if test in failed else 'passed'}" for test in tests if test.startswith(name)), "")
     print(json.dumps({"drifted": [test.split()[-1] for test in inputs], "scores": scores, "whole": whole, "kpi": kpi_test, "tests": len(tests)}), flush=True)
 
 

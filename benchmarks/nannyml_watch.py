@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import warnings
+from pathlib import Path
 
 os.environ["NML_DISABLE_USAGE_LOGGING"] = "1"
 
@@ -21,8 +22,7 @@ def main(path: str, spec_path: str, report: str) -> None:
     import pandas as pd
 
     warnings.filterwarnings("ignore")
-    with open(spec_path, encoding="utf-8") as file:
-        spec = json.load(file)
+    spec = json.loads(Path(spec_path).read_text(encoding="utf-8"))
     frame = pd.read_csv(path, parse_dates=[spec["time"]])
     before = frame[spec["time"]] < spec["until"]
     reference, analysis = frame[before].reset_index(drop=True), frame[~before].reset_index(drop=True)
@@ -43,8 +43,7 @@ def main(path: str, spec_path: str, report: str) -> None:
     drift.fit(reference)
     results = [performance.calculate(analysis), estimator.estimate(analysis.drop(columns=spec["target"])), drift.calculate(analysis)]
     figures = [result.plot().to_html(full_html=False, include_plotlyjs=not at) for at, result in enumerate(results)]
-    with open(report, "w", encoding="utf-8") as file:
-        file.write(f"<html><body>{''.join(figures)}</body></html>")
+    Path(report).write_text(f"<html><body>{''.join(figures)}</body></html>", encoding="utf-8")
     realised, estimated = (alerts(result) for result in results[:2])
     print(json.dumps({"realised": realised, "estimated": estimated, "drifted": drifted(results[2])}), flush=True)
 

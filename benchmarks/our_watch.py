@@ -34,7 +34,10 @@ def main(path: str, spec_path: str, report: str = "") -> None:
         seconds = time.perf_counter() - started
     judged = found.blocks.query("period == 'judged'")
     first = str(judged.query("drift").end.min())[:16] if found.drift else ""
-    print(json.dumps({"blocks": len(judged), "alarms": int(judged.drift.sum()), "first": first, "kind": found.kind, "cell_seconds": seconds}), flush=True)
+    name, before, after = "MAE" if found.result.task == "regression" else "accuracy", found.result.period.kpi, found.result.kpi
+    change = "better" if (after > before) == (name == "accuracy") else "worse"
+    alarms = {"blocks": len(judged), "alarms": int(judged.drift.sum()), "first": first, "kind": found.kind}
+    print(json.dumps(alarms | {"kpi": name, "before": before, "after": after, "change": change, "cell_seconds": seconds}), flush=True)
 
 
 if __name__ == "__main__":
