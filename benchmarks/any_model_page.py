@@ -102,4 +102,4 @@ def _chunks(found: Mapping[str, Any]) -> str:
 def _evidently(said: Mapping[str, Any], inputs: int) -> str:
     moved = f"inputs drifted: {len(said['drifted'])} of {inputs}{' (' + ', '.join(said['drifted']) + ')' if said['drifted'] else ''}"
     failed = f"failed tests of the predictions: {', '.join(said['scores']) or 'none'}"
-    return f"{said['kpi']}; {failed}; {moved}; data set drift: {'yes' if said['whole'] else 'no'}"
+    return f"{said['kpi'] or 'no test of the KPI'}; {failed}; {moved}; data set drift: {'yes' if said['whole'] else 'no'}"
