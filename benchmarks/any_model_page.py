@@ -39,7 +39,8 @@ def section(found: Sequence[OnTable], *, rounds: int) -> str:
         "the imports of pandas and driftloop and the reading of the file. Peak of the process's resident memory.",
         script.table("table | rows: | tool | seconds: | MiB:", (_cost(one, tool) for one in found for tool in NAMES)),
         f"The first log to MLflow also makes its store: {', '.join(f'{one.first_log_s:.1f} s ({one.name})' for one in found)}.",
-        f"Targets, for {ROWS:,} rows; {_most(found)}:",
+        behind(found),
+        f"Targets, for {ROWS:,} rows:",
         script.targets(targets(found)),
         "### What each says",
         "Reference period: its older half is the reference, its newer half is judged. Nothing is known to change there: an alarm is a false one. Analysis: "
@@ -61,6 +62,17 @@ def targets(found: Sequence[OnTable]) -> list[tuple[str, bool]]:
     ]
 
 
+def behind(found: Sequence[OnTable]) -> str:
+    """Where the report of ours takes longer, or more memory, than a peer's; "" where it never does."""
+    words = []
+    for peer in (NANNYML, EVIDENTLY):
+        pairs = [(one.name, one.runs[OURS], one.runs[peer]) for one in found]
+        slower = [f"{name} ({ours.seconds:.1f} against {theirs.seconds:.1f} s)" for name, ours, theirs in pairs if ours.seconds > theirs.seconds]
+        larger = [f"{name} ({ours.mib:.0f} against {theirs.mib:.0f} MiB)" for name, ours, theirs in pairs if ours.mib > theirs.mib]
+        words += [f"slower than {peer} on {', '.join(slower)}"] * bool(slower) + [f"more memory than {peer} on {', '.join(larger)}"] * bool(larger)
+    return f"Where ours is behind, without MLflow: {'; '.join(words)}." if words else ""
+
+
 def says(one: OnTable) -> list[list[str]]:
     """The lines of a table: what each tool says of both periods."""
     words = {OURS: _ours, NANNYML: _nannyml, EVIDENTLY: _evidently}
@@ -71,10 +83,6 @@ def truth(one: OnTable) -> str:
     """What the KPI did, which the reader needs to weigh the alarms."""
     said = one.runs[OURS].said
     return f"{one.name}: the {said['kpi']} was {said['before']:.4g} in the reference period and {said['after']:.4g} in the analysis, {said['change']}."
-
-
-def _most(found: Sequence[OnTable]) -> str:
-    return "the tables have " + ", ".join(f"{one.rows:,}" for one in found)
 
 
 def _cost(one: OnTable, tool: str) -> list[str]:
@@ -102,4 +110,5 @@ def _chunks(found: Mapping[str, Any]) -> str:
 def _evidently(said: Mapping[str, Any], inputs: int) -> str:
     moved = f"inputs drifted: {len(said['drifted'])} of {inputs}{' (' + ', '.join(said['drifted']) + ')' if said['drifted'] else ''}"
     failed = f"failed tests of the predictions: {', '.join(said['scores']) or 'none'}"
-    return f"{said['kpi'] or 'no test of the KPI'}; {failed}; {moved}; data set drift: {'yes' if said['whole'] else 'no'}"
+    kpi = f"test {said['kpi']}" if said["kpi"] else "no test of the KPI"
+    return f"{kpi}; {failed}; {moved}; data set drift: {'yes' if said['whole'] else 'no'}"

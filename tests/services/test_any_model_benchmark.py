@@ -33,6 +33,15 @@ def test_the_section_says_what_each_tool_says_and_what_the_kpi_did():
     assert "car_loan: the accuracy was 0.94 in the reference period and 0.91 in the analysis, worse." in page
 
 
+def test_the_section_states_where_ours_is_behind():
+    ahead = replace(MADE, runs=RUNS | {tool: ToolRun(4.0, 500.0, THEIRS[tool]) for tool in THEIRS})
+    assert any_model_page.behind([ahead]) == ""
+    slow = replace(ahead, name="cards", runs=ahead.runs | {OURS: ToolRun(4.5, 450.0, ALARMED), EVIDENTLY: ToolRun(9.0, 300.0, THEIRS[EVIDENTLY])})
+    told = any_model_page.behind([ahead, slow])
+    assert "slower than NannyML on cards (4.5 against 4.0 s); more memory than Evidently on cards (450 against 300 MiB)" in told
+    assert "car_loan" not in told
+
+
 @pytest.mark.parametrize(("tool", "words"), [(OURS, "from the shell"), (LOGGED, "logged to MLflow"), (CELL, "a notebook's cell")])
 def test_a_time_over_its_target_is_a_miss(tool, words):
     slow = replace(MADE, runs=RUNS | {tool: replace(RUNS[tool], seconds=11.0)})
