@@ -49,7 +49,7 @@ def build_parser() -> parsing.Parser:
     parser.add_argument("--watches", type=parsing.whole(2), default=200, help="watches of each kind (default: %(default)s)")
     parser.add_argument("--tables", type=Path, help="folder with car_loan.csv.gz, car_loan_dq.csv.gz, cards.csv.gz and car_price.csv.gz, for the peers")
     parser.add_argument("--folder", type=Path, help="where the peers' environments stand or are built; default: a temporary folder")
-    parser.add_argument("--rounds", type=parsing.whole(1), default=3, help="runs of each tool, of which the fastest counts (default: %(default)s)")
+    parser.add_argument("--rounds", type=parsing.whole(1), default=2, help="runs of each tool, of which the fastest counts (default: %(default)s)")
     return parser
 
 
