@@ -1,9 +1,12 @@
 """The rule without a threshold, and segments: how often they alarm while nothing changes, and how late they are.
 
-    python -m benchmarks.any_model             # about ten minutes; writes benchmarks/any_model.md
+    python -m benchmarks.any_model --tables FOLDER                    # about twenty minutes; writes benchmarks/any_model.md
+    python -m benchmarks.any_model --tables FOLDER --folder envs      # keeps the peers' environments in envs/ for the next run
+    python -m benchmarks.any_model --out /tmp/any_model.md            # without the peers, about ten minutes
     python -m benchmarks.any_model --watches 20 --out /tmp/any_model.md
 
-The reference period is the first blocks of a stream, the watch the blocks after them; an alarm in any of them counts.
+The reference period is the first blocks of a stream, the watch the blocks after them; an alarm in any of them counts. With `--tables`, NannyML's
+tables that `benchmarks.full_tables` writes, a section puts `driftloop.watch` beside NannyML and Evidently on NannyML's own predictions.
 """
 
 from __future__ import annotations
@@ -13,10 +16,11 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
-from benchmarks import error_streams, loss_streams, script, segments
+from benchmarks import any_model_page, any_model_peers, error_streams, loss_streams, script, segments
 from benchmarks.error_streams import Noise
 from driftloop.cli import parsing
 from driftloop.metrics.task import CLASSIFICATION, REGRESSION, Task
@@ -43,6 +47,9 @@ def build_parser() -> parsing.Parser:
     """The flags of the benchmark."""
     parser = script.parser(__file__, __doc__)
     parser.add_argument("--watches", type=parsing.whole(2), default=200, help="watches of each kind (default: %(default)s)")
+    parser.add_argument("--tables", type=Path, help="folder with car_loan.csv.gz, car_loan_dq.csv.gz, cards.csv.gz and car_price.csv.gz, for the peers")
+    parser.add_argument("--folder", type=Path, help="where the peers' environments stand or are built; default: a temporary folder")
+    parser.add_argument("--rounds", type=parsing.whole(1), default=2, help="runs of each tool, of which the fastest counts (default: %(default)s)")
     return parser
 
 
@@ -99,16 +106,19 @@ def row(kind: ReferenceStream, blocks: int, *, watches: int) -> list[str]:
 
 def measured(args: argparse.Namespace) -> str:
     """The page."""
+    peers = any_model_page.section(any_model_peers.measured(args.tables, args.folder, rounds=args.rounds), rounds=args.rounds) if args.tables else ""
     rows = [row(kind, blocks, watches=args.watches) for kind in kinds() for blocks in REFERENCES]
+    command = "python -m benchmarks.any_model" + " --tables FOLDER" * bool(peers)
     return script.page(
         "Any model: a fall against the reference period, and in segments",
-        f"Written by `{args.command}`: {args.watches} watches of each kind, of {WATCHED} blocks of {BLOCK} rows, at alpha {ALPHA}.",
+        f"Written by `{command}`: {args.watches} watches of each kind, of {WATCHED} blocks of {BLOCK} rows, at alpha {ALPHA}.",
         "Alarms: in % with the 95 % interval, the watches with an alarm although nothing changed, by the rule without a threshold (`driftloop.watch`; "
         "half of alpha is for the bound of the reference period), and by the same rule with the true KPI as threshold.",
         f"Delay: the median number of blocks to the alarm after a fall of the accuracy by {100 * FALL:.0f} points, or a rise of the absolute errors by "
         f"{500 * FALL:.0f} %, that begins with the watch.",
         script.table("stream | reference rows: | alarms: | alarms, true KPI known: | delay: | delay, true KPI known:", rows),
         segments.section(watches=args.watches),
+        peers,
     )
 
 

@@ -13,7 +13,16 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parent.parent
 FROM_THE_NETWORK = re.compile(r"""<(?:script|link|img|iframe|source)\b[^>]*\b(?:src|href)=["']?(?:https?:)?//""")
-OUTSIDE = ("benchmarks/*.md", "examples/nyc_taxi/README.md", "ops/README.md", "data/README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE")
+OUTSIDE = (
+    "benchmarks/*.md",
+    "examples/*.ipynb",
+    "examples/nyc_taxi/README.md",
+    "ops/README.md",
+    "data/README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "LICENSE",
+)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
