@@ -176,3 +176,9 @@ def predictions_that_turn_bad(until: pd.Timestamp) -> pd.DataFrame:
     predicted = np.where(right, truth, 1 - truth)
     chances = np.where(predicted == 1, 0.9, 0.1)
     return pd.DataFrame({"timestamp": times, "age": rng.normal(40, 9, len(times)), "y_true": truth, "y_pred": predicted, "y_proba": chances})
+
+
+def test_the_readme_begins_with_the_ten_line_version():
+    language, block = re.findall(r"^```(\w+)\n(.*?)^```", TEXTS["README.md"], flags=re.DOTALL | re.MULTILINE)[0]
+    assert language == "python"
+    assert len(block.splitlines()) <= 10
