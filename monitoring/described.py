@@ -62,7 +62,7 @@ def complete(streams: Mapping[str, StreamConfig], *, folder: Path | None = None)
         TrackingError: MLflow is unreachable, or a model has no champion or no training reference.
         DataError: the training reference cannot be read.
     """
-    wanting = [stream for stream in streams.values() if not stream.features]
+    wanting = [stream for stream in streams.values() if stream.by_model]
     found = [_of_folder(folder / stream.name) for stream in wanting] if folder else read([stream.model for stream in wanting])
     return {**streams, **{stream.name: with_model(stream, its) for stream, its in zip(wanting, found, strict=True)}}
 

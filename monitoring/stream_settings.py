@@ -19,10 +19,12 @@ They are in streams.yaml next to this file, or in your own file:
         fuel: {texts: [diesel, gas]}                       # texts, in the order of the model's codes; others are unseen, not refused
         new: {boolean: true}
       learner: learner:ELEC           # serves and retrains the model: MODULE:NAME, as for --learner
+      served: here                    # or elsewhere: another system predicts, and logs it by POST /log of the prediction service
       data: elec.csv                  # the table that a retrain reads, from this file's folder; empty: what the learner's defaults name
 
 Without `features` they are the model's own, with its task, labels and unit, and are read from the registry's champion
-when a service starts (`monitoring.described`).
+when a service starts (`monitoring.described`). A stream that is served elsewhere has no other features than its own, or none; its model's name is
+the stream's if it gives no other, and it has no fallback.
 """
 
 from __future__ import annotations
@@ -52,6 +54,7 @@ BUNDLED: Final = Path(__file__).with_name("streams.yaml")
 STREAM_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 FEATURE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
 TASK_OF_KPI: Final = {"accuracy": "classification", "mae": "regression"}
+SERVED: Final = ("here", "elsewhere")
 MOST_CATEGORIES: Final = 100_000
 MOST_BLOCK_ROWS: Final = 10_000
 LONGEST_UNIT: Final = 30
@@ -73,10 +76,21 @@ class StreamConfig:
     unit: str = ""  # of an error KPI
     labels: tuple[int | str, ...] = ()  # of classification, in the order of the probabilities
     learner: str = ELEC_LEARNER  # for serving, retraining and replaying
+    served: Literal["here", "elsewhere"] = "here"
     data: str = ""  # absolute path of the table, see `monitoring.stream_table`; "": that of the learner's defaults
 
     def __hash__(self) -> int:
         return hash(self.name)  # validators are cached by stream: its features may be thousands of texts
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether another system serves the model, and logs what it predicted."""
+        return self.served == "elsewhere"
+
+    @property
+    def by_model(self) -> bool:
+        """Whether the features are the model's, not read yet."""
+        return not self.features and not self.elsewhere
 
     @property
     def retrain(self) -> str:
@@ -183,7 +197,9 @@ def pick(name: str, path: str | PathLike[str] | None = None) -> StreamConfig:
 def _stream(name: Any, settings: Any, *, folder: Path) -> StreamConfig:
     _demand(isinstance(name, str) and STREAM_NAME.fullmatch(name), f"stream {name!r}: a name is lower-case letters, digits and _, at most 40")
     where = f"stream {name}"
-    given = _known(_completed(settings), StreamConfig, where)
+    given = _known(_completed(settings, name), StreamConfig, where)
+    _demand(given["served"] in SERVED, f"{where}: served must be {' or '.join(SERVED)}, not {given['served']!a:.50}")
+    elsewhere = given["served"] == "elsewhere"
     features = _features(given["features"], where) if "features" in settings else ()
     names = {feature.name for feature in features}
     kpi, task = given["kpi"], given["task"]
@@ -203,16 +219,19 @@ def _stream(name: Any, settings: Any, *, folder: Path) -> StreamConfig:
     unfit = [label for label in labels if not can_be_answer(label)]
     _demand(not unfit, f"{where}: labels has {unfit[:1]!a:.80}, which cannot be recorded: each must be {LABEL}")
     enough = len(labels) >= 2 if task == "classification" else not labels
-    _demand(enough or not (features or labels), f"{where}: labels must be two or more different values for classification, none for regression")
+    _demand(enough or not (features or labels or elsewhere), f"{where}: labels must be two or more different values for classification, none for regression")
     return StreamConfig(
         **{**given, "name": name, "features": features, "fallback_by": tuple(fallback_by), "labels": tuple(labels), "data": data and str(folder / data)}
     )
 
 
-def _completed(settings: Any) -> Any:
-    """The settings of a stream whose features are its model's, with the task of its KPI and the learner of such models."""
-    if not isinstance(settings, Mapping) or "features" in settings:
+def _completed(settings: Any, name: str) -> Any:
+    """The settings of a stream whose features are its model's or whose model is elsewhere, with the task of its KPI and the learner of such models."""
+    elsewhere = isinstance(settings, Mapping) and settings.get("served") == "elsewhere"
+    if not isinstance(settings, Mapping) or ("features" in settings and not elsewhere):
         return settings
+    if elsewhere:
+        settings = {"model": name, "fallback_by": [], **settings}
     task = TASK_OF_KPI.get(settings["kpi"]) if isinstance(settings.get("kpi"), str) else None
     return {**({"task": task} if task else {}), "learner": TABLE_LEARNER, "features": {}, **settings}
 

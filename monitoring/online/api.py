@@ -169,7 +169,7 @@ def app_of(args: MonitorFlags) -> Callable[[], Flask]:
         raise SettingsError(f"--reference {args.reference} is not a folder: give one with <stream>/reference.json")
     if args.tracking_uri:
         os.environ["MLFLOW_TRACKING_URI"] = args.tracking_uri
-    by_model = any(not known[name].features for name in names)  # the features are the champion's, in the default store if no other is set
+    by_model = any(known[name].by_model for name in names)  # the features are the champion's, in the default store if no other is set
     registered = not args.reference and (by_model or bool(os.environ.get("MLFLOW_TRACKING_URI")))
     streams = described.complete({name: known[name] for name in names}, folder=Path(args.reference) if args.reference else None)
 
