@@ -197,9 +197,9 @@ def pick(name: str, path: str | PathLike[str] | None = None) -> StreamConfig:
 def _stream(name: Any, settings: Any, *, folder: Path) -> StreamConfig:
     _demand(isinstance(name, str) and STREAM_NAME.fullmatch(name), f"stream {name!r}: a name is lower-case letters, digits and _, at most 40")
     where = f"stream {name}"
+    served = settings.get("served", SERVED[0]) if isinstance(settings, Mapping) else SERVED[0]
+    _demand(served in SERVED, f"{where}: served must be {' or '.join(SERVED)}, not {served!a:.50}")
     given = _known(_completed(settings, name), StreamConfig, where)
-    _demand(given["served"] in SERVED, f"{where}: served must be {' or '.join(SERVED)}, not {given['served']!a:.50}")
-    elsewhere = given["served"] == "elsewhere"
     features = _features(given["features"], where) if "features" in settings else ()
     names = {feature.name for feature in features}
     kpi, task = given["kpi"], given["task"]
@@ -219,7 +219,10 @@ def _stream(name: Any, settings: Any, *, folder: Path) -> StreamConfig:
     unfit = [label for label in labels if not can_be_answer(label)]
     _demand(not unfit, f"{where}: labels has {unfit[:1]!a:.80}, which cannot be recorded: each must be {LABEL}")
     enough = len(labels) >= 2 if task == "classification" else not labels
-    _demand(enough or not (features or labels or elsewhere), f"{where}: labels must be two or more different values for classification, none for regression")
+    _demand(
+        enough or not (features or labels or served == "elsewhere"),
+        f"{where}: labels must be two or more different values for classification, none for regression",
+    )
     return StreamConfig(
         **{**given, "name": name, "features": features, "fallback_by": tuple(fallback_by), "labels": tuple(labels), "data": data and str(folder / data)}
     )

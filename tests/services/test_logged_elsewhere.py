@@ -235,7 +235,7 @@ def test_the_monitor_and_the_batch_flow_judge_what_was_logged_with_its_labels(
         with PredictionLog(Database(uri)) as log:
             wait_for(lambda: sum("label" in one for one in log.read(stream)) == 1000, what="all records in the log", timeout_s=60)
             config = described.pick(stream, streams_file)
-            measured = measure.measure(log, config, window.parse("2026-01-01T08:20:00Z..2026-01-02", newest=log.newest_time(stream)), references=None)
+            measured = measure.measure(log, config, window.parse("2026-01-01T08:20:00Z..2026-01-02T00:00:00Z", newest=log.newest_time(stream)), references=None)
         assert (measured.labels.rows, measured.labels.labelled, measured.verdict.kpi_drift) == (500, 500, True)
 
 
