@@ -1,6 +1,6 @@
 """Time POST /log through a real gunicorn, and kill the service under load: nothing that it acknowledged may be lost.
 
-    python -m benchmarks.log_service                     # about a minute; writes benchmarks/log_service.md
+    python -m benchmarks.log_service                     # half a minute; writes benchmarks/log_service.md
     python -m benchmarks.log_service --batches 50 --out /tmp/log_service.md
 
 The service is started as the project starts it; its one stream is served elsewhere: no TorchServe, no registry. One client sends batches of
@@ -68,7 +68,7 @@ class Killed:
 def build_parser() -> parsing.Parser:
     """The flags of the benchmark."""
     parser = script.parser(__file__, __doc__)
-    parser.add_argument("--batches", type=parsing.whole(10), default=300, help="batches that are timed (default: %(default)s)")
+    parser.add_argument("--batches", type=parsing.whole(10), default=100, help="batches that are timed (default: %(default)s)")
     parser.add_argument("--kills", type=parsing.whole(1, 50), default=5, help="times that the service is killed (default: %(default)s)")
     return parser
 
