@@ -72,7 +72,7 @@ def complete(streams: Mapping[str, StreamConfig], *, folder: Path | None = None,
         TrackingError: MLflow is unreachable, or a model has no champion or no training reference.
         DataError: the training reference cannot be read.
     """
-    wanting = [stream for stream in streams.values() if not stream.features or (judged and stream.asks_model)]
+    wanting = [stream for stream in streams.values() if stream.by_model or (judged and stream.asks_model)]
     shares = [judged and not KPIS[stream.kpi].own for stream in wanting]
     if folder:
         found = [_of_folder(folder / stream.name, shares=wanted) for stream, wanted in zip(wanting, shares, strict=True)]

@@ -20,10 +20,12 @@ They are in streams.yaml next to this file, or in your own file:
         fuel: {texts: [diesel, gas]}                       # texts, in the order of the model's codes; others are unseen, not refused
         new: {boolean: true}
       learner: learner:ELEC           # serves and retrains the model: MODULE:NAME, as for --learner
+      served: here                    # or elsewhere: another system predicts, and logs it by POST /log of the prediction service
       data: elec.csv                  # the table that a retrain reads, from this file's folder; empty: what the learner's defaults name
 
 Without `features` they are the model's own, with its task, labels and unit, and are read from the registry's champion
-when a service starts (`monitoring.described`), as are the class shares that some KPIs depend on.
+when a service starts (`monitoring.described`), as are the class shares that some KPIs depend on. A stream that is served elsewhere has no other
+features than its own, or none; its model's name is the stream's if it gives no other, and it has no fallback.
 """
 
 from __future__ import annotations
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
 BUNDLED: Final = Path(__file__).with_name("streams.yaml")
 STREAM_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 FEATURE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
+SERVED: Final = ("here", "elsewhere")
 MOST_CATEGORIES: Final = 100_000
 MOST_BLOCK_ROWS: Final = 10_000
 LONGEST_UNIT: Final = 30
@@ -79,15 +82,26 @@ class StreamConfig:
     shares: tuple[float, ...] = ()  # of its base model's training rows, as `Labels.shares`; read when a service starts that judges, not given in the file
     labels: tuple[int | str, ...] = ()  # of classification, in the order of the probabilities
     learner: str = ELEC_LEARNER  # for serving, retraining and replaying
+    served: Literal["here", "elsewhere"] = "here"
     data: str = ""  # absolute path of the table, see `monitoring.stream_table`; "": that of the learner's defaults
 
     def __hash__(self) -> int:
         return hash(self.name)  # validators are cached by stream: its features may be thousands of texts
 
     @property
+    def elsewhere(self) -> bool:
+        """Whether another system serves the model, and logs what it predicted."""
+        return self.served == "elsewhere"
+
+    @property
+    def by_model(self) -> bool:
+        """Whether the features are the model's, not read yet."""
+        return not self.features and not self.elsewhere
+
+    @property
     def asks_model(self) -> bool:
         """Whether a service that judges reads something of the stream from its model: the features, or the class shares."""
-        return not self.features or self.kpi in kpi_settings.OF_SHARES
+        return not self.elsewhere and (not self.features or self.kpi in kpi_settings.OF_SHARES)
 
     @property
     def retrain(self) -> str:
@@ -200,7 +214,9 @@ def pick(name: str, path: str | PathLike[str] | None = None) -> StreamConfig:
 def _stream(name: Any, settings: Any, *, folder: Path) -> StreamConfig:
     _demand(isinstance(name, str) and STREAM_NAME.fullmatch(name), f"stream {name!r}: a name is lower-case letters, digits and _, at most 40")
     where = f"stream {name}"
-    given = _known(_completed(settings, where), StreamConfig, where)
+    served = settings.get("served", SERVED[0]) if isinstance(settings, Mapping) else SERVED[0]
+    _demand(served in SERVED, f"{where}: served must be {' or '.join(SERVED)}, not {served!a:.50}")
+    given = _known(_completed(settings, name, where), StreamConfig, where)
     features = _features(given["features"], where) if "features" in settings else ()
     names = {feature.name for feature in features}
     kpi, task = given["kpi"], given["task"]
@@ -219,17 +235,23 @@ def _stream(name: Any, settings: Any, *, folder: Path) -> StreamConfig:
     unfit = [label for label in labels if not can_be_answer(label)]
     _demand(not unfit, f"{where}: labels has {unfit[:1]!a:.80}, which cannot be recorded: each must be {LABEL}")
     enough = len(labels) >= 2 if task == "classification" else not labels
-    _demand(enough or not (features or labels), f"{where}: labels must be two or more different values for classification, none for regression")
+    _demand(
+        enough or not (features or labels or served == "elsewhere"),
+        f"{where}: labels must be two or more different values for classification, none for regression",
+    )
     kpi_settings.check_values(where, kpi, cost=given["cost"], threshold=given["threshold"], labels=labels)
     return StreamConfig(
         **{**given, "name": name, "features": features, "fallback_by": tuple(fallback_by), "labels": tuple(labels), "data": data and str(folder / data)}
     )
 
 
-def _completed(settings: Any, where: str) -> Any:
-    """The settings of a stream whose features are its model's, with the task of its KPI and the learner of such models."""
-    if not isinstance(settings, Mapping) or "features" in settings:
+def _completed(settings: Any, name: str, where: str) -> Any:
+    """The settings of a stream whose features are its model's or whose model is elsewhere, with the task of its KPI and the learner of such models."""
+    elsewhere = isinstance(settings, Mapping) and settings.get("served") == "elsewhere"
+    if not isinstance(settings, Mapping) or ("features" in settings and not elsewhere):
         return settings
+    if elsewhere:
+        settings = {"model": name, "fallback_by": [], **settings}
     task = {"task": kpi_settings.task_of(where, settings["kpi"])} if "kpi" in settings else {}
     return {**task, "learner": TABLE_LEARNER, "features": {}, **settings}
 

@@ -7,6 +7,8 @@
 A stream without features has those of its model's champion in MLflow. The fallback tables come from the training references
 of the registered models there and follow the served version; with --reference both come from a folder,
 <folder>/<stream>/reference.json, and stay the same.
+
+A stream with `served: elsewhere` has no model here: what another system predicted for it comes by POST /log.
 """
 
 from __future__ import annotations
@@ -62,9 +64,10 @@ def work(args: ServiceFlags) -> tuple[dict[str, Any], int]:
     check_port(args.host, args.port)
     folder = Path(args.reference) if args.reference else None
     streams = described.complete({name: known[name] for name in names}, folder=folder)
+    served = {name: stream for name, stream in streams.items() if not stream.elsewhere}
     settings = Settings(
         streams=streams,
-        fallbacks={name: fallback_tables.read(stream, folder) if folder else fallback_tables.fetch(stream) for name, stream in streams.items()},
+        fallbacks={name: fallback_tables.read(stream, folder) if folder else fallback_tables.fetch(stream) for name, stream in served.items()},
         torchserve_url=args.torchserve_url,
         spool=Path(args.spool) if args.spool else None,
         monitor_url=args.monitor_url,

@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,9 @@ from monitoring.prometheus import ServiceMetrics
 from monitoring.records import events
 from monitoring.spool.writer import Spool
 from monitoring.stream_settings import StreamConfig
-from prediction_service.requests import LabelRequest, PredictRequest, RequestRow, RowsError
+from prediction_service.log_requests import LoggedRow, LogRequest
+from prediction_service.requests import LabelRequest, PredictRequest, RequestRow
+from prediction_service.row_forms import RowsError
 from prediction_service.served_model import ModelAnswer, ModelAnswers, ServedModel
 
 UNAVAILABLE, UNACCEPTABLE, INCOMPLETE = "model_unavailable", "model_unacceptable", "row_incomplete"
@@ -27,6 +30,8 @@ FALLBACKS = {
     UNACCEPTABLE: "the monitor judges the version that serves worse than the fallback",
     INCOMPLETE: "a feature that may be null is null, and the model takes numbers only",
 }
+ELSEWHERE = "elsewhere"  # the source of predictions that another system made
+MOST_VERSIONS, OTHER_VERSIONS = 50, "other"  # of a stream, as others log them, that are counted each for itself
 LOG = logging.getLogger("prediction_service")
 
 
@@ -91,12 +96,39 @@ def _record(config: StreamConfig, row: RequestRow, answer: ModelAnswer, baseline
     ).as_json()
 
 
-class PredictionService:
-    """All served streams by name, the spool, and the metrics; thread-safe. Without a log nothing is recorded, and labels are refused."""
+def _logged(config: StreamConfig, row: LoggedRow, baseline: Any, *, served_at: str) -> dict[str, Any]:
+    return events.Prediction(
+        id=row.id,
+        stream=config.name,
+        time=row.time or served_at,
+        served_at=served_at,
+        model=config.model,
+        version=row.version,
+        features=dict(row.features),
+        prediction=row.prediction,
+        probability=row.probability,
+        probabilities=None if row.probabilities is None else list(row.probabilities),
+        baseline=baseline,
+        fallback="",
+        latency_ms=0.0,  # not known
+    ).as_json()
 
-    def __init__(self, streams: Mapping[str, ServedStream], log: Spool | None, metrics: ServiceMetrics) -> None:
+
+class PredictionService:
+    """All streams by name, the spool, and the metrics; thread-safe. Without a log nothing is recorded: labels and others' predictions are refused.
+
+    Args:
+        streams: those whose model we serve.
+        log: the spool.
+        metrics: counts everything.
+        elsewhere: those whose model another system serves.
+    """
+
+    def __init__(self, streams: Mapping[str, ServedStream], log: Spool | None, metrics: ServiceMetrics, *, elsewhere: Sequence[StreamConfig] = ()) -> None:
         self.streams = dict(streams)
-        self.configs = {name: stream.config for name, stream in self.streams.items()}
+        self.elsewhere = {config.name: config for config in elsewhere}
+        self.configs = {name: stream.config for name, stream in self.streams.items()} | self.elsewhere
+        self.logged_versions: dict[str, list[str]] = {name: [] for name in self.configs}  # by stream: those that others have logged, the newest last
         self.metrics = metrics
         self.lost = 0  # records that could not be written
         self.log_error = ""  # of the latest append; "" if it worked
@@ -132,6 +164,28 @@ class PredictionService:
         """Put labels into the spool; False when that failed and nothing may be acknowledged."""
         now = events.now()
         return self._append([events.Label(id=name, stream=request.stream.name, label=label, labelled_at=now).as_json() for name, label in request.labels])
+
+    def log(self, request: LogRequest) -> bool:
+        """Put predictions of another system into the spool; False when that failed and nothing may be acknowledged."""
+        now, config = events.now(), request.stream
+        served = self.streams.get(config.name)
+        baselines = [served.fallback.predict(row.features) if served else None for row in request.rows]
+        if not self._append([_logged(config, row, baseline, served_at=now) for row, baseline in zip(request.rows, baselines, strict=True)]):
+            return False
+        for version, rows in Counter(row.version for row in request.rows).items():
+            self.metrics.predictions.labels(config.name, self._counted(config.name, version), ELSEWHERE).inc(rows)
+        return True
+
+    def _counted(self, stream: str, version: str) -> str:
+        """The version under which a prediction is counted: clients can send any number of them."""
+        with self._lock:
+            known = self.logged_versions[stream]
+            if version in known:
+                known.remove(version)
+            elif len(known) >= MOST_VERSIONS:
+                return OTHER_VERSIONS
+            known.append(version)
+        return version
 
     def reject(self, error: RowsError) -> None:
         """Count refused rows and log each."""

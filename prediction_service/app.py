@@ -1,7 +1,8 @@
 """The Flask app of the prediction service: routes, strict bodies, JSON errors, metrics. `monitoring.http.gunicorn` runs it under gunicorn.
 
     POST /predict       answers to one row or a list          GET /health        the process is alive; errors of the log
-    POST /labels        labels of earlier predictions, by id  GET /ready         who answers for each stream
+    POST /log           predictions of another system         GET /ready         who answers for each stream
+    POST /labels        labels of earlier predictions, by id
     GET  /openapi.json  the API, for programs             GET /metrics       for Prometheus
     GET  /docs          the same for people                   GET /              an overview, with commands to paste
 
@@ -26,7 +27,9 @@ from prediction_service.answering import PredictionService, ServedStream
 from prediction_service.background import Background
 from prediction_service.fallback_tables import fetch
 from prediction_service.front_page import TITLE, front
-from prediction_service.requests import RowsError, read_labels, read_predict
+from prediction_service.log_requests import read_log
+from prediction_service.requests import read_labels, read_predict
+from prediction_service.row_forms import RowsError
 from prediction_service.served_model import ServedModel
 from prediction_service.service_settings import MAX_BODY_BYTES, Settings
 
@@ -39,9 +42,11 @@ def create_app(settings: Settings) -> Flask:
     streams = {
         name: ServedStream(config, ServedModel(settings.torchserve_url, config, timeout_s=settings.model_timeout_s), settings.fallbacks[name])
         for name, config in settings.streams.items()
+        if not config.elsewhere
     }
+    elsewhere = [config for config in settings.streams.values() if config.elsewhere]
     spool = None if settings.spool is None else Spool(settings.spool)
-    service = PredictionService(streams, spool, metrics)
+    service = PredictionService(streams, spool, metrics, elsewhere=elsewhere)
     watcher = Background(list(streams.values()), monitor_url=settings.monitor_url, fetch=fetch if settings.renew else None, every_s=settings.look_every_s)
     app = build_app(service, max_rows=settings.max_rows)
     for name, stream in streams.items():
@@ -86,6 +91,17 @@ def _add_post_routes(app: Flask, service: PredictionService, *, max_rows: int) -
         answers = service.predict(wanted)
         return answer(answers[0] if wanted.single else {"predictions": answers})
 
+    @app.post("/log")
+    def log() -> Response:
+        try:
+            wanted = read_log(strict_json.read_request(), service.configs, max_rows=max_rows)
+        except RowsError as exc:
+            service.reject(exc)
+            raise
+        if not service.log(wanted):
+            return error(503, "not_logged", "the predictions could not be stored: send them again later")
+        return answer({"accepted": len(wanted.rows), "ids": [row.id for row in wanted.rows]}, 202)
+
     @app.post("/labels")
     def labels() -> Response:
         wanted = read_labels(strict_json.read_request(), service.configs, max_rows=max_rows)
@@ -104,7 +120,7 @@ def _add_get_routes(app: Flask, service: PredictionService, *, max_rows: int) ->
 
     @app.get("/ready")
     def ready() -> Response:
-        return answer({"ready": True, "streams": {name: _readiness(stream) for name, stream in service.streams.items()}})
+        return answer({"ready": True, "streams": {name: _readiness(service, name) for name in service.configs}})
 
     @app.get("/metrics")
     def metrics() -> Response:
@@ -120,10 +136,14 @@ def _add_get_routes(app: Flask, service: PredictionService, *, max_rows: int) ->
 
     @app.get("/")
     def root() -> Response:
-        return pages.front(front(document, service.streams, url=pages.own_url()))
+        return pages.front(front(document, service, url=pages.own_url()))
 
 
-def _readiness(stream: ServedStream) -> dict[str, Any]:
+def _readiness(service: PredictionService, name: str) -> dict[str, Any]:
+    if name in service.elsewhere:
+        versions = service.logged_versions[name]
+        return {"answers": "elsewhere", "version": versions[-1] if versions else "", "fallback": "", "model_error": ""}
+    stream = service.streams[name]
     reason = stream.fallback_reason
     return {"answers": "fallback" if reason else "model", "version": stream.model.version, "fallback": reason, "model_error": stream.model.error}
 

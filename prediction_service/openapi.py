@@ -9,7 +9,7 @@ from monitoring.features import Feature
 from monitoring.records.checks import LONGEST_TEXT
 from monitoring.stream_settings import StreamConfig
 from prediction_service.answering import FALLBACKS
-from prediction_service.requests import LARGEST_NUMBER
+from prediction_service.row_forms import LARGEST_NUMBER
 
 ID = {"type": "string", "pattern": r"^[A-Za-z0-9._:\-]{1,100}$", "description": "unique within its stream; the service makes one up for a row without"}
 TIME = {"type": "string", "format": "date-time", "description": "of the row, with its offset, 1970 to 2199"}
@@ -26,18 +26,30 @@ ERRORS = {
 def document(streams: Sequence[StreamConfig], *, max_rows: int) -> dict[str, Any]:
     """The OpenAPI 3.1 document of a service with these streams."""
     alone = len(streams) == 1
-    schemas: dict[str, Any] = {"Error": _error(), "Answer": _answer(streams)}
+    served = [stream for stream in streams if not stream.elsewhere]
+    schemas: dict[str, Any] = {"Error": _error(), **({"Answer": _answer(served)} if served else {})}
     for stream in streams:
         schemas |= _stream_schemas(stream, alone=alone, max_rows=max_rows)
     answers = {"anyOf": [_ref("Answer"), _object({"predictions": {"type": "array", "items": _ref("Answer")}})]}
     accepted = _object({"accepted": {"type": "integer", "minimum": 1}})
-    bodies = [f"{form}_{stream.name}" for stream in streams for form in ("row", "list", "batch")]
+    ids = {"type": "array", "items": ID, "description": "of the records, in their order"}
+    kept = {
+        "202": _answered("kept", _object({"accepted": {"type": "integer", "minimum": 1}, "ids": ids})),
+        "503": _answered("not kept: send them again", _ref("Error")),
+    }
+    bodies = [f"{form}_{stream.name}" for stream in served for form in ("row", "list", "batch")]
+    logs = [f"{form}_{stream.name}" for stream in streams for form in ("record", "record_list", "records")]
     labels = [f"{form}_{stream.name}" for stream in streams for form in ("label", "labels")]
     return {
         "openapi": "3.1.0",
         "info": {"title": "Predictions", "version": "1", "description": "Rows stand in time order. One bad row refuses its request."},
         "paths": {
-            "/predict": {"post": _post("Predict one row or several", bodies, {"200": _answered("the answers, in the rows' order", answers)})},
+            **(
+                {"/predict": {"post": _post("Predict one row or several", bodies, {"200": _answered("the answers, in the rows' order", answers)})}}
+                if served
+                else {}
+            ),
+            "/log": {"post": _post("Record predictions that another system made", logs, kept)},
             "/labels": {
                 "post": _post(
                     "Give labels of earlier predictions",
@@ -65,14 +77,37 @@ def _stream_schemas(stream: StreamConfig, *, alone: bool, max_rows: int) -> dict
     def several(item: dict[str, Any]) -> dict[str, Any]:
         return {"type": "array", "items": item, "minItems": 1, "maxItems": max_rows}
 
+    record = _record(stream, row)
+    wanted = ["prediction", *(["features"] if stream.features else [])]
+    batch = {**named, "model": record["model"], "version": record["version"], "records": several(_object(record, required=wanted))}
     context = {**several(_ref(f"features_{stream.name}")), "minItems": 0, "description": "the rows just before, oldest first, for models with a history"}
     return {
         f"features_{stream.name}": _features(stream),
         f"row_{stream.name}": _object(row, required=[*needed, "features"]),
         f"list_{stream.name}": several(_ref(f"row_{stream.name}")),
         f"batch_{stream.name}": _object({**named, "rows": several(_object(row, required=["features"])), "context": context}, required=[*needed, "rows"]),
+        f"record_{stream.name}": _object(record, required=[*needed, "version", *wanted]),
+        f"record_list_{stream.name}": several(_ref(f"record_{stream.name}")),
+        f"records_{stream.name}": {**_object(batch, required=[*needed, "records"]), "description": "its model and version are those of each record without"},
         f"label_{stream.name}": _object(label, required=[*needed, "id", "label"]),
         f"labels_{stream.name}": _object({**named, "labels": several(_object(label, required=["id", "label"]))}, required=[*needed, "labels"]),
+    }
+
+
+def _record(stream: StreamConfig, row: dict[str, Any]) -> dict[str, Any]:
+    """What a prediction of another system may hold."""
+    share = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
+    labels = {"items": {"type": "number", "minimum": 0, "maximum": 1}, "minItems": len(stream.labels), "maxItems": len(stream.labels)}
+    none = {"type": "null", "description": "a number has no probability"}
+    several = {"type": ["array", "null"], **labels, "description": f"of {', '.join(map(str, stream.labels))}, in this order; their sum is 1"}
+    return {
+        **row,
+        "time": {**TIME, "description": "of the row, with its offset, from 1970, at most one day ahead"},
+        "model": {"const": stream.model},
+        "version": {"type": "string", "minLength": 1, "maxLength": LONGEST_TEXT, "description": "of the model that predicted"},
+        "prediction": _label(stream),
+        "probability": {**share, "description": "of the predicted label"} if stream.labels else none,
+        "probabilities": several if stream.labels else none,
     }
 
 

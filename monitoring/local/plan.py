@@ -16,6 +16,7 @@ from driftloop.cli.call import Flags, flag
 from driftloop.cli.flag_types import experiment_name
 from driftloop.cli.flags import DataFlags
 from driftloop.cli.parsing import whole
+from driftloop.errors import SettingsError
 from driftloop.serving.torchserve import Ports
 from driftloop.settings import DEFAULT_STORE
 from driftloop.system.ports import HOST
@@ -85,6 +86,9 @@ def plan_of(args: LocalFlags) -> Plan:
         TrackingError: the stream's features are its model's, which has no champion.
     """
     stream = stream_settings.pick(args.stream, args.streams_file)
+    if stream.elsewhere:
+        how = "start prediction_service, monitor and shipper (docs/any_model.md)"
+        raise SettingsError(f"stream {stream.name} is served elsewhere, there is no model of ours to serve: {how}")
     learners.check(stream.learner)
     if not args.data_path:
         stream.retrain_alone(instead="; or give --data_path and --target")

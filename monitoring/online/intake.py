@@ -11,7 +11,6 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from driftloop.drift.estimate.confidence import SUM_OFF
 from driftloop.errors import DataError
 from monitoring.features import Feature, as_text
 from monitoring.online import input_tests
@@ -19,7 +18,7 @@ from monitoring.online.judging import Scoring
 from monitoring.online.label_progress import Reached
 from monitoring.online.rolling import Join, Newest, Row, Share
 from monitoring.online.version_record import KPI_BLOCKS, Served
-from monitoring.records.checks import Value
+from monitoring.records.checks import SUM_OFF, Value
 from monitoring.records.events import Label, Prediction, Record, Rejected
 from monitoring.stream_settings import StreamConfig
 

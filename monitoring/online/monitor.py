@@ -84,7 +84,7 @@ class Monitor:
         latency = self.metrics.latency_seconds.labels(stream)
         for record in new:
             self.metrics.records.labels(stream, record.kind).inc()
-            if isinstance(record, Prediction):
+            if isinstance(record, Prediction) and record.latency_ms:  # 0: another system's, not known
                 latency.observe(record.latency_ms / 1000)
         if blocks:
             self.metrics.blocks.labels(stream).inc(blocks)

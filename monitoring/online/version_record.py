@@ -202,14 +202,14 @@ class Served:
         return lifetime(list(self.scores), self.config)
 
     def kind_rows(self) -> tuple[list[AnsweredRow], list[AnsweredRow]]:
-        """Older and newest judged rows to test the kind of drift on, if it is due; else none.
+        """Older and newest judged rows to test the kind of drift on, if it is due; else none. A stream without features has no kinds.
 
         A test is due at the alarm, when the drift may be younger than the newest rows, and, if it proves no kind, again when all of
         the newest rows are younger than the alarm. Then as many rows before these are left out: a single block of the drift among
         the older rows would hide the change.
         """
         due = self._looks[0] + KPI_BLOCKS if self._looks else 0
-        if not self.proven or len(self._looks) == MOST_LOOKS or (self.kind and self.kind.kind in answer.TOLD) or self.blocks < due:
+        if not self.config.features or not self.proven or len(self._looks) == MOST_LOOKS or (self.kind and self.kind.kind in answer.TOLD) or self.blocks < due:
             return [], []
         rows = list(self._kind_rows)
         newest = min(KPI_BLOCKS * self.config.block_size, len(rows) // 2)

@@ -21,6 +21,7 @@ LONGEST_TEXT: Final = 200  # characters
 MOST_FEATURES: Final = 1000
 YEARS: Final = (1900, 2199)  # wide enough for any stream, and well within the range of dates
 INT64: Final = 2**63  # numbers outside -INT64..INT64-1 do not fit into BSON
+SUM_OFF: Final = 1e-3  # tolerance of a sum of probabilities around 1
 EXACT: Final = ConfigDict(extra="forbid", allow_inf_nan=False)  # no unknown field, no nan
 
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)

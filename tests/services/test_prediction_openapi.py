@@ -62,10 +62,15 @@ def test_the_known_good_row_is_taken(app: Flask, name: str) -> None:
     assert app.test_client().post("/predict", json=row(name, features=FEATURES[name])).status_code == 200
 
 
-POSTED, READ = ("/predict", "/labels"), ("/", "/docs", "/health", "/ready", "/metrics", "/openapi.json")
+POSTED, READ = ("/predict", "/labels", "/log"), ("/", "/docs", "/health", "/ready", "/metrics", "/openapi.json")
 
 
-@pytest.mark.parametrize(("path", "mode"), [*((path, mode) for path in POSTED for mode in ("positive", "negative")), *((path, "positive") for path in READ)])
+# No schema says that probabilities sum to 1 and agree with the prediction: of /log only what the document forbids is tried.
+CASES = [(path, mode) for path in POSTED for mode in ("positive", "negative") if (path, mode) != ("/log", "positive")]
+CASES += [(path, "positive") for path in READ]
+
+
+@pytest.mark.parametrize(("path", "mode"), CASES)
 def test_the_service_does_what_its_document_says(api: Any, path: str, mode: str) -> None:
     operation = api[path]["POST" if path in POSTED else "GET"]
 

@@ -56,6 +56,7 @@ def test_a_command_of_a_page_is_one(page: str, words: list[str]):
         script, *flags = arguments[1:] if arguments[0] == "-m" else arguments
         if script == "monitoring":
             script, flags = COMMANDS[flags[0]][0], flags[1:]
+        script = "prediction_service.__main__" if script == "prediction_service" else script
         if "--learner" in flags:  # it takes torch to import one: tests/services/test_learners.py
             at = flags.index("--learner")
             flags = flags[:at] + flags[at + 2 :]

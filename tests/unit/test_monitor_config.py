@@ -17,7 +17,7 @@ from driftloop.data import streams
 from driftloop.errors import SettingsError
 from driftloop.metrics.kpi_names import KPIS
 from driftloop.settings import TABLE_LEARNER
-from monitoring import features, prometheus, stream_settings, stream_table
+from monitoring import described, features, prometheus, stream_settings, stream_table
 from monitoring.records import checks
 
 GOOD = {
@@ -309,3 +309,33 @@ DESCRIBED: list[tuple[Any, str]] = [
 def test_a_wrong_setting_of_a_described_feature_is_named(tmp_path: Path, settings: Any, named: str) -> None:
     with pytest.raises(SettingsError, match=named):
         load(tmp_path, {"mine": {**GOOD, "features": {**GOOD["features"], "z": settings}}})  # type: ignore[dict-item]
+
+
+ELSEWHERE = {"served": "elsewhere", "kpi": "accuracy", "labels": ["no", "yes"], "block_size": 10, "threshold": 0.7}
+
+
+def test_a_stream_served_elsewhere_needs_no_model_no_fallback_and_no_features(tmp_path: Path) -> None:
+    found = load(tmp_path, {"churn": ELSEWHERE})["churn"]
+    assert (found.elsewhere, found.by_model, found.task, found.model, found.features, found.fallback_by) == (True, False, "classification", "churn", (), ())
+    assert described.complete({"churn": found}) == {"churn": found}  # no registry is asked
+    given = load(tmp_path, {"churn": {**ELSEWHERE, "model": "xgb", "features": {"x": {"low": 0, "high": 1}}}})["churn"]
+    assert (given.model, given.feature_names, given.task) == ("xgb", ("x",), "classification")
+    assert not load(tmp_path, {"mine": {**GOOD, "served": "here"}})["mine"].elsewhere
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"served": "nowhere"}, "served must be here or elsewhere, not 'nowhere'"),
+        ({"served": True}, "served must be here or elsewhere, not True"),
+        ({"served": ["elsewhere"]}, "served must be here or elsewhere"),
+        ({"labels": []}, "labels must be two or more different values for classification"),
+        ({"labels": ["no"]}, "labels must be two or more different values for classification"),
+        ({"kpi": "mae"}, "labels must be two or more different values for classification, none for regression"),
+        ({"fallback_by": ["x"], "features": {"y": {"low": 0, "high": 1}}}, "fallback_by must list features of the stream"),
+    ],
+)
+def test_a_wrong_setting_of_a_stream_served_elsewhere_is_refused_in_one_line(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, {"churn": {**ELSEWHERE, **changes}})
+    assert said in str(caught.value) and "\n" not in str(caught.value)

@@ -10,7 +10,8 @@ import pytest
 from monitoring.features import Feature
 from monitoring.http.answers import RequestError
 from monitoring.stream_settings import StreamConfig
-from prediction_service.requests import RowsError, read_labels, read_predict
+from prediction_service.requests import read_labels, read_predict
+from prediction_service.row_forms import RowsError
 
 # Names that a class made of them would take for its own.
 NAMED = (Feature("copy", 0, 1), Feature("model_config", 0, 1), Feature("json", 1, 3, categorical=True), Feature("wind", 0, 0.6, required=False))

@@ -105,6 +105,8 @@ def _kind(
     reference: Reference | None,
 ) -> _Kind:
     """The kind of one version's alarm: its rows in the window against its earlier ones, training rows excluded."""
+    if not config.features:
+        return _Kind("cannot tell", "There is no estimate of what the inputs explain: the stream has no features.", math.nan, math.nan)
     since = None if reference is None or not len(reference) else kpis.moment(reference.times[-1])
 
     def wanted(some: WindowRows) -> np.ndarray:
