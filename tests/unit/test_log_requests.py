@@ -120,10 +120,10 @@ def test_a_bad_record_refuses_the_batch_with_its_place_and_its_fault(given: Any,
     assert [bad.reason in checks.REASONS for bad in caught.value.bad] == [True]
 
 
-@pytest.mark.parametrize("time", ["2020-04-01T07:30:00", "2020-04-01", "yesterday", 1585726200, None, "1969-12-31T00:00:00Z", hours_ahead(30)])
+@pytest.mark.parametrize("time", ["2020-04-01T07:30:00", "2020-04-01", "yesterday", 1585726200, None, "1969-12-31T00:00:00Z", "ahead"])
 def test_a_time_without_its_offset_or_in_the_future_is_refused(time: Any) -> None:
     with pytest.raises(RowsError, match=r"^record 1: time "):
-        read([GOOD, {**GOOD, "time": time}])
+        read([GOOD, {**GOOD, "time": hours_ahead(30) if time == "ahead" else time}])
 
 
 def test_a_time_is_logged_in_utc_and_may_be_as_far_ahead_as_clocks_and_zones_differ() -> None:
