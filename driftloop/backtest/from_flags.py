@@ -154,7 +154,7 @@ def make(args: BacktestFlags, policies: tuple[Policy, ...], *, learner: Learner,
 
 
 def _check_labels(args: BacktestFlags, *, blocks: int) -> None:
-    if args.label_delay_blocks >= blocks - 1:
+    if args.label_delay_blocks and args.label_delay_blocks >= blocks - 1:
         raise SettingsError(f"--label_delay_blocks is {args.label_delay_blocks}, but there are {blocks} blocks: no label would come in time for a retrain")
     if not args.label_share:
         raise SettingsError("--label_share is 0: give a share above 0, up to 1")
