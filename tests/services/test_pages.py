@@ -9,6 +9,8 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -119,7 +121,8 @@ def test_the_root_page_says_why_the_fallback_answers(apps: dict[str, Flask]) -> 
         assert "the fallback" in text and "TorchServe did not answer" in text and "none has answered yet" in text
     finally:
         app.extensions["close"]()
-    assert front({"paths": {}}, {}, url="http://a").streams == []
+    nothing: Any = SimpleNamespace(configs={}, streams={}, elsewhere={}, logged_versions={})
+    assert front({"paths": {}}, nothing, url="http://a").streams == []
 
 
 def test_every_schema_of_the_document_is_on_its_page_and_every_link_leads_there(apps: dict[str, Flask]) -> None:
