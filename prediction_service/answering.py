@@ -78,7 +78,9 @@ class ServedStream:
         return ModelAnswers([ModelAnswer(baseline, None, None, "") for baseline in baselines], {}), baselines, reason
 
 
-def _record(config: StreamConfig, row: RequestRow, answer: ModelAnswer, baseline: Any, *, served_at: str, fallback: str, latency_ms: float) -> dict[str, Any]:
+def _record(
+    config: StreamConfig, row: RequestRow | LoggedRow, answer: ModelAnswer, baseline: Any, *, served_at: str, fallback: str, latency_ms: float
+) -> dict[str, Any]:
     return events.Prediction(
         id=row.id,
         stream=config.name,
@@ -97,21 +99,8 @@ def _record(config: StreamConfig, row: RequestRow, answer: ModelAnswer, baseline
 
 
 def _logged(config: StreamConfig, row: LoggedRow, baseline: Any, *, served_at: str) -> dict[str, Any]:
-    return events.Prediction(
-        id=row.id,
-        stream=config.name,
-        time=row.time or served_at,
-        served_at=served_at,
-        model=config.model,
-        version=row.version,
-        features=dict(row.features),
-        prediction=row.prediction,
-        probability=row.probability,
-        probabilities=None if row.probabilities is None else list(row.probabilities),
-        baseline=baseline,
-        fallback="",
-        latency_ms=0.0,  # not known
-    ).as_json()
+    answer = ModelAnswer(row.prediction, row.probability, row.probabilities, row.version)
+    return _record(config, row, answer, baseline, served_at=served_at, fallback="", latency_ms=0.0)  # the latency is not known
 
 
 class PredictionService:

@@ -35,7 +35,7 @@ class ModelAnswer:
 
     prediction: Any
     probability: float | None
-    probabilities: tuple[float, ...] | None
+    probabilities: Sequence[float] | None
     version: str
     rows_before: int = 0
     history: int | None = 0
