@@ -1,4 +1,4 @@
-"""Ends runs that killed processes of this machine left RUNNING, in every experiment of the store: SIGKILL allows no cleanup."""
+"""Ends runs that nobody else will: of killed processes of this machine, in every experiment of the store, and those that a repeated request created twice."""
 
 from __future__ import annotations
 
@@ -36,6 +36,14 @@ def end_all(client: MlflowClient) -> None:
         except MlflowException as exc:
             if exc.error_code not in {"PERMISSION_DENIED", "RESOURCE_DOES_NOT_EXIST"}:
                 raise
+
+
+def delete_twins(client: MlflowClient, run: Run) -> None:
+    """Delete what the same request created besides this run; both have its start time."""
+    mark = run.data.tags.get(OWNER) or client.get_run(run.info.run_id).data.tags[OWNER]
+    for other in client.search_runs([run.info.experiment_id], f"attributes.status = 'RUNNING' and attributes.start_time = {run.info.start_time}"):
+        if other.info.run_id != run.info.run_id and other.data.tags.get(OWNER) == mark:
+            client.delete_run(other.info.run_id)
 
 
 def _running(client: MlflowClient) -> Iterator[Run]:

@@ -109,7 +109,7 @@ def run(store: Store, name: str, *, role: str, parent_run_id: str | None = None,
                 mlflow.start_run(run_id=taken_up)
                 all_tags["mlflow.runName"] = name
             else:
-                mlflow.start_run(run_name=name, nested=active is not None, tags=all_tags)
+                _start(store.client, name, all_tags, nested=active is not None)
             # Set afterwards: start_run rejects a parent that is not the innermost active run.
             mlflow.set_tags(all_tags | ({"mlflow.parentRunId": parent} if parent else {}))
             run_id = _active_run_id()
@@ -131,6 +131,14 @@ def run(store: Store, name: str, *, role: str, parent_run_id: str | None = None,
         if now and (active is None or now.info.run_id != active.info.run_id):
             with translated("MLflow"):
                 mlflow.end_run(RunStatus.to_string(status))
+
+
+def _start(client: MlflowClient, name: str, tags: Mapping[str, str], *, nested: bool) -> None:
+    """Start a run. A server that dies before it answers may have created one already, which would stay RUNNING."""
+    before = retries.failed()
+    made = mlflow.start_run(run_name=name, nested=nested, tags=dict(tags))
+    if retries.failed() != before:
+        leftovers.delete_twins(client, made)
 
 
 def _let_go(exc: BaseException) -> None:

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Final
 from mlflow.exceptions import MlflowException
 
 from driftloop.errors import TrackingError
+from driftloop.tracking import retries
 from driftloop.tracking.translate import translated
 
 if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
     from mlflow.tracking import MlflowClient
 
 CHAMPION: Final = "champion"  # the version that is served
@@ -39,12 +41,23 @@ class Registry:
             new = self._make()
             version = ""
             try:
-                version = str(self.client.create_model_version(self.name, source=source, run_id=run_id, model_id=model_id).version)
+                before = retries.failed()
+                made = self.client.create_model_version(self.name, source=source, run_id=run_id, model_id=model_id)
+                version = str(made.version)
+                if retries.failed() != before:
+                    self._delete_twins(made)
                 self._point(CHALLENGER, version)
             except BaseException:
                 self._take_back(version, new=new)
                 raise
         return version
+
+    def _delete_twins(self, made: ModelVersion) -> None:
+        """Delete what the same request created before this version: a server that dies before it answers may have registered one already."""
+        for other in self.client.search_model_versions(f"name = '{self.name}' and run_id = '{made.run_id}'"):
+            same = int(other.version) < int(made.version) and other.source == made.source
+            if same and not self.client.get_model_version(self.name, str(other.version)).aliases:  # a search does not return them
+                self.client.delete_model_version(self.name, str(other.version))
 
     def _make(self) -> bool:
         """Create the registered model if missing; False if it exists."""

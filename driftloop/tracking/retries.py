@@ -27,6 +27,13 @@ from driftloop.tracking import patience
 PAUSE_S: Final = 8  # longest pause between two attempts
 BROKEN_S: Final = 60.0  # for a server that answers 500: that is rarely a restart
 
+_state = {"failed": 0}
+
+
+def failed() -> int:
+    """How many attempts at a request have failed in this process."""
+    return _state["failed"]
+
 
 def pace() -> None:
     """Make all of MLflow's requests in this process retry like `Patient`."""
@@ -69,6 +76,7 @@ class Patient(Retry):
         Raises:
             urllib3.exceptions.MaxRetryError: it was the last.
         """
+        _state["failed"] += 1
         now = time.monotonic()
         began = now if self.began is None else self.began
         status = response.status if response is not None else None

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -21,7 +22,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from script_fixtures import Workshop, data_flags, drifting_table, parent, role
 from sqlalchemy.exc import OperationalError
-from store_fixtures import FaultyServer, TrackingServer
+from store_fixtures import FaultyServer, ForgetfulServer, TrackingServer
 
 from driftloop.errors import TrackingError
 from driftloop.serving import site
@@ -289,6 +290,46 @@ def test_a_server_that_is_killed_and_started_again_in_the_middle_costs_no_traini
         assert {run.info.status for run in client.search_runs(["0"])} == {"FINISHED"}
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="module")
+def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
+    server = TrackingServer(tmp_path_factory.mktemp("behind")).start()
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_run_that_was_created_although_the_server_died_before_its_answer_leaves_no_second(place: Workshop, behind: TrackingServer, nested: bool) -> None:
+    with place.entered(MLFLOW_TRACKING_URI=behind.uri), contextlib.ExitStack() as outer:
+        store = mlflow_store.open_store(f"forgotten {nested}")
+        if nested:
+            outer.enter_context(mlflow_store.run(store, "outer", role="base"))
+        forgetful = ForgetfulServer(behind.uri, "/runs/create")
+        outer.callback(forgetful.stop)
+        with place.entered(MLFLOW_TRACKING_URI=forgetful.uri):
+            mlflow_store._connect(write=True)
+            through = replace(store, client=MlflowClient())
+            with mlflow_store.run(through, "inner", role="trial") as run_id:
+                there = store.client.search_runs([store.experiment_id], "attributes.run_name = 'inner'")
+                assert [(run.info.run_id, run.info.status) for run in there] == [(run_id, "RUNNING")]
+
+
+def test_a_version_that_was_registered_although_the_server_died_before_its_answer_leaves_no_second(place: Workshop, behind: TrackingServer) -> None:
+    with place.entered(MLFLOW_TRACKING_URI=behind.uri):
+        store = mlflow_store.open_store("forgotten version")
+        run_id = store.client.create_run(store.experiment_id).info.run_id
+        source = store.client.get_run(run_id).info.artifact_uri + "/model"
+        assert Registry(store.client, "forgotten").register(source=source, run_id=run_id) == "1"  # of the same run, with an alias
+        forgetful = ForgetfulServer(behind.uri, "/model-versions/create")
+        try:
+            with place.entered(MLFLOW_TRACKING_URI=forgetful.uri):
+                mlflow_store._connect(write=True)
+                version = Registry(MlflowClient(), "forgotten").register(source=source, run_id=run_id)
+        finally:
+            forgetful.stop()
+        store.client.set_registered_model_alias("forgotten", CHAMPION, "1")
+        assert (version, {int(found.version) for found in store.client.search_model_versions("name = 'forgotten'")}) == ("3", {1, 3})
 
 
 class Cycle:

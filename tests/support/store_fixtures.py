@@ -118,6 +118,42 @@ class FaultyServer:
         self.server.server_close()
 
 
+class ForgetfulServer:
+    """In front of a real tracking server: does what is asked, and hangs up before the answer to the first request with this end of a path."""
+
+    def __init__(self, behind: str, forgets: str) -> None:
+        left = itertools.count(1, -1)
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def answer(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                made = requests.request(self.command, behind + self.path, data=body, headers={"Content-Type": "application/json"}, timeout=30)
+                if self.path.endswith(forgets) and next(left) > 0:
+                    self.connection.shutdown(socket.SHUT_RDWR)
+                    self.close_connection = True
+                    return
+                self.send_response(made.status_code)
+                self.send_header("Content-Type", made.headers["Content-Type"])
+                self.send_header("Content-Length", str(len(made.content)))
+                self.end_headers()
+                self.wfile.write(made.content)
+
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.uri = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
 @dataclass(frozen=True)
 class StoreWorkshop(Workshop):
     """A folder to run scripts in, whose store is anywhere."""
