@@ -146,11 +146,12 @@ def retrained(record: RetrainRecord, *, trained: str, judged: str) -> str:
     """A retrain: its judgement, its reason, its changes."""
     changes = ", ".join(f"{name} {old} → {new}" for name, old, new in wording.changed(record.champion_params, record.params))
     fitted = "The model of this run was then trained" if record.promoted else "The challenger was trained"
+    search = wording.count(record.trials, "trial") if record.trials else "without a search"
     lines = [
         f"Reason: {record.reason}.",
         f"Judged on {judged}.",
         f"{fitted} on {trained}.",
-        f"Against the champion's parameters ({wording.count(record.trials, 'trial')}): {changes or 'none changed'}.",
+        f"Against the champion's parameters ({search}): {changes or 'none changed'}.",
     ]
     return "\n".join([wording.sentence(record.decision), "", *(f"- {line}" for line in lines)])
 

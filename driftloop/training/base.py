@@ -113,11 +113,12 @@ def _describe(store: mlflow_store.Store, stream: Stream, known: KnownModel, stud
 
 
 def log_origin(stream: Stream, plan: TrainPlan, study: tuning.Study) -> None:
-    """Log to the active run which trial its parameters come from, and the trial's rows."""
+    """Log to the active run which trial its parameters come from, if there was a search, and the data."""
     plain = {"max_epochs": plan.max_epochs, "seed": plan.seed, "total_trials": len(study.trials)}
     mlflow_store.log_params({**plain, "data": Path(stream.source).name, "data_sha256": stream.sha256})
     mlflow_store.log_metrics({plan.doing(stream).objective: study.best.value})
-    mlflow_store.set_tags({"driftloop.from_trial": f"trial-{study.best.index:02d}"})
+    if study.trials:
+        mlflow_store.set_tags({"driftloop.from_trial": f"trial-{study.best.index:02d}"})
 
 
 def test_figures(stream: Stream, known: KnownModel, *, doing: Task | None = None) -> dict[str, Any]:

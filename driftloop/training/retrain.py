@@ -115,7 +115,10 @@ def retrain(
         )
     with mlflow_store.run(store, cause.run_name(stream), role="retrain", parent_run_id=parent_run_id) as run_id:
         mlflow_store.set_tags({"driftloop.reason": cause.reason})
-        study = search_nested(store, learner, stream, plan.train, train=(0, validated_from), validation=(validated_from, judged_from))
+        # The challenger is fitted and judged below: a search of one trial would only fit it twice.
+        study = tuning.unsearched(space=plan.train.space, start=plan.train.start, total_trials=plan.train.total_trials) or search_nested(
+            store, learner, stream, plan.train, train=(0, validated_from), validation=(validated_from, judged_from)
+        )
         challenger = _challenger(store, learner, stream, study, plan, train=(0, judged_from), judge=(judged_from, cause.stop), family=family)
         verdict = _judge(stream, champion, challenger, cause, plan, judged_from=judged_from)
         log_origin(stream, plan.train, study)

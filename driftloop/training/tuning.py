@@ -58,7 +58,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Study:
-    """All trials of a search, in order, and the best."""
+    """All trials of a search, in order, and the best; no trials where there was nothing to choose."""
 
     trials: tuple[Trial, ...]
     best: Trial
@@ -131,6 +131,21 @@ def _configure(space: Mapping[str, Any], task: Task, *, seed: int) -> Any:
     return client
 
 
+def unsearched(*, space: Mapping[str, Any], start: Mapping[str, Any], total_trials: int) -> Study | None:
+    """The result of a search that can only have one, with no trial: its parameters are `start`; None where there is something to choose."""
+    if _free(space) and total_trials > 1:
+        return None
+    return Study((), Trial(0, _starting_point(space, start), np.empty(0), math.nan))
+
+
+def _starting_point(space: Mapping[str, Any], start: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(start) | {name: domain["choices"][0] for name, domain in space.items() if len(domain.get("choices", ())) == 1}
+
+
+def _free(space: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: domain for name, domain in space.items() if len(domain.get("choices", (0, 0))) > 1}
+
+
 def search(
     evaluate: Evaluate,
     *,
@@ -161,8 +176,7 @@ def search(
     """
     if total_trials < 1:
         raise SettingsError(f"--total_trials is {total_trials}: a search needs at least 1")
-    fixed = dict(start) | {name: domain["choices"][0] for name, domain in space.items() if len(domain.get("choices", ())) == 1}
-    free = {name: domain for name, domain in space.items() if len(domain.get("choices", (0, 0))) > 1}
+    fixed, free = _starting_point(space, start), _free(space)
     client = _configure(free, task, seed=seed) if free and total_trials > 1 else None
     trials: list[Trial] = []
     failure: TrainingError | None = None

@@ -134,3 +134,12 @@ def test_a_good_search_space_is_read(tmp_path: Path) -> None:
     path = tmp_path / "space.yaml"
     path.write_text("history: {choices: [0, 24]}\nlr: {range: [0.01, 0.1], log: true}\n", encoding="utf-8")
     assert tuning.read_space(path)["history"] == {"choices": [0, 24]}
+
+
+@pytest.mark.parametrize("free", [{}, {"history": {"choices": [0, 8]}}])
+def test_where_one_set_of_parameters_can_be_tried_no_trial_is_needed(free: dict[str, Any]) -> None:
+    space = {"lr": {"choices": [0.5]}} | free
+    study = tuning.unsearched(space=space, start=DEFAULT_PARAMS, total_trials=1)
+    assert study is not None
+    assert (study.trials, study.best.params) == ((), DEFAULT_PARAMS | {"lr": 0.5})
+    assert (tuning.unsearched(space=space, start=DEFAULT_PARAMS, total_trials=2) is None) == bool(free)
