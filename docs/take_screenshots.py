@@ -6,6 +6,7 @@
     python -m docs.take_screenshots --batch april.html       # only batch-report.png, from a report of monitoring batch
     python -m docs.take_screenshots --taxi taxi.html         # only taxi-report.png, from the report of `make taxi`
     python -m docs.take_screenshots --table car_loan.html    # only table-report.png, from the report of docs/own_data.md's example
+    python -m docs.take_screenshots --schema ADDRESS         # only table-schema.png, from the page of its version in `make ui`
 
 It writes report.png (the report down to its plot), mlflow-run.png (the run that `make ui` opens), mlflow-runs.png (the runs list, parents
 unfolded), mlflow-compare.png (the base model and its retrains compared) and mlflow-version.png (the version in service).
@@ -62,6 +63,7 @@ MARK_METRICS = """
 for (const part of document.querySelectorAll('.du-bois-light-collapse'))
     if (/^Metrics/.test(part.innerText.trim())) part.classList.add('in-picture');
 """
+SCHEMA = "//*[normalize-space(text())='Schema']"
 DESCRIPTION = ".note-editor-preview-content"
 ROWS = ".ag-center-cols-container .ag-row"
 
@@ -73,6 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch", type=Path, help="a report of monitoring batch: take only its picture")
     parser.add_argument("--taxi", type=Path, help="a report of `make taxi`: take only its picture")
     parser.add_argument("--table", type=Path, help="a report of a table's lifecycle: take only its picture")
+    parser.add_argument("--schema", metavar="ADDRESS", help="MLflow's page of a version: take only the picture of its schema")
     parser.add_argument("--columns", nargs="*", default=["test_accuracy", "watch_accuracy"], help="columns of the runs list, instead of the data set")
     parser.add_argument("--out", type=Path, default=IMAGES, help="folder for the pictures")
     parser.add_argument("--chromium", default="/usr/bin/chromium", help="the browser")
@@ -85,7 +88,7 @@ def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
     try:
-        if args.batch or args.taxi or args.table:
+        if args.batch or args.taxi or args.table or args.schema:
             with _browser(args.chromium, args.chromedriver) as driver:
                 if args.batch:
                     take_report(driver, args.batch, args.out / "batch-report.png", until=BATCH_UNTIL)
@@ -93,6 +96,8 @@ def main(argv: list[str] | None = None) -> int:
                     take_report(driver, args.taxi, args.out / "taxi-report.png")
                 if args.table:
                     take_report(driver, args.table, args.out / "table-report.png")
+                if args.schema:
+                    take_schema(driver, args.schema, args.out / "table-schema.png")
             return 0
         with script.place(args.folder) as place:
             folder = place / "default"
@@ -159,6 +164,17 @@ def take_version(driver: WebDriver, address: str, picture: Path) -> None:
     _capture(driver, picture, until="[role=table], table, [class*=markdown]")
 
 
+def take_schema(driver: WebDriver, address: str, picture: Path) -> None:
+    """The schema of a registered version, its inputs unfolded, down to the outputs."""
+    driver.get(address)
+    title = _wait_for(driver, SCHEMA)
+    _close_assistant(driver)
+    _wait_for(driver, "//*[starts-with(normalize-space(text()), 'Inputs (')]").click()
+    time.sleep(1)
+    driver.execute_script("arguments[0].classList.add('in-picture')", _wait_for(driver, "//*[starts-with(normalize-space(text()), 'Outputs (')]"))
+    _capture(driver, picture, after=title, until=".in-picture")
+
+
 def _close_assistant(driver: WebDriver) -> None:
     time.sleep(SETTLE_S)
     for close in driver.find_elements("css selector", ASSISTANT):
@@ -220,11 +236,12 @@ def _wait_for(driver: WebDriver, selector: str) -> WebElement:
     return WebDriverWait(driver, WAIT_S).until(lambda page: page.find_elements(how, selector), f"{driver.current_url} shows no {selector} after {WAIT_S} s")[0]
 
 
-def _capture(driver: WebDriver, picture: Path, *, until: str, margin: int = 24) -> None:
-    """Write the page from its top to the lowest edge of the elements that `until` selects."""
+def _capture(driver: WebDriver, picture: Path, *, until: str, margin: int = 24, after: WebElement | None = None) -> None:
+    """Write the page from its top, or an element, to the lowest edge of the elements that `until` selects."""
     time.sleep(SETTLE_S)
+    top, left = (after.rect["y"] - margin / 3, after.rect["x"] - margin) if after else (0, 0)
     bottom = driver.execute_script("return Math.max(...[...document.querySelectorAll(arguments[0])].map(e => e.getBoundingClientRect().bottom))", until)
-    clip = {"x": 0, "y": 0, "width": WIDTH, "height": min(bottom + margin, TALL), "scale": 1}
+    clip = {"x": left, "y": top, "width": WIDTH - left, "height": min(bottom + margin, TALL) - top, "scale": 1}
     shot = driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png", "clip": clip})
     picture.write_bytes(base64.b64decode(shot["data"]))
     print(picture)
