@@ -80,6 +80,7 @@ class StreamConfig:
     unit: str = ""  # of an error or a cost
     cost: str = ""  # of the KPI "cost", as `cost_table.read_costs` takes it
     shares: tuple[float, ...] = ()  # of its base model's training rows, as `Labels.shares`; read when a service starts that judges, not given in the file
+    shared_alpha: float | None = None  # its part of the monitor's --fleet_alpha; set when a monitor starts with one, not given in the file
     labels: tuple[int | str, ...] = ()  # of classification, in the order of the probabilities
     learner: str = ELEC_LEARNER  # for serving, retraining and replaying
     served: Literal["here", "elsewhere"] = "here"
@@ -288,7 +289,7 @@ def _feature(name: Any, limits: Any, where: str) -> Feature:
 def _known(settings: Any, cls: type, where: str) -> dict[str, Any]:
     """The settings, completed with the class's defaults."""
     _demand(isinstance(settings, Mapping), f"{where}: settings are missing")
-    wanted = {field.name: field.default for field in fields(cls) if field.name not in {"name", "example", "shares"}}
+    wanted = {field.name: field.default for field in fields(cls) if field.name not in {"name", "example", "shares", "shared_alpha"}}
     unknown, missing = set(settings) - set(wanted), {key for key, default in wanted.items() if default is MISSING} - set(settings)
     _demand(not unknown, f"{where}: unknown setting {', '.join(sorted(map(str, unknown)))}; known are {', '.join(sorted(wanted))}")
     _demand(not missing, f"{where}: {', '.join(sorted(missing))} is missing")
