@@ -42,6 +42,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import yaml
 
+from driftloop.data.schema import strict_yaml
 from driftloop.data.schema.schema import Column
 from driftloop.errors import SettingsError
 from driftloop.metrics.kpi_names import KPIS
@@ -184,7 +185,7 @@ def load(path: str | PathLike[str] | None = None) -> dict[str, StreamConfig]:
     """
     source = Path(path or BUNDLED)
     try:
-        found = yaml.safe_load(source.read_text(encoding="utf-8"))
+        found = strict_yaml.load(source.read_text(encoding="utf-8"))
     except OSError as exc:
         raise SettingsError(f"streams {source}: {exc.strerror}: give a YAML file like {BUNDLED.name}") from exc
     except UnicodeDecodeError as exc:
@@ -192,6 +193,8 @@ def load(path: str | PathLike[str] | None = None) -> dict[str, StreamConfig]:
     except yaml.YAMLError as exc:
         mark = getattr(exc, "problem_mark", None)
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        if isinstance(exc, yaml.constructor.ConstructorError) and exc.problem:
+            raise SettingsError(f"streams {source}: {exc.problem}{where}: correct it there") from exc
         raise SettingsError(f"streams {source}: is not YAML{where}: give a file like {BUNDLED.name}") from exc
     if not isinstance(found, dict) or not found:
         raise SettingsError(f"streams {source}: has no streams: give a YAML file like {BUNDLED.name}")

@@ -33,7 +33,9 @@ def view(turn: Turn) -> Response:
     if found.page > found.pages:
         raise RequestError(404, "no_page", f"page is {found.page}, but there {'are' if found.pages > 1 else 'is'} only {wording.count(found.pages, 'page')}")
     if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
-        made = pages.page("fleet.html", package="monitoring.fleet", title="Fleet", fleet=found, lines=[_line(row) for row in found.rows], per_page=per_page)
+        command = pages.curl(f"{pages.own_url()}/fleet?page={found.page}&per_page={per_page}")
+        lines = [_line(row) for row in found.rows]
+        made = pages.page("fleet.html", package="monitoring.fleet", title="Fleet", fleet=found, lines=lines, per_page=per_page, command=command)
     else:
         made = answer(found.as_json())
     made.headers["Vary"] = "Accept"

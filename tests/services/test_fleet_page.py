@@ -11,6 +11,7 @@ from monitor_records import ELEC, labelled
 from monitor_sample import feed
 from pages import Page
 
+from driftloop.errors import SettingsError
 from monitoring.log.prediction_log import PredictionLog
 from monitoring.online import api
 from monitoring.online.monitor import Monitor
@@ -141,3 +142,21 @@ def test_a_restart_knows_the_fleets_decisions_and_another_rate_is_applied_to_the
 
     assert restarted(3) == client_of(before).get("/fleet").get_json()["rows"][0]
     assert restarted(30)["alarm_at"] == pytest.approx(600)
+
+
+@pytest.mark.parametrize("text", ["0", "1", "nan", "inf", "-1", "2", "five", "", "1e-12"])
+def test_a_wrong_flag_is_one_line_before_anything_is_read(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert api.main(["--fleet_alpha", text]) == SettingsError.exit_code
+    complaint = capsys.readouterr().err
+    assert "--fleet_alpha" in complaint
+    assert complaint.count("\n") == 1
+
+
+def test_a_stream_that_is_named_twice_counts_once() -> None:
+    flags = {**vars(api.build_parser().parse_args(["--streams", "elec,elec", "--fleet_alpha", "0.04"])), "json": False}
+    made = api.app_of(api.MonitorFlags(**{name: value for name, value in flags.items() if name in api.MonitorFlags.__dataclass_fields__}))()
+    try:
+        found = made.test_client().get("/fleet").get_json()
+        assert (found["streams"], [row["stream"] for row in found["rows"]]) == (1, ["elec"])
+    finally:
+        made.extensions["close"]()

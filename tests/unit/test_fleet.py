@@ -14,7 +14,6 @@ from monitor_sample import feed
 from driftloop.errors import SettingsError
 from monitoring import stream_settings
 from monitoring.fleet import ranking, shared_alpha
-from monitoring.online import api
 from monitoring.online.monitor import Monitor
 from monitoring.stream_settings import StreamConfig
 
@@ -52,24 +51,6 @@ def test_a_rate_that_is_none_is_refused(fleet_alpha: float) -> None:
 def test_a_rate_that_leaves_too_little_for_each_stream_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"over 100 streams leaves 1e-10 each: give at least 1e-07"):
         shared_alpha.each(1e-8, 100)
-
-
-@pytest.mark.parametrize("text", ["0", "1", "nan", "inf", "-1", "2", "five", "", "1e-12"])
-def test_a_wrong_flag_is_one_line_before_anything_is_read(text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert api.main(["--fleet_alpha", text]) == SettingsError.exit_code
-    complaint = capsys.readouterr().err
-    assert "--fleet_alpha" in complaint
-    assert complaint.count("\n") == 1
-
-
-def test_a_stream_that_is_named_twice_counts_once() -> None:
-    flags = {**vars(api.build_parser().parse_args(["--streams", "elec,elec", "--fleet_alpha", "0.04"])), "json": False}
-    made = api.app_of(api.MonitorFlags(**{name: value for name, value in flags.items() if name in api.MonitorFlags.__dataclass_fields__}))()
-    try:
-        found = made.test_client().get("/fleet").get_json()
-        assert (found["streams"], [row["stream"] for row in found["rows"]]) == (1, ["elec"])
-    finally:
-        made.extensions["close"]()
 
 
 def test_the_parts_add_up_to_the_rate_and_without_a_rate_nothing_changes() -> None:
