@@ -15,6 +15,9 @@ and one clock. Streams do not: what is an e-process on a stream's own blocks nee
 streams and chooses the moment by them, so a mean of them is not bounded; the highest values are (Choe, Ramdas: Combining evidence across
 filtrations using adjusters, 2024). Holm's step-down would keep it while no version is replaced; with resets its bound grows, and its gain is
 little: with 10 of 100 streams in alarm an alarm at 1,800 instead of 2,000.
+
+A rule at fleet_alpha / K is not the stream's own rule with a higher limit. What it allows for autocorrelated errors depends on its alpha
+(`driftloop.drift.rules.variance`): benchmarks/fleet.md shows how often e-values of rules at 0.05 reach 2,000 where the accuracy wanders.
 """
 
 from __future__ import annotations
