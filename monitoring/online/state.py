@@ -142,11 +142,13 @@ class Known:
     @property
     def _deciding(self) -> FleetState:
         """The evidence that decides on an alert: the fleet's, else that of the stream's own rule."""
-        own = self.verdict
+        own, alpha = self.verdict, self.config.alpha
         if self.fleet:
             return self.fleet
-        if self.config.shared_alpha is not None or own is None or math.isnan(own.p_value):
-            return FleetState(False, math.nan, math.nan, math.nan)  # the plain threshold of a probation has no e-value
+        if self.config.shared_alpha is not None or own is None or self.evidence is None:
+            return FleetState(False, math.nan, math.nan, math.nan)
+        if math.isnan(own.p_value):  # on probation since the alarm, or a block whose KPI is undefined: the e-value of before counts
+            return FleetState(self.evidence >= 1, self.evidence / alpha, 1 / alpha, min(1.0, alpha / self.evidence) if self.evidence else 1.0)
         return FleetState(own.drift, own.statistic, own.threshold, own.p_value)
 
     @property

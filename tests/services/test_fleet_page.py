@@ -64,6 +64,11 @@ def test_without_a_rate_over_all_the_streams_own_evidence_orders_them() -> None:
     assert (found["fleet_alpha"], found["alarmed"], found["allowed_false_alarms"]) == (None, {"stream": 0, "fleet": None}, 0.15)
     assert (found["rows"][0]["stream"], found["rows"][0]["alarm_at"]) == ("elec", 20.0)
     assert found["rows"][0]["evidence"] == made.watchers["elec"].known().evidence
+    feed(made, labelled(range(2 * BLOCK, 30 * BLOCK), share_right=0.4))
+    row = client_of(made).get("/fleet").get_json()["rows"][0]  # on probation since the alarm
+    assert row["evidence"] == pytest.approx(made.watchers["elec"].known().evidence)
+    assert row["alarmed"] == {"stream": True, "fleet": None}
+    assert row["e_value"] >= row["alarm_at"] == 20 and 0 < row["p_value"] <= 0.05
 
 
 def test_a_monitor_without_streams_has_an_empty_page() -> None:
