@@ -13,7 +13,7 @@ Vovk, Wang: E-values: Calibration, combination and applications, Annals of Stati
 The closed test of mean e-values, which names segments (`driftloop.drift.segments.closed_test`), would not keep the rate here. Segments share one table
 and one clock. Streams do not: what is an e-process on a stream's own blocks need not be one for somebody who also sees the other
 streams and chooses the moment by them, so a mean of them is not bounded; the highest values are (Choe, Ramdas: Combining evidence across
-filtrations using adjusters, 2024). Holm's step-down would keep it while no version is replaced; with resets its bound grows, and its gain is
+filtrations, arXiv 2402.09698, 2024). Holm's step-down would keep it while no version is replaced; with resets its bound grows, and its gain is
 little: with 10 of 100 streams in alarm an alarm at 1,800 instead of 2,000.
 
 A rule at fleet_alpha / K is not the stream's own rule with a higher limit. What it allows for autocorrelated errors depends on its alpha
