@@ -1,6 +1,6 @@
 """A fleet of streams under one false-alarm rate: how often any alarms while nothing changes, and how late one that becomes worse is.
 
-python -m benchmarks.fleet             # about seven minutes on one core; writes benchmarks/fleet.md
+python -m benchmarks.fleet             # about nine minutes on one core; writes benchmarks/fleet.md
 python -m benchmarks.fleet --watches 4 --out /tmp/fleet.md
 """
 
@@ -43,6 +43,7 @@ KINDS: Final = (
     FleetKind("Markov chain, lag-1 correlation .5", Noise("", correlation=0.5)),
     FleetKind("Markov chain, .5; ten groups of ten equal streams", Noise("", correlation=0.5), copies=10),
     FleetKind("accuracy wanders by 2 points", Noise("", wander=0.02)),
+    FleetKind("accuracy wanders by 3 points", Noise("", wander=0.03)),
 )
 
 
@@ -66,10 +67,10 @@ def measured(args: argparse.Namespace) -> str:
     return page(silent, late, watches=args.watches, command=args.command)
 
 
-def alarm_of(blocks: Iterable[np.ndarray], *, alpha: float) -> int | None:
-    """The block, from 0, in which the monitor's rule first alarms at this rate."""
+def alarm_of(blocks: Iterable[np.ndarray], *, alpha: float, level: float) -> int | None:
+    """The block, from 0, in which the e-value of the monitor's rule at this rate first reaches a level; that of its alarm is 1 / alpha."""
     rule = catalogue.make("significant", threshold=ACCURACY, alpha=alpha)
-    return next((at for at, block in enumerate(blocks) if rule.update(block).drift), None)
+    return next((at for at, block in enumerate(blocks) if rule.update(block).statistic >= level), None)
 
 
 def _drawn(rng: np.random.Generator, noise: Noise, *, streams: int, blocks: int) -> np.ndarray:
@@ -80,26 +81,27 @@ def _drawn(rng: np.random.Generator, noise: Noise, *, streams: int, blocks: int)
 
 def false_alarms(kind: FleetKind, *, watches: int) -> list[str]:
     """A line of the first table."""
-    fleet, one_of_them, alone = [], [], []
+    fleet, alone, high = [], [], []
     for watch in range(watches):
         streams = _drawn(np.random.default_rng([FIRST_SEED, watch]), kind.noise, streams=STREAMS // kind.copies, blocks=WATCHED)
-        fleet.append(_alarms(streams, EACH, kind))
+        fleet.append(kind.copies * _reached(streams, EACH, 1 / EACH))
         if watch % LONE == 0:
-            found = _alarms(streams, ALPHA, kind)
-            alone.append(found)
-            one_of_them.append(found > 0)
+            alone.append(kind.copies * _reached(streams, ALPHA, 1 / ALPHA))
+            high.append(kind.copies * _reached(streams, ALPHA, 1 / EACH) if alone[-1] else 0)
     return [
         kind.name,
         script.share(sum(one > 0 for one in fleet), watches),
         f"{mean(fleet):.3f}",
-        script.share(sum(one_of_them), len(one_of_them)),
+        script.share(sum(one > 0 for one in alone), len(alone)),
         f"{mean(alone):.2f}",
         str(max(alone)),
+        script.share(sum(one > 0 for one in high), len(high)),
     ]
 
 
-def _alarms(streams: np.ndarray, alpha: float, kind: FleetKind) -> int:
-    return kind.copies * sum(alarm_of(blocks, alpha=alpha) is not None for blocks in streams)
+def _reached(streams: np.ndarray, alpha: float, level: float) -> int:
+    """In how many streams the e-value of the rule at this rate ever reaches a level."""
+    return sum(alarm_of(blocks, alpha=alpha, level=level) is not None for blocks in streams)
 
 
 def delays(kind: FleetKind, *, after: float, watches: int) -> list[str]:
@@ -111,7 +113,7 @@ def delays(kind: FleetKind, *, after: float, watches: int) -> list[str]:
         worse = np.arange(LONGER)[:, None] >= CHANGE
         blocks = blocks | (worse & (rng.random(blocks.shape) < 1 - after / ACCURACY))
         for alpha, alarms in found.items():
-            at = alarm_of(blocks, alpha=alpha)
+            at = alarm_of(blocks, alpha=alpha, level=1 / alpha)
             if at is None or at >= CHANGE:
                 alarms.append(np.inf if at is None else at - CHANGE + 1)
     return [kind.name, f"{after:g}", *(words for alpha in found for words in _delay(found[alpha]))]
@@ -134,8 +136,9 @@ def page(silent: list[list[str]], late: list[list[str]], *, watches: int, comman
             f"Nothing changes in {WATCHED} blocks. Any with --fleet_alpha {ALPHA:g}: in %, with its 95 % interval, the fleets in which any stream ever "
             f"alarms by the fleet's decision. Any without: those in which any alarms by its own rule at alpha {ALPHA:g} (every fourth fleet). Alarms and "
             f"most: their mean and largest number in a fleet. Without it up to {STREAMS * ALPHA:g} are allowed in a watch without end; the rule is "
-            "conservative, and spends a third of its stake in this one.",
-            script.table(f"streams | any with --fleet_alpha {ALPHA:g}: | alarms: | any without: | alarms: | most:", silent),
+            "conservative, and spends a third of its stake in this one. Own e-values: the fleets in which the e-value of an own rule reaches the "
+            f"{1 / EACH:,.0f} of the fleet. The allowance of the rule for autocorrelation fits its own alpha, so the fleet needs a rule at alpha / {STREAMS}.",
+            script.table(f"streams | any with --fleet_alpha {ALPHA:g}: | alarms: | any without: | alarms: | most: | own e-values at {1 / EACH:,.0f}:", silent),
         ),
         script.section(
             "Delay",

@@ -17,7 +17,7 @@ filtrations, arXiv 2402.09698, 2024). Holm's step-down would keep it while no ve
 little: with 10 of 100 streams in alarm an alarm at 1,800 instead of 2,000.
 
 A rule at fleet_alpha / K is not the stream's own rule with a higher limit. What it allows for autocorrelated errors depends on its alpha
-(`driftloop.drift.rules.variance`): where the accuracy wanders by 3 points, an e-value of a rule at 0.05 reached 2,000 in 5 of 40 fleets.
+(`driftloop.drift.rules.variance`): benchmarks/fleet.md shows how often e-values of rules at 0.05 reach 2,000 where the accuracy wanders.
 """
 
 from __future__ import annotations
