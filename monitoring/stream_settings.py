@@ -42,6 +42,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import yaml
 
+from driftloop.data.schema import strict_yaml
 from driftloop.data.schema.schema import Column
 from driftloop.errors import SettingsError
 from driftloop.metrics.kpi_names import KPIS
@@ -80,6 +81,7 @@ class StreamConfig:
     unit: str = ""  # of an error or a cost
     cost: str = ""  # of the KPI "cost", as `cost_table.read_costs` takes it
     shares: tuple[float, ...] = ()  # of its base model's training rows, as `Labels.shares`; read when a service starts that judges, not given in the file
+    shared_alpha: float | None = None  # its part of the monitor's --fleet_alpha; set when a monitor starts with one, not given in the file
     labels: tuple[int | str, ...] = ()  # of classification, in the order of the probabilities
     learner: str = ELEC_LEARNER  # for serving, retraining and replaying
     served: Literal["here", "elsewhere"] = "here"
@@ -183,7 +185,7 @@ def load(path: str | PathLike[str] | None = None) -> dict[str, StreamConfig]:
     """
     source = Path(path or BUNDLED)
     try:
-        found = yaml.safe_load(source.read_text(encoding="utf-8"))
+        found = strict_yaml.load(source.read_text(encoding="utf-8"))
     except OSError as exc:
         raise SettingsError(f"streams {source}: {exc.strerror}: give a YAML file like {BUNDLED.name}") from exc
     except UnicodeDecodeError as exc:
@@ -191,6 +193,8 @@ def load(path: str | PathLike[str] | None = None) -> dict[str, StreamConfig]:
     except yaml.YAMLError as exc:
         mark = getattr(exc, "problem_mark", None)
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        if isinstance(exc, yaml.constructor.ConstructorError) and exc.problem:
+            raise SettingsError(f"streams {source}: {exc.problem}{where}: correct it there") from exc
         raise SettingsError(f"streams {source}: is not YAML{where}: give a file like {BUNDLED.name}") from exc
     if not isinstance(found, dict) or not found:
         raise SettingsError(f"streams {source}: has no streams: give a YAML file like {BUNDLED.name}")
@@ -288,7 +292,7 @@ def _feature(name: Any, limits: Any, where: str) -> Feature:
 def _known(settings: Any, cls: type, where: str) -> dict[str, Any]:
     """The settings, completed with the class's defaults."""
     _demand(isinstance(settings, Mapping), f"{where}: settings are missing")
-    wanted = {field.name: field.default for field in fields(cls) if field.name not in {"name", "example", "shares"}}
+    wanted = {field.name: field.default for field in fields(cls) if field.name not in {"name", "example", "shares", "shared_alpha"}}
     unknown, missing = set(settings) - set(wanted), {key for key, default in wanted.items() if default is MISSING} - set(settings)
     _demand(not unknown, f"{where}: unknown setting {', '.join(sorted(map(str, unknown)))}; known are {', '.join(sorted(wanted))}")
     _demand(not missing, f"{where}: {', '.join(sorted(missing))} is missing")

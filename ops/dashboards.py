@@ -1,4 +1,4 @@
-"""Write Grafana's four dashboards, ops/grafana/dashboards/*.json, from the boards of ops/boards.
+"""Write Grafana's five dashboards, ops/grafana/dashboards/*.json, from the boards of ops/boards.
 
     python -m ops.dashboards
 
@@ -19,7 +19,7 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as models
 
 from ops.annotations import ANNOTATIONS
-from ops.boards import Board, Choice, Row, drift, performance, quality, service
+from ops.boards import Board, Choice, Row, drift, fleet, performance, quality, service
 from ops.overview import overview
 from ops.panels import DATA_SOURCE
 
@@ -29,7 +29,7 @@ PROVISIONED: Final = "driftloop"  # uid of the data source in grafana/provisioni
 
 def boards() -> tuple[Board, ...]:
     """All boards, in the order of the links between them; a new set each time, because a panel can be placed only once."""
-    return service.board(), performance.board(), quality.board(), drift.board()
+    return service.board(), performance.board(), quality.board(), drift.board(), fleet.board()
 
 
 def text(board: Board) -> str:
@@ -50,7 +50,8 @@ def text(board: Board) -> str:
     )
     for choice in board.choices:
         made.with_variable(_variable(choice))
-    for row in (Row("Overview: $stream", overview(), each_stream=True), *board.rows):
+    above = (Row("Overview: $stream", overview(), each_stream=True),) if board.overview else ()
+    for row in (*above, *board.rows):
         head = dashboard.Row(row.title)
         made.with_row(head.repeat("stream") if row.each_stream else head)
         for panel in row.panels:

@@ -22,7 +22,7 @@ COUNT_OF_BAD: Final[tuple[Step, ...]] = ((None, GOOD), (1, BAD))
 COVERAGE: Final = "Share of the newest predictions whose label has arrived."
 EVIDENCE: Final = (
     "Evidence against the model, as a share of what an alarm needs (anytime-valid, over all blocks of the version). At 100 % the verdict is drift and the "
-    "alert KpiBelowThreshold fires."
+    "alert KpiBelowThreshold fires, unless the monitor has --fleet_alpha: then it follows the board fleet."
 )
 
 

@@ -198,6 +198,12 @@ def linked(panel: P, title: str, board: str) -> P:
     return panel.data_links([dashboard.DashboardLink(title).url(url).type(models.DashboardLinkType.LINK)])
 
 
+def linked_rows(panel: table.Panel, boards: Mapping[str, str]) -> table.Panel:
+    """Let a click on a row of a table of streams open other boards, by title, for its stream and the same times."""
+    urls = {title: f"/d/driftloop-{board}?var-stream=${{__data.fields.Stream}}&${{__url_time_range}}" for title, board in boards.items()}
+    return panel.data_links([dashboard.DashboardLink(title).url(url).type(models.DashboardLinkType.LINK) for title, url in urls.items()])
+
+
 def _described(panel: P, title: str, description: str, *, width: int, height: int) -> P:
     return panel.title(title).description(description).datasource(DATA_SOURCE).span(width).height(height)
 

@@ -4,10 +4,12 @@
     python -m monitoring monitor --mongodb_uri mongodb://127.0.0.1:27017  # windows are refilled from the prediction log
     python -m monitoring monitor --tracking_uri sqlite:///mlflow.db       # references and the champion from MLflow
     python -m monitoring monitor --reference references --port 8010       # the reference of stream elec in references/elec
+    python -m monitoring monitor --fleet_alpha 0.05                       # one false-alarm rate over all streams: alerts follow it
 
     POST /ingest/<stream>    {"records": [...]}: at most 1000, all or none; 200 {"taken": number of new ones}
     GET  /streams            the streams' names
     GET  /streams/<stream>   the state of one stream, as JSON
+    GET  /fleet              all streams by the evidence against them, at most 200 a page (?page=2&per_page=200); HTML for a browser
     GET  /reports/<stream>   302 to the newest batch report; 404 without one
     GET  /metrics            the same for Prometheus
     GET  /                   an overview, as HTML or JSON by the Accept header
@@ -31,11 +33,12 @@ from flask import Flask, Response
 
 from driftloop.cli import parsing, runner
 from driftloop.cli.call import Flags, flag
-from driftloop.cli.flag_types import mongodb_uri
+from driftloop.cli.flag_types import mongodb_uri, rate
 from driftloop.cli.parsing import whole
 from driftloop.errors import DataError, LogError, SettingsError
 from driftloop.system import priority
 from monitoring import described, stream_settings
+from monitoring.fleet import fleet_view, shared_alpha
 from monitoring.http import pages, strict_json
 from monitoring.http.answers import RequestError, answer, new_app
 from monitoring.http.gunicorn import CLOSE, Application, check_port
@@ -81,6 +84,10 @@ def _add_routes(app: Flask, monitor: Monitor) -> None:
     def state(stream: str) -> Response:
         _known(monitor, stream)
         return answer(monitor.watchers[stream].known().as_json())
+
+    @app.get("/fleet")
+    def fleet() -> Response:
+        return fleet_view.view(monitor.fleet)
 
     @app.get("/metrics")
     def metrics() -> Response:
@@ -141,6 +148,11 @@ class MonitorFlags(Flags):
         "",
         "MLflow store with the training references and the champion; empty: MLFLOW_TRACKING_URI, else ./mlflow.db for described streams",
     )
+    fleet_alpha: float | None = flag(
+        None,
+        "maximum probability that any stream without a change ever alarms, over all streams together; by default each alarms at its own alpha",
+        type=rate,
+    )
     reference: str = flag("", "folder with a training reference for each stream, in <folder>/<stream>; empty: those in MLflow")
 
 
@@ -163,6 +175,8 @@ def app_of(args: MonitorFlags) -> Callable[[], Flask]:
     unknown = [name for name in names if name not in known]
     if unknown:
         raise SettingsError(f"--streams {args.streams!r}: unknown {', '.join(unknown)}; available: {', '.join(known)}")
+    if args.fleet_alpha is not None:
+        shared_alpha.each(args.fleet_alpha, len(set(names)))
     if args.tracking_uri and args.reference:
         raise SettingsError("--tracking_uri and --reference both set the source of references: give one of them")
     if args.reference and not Path(args.reference).is_dir():
@@ -176,7 +190,7 @@ def app_of(args: MonitorFlags) -> Callable[[], Flask]:
     def make() -> Flask:
         references: References | None = Registered() if registered else Folder(Path(args.reference)) if args.reference else None
         log = open_log(args.mongodb_uri) if args.mongodb_uri else None
-        monitor = Monitor(streams, references=references, log=log)
+        monitor = Monitor(streams, references=references, log=log, fleet_alpha=args.fleet_alpha)
         monitor.start()
         app = build_app(monitor, newest_report=functools.partial(report_links.newest, log)) if log else build_app(monitor)
         app.extensions[CLOSE] = monitor.stop

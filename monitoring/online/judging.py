@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -21,6 +21,7 @@ from driftloop.metrics.row_kpis import CostKpi
 from driftloop.metrics.scoring import COPIED
 from driftloop.metrics.task import CLASSIFICATION
 from driftloop.training.reference import Reference
+from monitoring.fleet.evidence import FleetEvidence
 from monitoring.records.checks import Value
 from monitoring.stream_settings import StreamConfig
 
@@ -114,9 +115,17 @@ class Scoring:
         sure = np.where(answers == 1, reference.probabilities, 1 - reference.probabilities)
         return self.losses(labels, answers, np.column_stack([1 - sure, sure]))
 
-    def rule(self, *, probation: bool = True) -> Rule:
-        """A new drift rule: `significant`, by default with probation, as in the lifecycle's watch."""
-        return catalogue.for_goal(RULE, self.goal, probation=probation)
+    def rule(self, *, probation: bool = True, alpha: float | None = None) -> Rule:
+        """A new drift rule: `significant`, by default with probation and at the stream's alpha, as in the lifecycle's watch."""
+        goal = self.goal if alpha is None else replace(self.goal, alpha=alpha)
+        return catalogue.for_goal(RULE, goal, probation=probation)
+
+    def fleet_evidence(self) -> FleetEvidence | None:
+        """The evidence of a first version for the fleet; None without a rate over all streams."""
+        if self._config.shared_alpha is None:
+            return None
+        rule = self.rule(alpha=self._config.shared_alpha)
+        return FleetEvidence(rule, probation_of(rule))
 
     def told_kind(
         self,

@@ -12,6 +12,8 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
 from driftloop.errors import DataError, DriftloopError
+from monitoring.fleet import ranking, shared_alpha
+from monitoring.fleet.ranking import FleetPage
 from monitoring.online.intake import QUALITY_ROWS
 from monitoring.online.watcher import Watcher
 from monitoring.prometheus import MonitorMetrics, Sample
@@ -38,13 +40,24 @@ class Monitor:
         streams: by name.
         references: source of training references; None: features are not compared.
         log: refills the windows at a start; None: they start empty.
+        fleet_alpha: the false-alarm rate over all streams together; None: each stream alarms at its own.
+
+    Raises:
+        SettingsError: `fleet_alpha` is outside its range, see `shared_alpha.each`.
     """
 
-    def __init__(self, streams: Mapping[str, StreamConfig], *, references: References | None = None, log: PredictionLog | None = None) -> None:
-        self._references, self._log = references, log
+    def __init__(
+        self,
+        streams: Mapping[str, StreamConfig],
+        *,
+        references: References | None = None,
+        log: PredictionLog | None = None,
+        fleet_alpha: float | None = None,
+    ) -> None:
+        self._references, self._log, self.fleet_alpha = references, log, fleet_alpha
         self.watchers = {
             name: Watcher(config, find_reference=functools.partial(references.find, name, config.model) if references else None)
-            for name, config in streams.items()
+            for name, config in shared_alpha.shared(streams, fleet_alpha).items()
         }
         self.metrics = MonitorMetrics(self._samples)
         self.ready = log is None  # whether the log has been read, or tried once
@@ -136,6 +149,13 @@ class Monitor:
     def _samples(self) -> Iterator[Sample]:
         for watcher in self.watchers.values():
             yield from watcher.known().samples()
+        if self.fleet_alpha is not None:
+            yield Sample("driftloop_fleet_alpha", (), self.fleet_alpha)
+
+    def fleet(self, page: int, per_page: int) -> FleetPage:
+        """A page of all streams by evidence, as `ranking.page_of`."""
+        rows = [watcher.known().fleet_row for watcher in self.watchers.values()]
+        return ranking.page_of(rows, fleet_alpha=self.fleet_alpha, page=page, per_page=per_page)
 
 
 def _from_log(documents: Iterable[Mapping[str, Any]], watcher: Watcher) -> Iterator[Record]:

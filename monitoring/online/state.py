@@ -13,6 +13,8 @@ from driftloop.drift.forecast.crossing import Forecast
 from driftloop.drift.inputs.distribution import FeatureTest
 from driftloop.drift.verdict import Verdict
 from driftloop.system.json_values import plain
+from monitoring.fleet.evidence import FleetState
+from monitoring.fleet.ranking import FleetRow
 from monitoring.online.gaps import Gap
 from monitoring.online.judging import Figure
 from monitoring.prometheus import Sample
@@ -49,6 +51,8 @@ class Known:
     gaps: tuple[Gap, ...]  # of streams with texts, booleans or missing values
     invalid: Figure  # share of the newest rows
     last: dict[str, str]  # by kind of record: when the newest came
+    last_block: str = ""  # time of the last row of the newest judged block, of the version in service
+    fleet: FleetState | None = None  # None without a rate over all streams, and before the first prediction
 
     @property
     def answer(self) -> Answer:
@@ -102,9 +106,50 @@ class Known:
             "gaps": [asdict(gap) for gap in self.gaps],
             "invalid": asdict(self.invalid),
             "last": self.last,
+            "fleet": {**asdict(self.fleet), "evidence": self.fleet.evidence} if self.fleet else None,
         }
         made: dict[str, Any] = plain(values)
         return made
+
+    @property
+    def fleet_row(self) -> FleetRow:
+        """The stream's line in the list of all."""
+        config, kpi = self.config, self.kpi
+        decides = self._deciding
+        return FleetRow(
+            stream=config.name,
+            model=config.model,
+            version=self.version,
+            kpi=config.kpi,
+            value=kpi.value,
+            lower=kpi.lower,
+            upper=kpi.upper,
+            rows=kpi.rows,
+            threshold=config.threshold,
+            unit=config.unit,
+            blocks=self.blocks,
+            last_block=self.last_block,
+            evidence=decides.evidence,
+            e_value=decides.e_value,
+            alarm_at=decides.alarm_at,
+            p_value=decides.p_value,
+            verdict=self.answer.words,
+            alpha=config.alpha,
+            alarmed=self.drift.get("performance", False),
+            alarmed_in_fleet=decides.alarmed if config.shared_alpha is not None else None,
+        )
+
+    @property
+    def _deciding(self) -> FleetState:
+        """The evidence that decides on an alert: the fleet's, else that of the stream's own rule."""
+        own, alpha = self.verdict, self.config.alpha
+        if self.fleet:
+            return self.fleet
+        if self.config.shared_alpha is not None or own is None or self.evidence is None:
+            return FleetState(False, math.nan, math.nan, math.nan)
+        if math.isnan(own.p_value):  # on probation since the alarm, or a block whose KPI is undefined: the e-value of before counts
+            return FleetState(self.evidence >= 1, self.evidence / alpha, 1 / alpha, min(1.0, alpha / self.evidence) if self.evidence else 1.0)
+        return FleetState(own.drift, own.statistic, own.threshold, own.p_value)
 
     @property
     def _estimate(self) -> dict[str, Any] | None:
@@ -141,6 +186,9 @@ class Known:
             yield "driftloop_drift", (kind,), float(holds)
         if self.evidence is not None:
             yield "driftloop_drift_evidence", (), self.evidence
+        if self.config.shared_alpha is not None:  # also before the first block: else the alert would follow the stream's own rule
+            yield "driftloop_fleet_alarm", (), float(bool(self.fleet and self.fleet.alarmed))
+            yield "driftloop_fleet_evidence", (), self.fleet.evidence if self.fleet else math.nan
         if self.forecast:
             for edge in ("early", "middle", "late"):
                 yield "driftloop_forecast_blocks", (edge,), getattr(self.forecast, edge)

@@ -16,6 +16,7 @@ ABOUT: Final = "Reports, from the prediction services' records, how well each st
 ROUTES: Final = (
     Route("GET", "/streams", "The streams' names"),
     Route("GET", "/streams/<stream>", "The state of one stream, as JSON"),
+    Route("GET", "/fleet", "All streams by the evidence against them, ?page= and ?per_page="),
     Route("GET", "/reports/<stream>", "Redirects to the stream's newest batch report; 404 without one"),
     Route("GET", "/metrics", "Metrics for Prometheus"),
     Route("GET", "/health", "200 while the process is alive"),

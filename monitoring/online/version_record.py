@@ -23,6 +23,7 @@ from driftloop.drift.verdict import Verdict
 from driftloop.metrics.row_kpis import ChosenKpi
 from driftloop.settings import REFERENCE_BLOCKS
 from driftloop.training.reference import Reference
+from monitoring.fleet.evidence import FleetEvidence
 from monitoring.online import judging
 from monitoring.online.judging import Figure, Scoring
 from monitoring.online.rolling import Blocks, Row
@@ -62,6 +63,7 @@ class Served:
         self.rule: Rule = copy.deepcopy(before.rule) if before else scoring.rule()
         if before:
             self.rule.reset()
+        self.fleet: FleetEvidence | None = before.fleet.successor() if before and before.fleet else scoring.fleet_evidence()
         self.prepared = False  # no block is judged before that
         self.newest: deque[Row] = deque(maxlen=KPI_BLOCKS * config.block_size)
         self.scores: deque[BlockKpi] = deque(maxlen=MOST_BLOCKS)
@@ -94,7 +96,9 @@ class Served:
         if reference is not None and len(reference):
             losses = self.scoring.of_reference(reference)
             self._autocorrelation = len(losses) > 0
-            self.rule.prepare(losses[judging.known(losses)][-REFERENCE_BLOCKS * self.config.block_size :], block_size=self.config.block_size)
+            newest = losses[judging.known(losses)][-REFERENCE_BLOCKS * self.config.block_size :]
+            for one in (self.rule, self.fleet) if self.fleet else (self.rule,):
+                one.prepare(newest, block_size=self.config.block_size)
         self.prepared = True
 
     def add(self, row: Row) -> None:
@@ -121,6 +125,8 @@ class Served:
         probation = judging.probation_of(self.rule)
         calm = not probation.blocks
         self.verdict = self.rule.update(losses[there])
+        if self.fleet:
+            self.fleet.update(losses[there])
         if calm and not math.isnan(self.verdict.statistic):  # else the KPI of these rows is undefined, and proves nothing
             self.proven = self.verdict.drift
             self._evidence = self.verdict.statistic / self.verdict.threshold

@@ -192,6 +192,8 @@ class Watcher:
                 gaps=self._gaps,
                 invalid=Figure(bad / rows if rows else math.nan, *kpi.wilson_interval(bad, rows), rows),
                 last=dict(intake.last),
+                last_block=version.scores[-1].last_time if version and version.scores else "",
+                fleet=version.fleet.state if version and version.fleet else None,
             )
 
     def _drift(self, version: Served | None) -> dict[str, bool]:

@@ -1,4 +1,4 @@
-"""The four boards, one module each, and what a board is made of; `ops.dashboards` writes them as Grafana reads them."""
+"""The five boards, one module each, and what a board is made of; `ops.dashboards` writes them as Grafana reads them."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ class Choice:
 
 @dataclass(frozen=True)
 class Board:
-    """One page; its `uid` is its address and the name of its file. Above its own rows is the overview, repeated for each stream."""
+    """One page; its `uid` is its address and the name of its file. Above its own rows is the overview, repeated for each stream, if it has one."""
 
     uid: str
     title: str
     description: str
     choices: tuple[Choice, ...]
     rows: tuple[Row, ...]
+    overview: bool = True

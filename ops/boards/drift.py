@@ -33,7 +33,8 @@ def _verdicts() -> tuple[Panel, ...]:
     return (
         timeline(
             "Is the model bad?",
-            "drift: the KPI is worse than its threshold by more than noise. The alert KpiBelowThreshold fires and a retrain starts.",
+            "drift: the KPI is worse than its threshold by more than noise. The alert KpiBelowThreshold fires and a retrain "
+            "starts, unless the monitor has --fleet_alpha: then they follow the board fleet.",
             Query('driftloop_drift{stream=~"$stream",kind="performance"}', "{{stream}}"),
             states=VERDICT,
         ),

@@ -30,11 +30,12 @@ from driftloop.settings import ROOT
 from driftloop.system.ports import free_ports
 from driftloop.system.processes import Server
 from monitoring import stream_settings
+from monitoring.fleet.evidence import FleetState
 from monitoring.local.parts import prometheus_config
 from monitoring.online.gaps import Gap
 from monitoring.online.judging import Figure
 from monitoring.online.state import Known
-from monitoring.prometheus import HookMetrics, MonitorMetrics, ServiceMetrics
+from monitoring.prometheus import HookMetrics, MonitorMetrics, Sample, ServiceMetrics
 from monitoring.records import events
 from monitoring.retrain.retrains import Retrain, Retrains
 
@@ -56,7 +57,7 @@ def known(stream: stream_settings.StreamConfig, *, drifts: bool) -> Known:
     """What the monitor may know of a stream: a classification has an estimate, and its forecast is not in sight."""
     accuracy = stream.higher_is_better
     return Known(
-        config=stream,
+        config=replace(stream, shared_alpha=0.01),
         version="2",
         champion="2",
         drift=dict.fromkeys(("performance", "data", "concept", "both", "quality"), drifts),
@@ -75,6 +76,7 @@ def known(stream: stream_settings.StreamConfig, *, drifts: bool) -> Known:
         gaps=tuple(Gap(name, 0.02 * place, 0.01 * place) for place, name in enumerate(stream.feature_names)),
         invalid=Figure(0.02, 0.01, 0.03, 100),
         last={kind: events.now() for kind in ("prediction", "label", "rejected")},
+        fleet=FleetState(drifts, 120.0 if drifts else 0.5, 100.0, 1 / 120),
     )
 
 
@@ -106,7 +108,7 @@ def monitor_under_traffic() -> Callable[[], bytes]:
     """The monitor's metrics: of elec, which drifts, of taxi, which is fine, and of the streams of other units."""
     everything = [known(stream, drifts=name == "elec") for name, stream in STREAMS.items()]
     everything += [known(stream, drifts=False) for stream in (*OF_UNIT.values(), *(stream for stream, _, _ in OF_KPI.values()))]
-    metrics = MonitorMetrics(lambda: [sample for one in everything for sample in one.samples()])
+    metrics = MonitorMetrics(lambda: [Sample("driftloop_fleet_alpha", (), 0.05), *(sample for one in everything for sample in one.samples())])
 
     def read() -> bytes:
         for stream in STREAMS:
@@ -292,3 +294,16 @@ def test_the_rule_of_the_margin_knows_which_kpis_are_better_when_higher() -> Non
 def test_the_promotion_is_marked_once_a_stream_and_names_the_new_version(prometheus: Prometheus) -> None:
     (expr,) = {one.of(".*") for one in asked() if one.title == "Promotions"}
     assert {(labels["stream"], labels["version"]) for labels in prometheus.series(expr, instant=False)} == {("elec", "2"), ("taxi", "2")}
+
+
+def test_the_board_of_the_fleet_orders_streams_by_evidence_and_names_the_alarm_of_the_fleet(prometheus: Prometheus) -> None:
+    by_column = {one.ref: one.of(".*") for one in asked() if (one.board, one.title) == ("fleet", "Streams by evidence")}
+
+    def values(ref: str) -> dict[str, float]:
+        found = prometheus.get("query", query=by_column[ref])["result"]
+        return {sample["metric"]["stream"]: float(sample["value"][1]) for sample in found}
+
+    evidence, alarms = values("A"), values("B")
+    assert set(evidence) == set(alarms) >= {"elec", "taxi", *OF_KPI}
+    assert (evidence["elec"], max(value for name, value in evidence.items() if name != "elec")) == (1.2, 0.005)
+    assert [name for name, alarm in alarms.items() if alarm] == ["elec"]

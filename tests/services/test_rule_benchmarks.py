@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from benchmarks import detection, detection_page, error_streams, false_alarms, script
+from benchmarks import detection, detection_page, error_streams, false_alarms, fleet, script
 from benchmarks.error_streams import NEVER, Noise
 from driftloop.drift.rules import catalogue
 from driftloop.drift.rules.trivial import Random
@@ -94,3 +94,20 @@ def test_the_committed_table_of_detection_is_as_the_script_writes_it() -> None:
     assert [line.split("|")[1:3] for line in committed.splitlines() if line.startswith("| ")] == [
         line.split("|")[1:3] for line in text.splitlines() if line.startswith("| ")
     ]
+
+
+def test_the_committed_tables_of_the_fleet_are_as_the_script_writes_them() -> None:
+    text = fleet.page([[kind.name, *"123456"] for kind in fleet.KINDS], [], watches=200, command="python -m benchmarks.fleet")
+    committed = script.page_of(fleet.__file__).read_text(encoding="utf-8")
+    assert rows(committed) == rows(text)
+    assert [line.split("|")[1] for line in committed.splitlines() if line.startswith("| ")][: len(fleet.KINDS) + 1] == [
+        line.split("|")[1] for line in text.splitlines() if line.startswith("| ")
+    ][: len(fleet.KINDS) + 1]
+
+
+def test_equal_streams_of_a_fleet_alarm_together_and_a_fall_is_found_later_in_a_fleet() -> None:
+    copies = fleet.FleetKind("", Noise("", wander=0.3), copies=50)
+    *_, most, _ = fleet.false_alarms(copies, watches=2)
+    assert int(most) in {0, 50, 100}
+    _, _, alone, found, late, found_late = fleet.delays(fleet.KINDS[0], after=0.3, watches=3)
+    assert float(alone) < float(late) and (found, found_late) == ("100", "100")

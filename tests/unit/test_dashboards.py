@@ -29,7 +29,7 @@ DATA_SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 COLUMNS = 24
 OTHERS = {"up", "process_resident_memory_bytes", "ALERTS", "ALERTS_FOR_STATE"}  # Prometheus' own, and the client library's
 OF_PROMETHEUS = {"titleFormat", "textFormat", "tagKeys", "step", "useValueForTime"}  # the schema leaves an annotation's own settings to its data source
-BOOLEANS = ("driftloop_model_up", "driftloop_drift{", "driftloop_kpi_estimate_trustworthy", "driftloop_last_retrain{", "up")
+BOOLEANS = ("driftloop_model_up", "driftloop_drift{", "driftloop_fleet_alarm", "driftloop_kpi_estimate_trustworthy", "driftloop_last_retrain{", "up")
 WIDTH_OF = {"stat": (3, 24), "timeseries": (8, 24), "state-timeline": (12, 24), "table": (8, 24)}
 
 every_board = pytest.mark.parametrize("board", BOARDS)
@@ -66,7 +66,7 @@ def test_there_are_no_other_files(tmp_path: Path) -> None:
     (tmp_path / "old.json").write_text("{}")
     write(tmp_path)
     assert {path.name for path in FOLDER.iterdir()} == {path.name for path in tmp_path.iterdir()}
-    assert [board.uid for board in boards()] == ["service", "performance", "quality", "drift"]
+    assert [board.uid for board in boards()] == ["service", "performance", "quality", "drift", "fleet"]
 
 
 @every_board
@@ -149,7 +149,7 @@ def test_alerts_retrains_and_promotions_are_marked(board: str) -> None:
 # how it is laid out
 
 
-@every_board
+@pytest.mark.parametrize("board", [board for board in BOARDS if board != "fleet"])
 def test_a_board_begins_with_an_overview_of_each_stream(board: str) -> None:
     first, *rest = BOARDS[board]["panels"]
     assert (first["type"], first["title"], first["repeat"]) == ("row", "Overview: $stream", "stream")
@@ -157,6 +157,13 @@ def test_a_board_begins_with_an_overview_of_each_stream(board: str) -> None:
     assert tiles == ["Status", "KPI and threshold", "Margin to threshold", "Label coverage", "Version served", "Firing alerts"]
     assert sum(panel["gridPos"]["w"] for panel in rest[:6]) == COLUMNS
     assert rest[6]["type"] == "row"
+
+
+def test_the_board_of_many_streams_repeats_nothing_for_each_and_lists_them_by_evidence() -> None:
+    assert not any("repeat" in panel for panel in BOARDS["fleet"]["panels"])
+    (table,) = [panel for panel, _ in panels("fleet") if panel["type"] == "table"]
+    assert table["options"]["sortBy"] == [{"displayName": "Evidence", "desc": True}]
+    assert {re.search(r"var-stream=([^&]+)", link["url"]).group(1) for link in table["fieldConfig"]["defaults"]["links"]} == {"${__data.fields.Stream}"}
 
 
 @every_board
@@ -206,11 +213,24 @@ def test_a_panel_says_what_it_shows_in_a_size_and_a_unit_that_fit(board: str) ->
         assert unit in known_units or (unit is None and refs[-1] == "unit"), panel["title"]
 
 
+def is_boolean(expr: str) -> bool:
+    """Whether 0 or 1 is what it gives; not where it counts them, or only leaves others out by them."""
+    drawn = re.sub(r"unless on \(stream\) \w+", "", expr)
+    return not drawn.startswith("sum(") and any(name == drawn or (name != "up" and name in drawn) for name in BOOLEANS)
+
+
+def has_words(properties: list[dict[str, Any]]) -> bool:
+    return any(one["id"] == "mappings" and all(word["text"] for (mapping,) in [one["value"]] for word in mapping["options"].values()) for one in properties)
+
+
 @every_board
 def test_no_boolean_is_shown_as_a_bare_number(board: str) -> None:
     for panel, _ in panels(board):
-        boolean = any(name == target["expr"] or (name != "up" and name in target["expr"]) for target in panel["targets"] for name in BOOLEANS)
-        if boolean:
+        boolean = [target for target in panel["targets"] if is_boolean(target["expr"])]
+        if panel["type"] == "table":
+            columns = [properties for properties in (one["properties"] for one in panel["fieldConfig"]["overrides"]) if has_words(properties)]
+            assert len(columns) >= len(boolean), panel["title"]
+        elif boolean:
             assert panel["type"] in {"stat", "state-timeline"}, panel["title"]
             (mapping,) = panel["fieldConfig"]["defaults"]["mappings"]
             assert all(result["text"] and result["color"] for result in mapping["options"].values())

@@ -339,3 +339,16 @@ def test_a_wrong_setting_of_a_stream_served_elsewhere_is_refused_in_one_line(tmp
     with pytest.raises(SettingsError) as caught:
         load(tmp_path, {"churn": {**ELSEWHERE, **changes}})
     assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("twice", "line"), [("elec", 18), ("  kpi", 4)])
+def test_a_stream_or_a_setting_that_stands_twice_is_refused_with_its_line(tmp_path: Path, twice: str, line: int) -> None:
+    """Else the last would replace the others, and the rate over all streams would be shared by fewer of them."""
+    lines = stream_settings.BUNDLED.read_text().splitlines()[1:]
+    elec = lines[: lines.index("")]
+    path = tmp_path / "streams.yaml"
+    given = [*elec, "", *elec] if twice == "elec" else [*elec[:3], *elec[2:]]
+    path.write_text("\n".join(given))
+    with pytest.raises(SettingsError) as told:
+        stream_settings.load(path)
+    assert str(told.value) == f"streams {path}: {twice.strip()!r} stands twice (line {line}, column {len(twice) - len(twice.strip()) + 1}): correct it there"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import yaml
 
-from driftloop.data.schema import encoding
+from driftloop.data.schema import encoding, strict_yaml
 from driftloop.data.schema.schema import KINDS, ROLES, Column, did_you_mean
 from driftloop.errors import SettingsError
 
@@ -61,17 +61,6 @@ class Overrules:
                 raise SettingsError(f"{self.source}: {name!r} is not a column; {did_you_mean(name, known)}")
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML in which no key stands twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"{key!r} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
 def read(path: str | PathLike[str]) -> Overrules:
     """Read what overrules the inferred schema: roles, kinds and units by column, or a whole schema as it was logged.
 
@@ -83,7 +72,7 @@ def read(path: str | PathLike[str]) -> Overrules:
     """
     source = f"--schema {path}"
     try:
-        given = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)  # a SafeLoader
+        given = strict_yaml.load(Path(path).read_text(encoding="utf-8"))
     except UnicodeDecodeError as exc:
         raise SettingsError(f"{source}: is not UTF-8 text: save it as UTF-8") from exc
     except (OSError, ValueError, yaml.YAMLError) as exc:
