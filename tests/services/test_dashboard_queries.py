@@ -33,6 +33,7 @@ from monitoring import stream_settings
 from monitoring.local.parts import prometheus_config
 from monitoring.online.gaps import Gap
 from monitoring.online.judging import Figure
+from monitoring.online.label_progress import LabelCounts
 from monitoring.online.state import Known
 from monitoring.prometheus import HookMetrics, MonitorMetrics, ServiceMetrics
 from monitoring.records import events
@@ -75,6 +76,7 @@ def known(stream: stream_settings.StreamConfig, *, drifts: bool) -> Known:
         gaps=tuple(Gap(name, 0.02 * place, 0.01 * place) for place, name in enumerate(stream.feature_names)),
         invalid=Figure(0.02, 0.01, 0.03, 100),
         last={kind: events.now() for kind in ("prediction", "label", "rejected")},
+        labels=LabelCounts(3600.0, early=20, late=3, corrected=1),
     )
 
 
