@@ -120,7 +120,7 @@ class Intake:
             row.closed = True
             self._late += 1
             return
-        self._labelled.add(row)
+        self._labelled.add(row.time, served_at=row.served_at)
         if version:
             version.add(row)
         else:

@@ -71,13 +71,13 @@ class Furthest:
         self._own, self._all = Reached(), Reached()
         self._ahead = 0  # rows with their own time less those without
 
-    def add(self, row: Row) -> None:
-        """Take a row."""
-        own = row.time != row.served_at
+    def add(self, time: str, *, served_at: str) -> None:
+        """Take the times of a row, which has none of its own where they are equal."""
+        own = time != served_at
         self._ahead += 1 if own else -1
         if own:
-            self._own.add(row.time)
-        self._all.add(row.time)
+            self._own.add(time)
+        self._all.add(time)
 
     @property
     def newest(self) -> str:
@@ -120,7 +120,7 @@ class Maturing:
     def add(self, row: Row) -> None:
         """Take a row, with or without its label."""
         row.waits = True
-        self._reached.add(row)
+        self._reached.add(row.time, served_at=row.served_at)
         self._added += 1
         heapq.heappush(self._rows, (row.time, row.id, self._added, row))
         if len(self._rows) > self._most:
