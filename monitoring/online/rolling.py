@@ -15,6 +15,7 @@ import numpy as np
 from monitoring.records.checks import Value
 
 MOST_IDS: Final = 50_000  # newest ids of a stream remembered, and as many labels that arrived before their predictions
+MOST_OPEN: Final = 20_000  # labelled rows that are looked through for closed ones
 
 
 @dataclass(slots=True, eq=False)
@@ -60,7 +61,7 @@ class Join:
         self._most = most
         self._rows: OrderedDict[str, Row | _Given] = OrderedDict()  # of a closed row only the label is kept
         self._early: OrderedDict[str, _Given] = OrderedDict()
-        self._open: deque[Row] = deque(maxlen=most)  # labelled rows, those before the first that is not closed left out
+        self._open: deque[Row] = deque()  # labelled rows, those before the first that is not closed left out
 
     def prediction(self, row: Row) -> bool:
         """Take a prediction, and join its label if that came first; False if the id is known."""
@@ -110,10 +111,10 @@ class Join:
     def _complete(self, row: Row, given: _Given) -> None:
         row.label, row.labelled_at = given.label, given.labelled_at
         self._open.append(row)
-        while self._open and self._open[0].closed:
-            closed = self._open.popleft()
-            if closed.id in self._rows:
-                self._rows[closed.id] = _Given(closed.label, closed.labelled_at, closed=True)
+        while self._open and (self._open[0].closed or len(self._open) > MOST_OPEN):  # a version's last block may never be complete
+            oldest = self._open.popleft()
+            if oldest.closed and self._rows.get(oldest.id) is oldest:
+                self._rows[oldest.id] = _Given(oldest.label, oldest.labelled_at, closed=True)
 
 
 class Blocks:
