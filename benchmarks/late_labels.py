@@ -1,9 +1,9 @@
 """Late and few labels: how often the monitor alarms on a steady model whose early labels are biased, and how late it finds a fall.
 
-    python -m benchmarks.late_labels                                   # about five minutes; writes benchmarks/late_labels.md
+    python -m benchmarks.late_labels                                   # about a minute; writes benchmarks/late_labels.md
     python -m benchmarks.late_labels --watches 20 --out /tmp/late.md
 
-Records go through the monitor's own intake: a prediction each half-hour, whose label comes at once where the answer was wrong and some blocks
+Records go through the monitor's own intake: a prediction each hour, whose label comes at once where the answer was wrong and some blocks
 later where it was right, as of customers who leave. A steady model's accuracy is exactly the threshold, the worst that is good enough.
 """
 
@@ -27,9 +27,9 @@ from monitoring.records.checks import time_text
 from monitoring.records.events import Label, Prediction, Record
 from monitoring.stream_settings import StreamConfig
 
-BLOCK, WATCHED, LATE, ALPHA, THRESHOLD, FALL = 48, 100, 7, 0.05, 0.8, 0.3
+BLOCK, WATCHED, LATE, ALPHA, THRESHOLD, FALL = 24, 60, 7, 0.05, 0.8, 0.3
 START: Final = datetime(2024, 1, 1, tzinfo=UTC)
-STEP: Final = timedelta(minutes=30)  # a block of rows is a day
+STEP: Final = timedelta(hours=1)  # a block of rows is a day
 TIMES: Final = [time_text(START + row * STEP) for row in range(WATCHED * BLOCK)]
 NOISES: Final = (Noise("independent"), Noise("Markov chain, .8", correlation=0.8))
 SHARES: Final = (1.0, 0.1)
