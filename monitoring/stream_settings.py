@@ -12,6 +12,7 @@ They are in streams.yaml next to this file, or in your own file:
       threshold: 0.8                  # the worst KPI that is good enough
       unit: minutes                   # of an error or a cost, when it has one
       alpha: 0.05                     # false-alarm rate of each verdict
+      label_delay: 7d                 # how long labels take after their row: no row is judged before; or 12h, 2w; none by default
       fallback_by: [period]           # features that select the fallback's answer
       features:
         period: {low: 0, high: 1}                          # values outside are refused
@@ -35,6 +36,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
+from datetime import timedelta
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -46,6 +48,7 @@ from driftloop.data.schema import strict_yaml
 from driftloop.data.schema.schema import Column
 from driftloop.errors import SettingsError
 from driftloop.metrics.kpi_names import KPIS
+from driftloop.predictions.later import label_delay
 from driftloop.settings import ELEC_LEARNER, TABLE_LEARNER
 from driftloop.watch import learners
 from monitoring import kpi_settings
@@ -85,6 +88,7 @@ class StreamConfig:
     labels: tuple[int | str, ...] = ()  # of classification, in the order of the probabilities
     learner: str = ELEC_LEARNER  # for serving, retraining and replaying
     served: Literal["here", "elsewhere"] = "here"
+    label_delay: timedelta = timedelta(0)  # from a row's time until its label can be relied on
     data: str = ""  # absolute path of the table, see `monitoring.stream_table`; "": that of the learner's defaults
 
     def __hash__(self) -> int:
@@ -234,7 +238,7 @@ def _stream(name: Any, settings: Any, *, folder: Path) -> StreamConfig:
     _demand(isinstance(given["unit"], str) and len(given["unit"]) <= LONGEST_UNIT, f"{where}: unit must be a text of at most {LONGEST_UNIT} characters")
     learner = given["learner"]
     _demand(isinstance(learner, str) and learners.FORM.fullmatch(learner), f"{where}: learner {learner!r}: give MODULE:NAME, such as {ELEC_LEARNER}")
-    data = given["data"]
+    data, delay = given["data"], _delay(given["label_delay"], where)
     _demand(isinstance(data, str) and "\0" not in data, f"{where}: data {data!a:.80}: give the path of the table that its model is retrained on")
     unfit = [label for label in labels if not can_be_answer(label)]
     _demand(not unfit, f"{where}: labels has {unfit[:1]!a:.80}, which cannot be recorded: each must be {LABEL}")
@@ -244,9 +248,8 @@ def _stream(name: Any, settings: Any, *, folder: Path) -> StreamConfig:
         f"{where}: labels must be two or more different values for classification, none for regression",
     )
     kpi_settings.check_values(where, kpi, cost=given["cost"], threshold=given["threshold"], labels=labels)
-    return StreamConfig(
-        **{**given, "name": name, "features": features, "fallback_by": tuple(fallback_by), "labels": tuple(labels), "data": data and str(folder / data)}
-    )
+    read = {"name": name, "features": features, "fallback_by": tuple(fallback_by), "labels": tuple(labels), "label_delay": delay}
+    return StreamConfig(**{**given, **read, "data": data and str(folder / data)})
 
 
 def _completed(settings: Any, name: str, where: str) -> Any:
@@ -297,6 +300,13 @@ def _known(settings: Any, cls: type, where: str) -> dict[str, Any]:
     _demand(not unknown, f"{where}: unknown setting {', '.join(sorted(map(str, unknown)))}; known are {', '.join(sorted(wanted))}")
     _demand(not missing, f"{where}: {', '.join(sorted(missing))} is missing")
     return {**wanted, **settings}
+
+
+def _delay(given: object, where: str) -> timedelta:
+    try:
+        return label_delay.read_time(given)
+    except SettingsError as exc:
+        raise SettingsError(f"{where}: {exc}") from exc
 
 
 def _plain(values: Any, what: str) -> list[Any]:

@@ -19,7 +19,9 @@ SERVED: Final[tuple[State, ...]] = ((1, "served", NEUTRAL),)
 CHAMPION: Final[tuple[State, ...]] = ((1, "champion", OTHER),)
 COUNT_OF_BAD: Final[tuple[Step, ...]] = ((None, GOOD), (1, BAD))
 
-COVERAGE: Final = "Share of the newest predictions whose label has arrived."
+COVERAGE: Final = (
+    "Share of the newest rows whose label has arrived; of a stream with label_delay, of the rows that are older: early labels are seldom like the others."
+)
 EVIDENCE: Final = (
     "Evidence against the model, as a share of what an alarm needs (anytime-valid, over all blocks of the version). At 100 % the verdict is drift and the "
     "alert KpiBelowThreshold fires, unless the monitor has --fleet_alpha: then it follows the board fleet."

@@ -148,6 +148,8 @@ class BacktestResult:
     kpi_name: str = ""  # a key of `KPIS`; "": the task's own
     constant: str = "majority"  # the baseline that is the best constant answer
     left_out: tuple[str, ...] = ()  # policies that cannot be played here, and why, in words
+    label_delay_blocks: int = 0  # blocks from the end of a block until its labels are known
+    label_share: float = 1.0  # of the scored rows that get a label
 
     def as_json(self) -> dict[str, Any]:
         """The result as plain values."""

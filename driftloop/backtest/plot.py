@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from driftloop.backtest.outcome import BacktestResult, PolicyResult, front
-from driftloop.backtest.words import blocks_of, of
+from driftloop.backtest.words import blocks_of, labels_of, of
 from driftloop.errors import SettingsError
 from driftloop.report import wording
 from driftloop.report.kpi_words import Figures
@@ -59,6 +59,7 @@ def picture(result: BacktestResult) -> Figure:
         axes.set_xlabel("retrains")
         axes.set_ylabel(_label(of(result)))
         words = f"{result.stream}: {wording.count(result.rows, 'row')} in {blocks_of(result)}"
+        words += f"; {labels_of(result)}" * (result.label_delay_blocks > 0 or result.label_share < 1)
         axes.set_title(f"{words}; recommended: {result.recommended}", loc="left")
         figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9)
         canvas.draw()  # labels are placed around the drawn items

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from driftloop.backtest.outcome import BacktestResult, Comparison, Difference, PolicyResult, front
 from driftloop.backtest.score import PHASES
-from driftloop.backtest.words import blocks_of, of, threshold_of
+from driftloop.backtest.words import blocks_of, labels_of, of, threshold_of
 from driftloop.report import wording
 from driftloop.report.kpi_words import Figures
 from driftloop.report.terminal import paragraph, table
@@ -20,7 +20,7 @@ def backtest_text(result: BacktestResult) -> str:
     judged = f"a judge on {result.judge_rows} rows decides" if result.judge_rows else "no search, no judge"
     head = (
         f"{result.stream}: {wording.count(result.rows, 'row')} in {blocks_of(result)}, threshold {threshold_of(result)}. "
-        f"A retrain is one fit on the newest rows ({judged}); labels arrive when a block ends."
+        f"A retrain is one fit on the newest rows ({judged}); {labels_of(result)}."
     )
     parts = [paragraph(head), policies_table(result), _notes(result), comparisons_text(result), paragraph(f"Recommended: {result.reason}")]
     return "\n\n".join(part for part in parts if part)

@@ -18,6 +18,14 @@ def blocks_of(result: BacktestResult) -> str:
     return f"{blocks} of {result.block_size:,}" if result.block_by == "rows" else f"{blocks}, one per calendar {result.block_by}"
 
 
+def labels_of(result: BacktestResult) -> str:
+    """When labels arrive, and of how many rows."""
+    late, share = result.label_delay_blocks, result.label_share
+    which = "labels" if share == 1 else f"labels of {100 * share:g} % of the rows"
+    when = f"{wording.count(late, 'block')} after their block has ended" if late else "when a block ends"
+    return f"{which} arrive {when}"
+
+
 def threshold_of(result: BacktestResult) -> str:
     """The threshold with its KPI, other than an accuracy, and unit."""
     figures = of(result)

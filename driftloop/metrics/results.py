@@ -59,6 +59,11 @@ class BlockScore:
     kpi_name: str = ""  # a key of `KPIS`; "": the task's own, as in the records below
     task_kpi: float = math.nan  # the task's own KPI where `kpi` is another
 
+    @property
+    def labelled_share(self) -> float:
+        """Share of the rows that have their labels."""
+        return 1.0
+
     def as_json(self) -> dict[str, Any]:
         """The figures by KPI name, with the baselines: a row of MLflow's table of blocks."""
         values: dict[str, Any] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from driftloop.drift import reference_bound
 from driftloop.metrics.goal import Goal
 from driftloop.metrics.results import ReferencePeriod
-from driftloop.predictions.later.label_delay import LabelDelay
+from driftloop.predictions.later.label_delay import EARLY, LabelDelay
 from driftloop.report import wording
 from driftloop.report.kpi_words import Figures
 
@@ -36,6 +36,6 @@ def of(words: Figures, goal: Goal, period: ReferencePeriod, *, drifting: bool, u
     if unlabelled:
         notes.append(f"{unlabelled:,} rows have no label: they are not judged, only estimated.")
     if waiting:
-        told = f"; {early:,} labels that came before are not judged: early labels are seldom like the others" * (early > 0)
+        told = f"; {early:,} labels that came before are not judged: {EARLY}" * (early > 0)
         notes.append(f"{wording.count(waiting, 'block')} waiting for labels, which are mature {delay.words} after a block's last row{told}.")
     return notes

@@ -23,6 +23,11 @@ class TableScore(BlockScore):
     labelled: float  # share of the rows that have theirs
     effective_rows: float = math.nan  # of the labelled rows, as independent ones; nan where the block was not judged, or the KPI is no mean of losses
 
+    @property
+    def labelled_share(self) -> float:
+        """See `BlockScore.labelled_share`."""
+        return self.labelled
+
 
 @dataclass(frozen=True, kw_only=True)
 class TableResult(WatchResult):

@@ -30,6 +30,7 @@ def columns(result: WatchResult) -> tuple[BlockColumn, ...]:
         BlockColumn("block", lambda one: str(one.block)),
         BlockColumn("time", lambda one: wording.moment(one.timestamp), "t"),
         BlockColumn("rows", lambda one: f"{one.rows}{'*' * one.short}"),
+        *([BlockColumn("labelled", lambda one: wording.with_sign(one.labelled_share, digits=1))] if _lacks_labels(result) else []),
         BlockColumn("period" if result.reference else "version", lambda one: one.version, ""),
         BlockColumn(write.name, lambda one: write.value(one.kpi)),
         BlockColumn("lower", lambda one: write.value(one.lower)),
@@ -38,6 +39,10 @@ def columns(result: WatchResult) -> tuple[BlockColumn, ...]:
     others = (_of_numbers if write.kpi else _of_values if write.plain else _of_shares)(result)
     served = {"unretrained", "set aside"} if result.reference else set()  # columns of a model that we serve
     return (*first, *(one for one in others if one.title not in served), BlockColumn("drift", _drift, ""))
+
+
+def _lacks_labels(result: WatchResult) -> bool:
+    return any(one.labelled_share < 1 for one in result.scores)
 
 
 def _of_shares(_: WatchResult) -> tuple[BlockColumn, ...]:

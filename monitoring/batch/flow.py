@@ -241,8 +241,9 @@ def line(measures: Measures) -> str:
     """A window in one line, for the terminal."""
     kpi, labels = measure_words.kpi(measures), measures.labels
     value = f"{measures.kpi_name} {kpi.with_bounds(measures.kpi.value, measures.kpi)}"
+    late = f", {labels.immature:,} too young to be judged" if labels.immature else ""
     told = f"{measures.answer.health}, {measure_words.found(measures)}"
-    return f"{measures.stream} {measures.window.name}: {told}; {value}; {labels.rows:,} rows, {labels.labelled:,} labelled"
+    return f"{measures.stream} {measures.window.name}: {told}; {value}; {labels.rows:,} rows, {labels.labelled:,} labelled{late}"
 
 
 def summary(measures: Measures) -> str:

@@ -236,6 +236,7 @@ def _result(one: Outcome) -> dict[str, Any]:
         "threshold": measures.threshold,
         "rows": measures.labels.rows,
         "labelled": measures.labels.labelled,
+        "immature": measures.labels.immature,
         "refused": measures.quality.refused,
         "next": measures.next_step,
         "report": one.report,

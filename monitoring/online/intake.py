@@ -1,6 +1,7 @@
 """Ingests the records of one stream: joins labels by id, fills windows, judges complete blocks.
 
-Rows that the fallback answered count for the inputs, not for the model.
+Rows that the fallback answered count for the inputs, not for the model. A label counts when its row is older than the stream's `label_delay`;
+until then a newer label for the same row replaces it. What comes after its block was judged is counted, and changes nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from driftloop.errors import DataError
 from monitoring.features import Feature, as_text
 from monitoring.online import input_tests
 from monitoring.online.judging import Scoring
-from monitoring.online.label_progress import Reached
+from monitoring.online.label_progress import MOST_WAITING, Furthest, LabelCounts, Maturing
 from monitoring.online.rolling import Join, Newest, Row, Share
 from monitoring.online.version_record import KPI_BLOCKS, Served
 from monitoring.records.checks import SUM_OFF, Value
@@ -42,11 +43,14 @@ class Intake:
         self.versions: OrderedDict[str, Served] = OrderedDict()  # in order of their first answer
         self.in_use = ""  # version of the newest answer; "" before the first
         self.last: dict[str, str] = {}  # by kind of record: when the newest came
-        self._given, self._any = Reached(), Reached()  # by rows with their own time, and by all
+        self.maturing = Maturing(config.label_delay) if config.label_delay else None
+        self.due = deque[Row](maxlen=self.rows.maxlen) if self.maturing else self.rows  # newest rows whose labels should have come
+        self._late = self._corrected = 0  # labels, and corrections of them, that came after their block was judged
+        self._labelled = Furthest()
         self._in_use_at = ""
         self._waits = waits
         self.scoring = Scoring(config)
-        self._join = Join()
+        self._join = Join(most=MOST_WAITING) if self.maturing else Join()
         self._rejected = Join()  # for its ids
 
     def check(self, record: Record) -> None:
@@ -73,6 +77,10 @@ class Intake:
     def take(self, records: Iterable[Record]) -> tuple[list[Record], int]:
         """Take checked records; return those with new ids, and the number of blocks they completed."""
         new = [record for record in records if self._take(record)]
+        for row in self.maturing.ripe() if self.maturing else ():
+            self.due.append(row)
+            if row.label is not None:
+                self._counts(row)
         return new, sum(version.advance() for version in self.versions.values())
 
     def _take(self, record: Record) -> bool:
@@ -96,35 +104,50 @@ class Intake:
         self.values.add(row.features)
         self.invalid.add(not valid)
         if not row.fallback:
-            version = self._served(row.version)
+            self._served(row.version)
             if row.served_at >= self._in_use_at:
                 self.in_use, self._in_use_at = row.version, row.served_at
-            if row.label is not None:
-                version.add(row)
-        if row.label is not None:
-            self._labelled(row)
+        if self.maturing:
+            self.maturing.add(row)
+        elif row.label is not None:
+            self._counts(row)
         return True
 
-    def _labelled(self, row: Row) -> None:
-        """Note how far labels have come; a row without its own time counts only if no row has one."""
-        if row.time != row.served_at:
-            self._given.add(row.time)
-        self._any.add(row.time)
+    def _counts(self, row: Row) -> None:
+        """Take a labelled row whose label can be relied on."""
+        version = None if row.fallback else self.versions.get(row.version)
+        if self.maturing and version and version.has_judged(row):
+            row.closed = True
+            self._late += 1
+            return
+        self._labelled.add(row.time, served_at=row.served_at)
+        if version:
+            version.add(row)
+        else:
+            row.closed = True
 
     @property
     def newest_labelled(self) -> str:
-        """The newest time of a labelled row, by `Reached`; "" without one."""
-        return self._given.newest or self._any.newest
+        """The newest time of a row with a label that counts, without strays; "" without one."""
+        return self._labelled.newest
+
+    @property
+    def label_counts(self) -> LabelCounts:
+        """How many labels are not judged."""
+        early, lost = (self.maturing.early, self.maturing.lost) if self.maturing else (0, 0)
+        return LabelCounts(self.config.label_delay.total_seconds(), early, self._late, self._corrected, lost)
 
     def _label(self, record: Label) -> bool:
         if self._join.knows_label(record.id):
+            in_time = self._join.correct(record.id, record.label, at=record.labelled_at)
+            self._corrected += in_time is False
+            for version in self.versions.values() if in_time else ():
+                version.forget_figures()
             return False
         self._seen(record.kind, record.labelled_at)
-        row = self._join.label(record.id, record.label)
-        if row is not None:
-            self._labelled(row)
-            if not row.fallback and row.version in self.versions:
-                self.versions[row.version].add(row)
+        row = self._join.label(record.id, record.label, at=record.labelled_at)
+        if row is not None and not row.waits and not row.closed:
+            self._counts(row)
         return True
 
     def _row(self, record: Prediction) -> tuple[Row, bool]:

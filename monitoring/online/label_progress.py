@@ -1,14 +1,22 @@
-"""Tracks the row time up to which a stream's labels have arrived."""
+"""Tracks the row time up to which a stream's labels have arrived, and which rows are too young for their labels to be relied on."""
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Final
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from driftloop.predictions.later.label_delay import EARLY, LabelDelay
+from driftloop.report import wording
+from monitoring.online.rolling import Row
+from monitoring.records.checks import time_text
 
 ROWS: Final = 50  # newest labelled rows considered
 STRAYS: Final = 10  # one of so many rows may be a stray
+MOST_WAITING: Final = 200_000  # newest rows that are held until their labels are mature
 
 
 class Reached:
@@ -54,3 +62,112 @@ def _without_strays(rows: Sequence[tuple[datetime, str]]) -> tuple[datetime, str
         if ahead - newest > newest - oldest:
             return rows[-few - 1]
     return rows[-1]
+
+
+class Furthest:
+    """The newest row time, by `Reached`; of rows with their own time, unless most have none."""
+
+    def __init__(self) -> None:
+        self._own, self._all = Reached(), Reached()
+        self._ahead = 0  # rows with their own time less those without
+
+    def add(self, time: str, *, served_at: str) -> None:
+        """Take the times of a row, which has none of its own where they are equal."""
+        own = time != served_at
+        self._ahead += 1 if own else -1
+        if own:
+            self._own.add(time)
+        self._all.add(time)
+
+    @property
+    def newest(self) -> str:
+        """The newest time without strays; "" without a row."""
+        return self._own.newest if self._ahead > 0 else self._all.newest
+
+
+class Maturing:
+    """Holds rows until the stream's newest row is `delay` younger: before that a label may be there, but labels like it are missing.
+
+    Args:
+        delay: of the labels; 0: rows are mature at once.
+        most: newest rows that are held.
+
+    >>> held = Maturing(timedelta(days=2))
+    >>> for day in (1, 2, 3):
+    ...     held.add(Row(f"{day}", f"2024-01-0{day}T00:00:00.000Z", "", "1", "", (), 1, None, None))
+    >>> [row.id for row in held.ripe()], held.waiting
+    (['1'], 2)
+    """
+
+    def __init__(self, delay: timedelta, *, most: int = MOST_WAITING) -> None:
+        self.delay, self._most = delay, most
+        self._reached = Furthest()
+        self._rows: list[tuple[str, str, int, Row]] = []  # a heap
+        self._added = 0
+        self._edge = ("", "")  # the newest time, and that of the newest mature row
+        self.lost = 0  # rows that were too many to hold: they are not judged
+
+    @property
+    def waiting(self) -> int:
+        """Number of rows that are held."""
+        return len(self._rows)
+
+    @property
+    def early(self) -> int:
+        """Those with a label."""
+        return sum(row.label is not None for *_, row in self._rows)
+
+    def add(self, row: Row) -> None:
+        """Take a row, with or without its label."""
+        row.waits = True
+        self._reached.add(row.time, served_at=row.served_at)
+        self._added += 1
+        heapq.heappush(self._rows, (row.time, row.id, self._added, row))
+        if len(self._rows) > self._most:
+            lost = heapq.heappop(self._rows)[-1]
+            lost.waits, lost.closed = False, True
+            self.lost += 1
+
+    def ripe(self) -> list[Row]:
+        """Remove and return the rows that are mature now, oldest first."""
+        newest = self._reached.newest
+        if newest != self._edge[0]:
+            self._edge = newest, time_text(datetime.fromisoformat(newest) - self.delay)
+        found = []
+        while self._rows and self._rows[0][0] <= self._edge[1]:
+            found.append(heapq.heappop(self._rows)[-1])
+            found[-1].waits = False
+        return found
+
+
+@dataclass(frozen=True)
+class LabelCounts:
+    """How long a stream's labels take, and how many were not judged since the monitor's start."""
+
+    delay_seconds: float = 0.0  # 0: labels count at once
+    early: int = 0  # their row is younger than the delay: they wait
+    late: int = 0  # came after their block was judged; without a delay such labels count in a later block
+    corrected: int = 0  # another label came after the row was judged
+    lost: int = 0  # rows that left the monitor's memory before their labels were mature
+
+    def as_json(self) -> dict[str, Any]:
+        """The counts by name."""
+        return asdict(self)
+
+    @property
+    def note(self) -> str:
+        """What is not judged, and why; "" if nothing."""
+        delay = LabelDelay(self.delay_seconds).words
+        told = []
+        if self.early:
+            told.append(f"labels are mature {delay} after their row: {self.early:,} that came before are not judged yet, as {EARLY}")
+        if self.late:
+            told.append(f"{wording.count(self.late, 'label')} came after their block was judged: it is not judged again; a longer label_delay would wait")
+        if self.corrected:
+            told.append(f"{wording.count(self.corrected, 'label')} changed after their row was judged: it is not judged again")
+        if self.lost:
+            told.append(f"{wording.count(self.lost, 'row')} left the memory of {MOST_WAITING:,} before their labels were mature: the batch flow judges these")
+        return "; ".join(told)
+
+
+NO_DELAY: Final = LabelCounts()

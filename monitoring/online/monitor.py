@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 LOG: Final = logging.getLogger("monitoring")
 REFILL_ROWS: Final = 20_000  # newest predictions per stream that a start reads from the log
+REFILL_DELAYED_ROWS: Final = 60_000  # of a stream with label_delay: most of the newest rows may be too young to be judged
 CHUNK: Final = 1000  # records of the log taken at once
 THINK_SECONDS: Final = 1.0
 RETRY_SECONDS: Final = 10.0  # between attempts to read an unreachable log
@@ -113,7 +114,8 @@ class Monitor:
         from monitoring.log.prediction_log import REJECTED
 
         for name, watcher in self.watchers.items():
-            found = self._log.newest(name, REFILL_ROWS) + self._log.newest(name, QUALITY_ROWS, collection=REJECTED)
+            found = self._log.newest(name, REFILL_DELAYED_ROWS if watcher.config.label_delay else REFILL_ROWS)
+            found += self._log.newest(name, QUALITY_ROWS, collection=REJECTED)
             found.sort(key=lambda document: document["served_at"])  # in order of arrival: row times may have been replayed
             records = _from_log(found, watcher)
             while chunk := list(itertools.islice(records, CHUNK)):  # lets requests in between

@@ -15,6 +15,7 @@ import numpy as np
 from monitoring.records.checks import Value
 
 MOST_IDS: Final = 50_000  # newest ids of a stream remembered, and as many labels that arrived before their predictions
+MOST_OPEN: Final = 20_000  # labelled rows that are looked through for closed ones
 
 
 @dataclass(slots=True, eq=False)
@@ -31,13 +32,25 @@ class Row:
     probabilities: tuple[float, ...] | None  # (K,) of the classes
     baseline: Value | None  # the fallback's prediction
     label: Value | None = None
+    labelled_at: str = ""
+    waits: bool = False  # until labels of its age are mature
+    closed: bool = False  # its label is judged, or never will be: a later one changes nothing
+
+
+@dataclass(slots=True, eq=False)
+class _Given:
+    """A label without its row."""
+
+    label: Value | None
+    labelled_at: str
+    closed: bool = False
 
 
 class Join:
     """Joins labels to predictions by id, whichever comes first; repeated ones are ignored.
 
-    The newest `most` ids are remembered. A label whose prediction does not arrive in that time is lost here, and a second label
-    for the same id is ignored.
+    The newest `most` ids are remembered. A label whose prediction does not arrive in that time is lost here. A second label for the same id
+    is ignored by `label`; `correct` takes it.
 
     >>> join, row = Join(), Row("a", "", "", "1", "", (), 1, None, None)
     >>> join.label("a", 0) is None, join.prediction(row), row.label, join.prediction(row), join.label("a", 1) is None
@@ -46,36 +59,62 @@ class Join:
 
     def __init__(self, *, most: int = MOST_IDS) -> None:
         self._most = most
-        self._rows: OrderedDict[str, Row | None] = OrderedDict()  # None: joined
-        self._early: OrderedDict[str, Value] = OrderedDict()
+        self._rows: OrderedDict[str, Row | _Given] = OrderedDict()  # of a closed row only the label is kept
+        self._early: OrderedDict[str, _Given] = OrderedDict()
+        self._open: deque[Row] = deque()  # labelled rows, those before the first that is not closed left out
 
     def prediction(self, row: Row) -> bool:
         """Take a prediction, and join its label if that came first; False if the id is known."""
         if row.id in self._rows:
             return False
-        row.label = self._early.pop(row.id, None)
-        self._rows[row.id] = None if row.label is not None else row
+        self._rows[row.id] = row
+        if given := self._early.pop(row.id, None):
+            self._complete(row, given)
         if len(self._rows) > self._most:
             self._rows.popitem(last=False)
         return True
 
     def knows_label(self, id: str) -> bool:
         """Whether a label for this id was taken."""
-        return id in self._early or (id in self._rows and self._rows[id] is None)
+        row = self._rows.get(id)
+        return id in self._early or (row is not None and row.label is not None)
 
-    def label(self, id: str, label: Value) -> Row | None:
-        """Take a label; return the row that it completes, or None if there is no such row yet or it is labelled."""
+    def label(self, id: str, label: Value, *, at: str = "") -> Row | None:
+        """Take a label given at a time; return the row that it completes, or None if there is no such row yet or it is labelled."""
         if self.knows_label(id):
             return None
         row = self._rows.get(id)
-        if row is None:
-            self._early[id] = label
+        if not isinstance(row, Row):
+            self._early[id] = _Given(label, at)
             if len(self._early) > self._most:
                 self._early.popitem(last=False)
             return None
-        row.label = label
-        self._rows[id] = None
+        self._complete(row, _Given(label, at))
         return row
+
+    def correct(self, id: str, label: Value, *, at: str) -> bool | None:
+        """Take another label for an id that has one: the newest counts.
+
+        Returns:
+            whether it came in time to be judged; None if it is no newer one, or the same.
+        """
+        known = self._early.get(id) or self._rows.get(id)
+        if known is None or at <= known.labelled_at:
+            return None
+        known.labelled_at = at
+        if known.label == label:
+            return None
+        if not known.closed:
+            known.label = label
+        return not known.closed
+
+    def _complete(self, row: Row, given: _Given) -> None:
+        row.label, row.labelled_at = given.label, given.labelled_at
+        self._open.append(row)
+        while self._open and (self._open[0].closed or len(self._open) > MOST_OPEN):  # a version's last block may never be complete
+            oldest = self._open.popleft()
+            if oldest.closed and self._rows.get(oldest.id) is oldest:
+                self._rows[oldest.id] = _Given(oldest.label, oldest.labelled_at, closed=True)
 
 
 class Blocks:

@@ -17,6 +17,7 @@ from monitoring.fleet.evidence import FleetState
 from monitoring.fleet.ranking import FleetRow
 from monitoring.online.gaps import Gap
 from monitoring.online.judging import Figure
+from monitoring.online.label_progress import NO_DELAY, LabelCounts
 from monitoring.prometheus import Sample
 from monitoring.records.events import parse_time
 from monitoring.stream_settings import StreamConfig
@@ -44,7 +45,7 @@ class Known:
     baselines: dict[str, Figure]
     blocks: int  # judged, of the version in service
     newest_labelled: str  # newest time of a labelled row, by whoever answered; "" without one
-    coverage: float  # nan without predictions
+    coverage: float  # share of the newest rows whose labels should have come that have one; nan without such rows
     estimate: Estimate | None
     forecast: Forecast | None
     features: tuple[FeatureTest, ...]
@@ -53,6 +54,7 @@ class Known:
     last: dict[str, str]  # by kind of record: when the newest came
     last_block: str = ""  # time of the last row of the newest judged block, of the version in service
     fleet: FleetState | None = None  # None without a rate over all streams, and before the first prediction
+    labels: LabelCounts = NO_DELAY  # which are not judged
 
     @property
     def answer(self) -> Answer:
@@ -100,6 +102,7 @@ class Known:
             "block_size": self.config.block_size,
             "newest_labelled_time": self.newest_labelled,
             "coverage": self.coverage,
+            "labels": self.labels.as_json(),
             "estimate": self._estimate,
             "forecast": asdict(self.forecast) if self.forecast else None,
             "features": [asdict(test) for test in self.features],
@@ -176,6 +179,8 @@ class Known:
         for name, figure in self.baselines.items():
             yield "driftloop_kpi_baseline", (kpi, name), figure.value
         yield "driftloop_label_coverage", (), self.coverage
+        for reason in ("early", "late", "corrected") if self.last else ():
+            yield "driftloop_labels_not_judged", (reason,), float(getattr(self.labels, reason))
         if self.estimate:
             yield "driftloop_kpi_estimated", (), self.estimate.value
             yield "driftloop_kpi_estimate_error", (), self.estimate.error

@@ -6,6 +6,7 @@ import math
 from typing import Final
 from urllib.parse import quote
 
+from driftloop.predictions.later.label_delay import EARLY, LabelDelay
 from driftloop.report import wording
 from monitoring.http.pages import Example, Fact, Front, Route, StreamCard, curl
 from monitoring.online.monitor import Monitor
@@ -41,6 +42,7 @@ def _card(known: Known, *, url: str) -> StreamCard:
         Fact(config.kpi, measured, good={"good": True, "drifted": False}.get(known.answer.health)),
         Fact("threshold", f"{'at least' if config.higher_is_better else 'at most'} {config.threshold:g}{unit}"),
         Fact("verdict", known.answer.words),
+        *_labels(known),
         Fact("newest labelled row", f"{known.newest_labelled[:16].replace('T', ' ')} UTC" if known.newest_labelled else "none yet"),
     )
     examples = (
@@ -49,3 +51,13 @@ def _card(known: Known, *, url: str) -> StreamCard:
     )
     about = f"{config.task.capitalize()}, registered model {config.model}, judged in blocks of {config.block_size} rows"
     return StreamCard(config.name, about, facts, examples, link=f"/streams/{name}")
+
+
+def _labels(known: Known) -> list[Fact]:
+    """The labels of a stream with a delay."""
+    if not known.config.label_delay:
+        return []
+    delay = LabelDelay(known.labels.delay_seconds).words
+    judged = "no row is as old yet" if math.isnan(known.coverage) else f"{wording.with_sign(known.coverage)} of the older rows have one"
+    early = f"; {known.labels.early:,} early ones wait: {EARLY}" if known.labels.early else ""
+    return [Fact("labels", f"judged {delay} after their row, {judged}{early}")]

@@ -78,8 +78,8 @@ class Served:
         self._waiting = Blocks(config.block_size)
         self._kind_rows: deque[AnsweredRow] = deque(maxlen=MOST_KIND_ROWS)
         self._autocorrelation = True  # whether the reference, if there is one, tells that of the losses
-        self._added = 0  # rows
-        self._figures: tuple[int, Figure, dict[str, Figure]] | None = None  # the number of rows, their KPI and that of the baselines
+        self._judged = ("", "")  # time and id of the newest judged row
+        self._figures: tuple[Figure, dict[str, Figure]] | None = None  # the KPI of the rows and that of the baselines; None after a change
 
     @property
     def drift(self) -> bool:
@@ -104,8 +104,16 @@ class Served:
     def add(self, row: Row) -> None:
         """Take a labelled row that this version answered."""
         self.newest.append(row)
-        self._added += 1
         self._waiting.add(row)
+        self.forget_figures()
+
+    def has_judged(self, row: Row) -> bool:
+        """Whether the block of a row's time has been judged."""
+        return (row.time, row.id) <= self._judged
+
+    def forget_figures(self) -> None:
+        """Measure the KPI again when it is asked for: rows or their labels have changed."""
+        self._figures = None
 
     def advance(self) -> int:
         """Judge the complete blocks; return their number."""
@@ -132,6 +140,9 @@ class Served:
             self._evidence = self.verdict.statistic / self.verdict.threshold
         elif not calm and not probation.blocks:  # probation is passed
             self.proven, self.kind, self._evidence, self._looks = False, None, None, []
+        for row in block:
+            row.closed = True
+        self._judged = max(self._judged, (block[-1].time, block[-1].id))
         self._kind_rows.extend((row.features, float(loss)) for row, loss, has in zip(block, by_row, there, strict=True) if has)
         sure, outputs, features = self._answers(block)
         if sure and self._label_free:
@@ -182,10 +193,10 @@ class Served:
 
     def _measured(self) -> tuple[Figure, dict[str, Figure]]:
         """The KPI of the newest labelled rows, and that of the baselines; both are kept until there are more rows."""
-        if self._figures is None or self._figures[0] != self._added:
+        if self._figures is None:
             rows = sorted(self.newest, key=lambda row: (row.time, row.id))
-            self._figures = self._added, self.scoring.kpi(self.losses(rows)), self._compared(rows)
-        return self._figures[1:]
+            self._figures = self.scoring.kpi(self.losses(rows)), self._compared(rows)
+        return self._figures
 
     def _compared(self, rows: Sequence[Row]) -> dict[str, Figure]:
         scoring, labels = self.scoring, self.scoring.codes([row.label for row in rows])

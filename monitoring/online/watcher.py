@@ -170,7 +170,7 @@ class Watcher:
         """The current state."""
         with self._lock:
             version, intake = self._version(), self.intake
-            labelled = sum(row.label is not None for row in intake.rows)
+            labels, labelled = intake.label_counts, sum(row.label is not None for row in intake.due)
             bad, rows = intake.invalid.true, intake.invalid.events
             return Known(
                 config=self.config,
@@ -180,12 +180,12 @@ class Watcher:
                 verdict=version.verdict if version else None,
                 told=version.kind if version else None,
                 evidence=version.evidence if version else None,
-                note="; ".join(filter(None, (self._note, version.note if version else ""))),
+                note="; ".join(filter(None, (self._note, version.note if version else "", labels.note))),
                 kpi=version.kpi() if version else Figure(math.nan, math.nan, math.nan, 0),
                 baselines=version.baselines() if version else {},
                 blocks=version.blocks if version else 0,
                 newest_labelled=intake.newest_labelled,
-                coverage=labelled / len(intake.rows) if intake.rows else math.nan,
+                coverage=labelled / len(intake.due) if intake.due else math.nan,
                 estimate=self._estimate,
                 forecast=self._forecast if version and self._forecast_of[0] == version.version else None,
                 features=self._tests,
@@ -194,6 +194,7 @@ class Watcher:
                 last=dict(intake.last),
                 last_block=version.scores[-1].last_time if version and version.scores else "",
                 fleet=version.fleet.state if version and version.fleet else None,
+                labels=labels,
             )
 
     def _drift(self, version: Served | None) -> dict[str, bool]:

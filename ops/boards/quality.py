@@ -96,4 +96,10 @@ def _records() -> tuple[Panel, ...]:
             OF_KIND,
         ),
         coverage_over_time(),
+        chart(
+            "Labels not judged",
+            "Early: their row is younger than the stream's label_delay. Late or corrected: they came after their block was judged, which is not judged again.",
+            Query(f"driftloop_labels_not_judged{STREAM}", "{{stream}} {{reason}}"),
+            width=24,
+        ),
     )

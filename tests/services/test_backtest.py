@@ -464,6 +464,23 @@ def test_a_kpi_that_is_undefined_is_a_dash_and_no_point(tmp_path: Path) -> None:
     assert run._recommended(some, np.asarray(HUNDREDS), shown.baselines)[0] == "never"
 
 
+@pytest.mark.parametrize(
+    ("late", "share", "words"),
+    [
+        (0, 1.0, "labels arrive when a block ends"),
+        (7, 1.0, "labels arrive 7 blocks after their block has ended"),
+        (1, 0.1, "labels of 10 % of the rows arrive 1 block after their block has ended"),
+        (0, 0.125, "labels of 12.5 % of the rows arrive when a block ends"),
+    ],
+)
+def test_text_picture_and_json_state_when_labels_arrive_and_of_how_many_rows(late: int, share: float, words: str) -> None:
+    result = dataclasses.replace(crowded(), label_delay_blocks=late, label_share=share)
+    told = " ".join(text.backtest_text(result).split())
+    assert words in told
+    assert (result.as_json()["label_delay_blocks"], result.as_json()["label_share"]) == (late, share)
+    assert (words in plot.picture(result).axes[0].get_title(loc="left")) is bool(late or share < 1)
+
+
 def test_an_undefined_share_is_a_dash() -> None:
     assert "–" in text.policies_table(crowded())
 

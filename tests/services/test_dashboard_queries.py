@@ -34,6 +34,7 @@ from monitoring.fleet.evidence import FleetState
 from monitoring.local.parts import prometheus_config
 from monitoring.online.gaps import Gap
 from monitoring.online.judging import Figure
+from monitoring.online.label_progress import LabelCounts
 from monitoring.online.state import Known
 from monitoring.prometheus import HookMetrics, MonitorMetrics, Sample, ServiceMetrics
 from monitoring.records import events
@@ -77,6 +78,7 @@ def known(stream: stream_settings.StreamConfig, *, drifts: bool) -> Known:
         invalid=Figure(0.02, 0.01, 0.03, 100),
         last={kind: events.now() for kind in ("prediction", "label", "rejected")},
         fleet=FleetState(drifts, 120.0 if drifts else 0.5, 100.0, 1 / 120),
+        labels=LabelCounts(3600.0, early=20, late=3, corrected=1),
     )
 
 

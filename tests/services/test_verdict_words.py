@@ -163,7 +163,7 @@ def test_no_next_step_is_nothing_where_the_kpi_is_not_good(higher: bool) -> None
                 "config": STREAMS["elec"],
                 "window": one.window,
                 "rows": range(1000),
-                "labels": type("Labels", (), {"labelled": 1000, "coverage": 1.0}),
+                "labels": type("Labels", (), {"labelled": 1000, "coverage": 1.0, "immature": 0}),
                 "tests": one.features,
                 "quality": one.quality,
                 "judged": judged,

@@ -19,6 +19,7 @@ from driftloop.drift.rules import catalogue
 from driftloop.errors import SettingsError
 from driftloop.metrics.goal import Goal
 from driftloop.metrics.task import CLASSIFICATION
+from driftloop.report import block_table
 
 COLUMNS = {"target": "y_true", "prediction": "y_pred", "time": "when", "reference": REFERENCE}
 SEEDS = 200
@@ -136,6 +137,17 @@ def test_each_block_says_its_share_of_labels_and_its_effective_rows() -> None:
     assert (judged.effective_rows <= 100 * judged.labelled + 1e-9).all() and (judged.effective_rows > 0).all()
     assert (judged.rows == 100).all()
     assert found.blocks.query("period == 'reference'").labelled.eq(1).all()
+
+
+@pytest.mark.parametrize("table", [predictions(), values()], ids=["classes", "values"])
+def test_the_reports_block_table_has_the_labelled_share_only_where_labels_are_missing(table: pd.DataFrame) -> None:
+    lacking = (np.arange(ROWS) >= 3000) & (np.arange(ROWS) < 3075)
+    found = watched(without_labels(table, lacking))
+    titles = [column.title for column in block_table.columns(found.result)]
+    assert titles[:4] == ["block", "time", "rows", "labelled"]
+    cells = [block_table.columns(found.result)[3].cell(score) for score in found.result.scores]
+    assert (cells[29], cells[30], cells[31]) == ("100.0 %", "25.0 %", "100.0 %")
+    assert "labelled" not in [column.title for column in block_table.columns(watched(table).result)]
 
 
 # The false-alarm rate, of the rule as the judgement uses it: the labelled rows of each block, and the same block again with more of its rows

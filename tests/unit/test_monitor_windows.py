@@ -146,3 +146,26 @@ def test_without_drift_features_are_said_to_have_moved_in_at_most_alpha_of_the_c
         any(test.moved for test in input_tests.compare(rng.random((500, 3)), rng.random((rows, 3)), names="abc", alpha=0.05, rows=rows)) for _ in range(40)
     )
     assert alarms <= 6  # of 40 at 5 %: more by chance in 1 of 300
+
+
+def test_of_closed_rows_only_the_labels_are_kept_and_a_correction_of_them_comes_too_late() -> None:
+    join, rows = Join(), [row(number) for number in range(100)]
+    for one in rows:
+        join.prediction(one)
+        join.label(one.id, 1, at="2024-01-01")
+        one.closed = True
+    assert sum(isinstance(kept, Row) for kept in join._rows.values()) == 1  # the newest
+    assert join.correct("id-5", 0, at="2024-01-02") is False and rows[5].label == 1
+    assert join.correct("id-5", 0, at="2024-01-02") is None
+    assert join.correct("id-99", 0, at="2024-01-02") is False
+
+
+def test_an_open_row_and_a_label_without_its_row_are_corrected_by_newer_labels_only() -> None:
+    join, one = Join(), row(1)
+    join.label("id-1", 1, at="2024-01-02")
+    assert join.correct("id-1", 0, at="2024-01-01") is None
+    assert join.correct("id-1", 0, at="2024-01-03") is True
+    join.prediction(one)
+    assert one.label == 0
+    assert join.correct("id-1", 1, at="2024-01-04") is True and one.label == 1
+    assert join.correct("id-2", 1, at="2024-01-04") is None

@@ -12,19 +12,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from numbers import Integral
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import pandas as pd
 
-from driftloop.data.blocks import Block
 from driftloop.errors import SettingsError
+
+if TYPE_CHECKING:
+    from driftloop.data.blocks import Block
 
 OPEN_BLOCKS: Final = 50  # newest complete blocks that stay open while rows of theirs have no label, where no delay is given
 OPEN_ROWS: Final = 100_000  # in which there are at most as many rows, or one block
 _WRITTEN: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h|d|w)", re.IGNORECASE)
 _UNITS: Final = {"s": 1, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
-HOW: Final = "give a time such as 12h, 7d or 2w, or a number of blocks"
+HOW_TIME: Final = "give a time such as 12h, 7d or 2w"
+HOW: Final = f"{HOW_TIME}, or a number of blocks"
+EARLY: Final = "early labels are seldom like the others"  # why those that came before the delay are not judged
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ def read(given: str | int | timedelta | None) -> LabelDelay:
     if given is None or given == "":
         return NO_DELAY
     if isinstance(given, timedelta | np.timedelta64):
-        seconds = pd.Timedelta(given).total_seconds()
+        seconds = given / (timedelta(seconds=1) if isinstance(given, timedelta) else np.timedelta64(1, "s"))
     elif isinstance(given, Integral) or (isinstance(given, str) and given.strip().isdecimal()):
         if isinstance(given, bool) or int(given) < 0:
             raise SettingsError(f"label_delay is {given!r}: {HOW}")
@@ -74,6 +77,24 @@ def read(given: str | int | timedelta | None) -> LabelDelay:
     if not 0 <= seconds < 3e9:
         raise SettingsError(f"label_delay is {given!r}: {HOW}")
     return LabelDelay(seconds=seconds)
+
+
+def read_time(given: Any) -> timedelta:
+    """A delay that must be a time, as a stream's settings have it; 0: none.
+
+    >>> read_time("7d"), read_time(None)
+    (datetime.timedelta(days=7), datetime.timedelta(0))
+
+    Raises:
+        SettingsError: it is none.
+    """
+    try:
+        found = read(given)
+    except SettingsError:
+        found = LabelDelay(blocks=1)
+    if found.blocks:
+        raise SettingsError(f"label_delay is {given!a:.60}: {HOW_TIME}")
+    return timedelta(seconds=found.seconds)
 
 
 def standing(judged: Sequence[Block], complete: Sequence[bool], unlabelled: Sequence[int], times: np.ndarray, delay: LabelDelay) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from driftloop.metrics import kpi, task
 from driftloop.metrics.row_kpis import ChosenKpi
 from driftloop.settings import REFERENCE_BLOCKS
 from driftloop.training.reference import Reference
+from monitoring.batch.measures.label_age import LabelAge
 from monitoring.batch.measures.window_measures import BlockMeasure, ForecastMeasure, Interval, LabelMeasure, VersionMeasure
 from monitoring.batch.measures.window_rows import WindowRows
 from monitoring.online import judging, version_record
@@ -195,12 +196,12 @@ def names(rows: WindowRows) -> list[str]:
     return list(dict.fromkeys(rows.versions[rows.by_model].tolist()))
 
 
-def labels(rows: WindowRows) -> LabelMeasure:
-    """How many labels have arrived, and how late."""
+def labels(rows: WindowRows, age: LabelAge) -> LabelMeasure:
+    """How many labels have arrived, and how late; `rows` are without those that are not mature."""
     late = ((rows.labelled_at - rows.times) / _DAY)[rows.labelled]
     late = late[~np.isnan(late)]
     days = {"median": float(np.median(late)), "p95": float(np.quantile(late, 0.95)), "most": float(late.max())} if len(late) else {}
-    return LabelMeasure(len(rows), int(rows.labelled.sum()), days)
+    return LabelMeasure(len(rows), int(rows.labelled.sum()), days, age.delay.total_seconds(), int(age.immature.sum()), age.early)
 
 
 def latency(rows: WindowRows) -> dict[str, float]:

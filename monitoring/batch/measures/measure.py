@@ -15,7 +15,7 @@ import numpy as np
 
 from driftloop.errors import DriftloopError
 from driftloop.training.reference import Reference
-from monitoring.batch.measures import input_drift, kpis, row_quality, window_verdict
+from monitoring.batch.measures import input_drift, kpis, label_age, row_quality, window_verdict
 from monitoring.batch.measures import window_rows as reading
 from monitoring.batch.measures.kpis import Baselines, JudgedVersion
 from monitoring.batch.measures.window_measures import DriftMeasure, FeatureMeasure, LabelMeasure, Measures, QualityMeasure, VersionMeasure, Window
@@ -42,6 +42,8 @@ def measure(log: PredictionLog, config: StreamConfig, window: Window, *, referen
     """
     vocabulary = reading.of_stream(config)
     rows = reading.read(log, config, window, vocabulary)
+    age = label_age.measure(log, config, rows)
+    rows = age.of_mature(rows)
     known, notes = _references(rows, config, references)
     main = _main(rows)
     reference = known.get(main)
@@ -51,9 +53,9 @@ def measure(log: PredictionLog, config: StreamConfig, window: Window, *, referen
     costs, told = kpis.errors(rows, config), kpis.compared(rows, day_before, config, reference)
     judged = [kpis.judge(rows, one, config, known.get(one), told, alpha=config.alpha / len(kpis.names(rows))) for one in kpis.names(rows)]
     looked = window_verdict.tell(log, config, window, rows, vocabulary, judged=judged, tests=tests, quality=bad, references=known)
-    seen = _Seen(config, window, rows, kpis.labels(rows), tests, bad, judged, looked)
+    seen = _Seen(config, window, rows, kpis.labels(rows, age), tests, bad, judged, looked)
     kappa = kpis.kappa_temporal(rows, day_before, config)
-    return _document(seen, costs, told, kappa=kappa, versions=kpis.versions(rows, config, known), notes=notes)
+    return _document(seen, costs, told, kappa=kappa, versions=kpis.versions(rows, config, known), notes=[*notes, *filter(None, [age.note])])
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,12 +158,14 @@ def _next_step(seen: _Seen, made: Measures) -> str:
         step = "Find out why no model answers: only the fallback did."
     elif seen.quality.bad:
         step = f"Check the data source: {seen.quality.message}"
+    elif seen.labels.immature and (seen.labels.immature == len(seen.rows) or (seen.labels.coverage >= MOST_LABELLED and not made.moved)):
+        step = f"Measure again when {seen.labels.immature:,} rows that are younger than label_delay are mature: until then they are not judged."
     elif not seen.labels.labelled:
         step = "Wait for labels and measure again: without them it is unknown whether the model is still good enough."
     elif made.moved:
         step = f"Check the data source: {', '.join(made.moved)} moved. A retrain is not due: the KPI is not proven to be worse than its threshold."
     elif seen.labels.coverage < MOST_LABELLED:
-        step = f"Measure again when more labels have arrived: {len(seen.rows) - seen.labels.labelled:,} of {len(seen.rows):,} are missing."
+        step = f"Measure again when more labels have arrived: {seen.labels.due - seen.labels.labelled:,} of {seen.labels.due:,} are missing."
     elif not made.answer.calm:
         step = f"Measure again when more rows have labels: the KPI is not yet proven to be good enough{measure_words.enough(made)}."
     else:
@@ -184,6 +188,7 @@ def _notes(seen: _Seen) -> list[str]:
     untold = [test.feature for test in seen.tests if math.isnan(test.p_wobble) and not math.isnan(test.p_noise)]
     if untold:
         notes.append(f"The usual variation between stretches as long as the window is unknown for {', '.join(untold)}: only sampling noise was tested.")
-    if newest is not None and seen.labels.labelled < len(seen.rows):
-        notes.append(f"{len(seen.rows) - seen.labels.labelled:,} of {len(seen.rows):,} rows have no label yet.")
+    if newest is not None and seen.labels.labelled < seen.labels.due:
+        which = " that are older than label_delay" if seen.labels.immature else ""
+        notes.append(f"{seen.labels.due - seen.labels.labelled:,} of {seen.labels.due:,} rows{which} have no label yet.")
     return notes

@@ -126,16 +126,24 @@ class VersionMeasure:
 
 @dataclass(frozen=True)
 class LabelMeasure:
-    """How many labels have arrived, and how late."""
+    """How many labels have arrived, and how late; those of rows younger than the stream's delay are left out."""
 
     rows: int
     labelled: int
     days_late: dict[str, float]  # median, p95 and most days from the row's time to its label; {} without labels
+    delay_seconds: float = 0.0  # the stream's label_delay
+    immature: int = 0  # rows that are younger than it: their labels are not judged
+    early: int = 0  # of them with a label
+
+    @property
+    def due(self) -> int:
+        """Rows whose label should have come."""
+        return self.rows - self.immature
 
     @property
     def coverage(self) -> float:
-        """Share of rows with a label; nan without rows."""
-        return self.labelled / self.rows if self.rows else math.nan
+        """Share of the due rows with a label; nan without such rows."""
+        return self.labelled / self.due if self.due else math.nan
 
 
 @dataclass(frozen=True)

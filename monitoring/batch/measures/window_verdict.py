@@ -67,7 +67,7 @@ def tell(
         sentence="",  # worded once all measures are known
         kpi_drift=alarmed is not None,
         data_drift=moved,
-        kpi_message=_kpi_message(judged, alarmed, rows),
+        kpi_message=_kpi_message(judged, alarmed, rows, "mature label" if config.label_delay else "label"),
         data_message=data_message,
         kind_message=told.message,
         explained=told.explained,
@@ -84,9 +84,9 @@ def _too_few(judged: Sequence[JudgedVersion], tests: Sequence[FeatureMeasure], *
     return max(labelled, compared) < LEAST_ROWS
 
 
-def _kpi_message(judged: Sequence[JudgedVersion], alarmed: JudgedVersion | None, rows: WindowRows) -> str:
+def _kpi_message(judged: Sequence[JudgedVersion], alarmed: JudgedVersion | None, rows: WindowRows, label: str) -> str:
     if not any(one.blocks for one in judged):
-        return "There is no verdict on the KPI: " + ("there are no rows." if not len(rows) else "no row answered by a model has a label.")
+        return "There is no verdict on the KPI: " + ("there are no rows." if not len(rows) else f"no row answered by a model has a {label}.")
     one = alarmed or max(judged, key=lambda each: len(each.rows))
     assert one.verdict is not None
     of = f" (version {one.version})" if len(judged) > 1 else ""

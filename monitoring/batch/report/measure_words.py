@@ -48,7 +48,7 @@ def headline(measures: Measures) -> str:
 def _kpi_told(measures: Measures) -> str:
     figures, value = kpi(measures), measures.kpi.value
     if not math.isfinite(value):
-        return "no row answered by a model has a label" if measures.labels.rows else "there are no rows"
+        return f"no row answered by a model has a {'mature ' * (measures.labels.immature > 0)}label" if measures.labels.rows else "there are no rows"
     told = f"the {figures.name} was {figures.with_unit(value)} ({figures.bounds(measures.kpi)}) on {wording.count(measures.kpi.rows, 'labelled row')}"
     limit, worse = figures.with_unit(measures.threshold), (value < measures.threshold) is measures.higher_is_better
     against = f"{'worse' if worse else 'better'} than the threshold of {limit}"
