@@ -103,7 +103,9 @@ MONITOR: Final = (
 )
 HOOK: Final = (
     Metric("driftloop_retrains", "gauge", "Retrains that the hook remembers, by what came of them", ("stream", "state")),
-    Metric("driftloop_last_retrain", "gauge", "1 for what came of the newest retrain: running, promoted, kept, failed or cut_off", ("stream", "state")),
+    Metric(
+        "driftloop_last_retrain", "gauge", "1 for what came of the newest retrain: running, promoted, kept, retrained, failed or cut_off", ("stream", "state")
+    ),
     Metric("driftloop_last_retrain_start_timestamp_seconds", "gauge", "When the newest retrain began, seconds since 1970", ("stream",)),
     Metric("driftloop_last_retrain_end_timestamp_seconds", "gauge", "When the newest retrain that is over ended, seconds since 1970", ("stream", "state")),
 )

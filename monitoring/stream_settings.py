@@ -21,6 +21,7 @@ They are in streams.yaml next to this file, or in your own file:
         new: {boolean: true}
       learner: learner:ELEC           # serves and retrains the model: MODULE:NAME, as for --learner
       served: here                    # or elsewhere: another system predicts, and logs it by POST /log of the prediction service
+      retrain: python train.py        # of a model served elsewhere: the command that an alert starts, in this file's folder (`monitoring.own_retrain`)
       data: elec.csv                  # the table that a retrain reads, from this file's folder; empty: what the learner's defaults name
 
 Without `features` they are the model's own, with its task, labels and unit, and are read from the registry's champion
@@ -47,7 +48,7 @@ from driftloop.errors import SettingsError
 from driftloop.metrics.kpi_names import KPIS
 from driftloop.settings import ELEC_LEARNER, TABLE_LEARNER
 from driftloop.watch import learners
-from monitoring import kpi_settings
+from monitoring import kpi_settings, own_retrain
 from monitoring.features import Feature
 from monitoring.records.checks import LABEL, LONGEST_TEXT, can_be_answer
 
@@ -84,6 +85,8 @@ class StreamConfig:
     learner: str = ELEC_LEARNER  # for serving, retraining and replaying
     served: Literal["here", "elsewhere"] = "here"
     data: str = ""  # absolute path of the table, see `monitoring.stream_table`; "": that of the learner's defaults
+    retrain: tuple[str, ...] = ()  # the words of the command that retrains a model that is not ours
+    folder: str = ""  # of the file, absolute
 
     def __hash__(self) -> int:
         return hash(self.name)  # validators are cached by stream: its features may be thousands of texts
@@ -104,31 +107,40 @@ class StreamConfig:
         return not self.elsewhere and (not self.features or self.kpi in kpi_settings.OF_SHARES)
 
     @property
-    def retrain(self) -> str:
-        """The retrain script with its first flags."""
+    def ours(self) -> bool:
+        """Whether our scripts train and serve the model."""
+        return not self.elsewhere
+
+    @property
+    def retrain_script(self) -> str:
+        """Our retrain script with its first flags."""
         chosen = "" if KPIS[self.kpi].own else f" --kpi {self.kpi}" + (f" --cost {shlex.quote(self.cost)}" if self.cost else "")
         return f"retrain_model.py --learner {self.learner}{chosen}"
 
     @property
-    def names_table(self) -> bool:
-        """Whether the settings say which table its model is served from and retrained on."""
-        return bool(self.data) or self.learner != TABLE_LEARNER
+    def retrains_alone(self) -> bool:
+        """Whether the settings alone say how its model is retrained: by which command, or on which table."""
+        return bool(self.data) or self.learner != TABLE_LEARNER if self.ours else bool(self.retrain)
 
     def retrain_alone(self, *, instead: str = "") -> str:
-        """The same for a program that knows no table but the stream's own.
+        """`retrain_script` for a program that knows no table but the stream's own.
 
         Args:
             instead: what else helps there, such as a flag.
 
         Raises:
-            SettingsError: the stream has none.
+            SettingsError: the stream has none, or its model is not ours.
         """
-        if not self.names_table:
+        if not self.ours:
+            raise SettingsError(
+                f"stream {self.name}: its model is not ours to retrain: give `retrain: COMMAND` in the streams file (docs/any_model.md){instead}"
+            )
+        if not self.retrains_alone:
             raise SettingsError(
                 f"stream {self.name}: nothing says which table its model is served from and retrained on: in the streams file, give `data`, the table's "
                 f"path, or a learner whose defaults have data_path and target (docs/own_data.md){instead}"
             )
-        return self.retrain
+        return self.retrain_script
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -239,10 +251,11 @@ def _stream(name: Any, settings: Any, *, folder: Path) -> StreamConfig:
         enough or not (features or labels or served == "elsewhere"),
         f"{where}: labels must be two or more different values for classification, none for regression",
     )
+    retrain = own_retrain.read(settings.get("retrain"), where) if "retrain" in settings else ()
+    _demand(not retrain or served == "elsewhere", f"{where}: retrain is the command for a model with served: elsewhere; one of ours has a learner")
     kpi_settings.check_values(where, kpi, cost=given["cost"], threshold=given["threshold"], labels=labels)
-    return StreamConfig(
-        **{**given, "name": name, "features": features, "fallback_by": tuple(fallback_by), "labels": tuple(labels), "data": data and str(folder / data)}
-    )
+    read = {"name": name, "features": features, "fallback_by": tuple(fallback_by), "labels": tuple(labels), "retrain": retrain}
+    return StreamConfig(**{**given, **read, "data": data and str(folder / data), "folder": str(folder)})
 
 
 def _completed(settings: Any, name: str, where: str) -> Any:
@@ -288,7 +301,7 @@ def _feature(name: Any, limits: Any, where: str) -> Feature:
 def _known(settings: Any, cls: type, where: str) -> dict[str, Any]:
     """The settings, completed with the class's defaults."""
     _demand(isinstance(settings, Mapping), f"{where}: settings are missing")
-    wanted = {field.name: field.default for field in fields(cls) if field.name not in {"name", "example", "shares"}}
+    wanted = {field.name: field.default for field in fields(cls) if field.name not in {"name", "example", "shares", "folder"}}
     unknown, missing = set(settings) - set(wanted), {key for key, default in wanted.items() if default is MISSING} - set(settings)
     _demand(not unknown, f"{where}: unknown setting {', '.join(sorted(map(str, unknown)))}; known are {', '.join(sorted(wanted))}")
     _demand(not missing, f"{where}: {', '.join(sorted(missing))} is missing")

@@ -22,6 +22,7 @@ from monitoring.log.prediction_log import PredictionLog
 from monitoring.online.api import build_app
 from monitoring.online.monitor import Monitor
 from monitoring.retrain import webhook
+from monitoring.retrain.commands import Command
 from monitoring.retrain.retrains import Retrains
 from monitoring.retrain.webhook import build_app as build_hook
 from monitoring.stream_settings import StreamConfig
@@ -108,7 +109,7 @@ def test_a_window_and_its_verdict_start_one_retrain_on_the_rows_before_its_end(t
 
 def test_a_hook_takes_what_a_window_asks_of_it(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "import json; print(json.dumps({'promoted': False, 'decision': 'no better', 'version': '1'}))"]
-    retrains = Retrains(tmp_path / "hook", command=lambda *_: command, until=lambda _: "2020-05-01T00:00:00.000Z", cool_down_s=0)
+    retrains = Retrains(tmp_path / "hook", command=lambda *_: Command(command), until=lambda _: "2020-05-01T00:00:00.000Z", cool_down_s=0)
     server = make_server("127.0.0.1", 0, build_hook(retrains, ["taxi"]))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
