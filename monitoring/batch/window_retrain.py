@@ -21,7 +21,7 @@ from driftloop.system import loopback
 from monitoring.batch.measures.window_measures import Measures
 from monitoring.retrain import commands
 from monitoring.retrain.alerts import Alert
-from monitoring.retrain.outcome import RUNNING
+from monitoring.retrain.retrain_outcome import RUNNING
 from monitoring.retrain.retrains import BATCH, BusyError, Retrain, Retrains
 from monitoring.stream_settings import StreamConfig
 

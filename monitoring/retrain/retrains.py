@@ -30,7 +30,7 @@ from monitoring.prometheus import Sample
 from monitoring.records import events
 from monitoring.retrain.alerts import Alert
 from monitoring.retrain.commands import Command
-from monitoring.retrain.outcome import CUT_OFF, FAILED, KEPT, RUNNING, Outcome, failed, of_ours, of_own
+from monitoring.retrain.retrain_outcome import CUT_OFF, FAILED, KEPT, RUNNING, RetrainOutcome, failed, of_ours, of_own
 
 BATCH: Final = "BatchDrift"  # the alert's name when batch monitoring asks
 KNOWN: Final = 1000  # number of retrains remembered
@@ -170,7 +170,7 @@ class Retrains:
         with self._mutex:
             self._note(ended)
 
-    def _outcome(self, one: Retrain) -> Outcome:
+    def _outcome(self, one: Retrain) -> RetrainOutcome:
         command, log = self._command(one.stream, one.until_time), Path(one.log)
         errors = log.with_suffix(".stderr.log") if command.own else None
         env = {**command.env, **_reason(one, own=command.own)}
@@ -178,10 +178,10 @@ class Retrains:
         with processes.Server(command.words, log=log, errors=errors, env=env, folder=command.folder) as server:
             while server.code is None:
                 if self._closed.is_set():
-                    return Outcome(CUT_OFF, "the hook was stopped")
+                    return RetrainOutcome(CUT_OFF, "the hook was stopped")
                 if time.monotonic() > end:
                     fault = f"not done within {self._timeout_s:.0f} s"
-                    return Outcome(FAILED, fault) if errors else failed(fault)
+                    return RetrainOutcome(FAILED, fault) if errors else failed(fault)
                 time.sleep(POLL_S)
             code = server.code
         return of_own(code, out=log, errors=errors) if errors else of_ours(code, log)

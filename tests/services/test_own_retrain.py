@@ -21,7 +21,7 @@ from driftloop.system.ports import free_ports
 from driftloop.system.processes import Server
 from monitoring.batch import flow_command
 from monitoring.local import keeper
-from monitoring.retrain import outcome
+from monitoring.retrain import retrain_outcome
 from monitoring.retrain.webhook import main
 
 UNTIL = "2020-04-01T07:30:00.000Z"
@@ -229,4 +229,4 @@ def test_the_last_line_of_a_file_is_found_whatever_its_end(tmp_path: Path) -> No
     path = tmp_path / "log"
     for content, last in ((b"", ""), (b"\n \n", ""), (b"a\r50%\r100%\r\n", "100%"), (b"a\nb  \n\n", "b"), (b"x" * 3_000_000, "x" * 1_000_000)):
         path.write_bytes(content)
-        assert outcome.last_line(path) == last
+        assert retrain_outcome.last_line(path) == last

@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from driftloop.report import plots, wording
 from monitoring.batch.measures.window_measures import FeatureMeasure, Measures
 from monitoring.batch.report import measure_words
-from monitoring.retrain.outcome import PROMOTED, RETRAINED
+from monitoring.retrain.retrain_outcome import PROMOTED, RETRAINED
 from monitoring.retrain.retrains import Retrain
 
 KPI_PIXELS: Final = 330

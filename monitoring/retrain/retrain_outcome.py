@@ -13,7 +13,7 @@ LONGEST_VERSION: Final = 200  # characters
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RetrainOutcome:
     """The state that a retrain ended in, why, and the new version if there is one."""
 
     state: str
@@ -21,12 +21,12 @@ class Outcome:
     version: str = ""
 
 
-def failed(fault: str) -> Outcome:
+def failed(fault: str) -> RetrainOutcome:
     """The outcome of a failed retrain of ours, which changes nothing that is served."""
-    return Outcome(FAILED, f"{fault}; the champion keeps serving")
+    return RetrainOutcome(FAILED, f"{fault}; the champion keeps serving")
 
 
-def of_ours(code: int, log: Path) -> Outcome:
+def of_ours(code: int, log: Path) -> RetrainOutcome:
     """The outcome of our script, whose last line is a JSON object.
 
     Raises:
@@ -36,10 +36,10 @@ def of_ours(code: int, log: Path) -> Outcome:
     if code:
         return failed(f"exit code {code}: {last}")
     result = json.loads(last)
-    return Outcome(PROMOTED if result["promoted"] else KEPT, str(result["decision"]), str(result["version"]))
+    return RetrainOutcome(PROMOTED if result["promoted"] else KEPT, str(result["decision"]), str(result["version"]))
 
 
-def of_own(code: int, *, out: Path, errors: Path) -> Outcome:
+def of_own(code: int, *, out: Path, errors: Path) -> RetrainOutcome:
     """The outcome of a person's command: exit code 0 is success, and what a JSON object in its last line of stdout says is recorded.
 
     Its keys, none of them required: `version` (text or whole number), `promoted` (true: the new model serves; false: the old one still does) and `decision`
@@ -47,12 +47,12 @@ def of_own(code: int, *, out: Path, errors: Path) -> Outcome:
     """
     last = last_line(out)
     if code:
-        return Outcome(FAILED, f"exit code {code}: {last_line(errors) or last or 'it printed nothing'}")
+        return RetrainOutcome(FAILED, f"exit code {code}: {last_line(errors) or last or 'it printed nothing'}")
     said = _object(last)
     state = {True: PROMOTED, False: KEPT}[said["promoted"]] if type(said.get("promoted")) is bool else RETRAINED
     version = str(said["version"])[:LONGEST_VERSION] if type(said.get("version")) in {str, int} else ""
     decision = said["decision"] if type(said.get("decision")) is str else "its command ended with exit code 0"
-    return Outcome(state, _sound(decision), _sound(version))
+    return RetrainOutcome(state, _sound(decision), _sound(version))
 
 
 def last_line(path: Path) -> str:
