@@ -148,7 +148,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("data", ["a.csv", "b.csv"], "data .*: give the path"),
     ("data", "a\0.csv", "data .*: give the path"),
     ("retrained", "retrain_model.py", "unknown setting retrained; known are .*learner"),
-    ("retrain", "retrain_model.py", "retrain is the command for a model with served: elsewhere; one of ours has a learner"),
+    ("retrain", "retrain_model.py", "retrain is the command for a model with served: elsewhere or model_uri; one of ours has a learner"),
 ]
 
 
