@@ -142,3 +142,118 @@ def test_labels_probabilities_and_values_by_the_task_and_the_log_has_model_and_v
     records = {one["stream"]: one for one in logged(tmp_path)}
     assert (records["churn"]["model"], records["churn"]["version"], records["churn"]["baseline"]) == ("churn", "1", "no")
     assert records["shares"]["probabilities"] == [pytest.approx(1 - shares["probability"]), shares["probability"]]
+
+
+def test_what_the_signature_does_not_take_is_refused_and_leaves_the_model_answering(registry: Path, tmp_path: Path) -> None:
+    with app_of(registry, tmp_path, "churn", "mixed") as app:
+        for changes, said in (
+            ({"age": 30.5}, "row 0: feature age is not a whole number"),
+            ({"age": 2.0**60}, "not a whole number"),
+            ({"age": None}, "age is missing"),
+        ):
+            for _ in range(4):
+                refused = ask(app, "churn", {**FEATURES, **changes})
+                assert refused.status_code == 422 and said in refused.get_json()["error"]["message"]
+        assert ask(app, "churn", {"age": 30}).status_code == 422
+        assert ask(app, "churn", {**FEATURES, "income": "2"}).status_code == 422
+        assert ask(app, "churn", FEATURES).get_json()["fallback"] == ""
+        assert (
+            ask(app, "mixed", {**FEATURES, "plan": "unseen"}).get_json()["error"]["code"] == "model_unavailable"
+        )  # its encoder refuses, and there is no fallback
+
+
+@pytest.mark.parametrize("income", [6, 7, 8, 9])
+def test_a_model_that_fails_is_answered_for_by_the_fallback_until_it_works_again(registry: Path, tmp_path: Path, income: float) -> None:
+    with app_of(registry, tmp_path, "failing", model_timeout_s=0.3, look_every_s=0.2) as app:
+        assert ask(app, "failing", FEATURES).get_json()["prediction"] == "yes"
+        for _ in range(4):  # the circuit opens
+            answer = ask(app, "failing", {**FEATURES, "income": income})
+            assert (answer.status_code, answer.get_json()["prediction"], answer.get_json()["fallback"]) == (200, "no", "model_unavailable")
+        wait_for(lambda: ask(app, "failing", FEATURES).get_json()["fallback"] == "", what="the model to answer again")
+        assert ask(app, "failing", FEATURES).get_json()["version"] == "1"
+
+
+def test_no_request_fails_while_the_alias_moves_and_a_version_that_does_not_fit_is_never_asked(
+    registry: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen: list[tuple[int, str, str, str]] = []
+    stop = threading.Event()
+
+    def client(app: Flask) -> None:
+        while not stop.is_set():
+            answer = ask(app, "churn", FEATURES)
+            body = answer.get_json()
+            seen.append((answer.status_code, body["fallback"], body["version"], body["prediction"]))
+
+    def failures() -> float:
+        lines = app.test_client().get("/metrics").text.splitlines()
+        return sum(float(line.split()[-1]) for line in lines if line.startswith("driftloop_model_resolve_failures_total{"))
+
+    with app_of(registry, tmp_path, "churn", resolve_every_s=0.2, model_timeout_s=20.0) as app:
+        clients = [threading.Thread(target=client, args=(app,)) for _ in range(4)]
+        for one in clients:
+            one.start()
+        try:
+            for version in ("2", "1", "2"):
+                champion("churn", version)
+                wait_for(lambda version=version: seen and seen[-1][2] == version, what=f"version {version}", timeout_s=60)
+            for version, said in (("3", "is no input of its signature"), ("4", "is not a label of the stream")):
+                before = failures()
+                champion("churn", version)
+                wait_for(lambda before=before: failures() > before + 1, what="failures to be counted", timeout_s=60)
+                assert any(said in one.getMessage() and "version 2 of models:/churn@champion keeps answering" in one.getMessage() for one in caplog.records)
+            mlflow.MlflowClient().delete_registered_model_alias("churn", "champion")
+            before = failures()
+            wait_for(lambda: failures() > before, what="a failure to be counted", timeout_s=60)
+        finally:
+            stop.set()
+            for one in clients:
+                one.join()
+            champion("churn", "1")
+        assert app.test_client().get("/ready").get_json()["streams"]["churn"]["version"] == "2"
+    assert {(status, fallback) for status, fallback, *_ in seen} == {(200, "")}
+    assert {one[2:] for one in seen} == {("1", "yes"), ("2", "no")}  # each answer has the version that gave it
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "said"),
+    [
+        ({"model_uri": "models:/nobody@champion"}, TrackingError, "models:/nobody@champion"),
+        ({"model_uri": "models:/churn@nobody"}, TrackingError, "models:/churn@nobody"),
+        ({"model_uri": "models:/churn/99"}, TrackingError, "models:/churn/99"),
+        ({"model_uri": "models:/nobody/latest"}, TrackingError, "models:/nobody/latest: the registry has no version of it"),
+        ({"model_uri": "models:/churn/3"}, SettingsError, "version 3 of churn: feature income is no input of its signature: age"),
+        ({"labels": ("a", "b")}, ServingError, "is not a label of the stream: a, b"),
+        ({"task": "regression", "labels": ()}, ServingError, "could not convert"),
+    ],
+)
+def test_a_model_that_cannot_be_loaded_or_does_not_fit_is_one_line(registry: Path, changes: dict[str, Any], error: type[Exception], said: str) -> None:
+    stream = described.pick("churn", registry / "streams.yaml")
+    with pytest.raises(error) as caught:
+        PyfuncModel(StreamConfig(**{**vars(stream), **changes}), timeout_s=5)
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_the_service_as_a_process_serves_it_and_refuses_to_start_in_one_line(registry: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = ["--streams_file", str(registry / "streams.yaml")]
+    port = free_ports()[0]
+    command = [sys.executable, "-m", "prediction_service", *file, "--streams", "churn,price", "--port", str(port), "--spool", str(tmp_path / "spool")]
+    with Server(command, log=tmp_path / "log", folder=ROOT) as server:
+        url = f"http://127.0.0.1:{port}"
+        wait_for(lambda: _ready(url, server), what="the service", timeout_s=120)
+        body = requests.post(f"{url}/predict", json={"stream": "price", "features": FEATURES}, timeout=30).json()
+        assert (body["prediction"], body["model"], body["version"], body["fallback"]) == (pytest.approx(5.0), "price", "1", "")
+        assert requests.get(f"{url}/ready", timeout=5).json()["streams"]["churn"]["version"] == "1"
+        assert requests.get(url, timeout=5).ok and "whole" not in server.log.read_text()
+    (registry / "wrong.yaml").write_text(STREAMS.replace("@champion", "@nobody"))
+    assert main(["--streams_file", str(registry / "wrong.yaml"), "--streams", "churn", "--port", str(free_ports()[0])]) == TrackingError.exit_code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "models:/churn@nobody" in line
+
+
+def _ready(url: str, server: Server) -> bool:
+    assert server.code is None, server.log.read_text()
+    try:
+        return requests.get(f"{url}/ready", timeout=5).ok
+    except requests.ConnectionError:
+        return False
