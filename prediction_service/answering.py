@@ -27,7 +27,7 @@ from prediction_service.served_model import AskedModel, ModelAnswer, ModelAnswer
 
 UNAVAILABLE, UNACCEPTABLE, INCOMPLETE = "model_unavailable", "model_unacceptable", "row_incomplete"
 FALLBACKS = {
-    UNAVAILABLE: "The model did not answer, or not in time, or the circuit before it is open",
+    UNAVAILABLE: "the model did not answer, or not in time, or the circuit before it is open",
     UNACCEPTABLE: "the monitor judges the version that serves worse than the fallback",
     INCOMPLETE: "a feature that may be null is null, and the model takes numbers only",
 }

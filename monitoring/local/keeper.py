@@ -184,7 +184,9 @@ def work(args: KeeperFlags) -> tuple[dict[str, Any], int]:
     """
     stream = stream_settings.pick(args.stream, args.streams_file)
     if not stream.ours:
-        raise SettingsError(f"stream {stream.name} is served elsewhere, there is no model of ours to serve: start the hook alone (docs/any_model.md)")
+        raise SettingsError(
+            f"stream {stream.name} is served elsewhere or by model_uri, there is no model of ours to serve: start the hook alone (docs/any_model.md)"
+        )
     learners.check(stream.learner)
     stream.retrain_alone()  # its table is needed to serve it, too
     stream_table.check(stream)

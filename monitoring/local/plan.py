@@ -86,9 +86,9 @@ def plan_of(args: LocalFlags) -> Plan:
         TrackingError: the stream's features are its model's, which has no champion.
     """
     stream = stream_settings.pick(args.stream, args.streams_file)
-    if stream.elsewhere:
+    if not stream.ours:
         how = "start prediction_service, monitor and shipper (docs/any_model.md)"
-        raise SettingsError(f"stream {stream.name} is served elsewhere, there is no model of ours to serve: {how}")
+        raise SettingsError(f"stream {stream.name} is served elsewhere or by model_uri, there is no model of ours to serve: {how}")
     learners.check(stream.learner)
     if not args.data_path:
         stream.retrain_alone(instead="; or give --data_path and --target")

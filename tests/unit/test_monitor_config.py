@@ -387,3 +387,38 @@ def test_a_model_served_elsewhere_without_a_command_is_not_ours_to_retrain(tmp_p
     assert not found.retrains_alone
     with pytest.raises(SettingsError, match="stream churn: its model is not ours to retrain: give `retrain: COMMAND` in the streams file"):
         found.retrain_alone()
+
+
+BY_URI = {"model_uri": "models:/churn@champion", "kpi": "accuracy", "labels": ["no", "yes"], "block_size": 10, "threshold": 0.7}
+
+
+def test_a_stream_of_a_registry_model_takes_its_name_and_asks_no_champion_of_ours(tmp_path: Path) -> None:
+    found = load(tmp_path, {"mine": {**BY_URI, "fallback": "no", "retrain": "python train.py"}})["mine"]
+    assert (found.model, found.ours, found.elsewhere, found.by_model, found.asks_model) == ("churn", False, False, False, False)
+    assert (found.fallback, found.retrain, found.retrains_alone) == ("no", ("python", "train.py"), True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        *(
+            ({"model_uri": uri}, "give models:/NAME@ALIAS, models:/NAME/VERSION or models:/NAME/latest")
+            for uri in ("churn", "models:/churn", "runs:/a/m", 3, "", "models:/a@")
+        ),
+        ({"served": "elsewhere"}, "model_uri with served: elsewhere: leave one out"),
+        ({"model": "other"}, "model 'other' is not that of model_uri, 'churn': leave model out"),
+        ({"fallback": "perhaps"}, "fallback 'perhaps' is not one of the labels"),
+        ({"fallback": True}, "fallback True is not one of the labels"),
+        ({"kpi": "mae", "labels": [], "fallback": "3"}, "fallback must be a number, not '3'"),
+        ({"labels": []}, "labels must be two or more different values for classification"),
+    ],
+)
+def test_a_wrong_setting_of_a_registry_model_is_refused_in_one_line(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, {"mine": {**BY_URI, **changes}})
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_fallback_of_ones_own_is_for_registry_models(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="fallback is for a model_uri"):
+        load(tmp_path, {"mine": {**GOOD, "fallback": "a"}})
