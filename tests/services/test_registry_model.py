@@ -33,6 +33,7 @@ from monitoring.stream_settings import StreamConfig
 from prediction_service import fallback_tables
 from prediction_service.__main__ import main
 from prediction_service.app import create_app
+from prediction_service.registry_model import frames
 from prediction_service.registry_model.pyfunc_model import PyfuncModel
 from prediction_service.service_settings import Settings
 
@@ -257,3 +258,54 @@ def _ready(url: str, server: Server) -> bool:
         return requests.get(f"{url}/ready", timeout=5).ok
     except requests.ConnectionError:
         return False
+
+
+CHURN = StreamConfig("churn", "classification", "accuracy", "churn", (), 10, 0.7, (), labels=("no", "yes"))
+DIGITS = StreamConfig("digits", "classification", "accuracy", "digits", (), 10, 0.7, (), labels=(0, 1, 2))
+PRICE = StreamConfig("price", "regression", "mae", "price", (), 10, 0.7, ())
+
+
+@pytest.mark.parametrize(
+    ("stream", "output", "prediction", "shares"),
+    [
+        (CHURN, np.array(["yes"]), "yes", None),
+        (CHURN, pd.DataFrame({"prediction": ["yes"]}), "yes", None),
+        (CHURN, [[0.2, 0.8]], "yes", (0.2, 0.8)),
+        (CHURN, pd.DataFrame({"yes": [0.2], "no": [0.8]}), "no", (0.8, 0.2)),
+        (CHURN, np.array([0.25], dtype=np.float32), "no", (0.75, 0.25)),
+        (DIGITS, np.array([2.0]), 2, None),
+        (DIGITS, pd.Series([1], dtype="int64"), 1, None),
+        (DIGITS, np.array([[0.1, 0.2, 0.7]]), 2, (0.1, 0.2, 0.7)),
+        (PRICE, np.array([[2.5]], dtype=np.float32), 2.5, None),
+        (PRICE, pd.Series([2]), 2.0, None),
+    ],
+)
+def test_an_output_is_read_by_the_streams_task(stream: StreamConfig, output: Any, prediction: Any, shares: Any) -> None:
+    (found,) = frames.read_output(output, stream, rows=1, version="3")
+    assert (found.prediction, type(found.prediction), found.probabilities, found.version) == (prediction, type(prediction), shares, "3")
+
+
+@pytest.mark.parametrize(
+    ("stream", "output"),
+    [
+        (CHURN, ["maybe"]),
+        (CHURN, [1.5]),
+        (CHURN, [None]),
+        (CHURN, ["no", "yes"]),
+        (CHURN, [[0.2, 0.2]]),
+        (CHURN, [[-0.2, 1.2]]),
+        (CHURN, [[0.2, 0.3, 0.5]]),
+        (CHURN, pd.DataFrame({"label": ["yes"], "score": [0.8]})),
+        (DIGITS, [0.5]),
+        (DIGITS, [[float("nan"), 0.5, 0.5]]),
+        (PRICE, [float("inf")]),
+        (PRICE, ["much"]),
+        (PRICE, [[1.0, 2.0]]),
+        (PRICE, np.zeros((1, 1, 1))),
+        (PRICE, 3.0),
+        (PRICE, None),
+    ],
+)
+def test_an_output_that_is_no_answer_is_an_error_of_the_model(stream: StreamConfig, output: Any) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        frames.read_output(output, stream, rows=1, version="3")
