@@ -1,7 +1,9 @@
-"""The retrain hook: Alertmanager's webhook that starts a retrain through the lifecycle's own script.
+"""The retrain hook: Alertmanager's webhook that starts a retrain: by the lifecycle's script, or by a stream's own command.
 
     python -m monitoring hook --torchserve_url http://127.0.0.1:8080 --monitor_url http://127.0.0.1:8010
     python -m monitoring hook --torchserve_url … --monitor_url … --command 'elec=retrain_model.py --total_trials 4'
+
+    python -m monitoring hook --streams_file streams.yaml --monitor_url …     # a model that is not ours: its own command, `retrain` in the file
 
     POST /alerts      Alertmanager's webhook; an alert labelled action="retrain" starts one retrain, however often it is sent
     GET  /retrains    the retrains and their outcomes, newest first
