@@ -19,7 +19,7 @@ from driftloop.data.labels import Labels
 from driftloop.errors import SettingsError
 from driftloop.metrics.kpi_names import KPIS, OWN
 from driftloop.system import processes
-from monitoring import kpi_settings, stream_settings
+from monitoring import foreign_models, kpi_settings, stream_settings
 from monitoring.features import Feature
 from monitoring.records.checks import LABEL, LONGEST_TEXT, MOST_FEATURES, FeatureName, can_be_answer
 from monitoring.stream_settings import LONGEST_UNIT, StreamConfig
@@ -60,7 +60,7 @@ def pick(name: str, path: str | PathLike[str] | None = None, *, judged: bool = F
 
 
 def complete(streams: Mapping[str, StreamConfig], *, folder: Path | None = None, judged: bool = False) -> dict[str, StreamConfig]:
-    """The streams, those without features with their models'.
+    """The streams, those without features with their models': the champion's, or the signature's of a model_uri.
 
     Args:
         streams: by name.
@@ -72,6 +72,9 @@ def complete(streams: Mapping[str, StreamConfig], *, folder: Path | None = None,
         TrackingError: MLflow is unreachable, or a model has no champion or no training reference.
         DataError: the training reference cannot be read.
     """
+    foreign = [stream for stream in streams.values() if stream.model_uri and not stream.features]
+    signatures = foreign_models.features([foreign_models.read_uri(stream.model_uri, f"stream {stream.name}") for stream in foreign])
+    streams = {**streams, **{stream.name: replace(stream, features=its) for stream, its in zip(foreign, signatures, strict=True)}}
     wanting = [stream for stream in streams.values() if stream.by_model or (judged and stream.asks_model)]
     shares = [judged and not KPIS[stream.kpi].own for stream in wanting]
     if folder:

@@ -58,6 +58,7 @@ SERVICE: Final = (
     Metric("driftloop_unseen_values_total", "counter", "Texts of a category that its model never saw; it answers as for another", ("stream", "feature")),
     Metric("driftloop_rejected_rows_total", "counter", "Rows refused, by the first thing wrong with them", ("stream", "reason")),
     Metric("driftloop_model_up", "gauge", "1 when the model answered the last request to it", ("stream",)),
+    Metric("driftloop_model_resolve_failures_total", "counter", "Looks at a model_uri's alias that failed: the version at hand keeps answering", ("stream",)),
     Metric("driftloop_spool_records", "gauge", "Records not yet taken by mongodb or monitor", ("consumer",)),
     Metric("driftloop_spool_oldest_seconds", "gauge", "Age of the oldest of them", ("consumer",)),
     Metric("driftloop_spool_bytes", "gauge", "Bytes of the spool on the disk"),
@@ -112,7 +113,9 @@ MONITOR: Final = (
 )
 HOOK: Final = (
     Metric("driftloop_retrains", "gauge", "Retrains that the hook remembers, by what came of them", ("stream", "state")),
-    Metric("driftloop_last_retrain", "gauge", "1 for what came of the newest retrain: running, promoted, kept, failed or cut_off", ("stream", "state")),
+    Metric(
+        "driftloop_last_retrain", "gauge", "1 for what came of the newest retrain: running, promoted, kept, retrained, failed or cut_off", ("stream", "state")
+    ),
     Metric("driftloop_last_retrain_start_timestamp_seconds", "gauge", "When the newest retrain began, seconds since 1970", ("stream",)),
     Metric("driftloop_last_retrain_end_timestamp_seconds", "gauge", "When the newest retrain that is over ended, seconds since 1970", ("stream", "state")),
 )
@@ -157,6 +160,7 @@ class ServiceMetrics(_Metrics):
         self.unseen_values = self._counter("driftloop_unseen_values_total")
         self.rejected_rows = self._counter("driftloop_rejected_rows_total")
         self.model_up = self._gauge("driftloop_model_up")
+        self.resolve_failures = self._counter("driftloop_model_resolve_failures_total")
         self.spool_records = self._gauge("driftloop_spool_records")
         self.spool_oldest_seconds = self._gauge("driftloop_spool_oldest_seconds")
         self.spool_bytes = self._gauge("driftloop_spool_bytes")

@@ -22,6 +22,9 @@ They are in streams.yaml next to this file, or in your own file:
         new: {boolean: true}
       learner: learner:ELEC           # serves and retrains the model: MODULE:NAME, as for --learner
       served: here                    # or elsewhere: another system predicts, and logs it by POST /log of the prediction service
+      retrain: python train.py        # of a model that is not ours: the command that an alert starts, in this file's folder (`monitoring.own_retrain`)
+      model_uri: models:/churn@champion  # an MLflow model of any flavour, which the prediction service asks in its own process, not one of ours
+      fallback: 0                     # of model_uri: what is answered where that model cannot
       data: elec.csv                  # the table that a retrain reads, from this file's folder; empty: what the learner's defaults name
 
 Without `features` they are the model's own, with its task, labels and unit, and are read from the registry's champion
@@ -51,7 +54,7 @@ from driftloop.metrics.kpi_names import KPIS
 from driftloop.predictions.later import label_delay
 from driftloop.settings import ELEC_LEARNER, TABLE_LEARNER
 from driftloop.watch import learners
-from monitoring import kpi_settings
+from monitoring import foreign_models, kpi_settings, own_retrain
 from monitoring.features import Feature
 from monitoring.records.checks import LABEL, LONGEST_TEXT, can_be_answer
 
@@ -90,6 +93,10 @@ class StreamConfig:
     served: Literal["here", "elsewhere"] = "here"
     label_delay: timedelta = timedelta(0)  # from a row's time until its label can be relied on
     data: str = ""  # absolute path of the table, see `monitoring.stream_table`; "": that of the learner's defaults
+    retrain: tuple[str, ...] = ()  # the words of the command that retrains a model that is not ours
+    folder: str = ""  # of the file, absolute
+    model_uri: str = ""  # as `foreign_models.read_uri` takes it
+    fallback: Any = None  # of model_uri, a label or a number; None: without an answer where the model has none
 
     def __hash__(self) -> int:
         return hash(self.name)  # validators are cached by stream: its features may be thousands of texts
@@ -102,39 +109,48 @@ class StreamConfig:
     @property
     def by_model(self) -> bool:
         """Whether the features are the model's, not read yet."""
-        return not self.features and not self.elsewhere
+        return not self.features and self.ours
 
     @property
     def asks_model(self) -> bool:
         """Whether a service that judges reads something of the stream from its model: the features, or the class shares."""
-        return not self.elsewhere and (not self.features or self.kpi in kpi_settings.OF_SHARES)
+        return self.ours and (not self.features or self.kpi in kpi_settings.OF_SHARES)
 
     @property
-    def retrain(self) -> str:
-        """The retrain script with its first flags."""
+    def ours(self) -> bool:
+        """Whether our scripts train and serve the model."""
+        return not self.elsewhere and not self.model_uri
+
+    @property
+    def retrain_script(self) -> str:
+        """Our retrain script with its first flags."""
         chosen = "" if KPIS[self.kpi].own else f" --kpi {self.kpi}" + (f" --cost {shlex.quote(self.cost)}" if self.cost else "")
         return f"retrain_model.py --learner {self.learner}{chosen}"
 
     @property
-    def names_table(self) -> bool:
-        """Whether the settings say which table its model is served from and retrained on."""
-        return bool(self.data) or self.learner != TABLE_LEARNER
+    def retrains_alone(self) -> bool:
+        """Whether the settings alone say how its model is retrained: by which command, or on which table."""
+        return bool(self.data) or self.learner != TABLE_LEARNER if self.ours else bool(self.retrain)
 
     def retrain_alone(self, *, instead: str = "") -> str:
-        """The same for a program that knows no table but the stream's own.
+        """`retrain_script` for a program that knows no table but the stream's own.
 
         Args:
             instead: what else helps there, such as a flag.
 
         Raises:
-            SettingsError: the stream has none.
+            SettingsError: the stream has none, or its model is not ours.
         """
-        if not self.names_table:
+        if not self.ours:
+            raise SettingsError(
+                f"stream {self.name}: its model is not ours to retrain: give `retrain: COMMAND` in the streams file (docs/any_model.md){instead}"
+            )
+        if not self.retrains_alone:
             raise SettingsError(
                 f"stream {self.name}: nothing says which table its model is served from and retrained on: in the streams file, give `data`, the table's "
                 f"path, or a learner whose defaults have data_path and target (docs/own_data.md){instead}"
             )
-        return self.retrain
+        return self.retrain_script
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -244,23 +260,45 @@ def _stream(name: Any, settings: Any, *, folder: Path) -> StreamConfig:
     _demand(not unfit, f"{where}: labels has {unfit[:1]!a:.80}, which cannot be recorded: each must be {LABEL}")
     enough = len(labels) >= 2 if task == "classification" else not labels
     _demand(
-        enough or not (features or labels or served == "elsewhere"),
+        enough or not (features or labels or served == "elsewhere" or given["model_uri"]),
         f"{where}: labels must be two or more different values for classification, none for regression",
     )
+    retrain = own_retrain.read(settings.get("retrain"), where) if "retrain" in settings else ()
+    _demand(
+        not retrain or served == "elsewhere" or given["model_uri"],
+        f"{where}: retrain is the command for a model with served: elsewhere or model_uri; one of ours has a learner",
+    )
+    _check_uri(given, where)
     kpi_settings.check_values(where, kpi, cost=given["cost"], threshold=given["threshold"], labels=labels)
-    read = {"name": name, "features": features, "fallback_by": tuple(fallback_by), "labels": tuple(labels), "label_delay": delay}
-    return StreamConfig(**{**given, **read, "data": data and str(folder / data)})
+    read = {"name": name, "features": features, "fallback_by": tuple(fallback_by), "labels": tuple(labels), "label_delay": delay, "retrain": retrain}
+    return StreamConfig(**{**given, **read, "data": data and str(folder / data), "folder": str(folder)})
 
 
 def _completed(settings: Any, name: str, where: str) -> Any:
     """The settings of a stream whose features are its model's or whose model is elsewhere, with the task of its KPI and the learner of such models."""
-    elsewhere = isinstance(settings, Mapping) and settings.get("served") == "elsewhere"
-    if not isinstance(settings, Mapping) or ("features" in settings and not elsewhere):
+    foreign = isinstance(settings, Mapping) and (settings.get("served") == "elsewhere" or "model_uri" in settings)
+    if not isinstance(settings, Mapping) or ("features" in settings and not foreign):
         return settings
-    if elsewhere:
-        settings = {"model": name, "fallback_by": [], **settings}
+    if foreign:
+        named = foreign_models.read_uri(settings["model_uri"], where).name if "model_uri" in settings else name
+        settings = {"model": named, "fallback_by": [], **settings}
     task = {"task": kpi_settings.task_of(where, settings["kpi"])} if "kpi" in settings else {}
     return {**task, "learner": TABLE_LEARNER, "features": {}, **settings}
+
+
+def _check_uri(given: Mapping[str, Any], where: str) -> None:
+    fallback = given["fallback"]
+    if not given["model_uri"]:
+        _demand(fallback is None, f"{where}: fallback is for a model_uri; one of ours has its training rows' table")
+        return
+    name = foreign_models.read_uri(given["model_uri"], where).name
+    _demand(given["served"] == "here", f"{where}: model_uri with served: elsewhere: leave one out; the prediction service asks the model of a model_uri")
+    _demand(given["model"] == name, f"{where}: model {given['model']!a:.80} is not that of model_uri, {name!a:.80}: leave model out")
+    _demand(not given["fallback_by"], f"{where}: fallback_by is for a model of ours: give fallback, one answer, or leave it out")
+    if fallback is not None and given["task"] == "classification":
+        _demand(type(fallback) in {int, str} and fallback in given["labels"], f"{where}: fallback {fallback!a:.80} is not one of the labels")
+    elif fallback is not None:
+        _number(fallback, f"{where}: fallback")
 
 
 def _features(given: Any, where: str) -> tuple[Feature, ...]:
@@ -295,7 +333,7 @@ def _feature(name: Any, limits: Any, where: str) -> Feature:
 def _known(settings: Any, cls: type, where: str) -> dict[str, Any]:
     """The settings, completed with the class's defaults."""
     _demand(isinstance(settings, Mapping), f"{where}: settings are missing")
-    wanted = {field.name: field.default for field in fields(cls) if field.name not in {"name", "example", "shares", "shared_alpha"}}
+    wanted = {field.name: field.default for field in fields(cls) if field.name not in {"name", "example", "shares", "shared_alpha", "folder"}}
     unknown, missing = set(settings) - set(wanted), {key for key, default in wanted.items() if default is MISSING} - set(settings)
     _demand(not unknown, f"{where}: unknown setting {', '.join(sorted(map(str, unknown)))}; known are {', '.join(sorted(wanted))}")
     _demand(not missing, f"{where}: {', '.join(sorted(missing))} is missing")

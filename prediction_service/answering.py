@@ -15,6 +15,7 @@ from typing import Any
 
 from driftloop.errors import DriftloopError, ServingError
 from monitoring.fallback import Fallback
+from monitoring.http.answers import RequestError
 from monitoring.prometheus import ServiceMetrics
 from monitoring.records import events
 from monitoring.spool.writer import Spool
@@ -22,11 +23,11 @@ from monitoring.stream_settings import StreamConfig
 from prediction_service.log_requests import LoggedRow, LogRequest
 from prediction_service.requests import LabelRequest, PredictRequest, RequestRow
 from prediction_service.row_forms import RowsError
-from prediction_service.served_model import ModelAnswer, ModelAnswers, ServedModel
+from prediction_service.served_model import AskedModel, ModelAnswer, ModelAnswers
 
 UNAVAILABLE, UNACCEPTABLE, INCOMPLETE = "model_unavailable", "model_unacceptable", "row_incomplete"
 FALLBACKS = {
-    UNAVAILABLE: "TorchServe did not answer, or not in time, or the circuit before it is open",
+    UNAVAILABLE: "the model did not answer, or not in time, or the circuit before it is open",
     UNACCEPTABLE: "the monitor judges the version that serves worse than the fallback",
     INCOMPLETE: "a feature that may be null is null, and the model takes numbers only",
 }
@@ -46,7 +47,7 @@ class MonitorVerdict:
 class ServedStream:
     """One stream: its model, its fallback, and which of the two answers. The background thread replaces `fallback` and `verdict`."""
 
-    def __init__(self, config: StreamConfig, model: ServedModel, fallback: Fallback) -> None:
+    def __init__(self, config: StreamConfig, model: AskedModel, fallback: Fallback) -> None:
         self.config, self.model, self.fallback = config, model, fallback
         self.verdict = MonitorVerdict()
 
@@ -67,7 +68,12 @@ class ServedStream:
         features = [row.features for row in request.rows]
         baselines = [self.fallback.predict(row) for row in features]
         reason = self.why_fallback
-        if not reason and not self.config.described and any(value is None for row in (*features, *request.context) for value in row.values()):
+        if (
+            not reason
+            and self.config.ours
+            and not self.config.described
+            and any(value is None for row in (*features, *request.context) for value in row.values())
+        ):
             reason = INCOMPLETE
         if not reason:
             try:
@@ -75,6 +81,8 @@ class ServedStream:
             except ServingError as exc:
                 LOG.warning("%s: the fallback answers: %s", self.config.name, exc)
                 reason = UNAVAILABLE
+        if self.config.model_uri and self.config.fallback is None:
+            raise RequestError(503, reason, f"{FALLBACKS[reason]}, and the stream has no fallback: try again later")
         return ModelAnswers([ModelAnswer(baseline, None, None, "") for baseline in baselines], {}), baselines, reason
 
 

@@ -22,6 +22,7 @@ from monitoring.http.answers import answer, error, new_app
 from monitoring.http.gunicorn import CLOSE
 from monitoring.prometheus import CONTENT_TYPE, ServiceMetrics
 from monitoring.spool.writer import Spool
+from monitoring.stream_settings import StreamConfig
 from prediction_service import openapi
 from prediction_service.answering import PredictionService, ServedStream
 from prediction_service.background import Background
@@ -30,7 +31,7 @@ from prediction_service.front_page import TITLE, front
 from prediction_service.log_requests import read_log
 from prediction_service.requests import read_labels, read_predict
 from prediction_service.row_forms import RowsError
-from prediction_service.served_model import ServedModel
+from prediction_service.served_model import AskedModel, ServedModel
 from prediction_service.service_settings import MAX_BODY_BYTES, Settings
 
 CONSUMERS = ("mongodb", "monitor")  # of the spool
@@ -40,7 +41,7 @@ def create_app(settings: Settings) -> Flask:
     """The app, its spool open and its background thread running; `app.extensions[CLOSE]()` ends both."""
     metrics = ServiceMetrics()
     streams = {
-        name: ServedStream(config, ServedModel(settings.torchserve_url, config, timeout_s=settings.model_timeout_s), settings.fallbacks[name])
+        name: ServedStream(config, _model(config, settings, metrics), settings.fallbacks[name])
         for name, config in settings.streams.items()
         if not config.elsewhere
     }
@@ -57,11 +58,22 @@ def create_app(settings: Settings) -> Flask:
 
     def close() -> None:
         watcher.close()
+        for stream in streams.values():
+            stream.model.close()
         if spool is not None:
             spool.close()
 
     app.extensions[CLOSE] = close
     return app
+
+
+def _model(config: StreamConfig, settings: Settings, metrics: ServiceMetrics) -> AskedModel:
+    if not config.model_uri:
+        return ServedModel(settings.torchserve_url, config, timeout_s=settings.model_timeout_s)
+    from prediction_service.registry_model.pyfunc_model import PyfuncModel  # MLflow takes seconds, and may be absent
+
+    failures = metrics.resolve_failures.labels(config.name)
+    return PyfuncModel(config, timeout_s=settings.model_timeout_s, every_s=settings.resolve_every_s, failed=failures.inc)
 
 
 def _watch_spool(metrics: ServiceMetrics, spool: Spool) -> None:

@@ -54,7 +54,7 @@ class Background:
             stream.model.probe(unless_within_s=self._every_s)
             if self._monitor_url:
                 self._ask_monitor(stream)
-            if self._fetch and stream.model.version not in {"", stream.fallback.version}:
+            if self._fetch and stream.config.ours and stream.model.version not in {"", stream.fallback.version}:
                 self._renew(stream, self._fetch)
 
     def _run(self) -> None:

@@ -32,6 +32,11 @@ def read(stream: StreamConfig, folder: Path) -> Fallback:
     return table(reference.read(folder / stream.name), stream, version="")
 
 
+def constant(stream: StreamConfig) -> Fallback:
+    """The fallback of a model_uri: one answer for all rows, None without one."""
+    return Fallback((), {}, stream.fallback)
+
+
 def _fetch(asked: tuple[StreamConfig, str]) -> Fallback:
     from driftloop.tracking import mlflow_store
     from driftloop.tracking.registry import Registry

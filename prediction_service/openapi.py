@@ -37,6 +37,8 @@ def document(streams: Sequence[StreamConfig], *, max_rows: int) -> dict[str, Any
         "202": _answered("kept", _object({"accepted": {"type": "integer", "minimum": 1}, "ids": ids})),
         "503": _answered("not kept: send them again", _ref("Error")),
     }
+    unanswered = any(stream.model_uri and stream.fallback is None for stream in served)
+    silent = {"503": _answered("the model of a stream without a fallback cannot answer", _ref("Error"))} if unanswered else {}
     bodies = [f"{form}_{stream.name}" for stream in served for form in ("row", "list", "batch")]
     logs = [f"{form}_{stream.name}" for stream in streams for form in ("record", "record_list", "records")]
     labels = [f"{form}_{stream.name}" for stream in streams for form in ("label", "labels")]
@@ -45,7 +47,7 @@ def document(streams: Sequence[StreamConfig], *, max_rows: int) -> dict[str, Any
         "info": {"title": "Predictions", "version": "1", "description": "Rows stand in time order. One bad row refuses its request."},
         "paths": {
             **(
-                {"/predict": {"post": _post("Predict one row or several", bodies, {"200": _answered("the answers, in the rows' order", answers)})}}
+                {"/predict": {"post": _post("Predict one row or several", bodies, {"200": _answered("the answers, in the rows' order", answers), **silent})}}
                 if served
                 else {}
             ),

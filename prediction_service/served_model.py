@@ -1,4 +1,4 @@
-"""The served model of one stream: TorchServe behind short timeouts and a circuit breaker.
+"""The served model of one stream behind short timeouts and a circuit breaker; TorchServe's here, MLflow's in `prediction_service.registry_model`.
 
 No request waits long for an unreachable model: after a few consecutive failures the circuit opens, and only the background's probe still calls
 the model, until it answers again.
@@ -10,6 +10,7 @@ import json
 import math
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -49,27 +50,17 @@ class ModelAnswers:
     unseen: Mapping[str, int]
 
 
-class ServedModel:
-    """The model that TorchServe serves under a stream's registered name; thread-safe.
+class AskedModel(ABC):
+    """A stream's model, wherever it runs, behind a circuit breaker; thread-safe."""
 
-    Args:
-        url: TorchServe's inference address, http://host:port.
-        timeout_s: longest wait for an answer.
-
-    Raises:
-        ServingError: the URL is not http://host:port.
-    """
-
-    def __init__(self, url: str, stream: StreamConfig, *, timeout_s: float) -> None:
+    def __init__(self, stream: StreamConfig) -> None:
         self.stream = stream
         self.version = ""  # of the latest answer
         self.error = "it has not been called yet"  # of the latest failure; "" after an answer
-        self._url = f"{TorchServeClient.from_url(url).inference_url}/predictions/{stream.model}"
-        self._timeout = (CONNECT_TIMEOUT_S, timeout_s)
         self._answered = -math.inf  # monotonic time of the latest answer
-        self._asking = loopback.PerThread()
         self._failures = 0  # consecutive ones
         self._counting = threading.Lock()
+        self._closed = threading.Event()
 
     @property
     def up(self) -> bool:
@@ -89,7 +80,7 @@ class ServedModel:
             context: the rows just before them, oldest first.
 
         Raises:
-            ServingError: the circuit is open, or TorchServe gave no valid answer in time.
+            ServingError: the circuit is open, or the model gave no valid answer in time.
         """
         if self.open:
             raise ServingError(f"{self.stream.model}: not called, because it failed before: {self.error}")
@@ -105,16 +96,10 @@ class ServedModel:
             return  # `error` has it
 
     def _call(self, rows: Sequence[Mapping[str, Given]], context: Sequence[Mapping[str, Given]]) -> ModelAnswers:
-        names = [feature.name for feature in self.stream.features]
-        body = {"instances": [[row[name] for name in names] for row in rows], "context": [[row[name] for name in names] for row in context]}
         try:
-            sent = json.dumps(body, allow_nan=False)
-            response = self._asking.session.post(self._url, data=sent, headers={"Content-Type": "application/json"}, timeout=self._timeout)
-            if not response.ok:
-                raise ServingError(f"{self._url}: HTTP {response.status_code}")
-            answers = read_answers(response.json(), self.stream, before=len(context))
+            answers = self._answers(rows, context)
             if len(answers.rows) != len(rows):
-                raise ServingError(f"{self._url}: {len(answers.rows)} answers to {len(rows)} rows")
+                raise ServingError(f"{len(answers.rows)} answers to {len(rows)} rows")
         except (ServingError, requests.RequestException, KeyError, TypeError, ValueError, OverflowError) as exc:
             with self._counting:
                 self._failures += 1
@@ -124,6 +109,45 @@ class ServedModel:
             self._failures = 0
         self.version, self.error, self._answered = answers.rows[-1].version, "", time.monotonic()
         return answers
+
+    @abstractmethod
+    def _answers(self, rows: Sequence[Mapping[str, Given]], context: Sequence[Mapping[str, Given]]) -> ModelAnswers:
+        """The answers to rows, as `ask`.
+
+        Raises:
+            ServingError, requests.RequestException, KeyError, TypeError, ValueError, OverflowError: there is no valid one.
+        """
+
+    def close(self) -> None:
+        """End what runs in the background."""
+        self._closed.set()
+
+
+class ServedModel(AskedModel):
+    """The model that TorchServe serves under a stream's registered name.
+
+    Args:
+        url: TorchServe's inference address, http://host:port.
+        timeout_s: longest wait for an answer.
+
+    Raises:
+        ServingError: the URL is not http://host:port.
+    """
+
+    def __init__(self, url: str, stream: StreamConfig, *, timeout_s: float) -> None:
+        super().__init__(stream)
+        self._url = f"{TorchServeClient.from_url(url).inference_url}/predictions/{stream.model}"
+        self._timeout = (CONNECT_TIMEOUT_S, timeout_s)
+        self._asking = loopback.PerThread()
+
+    def _answers(self, rows: Sequence[Mapping[str, Given]], context: Sequence[Mapping[str, Given]]) -> ModelAnswers:
+        names = [feature.name for feature in self.stream.features]
+        body = {"instances": [[row[name] for name in names] for row in rows], "context": [[row[name] for name in names] for row in context]}
+        sent = json.dumps(body, allow_nan=False)
+        response = self._asking.session.post(self._url, data=sent, headers={"Content-Type": "application/json"}, timeout=self._timeout)
+        if not response.ok:
+            raise ServingError(f"{self._url}: HTTP {response.status_code}")
+        return read_answers(response.json(), self.stream, before=len(context))
 
 
 def read_answers(body: Any, stream: StreamConfig, *, before: int) -> ModelAnswers:

@@ -24,5 +24,6 @@ class Settings:
     monitor_url: str = ""  # whose verdicts are read; "": no monitor
     renew: bool = False  # whether the fallback tables follow the served version, from MLflow
     model_timeout_s: float = 2.0  # then the fallback answers
+    resolve_every_s: float = 60.0  # pause between two looks at where the alias of a model_uri points
     look_every_s: float = 2.0  # pause between two checks of the models and the monitor
     max_rows: int = MAX_ROWS  # rows, labels or context rows a request

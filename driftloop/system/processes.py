@@ -95,6 +95,7 @@ class Server:
     Args:
         command: the program and its arguments.
         log: file to which stdout and stderr are appended; None: both are ours.
+        errors: file to which stderr is appended instead.
         env: variables to set on top of ours.
         folder: working directory; ours by default.
 
@@ -103,15 +104,21 @@ class Server:
     """
 
     def __init__(
-        self, command: Sequence[str | os.PathLike[str]], *, log: Path | None = None, env: Mapping[str, str] | None = None, folder: Path | None = None
+        self,
+        command: Sequence[str | os.PathLike[str]],
+        *,
+        log: Path | None = None,
+        errors: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        folder: Path | None = None,
     ) -> None:
         self.log = log or Path("/dev/stdout")
-        with log.open("ab") if log else nullcontext() as out:
+        with log.open("ab") if log else nullcontext() as out, errors.open("ab") if errors else nullcontext() as err:
             self._process = subprocess.Popen(
                 ["/bin/sh", "-c", GUARD, "guard", *command],
                 stdin=subprocess.PIPE,
                 stdout=out,
-                stderr=subprocess.STDOUT if out else None,
+                stderr=err or (subprocess.STDOUT if out else None),
                 env=_environment(env),
                 cwd=folder,
                 start_new_session=True,

@@ -33,7 +33,7 @@ from monitoring.log import report_links
 from monitoring.log.mongo import Database, LogAwayError
 from monitoring.log.prediction_log import PredictionLog
 from monitoring.references import Folder, References, Registered
-from monitoring.retrain.retrains import FAILED
+from monitoring.retrain.retrain_outcome import FAILED
 from monitoring.stream_settings import StreamConfig
 
 PASSING: Final = (LogAwayError, TrackingError, HookAwayError)

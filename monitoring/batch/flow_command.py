@@ -34,10 +34,10 @@ from driftloop.errors import EXIT_DRIFT, DataError, DriftloopError, SettingsErro
 from driftloop.report import wording
 from driftloop.report.watch_report import check_place
 from driftloop.system import places
-from driftloop.watch import learners
-from monitoring import described, stream_settings, stream_table
+from monitoring import described, stream_settings
 from monitoring.batch import prefect_engine
 from monitoring.batch.report.measure_words import HOOK_URL, retraining
+from monitoring.retrain import commands
 
 if TYPE_CHECKING:
     from monitoring.batch.flow import Options, Outcome
@@ -154,9 +154,7 @@ def _check(args: BatchFlags) -> None:
         raise SettingsError(f"there is no stream {args.stream!a:.50}; available: {', '.join(known)}")
     if args.on_drift == "retrain" and not args.hook_url:
         stream = known[args.stream]
-        stream.retrain_alone(instead="; or give the --hook_url of a retrain hook whose --command names it")
-        learners.check(stream.learner)
-        stream_table.check(stream)
+        commands.check_alone(stream, instead="; or give the --hook_url of a retrain hook whose --command names it")
     prefect_engine.check()
     if isinstance(args, RunFlags) and args.report:
         check_place(Path(args.report))
@@ -218,7 +216,7 @@ def _tell(outcomes: list[Outcome], args: BatchFlags) -> None:
         print(last.retrain)
     elif args.on_drift == "advise":
         window, stream = last.measures.window.name, stream_settings.pick(args.stream, args.streams_file)
-        here = measuring(args, stream=stream.name, window=window, retrain=True, by_hook=not (stream.names_table or args.hook_url))
+        here = measuring(args, stream=stream.name, window=window, retrain=True, by_hook=not (stream.retrains_alone or args.hook_url))
         print(f"next: {last.measures.next_step.replace(retraining(stream, window), here)}")
 
 

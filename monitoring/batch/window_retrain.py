@@ -1,6 +1,7 @@
 """Starts the retrain that a window's verdict calls for: once per window and verdict, and only for the newest window.
 
-Like an alert's retrain (`monitoring.retrain.retrains`), it runs `retrain_model.py` with the stream's learner, tuned, judged and swapped. A retrain hook
+Like an alert's retrain (`monitoring.retrain.retrains`), it runs `retrain_model.py` with the stream's learner, tuned, judged and
+swapped, or the stream's own command. A retrain hook
 is called as Alertmanager would call it, without waiting for the result; without a hook the retrain runs here to its end.
 """
 
@@ -17,11 +18,11 @@ import requests
 
 from driftloop.errors import DriftloopError
 from driftloop.system import loopback
-from monitoring import stream_table
 from monitoring.batch.measures.window_measures import Measures
+from monitoring.retrain import commands
 from monitoring.retrain.alerts import Alert
-from monitoring.retrain.retrains import BATCH, RUNNING, BusyError, Retrain, Retrains
-from monitoring.retrain.webhook import retrain_command
+from monitoring.retrain.retrain_outcome import RUNNING
+from monitoring.retrain.retrains import BATCH, BusyError, Retrain, Retrains
 from monitoring.stream_settings import StreamConfig
 
 POLL_S: Final = 0.2
@@ -62,9 +63,10 @@ def run_here(measures: Measures, config: StreamConfig, *, folder: Path, torchser
         DataError: the state of earlier retrains cannot be read.
         HookAwayError: another retrain of the stream has just ended.
     """
-    command = retrain_command({config.name: config.retrain_alone()}, {config.name: config}, torchserve_url=torchserve_url)
+    ours = commands.alone(config)
+    command = commands.retrain_command(ours, {config.name: config}, torchserve_url=torchserve_url)
     retrains = Retrains(
-        folder, command=command, until=lambda _: measures.window.stop, cool_down_s=0, timeout_s=timeout_s, fault=lambda _: stream_table.fault(config)
+        folder, command=command, until=lambda _: measures.window.stop, cool_down_s=0, timeout_s=timeout_s, fault=lambda _: commands.fault(ours, config)
     )
     try:
         one = retrains.ask(alert_of(measures))

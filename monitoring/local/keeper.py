@@ -32,7 +32,7 @@ from driftloop.watch import learners
 from monitoring import stream_settings, stream_table
 from monitoring.local import champion
 from monitoring.local.progress import say
-from monitoring.retrain import webhook
+from monitoring.retrain import commands, webhook
 from monitoring.stream_settings import StreamConfig
 
 POLL_S = 1.0
@@ -162,7 +162,8 @@ def hook_of(args: KeeperFlags, stream: StreamConfig, *, torchserve_url: str) -> 
         hook = call.read(webhook.HookFlags, webhook.build_parser().parse_args(flags))
         given = hook.command or []
         own = [] if any(one.startswith(f"{stream.name}=") for one in given) else [f"{stream.name}={stream.retrain_alone()}"]
-        webhook.commands_of([*given, *own], stream_settings.load(hook.streams_file))
+        streams = stream_settings.load(hook.streams_file)
+        commands.retrained(commands.commands_of([*given, *own], streams), streams)
     except (ValueError, SettingsError) as exc:
         raise SettingsError(f"--hook_flags {args.hook_flags!a:.200}: {exc}") from exc
     flags += [word for one in own for word in ("--command", one)]
@@ -182,6 +183,10 @@ def work(args: KeeperFlags) -> tuple[dict[str, Any], int]:
         ServingError: TorchServe did not start, or ended.
     """
     stream = stream_settings.pick(args.stream, args.streams_file)
+    if not stream.ours:
+        raise SettingsError(
+            f"stream {stream.name} is served elsewhere or by model_uri, there is no model of ours to serve: start the hook alone (docs/any_model.md)"
+        )
     learners.check(stream.learner)
     stream.retrain_alone()  # its table is needed to serve it, too
     stream_table.check(stream)

@@ -86,9 +86,9 @@ def plan_of(args: LocalFlags) -> Plan:
         TrackingError: the stream's features are its model's, which has no champion.
     """
     stream = stream_settings.pick(args.stream, args.streams_file)
-    if stream.elsewhere:
+    if not stream.ours:
         how = "start prediction_service, monitor and shipper (docs/any_model.md)"
-        raise SettingsError(f"stream {stream.name} is served elsewhere, there is no model of ours to serve: {how}")
+        raise SettingsError(f"stream {stream.name} is served elsewhere or by model_uri, there is no model of ours to serve: {how}")
     learners.check(stream.learner)
     if not args.data_path:
         stream.retrain_alone(instead="; or give --data_path and --target")
@@ -130,7 +130,7 @@ def services(plan: Plan, *, mongodb: str) -> Iterator[Part]:
     yield Part("monitor", (*python, "monitoring", "monitor", *monitor), f"{ports.url('monitor')}/ready", {**log, "MLFLOW_TRACKING_URI": plan.store})
     front = ["--port", str(ports.prediction_service), "--torchserve_url", plan.torchserve.url, "--spool", spool, "--monitor_url", ports.url("monitor"), *named]
     yield Part("prediction_service", (*python, "prediction_service", *front), f"{ports.url('prediction_service')}/ready")
-    retrain = shlex.join([*shlex.split(plan.stream.retrain), *plan.lifecycle_flags, *shlex.split(args.retrain_flags)])
+    retrain = shlex.join([*shlex.split(plan.stream.retrain_script), *plan.lifecycle_flags, *shlex.split(args.retrain_flags)])
     hook = ["--port", str(ports.retrain_hook), "--torchserve_url", plan.torchserve.url, "--monitor_url", ports.url("monitor"), *streams_file]
     hook += ["--state", str(plan.folder / "retrains"), "--command", f"{plan.stream.name}={retrain}", "--cool_down_s", str(args.cool_down_s)]
     yield Part("retrain_hook", (*python, "monitoring", "hook", *hook), f"{ports.url('retrain_hook')}/health")

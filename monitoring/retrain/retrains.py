@@ -7,7 +7,7 @@ The state is kept in a folder, so that a repeated alert is recognised after a re
 
     retrains.json    the newest retrains; written atomically
     lock             held (flock) by the one hook that uses the folder; the kernel releases it when the hook ends
-    retrain-*.log    the output of each retrain
+    retrain-*.log    the output of each retrain; of a command of one's own only its stdout, its stderr is in retrain-*.stderr.log
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,9 +29,10 @@ from driftloop.system import files, lock, processes
 from monitoring.prometheus import Sample
 from monitoring.records import events
 from monitoring.retrain.alerts import Alert
+from monitoring.retrain.commands import Command
+from monitoring.retrain.retrain_outcome import CUT_OFF, FAILED, KEPT, RUNNING, RetrainOutcome, failed, of_ours, of_own
 
 BATCH: Final = "BatchDrift"  # the alert's name when batch monitoring asks
-RUNNING, PROMOTED, KEPT, FAILED, CUT_OFF = "running", "promoted", "kept", "failed", "cut off"
 KNOWN: Final = 1000  # number of retrains remembered
 MESSAGE: Final = 500  # characters
 POLL_S: Final = 0.1
@@ -47,7 +48,7 @@ class Retrain:
     stream: str
     started_at: str
     until_time: str  # only rows before this time were used
-    state: str  # running; promoted; kept: the challenger was no better; failed; cut off: the hook died before it ended
+    state: str  # running; promoted; kept: the old model serves on; retrained: an own command that says neither; failed; cut off: the hook died first
     message: str = ""
     version: str = ""  # the new version, when promoted
     ended_at: str = ""
@@ -63,7 +64,7 @@ class Retrains:
 
     Args:
         folder: of the state; created when absent.
-        command: returns the command that retrains a stream on rows before a time; its last output line is a JSON object.
+        command: returns the command that retrains a stream on rows before a time.
         until: returns that time for a stream, from the monitor.
         cool_down_s: minimum pause after the end of a stream's last retrain.
         timeout_s: a longer retrain is stopped.
@@ -78,7 +79,7 @@ class Retrains:
         self,
         folder: Path,
         *,
-        command: Callable[[str, str], Sequence[str]],
+        command: Callable[[str, str], Command],
         until: Callable[[str], str],
         cool_down_s: float,
         timeout_s: float = 6 * 3600,
@@ -131,7 +132,7 @@ class Retrains:
                 return before
             started_at = events.now()
             if told := self._fault(alert.stream):
-                return self._refused(Retrain(alert.key, alert.name, alert.stream, started_at, until_time, FAILED, _kept(told), ended_at=started_at))
+                return self._refused(Retrain(alert.key, alert.name, alert.stream, started_at, until_time, FAILED, failed(told).message, ended_at=started_at))
             log = self.folder / f"retrain-{alert.stream}-{started_at.replace(':', '').replace('.', '')}.log"
             one = Retrain(alert.key, alert.name, alert.stream, started_at, until_time, RUNNING, log=str(log))
             self._note(one)
@@ -159,33 +160,31 @@ class Retrains:
     def _run(self, one: Retrain) -> None:
         LOG.info("retrain of %s for %s, rows before %s: started, log %s", one.stream, one.alert, one.until_time, one.log)
         try:
-            state, message, version = self._outcome(one)
+            found = self._outcome(one)
         except DriftloopError as exc:  # its command cannot be built
-            state, message, version = FAILED, _kept(str(exc)), ""
+            found = failed(str(exc))
         except (OSError, ValueError, KeyError, TypeError) as exc:  # it could not be started, or printed something else
-            state, message, version = FAILED, _kept(f"{type(exc).__name__}: {exc}"), ""
-        ended = replace(one, state=state, message=message[:MESSAGE], version=version, ended_at=events.now())
-        LOG.log(logging.ERROR if state == FAILED else logging.INFO, "retrain of %s %s: %s", one.stream, state, ended.message)
+            found = failed(f"{type(exc).__name__}: {exc}")
+        ended = replace(one, state=found.state, message=found.message[:MESSAGE], version=found.version, ended_at=events.now())
+        LOG.log(logging.ERROR if found.state == FAILED else logging.INFO, "retrain of %s %s: %s", one.stream, found.state, ended.message)
         with self._mutex:
             self._note(ended)
 
-    def _outcome(self, one: Retrain) -> tuple[str, str, str]:
+    def _outcome(self, one: Retrain) -> RetrainOutcome:
+        command, log = self._command(one.stream, one.until_time), Path(one.log)
+        errors = log.with_suffix(".stderr.log") if command.own else None
+        env = {**command.env, **_reason(one, own=command.own)}
         end = time.monotonic() + self._timeout_s
-        asked_by = {ASKED_BY: "batch monitoring" if one.alert == BATCH else f"the alert {one.alert}"}
-        with processes.Server(self._command(one.stream, one.until_time), log=Path(one.log), env=asked_by) as server:
+        with processes.Server(command.words, log=log, errors=errors, env=env, folder=command.folder) as server:
             while server.code is None:
                 if self._closed.is_set():
-                    return CUT_OFF, "the hook was stopped", ""
+                    return RetrainOutcome(CUT_OFF, "the hook was stopped")
                 if time.monotonic() > end:
-                    return FAILED, _kept(f"not done within {self._timeout_s:.0f} s"), ""
+                    fault = f"not done within {self._timeout_s:.0f} s"
+                    return RetrainOutcome(FAILED, fault) if errors else failed(fault)
                 time.sleep(POLL_S)
             code = server.code
-        lines = [line for line in Path(one.log).read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-        last = lines[-1] if lines else "it printed nothing"
-        if code:
-            return FAILED, _kept(f"exit code {code}: {last}"), ""
-        result = json.loads(last)
-        return (PROMOTED if result["promoted"] else KEPT), str(result["decision"]), str(result["version"])
+        return of_own(code, out=log, errors=errors) if errors else of_ours(code, log)
 
     def _forget_dead(self) -> None:
         """A retrain that an earlier hook left running died with it: its alert may request another."""
@@ -204,8 +203,10 @@ def _word(state: str) -> str:
     return state.replace(" ", "_")
 
 
-def _kept(fault: str) -> str:
-    return f"{fault}; the champion keeps serving"
+def _reason(one: Retrain, *, own: bool) -> dict[str, str]:
+    if own:
+        return {"DRIFTLOOP_REASON": one.alert}
+    return {ASKED_BY: "batch monitoring" if one.alert == BATCH else f"the alert {one.alert}"}
 
 
 def remembered(folder: Path) -> list[Retrain]:

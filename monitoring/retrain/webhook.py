@@ -1,7 +1,9 @@
-"""The retrain hook: Alertmanager's webhook that starts a retrain through the lifecycle's own script.
+"""The retrain hook: Alertmanager's webhook that starts a retrain: by the lifecycle's script, or by a stream's own command.
 
     python -m monitoring hook --torchserve_url http://127.0.0.1:8080 --monitor_url http://127.0.0.1:8010
     python -m monitoring hook --torchserve_url … --monitor_url … --command 'elec=retrain_model.py --total_trials 4'
+
+    python -m monitoring hook --streams_file streams.yaml --monitor_url …     # a model that is not ours: its own command, `retrain` in the file
 
     POST /alerts      Alertmanager's webhook; an alert labelled action="retrain" starts one retrain, however often it is sent
     GET  /retrains    the retrains and their outcomes, newest first
@@ -18,9 +20,7 @@ from __future__ import annotations
 
 import functools
 import logging
-import shlex
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -33,17 +33,16 @@ from driftloop.cli.call import Flags, flag, required
 from driftloop.cli.flag_types import service_address, torchserve_address
 from driftloop.cli.parsing import whole
 from driftloop.errors import DataError, SettingsError
-from driftloop.settings import ROOT
 from driftloop.system import loopback
-from monitoring import stream_settings, stream_table
+from monitoring import stream_settings
 from monitoring.http.answers import CODES, answer, error, new_app, read_body
 from monitoring.http.gunicorn import CLOSE, Application, check_port
 from monitoring.http.strict_json import read_json
 from monitoring.prometheus import CONTENT_TYPE, HookMetrics
 from monitoring.records import events
+from monitoring.retrain import commands
 from monitoring.retrain.alerts import MAX_BYTES, MOST_ALERTS, read_webhook
 from monitoring.retrain.retrains import BusyError, Retrains
-from monitoring.stream_settings import StreamConfig
 
 RETRY_AFTER_S = 10
 MONITOR_TIMEOUT_S = 3.0
@@ -108,65 +107,20 @@ def newest_labelled(monitor_url: str, stream: str) -> str:
         raise BusyError(f"the monitor does not report the newest labelled row of {stream} ({type(exc).__name__})") from exc
 
 
-def retrain_command(commands: Mapping[str, str], streams: Mapping[str, StreamConfig], *, torchserve_url: str) -> Callable[[str, str], list[str]]:
-    """Returns a function that builds the command to retrain a stream on the rows before a time, on the table that its file names.
-
-    A command that names another table keeps it. The function raises as `stream_table.flags`.
-
-    >>> make = retrain_command({"elec": "retrain_model.py --seed 3"}, stream_settings.load(), torchserve_url="http://127.0.0.1:8080")
-    >>> make("elec", "2020-04-01T07:30:00.000Z")[-8:-4]
-    ['3', '--json', '--until_time', '2020-04-01T07:30:00.000Z']
-    """
-
-    def make(stream: str, until_time: str) -> list[str]:
-        script, *flags = shlex.split(commands[stream])
-        path = str(ROOT / script) if script.endswith(".py") else script
-        table = [] if names_table(commands[stream]) else stream_table.flags(streams[stream])
-        more = ["--json", "--until_time", until_time, "--register_model_name", streams[stream].model, "--torchserve_url", torchserve_url]
-        return [sys.executable, path, *table, *flags, *more]
-
-    return make
-
-
-def names_table(command: str) -> bool:
-    """Whether the script and flags of a retrain name the table.
-
-    >>> names_table("retrain_model.py --data_path=my.csv"), names_table("retrain_model.py --seed 3")
-    (True, False)
-    """
-    return any(word.partition("=")[0] == "--data_path" for word in shlex.split(command))
-
-
-def commands_of(given: Sequence[str] | None, streams: Mapping[str, StreamConfig]) -> dict[str, str]:
-    """The script and flags that retrain each stream: those given as STREAM=WORDS, else of every stream in the file.
-
-    Raises:
-        SettingsError: a given one is invalid, or none is given and a stream of the file names no table.
-    """
-    if not given:
-        names = ", ".join(streams)
-        each = f"; or give --command STREAM=WORDS for each stream to retrain ({names}), WORDS such as 'retrain_model.py --data_path TABLE --target LABEL'"
-        return {name: stream.retrain_alone(instead=each) for name, stream in streams.items()}
-    commands = dict(one.partition("=")[::2] for one in given)
-    for stream, words in commands.items():
-        try:
-            complete = stream in streams and shlex.split(words)
-        except ValueError as exc:
-            raise SettingsError(f"--command {stream}={words}: {exc}: write WORDS as a shell takes them") from exc
-        if not complete:
-            raise SettingsError(f"--command {stream}={words}: give STREAM=WORDS with one of {', '.join(streams)}")
-    return commands
-
-
 @dataclass(frozen=True)
 class HookFlags(Flags):
     """The values of this command's flags."""
 
-    torchserve_url: str = required("URL of the serving TorchServe on this machine, http://host:port", type=torchserve_address)
     monitor_url: str = required("URL of the monitor, http://host:port", type=service_address)
+    torchserve_url: str | None = flag(
+        None, "URL of the TorchServe on this machine, http://host:port; needed to retrain a model that it serves", type=torchserve_address
+    )
     state: str = flag(".driftloop/retrains", "folder for the retrains' state and logs")
-    command: list[str] | None = flag(None, "script and flags to retrain a stream; default: from the streams file", action="append", metavar="STREAM=WORDS")
+    command: list[str] | None = flag(
+        None, "script of ours and flags to retrain a stream; default: from the streams file", action="append", metavar="STREAM=WORDS"
+    )
     cool_down_s: int = flag(3600, "minimum pause between two retrains of a stream, in seconds", type=whole(0))
+    timeout_s: int = flag(6 * 3600, "a longer retrain is stopped, with its children, in seconds", type=whole(1))
     streams_file: str = flag("", "YAML file that describes the streams; empty: the bundled monitoring/streams.yaml")
     host: str = flag("127.0.0.1", "address to listen on; anyone with access can start a retrain")
     port: int = flag(8020, "port to listen on", type=whole(0, 65535))
@@ -181,24 +135,27 @@ def work(args: HookFlags) -> tuple[dict[str, Any], int]:
     """Serve until a signal arrives.
 
     Raises:
-        SettingsError: a flag is invalid, or another hook uses the folder.
+        SettingsError: a flag is invalid, no stream can be retrained, a program is not there, or another hook uses the folder.
         DataError: the state in the folder is unreadable.
     """
     streams = stream_settings.load(args.streams_file)
-    commands = commands_of(args.command, streams)
-    command = retrain_command(commands, streams, torchserve_url=args.torchserve_url)
+    ours = commands.commands_of(args.command, streams)
+    names = commands.retrained(ours, streams)
+    if ours and not args.torchserve_url:
+        raise SettingsError(f"--torchserve_url is needed to retrain {', '.join(ours)}: give the TorchServe that serves it")
+    command = commands.retrain_command(ours, streams, torchserve_url=args.torchserve_url or "")
 
     def fault(stream: str) -> str:
-        return "" if names_table(commands[stream]) else stream_table.fault(streams[stream])
+        return commands.fault(ours, streams[stream])
 
     def make() -> Retrains:
         until = functools.partial(newest_labelled, args.monitor_url)
-        return Retrains(Path(args.state), command=command, until=until, cool_down_s=args.cool_down_s, fault=fault)
+        return Retrains(Path(args.state), command=command, until=until, cool_down_s=args.cool_down_s, timeout_s=args.timeout_s, fault=fault)
 
     check_port(args.host, args.port)
     make().close()  # reports a start failure in one line, not from a worker
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    Application(lambda: build_app(make(), list(commands)), host=args.host, port=args.port, threads=4, told="the retrain hook").run()
+    Application(lambda: build_app(make(), names), host=args.host, port=args.port, threads=4, told="the retrain hook").run()
     return {}, 0
 
 

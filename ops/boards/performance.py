@@ -14,6 +14,7 @@ OUTCOMES: Final = {
     "running": ("running", NEUTRAL),
     "promoted": ("promoted", GOOD),
     "kept": ("champion kept", OTHER),
+    "retrained": ("retrained", GOOD),
     "failed": ("failed", BAD),
     "cut_off": ("cut off", LOOK),
 }

@@ -34,7 +34,7 @@ def _services() -> tuple[Panel, ...]:
     up, model = Query("up", "{{job}}"), Query(f"driftloop_model_up{STREAM}", "{{stream}}")
     return (
         tile("Targets", "down: Prometheus cannot scrape the service. The alert TargetDown fires.", up, width=10, states=UP),
-        tile("Model", "Whether TorchServe answered the last prediction request; if not, the fallback answers.", model, width=5, states=ANSWERS),
+        tile("Model", "Whether the model answered the last prediction request; if not, the fallback answers.", model, width=5, states=ANSWERS),
         tile("Requests", "Requests a second, over all routes.", Query("sum(route:driftloop_requests:rate5m)", "all"), width=3, unit="reqps"),
         tile(
             "Failed requests",
@@ -134,8 +134,15 @@ def _predictions() -> tuple[Panel, ...]:
             "Texts new to the model",
             "Values a second of a category that the model did not learn from: it answers as for any other text.",
             Query(f"sum by (stream, feature) (rate(driftloop_unseen_values_total{STREAM}[5m])) > 0", "{{stream}} {{feature}}"),
-            width=24,
+            width=12,
             unit="cps",
+            colour=LOOK,
+        ),
+        chart(
+            "Aliases that could not be followed",
+            "Failed looks at the alias of a model_uri in the last 15 minutes: the version at hand keeps answering; the prediction service's log says why.",
+            Query(f"sum by (stream) (increase(driftloop_model_resolve_failures_total{STREAM}[15m])) > 0", "{{stream}}"),
+            width=12,
             colour=LOOK,
         ),
     )

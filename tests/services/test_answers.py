@@ -18,6 +18,7 @@ from monitoring.http.answers import CODES
 from monitoring.online import api
 from monitoring.online.monitor import Monitor
 from monitoring.retrain import webhook
+from monitoring.retrain.commands import Command
 from monitoring.retrain.retrains import Retrains
 from prediction_service import __main__ as prediction_service
 from prediction_service.app import create_app
@@ -34,7 +35,7 @@ JSON = {"Content-Type": "application/json"}
 @pytest.fixture(scope="module")
 def apps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Flask]]:
     served = create_app(some_settings(f"http://127.0.0.1:{free_ports()[0]}", spool=None))
-    retrains = Retrains(tmp_path_factory.mktemp("retrains"), command=lambda *_: [], until=lambda _: "", cool_down_s=0)
+    retrains = Retrains(tmp_path_factory.mktemp("retrains"), command=lambda *_: Command(()), until=lambda _: "", cool_down_s=0)
     monitor = Monitor(STREAMS, references=None, log=None)
     yield {"prediction_service": served, "monitoring": api.build_app(monitor), "retrain_hook": webhook.build_app(retrains, list(STREAMS))}
     served.extensions["close"]()

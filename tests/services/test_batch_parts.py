@@ -21,7 +21,8 @@ from monitoring.log import report_links
 from monitoring.log.prediction_log import PredictionLog
 from monitoring.online.api import build_app
 from monitoring.online.monitor import Monitor
-from monitoring.retrain import webhook
+from monitoring.retrain import commands
+from monitoring.retrain.commands import Command
 from monitoring.retrain.retrains import Retrains
 from monitoring.retrain.webhook import build_app as build_hook
 from monitoring.stream_settings import StreamConfig
@@ -88,7 +89,7 @@ def test_a_retrain_is_wanted_when_the_kpi_of_the_newest_window_has_drifted(measu
 @pytest.fixture
 def stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StreamConfig:
     """Taxi, with a script in the place of the retrain's that notes what it was given."""
-    monkeypatch.setattr(webhook, "ROOT", tmp_path)
+    monkeypatch.setattr(commands, "ROOT", tmp_path)
     (tmp_path / "retrain_model.py").write_text(
         f"import json, sys\nopen({str(tmp_path / 'noted.txt')!r}, 'a').write(' '.join(sys.argv[1:]) + '\\n')\n"
         "print(json.dumps({'promoted': True, 'decision': 'better', 'version': '9'}))\n"
@@ -106,9 +107,17 @@ def test_a_window_and_its_verdict_start_one_retrain_on_the_rows_before_its_end(t
     assert window_retrain.alert_of(other).key != window_retrain.alert_of(BAD).key
 
 
+def test_a_window_of_a_model_served_elsewhere_starts_its_own_command(tmp_path: Path, stream: StreamConfig) -> None:
+    script = "import os; print(os.environ['DRIFTLOOP_REASON'], os.getcwd()); print('{\"version\": 4}')"
+    own = replace(stream, served="elsewhere", retrain=(sys.executable, "-c", script), folder=str(tmp_path))
+    one = window_retrain.run_here(BAD, own, folder=tmp_path / "retrains", torchserve_url="", timeout_s=120)
+    assert (one.state, one.version, one.until_time) == ("retrained", "4", BAD.window.stop)
+    assert Path(one.log).read_text().splitlines()[0] == f"BatchDrift {tmp_path}"
+
+
 def test_a_hook_takes_what_a_window_asks_of_it(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "import json; print(json.dumps({'promoted': False, 'decision': 'no better', 'version': '1'}))"]
-    retrains = Retrains(tmp_path / "hook", command=lambda *_: command, until=lambda _: "2020-05-01T00:00:00.000Z", cool_down_s=0)
+    retrains = Retrains(tmp_path / "hook", command=lambda *_: Command(command), until=lambda _: "2020-05-01T00:00:00.000Z", cool_down_s=0)
     server = make_server("127.0.0.1", 0, build_hook(retrains, ["taxi"]))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:

@@ -38,6 +38,7 @@ from monitoring.online.label_progress import LabelCounts
 from monitoring.online.state import Known
 from monitoring.prometheus import HookMetrics, MonitorMetrics, Sample, ServiceMetrics
 from monitoring.records import events
+from monitoring.retrain.commands import Command
 from monitoring.retrain.retrains import Retrain, Retrains
 
 pytestmark = pytest.mark.skipif(not shutil.which("prometheus"), reason="prometheus is not installed: apt-get install prometheus")
@@ -134,7 +135,7 @@ def hook_after_retrains(folder: Path) -> Callable[[], bytes]:
             ]
         )
     )
-    retrains = Retrains(folder, command=lambda *_: (), until=lambda _: "", cool_down_s=0)
+    retrains = Retrains(folder, command=lambda *_: Command(()), until=lambda _: "", cool_down_s=0)
     retrains.close()
     return HookMetrics(retrains.samples).text
 

@@ -31,7 +31,7 @@ from monitoring import described, stream_settings
 from monitoring.__main__ import main
 from monitoring.local import describe
 from monitoring.online import api
-from monitoring.retrain import webhook
+from monitoring.retrain import commands
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +95,8 @@ def test_the_table_of_the_training_is_named_and_a_retrain_reads_it_as_the_traini
         (tmp_path / "my.yaml").write_text(capsys.readouterr().out, encoding="utf-8")
         streams = stream_settings.load(tmp_path / "my.yaml")
         assert streams["cars_model"].data == str(table)
-        make = webhook.retrain_command(webhook.commands_of(None, streams), streams, torchserve_url="http://127.0.0.1:1")
-        command = make("cars_model", "2024-01-01T00:00:00.000Z")
+        make = commands.retrain_command(commands.commands_of(None, streams), streams, torchserve_url="http://127.0.0.1:1")
+        command = make("cars_model", "2024-01-01T00:00:00.000Z").words
         table.unlink()
         with pytest.raises(SettingsError, match=r"the table .*cars: #1.csv does not exist"):
             make("cars_model", "2024-01-01T00:00:00.000Z")
@@ -119,8 +119,8 @@ def test_a_model_that_says_nothing_of_its_table_leaves_a_line_that_says_what_to_
 def test_a_command_that_names_a_table_keeps_it(store: MlflowClient, tmp_path: Path) -> None:
     (tmp_path / "my.yaml").write_text(described_stream.YAML.replace("}", ", data: my.csv}"), encoding="utf-8")
     streams = stream_settings.load(tmp_path / "my.yaml")
-    make = webhook.retrain_command({"cars": "retrain_model.py --data_path other.csv"}, streams, torchserve_url="http://127.0.0.1:1")
-    assert str(tmp_path) not in " ".join(make("cars", "2024-01-01T00:00:00.000Z"))
+    make = commands.retrain_command({"cars": "retrain_model.py --data_path other.csv"}, streams, torchserve_url="http://127.0.0.1:1")
+    assert str(tmp_path) not in " ".join(make("cars", "2024-01-01T00:00:00.000Z").words)
 
 
 @contextmanager

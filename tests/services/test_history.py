@@ -18,7 +18,8 @@ from monitoring.batch import history, measure_store
 from monitoring.batch.measures.window_measures import Measures
 from monitoring.batch.report import measure_words, timeline
 from monitoring.log import report_links
-from monitoring.retrain.retrains import KEPT, PROMOTED, Retrain
+from monitoring.retrain.retrain_outcome import KEPT, PROMOTED
+from monitoring.retrain.retrains import Retrain
 
 KEPT_MAY = Retrain("k1", "BatchDrift", "taxi", "2020-06-02T00:00:00.000Z", "2020-05-01T00:00:00.000Z", KEPT, "the challenger is no better")
 PROMOTED_AUGUST = Retrain("k2", "BatchDrift", "taxi", "2020-08-02T00:00:00.000Z", "2020-08-01T00:00:00.000Z", PROMOTED, "better by more than noise", "4")

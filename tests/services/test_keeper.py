@@ -23,6 +23,7 @@ from driftloop.serving.torchserve_client import TorchServeClient
 from monitoring import stream_settings
 from monitoring.__main__ import main
 from monitoring.local import champion, keeper
+from monitoring.retrain import commands as retrain_commands
 from monitoring.retrain import webhook
 
 HOOK = "import os, pathlib, time; at = pathlib.Path('hooks'); at.write_text((at.read_text() if at.exists() else '') + f'{os.getpid()}\\n'); time.sleep(60)"
@@ -205,7 +206,9 @@ def test_a_keepers_hook_retrains_its_stream_whatever_else_is_in_the_file(
     assert hook[1:4] == ("-m", "monitoring", "hook")
     assert webhook.main([*hook[4:], "--port", str(Ports.free().inference)]) == 0
     assert sorted(served) == sorted(commands)
-    assert webhook.commands_of(read(webhook.HookFlags, webhook.build_parser().parse_args(hook[4:])).command, stream_settings.load("s.yaml")) == commands
+    assert (
+        retrain_commands.commands_of(read(webhook.HookFlags, webhook.build_parser().parse_args(hook[4:])).command, stream_settings.load("s.yaml")) == commands
+    )
 
 
 @pytest.mark.parametrize(
@@ -225,8 +228,8 @@ def test_a_hook_names_the_streams_that_need_a_command_and_takes_it(tmp_path: Pat
     (tmp_path / "s.yaml").write_text(stream_settings.BUNDLED.read_text(encoding="utf-8") + CARS)
     streams = stream_settings.load(tmp_path / "s.yaml")
     with pytest.raises(SettingsError, match=r"stream cars: nothing says .* give --command STREAM=WORDS for each stream to retrain \(elec, taxi, cars\)"):
-        webhook.commands_of(None, streams)
-    assert webhook.commands_of(["cars=retrain_model.py --data_path TABLE --target LABEL"], streams).keys() == {"cars"}
+        retrain_commands.commands_of(None, streams)
+    assert retrain_commands.commands_of(["cars=retrain_model.py --data_path TABLE --target LABEL"], streams).keys() == {"cars"}
 
 
 def test_a_keeper_whose_table_is_not_there_says_so_before_anything_starts(

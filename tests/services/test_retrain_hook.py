@@ -22,6 +22,7 @@ from driftloop.errors import SettingsError, TrackingError
 from driftloop.serving.torchserve import Ports
 from driftloop.settings import ROOT
 from driftloop.system.processes import Server
+from monitoring.retrain.commands import Command
 from monitoring.retrain.retrains import BusyError, Retrains
 from monitoring.retrain.webhook import build_app, main, newest_labelled
 
@@ -57,8 +58,8 @@ class Hook:
         self.retrains = Retrains(folder / "state", **options)
         self.client: FlaskClient = build_app(self.retrains, ["elec", "taxi"]).test_client()
 
-    def command(self, *asked: str) -> list[str]:
-        return [sys.executable, str(self.script), str(self.runs), *asked]
+    def command(self, *asked: str) -> Command:
+        return Command([sys.executable, str(self.script), str(self.runs), *asked])
 
     def send(self, *alerts: Any, **changes: Any) -> Any:
         return self.client.post("/alerts", json=message(*alerts, **changes))
@@ -247,7 +248,7 @@ def test_a_stream_whose_table_is_not_there_has_failed_before_anything_starts_and
 
 
 def test_a_retrain_whose_command_cannot_be_built_has_failed(hook: Callable[..., Hook]) -> None:
-    def command(*_: str) -> list[str]:
+    def command(*_: str) -> Command:
         raise TrackingError("registered model 'm' has no champion")
 
     one = hook(command=command)

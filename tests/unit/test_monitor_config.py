@@ -58,7 +58,7 @@ def test_a_stream_of_classes_takes_every_kpi_of_classes(tmp_path: Path, name: st
     assert (goal.task.kpi, goal.threshold, goal.alpha) == (name, 0.7, 0.05)
     assert goal.met(0.8) is KPIS[name].higher
     flags = {"accuracy": "", "cost": " --kpi cost --cost 'a:b=5, b:a=1'"}.get(name, f" --kpi {name}")
-    assert found.retrain == f"retrain_model.py --learner {found.learner}{flags}"
+    assert found.retrain_script == f"retrain_model.py --learner {found.learner}{flags}"
 
 
 @pytest.mark.parametrize("name", [name for name, kpi in KPIS.items() if kpi.task == "regression"])
@@ -147,7 +147,8 @@ WRONG: list[tuple[str, Any, str]] = [
     ("data", None, "data None: give the path"),
     ("data", ["a.csv", "b.csv"], "data .*: give the path"),
     ("data", "a\0.csv", "data .*: give the path"),
-    ("retrain", "retrain_model.py", "unknown setting retrain; known are .*learner"),
+    ("retrained", "retrain_model.py", "unknown setting retrained; known are .*learner"),
+    ("retrain", "retrain_model.py", "retrain is the command for a model with served: elsewhere or model_uri; one of ours has a learner"),
 ]
 
 
@@ -275,7 +276,7 @@ def test_a_table_is_looked_for_from_the_streams_files_folder(tmp_path: Path, mon
     short = {key: GOOD[key] for key in ("kpi", "model", "block_size", "threshold", "fallback_by")}
     found = {data: load(tmp_path, {"mine": {**short, "data": data}})["mine"] for data in ("a/my.csv", "/x/my.csv", "")}
     assert [one.data for one in found.values()] == [str(tmp_path / "a/my.csv"), "/x/my.csv", ""]
-    assert [one.names_table for one in found.values()] == [True, True, False]
+    assert [one.retrains_alone for one in found.values()] == [True, True, False]
     assert found["a/my.csv"].retrain_alone() == f"retrain_model.py --learner {TABLE_LEARNER}"
     monkeypatch.chdir(tmp_path.parent)
     assert stream_settings.load(f"{tmp_path.name}/streams.yaml")["mine"].data == ""
@@ -352,3 +353,85 @@ def test_a_stream_or_a_setting_that_stands_twice_is_refused_with_its_line(tmp_pa
     with pytest.raises(SettingsError) as told:
         stream_settings.load(path)
     assert str(told.value) == f"streams {path}: {twice.strip()!r} stands twice (line {line}, column {len(twice) - len(twice.strip()) + 1}): correct it there"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("python train.py --flag", ("python", "train.py", "--flag")),
+        ("./train.sh 'a b' \"c|d\" '' # 1", ("./train.sh", "a b", "c|d", "", "#", "1")),
+        (["python", "my train.py", "&&"], ("python", "my train.py", "&&")),
+        ("sh -c 'cd models && ./train | tee log'", ("sh", "-c", "cd models && ./train | tee log")),
+        (None, ()),
+    ],
+)
+def test_a_command_to_retrain_is_split_as_a_shell_would(tmp_path: Path, given: Any, words: tuple[str, ...]) -> None:
+    found = load(tmp_path, {"churn": {**ELSEWHERE, "retrain": given}})["churn"]
+    assert (found.retrain, found.folder, found.retrains_alone) == (words, str(tmp_path), bool(words))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("", "retrain '': is empty: give a command such as 'python train.py'"),
+        (" ", "is empty"),
+        ([], "is empty"),
+        ([""], "is empty"),
+        ("python 'train.py", "No closing quotation"),
+        ("cd models && python train.py", "&& needs a shell and there is none (sh -c '…' runs one)"),
+        ("python train.py | tee log", "| needs a shell"),
+        ("python train.py>log", "> needs a shell"),
+        ("cd models; ./train", "; needs a shell"),
+        ("python train.py &", "& needs a shell"),
+        (["python", "train.py", "--seed", 3], "give a command such as 'python train.py', or the list of its words, numbers in quotes"),
+        (True, "give a command such as"),
+        ({"command": "python"}, "give a command such as"),
+        (["python", "a\0b"], "has a NUL character"),
+    ],
+)
+def test_what_is_no_command_to_retrain_is_refused_in_one_line(tmp_path: Path, given: Any, said: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, {"churn": {**ELSEWHERE, "retrain": given}})
+    assert "stream churn: retrain" in str(caught.value) and said in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_model_served_elsewhere_without_a_command_is_not_ours_to_retrain(tmp_path: Path) -> None:
+    found = load(tmp_path, {"churn": {**ELSEWHERE, "data": "my.csv"}})["churn"]
+    assert not found.retrains_alone
+    with pytest.raises(SettingsError, match="stream churn: its model is not ours to retrain: give `retrain: COMMAND` in the streams file"):
+        found.retrain_alone()
+
+
+BY_URI = {"model_uri": "models:/churn@champion", "kpi": "accuracy", "labels": ["no", "yes"], "block_size": 10, "threshold": 0.7}
+
+
+def test_a_stream_of_a_registry_model_takes_its_name_and_asks_no_champion_of_ours(tmp_path: Path) -> None:
+    found = load(tmp_path, {"mine": {**BY_URI, "fallback": "no", "retrain": "python train.py"}})["mine"]
+    assert (found.model, found.ours, found.elsewhere, found.by_model, found.asks_model) == ("churn", False, False, False, False)
+    assert (found.fallback, found.retrain, found.retrains_alone) == ("no", ("python", "train.py"), True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        *(
+            ({"model_uri": uri}, "give models:/NAME@ALIAS, models:/NAME/VERSION or models:/NAME/latest")
+            for uri in ("churn", "models:/churn", "runs:/a/m", 3, "", "models:/a@")
+        ),
+        ({"served": "elsewhere"}, "model_uri with served: elsewhere: leave one out"),
+        ({"model": "other"}, "model 'other' is not that of model_uri, 'churn': leave model out"),
+        ({"fallback": "perhaps"}, "fallback 'perhaps' is not one of the labels"),
+        ({"fallback": True}, "fallback True is not one of the labels"),
+        ({"kpi": "mae", "labels": [], "fallback": "3"}, "fallback must be a number, not '3'"),
+        ({"labels": []}, "labels must be two or more different values for classification"),
+    ],
+)
+def test_a_wrong_setting_of_a_registry_model_is_refused_in_one_line(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, {"mine": {**BY_URI, **changes}})
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_fallback_of_ones_own_is_for_registry_models(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="fallback is for a model_uri"):
+        load(tmp_path, {"mine": {**GOOD, "fallback": "a"}})

@@ -150,7 +150,7 @@ def _next_step(seen: _Seen, made: Measures) -> str:
         if newest and not newest.drift:
             return f"Measure the next window: drift is not proven for version {newest.version}, which serves now."
         first = "Check the data source first. " if seen.quality.bad else ""
-        how = "" if config.names_table else ", with a retrain hook that runs and knows the model's table"
+        how = "" if config.retrains_alone else ", with a retrain hook that runs and knows the model's table"
         return f"{first}Retrain on the rows before {seen.window.stop} by measuring this window again{how}: {measure_words.retraining(config, seen.window.name)}"
     if not len(seen.rows) and not seen.quality.refused:
         step = "No predictions were logged in this window: check the caller and the log."

@@ -116,7 +116,7 @@ def retraining(stream: StreamConfig, window: str) -> str:
 
     A stream that names no table retrains through a hook, whose --command names it.
     """
-    hook = "" if stream.names_table else f" --hook_url {HOOK_URL}"
+    hook = "" if stream.retrains_alone else f" --hook_url {HOOK_URL}"
     return f"python -m monitoring batch run --window {window} --stream {stream.name} --on_drift retrain{hook}"
 
 

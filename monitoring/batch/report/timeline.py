@@ -13,7 +13,8 @@ import plotly.graph_objects as go
 from driftloop.report import plots, wording
 from monitoring.batch.measures.window_measures import FeatureMeasure, Measures
 from monitoring.batch.report import measure_words
-from monitoring.retrain.retrains import PROMOTED, Retrain
+from monitoring.retrain.retrain_outcome import PROMOTED, RETRAINED
+from monitoring.retrain.retrains import Retrain
 
 KPI_PIXELS: Final = 330
 FEATURE_PIXELS: Final = 24  # a row of the heat map
@@ -65,7 +66,9 @@ def draw(measures: Sequence[Measures], retrains: Sequence[Retrain] = ()) -> go.F
     if heat:
         _add_heat(figure, measures, named, share=heat / (heat + KPI_PIXELS - 54))
     plots.mark_versions(figure, switches(measures), span=span)
-    plots.mark_retrains(figure, [(one.until_time, one.state == PROMOTED, _retrained(one)) for one in retrains if span[0] <= one.until_time <= span[1]])
+    plots.mark_retrains(
+        figure, [(one.until_time, one.state in {PROMOTED, RETRAINED}, _retrained(one)) for one in retrains if span[0] <= one.until_time <= span[1]]
+    )
     return figure
 
 
