@@ -75,10 +75,8 @@ class FrameWatch:
         """Write what `driftloop.load_watch` needs to continue in another process, as JSON; returns the path.
 
         Raises:
-            SettingsError: it has segments.
             DataError: the file cannot be written; an older one stays.
         """
-        check_continues(self.state.asked.segments)
         return state_file.write(self.state, Path(path))
 
     @property
@@ -312,18 +310,7 @@ def _continued(state: WatchState, frame: pd.DataFrame | str | PathLike[str]) -> 
 
 
 def _with_frame(state: WatchState, frame: pd.DataFrame, written: Written | None) -> tuple[TableResult, WatchState]:
-    check_continues(state.asked.segments)
     return _judged(state.with_later(later_rows.read(frame, state.asked, state.reading, numbered_from=state.rows, written=written)))
-
-
-def check_continues(segments: Sequence[str]) -> None:
-    """Refuse to continue a watch of segments, whose evidence is not kept.
-
-    Raises:
-        SettingsError: there are segments.
-    """
-    if segments:
-        raise SettingsError("a watch with segments cannot be continued: leave them out, or watch the table with all its rows again")
 
 
 def _judged(state: WatchState) -> tuple[TableResult, WatchState]:
