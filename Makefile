@@ -32,6 +32,10 @@ $(VENV)/batch.stamp: requirements-batch.txt $(VENV)/monitor.stamp
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-batch.txt -c requirements.lock
 	@touch $@
 
+$(VENV)/spark.stamp: requirements-spark.txt $(VENV)/run.stamp
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-spark.txt -c requirements.lock
+	@touch $@
+
 $(VENV)/docs.stamp: requirements-docs.txt $(VENV)/monitor.stamp
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt -c requirements.lock
 	@touch $@

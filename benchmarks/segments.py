@@ -19,9 +19,10 @@ from driftloop.data.blocks import Block
 from driftloop.data.streams import Stream
 from driftloop.metrics.results import SegmentResult
 from driftloop.metrics.task import CLASSIFICATION, REGRESSION, Task
-from driftloop.predictions import segment_judge, table_goal
-from driftloop.predictions.segment_columns import SegmentColumn
-from driftloop.predictions.segment_judge import LabelledTable
+from driftloop.predictions import table_goal
+from driftloop.predictions.segments import segment_evidence, segment_judge
+from driftloop.predictions.segments.segment_columns import SegmentColumn
+from driftloop.predictions.segments.segment_judge import LabelledTable
 from driftloop.predictions.table_goal import TablePlan
 
 BLOCK, REFERENCE, WATCHED, ALPHA = 200, 50, 100, 0.05  # rows, blocks, blocks
@@ -148,7 +149,7 @@ def section(*, watches: int) -> str:
     return script.section(
         "Segments",
         f"{watches} watches of each kind: {REFERENCE * BLOCK:,} rows of reference, then {WATCHED} blocks of {BLOCK} rows, at alpha {ALPHA} over all segments "
-        f"together. Too small: segments with fewer than {segment_judge.LEAST_ROWS} reference rows, in the mean. The settings were chosen on other seeds.",
+        f"together. Too small: segments with fewer than {segment_evidence.LEAST_ROWS} reference rows, in the mean. The settings were chosen on other seeds.",
         "Any named: in % with the 95 % interval, the watches in which any segment is ever named although nothing changed; some: those in "
         "which it is said that some segment is worse, whichever.",
         f"Then one segment becomes worse as the watch begins: its accuracy falls by {100 * FALL:.0f} points, its absolute errors become {FACTOR:g} times as "

@@ -5,7 +5,7 @@ predicted_table    reads the table: which rows, classes, probabilities and input
 prediction_columns the columns of the predictions: classes, probabilities or values
 table_judge        judges it block by block with the rules, the diagnosis and the scores of a served model's watch
 table_notes        what to know of the figures, in sentences
-segment_columns    cuts columns into segments; segment_judge judges each of them, at one false-alarm rate over all
+segments           columns cut into segments, each judged at one false-alarm rate over all
 table_why          why the KPI fell: the inputs by feature, the rest by segment
 table_result       the result that the report and the JSON are made of
 later              more rows and labels, and a watch that is continued

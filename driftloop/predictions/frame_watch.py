@@ -15,7 +15,8 @@ import pandas as pd
 
 from driftloop import settings
 from driftloop.data import blocks
-from driftloop.data.files import tables
+from driftloop.data.files import frames, tables
+from driftloop.data.files.frames import Frame
 from driftloop.data.schema.encoding import Written
 from driftloop.drift.estimate.confidence import Estimate
 from driftloop.drift.forecast.crossing import Forecast
@@ -51,7 +52,7 @@ class FrameWatch:
     result: TableResult
     state: WatchState
 
-    def update(self, frame: pd.DataFrame | str | PathLike[str]) -> FrameWatch:
+    def update(self, frame: Frame | str | PathLike[str]) -> FrameWatch:
         """Judge later rows too: the verdicts are then those of one `watch` over all rows together.
 
         The newest block is judged with the rows that it has, and again with those that follow, until it is complete; likewise the newest 50 blocks
@@ -75,10 +76,8 @@ class FrameWatch:
         """Write what `driftloop.load_watch` needs to continue in another process, as JSON; returns the path.
 
         Raises:
-            SettingsError: it has segments.
             DataError: the file cannot be written; an older one stays.
         """
-        check_continues(self.state.asked.segments)
         return state_file.write(self.state, Path(path))
 
     @property
@@ -175,7 +174,7 @@ class FrameWatch:
 
 
 def watch(
-    frame: pd.DataFrame | str | PathLike[str],
+    frame: Frame | str | PathLike[str],
     *,
     target: str,
     prediction: str,
@@ -200,7 +199,8 @@ def watch(
     """Judge the predictions of any model, block by block, against a threshold or against a reference period.
 
     Args:
-        frame: a row for each prediction, in any order; or an ARFF, CSV or Parquet file. Rows whose label is missing are not judged, only estimated.
+        frame: a row for each prediction, in any order: a DataFrame of pandas, polars or Spark, or a table of Arrow; or an ARFF, CSV or Parquet file.
+            Rows whose label is missing are not judged, only estimated. Of Spark's only the columns that are needed are collected.
         target: column of the labels: classes, or the values of a regression.
         prediction: column of the predicted classes, written as the labels are, or of the predicted values.
         probability: column of the probability of one of two classes, or a column for each class, whose names end with the class. Needed for
@@ -251,9 +251,9 @@ def watch(
         time_zone=time_zone,
     )
     plan = TablePlan(**_block(block), kpi=kpi, cost=cost, threshold=threshold or 0.0, alpha=alpha, label_delay=label_delays.read(label_delay))
-    if not isinstance(frame, pd.DataFrame):
+    if frames.is_path(frame):
         return of_file(Path(frame), asked, plan, reference=_until(reference), name=name)
-    return _begun(predicted_table.read(frame, asked, name=name or "predictions", reference=_until(reference)), asked, plan)
+    return _begun(predicted_table.read(_as_pandas(frame, asked), asked, name=name or "predictions", reference=_until(reference)), asked, plan)
 
 
 def load_watch(path: str | PathLike[str]) -> FrameWatch:
@@ -305,25 +305,21 @@ def _begun(table: PredictedTable, asked: TableColumns, plan: TablePlan) -> Frame
     return FrameWatch(result, WatchState.begun(table, asked, plan, closed))
 
 
-def _continued(state: WatchState, frame: pd.DataFrame | str | PathLike[str]) -> tuple[TableResult, WatchState]:
-    if isinstance(frame, pd.DataFrame):
-        return _with_frame(state, frame, None)
-    return _with_frame(state, *_read_file(Path(frame), state.asked, encoding="", separator="")[:2])
+def _as_pandas(frame: Any, asked: TableColumns) -> pd.DataFrame:
+    """A table of any library, with the columns that are read: without `features` or `time` they are looked for among all that are not left out."""
+    named = [asked.target, asked.prediction, *asked.probability, asked.id, asked.time, *asked.segments, *(asked.features or ())]
+    every = asked.features is None or not asked.time
+    return frames.as_pandas(frame, needed=None if every else named, unneeded=set(asked.leave_out) - set(named))
+
+
+def _continued(state: WatchState, frame: Frame | str | PathLike[str]) -> tuple[TableResult, WatchState]:
+    if frames.is_path(frame):
+        return _with_frame(state, *_read_file(Path(frame), state.asked, encoding="", separator="")[:2])
+    return _with_frame(state, _as_pandas(frame, state.asked), None)
 
 
 def _with_frame(state: WatchState, frame: pd.DataFrame, written: Written | None) -> tuple[TableResult, WatchState]:
-    check_continues(state.asked.segments)
     return _judged(state.with_later(later_rows.read(frame, state.asked, state.reading, numbered_from=state.rows, written=written)))
-
-
-def check_continues(segments: Sequence[str]) -> None:
-    """Refuse to continue a watch of segments, whose evidence is not kept.
-
-    Raises:
-        SettingsError: there are segments.
-    """
-    if segments:
-        raise SettingsError("a watch with segments cannot be continued: leave them out, or watch the table with all its rows again")
 
 
 def _judged(state: WatchState) -> tuple[TableResult, WatchState]:

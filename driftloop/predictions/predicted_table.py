@@ -17,12 +17,13 @@ from driftloop.data.streams import Stream
 from driftloop.data.times import zones
 from driftloop.data.times.column import time_values
 from driftloop.errors import DataError, SettingsError
-from driftloop.predictions import prediction_columns, segment_columns
+from driftloop.predictions import prediction_columns
 from driftloop.predictions.later import repeated
 from driftloop.predictions.later.first_reading import FirstReading
 from driftloop.predictions.later.rows import Rows, keys_of_ids, keys_of_values
 from driftloop.predictions.prediction_columns import ReadPredictions
-from driftloop.predictions.segment_columns import SegmentColumn
+from driftloop.predictions.segments import segment_columns
+from driftloop.predictions.segments.segment_columns import SegmentColumn
 from driftloop.settings import TASKS
 
 REFERENCE_SHARE = 0.3  # of the rows, the oldest, where nobody says where the reference period ends
@@ -101,9 +102,12 @@ def read(
     stream = _stream(frame, times, time_column, predicted, asked, first=first)
     stream = replace(stream, name=name, source=source, sha256=sha256, task=task)
     taken = [asked.target, asked.prediction, *asked.probability]
-    segments = segment_columns.read(frame, asked.segments, taken=taken, time_column=time_column, first=first)
-    keys = keys_of_ids(frame[asked.id]) if asked.id else keys_of_values(times, stream.rows, classes_or_values(predicted), predicted.probabilities)
-    reading = replace(reading, schema=stream.schema, vocabulary=dict(stream.vocabulary), features=stream.features)
+    cuts = segment_columns.read(frame, asked.segments, taken=taken, time_column=time_column, first=first)
+    codes = segment_columns.codes(frame, cuts)
+    values = np.column_stack([stream.rows, codes])
+    keys = keys_of_ids(frame[asked.id]) if asked.id else keys_of_values(times, values, classes_or_values(predicted), predicted.probabilities)
+    reading = replace(reading, schema=stream.schema, vocabulary=dict(stream.vocabulary), features=stream.features, cuts=cuts)
+    segments = tuple(cut.column(codes[:, at]) for at, cut in enumerate(cuts))
     told = (*notes, *_new_classes(predicted, first), *stream.notes)
     return PredictedTable(stream, predicted, first, told, keys, reading, len(order), _ends(reference, zone=asked.time_zone), segments)
 
@@ -116,7 +120,8 @@ def classes_or_values(predicted: ReadPredictions) -> np.ndarray:
 def as_rows(table: PredictedTable) -> Rows:
     """The rows of a table as plain arrays."""
     stream, predicted = table.stream, table.predicted
-    return Rows(stream.times, stream.rows, predicted.labels, classes_or_values(predicted), predicted.probabilities, table.keys)
+    segments = np.column_stack([np.empty((len(stream), 0), np.int16), *[column.codes for column in table.segments]])
+    return Rows(stream.times, stream.rows, predicted.labels, classes_or_values(predicted), predicted.probabilities, table.keys, segments)
 
 
 def check_asked(frame: pd.DataFrame, asked: TableColumns) -> None:

@@ -23,14 +23,17 @@ from driftloop.drift.verdict import Verdict
 from driftloop.errors import DataError, SettingsError
 from driftloop.metrics import block_kpis, kpi_names, scoring, task
 from driftloop.metrics.goal import Goal
-from driftloop.metrics.results import WAITING, BlockScore, ReferencePeriod
+from driftloop.metrics.results import WAITING, BlockScore, ReferencePeriod, SegmentResult
 from driftloop.metrics.task import Task
-from driftloop.predictions import segment_judge, table_goal, table_notes, table_why
+from driftloop.predictions import table_goal, table_notes, table_why
 from driftloop.predictions.later import closed as closed_blocks
 from driftloop.predictions.later import closing, label_delay, rule_state
 from driftloop.predictions.later.closed import Closed, FromReference, Past
 from driftloop.predictions.later.closing import Judged
 from driftloop.predictions.predicted_table import PredictedTable
+from driftloop.predictions.segments import segment_judge
+from driftloop.predictions.segments.segment_columns import SegmentColumn
+from driftloop.predictions.segments.segment_judge import LabelledTable
 from driftloop.predictions.table_estimate import OF_PROBABILITIES, TableEstimate
 from driftloop.predictions.table_goal import TablePlan
 from driftloop.predictions.table_result import PERIODS, TableResult, TableScore
@@ -279,9 +282,17 @@ class _Judge:
         rows = np.arange(len(self.known)) < self.place[self.judged]
         labelled = segment_judge.LabelledTable(_part(self.known, rows), self.outputs[rows], self.losses[rows], parts, times, self.reference, self.task)
         columns = [column.of(self.table.predicted.labelled).of(rows) for column in self.table.segments]
-        segments = segment_judge.judge(labelled, columns, alpha=self.goal.alpha) if columns else None
+        segments = self._of_segments(labelled, columns) if columns else None
         why = table_why.explain(labelled, columns) if made.drift or (segments and segments.drift) else None
         return replace(made, segments=segments, why=why, seconds=time.monotonic() - self.started)
+
+    def _of_segments(self, labelled: LabelledTable, columns: Sequence[SegmentColumn]) -> SegmentResult:
+        """Judge the segments, and add what continues them to what is left."""
+        opened = self.closed.next_block if self.closed else next(block.index for block in self.blocks if not self._in_reference(block))
+        span = segment_judge.Span(opened, closed=self.left.next_block)
+        found, state = segment_judge.follow(labelled, columns, span, alpha=self.goal.alpha, before=self.closed.segments if self.closed else None)
+        self.left = replace(self.left, segments=state)
+        return found
 
     def _learn(self, block: Block, part: Block) -> None:
         if part.rows:

@@ -8,8 +8,8 @@ import numpy as np
 
 from driftloop.drift.kind.attribution import Attribution, attribute
 from driftloop.metrics.kpi_names import KPIS
-from driftloop.predictions.segment_columns import SegmentColumn
-from driftloop.predictions.segment_judge import LabelledTable
+from driftloop.predictions.segments.segment_columns import SegmentColumn
+from driftloop.predictions.segments.segment_judge import LabelledTable
 
 SQUARED = "mean squared error"  # what an RMSE is the root of
 
@@ -32,6 +32,12 @@ def explain(table: LabelledTable, columns: Sequence[SegmentColumn]) -> Attributi
         (values[:first], values[first:]),
         names=table.stream.features,
         columns=table.stream.columns,
-        segments={column.name: (column.codes, column.labels) for column in columns},
+        segments={column.name: _with_rows(column) for column in columns},
         kpi=SQUARED if task.kpi == "rmse" else KPIS[task.kpi].words,
     )
+
+
+def _with_rows(column: SegmentColumn) -> tuple[np.ndarray, list[str]]:
+    """The segment of each row among those that have rows, and their names."""
+    used, codes = np.unique(column.codes, return_inverse=True)
+    return codes, [column.labels[code] for code in used]

@@ -39,8 +39,6 @@ def watch_table(args: WatchTableFlags) -> tuple[dict[str, Any], int]:
         raise SettingsError(f"give {' and '.join(lacking)}: the table, its label column and its column of predictions are needed")
     if args.reference_until and args.reference_rows:
         raise SettingsError("--reference_until and --reference_rows are both given: give one of them")
-    if args.state:
-        frame_watch.check_continues(names(args.segments))
     places.check_temporary()
     if args.report:
         watch_report.check_place(Path(args.report))

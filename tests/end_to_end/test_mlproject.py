@@ -109,9 +109,10 @@ def test_what_pip_installs_are_the_same_exact_pins() -> None:
     core, extras = project["dependencies"], project["optional-dependencies"]
     assert dict(map(exact, [*core, *extras["train"]])) == pins(ROOT / "requirements.txt")
     assert len({*core, *extras["train"]}) == len(core) + len(extras["train"])
-    for extra, file in (("monitor", "monitoring"), ("batch", "batch")):
+    for extra, file in (("monitor", "monitoring"), ("batch", "batch"), ("spark", "spark")):
         assert dict(map(exact, extras[extra])) == pins(ROOT / f"requirements-{file}.txt")
-    assert not {"torch", "mlflow", "pytorch-lightning", "river"} & {exact(one)[0] for one in core}
+    assert set(extras["parquet"]) < set(extras["train"])
+    assert not {"torch", "pyarrow", "mlflow", "pytorch-lightning", "river"} & {exact(one)[0] for one in core}
 
 
 def test_what_pip_installs_has_every_file_of_the_packages() -> None:

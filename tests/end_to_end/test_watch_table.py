@@ -130,12 +130,13 @@ def test_a_state_continues_the_watch_with_later_rows_and_late_labels(workshop: W
     table[4300:4500][["number", "y_true"]].to_csv(folder / "labels.csv", index=False)
     table[4500:].to_csv(folder / "second.csv", index=False)
     table.to_csv(folder / "all.csv", index=False)
-    how = (*FLAGS, "--id_column", "number", "--reference_rows", REFERENCE, "--block_size", 100, "--json")
+    how = (*FLAGS, "--id_column", "number", "--reference_rows", REFERENCE, "--block_size", 100, "--segments", "fuel,x", "--json")
     parts = [workshop.run("watch_table", "--data_path", f"{name}.csv", *how, "--state", "state.json") for name in ("first", "labels", "second")]
     whole = workshop.run("watch_table", "--data_path", "all.csv", *how)
     assert [part.code for part in parts] == [0, 0, 0]
     assert parts[-1].result["verdict"] == whole.result["verdict"]
     assert parts[-1].result["accuracy"] == whole.result["accuracy"]
+    assert parts[-1].result["segments"] == whole.result["segments"]
     assert parts[-1].result["drifted_blocks"] == whole.result["drifted_blocks"] > 0
     other = workshop.run("watch_table", "--data_path", "second.csv", *how, "--state", "state.json", "--threshold", 0.8)
     assert other.code == 2 and "--threshold is not as when --state state.json was begun" in other.err

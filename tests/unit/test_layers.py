@@ -105,6 +105,10 @@ def test_no_module_of_the_package_imports_in_a_circle() -> None:
     graphlib.TopologicalSorter(below).prepare()  # raises CycleError and names the circle
 
 
+def test_pyarrow_is_loaded_only_where_its_absence_is_one_line() -> None:
+    assert users_of("pyarrow") == {"driftloop/data/files/arrow.py", "driftloop/data/files/tables.py"}
+
+
 def test_only_tracking_uses_the_client_api_of_mlflow() -> None:
     assert users_of("mlflow.tracking", "mlflow.MlflowClient", "mlflow.client") == {"driftloop/tracking/mlflow_store.py"}
 

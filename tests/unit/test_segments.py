@@ -6,7 +6,6 @@ import itertools
 import json
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,8 +19,8 @@ from driftloop.drift.segments.closed_test import adjusted
 from driftloop.drift.segments.rises import Rises
 from driftloop.drift.segments.segment_dependence import rows_in_one
 from driftloop.errors import DataError, DriftloopError, SettingsError
-from driftloop.predictions import segment_judge
-from driftloop.predictions.segment_columns import MOST
+from driftloop.predictions.segments import segment_evidence
+from driftloop.predictions.segments.segment_columns import MOST
 from driftloop.system.json_values import plain
 
 
@@ -143,7 +142,7 @@ def test_segments_that_are_too_small_are_said_and_take_nothing_of_alpha() -> Non
     found = watched(table.assign(region=small))
     tiny = found.segments.set_index("segment").loc["tiny"]
     assert (tiny.verdict, tiny.kind) == ("too small", "cannot tell") and np.isnan(tiny.evidence)
-    assert tiny.rows_before < segment_judge.LEAST_ROWS
+    assert tiny.rows_before < segment_evidence.LEAST_ROWS
     assert "1 segment with fewer than 50 labelled rows" in found._repr_html_()
     evidence = [watched(one, block="W").segments.set_index("segment").evidence for one in (table.assign(region=small), table[small != "tiny"])]
     assert evidence[0][list(SHARES)].tolist() == pytest.approx(evidence[1][list(SHARES)].tolist(), rel=0.3)
@@ -248,7 +247,7 @@ def test_a_kpi_of_whole_blocks_is_judged_by_its_blocks() -> None:
     north = found.segments.set_index("segment").loc["north"]
     assert north.verdict == "drift"
     assert set(found.segments.segment) == set(SHARES)
-    assert found.result.segments.least == segment_judge.LEAST_BLOCKS
+    assert found.result.segments.least == segment_evidence.LEAST_BLOCKS
     assert found._repr_html_()
 
 
@@ -320,11 +319,3 @@ def test_blocks_that_wait_for_labels_are_not_judged_by_segment_either() -> None:
     shown = watched(table[:4000], label_delay="60d")
     assert not shown.segments.verdict.eq("drift").any() and shown.segments.rows_after.sum() == 0
     assert watched(table[:4000]).segments.rows_after.sum() == 1000
-
-
-def test_a_watch_with_segments_is_not_continued(tmp_path: Path) -> None:
-    watch = watched(regional()[:4000])
-    for call in (lambda: watch.update(regional()[4000:]), lambda: watch.save(tmp_path / "state.json")):
-        with pytest.raises(SettingsError, match="a watch with segments cannot be continued"):
-            call()
-    assert not list(tmp_path.iterdir())

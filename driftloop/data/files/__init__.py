@@ -1,1 +1,1 @@
-"""Table files: unpacks, decodes and reads them, each row with its line number. `data` interprets the columns."""
+"""Tables: unpacks, decodes and reads files, each row with its line number, and takes frames of other libraries. `data` interprets the columns."""

@@ -20,6 +20,7 @@ import pandas as pd
 from pandas._libs.parsers import STR_NA_VALUES  # read_csv's missing values
 
 from driftloop.data.files import arff, texts, unpacking
+from driftloop.data.files.arrow import arrow
 from driftloop.errors import DataError
 
 _NO_ROWS = "the table has no rows"
@@ -73,7 +74,7 @@ def read(path: Path, *, as_text: Iterable[str] = (), encoding: str = "", separat
 
     Raises:
         DataError: the file is missing, a folder, empty, cut short, not text, not a table, or its header is unusable.
-        SettingsError: invalid `separator`.
+        SettingsError: invalid `separator`, or Parquet without pyarrow.
     """
     delimiter = texts.separator(separator)
     raw, body = unpacking.contents(path)
@@ -94,7 +95,7 @@ def read(path: Path, *, as_text: Iterable[str] = (), encoding: str = "", separat
 
 
 def _parquet(body: bytes, path: Path, digest: str) -> Table:
-    import pyarrow as pa
+    pa = arrow(f"{path}: Parquet")
     import pyarrow.parquet as pq
 
     try:

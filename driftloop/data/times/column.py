@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from driftloop.data.times import declared, infer, numbers, zones
 from driftloop.data.times.reading import Reading, TimeColumn, in_nanoseconds
 from driftloop.errors import DataError
 
-_BLANKS: Final = r"[\x{00A0}\x{2007}\x{2009}\x{202F}]"  # non-breaking and narrow ones, as before a.m. and p.m.
+_BLANKS: Final = re.compile("[\u00a0\u2007\u2009\u202f]")  # non-breaking and narrow ones, as before a.m. and p.m.
 
 
 def time_values(column: pd.Series, *, time_format: str = "", time_zone: str = "") -> tuple[np.ndarray, dict[int, str]]:
@@ -51,7 +50,7 @@ def time_values(column: pd.Series, *, time_format: str = "", time_zone: str = ""
     times, reasons = _utc(texts, found, time_zone)
     faults = {}
     for row in map(int, np.flatnonzero(np.isnat(times))):
-        faults[row] = f"{name} is {texts.shown(row)}, {reasons.get(row, 'not a time')}" if texts.texts[row].is_valid else f"{name} is missing"
+        faults[row] = f"{name} is {texts.shown(row)}, {reasons.get(row, 'not a time')}" if texts.texts[row] is not None else f"{name} is missing"
     return times, faults
 
 
@@ -62,29 +61,29 @@ def _dates(column: pd.Series) -> Reading:
     return Reading(in_nanoseconds(naive.to_numpy(), reasons), np.full(len(column), zoned), reasons)
 
 
-def _texts(column: pd.Series) -> pa.Array:
-    """A column as texts without surrounding blanks; null where empty."""
+def _texts(column: pd.Series) -> np.ndarray:
+    """A column as texts without surrounding blanks, (N,); None where empty."""
+    found = np.empty(len(column), object)
     if pd.api.types.is_float_dtype(column):
-        values = [f"{value:.6f}".rstrip("0").rstrip(".") if np.isfinite(value) else None for value in column.to_numpy(np.float64, na_value=np.nan)]
-        return pa.array(values, pa.string())
-    if not pd.api.types.is_object_dtype(column) and not pd.api.types.is_string_dtype(column):
-        if pd.api.types.is_integer_dtype(column) or (column.dtype.kind == "M" and not isinstance(column.dtype, pd.DatetimeTZDtype)):
-            return pa.array(column, from_pandas=True).cast(pa.string())
-        return pa.array([None if pd.isna(value) else str(value) for value in column], pa.string())
-    try:
-        texts = pa.array(column, pa.string(), from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):  # not texts: dates, bytes, decimals
-        texts = pa.array([_text(value) for value in column], pa.string())
-    if not pc.all(pc.string_is_ascii(texts)).as_py():
-        texts = pc.replace_substring_regex(texts, _BLANKS, " ")
-    texts = pc.utf8_trim_whitespace(texts)
-    return pc.if_else(pc.equal(texts, ""), None, texts)
+        found[:] = [f"{value:.6f}".rstrip("0").rstrip(".") if np.isfinite(value) else None for value in column.to_numpy(np.float64, na_value=np.nan)]
+    elif isinstance(column.dtype, np.dtype) and column.dtype.kind == "M":
+        found[:] = np.char.replace(np.datetime_as_string(column.to_numpy()), "T", " ")
+        found[column.isna().to_numpy()] = None
+    elif pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column):
+        found[:] = [_text(value) for value in column]
+    else:
+        found[:] = [None if pd.isna(value) else str(value) for value in column]
+    return found
 
 
 def _text(value: Any) -> str | None:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    return None if pd.api.types.is_scalar(value) and pd.isna(value) else str(value)
+    if not isinstance(value, str):
+        if isinstance(value, bytes):
+            value = value.decode("utf-8", "replace")
+        elif pd.api.types.is_scalar(value) and pd.isna(value):
+            return None
+    text = str(value)
+    return (text if text.isascii() else _BLANKS.sub(" ", text)).strip() or None
 
 
 def _utc(column: TimeColumn, found: Reading, zone: str) -> tuple[np.ndarray, dict[int, str]]:

@@ -28,7 +28,7 @@ def reading(column: TimeColumn, time_format: str, *, zone: str = "") -> Reading:
     if time_format in NUMBERS:
         found = numbers.declared(column, time_format)
     else:
-        texts = column.texts.to_pandas().astype(object)
+        texts = pd.Series(column.texts, dtype=object)
         names = np.full(len(texts), "", object)
         if _ABBREVIATION in time_format:
             texts, names = _taken_out(texts, time_format)

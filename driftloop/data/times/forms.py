@@ -5,13 +5,13 @@ Nothing is decided here: 05/03/2019 has two numbers and a year, and which of the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
+import pandas as pd
 
 YEAR_FIRST, NAMED, MONTH, SHORT_YEAR, NO_DATE, NONE = "year first", "named", "month", "short year", "no date", ""
 """Forms besides "a/b/y" and its like, whose first two numbers are a day and a month in either order."""
@@ -28,25 +28,28 @@ _DAY_NAME = r"^(?:(?i:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,?\s+)?"
 _NAME = r"(?P<name>(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[A-Za-z]*)\.?"
 _COMPACT = r"(?P<year>\d{4})(?P<a>\d{2})(?P<b>\d{2})"
 _COMPACT_CLOCK = r"(?P<hour>\d{2})(?:(?P<minute>\d{2})(?:(?P<second>\d{2})(?:[.,](?P<part>\d+))?)?)?"
-_PATTERNS: Final = (
-    (YEAR_FIRST, rf"^(?P<year>\d{{4}})(?P<s1>[-/.])(?P<a>\d{{1,2}})(?P<s2>[-/.])(?P<b>\d{{1,2}}){_TIME}"),
-    ("{s1}", rf"^(?P<a>\d{{1,2}})(?P<s1>[-/.])\s?(?P<b>\d{{1,2}})(?P<s2>[-/.])\s?(?P<year>\d{{4}}){_TIME}"),
-    (YEAR_FIRST, rf"^{_COMPACT}(?:[T_ ]?{_COMPACT_CLOCK}{_ZONE})?$"),
-    (YEAR_FIRST, rf"^{_COMPACT}{_TIME}"),
-    (YEAR_FIRST, rf"^(?P<year>\d{{4}})(?P<s1>-)(?P<a>\d{{2}})(?P<s2>-)(?P<b>\d{{2}})T{_COMPACT_CLOCK}{_ZONE}$"),
-    (NAMED, rf"{_DAY_NAME}(?P<b>\d{{1,2}})(?:st|nd|rd|th|\.)?[-/ ]*{_NAME}[-/, ]*(?P<year>\d{{4}}){_TIME}"),
-    (NAMED, rf"{_DAY_NAME}{_NAME}\s*(?P<b>\d{{1,2}})(?:st|nd|rd|th)?(?:,\s*|\s+)(?P<year>\d{{4}}){_TIME}"),
-    (NAMED, rf"^(?P<year>\d{{4}})[-/ ]{_NAME}[-/ ](?P<b>\d{{1,2}}){_TIME}"),
-    (NAMED, rf"{_DAY_NAME}{_NAME}\s+(?P<b>\d{{1,2}})\s+{_CLOCK}{_ZONE}\s+(?P<year>\d{{4}})$"),
-    (MONTH, r"^(?P<year>\d{4})[-/](?P<a>\d{1,2})$"),
-    (MONTH, r"^(?P<a>\d{1,2})[-/](?P<year>\d{4})$"),
-    (MONTH, rf"^{_NAME}[-/, ]*(?P<year>\d{{4}})$"),
-    (MONTH, r"^(?P<year>\d{4})[- ]?[Qq](?P<quarter>[1-4])$"),
-    (MONTH, r"^[Qq](?P<quarter>[1-4])[-/ ](?P<year>\d{4})$"),
-    (SHORT_YEAR, r"^(?P<b>\d{1,2})[-/.]\s?\d{1,2}[-/.]\s?\d{2}(?:[ T,].*)?$"),
-    (SHORT_YEAR, rf"{_DAY_NAME}\d{{1,2}}[-/. ]+{_NAME}[-/., ']*\d{{2}}(?:[ T,].*)?$"),
-    (SHORT_YEAR, rf"^{_NAME}[-/ ']+\d{{2}}$"),
-    (NO_DATE, rf"^(?P<b>\d{{1,2}}):\d{{2}}(?::\d{{2}}(?:[.,]\d+)?)?{_HALF}{_ZONE}$"),
+_PATTERNS: Final = tuple(
+    (form, re.compile(pattern, re.ASCII))
+    for form, pattern in (
+        (YEAR_FIRST, rf"^(?P<year>\d{{4}})(?P<s1>[-/.])(?P<a>\d{{1,2}})(?P<s2>[-/.])(?P<b>\d{{1,2}}){_TIME}"),
+        ("{s1}", rf"^(?P<a>\d{{1,2}})(?P<s1>[-/.])\s?(?P<b>\d{{1,2}})(?P<s2>[-/.])\s?(?P<year>\d{{4}}){_TIME}"),
+        (YEAR_FIRST, rf"^{_COMPACT}(?:[T_ ]?{_COMPACT_CLOCK}{_ZONE})?$"),
+        (YEAR_FIRST, rf"^{_COMPACT}{_TIME}"),
+        (YEAR_FIRST, rf"^(?P<year>\d{{4}})(?P<s1>-)(?P<a>\d{{2}})(?P<s2>-)(?P<b>\d{{2}})T{_COMPACT_CLOCK}{_ZONE}$"),
+        (NAMED, rf"{_DAY_NAME}(?P<b>\d{{1,2}})(?:st|nd|rd|th|\.)?[-/ ]*{_NAME}[-/, ]*(?P<year>\d{{4}}){_TIME}"),
+        (NAMED, rf"{_DAY_NAME}{_NAME}\s*(?P<b>\d{{1,2}})(?:st|nd|rd|th)?(?:,\s*|\s+)(?P<year>\d{{4}}){_TIME}"),
+        (NAMED, rf"^(?P<year>\d{{4}})[-/ ]{_NAME}[-/ ](?P<b>\d{{1,2}}){_TIME}"),
+        (NAMED, rf"{_DAY_NAME}{_NAME}\s+(?P<b>\d{{1,2}})\s+{_CLOCK}{_ZONE}\s+(?P<year>\d{{4}})$"),
+        (MONTH, r"^(?P<year>\d{4})[-/](?P<a>\d{1,2})$"),
+        (MONTH, r"^(?P<a>\d{1,2})[-/](?P<year>\d{4})$"),
+        (MONTH, rf"^{_NAME}[-/, ]*(?P<year>\d{{4}})$"),
+        (MONTH, r"^(?P<year>\d{4})[- ]?[Qq](?P<quarter>[1-4])$"),
+        (MONTH, r"^[Qq](?P<quarter>[1-4])[-/ ](?P<year>\d{4})$"),
+        (SHORT_YEAR, r"^(?P<b>\d{1,2})[-/.]\s?\d{1,2}[-/.]\s?\d{2}(?:[ T,].*)?$"),
+        (SHORT_YEAR, rf"{_DAY_NAME}\d{{1,2}}[-/. ]+{_NAME}[-/., ']*\d{{2}}(?:[ T,].*)?$"),
+        (SHORT_YEAR, rf"^{_NAME}[-/ ']+\d{{2}}$"),
+        (NO_DATE, rf"^(?P<b>\d{{1,2}}):\d{{2}}(?::\d{{2}}(?:[.,]\d+)?)?{_HALF}{_ZONE}$"),
+    )
 )
 
 
@@ -64,10 +67,10 @@ class Parts:
     half: np.ndarray  # (N,) bool: whether it is on a 12-hour clock
 
 
-def taken_apart(texts: pa.Array) -> Parts:
-    """The parts of each text, which has no surrounding blanks; nulls have no form.
+def taken_apart(texts: np.ndarray) -> Parts:
+    """The parts of each text, which has no surrounding blanks; None has no form.
 
-    >>> parts = taken_apart(pa.array(["2019-03-05T14:30Z", "05/03/2019 2:30 PM", "5 Mar 2019", "14:30", "soon"]))
+    >>> parts = taken_apart(np.array(["2019-03-05T14:30Z", "05/03/2019 2:30 PM", "5 Mar 2019", "14:30", "soon"], object))
     >>> parts.form.tolist(), parts.first.tolist(), parts.zone.tolist()
     (['year first', '/', 'named', 'no date', ''], [3, 5, 3, 0, 0], ['Z', '', '', '', ''])
     >>> parts.clock[:2].astype("timedelta64[m]").tolist()
@@ -77,8 +80,7 @@ def taken_apart(texts: pa.Array) -> Parts:
     form, zone = np.full(count, NONE, object), np.full(count, "", object)
     year, first, second = (np.zeros(count, np.int64) for _ in range(3))
     clock, timed, half = np.zeros(count, "timedelta64[ns]"), np.zeros(count, bool), np.zeros(count, bool)
-    for name, where, found in _matches(texts):
-        groups = _Groups(found)
+    for name, where, groups in _matches(texts):
         form[where] = groups.text("s1") if name == "{s1}" else name
         year[where], second[where] = groups.number("year"), groups.number("b", 1)
         first[where] = _months(groups)
@@ -88,46 +90,40 @@ def taken_apart(texts: pa.Array) -> Parts:
     return Parts(form, year, first, second, clock, zone, timed, half)
 
 
-def _matches(texts: pa.Array) -> Iterator[tuple[str, np.ndarray, pa.StructArray]]:
+def _matches(texts: np.ndarray) -> Iterator[tuple[str, np.ndarray, _Groups]]:
     """Each form with the positions of its texts and their groups; a text has the first form that fits."""
-    left = np.flatnonzero(texts.is_valid().to_numpy(zero_copy_only=False))
+    left = np.flatnonzero(pd.notna(texts))
     for name, pattern in _PATTERNS:
         if not len(left):
             return
-        found = pc.extract_regex(texts.take(pa.array(left)), pattern)
-        fits = found.is_valid().to_numpy(zero_copy_only=False)
+        found = [pattern.match(text) for text in texts[left]]
+        fits = np.array([match is not None for match in found], bool)
         if fits.any():
-            yield name, left[fits], found.filter(pa.array(fits))
+            yield name, left[fits], _Groups(pattern, [match.groups("") for match in found if match])
         left = left[~fits]
 
 
 class _Groups:
-    """The named groups of a pattern as numpy arrays."""
+    """The named groups of a pattern as numpy arrays; a group that a text does not have is empty."""
 
-    def __init__(self, found: pa.StructArray) -> None:
-        self._found, self._names, self.count = found, {field.name for field in found.type}, len(found)
+    def __init__(self, pattern: re.Pattern[str], found: Sequence[tuple[str, ...]]) -> None:
+        names = sorted(pattern.groupindex, key=pattern.groupindex.__getitem__)  # all groups have names
+        self._columns, self.count = dict(zip(names, zip(*found, strict=True), strict=True)), len(found)
 
     def text(self, name: str) -> np.ndarray:
-        if name not in self._names:
-            return np.full(self.count, "", object)
-        return np.asarray(self._found.field(name).to_numpy(zero_copy_only=False), object)
+        return np.array(self._columns.get(name, ("",) * self.count), object)
 
     def number(self, name: str, default: int = 0) -> np.ndarray:
-        if name not in self._names:
+        if name not in self._columns:
             return np.full(self.count, default, np.int64)
-        group = self._found.field(name)
-        group = pc.if_else(pc.equal(group, ""), str(default), group)
-        return np.asarray(pc.cast(group, pa.int64()).to_numpy(zero_copy_only=False))
+        return np.array([int(text) if text else default for text in self._columns[name]], np.int64)
 
     def given(self, name: str) -> np.ndarray:
         return np.asarray(self.text(name) != "", bool)
 
     def nanoseconds(self) -> np.ndarray:
         """The fraction of a second; digits below a nanosecond are dropped."""
-        if "part" not in self._names:
-            return np.zeros(self.count, np.int64)
-        digits = pc.utf8_slice_codeunits(pc.utf8_rpad(self._found.field("part"), 9, "0"), 0, 9)
-        return np.asarray(pc.cast(digits, pa.int64()).to_numpy(zero_copy_only=False))
+        return np.array([int(text[:9].ljust(9, "0")) if text else 0 for text in self._columns.get("part", ("",) * self.count)], np.int64)
 
 
 def _months(groups: _Groups) -> np.ndarray:

@@ -95,7 +95,7 @@ def _day_first(column: TimeColumn, parts: Parts, rows: np.ndarray) -> bool:
         if holds(by_day[told]) != holds(by_month[told]):
             return holds(by_day[told])
     row = int(np.flatnonzero(told & (by_day != by_month))[0])
-    text = column.texts[int(np.flatnonzero(rows)[row])].as_py()
+    text = str(column.texts[int(np.flatnonzero(rows)[row])])
     raise DataError(
         f"--time_column {column.name!r} can be read day first or month first ({text!r} is {by_day[row]} or {by_month[row]}), and no row decides which: "
         f"give --time_format {_format(text, '%d', '%m')!r} or {_format(text, '%m', '%d')!r}"
@@ -105,7 +105,7 @@ def _day_first(column: TimeColumn, parts: Parts, rows: np.ndarray) -> bool:
 def _check_month_second(column: TimeColumn, parts: Parts, rows: np.ndarray) -> None:
     """Reject year, day, month: rows that fit both would be read as year, month, day."""
     day_second = np.flatnonzero(rows & (parts.first > 12) & (parts.first <= 31) & (parts.second <= 12))
-    text = str(column.texts[int(day_second[0])].as_py()) if len(day_second) > 1 else ""  # a single one may be a typo
+    text = str(column.texts[int(day_second[0])]) if len(day_second) > 1 else ""  # a single one may be a typo
     if text and not text[4].isdigit() and not (rows & (parts.second > 12) & (parts.second <= 31) & (parts.first <= 12)).any():
         raise DataError(
             f"--time_column {column.name!r} holds {text!r}, where the day seems to precede the month: "

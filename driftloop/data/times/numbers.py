@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from driftloop.data.times import forms, infer
 from driftloop.data.times.formats import NUMBERS
 from driftloop.data.times.reading import Reading, TimeColumn, in_nanoseconds
 from driftloop.errors import DataError
 
-_NUMBER: Final = r"^[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d{1,2})?$"
-_DIGITS: Final = r"^(?P<sign>[+-]?)(?P<whole>\d{1,18}|[1-8]\d{18})(?:\.(?P<part>\d*))?$"
-_EXPONENT: Final = r"^[+-]?\d(?:\.(?P<part>\d*))?[eE]\+?(?P<power>\d{1,2})$"
+_NUMBER: Final = re.compile(r"[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d{1,2})?", re.ASCII)
+_DIGITS: Final = re.compile(r"([+-]?)(\d{1,18}|[1-8]\d{18})(?:\.(\d*))?", re.ASCII)
+_EXPONENT: Final = re.compile(r"[+-]?\d(?:\.(?P<part>\d*))?[eE]\+?(?P<power>\d{1,2})", re.ASCII)
 _ROUND_S: Final = 100  # whole hours and days end in two zeros, which an exponent drops
 _UNITS: Final = {"unix_s": 10**9, "unix_ms": 10**6, "unix_us": 10**3, "unix_ns": 1}  # in nanoseconds
 _NAMES: Final = {"unix_s": "Unix seconds", "unix_ms": "Unix milliseconds", "unix_us": "Unix microseconds", "unix_ns": "Unix nanoseconds"}
@@ -28,10 +27,10 @@ _DAY_MS: Final = 86_400_000
 _CONCLUSIVE: Final = (8, 14)  # numbers of digits that Unix time does not have in our years
 
 
-def are_numbers(texts: pa.Array) -> bool:
+def are_numbers(texts: np.ndarray) -> bool:
     """Whether more than half of the texts are numbers."""
-    found = pc.match_substring_regex(texts, _NUMBER)
-    return (pc.sum(found).as_py() or 0) * 2 > len(texts) - texts.null_count > 0
+    given = [text for text in texts if text is not None]
+    return sum(bool(_NUMBER.fullmatch(text)) for text in given) * 2 > len(given) > 0
 
 
 def reading(column: TimeColumn) -> Reading:
@@ -78,45 +77,40 @@ def declared(column: TimeColumn, name: str) -> Reading:
     return Reading(times, np.full(len(times), name != "excel"), {row: reason for row, reason in reasons.items() if given[row]})
 
 
-def _is_calendar(texts: pa.Array) -> bool:
+def _is_calendar(texts: np.ndarray) -> bool:
     """Whether the numbers are dates without separators, as 20240131 or 202401311430."""
-    lengths = np.unique(pc.utf8_length(texts).drop_null().to_numpy(zero_copy_only=False))
-    if not set(lengths) & {8, 10, 12, 14}:
+    lengths = {len(text) for text in texts if text is not None}
+    if not lengths & {8, 10, 12, 14}:
         return False
     parts = forms.taken_apart(texts)
     right = ~np.isnat(forms.days(parts.year, parts.first, parts.second)) & ~np.isnat(parts.clock) & (parts.form == forms.YEAR_FIRST)
     right &= (parts.year >= _CALENDAR_YEARS[0]) & (parts.year <= _CALENDAR_YEARS[1])
-    share = right.sum() / max(1, len(texts) - texts.null_count)
-    return bool(share == 1 or (share > 0.5 and set(lengths) & set(_CONCLUSIVE)))
+    share = right.sum() / max(1, int(pd.notna(texts).sum()))
+    return bool(share == 1 or (share > 0.5 and lengths & set(_CONCLUSIVE)))
 
 
-def _split(texts: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _split(texts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The whole part of each number, int64, its fraction, and whether it is a number; 0 where not."""
-    if pc.any(pc.match_substring_regex(texts, "[eE]")).as_py():
-        texts = pa.array([None if text is None or not np.isfinite(value) else f"{value:.6f}" for text, value in _floats(texts)], pa.string())
-    found = pc.extract_regex(texts, _DIGITS)
-    given = np.asarray(found.is_valid().to_numpy(zero_copy_only=False), bool)
-    sign = np.where(pc.equal(pc.struct_field(found, "sign"), "-").fill_null(False).to_numpy(zero_copy_only=False), -1, 1)
-    whole = pc.cast(pc.struct_field(found, "whole"), pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
-    part = pc.binary_join_element_wise("0.", pc.struct_field(found, "part"), "0", "")
-    fraction = pc.cast(part, pa.float64()).fill_null(0).to_numpy(zero_copy_only=False)
+    if any(text is not None and "e" in text.lower() for text in texts):
+        values = pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce").to_numpy(np.float64, na_value=np.nan)
+        texts = np.array([f"{value:.6f}" if np.isfinite(value) else None for value in values], object)
+    found = [_DIGITS.fullmatch(text) if text is not None else None for text in texts]
+    given = np.array([match is not None for match in found], bool)
+    parts = [match.groups("") if match else ("", "0", "") for match in found]
+    sign = np.array([-1 if part[0] == "-" else 1 for part in parts], np.int64)
+    whole = np.array([int(part[1]) for part in parts], np.int64)
+    fraction = np.array([float(f"0.{part[2]}0") for part in parts], np.float64)
     return sign * whole, sign * fraction, given
 
 
-def _rounded(texts: pa.Array, size: int) -> str | None:
+def _rounded(texts: np.ndarray, size: int) -> str | None:
     """A number of a column whose exponents hide the minutes, such as 1.5463E+09; None if at least one shows them."""
-    found = pc.extract_regex(texts, _EXPONENT).drop_null()
-    if len(found) * 2 <= len(texts) - texts.null_count:
+    given = [text for text in texts if text is not None]
+    found = [match for match in map(_EXPONENT.fullmatch, given) if match]
+    if len(found) * 2 <= len(given):
         return None
-    digits = pc.utf8_length(pc.struct_field(found, "part")).to_numpy(zero_copy_only=False)
-    powers = pc.cast(pc.struct_field(found, "power"), pa.int64()).to_numpy(zero_copy_only=False)
-    step_s = 10.0 ** (powers.max() - digits.max()) * size / 10**9
-    return None if step_s <= _ROUND_S else str(next(text for text in texts.to_pylist() if text and "e" in text.lower()))
-
-
-def _floats(texts: pa.Array) -> list[tuple[str | None, float]]:
-    values = pd.to_numeric(texts.to_pandas(), errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    return list(zip(texts.to_pylist(), values, strict=True))
+    step_s = 10.0 ** (max(int(match["power"]) for match in found) - max(len(match["part"] or "") for match in found)) * size / 10**9
+    return None if step_s <= _ROUND_S else next(text for text in given if "e" in text.lower())
 
 
 def _meant(whole: np.ndarray) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-import pyarrow as pa
+import pandas as pd
 
 YEARS: Final = (1678, 2261)
 """First and last year that datetime64[ns] covers completely."""
@@ -19,16 +19,16 @@ class TimeColumn:
     """A time column as text, without surrounding blanks; entry i belongs to row i."""
 
     name: str
-    texts: pa.Array  # (N,) string, null where missing
+    texts: np.ndarray  # (N,) of str, None where missing
 
     @property
     def given(self) -> np.ndarray:
         """(N,) bool: whether a row has a value."""
-        return np.asarray(self.texts.is_valid().to_numpy(zero_copy_only=False), bool)
+        return pd.notna(self.texts)
 
     def shown(self, row: int) -> str:
         """A row's value for a message."""
-        text = str(self.texts[row].as_py())
+        text = str(self.texts[row])
         return repr(text if len(text) <= 40 else f"{text[:40]}…")
 
     @property

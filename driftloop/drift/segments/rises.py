@@ -20,7 +20,7 @@ Errors are autocorrelated: every product is raised to the power 1 / v, v rows ca
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -35,6 +35,7 @@ MOST: Final = 1e9  # largest capital of a bet
 STEPS: Final = np.arange(-1, 6.01, 0.2)  # of the grid, in standard errors of the reference rows' mean
 BEYOND: Final = 10  # further points, in equal ratios up to `HIGHEST`
 HIGHEST: Final = 0.98  # of the largest loss
+_KEPT: Final = ("largest", "rows_in_one", "_means", "_known", "_capitals", "_blocks", "_left")  # attributes
 
 
 class Rises:
@@ -62,6 +63,29 @@ class Rises:
         self._sizes = BETS / self._means[:, :, None]  # (S, G, B)
         self._capitals = np.zeros(self._sizes.shape)
         self._blocks, self._left = 0, 1.0  # of the stake
+
+    def state(self) -> dict[str, Any]:
+        """Arrays and numbers from which `of_state` continues."""
+        return {name.removeprefix("_"): np.copy(value) if isinstance(value := getattr(self, name), np.ndarray) else value for name in _KEPT}
+
+    @classmethod
+    def of_state(cls, state: dict[str, Any]) -> Rises:
+        """The evidence that `state` was taken of.
+
+        Raises:
+            ValueError, KeyError, TypeError: it is no such state.
+        """
+        made = cls.__new__(cls)
+        for name in _KEPT:
+            value = state[name.removeprefix("_")]
+            setattr(made, name, np.array(value, np.float64) if isinstance(value, np.ndarray) else value)
+        segments, points = made._means.shape
+        shapes = (made.largest.shape, made.rows_in_one.shape, made._known.shape, made._capitals.shape)
+        if len(state) != len(_KEPT) or shapes != ((segments,), (segments,), (segments, points), (segments, points, len(BETS))):
+            raise ValueError("arrays of other shapes")
+        made._blocks, made._left = int(made._blocks), float(made._left)
+        made._sizes = BETS / made._means[:, :, None]
+        return made
 
     def update(self, losses: np.ndarray, segment: np.ndarray) -> np.ndarray:
         """Bet on one block and return the evidence of each segment, (S,).

@@ -19,6 +19,7 @@ from driftloop.data.blocks import Block
 from driftloop.drift.verdict import Verdict
 from driftloop.metrics.results import BlockScore, ReferencePeriod
 from driftloop.predictions.later.rows import Rows
+from driftloop.predictions.segments.segment_state import SegmentState
 
 KEPT: Final = 20_000
 SCORES: Final = 2_000
@@ -68,6 +69,7 @@ class Closed:
     kind: Verdict | None  # of the first drift
     alarm: int  # its block
     edge: np.datetime64  # rows before it belong to closed blocks
+    segments: SegmentState | None = None  # None without segments
 
     @property
     def next_block(self) -> int:

@@ -12,6 +12,7 @@ from driftloop.data.schema.schema import Schema
 from driftloop.errors import DataError
 from driftloop.predictions import prediction_columns
 from driftloop.predictions.prediction_columns import UNLABELLED, ReadPredictions
+from driftloop.predictions.segments.segment_columns import SegmentCut
 
 SAMPLE: Final = 200  # times whose format later ones must share
 
@@ -21,7 +22,7 @@ class FirstReading:
     """What the first table decided.
 
     Its times are in `time_column`, or in the index, or the rows are numbered (`numbered`). `sample` are some as they are written. `names` are the
-    classes by code. `vocabulary` are the categories of each coded input by code.
+    classes by code. `vocabulary` are the categories of each coded input by code, `cuts` the columns that are cut into segments.
     """
 
     task: str
@@ -33,6 +34,7 @@ class FirstReading:
     features: tuple[str, ...] = ()
     schema: Schema = field(default_factory=Schema)
     vocabulary: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    cuts: tuple[SegmentCut, ...] = ()
 
     @classmethod
     def of(cls, frame: pd.DataFrame, asked: str, time_column: str, predicted: ReadPredictions, task: str, *, sample: bool) -> FirstReading:

@@ -19,6 +19,7 @@ from driftloop.predictions.later.first_reading import FirstReading
 from driftloop.predictions.later.rows import Rows, keys_of_ids, keys_of_values
 from driftloop.predictions.predicted_table import TableColumns
 from driftloop.predictions.prediction_columns import ReadPredictions
+from driftloop.predictions.segments import segment_columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +58,7 @@ def read(frame: pd.DataFrame, asked: TableColumns, known: FirstReading, *, numbe
         frame, written, notes = repeated.once(frame, asked.id, asked.target, written)
     predicted, known = _predictions(frame, asked, known, written, labels_only=labels_only)
     if labels_only:
-        return Later(_labels(frame, asked, predicted, inputs=len(known.features)), known, True, tuple(notes))
+        return Later(_labels(frame, asked, predicted, known), known, True, tuple(notes))
     times = _times(frame, asked, known, numbered_from)
     order = np.argsort(times, kind="stable")
     kept = order[predicted.usable[order]]
@@ -66,8 +67,10 @@ def read(frame: pd.DataFrame, asked: TableColumns, known: FirstReading, *, numbe
     frame, times, predicted = frame.iloc[kept].reset_index(drop=True), times[kept], predicted.of(kept)
     inputs, known, unread = _inputs(frame, known, _of(written, kept))
     given = predicted_table.classes_or_values(predicted)
-    keys = keys_of_ids(frame[asked.id]) if asked.id else keys_of_values(times, inputs, given, predicted.probabilities)
-    return Later(Rows(times, inputs, predicted.labels, given, predicted.probabilities, keys), known, False, (*notes, *unread))
+    segments = segment_columns.codes(frame, known.cuts)
+    values = np.column_stack([inputs, segments])
+    keys = keys_of_ids(frame[asked.id]) if asked.id else keys_of_values(times, values, given, predicted.probabilities)
+    return Later(Rows(times, inputs, predicted.labels, given, predicted.probabilities, keys, segments), known, False, (*notes, *unread))
 
 
 def _of(written: Written | None, kept: np.ndarray) -> Written | None:
@@ -90,11 +93,12 @@ def _predictions(
     return found, replace(known, names=names)
 
 
-def _labels(frame: pd.DataFrame, asked: TableColumns, predicted: ReadPredictions, *, inputs: int) -> Rows:
+def _labels(frame: pd.DataFrame, asked: TableColumns, predicted: ReadPredictions, known: FirstReading) -> Rows:
     there, keys = predicted.labelled, keys_of_ids(frame[asked.id])
     rows = int(there.sum())
-    none = np.zeros(rows)
-    return Rows(none.astype("datetime64[ns]"), np.full((rows, inputs), np.nan), predicted.labels[there], none, None, keys[there])
+    none, inputs = np.zeros(rows), np.full((rows, len(known.features)), np.nan)
+    segments = np.zeros((rows, len(known.cuts)), np.int16)
+    return Rows(none.astype("datetime64[ns]"), inputs, predicted.labels[there], none, None, keys[there], segments)
 
 
 def _times(frame: pd.DataFrame, asked: TableColumns, known: FirstReading, numbered_from: int) -> np.ndarray:

@@ -24,6 +24,7 @@ class Rows:
     predicted: np.ndarray  # (N,) class codes or values
     probabilities: np.ndarray | None  # (N, K)
     keys: np.ndarray  # (N,) uint64
+    segments: np.ndarray  # (N, C) int16: the segment in each column that is cut into segments
 
     def __len__(self) -> int:
         return len(self.times)
@@ -36,9 +37,9 @@ class Rows:
     def of(self, rows: np.ndarray | slice) -> Rows:
         """Some of them, copied."""
         chances = None if self.probabilities is None else self.probabilities[rows].copy()
-        arrays = (self.times, self.inputs, self.labels, self.predicted, self.keys)
-        times, inputs, labels, predicted, keys = (array[rows].copy() for array in arrays)
-        return Rows(times, inputs, labels, predicted, chances, keys)
+        arrays = (self.times, self.inputs, self.labels, self.predicted, self.keys, self.segments)
+        times, inputs, labels, predicted, keys, segments = (array[rows].copy() for array in arrays)
+        return Rows(times, inputs, labels, predicted, chances, keys, segments)
 
     def having(self, labels: np.ndarray) -> Rows:
         """The same with other labels."""
@@ -49,8 +50,8 @@ class Rows:
         return dict(vars(self))
 
     @classmethod
-    def from_values(cls, given: dict[str, Any], *, inputs: int) -> Rows:
-        """What `as_values` returned, of so many inputs.
+    def from_values(cls, given: dict[str, Any], *, inputs: int, cuts: Sequence[int]) -> Rows:
+        """What `as_values` returned, of so many inputs and so many segments of each column that is cut into segments.
 
         Raises:
             ValueError, KeyError, TypeError: it is not that.
@@ -58,6 +59,8 @@ class Rows:
         found = cls(**given)
         if any(len(array) != len(found) for array in vars(found).values() if array is not None) or found.inputs.shape != (len(found), inputs):
             raise ValueError("arrays of different lengths")
+        if found.segments.shape != (len(found), len(cuts)) or (len(found) and not ((found.segments >= 0) & (found.segments < np.array(cuts))).all()):
+            raise ValueError("segments that are none")
         return found
 
 
@@ -76,6 +79,7 @@ def joined(parts: Sequence[Rows]) -> Rows:
         np.concatenate([part.predicted for part in parts]),
         np.concatenate(chances) if chances else None,
         np.concatenate([part.keys for part in parts]),
+        np.concatenate([part.segments for part in parts]),
     )
 
 

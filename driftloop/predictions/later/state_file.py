@@ -22,12 +22,14 @@ from driftloop.predictions.later.merge import Counts
 from driftloop.predictions.later.rows import Rows
 from driftloop.predictions.later.watch_state import WatchState
 from driftloop.predictions.predicted_table import TableColumns
+from driftloop.predictions.segments import segment_columns
+from driftloop.predictions.segments.segment_state import SegmentState
 from driftloop.predictions.table_goal import TablePlan
 from driftloop.predictions.table_result import TableScore
 from driftloop.system import files
 
 FORMAT: Final = "driftloop watch"
-VERSION: Final = 1
+VERSION: Final = 2
 
 
 def write(state: WatchState, path: Path) -> Path:
@@ -65,7 +67,8 @@ def read(path: Path) -> WatchState:
     try:
         if version < 1 or given.keys() != {"format", "version", "sha256", "state"} or given["sha256"] != _digest(given["state"]):
             raise ValueError("the checksum differs")
-        return _state(packed.unpack(given["state"]))
+        state = packed.unpack(given["state"])
+        return _state(_of_version_1(state) if version == 1 else state)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, DriftloopError) as exc:
         raise DataError(f"{path}: is a damaged state of a watch: restore a copy, or begin the watch again") from exc
 
@@ -81,7 +84,12 @@ def _values(state: WatchState) -> dict[str, Any]:
         **{name: getattr(state, name) for name in ("name", "source", "sha256", "rows", "notes")},
         "asked": asdict(state.asked),
         "plan": asdict(state.plan),
-        "reading": {**_fields(reading), "schema": reading.schema.as_json(), "vocabulary": list(reading.vocabulary.items())},
+        "reading": {
+            **_fields(reading),
+            "schema": reading.schema.as_json(),
+            "vocabulary": list(reading.vocabulary.items()),
+            "cuts": [dict(vars(cut)) for cut in reading.cuts],
+        },
         "closed": {
             **_fields(closed),
             "first": asdict(closed.first),
@@ -91,6 +99,7 @@ def _values(state: WatchState) -> dict[str, Any]:
             "past": asdict(closed.past),
             "kind": closed.kind and asdict(closed.kind),
             "edge": _time(closed.edge),
+            "segments": closed.segments and closed.segments.as_values(),
         },
         "open": state.open.as_values(),
         "newest": _time(state.newest),
@@ -105,6 +114,14 @@ def _fields(holder: Any) -> dict[str, Any]:
 
 def _time(time: np.datetime64) -> int:
     return int(time.astype("datetime64[ns]").astype(np.int64))
+
+
+def _of_version_1(given: dict[str, Any]) -> dict[str, Any]:
+    """The values of a state from before watches with segments were continued."""
+    given["reading"]["cuts"], given["closed"]["segments"] = [], None
+    for rows in (given["closed"]["kept"], given["open"]):
+        rows["segments"] = np.empty((len(rows["keys"]), 0), np.int16)
+    return given
 
 
 def _state(given: dict[str, Any]) -> WatchState:
@@ -122,8 +139,8 @@ def _state(given: dict[str, Any]) -> WatchState:
             "asked": TableColumns(**asked),
             "plan": TablePlan(**{**plan, "label_delay": LabelDelay(**plan["label_delay"])}),
             "reading": reading,
-            "closed": _closed(given.pop("closed"), inputs=len(reading.features)),
-            "open": Rows.from_values(given.pop("open"), inputs=len(reading.features)),
+            "closed": _closed(given.pop("closed"), reading),
+            "open": Rows.from_values(given.pop("open"), inputs=len(reading.features), cuts=_segments(reading)),
             "newest": newest,
             "ends": None if ends is None else np.datetime64(ends, "ns"),
             "counts": counts,
@@ -137,20 +154,27 @@ def _state(given: dict[str, Any]) -> WatchState:
 def _reading(given: dict[str, Any]) -> FirstReading:
     sequences = {name: tuple(given[name]) for name in ("sample", "names", "features")}
     vocabulary = {name: tuple(texts) for name, texts in given["vocabulary"]}
-    return FirstReading(**{**given, **sequences, "schema": Schema.from_json(given["schema"]), "vocabulary": vocabulary})
+    cuts = tuple(segment_columns.from_values(cut) for cut in given["cuts"])
+    return FirstReading(**{**given, **sequences, "schema": Schema.from_json(given["schema"]), "vocabulary": vocabulary, "cuts": cuts})
 
 
-def _closed(given: dict[str, Any], *, inputs: int) -> Closed:
+def _segments(reading: FirstReading) -> list[int]:
+    """How many segments each column has."""
+    return [len(cut.labels) for cut in reading.cuts]
+
+
+def _closed(given: dict[str, Any], reading: FirstReading) -> Closed:
     first = given["first"]
     made = {
         "first": FromReference(**{**first, "period": ReferencePeriod(**first["period"]), "counts": tuple(first["counts"]), "notes": tuple(first["notes"])}),
         "verdicts": tuple(_verdict(one) for one in given["verdicts"]),
         "scores": tuple(TableScore(**one) for one in given["scores"]),
-        "kept": Rows.from_values(given["kept"], inputs=inputs),
+        "kept": Rows.from_values(given["kept"], inputs=len(reading.features), cuts=_segments(reading)),
         "kept_blocks": tuple((int(index), int(rows)) for index, rows in given["kept_blocks"]),
         "past": Past(**given["past"]),
         "kind": given["kind"] and _verdict(given["kind"]),
         "edge": np.datetime64(given["edge"], "ns"),
+        "segments": SegmentState.from_values(given["segments"], segments=_segments(reading)) if reading.cuts else None,
     }
     return Closed(**{**given, **made})
 

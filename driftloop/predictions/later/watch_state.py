@@ -68,7 +68,8 @@ class WatchState:
             vocabulary=known.vocabulary,
         )
         notes = (*self.counts.notes, *self.notes, *self.closed.first.notes)
-        return PredictedTable(stream, predicted, self.closed.kept_reference, notes, rows.keys, known, self.rows, self.ends)
+        segments = tuple(cut.column(rows.segments[:, at]) for at, cut in enumerate(known.cuts))
+        return PredictedTable(stream, predicted, self.closed.kept_reference, notes, rows.keys, known, self.rows, self.ends, segments)
 
     def with_later(self, later: Later) -> WatchState:
         """With later rows or labels, not yet judged."""
