@@ -23,7 +23,7 @@ class RetrainOutcome:
 
 def failed(fault: str) -> RetrainOutcome:
     """The outcome of a failed retrain of ours, which changes nothing that is served."""
-    return RetrainOutcome(FAILED, f"{fault}; the model in service stays")
+    return RetrainOutcome(FAILED, f"{fault}; the champion keeps serving")
 
 
 def of_ours(code: int, log: Path) -> RetrainOutcome:
