@@ -98,6 +98,7 @@ def service_under_traffic() -> Callable[[], bytes]:
             metrics.rows_without_context.labels(stream, "2").inc()
             metrics.rejected_rows.labels(stream, "out_of_range").inc()
             metrics.unseen_values.labels(stream, "zone").inc()
+            metrics.resolve_failures.labels(stream).inc()
         for consumer in ("mongodb", "monitor"):
             metrics.spool_records.labels(consumer).set(3)
             metrics.spool_oldest_seconds.labels(consumer).set(1.5)
