@@ -118,7 +118,7 @@ def test_the_root_page_says_why_the_fallback_answers(apps: dict[str, Flask]) -> 
     try:
         for _ in range(2):
             text = Page(app.test_client().get("/").text).text
-        assert "the fallback" in text and "TorchServe did not answer" in text and "none has answered yet" in text
+        assert "the fallback" in text and "the model did not answer" in text and "none has answered yet" in text
     finally:
         app.extensions["close"]()
     nothing: Any = SimpleNamespace(configs={}, streams={}, elsewhere={}, logged_versions={})
