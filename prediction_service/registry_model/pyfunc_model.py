@@ -14,7 +14,7 @@ from driftloop.tracking.pyfunc_models import RegistryModel
 from monitoring import foreign_models
 from monitoring.features import Given
 from monitoring.stream_settings import StreamConfig
-from prediction_service.registry_model import frames
+from prediction_service.registry_model import model_frames
 from prediction_service.served_model import AskedModel, ModelAnswers, plain_row
 
 if TYPE_CHECKING:
@@ -89,9 +89,9 @@ class PyfuncModel(AskedModel):
         return self._predict(self._loaded, rows, timeout_s=self._timeout_s)
 
     def _predict(self, loaded: RegistryModel, rows: Sequence[Mapping[str, Given]], *, timeout_s: float | None = None) -> ModelAnswers:
-        table = frames.to_frame(rows, loaded.inputs or frames.inputs_of(self.stream))
+        table = model_frames.to_frame(rows, loaded.inputs or model_frames.inputs_of(self.stream))
         output = self._within(lambda: loaded.predict(table), timeout_s)
-        return ModelAnswers(frames.read_output(output, self.stream, rows=len(rows), version=loaded.version), {})
+        return ModelAnswers(model_frames.read_output(output, self.stream, rows=len(rows), version=loaded.version), {})
 
     def _within(self, call: Callable[[], Any], timeout_s: float | None) -> Any:
         """The result of a call that nobody waits for longer than `timeout_s`; its thread cannot be stopped."""

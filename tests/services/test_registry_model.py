@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 import time
@@ -26,6 +27,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 from driftloop.errors import ServingError, SettingsError, TrackingError
 from driftloop.settings import ROOT
+from driftloop.system import processes
 from driftloop.system.ports import free_ports
 from driftloop.system.processes import Server
 from monitoring import described, stream_settings
@@ -33,7 +35,7 @@ from monitoring.stream_settings import StreamConfig
 from prediction_service import fallback_tables
 from prediction_service.__main__ import main
 from prediction_service.app import create_app
-from prediction_service.registry_model import frames
+from prediction_service.registry_model import model_frames
 from prediction_service.registry_model.pyfunc_model import PyfuncModel
 from prediction_service.service_settings import Settings
 
@@ -281,7 +283,7 @@ PRICE = StreamConfig("price", "regression", "mae", "price", (), 10, 0.7, ())
     ],
 )
 def test_an_output_is_read_by_the_streams_task(stream: StreamConfig, output: Any, prediction: Any, shares: Any) -> None:
-    (found,) = frames.read_output(output, stream, rows=1, version="3")
+    (found,) = model_frames.read_output(output, stream, rows=1, version="3")
     assert (found.prediction, type(found.prediction), found.probabilities, found.version) == (prediction, type(prediction), shares, "3")
 
 
@@ -308,4 +310,22 @@ def test_an_output_is_read_by_the_streams_task(stream: StreamConfig, output: Any
 )
 def test_an_output_that_is_no_answer_is_an_error_of_the_model(stream: StreamConfig, output: Any) -> None:
     with pytest.raises((ValueError, TypeError)):
-        frames.read_output(output, stream, rows=1, version="3")
+        model_frames.read_output(output, stream, rows=1, version="3")
+
+
+def test_the_example_of_the_docs_serves_the_model_that_it_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs" / "any_model.md").read_text(encoding="utf-8").partition("## A model from MLflow's registry")[2]
+    code, streams = (re.search(rf"^```{language}\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE) for language in ("python", "yaml"))
+    assert code and streams
+    (tmp_path / "streams.yaml").write_text(streams[1], encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    trained = processes.run([sys.executable, "-c", code[1]], timeout_s=120, folder=tmp_path)
+    assert trained.code == 0, trained
+    before = mlflow.get_tracking_uri()
+    try:
+        with app_of(tmp_path, tmp_path, "churn") as app:
+            answer = ask(app, "churn", {"age": 65, "income": 2.0}).json
+    finally:
+        mlflow.set_tracking_uri(before)
+    assert (answer["prediction"], answer["fallback"], answer["version"]) == ("yes", "", "1")
