@@ -70,6 +70,14 @@ def test_missing_values_are_a_segment_and_new_ones_are_shown_not_judged() -> Non
     assert found["fuel=new"].rows == 100 and np.isnan(found["fuel=new"].e_value) and found["fuel=missing"].e_value >= 0
 
 
+def test_values_that_are_missing_only_after_the_reference_period_are_shown() -> None:
+    rng = np.random.default_rng(1)
+    values = rng.random(4000)
+    values[3500:3550] = np.nan
+    found = run(values, rng.random(4000) < 0.9, replace(STREAM, features=(Feature("wind", required=False),), segments=("wind",))).known()
+    assert found[-1].name == "wind=missing" and found[-1].rows == 50 and not found[-1].drift
+
+
 def test_at_most_so_many_segments_are_judged_and_the_rest_is_said() -> None:
     rng = np.random.default_rng(1)
     fuels = rng.integers(0, 90, 4000).astype(str).astype(object)

@@ -151,8 +151,8 @@ class ServedSegments:
         for column, (cut, kept, judged) in enumerate(zip(self._cuts, self._kept, self._evidence.judged, strict=True)):
             for code, label in enumerate(cut.labels):
                 here = losses[codes[:, column] == code]
-                new = code == len(cut.labels) - 1 and cut.edges is None and len(here)
-                if kept[code] or new:
+                late = code >= len(cut.labels) - 1 - (cut.edges is None) and len(here)  # missing and new ones, since the reference period
+                if kept[code] or late:
                     found.append(self._score(f"{cut.name}={label}", here, self._before[at], place if judged[code] else None))
                 at, place = at + 1, place + int(judged[code])
         return found
