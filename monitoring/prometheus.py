@@ -97,6 +97,10 @@ MONITOR: Final = (
     Metric("driftloop_invalid_share", "gauge", "Share of the newest rows that were refused or hold an impossible or missing value", ("stream",)),
     Metric("driftloop_drift", "gauge", "1 while the verdict of that kind holds: performance, data, concept, both or quality", ("stream", "kind")),
     Metric("driftloop_drift_evidence", "gauge", "Evidence against the model as a share of what an alarm takes: 1 alarms", ("stream",)),
+    Metric("driftloop_segment_kpi", "gauge", "KPI of a segment's newest judged rows, of streams with segments: at most 50", ("stream", "segment")),
+    Metric(
+        "driftloop_segment_drift", "gauge", "1 when the segment has become worse, at one false-alarm rate over the stream's segments", ("stream", "segment")
+    ),
     Metric("driftloop_fleet_alpha", "gauge", "False-alarm rate over all streams together; none where each alarms at its own"),
     Metric("driftloop_fleet_alarm", "gauge", "1 while the fleet's decision on the stream is an alarm", ("stream",)),
     Metric("driftloop_fleet_evidence", "gauge", "Evidence against the model as a share of what an alarm of the fleet takes: 1 alarms", ("stream",)),

@@ -13,6 +13,7 @@ They are in streams.yaml next to this file, or in your own file:
       unit: minutes                   # of an error or a cost, when it has one
       alpha: 0.05                     # false-alarm rate of each verdict
       label_delay: 7d                 # how long labels take after their row: no row is judged before; or 12h, 2w; none by default
+      segments: [period, fuel]        # features whose values, or ranges of them, are judged each by itself; none by default
       fallback_by: [period]           # features that select the fallback's answer
       features:
         period: {low: 0, high: 1}                          # values outside are refused
@@ -92,6 +93,7 @@ class StreamConfig:
     learner: str = ELEC_LEARNER  # for serving, retraining and replaying
     served: Literal["here", "elsewhere"] = "here"
     label_delay: timedelta = timedelta(0)  # from a row's time until its label can be relied on
+    segments: tuple[str, ...] = ()  # features, see `monitoring.online.segments`
     data: str = ""  # absolute path of the table, see `monitoring.stream_table`; "": that of the learner's defaults
     retrain: tuple[str, ...] = ()  # the words of the command that retrains a model that is not ours
     folder: str = ""  # of the file, absolute
@@ -263,6 +265,7 @@ def _stream(name: Any, settings: Any, *, folder: Path) -> StreamConfig:
         enough or not (features or labels or served == "elsewhere" or given["model_uri"]),
         f"{where}: labels must be two or more different values for classification, none for regression",
     )
+    segments = tuple(_plain(given["segments"], f"{where}: segments"))
     retrain = own_retrain.read(settings.get("retrain"), where) if "retrain" in settings else ()
     _demand(
         not retrain or served == "elsewhere" or given["model_uri"],
@@ -270,8 +273,30 @@ def _stream(name: Any, settings: Any, *, folder: Path) -> StreamConfig:
     )
     _check_uri(given, where)
     kpi_settings.check_values(where, kpi, cost=given["cost"], threshold=given["threshold"], labels=labels)
-    read = {"name": name, "features": features, "fallback_by": tuple(fallback_by), "labels": tuple(labels), "label_delay": delay, "retrain": retrain}
-    return StreamConfig(**{**given, **read, "data": data and str(folder / data), "folder": str(folder)})
+    read = {
+        "name": name,
+        "features": features,
+        "fallback_by": tuple(fallback_by),
+        "labels": tuple(labels),
+        "label_delay": delay,
+        "retrain": retrain,
+        "segments": segments,
+    }
+    made = StreamConfig(**{**given, **read, "data": data and str(folder / data), "folder": str(folder)})
+    if not made.by_model:
+        check_segments(made)
+    return made
+
+
+def check_segments(config: StreamConfig) -> None:
+    """Refuse segments that are no features of the stream, whose features are known.
+
+    Raises:
+        SettingsError: as said.
+    """
+    unknown = [name for name in config.segments if name not in config.feature_names]
+    known = ", ".join(config.feature_names) or "none"
+    _demand(not unknown, f"stream {config.name}: segments has {unknown[:1]!a:.80}, which is no feature of the stream; known are {known:.500}")
 
 
 def _completed(settings: Any, name: str, where: str) -> Any:

@@ -187,6 +187,9 @@ def app_of(args: MonitorFlags) -> Callable[[], Flask]:
     registered = not args.reference and (by_model or bool(os.environ.get("MLFLOW_TRACKING_URI")))
     streams = described.complete({name: known[name] for name in names}, folder=Path(args.reference) if args.reference else None, judged=True)
 
+    for config in streams.values():
+        stream_settings.check_segments(config)
+
     def make() -> Flask:
         references: References | None = Registered() if registered else Folder(Path(args.reference)) if args.reference else None
         log = open_log(args.mongodb_uri) if args.mongodb_uri else None

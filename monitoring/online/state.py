@@ -18,6 +18,7 @@ from monitoring.fleet.ranking import FleetRow
 from monitoring.online.gaps import Gap
 from monitoring.online.judging import Figure
 from monitoring.online.label_progress import NO_DELAY, LabelCounts
+from monitoring.online.segments.served_segments import SegmentKnown
 from monitoring.prometheus import Sample
 from monitoring.records.events import parse_time
 from monitoring.stream_settings import StreamConfig
@@ -55,6 +56,7 @@ class Known:
     last_block: str = ""  # time of the last row of the newest judged block, of the version in service
     fleet: FleetState | None = None  # None without a rate over all streams, and before the first prediction
     labels: LabelCounts = NO_DELAY  # which are not judged
+    segments: tuple[SegmentKnown, ...] = ()  # the worst first
 
     @property
     def answer(self) -> Answer:
@@ -108,6 +110,7 @@ class Known:
             "features": [asdict(test) for test in self.features],
             "gaps": [asdict(gap) for gap in self.gaps],
             "invalid": asdict(self.invalid),
+            "segments": [asdict(segment) for segment in self.segments],
             "last": self.last,
             "fleet": {**asdict(self.fleet), "evidence": self.fleet.evidence} if self.fleet else None,
         }
@@ -194,6 +197,10 @@ class Known:
         if self.config.shared_alpha is not None:  # also before the first block: else the alert would follow the stream's own rule
             yield "driftloop_fleet_alarm", (), float(bool(self.fleet and self.fleet.alarmed))
             yield "driftloop_fleet_evidence", (), self.fleet.evidence if self.fleet else math.nan
+        for segment in self.segments:
+            yield "driftloop_segment_kpi", (segment.name,), segment.kpi
+            if not math.isnan(segment.e_value):
+                yield "driftloop_segment_drift", (segment.name,), float(segment.drift)
         if self.forecast:
             for edge in ("early", "middle", "late"):
                 yield "driftloop_forecast_blocks", (edge,), getattr(self.forecast, edge)

@@ -12,6 +12,7 @@ from monitoring.http.pages import Example, Fact, Front, Route, StreamCard, curl
 from monitoring.online.monitor import Monitor
 from monitoring.online.state import Known
 
+MOST_NAMED: Final = 3  # segments
 TITLE: Final = "Monitor"
 ABOUT: Final = "Reports, from the prediction services' records, how well each stream's version performs, whether it drifts, and what to expect."
 ROUTES: Final = (
@@ -42,6 +43,7 @@ def _card(known: Known, *, url: str) -> StreamCard:
         Fact(config.kpi, measured, good={"good": True, "drifted": False}.get(known.answer.health)),
         Fact("threshold", f"{'at least' if config.higher_is_better else 'at most'} {config.threshold:g}{unit}"),
         Fact("verdict", known.answer.words),
+        *_segments(known),
         *_labels(known),
         Fact("newest labelled row", f"{known.newest_labelled[:16].replace('T', ' ')} UTC" if known.newest_labelled else "none yet"),
     )
@@ -51,6 +53,16 @@ def _card(known: Known, *, url: str) -> StreamCard:
     )
     about = f"{config.task.capitalize()}, registered model {config.model}, judged in blocks of {config.block_size} rows"
     return StreamCard(config.name, about, facts, examples, link=f"/streams/{name}")
+
+
+def _segments(known: Known) -> list[Fact]:
+    """The segments of a stream that has some and a reference period."""
+    if not known.segments:
+        return []
+    worse = [f"{one.name}, {known.config.kpi} {one.kpi:.3f} after {one.kpi_before:.3f}" for one in known.segments if one.drift]
+    more = f" and {len(worse) - MOST_NAMED} more" if len(worse) > MOST_NAMED else ""
+    words = f"worse than before: {'; '.join(worse[:MOST_NAMED])}{more}" if worse else f"none of {len(known.segments)} is proven to have become worse"
+    return [Fact("segments", words, good=False if worse else None)]
 
 
 def _labels(known: Known) -> list[Fact]:

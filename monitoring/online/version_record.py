@@ -27,6 +27,7 @@ from monitoring.fleet.evidence import FleetEvidence
 from monitoring.online import judging
 from monitoring.online.judging import Figure, Scoring
 from monitoring.online.rolling import Blocks, Row
+from monitoring.online.segments.served_segments import ServedSegments
 from monitoring.stream_settings import StreamConfig
 from monitoring.vocabulary import Vocabulary
 
@@ -64,6 +65,7 @@ class Served:
         if before:
             self.rule.reset()
         self.fleet: FleetEvidence | None = before.fleet.successor() if before and before.fleet else scoring.fleet_evidence()
+        self.segments = ServedSegments(config, scoring.task) if config.segments else None
         self.prepared = False  # no block is judged before that
         self.newest: deque[Row] = deque(maxlen=KPI_BLOCKS * config.block_size)
         self.scores: deque[BlockKpi] = deque(maxlen=MOST_BLOCKS)
@@ -135,6 +137,8 @@ class Served:
         self.verdict = self.rule.update(losses[there])
         if self.fleet:
             self.fleet.update(losses[there])
+        if self.segments:
+            self.segments.update([row.features for row, has in zip(block, there, strict=True) if has], losses[there], time=block[0].time)
         if calm and not math.isnan(self.verdict.statistic):  # else the KPI of these rows is undefined, and proves nothing
             self.proven = self.verdict.drift
             self._evidence = self.verdict.statistic / self.verdict.threshold

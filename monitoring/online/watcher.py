@@ -180,7 +180,9 @@ class Watcher:
                 verdict=version.verdict if version else None,
                 told=version.kind if version else None,
                 evidence=version.evidence if version else None,
-                note="; ".join(filter(None, (self._note, version.note if version else "", labels.note))),
+                note="; ".join(
+                    filter(None, (self._note, version.note if version else "", labels.note, version.segments.note if version and version.segments else ""))
+                ),
                 kpi=version.kpi() if version else Figure(math.nan, math.nan, math.nan, 0),
                 baselines=version.baselines() if version else {},
                 blocks=version.blocks if version else 0,
@@ -195,6 +197,7 @@ class Watcher:
                 last_block=version.scores[-1].last_time if version and version.scores else "",
                 fleet=version.fleet.state if version and version.fleet else None,
                 labels=labels,
+                segments=version.segments.known() if version and version.segments else (),
             )
 
     def _drift(self, version: Served | None) -> dict[str, bool]:

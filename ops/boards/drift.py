@@ -46,6 +46,13 @@ def _verdicts() -> tuple[Panel, ...]:
             states=CHANGED,
         ),
         chart("Evidence against the model", EVIDENCE, Query(f"driftloop_drift_evidence{STREAM}", "{{stream}}"), width=24, unit="percentunit", limit=1),
+        timeline(
+            "Which segments have become worse?",
+            "Segments of streams that have some, at one false-alarm rate over all of a stream.",
+            Query(f"driftloop_segment_drift{STREAM}", "{{stream}}: {{segment}}"),
+            states=VERDICT,
+        ),
+        chart("KPI by segment", "On a segment's newest judged rows.", Query(f"driftloop_segment_kpi{STREAM}", "{{stream}}: {{segment}}"), height=6),
     )
 
 

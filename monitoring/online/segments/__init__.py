@@ -1,0 +1,4 @@
+"""The segments of a stream's rows: which of them have become worse, while the whole may not have yet.
+
+served_segments  cuts the rows of one version, and judges each segment block by block
+"""
