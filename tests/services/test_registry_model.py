@@ -320,6 +320,7 @@ def test_the_example_of_the_docs_serves_the_model_that_it_trains(tmp_path: Path,
     (tmp_path / "streams.yaml").write_text(streams[1], encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)  # set by MLflow in this process
     trained = processes.run([sys.executable, "-c", code[1]], timeout_s=120, folder=tmp_path)
     assert trained.code == 0, trained
     before = mlflow.get_tracking_uri()
