@@ -35,6 +35,7 @@ from monitoring.local.parts import prometheus_config
 from monitoring.online.gaps import Gap
 from monitoring.online.judging import Figure
 from monitoring.online.label_progress import LabelCounts
+from monitoring.online.segments.served_segments import SegmentKnown
 from monitoring.online.state import Known
 from monitoring.prometheus import HookMetrics, MonitorMetrics, Sample, ServiceMetrics
 from monitoring.records import events
@@ -80,6 +81,7 @@ def known(stream: stream_settings.StreamConfig, *, drifts: bool) -> Known:
         last={kind: events.now() for kind in ("prediction", "label", "rejected")},
         fleet=FleetState(drifts, 120.0 if drifts else 0.5, 100.0, 1 / 120),
         labels=LabelCounts(3600.0, early=20, late=3, corrected=1),
+        segments=(SegmentKnown("fuel=gas", 300, 0.6, 0.8, 50.0, 0.02, drifts, "2024-01-30T00:00:00.000Z" if drifts else ""),),
     )
 
 
