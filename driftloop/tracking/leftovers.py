@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 import mlflow
@@ -44,6 +44,13 @@ def delete_twins(client: MlflowClient, run: Run) -> None:
     for other in client.search_runs([run.info.experiment_id], f"attributes.status = 'RUNNING' and attributes.start_time = {run.info.start_time}"):
         if other.info.run_id != run.info.run_id and other.data.tags.get(OWNER) == mark:
             client.delete_run(other.info.run_id)
+
+
+def end_unborn(client: MlflowClient, mark: str, *, known: Sequence[str]) -> None:
+    """End the run of a process that a signal kept from learning its id: it is none of those that are known."""
+    for run in list(_running(client)):
+        if run.data.tags.get(OWNER) == mark and run.info.run_id not in known:
+            client.set_terminated(run.info.run_id, RunStatus.to_string(RunStatus.KILLED))
 
 
 def _running(client: MlflowClient) -> Iterator[Run]:

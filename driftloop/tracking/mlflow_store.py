@@ -31,6 +31,8 @@ from driftloop.tracking.translate import translated
 NETWORK: Final = "network"  # artifact folder: weights.pt and card.json, the parts of a .mar
 ROLE: Final = "driftloop.role"  # base | deployment | retrain | challenger | trial
 
+_open: list[str] = []  # ids of the runs that this process is working inside, the innermost last
+
 
 @dataclass(frozen=True)
 class Store:
@@ -113,6 +115,7 @@ def run(store: Store, name: str, *, role: str, parent_run_id: str | None = None,
             # Set afterwards: start_run rejects a parent that is not the innermost active run.
             mlflow.set_tags(all_tags | ({"mlflow.parentRunId": parent} if parent else {}))
             run_id = _active_run_id()
+            _open.append(run_id)
             launcher = store.launcher_run_id or (store.attached_run_id if resumed else None)
             if active is None and launcher:
                 note = f"The work is in experiment {store.experiment_name!r}, run {run_id}."
@@ -129,14 +132,22 @@ def run(store: Store, name: str, *, role: str, parent_run_id: str | None = None,
     finally:
         now = mlflow.active_run()
         if now and (active is None or now.info.run_id != active.info.run_id):
+            if now.info.run_id in _open:
+                _open.remove(now.info.run_id)
             with translated("MLflow"):
                 mlflow.end_run(RunStatus.to_string(status))
 
 
 def _start(client: MlflowClient, name: str, tags: Mapping[str, str], *, nested: bool) -> None:
-    """Start a run. A server that dies before it answers may have created one already, which would stay RUNNING."""
-    before = retries.failed()
-    made = mlflow.start_run(run_name=name, nested=nested, tags=dict(tags))
+    """Start a run. A server that dies before it answers, and a signal before MLflow knows the answer, would leave one RUNNING."""
+    before, began = retries.failed(), mlflow.active_run()
+    try:
+        made = mlflow.start_run(run_name=name, nested=nested, tags=dict(tags))
+    except (KeyboardInterrupt, SystemExit) as exc:
+        if mlflow.active_run() is began:  # else the caller ends it
+            _let_go(exc)
+            leftovers.end_unborn(client, tags[leftovers.OWNER], known=_open)
+        raise
     if retries.failed() != before:
         leftovers.delete_twins(client, made)
 

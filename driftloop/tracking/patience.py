@@ -77,11 +77,15 @@ def tell(what: str, *, limit_s: float = WAIT_S) -> None:
     _state["told"] = time.monotonic()
 
 
-def _insist(attempt: Callable[[], object], database: str) -> None:
+def _insist(database: str, attempt: Callable[..., object], *given: object) -> None:
+    """Attempt it until the database is not locked.
+
+    No closure: Ctrl-C leaves a traceback, whose frames keep their functions even when they are cleared; a lambda would keep the cursor, and that a lock.
+    """
     end = time.monotonic() + left()
     while True:
         try:
-            attempt()
+            attempt(*given)
             return
         except sqlite3.OperationalError as exc:
             if not is_locked(exc):
@@ -99,7 +103,7 @@ def _execute(cursor: Any, statement: str, parameters: Any, context: Any) -> bool
         return None
     if statement.startswith("PRAGMA busy_timeout"):  # MLflow's 20 s
         statement, parameters = f"PRAGMA busy_timeout = {ATTEMPT_MS}", ()
-    _insist(lambda: cursor.execute(statement, parameters), database)
+    _insist(database, cursor.execute, statement, parameters)
     return True
 
 
@@ -107,7 +111,7 @@ def _execute_many(cursor: Any, statement: str, parameters: Any, context: Any) ->
     database = context.engine.url.database
     if database not in _watched:
         return None
-    _insist(lambda: cursor.executemany(statement, parameters), database)
+    _insist(database, cursor.executemany, statement, parameters)
     return True
 
 
@@ -117,7 +121,7 @@ def _commit(connection: Connection) -> None:
     if database in _watched:
         driver = connection.connection.driver_connection
         try:
-            _insist(driver.commit, database)  # type: ignore[union-attr]
+            _insist(database, driver.commit)  # type: ignore[union-attr]
         except sqlite3.OperationalError as exc:
             if not is_locked(exc):
                 raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -19,6 +20,7 @@ from unittest import mock
 
 import pytest
 from mlflow.exceptions import MlflowException
+from mlflow.store.tracking import sqlalchemy_store
 from mlflow.tracking import MlflowClient
 from script_fixtures import Workshop, data_flags, drifting_table, parent, role
 from sqlalchemy.exc import OperationalError
@@ -27,6 +29,7 @@ from store_fixtures import FaultyServer, ForgetfulServer, TrackingServer
 from driftloop.errors import TrackingError
 from driftloop.serving import site
 from driftloop.settings import ROOT
+from driftloop.system import signals
 from driftloop.tracking import mlflow_store, patience, retries, runs, stores, translate
 from driftloop.tracking.registry import CHALLENGER, CHAMPION, Registry
 from driftloop.training.trained_model import KnownModel
@@ -249,6 +252,39 @@ def test_a_store_that_is_locked_at_the_start_is_waited_for(known: Workshop) -> N
         mlflow_store.open_store("one")
         with locked(known.folder / "mlflow.db", seconds=3):
             assert mlflow_store.open_store("two").experiment_name == "two"
+
+
+def test_ctrl_c_before_mlflow_knows_the_run_that_it_created_leaves_none_open(known: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    created, armed = sqlalchemy_store.SqlAlchemyStore.create_run, [False, True]  # the inner one's
+
+    def torn(*given: Any, **named: Any) -> Any:
+        found = created(*given, **named)
+        if armed.pop(0):
+            raise KeyboardInterrupt
+        return found
+
+    monkeypatch.setattr(sqlalchemy_store.SqlAlchemyStore, "create_run", torn)
+    with known.entered():
+        store = mlflow_store.open_store("one")
+        with pytest.raises(KeyboardInterrupt), mlflow_store.run(store, "outer", role="base"), mlflow_store.run(store, "inner", role="trial"):
+            pass
+    assert (armed, known.statuses()) == ([], {"KILLED"})
+
+
+def test_ctrl_c_at_any_moment_of_logging_leaves_no_lock_and_no_run_open(known: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A torn transaction is rolled back when nobody holds its cursor any more; the traceback must not."""
+    monkeypatch.setattr(patience, "WAIT_S", 2.0)
+    with known.entered():
+        store = mlflow_store.open_store("one")
+        for delay_ms in range(1, 81, 8):
+            ctrl_c = threading.Timer(delay_ms / 1000, os.kill, [os.getpid(), signal.SIGINT])
+            with pytest.raises(KeyboardInterrupt), signals.signals_unwind(), mlflow_store.run(store, "outer", role="base"):
+                ctrl_c.start()
+                with mlflow_store.run(store, "inner", role="trial"):
+                    mlflow_store.log_params({"logged": 1})
+                    mlflow_store.log_metrics({"logged": 1.0})
+                    time.sleep(1)
+            assert known.statuses() == {"KILLED"}, delay_ms
 
 
 @contextlib.contextmanager
