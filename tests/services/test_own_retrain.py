@@ -94,11 +94,12 @@ def hook(tmp_path_factory: pytest.TempPathFactory, monitor: str) -> Iterator[Hoo
 
 
 def test_the_command_runs_in_the_streams_files_folder_and_gets_why_and_until_when(hook: Hook) -> None:
-    script = "import json, os, sys\nprint(json.dumps([os.getcwd(), sys.argv[1:], {n: v for n, v in os.environ.items() if n.startswith('DRIFTLOOP_')}]))"
+    script = "import json, os, sys\nprint(json.dumps([os.getcwd(), sys.argv[1:], dict(os.environ)]))"
     found = hook.run(script)
     folder, words, env = json.loads(Path(found["log"]).read_text())
     assert (folder, words) == (str(hook.folder), ["--flag", "a b"])
-    assert env == {"DRIFTLOOP_STREAM": "churn", "DRIFTLOOP_MODEL": "xgb", "DRIFTLOOP_REASON": "KpiBelowThreshold", "DRIFTLOOP_UNTIL_TIME": UNTIL}
+    ours = {name: value for name, value in env.items() if name.startswith("DRIFTLOOP_") and name not in os.environ}
+    assert ours == {"DRIFTLOOP_STREAM": "churn", "DRIFTLOOP_MODEL": "xgb", "DRIFTLOOP_REASON": "KpiBelowThreshold", "DRIFTLOOP_UNTIL_TIME": UNTIL}
     assert (found["state"], found["message"], found["version"], found["until_time"]) == ("retrained", "its command ended with exit code 0", "", UNTIL)
     assert 'driftloop_last_retrain{state="retrained",stream="churn"} 1.0' in requests.get(f"{hook.url}/metrics", timeout=5).text.splitlines()
 
