@@ -113,6 +113,7 @@ def test_python_is_named_by_its_path_where_the_shell_finds_another(monkeypatch: 
     assert printed_commands.python() == shlex.quote(sys.executable)
 
 
+@pytest.mark.slow
 def test_printed_commands_run_as_they_are_pasted_in_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)

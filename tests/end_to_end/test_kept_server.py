@@ -253,6 +253,7 @@ def test_a_server_that_others_keep_and_restart_is_given_our_model_again(own: tup
     np.testing.assert_allclose(served, local(model, ROWS[:20]), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_another_teams_version_beside_ours_is_left_alone(deployed: Callable[..., TorchServeDeployment], model_store: Path) -> None:
     ours = deployed(RUN)
     ours.put(known("1"), move_alias=lambda: None)
@@ -277,6 +278,7 @@ class Deadly(ElecModel):
 """
 
 
+@pytest.mark.slow
 def test_a_row_that_kills_its_worker_each_time_ends_in_one_line(own: tuple[TorchServe, Path], tmp_path: Path) -> None:
     server, folder = own
     file = tmp_path / "deadly.py"

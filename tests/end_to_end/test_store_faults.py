@@ -276,7 +276,7 @@ def test_ctrl_c_at_any_moment_of_logging_leaves_no_lock_and_no_run_open(known: W
     monkeypatch.setattr(patience, "WAIT_S", 2.0)
     with known.entered():
         store = mlflow_store.open_store("one")
-        for delay_ms in range(1, 81, 8):
+        for delay_ms in range(1, 81, 16):
             ctrl_c = threading.Timer(delay_ms / 1000, os.kill, [os.getpid(), signal.SIGINT])
             with pytest.raises(KeyboardInterrupt), signals.signals_unwind(), mlflow_store.run(store, "outer", role="base"):
                 ctrl_c.start()

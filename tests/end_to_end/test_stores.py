@@ -41,7 +41,7 @@ QUICK = ("--max_epochs", 2)
 RETRAIN = ("--total_trials", 1, "--judge_rows", 30, "--validation_rows", 10, "--judge_alpha", 1)
 
 
-@pytest.fixture(scope="module", params=[pytest.param(kind, marks=pytest.mark.slow if kind in KINDS[2:] else ()) for kind in KINDS])
+@pytest.fixture(scope="module", params=[pytest.param(kind, marks=() if kind == "http" else pytest.mark.slow) for kind in KINDS])
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreWorkshop]:
     """A workshop on a store of each kind."""
     if request.param == "postgresql" and postgresql_programs() is None:

@@ -117,6 +117,7 @@ def test_a_dead_hook_is_started_again_and_a_deaf_torchserve_ends_all(here: Path,
     assert not psutil.pid_exists(second)
 
 
+@pytest.mark.slow
 def test_a_torchserve_that_is_deaf_before_the_champion_serves_ends_all_too(here: Path, server: TorchServe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeper, "DEAF_S", 1.0)
     stream = stream_settings.load()["elec"]

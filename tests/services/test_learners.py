@@ -269,6 +269,7 @@ with contextlib.suppress(ModuleNotFoundError):  # TorchServe's worker has the mo
     assert again.code == 0, again.output
 
 
+@pytest.mark.slow
 def test_workers_of_a_back_test_find_a_learner_of_the_folder(tmp_path: Path, drifting_csv: Path) -> None:
     (tmp_path / "mine.py").write_text(f"{HEAD}class Own(ELEC.model):\n    pass\nMINE = replace(ELEC, model=Own, check=lambda frame: {{}})\n")
     flags = (*data_flags(drifting_csv), "--policies", "never,always", "--block_size", 60, "--max_epochs", 1, "--jobs", 2)

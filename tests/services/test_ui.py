@@ -135,6 +135,7 @@ def test_a_port_that_is_taken_is_refused_by_name(shown: Workshop, capsys: pytest
 
 
 @pytest.mark.usefixtures("no_server")
+@pytest.mark.slow
 def test_with_a_tracking_server_its_own_address_is_printed(shown: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     port = free_ports()[0]
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", shown.uri, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
