@@ -146,7 +146,9 @@ class Intake:
             return False
         self._seen(record.kind, record.labelled_at)
         row = self._join.label(record.id, record.label, at=record.labelled_at)
-        if row is not None and not row.waits and not row.closed:
+        if row is not None and row.waits and self.maturing:
+            self.maturing.labelled()
+        elif row is not None and not row.closed:
             self._counts(row)
         return True
 
