@@ -56,12 +56,13 @@ class ServedSegments:
     Args:
         config: the stream, with `segments`.
         task: what measures the KPI.
+        newest: judged blocks that a segment's KPI is measured on, by default as many as the reference period has.
     """
 
-    def __init__(self, config: StreamConfig, task: Task) -> None:
+    def __init__(self, config: StreamConfig, task: Task, *, newest: int | None = None) -> None:
         self._config, self._task = config, task
         self._waiting: list[tuple[FeatureRows, np.ndarray]] | None = []  # blocks of the reference period; None after it
-        self._newest: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=reference_blocks(config))
+        self._newest: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=newest or reference_blocks(config))
         self._cuts: tuple[SegmentCut, ...] = ()
         self._kept: list[np.ndarray] = []  # of each feature, which of its segments are meant
         self._before: list[float] = []
@@ -81,7 +82,7 @@ class ServedSegments:
         self._known = None
         if self._waiting is not None:
             self._waiting.append((features, losses))
-            if len(self._waiting) == self._newest.maxlen:
+            if len(self._waiting) == reference_blocks(self._config):
                 self._begin(self._waiting)
                 self._waiting = None
             return
@@ -102,7 +103,7 @@ class ServedSegments:
     def note(self) -> str:
         """What is not judged; "" if nothing."""
         if self._waiting is not None:
-            return f"segments: {len(self._waiting):,} of the {self._newest.maxlen:,} blocks are there that later ones are compared with"
+            return f"segments: {len(self._waiting):,} of the {reference_blocks(self._config):,} blocks are there that later ones are compared with"
         return "; ".join(self._faults)
 
     def _begin(self, blocks: Sequence[tuple[FeatureRows, np.ndarray]]) -> None:
