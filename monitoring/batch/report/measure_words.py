@@ -119,6 +119,13 @@ def tone(measures: Measures) -> str:
     return TONES[measures.answer.health]
 
 
+def segments(measures: Measures) -> str:
+    """How many segments are worse, of those that are judged."""
+    worse, judged = (sum(segment(one) in verdicts for one in measures.segments) for verdicts in ({"drift"}, {"drift", "no alarm"}))
+    are = "are" if worse > 1 else "is"
+    return f"{worse or 'None'} of {wording.count(judged, 'judged segment')} {are} proven to be worse than in the first rows of the version."
+
+
 def segment(one: SegmentMeasure) -> str:
     """The verdict on a segment.
 
