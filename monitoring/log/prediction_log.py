@@ -5,7 +5,7 @@
         ...                                            # a record as JSON values; `label` and `labelled_at` if it has one
 
 Collections: `predictions` and `rejected`, indexed by stream and time; `pending_labels`, those whose prediction has
-not arrived yet; `streams`, the first and last time of each stream. A document's `_id` is "<stream>/<id>", so
+not arrived yet; `streams`, the first and last time of each stream, and of each model version in it. A document's `_id` is "<stream>/<id>", so
 writes are idempotent. Times are stored as dates.
 
 Reads use windows of time that adapt to the density of rows: neither we nor the server hold more than a few thousand
@@ -129,6 +129,11 @@ class PredictionLog:
         span = self._span(PREDICTIONS, stream)
         return time_text(span[1] - _NARROWEST) if span else None
 
+    def first_time(self, stream: str, version: str) -> str | None:
+        """Time of the first row that a model version answered; None without rows."""
+        span = self._span(PREDICTIONS, f"{stream}/{version}")
+        return time_text(span[0]) if span else None
+
     def pages(
         self, stream: str, start: str | None, stop: str | None, *, collection: str = PREDICTIONS, backward: bool = False
     ) -> Iterator[list[dict[str, Any]]]:
@@ -198,14 +203,16 @@ class PredictionLog:
             if labels and (label := labels.get(document["_id"])):
                 document.update(label=label.label, labelled_at=parse_time(label.labelled_at))
         written = self.database.insert(collection, documents)
-        times: dict[str, list[datetime]] = {}
+        times: dict[tuple[str, str], list[datetime]] = {}
         for document in documents:
-            times.setdefault(document["stream"], []).append(document["time"])
+            stream = document["stream"]
+            for whose in (stream, f"{stream}/{document['version']}") if document.get("version") else (stream,):
+                times.setdefault((stream, whose), []).append(document["time"])
         self.database.update(
             STREAMS,
             [
-                ({"_id": f"{collection}/{stream}"}, {"$min": {"first": min(each)}, "$max": {"last": max(each)}, "$set": {"stream": stream}})
-                for stream, each in times.items()
+                ({"_id": f"{collection}/{whose}"}, {"$min": {"first": min(each)}, "$max": {"last": max(each)}, "$set": {"stream": stream}})
+                for (stream, whose), each in times.items()
             ],
             upsert=True,
         )

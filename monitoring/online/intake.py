@@ -41,6 +41,7 @@ class Intake:
         self.values = Newest(input_tests.MOST_ROWS, features=len(config.features), texts=any(feature.texts for feature in config.features))
         self.invalid = Share(QUALITY_ROWS)
         self.versions: OrderedDict[str, Served] = OrderedDict()  # in order of their first answer
+        self._first: dict[str, list[Row]] = {}  # by version: see `begin`
         self.in_use = ""  # version of the newest answer; "" before the first
         self.last: dict[str, str] = {}  # by kind of record: when the newest came
         self.maturing = Maturing(config.label_delay) if config.label_delay else None
@@ -82,6 +83,28 @@ class Intake:
             if row.label is not None:
                 self._counts(row)
         return new, sum(version.advance() for version in self.versions.values())
+
+    def begin(self, version: str, records: Iterable[Record]) -> None:
+        """Take checked predictions, each with its label, that a version answered before all that `take` is given: its segments are compared with them.
+
+        Of each version once: the log may be read again after a fault.
+        """
+        if version in self._first:
+            return
+        rows: dict[str, Row] = {}
+        for record in records:
+            if isinstance(record, Prediction):
+                rows[record.id] = self._row(record)[0]
+            elif isinstance(record, Label):
+                rows[record.id].label = record.label
+        self._first[version] = list(rows.values())
+        if found := self.versions.get(version):
+            self._begin(found)
+
+    def _begin(self, version: Served) -> None:
+        if rows := self._first.get(version.version):
+            version.begin(rows)
+            self._first[version.version] = []
 
     def _take(self, record: Record) -> bool:
         if isinstance(record, Prediction):
@@ -146,7 +169,9 @@ class Intake:
             return False
         self._seen(record.kind, record.labelled_at)
         row = self._join.label(record.id, record.label, at=record.labelled_at)
-        if row is not None and not row.waits and not row.closed:
+        if row is not None and row.waits and self.maturing:
+            self.maturing.labelled()
+        elif row is not None and not row.closed:
             self._counts(row)
         return True
 
@@ -176,6 +201,7 @@ class Intake:
         if found is None:
             newest = next(reversed(self.versions.values()), None)
             found = self.versions[version] = Served(version, self.config, self.scoring, before=newest)
+            self._begin(found)
             if not self._waits:
                 found.prepare(None)
             if len(self.versions) > MOST_VERSIONS:

@@ -105,6 +105,7 @@ class Maturing:
         self._rows: list[tuple[str, str, int, Row]] = []  # a heap
         self._added = 0
         self._edge = ("", "")  # the newest time, and that of the newest mature row
+        self.early = 0  # held rows with a label
         self.lost = 0  # rows that were too many to hold: they are not judged
 
     @property
@@ -112,21 +113,20 @@ class Maturing:
         """Number of rows that are held."""
         return len(self._rows)
 
-    @property
-    def early(self) -> int:
-        """Those with a label."""
-        return sum(row.label is not None for *_, row in self._rows)
-
     def add(self, row: Row) -> None:
         """Take a row, with or without its label."""
         row.waits = True
         self._reached.add(row.time, served_at=row.served_at)
         self._added += 1
         heapq.heappush(self._rows, (row.time, row.id, self._added, row))
+        self.early += row.label is not None
         if len(self._rows) > self._most:
-            lost = heapq.heappop(self._rows)[-1]
-            lost.waits, lost.closed = False, True
+            self._oldest().closed = True
             self.lost += 1
+
+    def labelled(self) -> None:
+        """Count a held row whose label has come."""
+        self.early += 1
 
     def ripe(self) -> list[Row]:
         """Remove and return the rows that are mature now, oldest first."""
@@ -135,9 +135,15 @@ class Maturing:
             self._edge = newest, time_text(datetime.fromisoformat(newest) - self.delay)
         found = []
         while self._rows and self._rows[0][0] <= self._edge[1]:
-            found.append(heapq.heappop(self._rows)[-1])
-            found[-1].waits = False
+            found.append(self._oldest())
         return found
+
+    def _oldest(self) -> Row:
+        """Remove and return the oldest row."""
+        row = heapq.heappop(self._rows)[-1]
+        row.waits = False
+        self.early -= row.label is not None
+        return row
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from driftloop.errors import DataError, DriftloopError
 from monitoring.fleet import ranking, shared_alpha
 from monitoring.fleet.ranking import FleetPage
 from monitoring.online.intake import QUALITY_ROWS
+from monitoring.online.segments import first_rows
 from monitoring.online.watcher import Watcher
 from monitoring.prometheus import MonitorMetrics, Sample
 from monitoring.records import events
@@ -115,12 +116,22 @@ class Monitor:
 
         for name, watcher in self.watchers.items():
             found = self._log.newest(name, REFILL_DELAYED_ROWS if watcher.config.label_delay else REFILL_ROWS)
+            for version, rows in first_rows.read(self._log, watcher.config, found, trained_until=functools.partial(self._trained_until, watcher.config)):
+                watcher.begin(version, list(_from_log(rows, watcher)))
             found += self._log.newest(name, QUALITY_ROWS, collection=REJECTED)
             found.sort(key=lambda document: document["served_at"])  # in order of arrival: row times may have been replayed
             records = _from_log(found, watcher)
             while chunk := list(itertools.islice(records, CHUNK)):  # lets requests in between
                 watcher.take(chunk)
         self.refilled = True
+
+    def _trained_until(self, config: StreamConfig, version: str) -> str:
+        """The time of a version's last training row; "" if unknown."""
+        try:
+            found = self._references.find(config.name, config.model, version) if self._references else None
+        except DriftloopError:
+            return ""
+        return f"{found.times[-1].astype('datetime64[ms]')}Z" if found is not None and len(found) else ""
 
     def _refill_until_done(self) -> None:
         while not self._end.is_set():

@@ -61,7 +61,8 @@ def _segments(known: Known) -> list[Fact]:
         return []
     worse = [f"{one.name}, {known.config.kpi} {one.kpi:.3f} after {one.kpi_before:.3f}" for one in known.segments if one.drift]
     more = f" and {len(worse) - MOST_NAMED} more" if len(worse) > MOST_NAMED else ""
-    words = f"worse than before: {'; '.join(worse[:MOST_NAMED])}{more}" if worse else f"none of {len(known.segments)} is proven to have become worse"
+    judged = sum(not math.isnan(one.e_value) for one in known.segments)
+    words = f"worse than before: {'; '.join(worse[:MOST_NAMED])}{more}" if worse else f"none of {judged} is proven to have become worse"
     return [Fact("segments", words, good=False if worse else None)]
 
 

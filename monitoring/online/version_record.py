@@ -103,6 +103,13 @@ class Served:
                 one.prepare(newest, block_size=self.config.block_size)
         self.prepared = True
 
+    def begin(self, rows: Sequence[Row]) -> None:
+        """Let the reference period of the segments begin with labelled rows that this version answered first; what they have learned so far is dropped."""
+        if self.segments:
+            self.segments, size = ServedSegments(self.config, self.scoring.task), self.config.block_size
+            for start in range(0, len(rows) - size + 1, size):
+                self._judge_segments(rows[start : start + size], self.losses(rows[start : start + size]))
+
     def add(self, row: Row) -> None:
         """Take a labelled row that this version answered."""
         self.newest.append(row)
@@ -137,8 +144,7 @@ class Served:
         self.verdict = self.rule.update(losses[there])
         if self.fleet:
             self.fleet.update(losses[there])
-        if self.segments:
-            self.segments.update([row.features for row, has in zip(block, there, strict=True) if has], losses[there], time=block[0].time)
+        self._judge_segments(block, losses)
         if calm and not math.isnan(self.verdict.statistic):  # else the KPI of these rows is undefined, and proves nothing
             self.proven = self.verdict.drift
             self._evidence = self.verdict.statistic / self.verdict.threshold
@@ -151,6 +157,11 @@ class Served:
         sure, outputs, features = self._answers(block)
         if sure and self._label_free:
             self._label_free.learn(outputs, Labels(self.config.labels).encode([row.label for row in sure]), features)
+
+    def _judge_segments(self, block: Sequence[Row], losses: np.ndarray) -> None:
+        if self.segments:
+            there = judging.known(losses)
+            self.segments.update([row.features for row, has in zip(block, there, strict=True) if has], losses[there], time=block[0].time)
 
     def _answers(self, rows: Sequence[Row]) -> tuple[list[Row], np.ndarray, np.ndarray]:
         """The rows that hold the model's output, the outputs, and the features, (M, F)."""

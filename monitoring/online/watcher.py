@@ -75,6 +75,11 @@ class Watcher:
         with self._lock:
             return self.intake.take(records)
 
+    def begin(self, version: str, records: Iterable[Record]) -> None:
+        """See `Intake.begin`."""
+        with self._lock:
+            self.intake.begin(version, records)
+
     def think(self) -> int:
         """Do the slow work; return the number of blocks judged in it. One thread at a time."""
         blocks = self._look_for_references()

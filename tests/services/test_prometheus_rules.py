@@ -92,7 +92,7 @@ def test_every_alert_says_for_whom_how_bad_what_is_so_and_what_to_do(alert: str)
 
 def test_alerts_of_drift_and_of_quality_link_to_the_newest_report() -> None:
     linked = {alert: rule["annotations"]["report"] for alert, rule in ALERTS.items() if "report" in rule["annotations"]}
-    assert linked == dict.fromkeys(("KpiBelowThreshold", "DataDrift", "DataQuality"), "http://127.0.0.1:8010/reports/{{ $labels.stream }}")
+    assert linked == dict.fromkeys(("KpiBelowThreshold", "SegmentDrift", "DataDrift", "DataQuality"), "http://127.0.0.1:8010/reports/{{ $labels.stream }}")
 
 
 def test_only_the_alert_of_the_kpi_asks_for_a_retrain() -> None:

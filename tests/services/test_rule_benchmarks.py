@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from benchmarks import detection, detection_page, error_streams, false_alarms, fleet, script
+from benchmarks import detection, detection_page, error_streams, false_alarms, fleet, online_segments, script, segments
 from benchmarks.error_streams import NEVER, Noise
 from driftloop.drift.rules import catalogue
 from driftloop.drift.rules.trivial import Random
@@ -103,6 +103,14 @@ def test_the_committed_tables_of_the_fleet_are_as_the_script_writes_them() -> No
     assert [line.split("|")[1] for line in committed.splitlines() if line.startswith("| ")][: len(fleet.KINDS) + 1] == [
         line.split("|")[1] for line in text.splitlines() if line.startswith("| ")
     ][: len(fleet.KINDS) + 1]
+
+
+def test_the_committed_table_of_the_monitors_segments_is_as_the_script_writes_it_and_keeps_the_rate() -> None:
+    committed = script.page_of(online_segments.__file__).read_text(encoding="utf-8")
+    table = [[cell.strip() for cell in line.strip("|").split("|")] for line in committed.splitlines() if line.startswith("| ")][1:]
+    assert committed == online_segments.page(table, watches=200, command="python -m benchmarks.online_segments")
+    assert [(one[0], int(one[1].split()[0])) for one in table] == [(kind.name, number) for kind in online_segments.KINDS for number in segments.SIZES]
+    assert all(float(cell.split()[0]) <= 100 * online_segments.ALPHA for one in table for cell in (one[3], one[6]))
 
 
 def test_equal_streams_of_a_fleet_alarm_together_and_a_fall_is_found_later_in_a_fleet() -> None:

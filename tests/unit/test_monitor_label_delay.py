@@ -205,6 +205,23 @@ def test_more_rows_than_are_held_are_counted_and_the_rest_is_judged_later() -> N
     assert "38 rows left the memory" in told(made)["note"]
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_the_running_count_of_early_labels_is_that_of_the_rows_that_are_held(seed: int) -> None:
+    """Labels before, with and after their rows, corrected, repeated, of rows that are lost; rows out of order."""
+    rng, made = np.random.default_rng(seed), delayed()
+    held = Maturing(timedelta(days=2), most=70)
+    made.watchers["elec"].intake.maturing = held
+    counts = set()
+    for start in range(0, 6 * BLOCK, 8):
+        rows = rng.permutation(np.arange(start, start + 8))
+        labels = [label(int(row), label=int(rng.integers(2)), labelled_at=when(start + 9)) for row in rng.integers(max(0, start - 100), start + 16, 12)]
+        records = [*(prediction(int(row)) for row in rows), *labels]
+        made.ingest("elec", [records[at] for at in rng.permutation(len(records))])
+        assert held.early == sum(row.label is not None for *_, row in held._rows)
+        counts.add(held.early)
+    assert len(counts) > 10 and held.lost
+
+
 def test_counts_without_anything_to_say_say_nothing() -> None:
     assert LabelCounts().note == LabelCounts(86400.0).note == ""
 

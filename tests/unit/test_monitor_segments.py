@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import yaml
-from monitor_records import ELEC, label, prediction
+from monitor_records import ELEC, label, prediction, when
 from monitor_sample import feed, told
 
+from benchmarks import online_segments
 from driftloop.errors import SettingsError
-from driftloop.metrics.task import CLASSIFICATION
+from driftloop.metrics.task import CLASSIFICATION, REGRESSION, Task
 from monitoring import stream_settings
 from monitoring.features import Feature
 from monitoring.online import status_page
@@ -24,12 +27,36 @@ FUEL = Feature("fuel", texts=("gas", "oil", "wind"), required=False)
 STREAM = replace(ELEC, features=(FUEL,), segments=("fuel",), fallback_by=(), block_size=100)
 
 
-def run(fuels: np.ndarray, right: np.ndarray, config: StreamConfig = STREAM) -> ServedSegments:
-    made = ServedSegments(config, CLASSIFICATION)
+BOARD = replace(STREAM, features=(*ELEC.features[1:], FUEL), threshold=0.5)  # of whole records
+FALL = 2500
+
+
+def run(fuels: np.ndarray, right: np.ndarray, config: StreamConfig = STREAM, *, task: Task = CLASSIFICATION) -> ServedSegments:
+    made = ServedSegments(config, task)
     for start in range(0, len(right), config.block_size):
         rows = slice(start, start + config.block_size)
         made.update([(value,) for value in fuels[rows]], 1.0 - right[rows], time=f"{start:06}")
     return made
+
+
+def answered(rows: int = 4500, *, since: int = FALL, seed: int = 3, **changed: Any) -> list[dict[str, Any]]:
+    """Predictions; those of fuel wind are mostly wrong from a row on, all others right in 9 of 10."""
+    rng = np.random.default_rng(seed)
+    fuels = rng.choice(["gas", "oil", "wind"], rows)
+    right = rng.random(rows) < np.where((fuels == "wind") & (np.arange(rows) >= since), 0.4, 0.9)
+    return [prediction(row, right=bool(right[row]), features={"fuel": str(fuels[row])}, **changed) for row in range(rows)]
+
+
+def labels_of(predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [label(one_row(one)) for one in predictions]
+
+
+def one_row(record: dict[str, Any]) -> int:
+    return int(record["id"].removeprefix("row-"))
+
+
+def named(made: Monitor) -> list[str]:
+    return [one["name"] for one in told(made)["segments"] if one["drift"]]
 
 
 def test_a_fall_in_a_small_segment_is_named_while_the_whole_is_fine() -> None:
@@ -59,6 +86,93 @@ def test_steady_streams_keep_the_false_alarm_rate_over_all_segments(segments: in
         fuels = rng.integers(0, segments, 5000).astype(str).astype(object)
         alarms += any(one.drift for one in run(fuels, rng.random(5000) < 0.85).known())
     assert alarms <= 50 * STREAM.alpha
+
+
+@pytest.mark.parametrize("kind", [online_segments.KINDS[2], online_segments.KINDS[3], online_segments.KINDS[4]], ids=lambda kind: kind.name)
+def test_autocorrelated_errors_of_a_steady_stream_name_no_segment(kind: online_segments.OnlineKind) -> None:
+    """A few of the watches of benchmarks/online_segments.md."""
+    assert online_segments.row(kind, 10, watches=6)[3].startswith("0.0 ")
+
+
+def test_with_a_label_delay_a_segment_is_judged_on_mature_rows_alone() -> None:
+    """Ten days are 480 rows: of the first 4,500 the rows before 4,020 are mature. Later ones that were answered wrongly have their label already."""
+    made, records = Monitor({"elec": replace(BOARD, label_delay=timedelta(days=10))}), answered(6500, since=4020)
+    young = [one for one in labels_of(records[4020:4500]) if records[one_row(one)]["prediction"] != one["label"]]
+    feed(made, [*records[:4500], *young, *labels_of(records[:4020])])
+    assert told(made)["labels"]["early"] == len(young) and named(made) == []
+    feed(made, [*records[4500:], *labels_of(records)])
+    assert named(made) == ["fuel=wind"]
+
+
+def test_each_version_has_its_own_reference_period() -> None:
+    made, first = Monitor({"elec": BOARD}), answered()
+    feed(made, first + labels_of(first))
+    assert named(made) == ["fuel=wind"]
+    second = [{**one, "version": "2"} for one in answered(9000, since=0)[4500:]]  # as bad as it was at once
+    feed(made, second[:500] + labels_of(second[:500]))
+    assert told(made)["segments"] == [] and "segments: 5 of the 20 blocks are there that later ones are compared with" in told(made)["note"]
+    feed(made, second[500:] + labels_of(second[500:]))
+    assert len(told(made)["segments"]) == 3 and named(made) == []
+
+
+@pytest.mark.parametrize("kpi", ["f1", "balanced_accuracy", "roc_auc", "brier", "cost"])
+def test_a_segment_is_named_under_every_kind_of_kpi(kpi: str) -> None:
+    costs = {"cost": "1:0=5"} if kpi == "cost" else {}
+    made = Monitor({"elec": replace(BOARD, kpi=kpi, shares=(0.5, 0.5), **costs)})
+    records = answered(6000)
+    feed(made, records + labels_of(records))
+    assert named(made) == ["fuel=wind"]
+
+
+def test_a_kpi_of_whole_blocks_that_is_undefined_in_a_segment_leaves_it_out_and_says_so() -> None:
+    made = Monitor({"elec": replace(BOARD, kpi="roc_auc", shares=(0.5, 0.5))})
+    records = answered(3000, since=9999)
+    records = [{**one, "features": one["features"] | ({"fuel": "oil"} if at % 2 or at % 200 else {"fuel": "wind"})} for at, one in enumerate(records)]
+    feed(made, records + labels_of(records))
+    unjudged = [one["name"] for one in told(made)["segments"] if one["e_value"] is None]
+    assert unjudged == ["fuel=wind"]
+    assert "segments: 1 with fewer than 16 blocks with a defined ROC AUC in the reference period are too small to be judged" in told(made)["note"]
+
+
+def test_a_regression_names_the_segment_whose_errors_grow() -> None:
+    rng = np.random.default_rng(5)
+    fuels = rng.choice(np.array(["gas", "oil", "wind"], object), 5000)
+    losses = rng.exponential(3, 5000) * np.where((fuels == "wind") & (np.arange(5000) >= FALL), 2, 1)
+    found = run(fuels, 1 - losses, replace(STREAM, task="regression", kpi="mae"), task=REGRESSION).known()
+    assert [one.name for one in found if one.drift] == ["fuel=wind"] and found[0].kpi > 1.5 * found[0].kpi_before
+
+
+def test_few_and_late_labels_in_any_order_name_the_same_segment() -> None:
+    rng, made, records = np.random.default_rng(6), Monitor({"elec": BOARD}), answered(9000, since=5000)
+    labels = [one for one in labels_of(records) if rng.random() < 0.6]
+    events = [(row + rng.integers(0, 90), one) for one in records for row in [one_row(one)]] + [(one_row(one) + rng.integers(0, 300), one) for one in labels]
+    feed(made, [one for _, one in sorted(events, key=lambda event: event[0])])
+    before = told(made)["segments"]
+    assert named(made) == ["fuel=wind"]
+    judged = 9000 - 3000
+    feed(made, [{**one, "label": 1 - one["label"], "labelled_at": when(20_000)} for one in labels if one_row(one) < judged])  # corrected after they were judged
+    assert told(made)["segments"] == before
+
+
+def test_events_without_the_column_are_a_segment_of_their_own() -> None:
+    made, records = Monitor({"elec": BOARD}), answered(4000, since=9999)
+    for one in records[::3]:
+        del one["features"]["fuel"]
+    feed(made, records + labels_of(records))
+    assert {one["name"] for one in told(made)["segments"]} == {"fuel=gas", "fuel=oil", "fuel=wind", "fuel=missing"}
+    assert named(made) == []
+
+
+def test_ten_thousand_values_make_a_bounded_number_of_label_sets() -> None:
+    made = Monitor({"elec": replace(BOARD, segments=("fuel", "transfer"))})
+    records = answered(4000, since=9999)
+    rng = np.random.default_rng(7)
+    for at, one in enumerate(records):
+        one["features"] |= {"fuel": f"f{rng.integers(10_000)}", "transfer": None if at > 3000 and at % 2 else one["features"]["transfer"]}
+    feed(made, records + labels_of(records))
+    samples = [line for line in made.metrics.text().decode().splitlines() if line.startswith("driftloop_segment_kpi{")]
+    assert len(told(made)["segments"]) == MOST_SEGMENTS >= len(samples) and any('segment="fuel=new"' in line for line in samples)
+    assert "with fewer than 50 rows in the reference period are too small to be judged" in told(made)["note"]
 
 
 def test_missing_values_are_a_segment_and_new_ones_are_shown_not_judged() -> None:

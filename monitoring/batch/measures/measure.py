@@ -15,7 +15,7 @@ import numpy as np
 
 from driftloop.errors import DriftloopError
 from driftloop.training.reference import Reference
-from monitoring.batch.measures import input_drift, kpis, label_age, row_quality, window_verdict
+from monitoring.batch.measures import input_drift, kpis, label_age, row_quality, window_segments, window_verdict
 from monitoring.batch.measures import window_rows as reading
 from monitoring.batch.measures.kpis import Baselines, JudgedVersion
 from monitoring.batch.measures.window_measures import DriftMeasure, FeatureMeasure, LabelMeasure, Measures, QualityMeasure, VersionMeasure, Window
@@ -55,7 +55,9 @@ def measure(log: PredictionLog, config: StreamConfig, window: Window, *, referen
     looked = window_verdict.tell(log, config, window, rows, vocabulary, judged=judged, tests=tests, quality=bad, references=known)
     seen = _Seen(config, window, rows, kpis.labels(rows, age), tests, bad, judged, looked)
     kappa = kpis.kappa_temporal(rows, day_before, config)
-    return _document(seen, costs, told, kappa=kappa, versions=kpis.versions(rows, config, known), notes=[*notes, *filter(None, [age.note])])
+    segments, untold = window_segments.judge(log, config, window, rows, vocabulary, judged=judged, references=known)
+    made = _document(seen, costs, told, kappa=kappa, versions=kpis.versions(rows, config, known), notes=[*notes, *filter(None, [age.note]), *untold])
+    return _worded(seen, replace(made, segments=segments))
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +77,7 @@ class _Seen:
 def _document(seen: _Seen, costs: np.ndarray, told: Baselines, *, kappa: float, versions: tuple[VersionMeasure, ...], notes: Sequence[str]) -> Measures:
     config, rows, judged = seen.config, seen.rows, seen.judged
     mine = rows.by_model & judging.known(costs)
-    made = Measures(
+    return Measures(
         stream=config.name,
         window=seen.window,
         task=config.task,
@@ -102,6 +104,9 @@ def _document(seen: _Seen, costs: np.ndarray, told: Baselines, *, kappa: float, 
         next_step="",
         notes=(*notes, *_notes(seen)),
     )
+
+
+def _worded(seen: _Seen, made: Measures) -> Measures:
     return replace(made, verdict=replace(made.verdict, sentence=measure_words.headline(made)), next_step=_next_step(seen, made))
 
 

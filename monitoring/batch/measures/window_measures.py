@@ -163,6 +163,21 @@ class DriftMeasure:
 
 
 @dataclass(frozen=True)
+class SegmentMeasure:
+    """A segment of the rows that a version answered, compared with the version's first rows; nan where unknown."""
+
+    version: str
+    name: str  # feature=value
+    rows: int  # of the window after the reference period, with a label
+    kpi: float
+    kpi_before: float  # of the reference period
+    e_value: float  # over all segments of the version together, at its alarm or at the window's end; nan where it has too few reference rows to be judged
+    p_value: float
+    drift: bool
+    since: str  # time of the first row of the block in which it was named; "" without drift
+
+
+@dataclass(frozen=True)
 class ForecastMeasure:
     """Blocks from the window's end until the KPI crosses the threshold, 80 % interval; nan without a forecast, inf for never."""
 
@@ -203,6 +218,7 @@ class Measures:
     forecast: ForecastMeasure
     next_step: str
     notes: tuple[str, ...]  # limits of the measures
+    segments: tuple[SegmentMeasure, ...] = ()  # of streams that have some, the worst of each version first
 
     @property
     def id(self) -> str:

@@ -124,9 +124,27 @@ def before(
     wanted: Callable[[WindowRows], np.ndarray],
 ) -> WindowRows:
     """The newest wanted rows before a window and after `since`, at most `most`; `wanted` returns an (N,) boolean mask."""
+    found = _wanted(log.pages(config.name, since, window.start, backward=True), config, vocabulary, most=most, wanted=wanted)
+    rows = joined(found[::-1], config, vocabulary)
+    return rows[max(0, len(rows) - most) :] if len(rows) > most else rows
+
+
+def first(
+    log: PredictionLog, config: StreamConfig, window: Window, vocabulary: Vocabulary, *, version: str, most: int, wanted: Callable[[WindowRows], np.ndarray]
+) -> WindowRows:
+    """The wanted rows that a version answered first, before a window, at most `most`; `wanted` returns an (N,) boolean mask."""
+    start = log.first_time(config.name, version)
+    pages = log.pages(config.name, start, window.start) if start and start < window.start else iter(())
+    return joined(_wanted(pages, config, vocabulary, most=most, wanted=wanted), config, vocabulary)[:most]
+
+
+def _wanted(
+    pages: Iterator[list[dict[str, Any]]], config: StreamConfig, vocabulary: Vocabulary, *, most: int, wanted: Callable[[WindowRows], np.ndarray]
+) -> list[WindowRows]:
+    """The wanted rows of pages until there are `most`; of at most `MOST_LOOKED` times as many rows."""
     found: list[WindowRows] = []
     had = looked = 0
-    for page in log.pages(config.name, since, window.start, backward=True):
+    for page in pages:
         if page:
             chunk = _chunk(page, config, vocabulary)
             kept = chunk[wanted(chunk)]
@@ -134,8 +152,7 @@ def before(
             had, looked = had + len(kept), looked + len(page)
         if had >= most or looked >= MOST_LOOKED * most:
             break
-    rows = joined(found[::-1], config, vocabulary)
-    return rows[max(0, len(rows) - most) :] if len(rows) > most else rows
+    return found
 
 
 def joined(parts: Sequence[WindowRows], config: StreamConfig, vocabulary: Vocabulary) -> WindowRows:

@@ -13,7 +13,7 @@ from driftloop.drift.inputs import shift_words
 from driftloop.metrics.kpi_names import KPIS
 from driftloop.report import wording
 from driftloop.report.kpi_words import Figures
-from monitoring.batch.measures.window_measures import BlockMeasure, FeatureMeasure, Measures
+from monitoring.batch.measures.window_measures import BlockMeasure, FeatureMeasure, Measures, SegmentMeasure
 
 if TYPE_CHECKING:
     from monitoring.stream_settings import StreamConfig
@@ -40,7 +40,7 @@ def found(measures: Measures) -> str:
 
 def headline(measures: Measures) -> str:
     """The verdict in one sentence with its evidence: the KPI against its threshold, the features, and bad data."""
-    parts = [_kpi_told(measures), _features_told(measures), "the data quality is bad" if measures.quality.bad else ""]
+    parts = [_kpi_told(measures), _segments_told(measures), _features_told(measures), "the data quality is bad" if measures.quality.bad else ""]
     name = verdict(measures)
     return f"{name[:1].upper()}{name[1:]} in {measures.window.name}: {'; '.join(part for part in parts if part)}."
 
@@ -65,6 +65,14 @@ def _kpi_told(measures: Measures) -> str:
     old = in_sample(measures)
     seen = ", rows that the model was trained on" if old >= measures.labels.rows else f", {old:,} of which the model was trained on" if old else ""
     return f"{told}{seen}, {against}"
+
+
+def _segments_told(measures: Measures) -> str:
+    worse = [one.name for one in measures.segments if one.drift]
+    if not worse:
+        return ""
+    named = shift_words.listed([*worse[:3], *["…"] * (len(worse) > 3)])
+    return f"{wording.count(len(worse), 'segment')} {'is' if len(worse) == 1 else 'are'} worse than in the first rows of the version ({named})"
 
 
 def enough(measures: Measures) -> str:
@@ -109,6 +117,22 @@ def of_all(measures: Sequence[Measures]) -> str:
 def tone(measures: Measures) -> str:
     """Colour of the health; the kind is shown by a word or a symbol."""
     return TONES[measures.answer.health]
+
+
+def segments(measures: Measures) -> str:
+    """How many segments are worse, of those that are judged."""
+    worse, judged = (sum(segment(one) in verdicts for one in measures.segments) for verdicts in ({"drift"}, {"drift", "no alarm"}))
+    are = "are" if worse > 1 else "is"
+    return f"{worse or 'None'} of {wording.count(judged, 'judged segment')} {are} proven to be worse than in the first rows of the version."
+
+
+def segment(one: SegmentMeasure) -> str:
+    """The verdict on a segment.
+
+    >>> segment(SegmentMeasure("1", "fuel=gas", 9, 0.5, 0.9, 48.2, 0.02, True, "2024-01-01T00:00:00.000Z"))
+    'drift'
+    """
+    return "drift" if one.drift else "not judged" if math.isnan(one.e_value) else "no alarm"
 
 
 def retraining(stream: StreamConfig, window: str) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 
 import plotly.graph_objects as go
 
-from driftloop.report import plots
+from driftloop.report import plots, segment_report
 from monitoring.batch.measures.window_measures import Measures
 from monitoring.batch.report import batch_page, feature_plot, measure_words
 
@@ -35,6 +35,7 @@ def html(measures: Measures, *, index_url: str = "") -> str:
         parts=math.isfinite(told.explained) or math.isfinite(told.rest),
         forecast=not all(map(math.isnan, (ahead.early, ahead.middle, ahead.late))),
         undefined=math.nan,
+        e_value=segment_report.e_value,
         index_url=batch_page.link(index_url),
     )
 

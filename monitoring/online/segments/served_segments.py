@@ -17,6 +17,7 @@ import pandas as pd
 
 from driftloop.data.blocks import Block
 from driftloop.errors import DriftloopError
+from driftloop.metrics.kpi_names import KPIS
 from driftloop.metrics.results import NO_BLOCK
 from driftloop.metrics.task import Task
 from driftloop.predictions.segments import segment_columns, segment_evidence
@@ -44,19 +45,24 @@ class SegmentKnown:
     since: str  # time of the first row of the block in which it was named; "" without drift
 
 
+def reference_blocks(config: StreamConfig) -> int:
+    """Blocks of a version's reference period."""
+    return max(segment_evidence.LEAST_BLOCKS, -(-REFERENCE_ROWS // config.block_size))
+
+
 class ServedSegments:
     """The segments of one version.
 
     Args:
         config: the stream, with `segments`.
         task: what measures the KPI.
+        newest: judged blocks that a segment's KPI is measured on, by default as many as the reference period has.
     """
 
-    def __init__(self, config: StreamConfig, task: Task) -> None:
+    def __init__(self, config: StreamConfig, task: Task, *, newest: int | None = None) -> None:
         self._config, self._task = config, task
         self._waiting: list[tuple[FeatureRows, np.ndarray]] | None = []  # blocks of the reference period; None after it
-        least = segment_evidence.LEAST_BLOCKS
-        self._newest: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=max(least, -(-REFERENCE_ROWS // config.block_size)))
+        self._newest: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=newest or reference_blocks(config))
         self._cuts: tuple[SegmentCut, ...] = ()
         self._kept: list[np.ndarray] = []  # of each feature, which of its segments are meant
         self._before: list[float] = []
@@ -76,7 +82,7 @@ class ServedSegments:
         self._known = None
         if self._waiting is not None:
             self._waiting.append((features, losses))
-            if len(self._waiting) == self._newest.maxlen:
+            if len(self._waiting) == reference_blocks(self._config):
                 self._begin(self._waiting)
                 self._waiting = None
             return
@@ -88,16 +94,16 @@ class ServedSegments:
         self._blocks += 1
 
     def known(self) -> tuple[SegmentKnown, ...]:
-        """All segments, the worst first; none in the reference period."""
+        """At most `MOST_SEGMENTS`, the worst first, then those that are not judged; none in the reference period."""
         if self._known is None:
-            self._known = tuple(sorted(self._scores(), key=_badness))
+            self._known = tuple(sorted(self._scores(), key=_badness)[:MOST_SEGMENTS])
         return self._known
 
     @property
     def note(self) -> str:
         """What is not judged; "" if nothing."""
         if self._waiting is not None:
-            return f"segments: {len(self._waiting):,} of the {self._newest.maxlen:,} blocks are there that later ones are compared with"
+            return f"segments: {len(self._waiting):,} of the {reference_blocks(self._config):,} blocks are there that later ones are compared with"
         return "; ".join(self._faults)
 
     def _begin(self, blocks: Sequence[tuple[FeatureRows, np.ndarray]]) -> None:
@@ -118,6 +124,13 @@ class ServedSegments:
         ends = np.cumsum([len(part) for _, part in blocks])
         spans = [Block(at, int(end) - len(part), int(end)) for at, (end, (_, part)) in enumerate(zip(ends, blocks, strict=True))]
         self._evidence = SegmentEvidence.begun(self._units(spans, codes, losses), sizes, task=self._task, alpha=self._config.alpha)
+        self._note_small(int((kept & (counts > 0)).sum()) - sum(int(taken.sum()) for taken in self._evidence.judged))
+
+    def _note_small(self, segments: int) -> None:
+        if segments:
+            least, rows = segment_evidence.least(self._task), self._task.by_row is self._task
+            what = "rows" if rows else f"blocks with a defined {KPIS[self._config.kpi].words}"
+            self._faults.append(f"segments: {segments:,} with fewer than {least} {what} in the reference period are too small to be judged")
 
     def _cut(self, table: pd.DataFrame, name: str) -> tuple[SegmentCut, ...]:
         try:
@@ -177,5 +190,5 @@ def _column(values: Sequence[float | str], feature: Feature) -> pd.Series:
     )
 
 
-def _badness(one: SegmentKnown) -> tuple[bool, float, str]:
-    return not one.drift, -one.e_value if not math.isnan(one.e_value) else 1.0, one.name
+def _badness(one: SegmentKnown) -> tuple[bool, float, int, str]:
+    return not one.drift, *((1.0, -one.rows) if math.isnan(one.e_value) else (-one.e_value, 0)), one.name
