@@ -37,7 +37,7 @@ class TablePlan:
     label_delay: LabelDelay = NO_DELAY
 
 
-def of_plan(plan: TablePlan, task: Task, reference: np.ndarray, *, unit: str) -> tuple[Goal, Rule]:
+def of_plan(plan: TablePlan, task: Task, reference: np.ndarray, *, unit: str, block_size: int = 1) -> tuple[Goal, Rule]:
     """The goal, and the rule for it.
 
     Without a threshold the rule knows the reference period already, and the goal's is the worst KPI that this period leaves possible at confidence
@@ -48,6 +48,7 @@ def of_plan(plan: TablePlan, task: Task, reference: np.ndarray, *, unit: str) ->
         task: the KPI.
         reference: losses of the reference period's rows, or of its blocks where the KPI is one of whole blocks.
         unit: of a regression's label.
+        block_size: losses of a usual block; 1 where the KPI is one of whole blocks.
 
     Raises:
         DataError: too few losses to compare with, or none above 0.
@@ -65,21 +66,21 @@ def of_plan(plan: TablePlan, task: Task, reference: np.ndarray, *, unit: str) ->
     if len(reference) < LEAST:
         had = f"{len(reference)} {'rows with a label' if rows else 'blocks whose KPI is defined'}"
         raise DataError(f"the reference period has {had}, needs at least {LEAST}: let it end later, or give --threshold")
-    limit = _limit(task, reference, alpha=plan.alpha)
+    limit = _limit(task, reference, alpha=plan.alpha, block_size=block_size)
     goal = Goal(task, task.value(np.array([limit])) if rows else 1 - limit, plan.alpha, unit)
     rule = rule_of(plan, goal)
     inner = rule.rule if isinstance(rule, BlockLossRule) else rule
-    inner.prepare(reference, block_size=len(reference))
+    inner.prepare(reference, block_size=block_size)
     return goal, rule
 
 
-def _limit(task: Task, reference: np.ndarray, *, alpha: float) -> float:
+def _limit(task: Task, reference: np.ndarray, *, alpha: float, block_size: int) -> float:
     """The largest mean loss that the reference period leaves possible at confidence 1 - alpha, over 0 and under the largest loss."""
     bound = 1.0 if task is CLASSIFICATION else task.bound
     most = against_reference.largest(reference, bound)
     if not most > 0:
         raise DataError(f"the {task.loss_words} of the reference period is 0, which is no threshold: give --threshold")
-    level = ReferenceLevel.of(np.minimum(reference, most) / most)
+    level = ReferenceLevel.of(np.minimum(reference, most) / most, block_size=block_size)
     limit = float(np.mean(reference)) + most * (float(level.upper(alpha)) - level.mean)  # losses over `most` count in the mean alone
     return min(max(limit, 2 * NARROWEST * min(bound, 1)), (1 - 2 * NARROWEST) * bound)
 

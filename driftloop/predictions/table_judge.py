@@ -105,9 +105,11 @@ class _Judge:
         """Diagnosis, goal and rule at the start of the first block, or after the closed ones."""
         unit, closed = self.table.stream.unit, self.closed
         if closed is None:
-            goal, rule = table_goal.of_plan(self.plan, self.task, self._reference_losses(), unit=unit)
+            block_size = self._block_rows(self.table.reference)
+            of_unit = block_size if self.task.by_row is self.task else 1
+            goal, rule = table_goal.of_plan(self.plan, self.task, self._reference_losses(), unit=unit, block_size=of_unit)
             if self.plan.threshold:
-                rule.prepare(self.losses[: self.reference], block_size=self._block_rows(self.table.reference))
+                rule.prepare(self.losses[: self.reference], block_size=block_size)
             return Diagnosis(self.known, goal, estimates=False), goal, rule
         goal = Goal(self.task, closed.first.threshold, self.plan.alpha, unit)
         rule = table_goal.rule_of(self.plan, goal, state=closed.rule)

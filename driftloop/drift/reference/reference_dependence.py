@@ -7,7 +7,8 @@ its estimate is an upper one (`SAFE`) that is drawn towards that of the chain.
 
 Both are variances of variances, so what they need is many rows for the losses' kurtosis: a hundred rows with three errors say little about how
 errors are correlated. Until they do, a correlation of `PRIOR` is assumed with the weight of `PRIOR_ROWS`, and what is found beyond that is enlarged
-by a share that falls with the rows. Runs that are long for the period are not seen at all: `UNSEEN` stands for them.
+by a share that falls with the rows. Runs that are long for the period are not seen at all: `UNSEEN` stands for them. And the mean may wander from
+block to block, too slowly for a period of few blocks: until it has many, a wandering of `WANDER` is assumed, or as much less as its blocks allow.
 
 Nothing is learned from the rows that are judged, so a fall cannot be taken for autocorrelation. The constants were chosen on other seeds than those
 of the tests and of benchmarks/any_model.md.
@@ -25,23 +26,28 @@ PRIOR_ROWS: Final = 5.0  # in rows over kurtosis + 3, which is rows times p (1 -
 HIGHEST: Final = 0.98  # correlation of neighbours
 LEAST_RUNS: Final = 8  # of a length that a variance is estimated from
 PRIOR_RUNS: Final = 8.0  # that vary like the chain
-SAFE: Final = 0.7  # probability that a length's figure is not too small
+SAFE: Final = 0.65  # probability that a length's figure is not too small
 UNSURE_CHAIN: Final = 2.0  # what the chain adds to the prior is enlarged by this, relative to the rows over kurtosis + 3
 UNSURE_RUNS: Final = 8.0  # what runs add to the chain
 MOST_UNSURE: Final = 2.0
-UNSEEN: Final = 100.0  # rows
+UNSEEN: Final = 50.0  # rows
+WANDER: Final = 0.0025  # variance of a block's mean, in variances of a loss: two points of an accuracy of 80 %
+LASTING: Final = 9.0  # variance of a sum of such means, relative to independent ones: a correlation of .8 from block to block
+ALLOWED: Final = 0.95  # probability that the blocks' means do not wander by more than is found
+STEADY_BLOCKS: Final = 30.0  # of the reference period, of which half of that wandering is assumed
 
 
-def rows_in_one(losses: np.ndarray) -> float:
+def rows_in_one(losses: np.ndarray, *, block_size: int = 1) -> float:
     """How many rows carry the information of one, at least 1.
 
     Args:
         losses: (N,) in time order, N > 0.
+        block_size: losses of a block that is judged.
 
     >>> rng = np.random.default_rng(7)
     >>> errors = rng.random(50_000) < 0.2
     >>> [round(rows_in_one(one), 1) for one in (errors, errors[:300], np.repeat(errors[:5000], 5))]
-    [1.2, 1.7, 9.8]
+    [1.0, 1.6, 8.9]
     """
     values = np.asarray(losses, np.float64)
     deviations, variance = values - values.mean(), float(values.var())
@@ -53,7 +59,7 @@ def rows_in_one(losses: np.ndarray) -> float:
     least, chain = _of_chain(rows, rows), _of_chain(rows, differing)
     runs = _of_runs(deviations, variance, chain)
     unsure = (UNSURE_CHAIN * max(chain - least, 0) + UNSURE_RUNS * max(runs - chain, 0)) / rows
-    return max(chain, runs) * (1 + min(unsure, MOST_UNSURE)) * (1 + UNSEEN / len(values))
+    return max(chain, runs) * (1 + min(unsure, MOST_UNSURE)) * (1 + UNSEEN / len(values)) + _wandering(deviations, variance, chain, block_size)
 
 
 def _of_chain(rows: float, differing: float) -> float:
@@ -71,3 +77,13 @@ def _of_runs(deviations: np.ndarray, variance: float, chain: float) -> float:
         found = max(found, (ratio + PRIOR_RUNS * chain) / float(special.chdtri(runs - 1 + PRIOR_RUNS, SAFE)))
         length *= 2
     return found
+
+
+def _wandering(deviations: np.ndarray, variance: float, chain: float, block_size: int) -> float:
+    """What a mean that wanders from block to block adds."""
+    blocks, most = len(deviations) // block_size, WANDER * block_size
+    if blocks > 1:
+        means = deviations[: blocks * block_size].reshape(blocks, block_size).mean(axis=1)
+        allowed = block_size * float(np.square(means).sum()) / variance / float(special.chdtri(blocks - 1, ALLOWED))
+        most = min(most, max(allowed - chain, 0.0))
+    return LASTING * most / (1 + blocks / STEADY_BLOCKS)

@@ -32,18 +32,18 @@ class ReferenceLevel:
     rows: int
 
     @classmethod
-    def of(cls, losses: np.ndarray) -> ReferenceLevel:
-        """The level of a reference period's losses, (N,) in 0..1 in time order, N > 0.
+    def of(cls, losses: np.ndarray, *, block_size: int = 1) -> ReferenceLevel:
+        """The level of a reference period's losses, (N,) in 0..1 in time order, N > 0, for judging blocks of so many losses.
 
         >>> level = ReferenceLevel.of(np.random.default_rng(7).random(2000) < 0.2)
-        >>> round(level.mean, 2), round(level.upper(0.05), 2)
+        >>> round(level.mean, 2), round(float(level.upper(0.05)), 2)
         (0.2, 0.22)
         """
         values = np.asarray(losses, np.float64)
         mean = (float(values.sum()) + PRIOR) / (len(values) + 2 * PRIOR)
         # Losses of 0 and 1 have the largest variance of all; the least is that of a single loss that differs.
         variance = mean * (1 - mean) if np.isin(values, (0, 1)).all() else max(float(values.var()), mean * (1 - mean) / len(values))
-        return cls(mean, variance, reference_dependence.rows_in_one(values), len(values))
+        return cls(mean, variance, reference_dependence.rows_in_one(values, block_size=block_size), len(values))
 
     @property
     def narrower(self) -> float:
