@@ -31,6 +31,7 @@ UNSURE_CHAIN: Final = 2.0  # what the chain adds to the prior is enlarged by thi
 UNSURE_RUNS: Final = 8.0  # what runs add to the chain
 MOST_UNSURE: Final = 2.0
 UNSEEN: Final = 50.0  # rows
+OF_BLOCKS: Final = 0.2  # of `PRIOR_ROWS` and `UNSEEN` where a loss is that of a whole block: blocks are less correlated than rows
 WANDER: Final = 0.0025  # variance of a block's mean, in variances of a loss: two points of an accuracy of 80 %
 LASTING: Final = 9.0  # variance of a sum of such means, relative to independent ones: a correlation of .8 from block to block
 ALLOWED: Final = 0.95  # probability that the blocks' means do not wander by more than is found
@@ -42,29 +43,31 @@ def rows_in_one(losses: np.ndarray, *, block_size: int = 1) -> float:
 
     Args:
         losses: (N,) in time order, N > 0.
-        block_size: losses of a block that is judged.
+        block_size: losses of a block that is judged; 1 where a loss is that of a whole block.
 
     >>> rng = np.random.default_rng(7)
     >>> errors = rng.random(50_000) < 0.2
     >>> [round(rows_in_one(one), 1) for one in (errors, errors[:300], np.repeat(errors[:5000], 5))]
-    [1.0, 1.6, 8.9]
+    [1.0, 1.3, 8.9]
     """
     values = np.asarray(losses, np.float64)
     deviations, variance = values - values.mean(), float(values.var())
     variance = variance if variance > 1e-12 * float(np.square(values).mean()) else 0.0  # of equal losses it is 0 but for rounding
+    scale = OF_BLOCKS if block_size == 1 else 1.0
     if not variance:
-        return _of_chain(0.0, 0.0)
+        return _of_chain(0.0, 0.0, scale)
     rows = len(values) / (float((deviations**4).mean()) / variance**2 + 3)
     differing = rows * float(np.square(np.diff(values)).mean()) / 2 / variance
-    least, chain = _of_chain(rows, rows), _of_chain(rows, differing)
+    least, chain = _of_chain(rows, rows, scale), _of_chain(rows, differing, scale)
     runs = _of_runs(deviations, variance, chain)
     unsure = (UNSURE_CHAIN * max(chain - least, 0) + UNSURE_RUNS * max(runs - chain, 0)) / rows
-    return max(chain, runs) * (1 + min(unsure, MOST_UNSURE)) * (1 + UNSEEN / len(values)) + _wandering(deviations, variance, chain, block_size)
+    return max(chain, runs) * (1 + min(unsure, MOST_UNSURE)) * (1 + scale * UNSEEN / len(values)) + _wandering(deviations, variance, chain, block_size)
 
 
-def _of_chain(rows: float, differing: float) -> float:
-    """The figure of a chain, from rows over kurtosis + 3 and the share of them in which neighbours differ as independent rows do."""
-    correlation = min(max(1 - ((1 - PRIOR) * PRIOR_ROWS + differing) / (PRIOR_ROWS + rows), 0.0), HIGHEST)
+def _of_chain(rows: float, differing: float, scale: float) -> float:
+    """The figure of a chain, from rows over kurtosis + 3, how many of them differ from their neighbours as independent rows do, and the prior's scale."""
+    assumed = scale * PRIOR_ROWS
+    correlation = min(max(1 - ((1 - PRIOR) * assumed + differing) / (assumed + rows), 0.0), HIGHEST)
     return (1 + correlation) / (1 - correlation)
 
 
