@@ -112,10 +112,11 @@ def measured(args: argparse.Namespace) -> str:
     return script.page(
         "Any model: a fall against the reference period, and in segments",
         f"Written by `{command}`: {args.watches} watches of each kind, of {WATCHED} blocks of {BLOCK} rows, at alpha {ALPHA}.",
-        "Alarms: in % with the 95 % interval, the watches with an alarm although nothing changed, by the rule without a threshold (`driftloop.watch`; "
-        "half of alpha is for the bound of the reference period), and by the same rule with the true KPI as threshold.",
+        "Alarms: in % with the 95 % interval, the watches with an alarm although nothing changed, by the rule without a threshold (`driftloop.watch`), "
+        "and by the rule with the true KPI as threshold.",
         f"Delay: the median number of blocks to the alarm after a fall of the accuracy by {100 * FALL:.0f} points, or a rise of the absolute errors by "
-        f"{500 * FALL:.0f} %, that begins with the watch.",
+        f"{500 * FALL:.0f} %, that begins with the watch. The rule without a threshold bets half of its stake on such a fall, so it may be sooner than "
+        "the other; a fall that begins later takes it longer.",
         script.table("stream | reference rows: | alarms: | alarms, true KPI known: | delay: | delay, true KPI known:", rows),
         segments.section(watches=args.watches),
         peers,

@@ -211,7 +211,7 @@ def watch(
             rows that the model was not trained on, from a time when it was good.
         block: "D", "W" or "M" (day, week, month), or a number of rows; by default a hundredth of the rows to judge, 20 to 1000.
         kpi: one of `metrics.kpi_names.KPIS`; by default accuracy or MAE.
-        threshold: the KPI that is just good enough. Without one, drift is a fall against the reference period (`drift.reference_bound`).
+        threshold: the KPI that is just good enough. Without one, drift is a fall against the reference period (`drift.reference.against_reference`).
         alpha: largest probability of an alarm, ever, for a model that is as good as the threshold or as the reference period.
         cost: what predictions cost, "true:predicted=5,…", for the KPI "cost".
         label_delay: how long labels take, such as "7d" after a block's last row, or a number of blocks. Until then the block is waiting for labels,

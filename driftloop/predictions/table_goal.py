@@ -1,14 +1,18 @@
-"""How a table is to be judged: its goal, with the threshold that is given or that the reference period allows, and the rule for it."""
+"""How a table is to be judged: its goal, whose threshold is given or the worst KPI that the reference period allows, and the rule for it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from driftloop import settings
-from driftloop.drift import reference_bound
+from driftloop.drift.reference import against_reference
+from driftloop.drift.reference.reference_level import LEAST, ReferenceLevel
 from driftloop.drift.rules import catalogue
+from driftloop.drift.rules.loss_rules import BlockLossRule
 from driftloop.drift.rules.rule import Rule
 from driftloop.drift.rules.significant import NARROWEST
 from driftloop.errors import DataError, SettingsError
@@ -33,17 +37,21 @@ class TablePlan:
     label_delay: LabelDelay = NO_DELAY
 
 
-def of_plan(plan: TablePlan, task: Task, reference: np.ndarray, *, unit: str) -> tuple[Goal, Rule]:
-    """The goal, and the rule for it; without a threshold the rule has the part of alpha that the reference period's bound leaves.
+def of_plan(plan: TablePlan, task: Task, reference: np.ndarray, *, unit: str, block_size: int = 1) -> tuple[Goal, Rule]:
+    """The goal, and the rule for it.
+
+    Without a threshold the rule knows the reference period already, and the goal's is the worst KPI that this period leaves possible at confidence
+    1 - alpha: a line to draw and to forecast against, which the rule does not use.
 
     Args:
         plan: the threshold and alpha.
         task: the KPI.
         reference: losses of the reference period's rows, or of its blocks where the KPI is one of whole blocks.
         unit: of a regression's label.
+        block_size: losses of a usual block; 1 where the KPI is one of whole blocks.
 
     Raises:
-        DataError: too few losses for a bound, or none above 0.
+        DataError: too few losses to compare with, or none above 0.
         SettingsError: a threshold where the KPI cannot be, or alpha is not between 0 and 1.
     """
     if not 0 < plan.alpha < 1:
@@ -55,18 +63,38 @@ def of_plan(plan: TablePlan, task: Task, reference: np.ndarray, *, unit: str) ->
         goal = Goal(task, plan.threshold, plan.alpha, unit)
         return goal, rule_of(plan, goal)
     rows = task.by_row is task
-    if len(reference) < reference_bound.LEAST:
+    if len(reference) < LEAST:
         had = f"{len(reference)} {'rows with a label' if rows else 'blocks whose KPI is defined'}"
-        raise DataError(f"the reference period has {had}, needs at least {reference_bound.LEAST}: let it end later, or give --threshold")
-    limit = reference_bound.upper_bound(reference, alpha=reference_bound.SHARE * plan.alpha, classes=task.name == CLASSIFICATION.name)
-    if not limit > 0:
-        raise DataError(f"the {task.loss_words} of the reference period is 0, which is no threshold: give --threshold")
-    bound = 1.0 if task is CLASSIFICATION else task.bound
-    limit = min(max(limit, 2 * NARROWEST * min(bound, 1)), (1 - 2 * NARROWEST) * bound)
+        raise DataError(f"the reference period has {had}, needs at least {LEAST}: let it end later, or give --threshold")
+    limit = _limit(task, reference, alpha=plan.alpha, block_size=block_size)
     goal = Goal(task, task.value(np.array([limit])) if rows else 1 - limit, plan.alpha, unit)
-    return goal, rule_of(plan, goal)
+    rule = rule_of(plan, goal)
+    inner = rule.rule if isinstance(rule, BlockLossRule) else rule
+    inner.prepare(reference, block_size=block_size)
+    return goal, rule
 
 
-def rule_of(plan: TablePlan, goal: Goal) -> Rule:
-    """The rule for a goal: with all of alpha, or with the part that the reference period's bound leaves."""
-    return catalogue.for_goal(RULE, goal if plan.threshold else replace(goal, alpha=(1 - reference_bound.SHARE) * plan.alpha))
+def _limit(task: Task, reference: np.ndarray, *, alpha: float, block_size: int) -> float:
+    """The largest mean loss that the reference period leaves possible at confidence 1 - alpha, over 0 and under the largest loss."""
+    bound = 1.0 if task is CLASSIFICATION else task.bound
+    most = against_reference.largest(reference, bound)
+    if not most > 0:
+        raise DataError(f"the {task.loss_words} of the reference period is 0, which is no threshold: give --threshold")
+    level = ReferenceLevel.of(np.minimum(reference, most) / most, block_size=block_size)
+    limit = float(np.mean(reference)) + most * (float(level.upper(alpha)) - level.mean)  # losses over `most` count in the mean alone
+    return min(max(limit, 2 * NARROWEST * min(bound, 1)), (1 - 2 * NARROWEST) * bound)
+
+
+def rule_of(plan: TablePlan, goal: Goal, *, state: Mapping[str, Any] | None = None) -> Rule:
+    """The rule for a goal, before its first block.
+
+    Args:
+        plan: whether there is a threshold.
+        goal: the KPI, the threshold, and alpha.
+        state: what the rule is to continue from. One from before `AgainstReference` is of a rule against a bound of the reference period, which is
+            the goal's threshold and took half of alpha.
+    """
+    own = state.get("rule", state) if state else {}
+    if plan.threshold or "_bets" in own:
+        return catalogue.for_goal(RULE, goal if plan.threshold else replace(goal, alpha=goal.alpha / 2))
+    return against_reference.for_goal(goal)

@@ -15,9 +15,9 @@ from threadpoolctl import threadpool_limits
 from driftloop.data import blocks
 from driftloop.data.blocks import Block
 from driftloop.data.streams import Stream
-from driftloop.drift import reference_bound
 from driftloop.drift.answer import Answer
 from driftloop.drift.diagnosis import Diagnosis
+from driftloop.drift.reference import reference_drift
 from driftloop.drift.rules.rule import Rule
 from driftloop.drift.verdict import Verdict
 from driftloop.errors import DataError, SettingsError
@@ -105,11 +105,14 @@ class _Judge:
         """Diagnosis, goal and rule at the start of the first block, or after the closed ones."""
         unit, closed = self.table.stream.unit, self.closed
         if closed is None:
-            goal, rule = table_goal.of_plan(self.plan, self.task, self._bounded_losses(), unit=unit)
-            rule.prepare(self.losses[: self.reference], block_size=self._block_rows(self.table.reference))
+            block_size = self._block_rows(self.table.reference)
+            of_unit = block_size if self.task.by_row is self.task else 1
+            goal, rule = table_goal.of_plan(self.plan, self.task, self._reference_losses(), unit=unit, block_size=of_unit)
+            if self.plan.threshold:
+                rule.prepare(self.losses[: self.reference], block_size=block_size)
             return Diagnosis(self.known, goal, estimates=False), goal, rule
         goal = Goal(self.task, closed.first.threshold, self.plan.alpha, unit)
-        rule = table_goal.rule_of(self.plan, goal)
+        rule = table_goal.rule_of(self.plan, goal, state=closed.rule)
         rule_state.give(rule, closed.rule)
         self.verdicts.extend(closed.verdicts)
         diagnosis = Diagnosis(self.known, goal, estimates=False)
@@ -140,7 +143,7 @@ class _Judge:
         rows = [int(self.place[block.stop] - self.place[block.start]) for block in self.blocks if block.stop <= until]
         return max(int(np.median([size for size in rows if size] or [1])), 1)
 
-    def _bounded_losses(self) -> np.ndarray:
+    def _reference_losses(self) -> np.ndarray:
         """The reference period's losses: of its rows, or for a KPI of whole blocks of its blocks."""
         if self.task.by_row is self.task:
             return np.asarray(self.losses[: self.reference], float)
@@ -347,7 +350,7 @@ class _Judge:
         return (drifted or known[-1:] or self.verdicts[-1:] or [Verdict.no_rows(self.rule.name, false_alarm_rate=self.goal.alpha)])[0]
 
     def _drifting(self) -> bool:
-        return self.closed.first.drifting if self.closed else reference_bound.drifting(self._bounded_losses())
+        return self.closed.first.drifting if self.closed else reference_drift.drifting(self._reference_losses())
 
     def _findings(self, judged: Sequence[BlockScore]) -> tuple[str, ...]:
         newest = self.verdicts[-1] if self.verdicts else None

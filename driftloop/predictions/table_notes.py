@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from driftloop.drift import reference_bound
 from driftloop.metrics.goal import Goal
 from driftloop.metrics.results import ReferencePeriod
 from driftloop.predictions.later.label_delay import EARLY, LabelDelay
@@ -26,9 +25,9 @@ def of(words: Figures, goal: Goal, period: ReferencePeriod, *, drifting: bool, u
     notes, alpha = [], goal.alpha
     if period.bounds:
         notes.append(
-            f"No threshold was given: the rule asks for a KPI worse than {words.with_unit(goal.threshold)}, the worst {words.name} that the "
-            f"{period.rows:,} rows of the reference period allow. Of the false-alarm rate of {100 * alpha:g} %, "
-            f"{100 * alpha * reference_bound.SHARE:g} % are spent on this bound and the rest on the rule."
+            f"No threshold was given: drift is a KPI worse than that of the reference period by more than noise, that of its {period.rows:,} rows included. "
+            f"Plot, margins and forecast use {words.with_unit(goal.threshold)}, the worst {words.name} that the reference period leaves possible at "
+            f"{100 * (1 - alpha):g} % confidence; the rule does not wait for it."
         )
     if drifting:
         how = "differs by more than noise: choose a steady one, or give --threshold"

@@ -277,7 +277,7 @@ def test_a_damaged_or_newer_state_is_one_line(damage: str, saved: Path, tmp_path
     with pytest.raises(DataError) as caught:
         dl.load_watch(tmp_path / "state.json")
     assert "\n" not in str(caught.value)
-    assert {"newer": "version 99, this driftloop reads 2", "no watch": "is no state of a watch"}.get(damage, "damaged" if damage != "a list" else "no state")
+    assert {"newer": "version 99, this driftloop reads 3", "no watch": "is no state of a watch"}.get(damage, "damaged" if damage != "a list" else "no state")
     assert str(tmp_path / "state.json") in str(caught.value)
 
 

@@ -64,7 +64,7 @@ def for_goal(name: str, goal: Goal, *, seed: int = settings.SEED, probation: boo
     if goal.task is CLASSIFICATION:
         made = make(name, threshold=threshold, alpha=alpha, seed=seed, every=every, rate=rate)
         return Probation(made, threshold=threshold, alpha=alpha) if probation else made
-    doing, limit, loss = goal.task, goal.limit, _loss(goal)
+    doing, limit, loss = goal.task, goal.limit, loss_of(goal)
     made = loss_rules.make(name, threshold=limit, alpha=alpha, seed=seed, loss=loss, every=every, rate=rate)
     if probation:
         proof = loss_rules.SignificantLoss(threshold=limit, alpha=alpha, under=True, loss=loss)
@@ -73,7 +73,7 @@ def for_goal(name: str, goal: Goal, *, seed: int = settings.SEED, probation: boo
     return made if doing.by_row is doing else loss_rules.BlockLossRule(made, doing)
 
 
-def _loss(goal: Goal) -> Loss:
+def loss_of(goal: Goal) -> Loss:
     """What the rules say of a goal's losses."""
     doing = goal.task
     if not doing.chosen:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from driftloop.drift.reference.against_reference import AgainstReference
 from driftloop.drift.rules.bets import Bets
 from driftloop.drift.rules.loss_rules import BlockLossRule
 from driftloop.drift.rules.rule import Rule
@@ -17,6 +18,7 @@ from driftloop.drift.rules.variance import DependenceEstimate
 _KEPT: Final[dict[type, tuple[str, ...]]] = {
     Significant: ("_bets", "_dependence"),
     SignificantLoss: ("_bets", "cap", "_known", "_seen"),
+    AgainstReference: ("_largest", "_level", "_in_one", "_means", "_weights", "_risen", "_capitals", "_blocks", "_highest"),
     BlockLossRule: ("rule",),
     Bets: ("_capitals", "_blocks", "_highest"),
     DependenceEstimate: ("_base", "_past", "_log_weights", "_blocks", "_rows", "_wrong", "_flips", "_last", "_level", "_spread"),

@@ -29,7 +29,7 @@ from driftloop.predictions.table_result import TableScore
 from driftloop.system import files
 
 FORMAT: Final = "driftloop watch"
-VERSION: Final = 2
+VERSION: Final = 3
 
 
 def write(state: WatchState, path: Path) -> Path:
