@@ -22,12 +22,13 @@ from driftloop.report import descriptions, notes, wording
 from driftloop.serving.golden import difference
 from driftloop.serving.site import TorchServeDeployment, promote
 from driftloop.tracking import mlflow_store
+from driftloop.tracking.promotions import promotion_log
 from driftloop.tracking.registry import Registry
 from driftloop.training import datasets, family, mlflow_text, retrain, trained_model
 from driftloop.training.fitting import Learner
 from driftloop.training.retrain import Cause
 from driftloop.training.trained_model import KnownModel
-from driftloop.watch import mlflow_log
+from driftloop.watch import decisions, mlflow_log
 from driftloop.watch.follow_up import FollowUp
 from driftloop.watch.watch_plan import WatchPlan
 
@@ -199,8 +200,11 @@ class Watch:
             )
         except TrainingError as exc:  # a challenger whose training fails must not stop the champion
             record, winner = replace(retrain.failed(self.stream, self.champion, cause, exc), kpi_name=self.kpi.kpi if self.kpi.chosen else ""), None
-        if winner is not None:
-            winner = promote(self.registry, self.serving, winner, reason=record.decision, store=self.store, stream=self.stream)
+        decision = decisions.of_retrain(record, script=self.serving.script, alpha=self.plan.retrain.alpha)
+        if winner is None:
+            promotion_log.refuse(self.registry, decision)
+        else:
+            winner = promote(self.registry, self.serving, winner, decision=decision, store=self.store, stream=self.stream)
             self.reasons[winner.version] = record.decision
             record = replace(record, version=winner.version)
             self.champion = winner

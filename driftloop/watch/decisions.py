@@ -1,0 +1,23 @@
+"""What the promotion log says of a retrain."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from driftloop.metrics.results import RetrainRecord
+from driftloop.tracking.promotions import promotion_log
+from driftloop.tracking.promotions.promotion_log import PROMOTED, REFUSED, Promotion
+
+
+def of_retrain(record: RetrainRecord, *, script: str, alpha: float) -> Promotion:
+    """A retrain's promotion or refusal, on the rows that judged it."""
+    figures: dict[str, Any] = {"p_value": record.p_value, "alpha": alpha, "kpi_before": record.before, "kpi_after": record.after}
+    return promotion_log.made(
+        PROMOTED if record.promoted else REFUSED,
+        why=record.decision,
+        script=script,
+        run_id=record.run_id,
+        evidence={name: None if math.isnan(value) else value for name, value in figures.items()},
+        rows=(record.row - record.judge_rows, record.row) if record.judge_rows else None,
+    )
