@@ -247,6 +247,20 @@ class WatchFlags(BlockFlags, GoalFlags):
 
 
 @dataclass(frozen=True)
+class PromoteFlags:
+    """How a challenger becomes the champion in a watch."""
+
+    promote: str = flag(
+        "judge",
+        "judge: by the newest rows before the retrain, at once; shadow: the challenger, fitted on all rows, answers the same later rows as the champion "
+        "and is promoted as soon as the evidence suffices",
+        choices=["judge", "shadow"],
+    )
+    promote_alpha: float = flag(settings.PROMOTE_ALPHA, "maximum probability, over a whole shadow, that a challenger which is no better is promoted", type=rate)
+    shadow_blocks: int = flag(settings.SHADOW_BLOCKS, "blocks after which an undecided shadow ends", type=whole(1))
+
+
+@dataclass(frozen=True)
 class JudgingFlags:
     """How a challenger is judged."""
 

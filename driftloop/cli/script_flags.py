@@ -15,6 +15,7 @@ from driftloop.cli.flags import (
     GoalFlags,
     JudgingFlags,
     KpiFlags,
+    PromoteFlags,
     RegistryFlags,
     ServingFlags,
     TaskFlags,
@@ -51,7 +52,7 @@ class SwapFlags(BaseModelFlags, JudgingFlags, ServedFlags):
 
 
 @dataclass(frozen=True)
-class LoopFlags(SwapFlags, KpiGoalFlags, WatchFlags):
+class LoopFlags(SwapFlags, KpiGoalFlags, WatchFlags, PromoteFlags):
     """Flags of scripts that serve, watch, and respond to drift."""
 
     port: int = flag(0, "first of five consecutive ports for the TorchServe to start; 0: free ones", type=whole(0, 65531))

@@ -8,16 +8,21 @@ from typing import Any
 from driftloop.metrics.results import RetrainRecord
 from driftloop.tracking.promotions import promotion_log
 from driftloop.tracking.promotions.promotion_log import PROMOTED, REFUSED, Promotion
+from driftloop.watch.promoting.shadow import Shadow
 
 
-def of_retrain(record: RetrainRecord, *, script: str, alpha: float) -> Promotion:
-    """A retrain's promotion or refusal, on the rows that judged it."""
+def of_retrain(record: RetrainRecord, *, script: str, alpha: float, shadow: Shadow | None = None) -> Promotion:
+    """A retrain's promotion or refusal, on the rows that judged it: those before it, or those of its shadow."""
     figures: dict[str, Any] = {"p_value": record.p_value, "alpha": alpha, "kpi_before": record.before, "kpi_after": record.after}
+    rows = (record.row - record.judge_rows, record.row) if record.judge_rows else None
+    if shadow is not None:
+        rows = (shadow.start, shadow.stop) if shadow.verdict else None
+        figures["e_value"] = shadow.verdict.e_value if shadow.verdict else math.nan
     return promotion_log.made(
         PROMOTED if record.promoted else REFUSED,
         why=record.decision,
         script=script,
         run_id=record.run_id,
         evidence={name: None if math.isnan(value) else value for name, value in figures.items()},
-        rows=(record.row - record.judge_rows, record.row) if record.judge_rows else None,
+        rows=rows,
     )

@@ -36,6 +36,7 @@ from driftloop.training.trained_model import KnownModel
 from driftloop.watch import kpi_choice, mlflow_log
 from driftloop.watch.loop import Watch
 from driftloop.watch.preparation import Work, bar, ports, retrain_plan
+from driftloop.watch.promoting.promotion_plan import PromotionPlan
 from driftloop.watch.watch_plan import WatchPlan
 
 
@@ -174,6 +175,7 @@ def watch_plan(work: Work, args: LoopFlags, base: KnownModel | None, *, trained_
         on_drift=decide,
         max_retrains=args.max_retrains,
         retrain=retrain_plan(args, work.learner, kpi=goal.task if goal.task.chosen else None),
+        promotion=PromotionPlan(args.promote, args.promote_alpha, args.shadow_blocks),
     )
     plan.check(work.stream)
     return plan

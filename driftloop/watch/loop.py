@@ -24,12 +24,14 @@ from driftloop.serving.site import TorchServeDeployment, promote
 from driftloop.tracking import mlflow_store
 from driftloop.tracking.promotions import promotion_log
 from driftloop.tracking.registry import Registry
-from driftloop.training import datasets, family, mlflow_text, retrain, trained_model
+from driftloop.training import datasets, family, mlflow_text, retrain, shadow_retrain, trained_model
 from driftloop.training.fitting import Learner
 from driftloop.training.retrain import Cause
 from driftloop.training.trained_model import KnownModel
 from driftloop.watch import decisions, mlflow_log
 from driftloop.watch.follow_up import FollowUp
+from driftloop.watch.promoting.promotion_plan import SHADOW
+from driftloop.watch.promoting.shadow import Shadow
 from driftloop.watch.watch_plan import WatchPlan
 
 LOGGED = ("proactive", "lead_blocks", "follow_up", "block_size", "block_by", "start", "stop", "max_retrains")
@@ -71,6 +73,8 @@ class Watch:
         self.family = family.Family(store, stream, self.kpi if self.kpi.chosen else None)
         self.family.add_served(base, self.champion)
         self.reasons: dict[str, str] = {}  # why each version was promoted in this watch
+        self.shadow: Shadow | None = None  # of a challenger
+        self.in_shadow: RetrainRecord  # its retrain, still open
 
     def run(self) -> WatchResult:
         """Score every block, retrain when due, and log everything.
@@ -86,11 +90,15 @@ class Watch:
             datasets.log(self.stream, {"watch": (plan.start, plan.stop)})
             words = descriptions.deployment(model=self.registry.name, rows=descriptions.rows(plan.start, plan.stop, self.stream.times))
             mlflow_text.describe_run(self.store, run_id, words)
-            mlflow_store.log_params(plan.judged_by(self.stream) | {name: getattr(plan, name) for name in LOGGED} | {"drift_rule": plan.rule.name})
+            mlflow_store.log_params(
+                plan.judged_by(self.stream) | {name: getattr(plan, name) for name in LOGGED} | {"drift_rule": plan.rule.name} | plan.promotion.params()
+            )
             unretrained = trained_model.predict(self.base.model, self.stream, plan.start, plan.stop)
             try:
                 for block in self.progress(cut):
                     self._step(block, unretrained[block.start - plan.start : block.stop - plan.start])
+                if self.shadow is not None:
+                    self._end_shadow(self.shadow)
             finally:
                 self._log_scores(run_id)
             self._compare()
@@ -136,7 +144,27 @@ class Watch:
                 forecast_late=ahead.late,
             )
         )
-        self._answer(block, verdict)
+        if not self._in_shadow(block, outputs):
+            self._answer(block, verdict)
+
+    def _in_shadow(self, block: blocks.Block, outputs: np.ndarray) -> bool:
+        """Compare the challenger on a block; True while it is still in shadow, or when it has just become the champion."""
+        shadow = self.shadow
+        if shadow is None:
+            return False
+        shadow.compare(block, outputs)
+        if shadow.over:
+            self._end_shadow(shadow)
+        return self.shadow is not None or shadow.won
+
+    def _end_shadow(self, shadow: Shadow) -> None:
+        """Promote or drop the challenger."""
+        (before, after), p_value = shadow.kpis, shadow.verdict.p_value if shadow.verdict else math.nan
+        record = replace(self.in_shadow, promoted=shadow.won, decision=shadow.words, before=before, after=after, p_value=p_value)
+        record = replace(record, judge_rows=shadow.stop - shadow.start)
+        self.shadow = None
+        shadow_retrain.close(self.store, self.stream, record, trained=shadow.model.trained)
+        self._decide(record, shadow.model if shadow.won else None, shadow=shadow)
 
     def _answer(self, block: blocks.Block, verdict: Verdict) -> None:
         """Retrain when it is due."""
@@ -194,13 +222,32 @@ class Watch:
         return served, version
 
     def _retrain(self, cause: Cause) -> None:
+        plan, winner = self.plan.promotion, None
         try:
+            if plan.way == SHADOW:
+                self.in_shadow, challenger = shadow_retrain.for_shadow(
+                    self.store,
+                    self.learner,
+                    self.stream,
+                    self.champion,
+                    cause=cause,
+                    plan=self.plan.retrain,
+                    parent_run_id=self.base.run_id,
+                    family=self.family,
+                )
+                self.shadow = Shadow(self.stream, self.champion, challenger, kpi=self.kpi, alpha=plan.alpha, blocks=plan.blocks)
+                return
             record, winner = retrain.retrain(
                 self.store, self.learner, self.stream, self.champion, cause=cause, plan=self.plan.retrain, parent_run_id=self.base.run_id, family=self.family
             )
         except TrainingError as exc:  # a challenger whose training fails must not stop the champion
-            record, winner = replace(retrain.failed(self.stream, self.champion, cause, exc), kpi_name=self.kpi.kpi if self.kpi.chosen else ""), None
-        decision = decisions.of_retrain(record, script=self.serving.script, alpha=self.plan.retrain.alpha)
+            record = replace(retrain.failed(self.stream, self.champion, cause, exc), kpi_name=self.kpi.kpi if self.kpi.chosen else "")
+        self._decide(record, winner)
+
+    def _decide(self, record: RetrainRecord, winner: KnownModel | None, *, shadow: Shadow | None = None) -> None:
+        """Swap a winner in, and keep the record of the retrain."""
+        alpha = self.plan.promotion.alpha if shadow else self.plan.retrain.alpha
+        decision = decisions.of_retrain(record, script=self.serving.script, alpha=alpha, shadow=shadow)
         if winner is None:
             promotion_log.refuse(self.registry, decision)
         else:
