@@ -256,8 +256,15 @@ class PromoteFlags:
         "and is promoted as soon as the evidence suffices",
         choices=["judge", "shadow"],
     )
-    promote_alpha: float = flag(settings.PROMOTE_ALPHA, "maximum probability, over a whole shadow, that a challenger which is no better is promoted", type=rate)
+    promote_alpha: float = flag(
+        settings.PROMOTE_ALPHA,
+        "maximum probability, over a whole shadow, that a model which is no better is put into service",
+        type=rate,
+    )
     shadow_blocks: int = flag(settings.SHADOW_BLOCKS, "blocks after which an undecided shadow ends", type=whole(1))
+    go_back: bool = flag(
+        False, "after a swap keep the version before in shadow, and undo the swap when that is proven to be better, at --promote_alpha for each swap"
+    )
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,16 @@ from typing import Any
 
 from driftloop.metrics.results import RetrainRecord
 from driftloop.tracking.promotions import promotion_log
-from driftloop.tracking.promotions.promotion_log import PROMOTED, REFUSED, Promotion
+from driftloop.tracking.promotions.promotion_log import PROMOTED, REFUSED, ROLLED_BACK, Promotion
 from driftloop.watch.promoting.shadow import Shadow
+
+
+def of_going_back(behind: Shadow, *, script: str) -> Promotion:
+    """The undoing of a swap by the version before, which has won in shadow."""
+    assert behind.verdict is not None
+    (now, before), verdict = behind.kpis, behind.verdict
+    figures = {"e_value": verdict.e_value, "alpha": verdict.alpha, "kpi_before": now, "kpi_after": before}
+    return promotion_log.made(ROLLED_BACK, why=behind.undone, script=script, run_id=behind.model.run_id, evidence=figures, rows=(behind.start, behind.stop))
 
 
 def of_retrain(record: RetrainRecord, *, script: str, alpha: float, shadow: Shadow | None = None) -> Promotion:

@@ -175,7 +175,7 @@ def watch_plan(work: Work, args: LoopFlags, base: KnownModel | None, *, trained_
         on_drift=decide,
         max_retrains=args.max_retrains,
         retrain=retrain_plan(args, work.learner, kpi=goal.task if goal.task.chosen else None),
-        promotion=PromotionPlan(args.promote, args.promote_alpha, args.shadow_blocks),
+        promotion=PromotionPlan(args.promote, args.promote_alpha, args.shadow_blocks, args.go_back),
     )
     plan.check(work.stream)
     return plan

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from in_process_serving import InProcessServing
 from script_fixtures import Ran, Workshop, data_flags, drifting_table
@@ -99,3 +101,41 @@ def test_a_regression_and_another_kpi_can_be_judged_in_shadow(workshop: Workshop
 def test_settings_of_a_shadow_that_cannot_be_are_one_line(workshop: Workshop, drifting_csv: Path, space: Path, flags: tuple[object, ...]) -> None:
     refused = lifecycle(workshop, drifting_csv, space, "refused", *flags)
     assert refused.code == 2 and str(flags[0]) in refused.complaint("lifecycle")
+
+
+# Going back
+
+
+def turning_table(*turns: int, rows: int) -> pd.DataFrame:
+    """Rows whose label changes its meaning at each of these rows."""
+    table = drifting_table(rows=rows, flip=rows)
+    table["target"] = (table.target + (table.index.to_numpy()[:, None] >= np.array(turns)).sum(axis=1)) % 2
+    return table
+
+
+def test_a_challenger_that_is_good_for_ten_blocks_and_then_worse_is_undone(
+    workshop: Workshop, tmp_path: Path, space: Path, without_server: list[InProcessServing]
+) -> None:
+    csv = tmp_path / "turning.csv"
+    turning_table(1000, 1240, rows=1500).to_csv(csv, index=False)  # the base model is right, then for 12 blocks wrong, then right again
+    flags = ("--train_until", "2024-01-21", "--max_retrains", 1, "--go_back")
+    found = result(lifecycle(workshop, csv, space, "turning", *flags, "--promote", "shadow"))
+    (back,) = found["rollbacks"]
+    assert (back["from_version"], back["version"], found["served_version"]) == ("2", "1", "1")
+    assert 1240 < back["row"] <= 1240 + 8 * 20 and back["e_value"] >= 20
+    assert any("version 2 was undone and version 1 serves again" in note for note in found["notes"])
+    assert without_server[-1].swaps == ["1", "2", "1"]
+    with workshop.entered():
+        registry = Registry(workshop.client, "turning")
+        newest = promotion_log.newest_first(registry)[0]
+        assert (newest.action, newest.before, newest.after, registry.holder("champion"), registry.holder("previous")) == ("rolled back", "2", "1", "1", None)
+    assert newest.rows is not None and newest.rows[1] == back["row"]
+    stays = result(lifecycle(workshop, csv, space, "staying", *flags[:-1], "--promote", "shadow"))
+    assert stays["rollbacks"] == [] and stays["accuracy"] < found["accuracy"]
+
+
+def test_a_challenger_that_stays_better_is_not_undone(workshop: Workshop, tmp_path: Path, space: Path, without_server: list[InProcessServing]) -> None:
+    csv = tmp_path / "once.csv"
+    turning_table(1000, rows=1500).to_csv(csv, index=False)
+    found = result(lifecycle(workshop, csv, space, "once_only", "--train_until", "2024-01-21", "--max_retrains", 1, "--go_back", "--promote", "shadow"))
+    assert found["retrains"][0]["promoted"] and found["rollbacks"] == [] and found["served_version"] == "2"

@@ -3,7 +3,7 @@
 Within a block it is the variance of the means of runs of rows relative to independent rows, over runs of several lengths; the largest is taken, as in
 `driftloop.drift.rules.significant_loss`. Beyond that equal models take turns in leading, by day or by week: a block's lead wanders around the lasting
 one, as an AR(1). Its variance is estimated from the differences of neighbouring blocks, which a lasting lead does not touch and a change of the
-lead only once (Tecuapetla-Gomez, Munk, Scandinavian Journal of Statistics 44, 2017).
+lead only once, where it is cut (Tecuapetla-Gomez, Munk, Scandinavian Journal of Statistics 44, 2017).
 
 Few blocks say little, and a lead in the first one may be such a turn. So the estimates are drawn towards what is usual, as if that had been seen
 `PRIOR` times: a lead that differs from block to block by `USUAL` (an empirical Bayes estimate of a variance; Smyth, Statistical Applications in
@@ -19,6 +19,8 @@ import numpy as np
 USUAL: Final = 0.09  # standard deviation of a block's lead around the lasting one: 9 points of accuracy
 PERSISTENCE: Final = 0.5  # its correlation from block to block
 PRIOR: Final = 8.0  # blocks that this is worth
+JUMP: Final = 15.0  # times the median squared difference: 2.6 standard deviations, where the lead wanders
+ENOUGH: Final = 5  # differences that a median is taken of
 SHORTEST: Final = 4  # runs of rows in a block
 ROW_PRIOR: Final = 20.0  # runs of rows that independent rows are worth
 
@@ -74,8 +76,10 @@ class PairDependence:
         return within + size * wander * _lasting(blocks) / variance
 
     def _turns(self) -> float:
-        """Half of the mean squared difference of neighbouring blocks' leads; 0 for one block."""
-        return float(np.square(np.diff(self._means)).mean()) / 2 if len(self._means) > 1 else 0.0
+        """Half of the mean squared difference of neighbouring blocks' leads, a jump of the lead counted little; 0 for one block."""
+        squares = np.square(np.diff(self._means))
+        usual = float(np.median(squares)) if len(squares) >= ENOUGH else 0.0
+        return float((np.minimum(squares, JUMP * usual) if usual else squares).mean()) / 2 if len(squares) else 0.0
 
 
 def _lasting(blocks: int) -> float:

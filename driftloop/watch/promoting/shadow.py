@@ -69,6 +69,12 @@ class Shadow:
         return self._kpi.value(np.concatenate([one for one, _ in self._pairs])), self._kpi.value(np.concatenate([one for _, one in self._pairs]))
 
     @property
+    def undone(self) -> str:
+        """Why a swap is undone, for a version before that has won."""
+        assert self.verdict is not None
+        return f"the version before is better, {self.verdict.words.replace('promotes', 'goes back')}"
+
+    @property
     def words(self) -> str:
         """How it ended, in a sentence without its end."""
         if self.verdict is None:
