@@ -39,6 +39,7 @@ def build_parser() -> parsing.Parser:
         parser, flags.TrainingFlags, flags.TaskFlags, flags.KpiFlags, title="training", total_trials=flag(4, "sets of parameters that a retrain tries with Ax")
     )
     parsing.add_flags(parser, flags.JudgingFlags, title="judging")
+    parsing.add_flags(parser, flags.PromoteFlags, title="promotion")
     parsing.add_flags(parser, flags.ExperimentFlags, flags.RegistryFlags, flags.BaseRunFlags, title="MLflow")
     parsing.add_flags(parser, flags.ServerFlags, LoopFlags, flags.WorkerFlags, DeployFlags, flags.ServingFlags, title="TorchServe")
     parsing.add_flags(parser, flags.DataFlags, flags.TextFlags, title="data")

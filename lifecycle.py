@@ -31,6 +31,7 @@ def build_parser() -> parsing.Parser:
     parsing.add_flags(parser, flags.TrainingFlags, flags.TaskFlags, flags.KpiFlags, title="training", total_trials=trials)
     parsing.add_flags(parser, LifecycleFlags)
     parsing.add_flags(parser, flags.JudgingFlags, title="judging")
+    parsing.add_flags(parser, flags.PromoteFlags, title="promotion")
     parsing.add_flags(parser, flags.ExperimentFlags, flags.RegistryFlags, title="MLflow")
     parsing.add_flags(parser, flags.ServerFlags, LoopFlags, flags.WorkerFlags, flags.ServingFlags, title="TorchServe")
     parsing.add_flags(parser, flags.DataFlags, flags.TextFlags, title="data")

@@ -22,7 +22,7 @@ from monitoring.__main__ import COMMANDS
 ROOT: Final = Path(__file__).resolve().parent.parent
 README: Final = ROOT / "README.md"
 REFERENCE: Final = ROOT / "docs" / "reference.md"
-SCRIPTS: Final = ("base_model", "deploy_model", "retrain_model", "lifecycle", "backtest", "watch_table")
+SCRIPTS: Final = ("base_model", "deploy_model", "retrain_model", "lifecycle", "rollback_model", "backtest", "watch_table")
 SHARED_BY: Final = 4  # a flag that is the same in this many commands is listed once for all
 HEAD: Final = "| flag | default | meaning |\n|---|---|---|\n"
 

@@ -32,6 +32,8 @@ VALIDATION_SHARE: Final = 0.1  # share of those rows, the newest, that selects b
 VALIDATION_ROWS: Final = 336  # validation rows of a retrain
 JUDGE_ROWS: Final = 48  # newest rows that neither champion nor challenger was fitted on: a day of ELEC
 JUDGE_ALPHA: Final = 0.1  # level of the test that a challenger is better
+PROMOTE_ALPHA: Final = 0.05  # maximum probability, over a whole shadow, that a challenger which is no better is promoted
+SHADOW_BLOCKS: Final = 30  # blocks after which a shadow ends at the latest
 
 ALPHA: Final = 0.05  # maximum false-alarm probability of the rule `significant` over a whole watch
 REFERENCE_BLOCKS: Final = 100  # newest of a model's training rows, used to learn the errors' autocorrelation

@@ -22,6 +22,7 @@ from monitoring.stream_settings import StreamConfig
 
 if TYPE_CHECKING:
     from driftloop.tracking import mlflow_store
+    from driftloop.tracking.promotions.promotion_log import Promotion
 
 
 class Folder:
@@ -86,6 +87,18 @@ class Registered:
         from driftloop.tracking.registry import CHAMPION, Registry
 
         return Registry(self._opened().client, model).holder(CHAMPION) or ""
+
+    def promotions(self, model: str) -> list[Promotion]:
+        """The decisions on which version of a model serves, newest first.
+
+        Raises:
+            TrackingError: the store does not answer.
+            DataError: the log cannot be read.
+        """
+        from driftloop.tracking.promotions import promotion_log
+        from driftloop.tracking.registry import Registry
+
+        return promotion_log.newest_first(Registry(self._opened().client, model))
 
 
 References = Folder | Registered

@@ -16,10 +16,11 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class Call:
-    """The arguments of a call, and its start time."""
+    """The arguments of a call, its start time, and its script."""
 
     argv: tuple[str, ...] = ()
     started: float = field(default_factory=time.monotonic)
+    prog: str = ""  # the script's name
 
 
 def flag(default: Value, text: str, **how: Any) -> Value:

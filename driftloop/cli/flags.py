@@ -247,6 +247,27 @@ class WatchFlags(BlockFlags, GoalFlags):
 
 
 @dataclass(frozen=True)
+class PromoteFlags:
+    """How a challenger becomes the champion in a watch."""
+
+    promote: str = flag(
+        "judge",
+        "judge: by the newest rows before the retrain, at once; shadow: the challenger, fitted on all rows, answers the same later rows as the champion "
+        "and is promoted as soon as the evidence suffices",
+        choices=["judge", "shadow"],
+    )
+    promote_alpha: float = flag(
+        settings.PROMOTE_ALPHA,
+        "maximum probability, over a whole shadow, that a model which is no better is put into service",
+        type=rate,
+    )
+    shadow_blocks: int = flag(settings.SHADOW_BLOCKS, "blocks after which an undecided shadow ends", type=whole(1))
+    go_back: bool = flag(
+        False, "after a swap keep the version before in shadow, and undo the swap when that is proven to be better, at --promote_alpha for each swap"
+    )
+
+
+@dataclass(frozen=True)
 class JudgingFlags:
     """How a challenger is judged."""
 

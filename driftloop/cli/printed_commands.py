@@ -19,7 +19,7 @@ from typing import Any, Final
 from driftloop.cli.call import Flags, LearnerFlags
 from driftloop.settings import ROOT
 
-SCRIPTS: Final = ("base_model", "deploy_model", "retrain_model", "lifecycle", "backtest")  # at the root
+SCRIPTS: Final = ("base_model", "deploy_model", "retrain_model", "lifecycle", "backtest", "rollback_model")  # at the root
 NOT_CARRIED: Final = frozenset({"help", "json", "train_base"})
 SECRETS: Final = {"mongodb_uri": '"$MONGODB_URI"', "tracking_uri": '"$MLFLOW_TRACKING_URI"'}  # a password is not printed
 

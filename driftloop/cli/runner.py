@@ -27,7 +27,7 @@ def run(main: Callable[[Read], tuple[dict[str, Any], int]], made: Parser, argv: 
     """
     settings.quiet_environment()
     output.lenient()
-    called = Call(tuple(sys.argv[1:] if argv is None else argv))
+    called = Call(tuple(sys.argv[1:] if argv is None else argv), prog=made.prog)
     try:
         places.check_current()
         arguments = made.parse_args(argv, argparse.Namespace(call=called))

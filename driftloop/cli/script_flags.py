@@ -15,6 +15,7 @@ from driftloop.cli.flags import (
     GoalFlags,
     JudgingFlags,
     KpiFlags,
+    PromoteFlags,
     RegistryFlags,
     ServingFlags,
     TaskFlags,
@@ -41,12 +42,17 @@ class BaseModelFlags(WorkFlags, TrainingFlags, KpiFlags):
 
 
 @dataclass(frozen=True)
-class SwapFlags(BaseModelFlags, JudgingFlags, RegistryFlags, ServingFlags):
+class ServedFlags(WorkFlags, RegistryFlags, ServingFlags):
+    """Flags of scripts that change what is served."""
+
+
+@dataclass(frozen=True)
+class SwapFlags(BaseModelFlags, JudgingFlags, ServedFlags):
     """Flags of scripts that can retrain and swap the winner in."""
 
 
 @dataclass(frozen=True)
-class LoopFlags(SwapFlags, KpiGoalFlags, WatchFlags):
+class LoopFlags(SwapFlags, KpiGoalFlags, WatchFlags, PromoteFlags):
     """Flags of scripts that serve, watch, and respond to drift."""
 
     port: int = flag(0, "first of five consecutive ports for the TorchServe to start; 0: free ones", type=whole(0, 65531))
@@ -65,6 +71,14 @@ class RetrainFlags(SwapFlags, BaseRunFlags):
 
     until_row: int = flag(0, "first row that the retrain must not see; 0: the row after the drifted block", type=whole(0))
     until_time: str = flag("", "--until_row as a time, such as 2020-04-01T07:30:00Z; empty: --until_row decides")
+
+
+@dataclass(frozen=True)
+class RollbackFlags(ServedFlags, TaskFlags):
+    """Of rollback_model.py."""
+
+    version: int = flag(0, "version that is to serve again; 0: the one before the champion", type=whole(0))
+    reason: str = flag("", "why, in words; logged with the name of the user")
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,20 @@ class RetrainRecord:
 
 
 @dataclass(frozen=True)
+class RollbackRecord:
+    """A swap that was undone, because the version before proved to be better on the same rows."""
+
+    block: int  # after which
+    row: int  # the first that the version before serves again
+    timestamp: str
+    from_version: str
+    version: str  # that serves again
+    rows: int  # compared, since the swap
+    e_value: float  # against "the version before is no better"
+    decision: str
+
+
+@dataclass(frozen=True)
 class VersionRecord:
     """One served model version and its KPI while it was served."""
 
@@ -227,6 +241,7 @@ class WatchResult:
     block_by: str = "rows"  # or one of blocks.CALENDAR
     kpi_name: str = ""
     task_kpi: float = math.nan
+    rollbacks: tuple[RollbackRecord, ...] = ()
 
     @property
     def reference(self) -> ReferencePeriod | None:
@@ -258,6 +273,7 @@ class WatchResult:
         body = _by_kpi({name: value for name, value in vars(self).items() if name != "scores"}, self.task, self.kpi_name)
         for records in ("retrains", "versions"):
             body[records] = [record.as_json() for record in body[records]]
+        body["rollbacks"] = [dict(vars(record)) for record in self.rollbacks]
         name = self.kpi_name or OWN[self.task]
         kpi = {"name": name, "value": self.kpi, "higher_is_better": KPIS[name].higher}
         return {**body, "kpi": kpi, "blocks": len(self.scores), "drift": self.drift, "drifted_blocks": sum(score.drift for score in self.scores)}

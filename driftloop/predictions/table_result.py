@@ -13,7 +13,7 @@ from driftloop.drift.verdict import Verdict
 from driftloop.metrics.results import BlockScore, ReferencePeriod, SegmentResult, WatchResult
 
 PERIODS: Final = ("reference", "judged")  # of a block, as its `version`
-_OF_A_SERVED_MODEL: Final = ("retrains", "versions", "served_version", "period")
+_OF_A_SERVED_MODEL: Final = ("retrains", "rollbacks", "versions", "served_version", "period")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,6 +27,13 @@ def of_limits(result: WatchResult, max_retrains: int) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def of_rollbacks(result: WatchResult) -> tuple[str, ...]:
+    """Note the swaps that were undone."""
+    return tuple(
+        f"After block {one.block} version {one.from_version} was undone and version {one.version} serves again: {one.decision}." for one in result.rollbacks
+    )
+
+
 def _why_not_proven(rule: str) -> str:
     if rule == "significant":
         return "autocorrelated errors carry little evidence, and few large blocks do not show its range. Smaller blocks or more rows may help."

@@ -6,8 +6,8 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +16,13 @@ from driftloop.data.schema.schema import Column
 from driftloop.data.streams import Stream
 from driftloop.errors import DriftloopError, ServingError, UnansweredError
 from driftloop.metrics import task
-from driftloop.serving import archive, golden, swap
+from driftloop.serving import archive, exclusive, golden, swap
 from driftloop.serving.golden import Golden
 from driftloop.serving.torchserve import Ports, TorchServe, TorchServeClient, archive_folder, find_java_home
 from driftloop.tracking.mlflow_store import Store
-from driftloop.tracking.registry import Registry
+from driftloop.tracking.promotions import promotion_log
+from driftloop.tracking.promotions.promotion_log import Promotion
+from driftloop.tracking.registry import CHAMPION, Registry
 from driftloop.training import mlflow_text
 from driftloop.training.fitting import Learner
 from driftloop.training.trained_model import KnownModel
@@ -55,6 +57,7 @@ class TorchServeDeployment:
         restore: returns the registry's model of a version, None if none fits the stream.
         take_over: whether someone else's model under the name may be replaced.
         workers: processes for each version.
+        script: of whom the promotion log says that it decided.
     """
 
     def __init__(
@@ -68,9 +71,11 @@ class TorchServeDeployment:
         restore: Callable[[str], KnownModel | None],
         take_over: bool = False,
         workers: int = 1,
+        script: str = "",
     ) -> None:
         self.site, self.client, self.name, self.learner, self.stream = site, site.client, name, learner, stream
         self.registry, self.restore, self.take_over, self.workers = registry, restore, take_over, workers
+        self.script = script
         self.served: KnownModel | None = None  # the model we deployed
 
     @property
@@ -159,7 +164,7 @@ class TorchServeDeployment:
             return False
         return swap.run_of(self.client, name=self.name, version=model.version) in {model.run_id, ""} and self._answers_as(model)
 
-    def put(self, model: KnownModel, *, move_alias: Callable[[], None]) -> None:
+    def put(self, model: KnownModel, *, move_alias: Callable[[], None], decision: str = "") -> None:
         """Archive a version, load it, verify it by golden predictions, make it the default; drain and remove the old one.
 
         Raises:
@@ -169,10 +174,19 @@ class TorchServeDeployment:
         if before == model.version and self.has_room_for(model):
             move_alias()
         else:
-            self._swap_in(model, before=before, move_alias=move_alias)
+            self._swap_in(model, before=before, move_alias=move_alias, decision=decision)
         self.served = model
 
-    def _swap_in(self, model: KnownModel, *, before: str | None, move_alias: Callable[[], None]) -> None:
+    def owner(self) -> AbstractContextManager[None]:
+        """While held, no other process that asks for it watches this model or rolls it back.
+
+        Raises:
+            ServingError: another process holds it.
+        """
+        taken = f"another process watches {self.name} at {self.client.inference_url} or rolls it back: wait until it has ended, or stop it"
+        return exclusive.alone(self.site.folder / f"owner-{self.name}.lock", taken=taken)
+
+    def _swap_in(self, model: KnownModel, *, before: str | None, move_alias: Callable[[], None], decision: str = "") -> None:
         known = {key: model.card[key] for key in (archive.CARD_KEYS | {"task", "columns"}) & model.card.keys() - {"version"}}
         mar = archive.build_mar(
             name=self.name,
@@ -194,6 +208,7 @@ class TorchServeDeployment:
             known=self._golden(model),
             journal=self.journal,
             move_alias=move_alias,
+            decision=decision,
         )
         mar.unlink(missing_ok=True)  # unpacked by the server; its parts are in the MLflow run
 
@@ -209,8 +224,8 @@ class TorchServeDeployment:
         return Golden(rows, context, outputs, columns)
 
 
-def promote(registry: Registry, serving: TorchServeDeployment, winner: KnownModel, *, reason: str, store: Store, stream: Stream) -> KnownModel:
-    """Register a model if needed, describe it, swap it in, and move the aliases as part of the swap.
+def promote(registry: Registry, serving: TorchServeDeployment, winner: KnownModel, *, decision: Promotion, store: Store, stream: Stream) -> KnownModel:
+    """Register a model if needed, describe it, swap it in, and move the aliases as part of the swap, which logs the decision.
 
     If the server has another model under the version number, the model is registered under a free one.
 
@@ -220,7 +235,7 @@ def promote(registry: Registry, serving: TorchServeDeployment, winner: KnownMode
         TrackingError: the store failed; the new version is withdrawn.
     """
     serving.check_owner()
-    version = registry.version_of(winner.run_id)
+    version = winner.version or registry.version_of(winner.run_id)
     made: list[str] = []
     try:
         while version is None or not serving.has_room_for(winner.numbered(version)):
@@ -230,11 +245,13 @@ def promote(registry: Registry, serving: TorchServeDeployment, winner: KnownMode
             registry.forget(taken)
         winner = winner.numbered(version)
         if made:
-            describe(registry, winner, reason=reason, store=store, stream=stream)
-        serving.put(winner, move_alias=lambda: registry.promote(winner.version, reason=reason))
+            describe(registry, winner, reason=decision.why, store=store, stream=stream)
+        decision = replace(decision, before=registry.holder(CHAMPION) or "", after=winner.version, run_id=winner.run_id)
+        serving.put(winner, move_alias=lambda: promotion_log.carry_out(registry, decision), decision=decision.text())
     except DriftloopError as exc:  # on any failure the version loses its alias
         if version:
             registry.withdraw(version, reason=f"not swapped in: {exc}")
+            promotion_log.refuse(registry, decision, why=f"not swapped in: {exc}")
         raise
     return winner
 

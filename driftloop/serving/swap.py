@@ -3,7 +3,8 @@
     register → every worker READY → golden predictions right → set default → move alias → drain old → unregister old
 
 Each step is written to a journal before it is done. After a crash `recover` repairs the state at the next
-start: before the golden predictions matched it undoes the swap, after that it finishes it.
+start: before the golden predictions matched it undoes the swap, after that it finishes it. A lock beside the journal
+keeps two processes from swapping at once.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from driftloop.errors import DriftloopError, ServingError, UnansweredError
-from driftloop.serving import archive, golden
+from driftloop.serving import archive, exclusive, golden
 from driftloop.system import files
 
 if TYPE_CHECKING:
@@ -48,6 +50,11 @@ class Entry:
     reason: str = ""  # why it was undone
     run_id: str = ""
     previous_run_id: str = ""
+    decision: str = ""  # why it was begun, as `promotion_log.Promotion.text` writes it
+
+
+def _swapping(journal: Path) -> AbstractContextManager[None]:
+    return exclusive.alone(journal.with_suffix(".lock"), taken=f"another process is swapping models there ({journal}): wait until it has ended, then try again")
 
 
 def swap_in(
@@ -61,6 +68,7 @@ def swap_in(
     known: golden.Golden,
     journal: Path,
     move_alias: Callable[[], None],
+    decision: str = "",
     drain_timeout_s: float = DRAIN_S,
 ) -> bool:
     """Serve `version` instead of `previous_version`.
@@ -75,6 +83,7 @@ def swap_in(
         known: golden rows that the new version must match before it takes traffic.
         journal: file of this TorchServe's swaps; its folder is created when absent.
         move_alias: points the registry's alias to the new version; may be called twice.
+        decision: what `recover` is to know of the alias's move.
         drain_timeout_s: time for the old version to finish its last requests.
 
     Returns:
@@ -83,11 +92,21 @@ def swap_in(
 
     Raises:
         ServingError: the new version did not load or answers wrongly, or the alias could not be moved.
-            The previous version keeps serving and the new one is unregistered.
+            The previous version keeps serving and the new one is unregistered. Or another process is swapping.
     """
-    _check_start(client, name=name, version=version, previous_version=previous_version, journal=journal)
-    previous_run_id = run_of(client, name=name, version=previous_version) if previous_version else ""
-    entry = Entry(name, version, previous_version, REGISTER, run_id=run_id, previous_run_id=previous_run_id)
+    with _swapping(journal):
+        _check_start(client, name=name, version=version, previous_version=previous_version, journal=journal)
+        previous_run_id = run_of(client, name=name, version=previous_version) if previous_version else ""
+        entry = Entry(name, version, previous_version, REGISTER, run_id=run_id, previous_run_id=previous_run_id, decision=decision)
+        entry = _forward(client, entry, mar=mar, known=known, journal=journal, move_alias=move_alias, drain_timeout_s=drain_timeout_s)
+        return _retire_previous(client, journal, entry, drain_timeout_s=drain_timeout_s)
+
+
+def _forward(
+    client: TorchServeClient, entry: Entry, *, mar: Path, known: golden.Golden, journal: Path, move_alias: Callable[[], None], drain_timeout_s: float
+) -> Entry:
+    """The steps up to the alias, or their undoing; returns the entry of the last one."""
+    name, version = entry.name, entry.version
     try:
         _write(journal, entry)
         client.register(mar, name=name, version=version)
@@ -100,13 +119,13 @@ def swap_in(
         entry = _write(journal, replace(entry, step=MOVE_ALIAS))
         move_alias()
     except DriftloopError as exc:
-        kept = f"version {previous_version} keeps serving" if previous_version else "nothing is served"
+        kept = f"version {entry.previous_version} keeps serving" if entry.previous_version else "nothing is served"
         try:
             _undo(client, journal, replace(entry, reason=str(exc)), drain_timeout_s=drain_timeout_s)
         except ServingError as undoing:
             kept = f"undoing it failed as well ({undoing}); the next start tries again"
         raise ServingError(f"{name} {version} was not swapped in, step {entry.step}: {exc}; {kept}") from exc
-    return _retire_previous(client, journal, entry, drain_timeout_s=drain_timeout_s)
+    return entry
 
 
 def _prove(client: TorchServeClient, known: golden.Golden, entry: Entry) -> None:
@@ -137,11 +156,19 @@ def recover(client: TorchServeClient, journal: Path, *, move_alias: Callable[[st
         requests (the next call tries again); None without an interrupted swap.
 
     Raises:
-        ServingError: the server does not answer, or the journal is unreadable.
+        ServingError: the server does not answer, the journal is unreadable, or another process is swapping.
     """
     entry = read_journal(journal)
     if entry is None or entry.step in (DONE, UNDONE):
         return None
+    with _swapping(journal):
+        return _repaired(client, journal, move_alias=move_alias)
+
+
+def _repaired(client: TorchServeClient, journal: Path, *, move_alias: Callable[[str], None]) -> Entry | None:
+    entry = read_journal(journal)
+    if entry is None or entry.step in (DONE, UNDONE):
+        return None  # another process has repaired it
     known = _holds(client, entry.name, entry.version, entry.run_id)
     # Before the alias was moved, a version that the server has forgotten is simply not swapped in.
     if entry.step not in FORWARD or (entry.step == SET_DEFAULT and not known):

@@ -226,6 +226,13 @@ def set_tags(tags: Mapping[str, str]) -> None:
     mlflow.set_tags(dict(tags))
 
 
+def tag_run(store: Store, run_id: str, tags: Mapping[str, str]) -> None:
+    """Tag a run, also one that has ended."""
+    with translated("MLflow tags"):
+        for name, value in tags.items():
+            store.client.set_tag(run_id, name, value)
+
+
 def log_json(values: Mapping[str, Any], name: str) -> None:
     """Log JSON values to the active run as a file of that name."""
     with translated(f"MLflow artifact {name}"):

@@ -5,6 +5,7 @@ The client is an argument; only `tracking` creates one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 CHAMPION: Final = "champion"  # the version that is served
 CHALLENGER: Final = "challenger"  # the version that is being swapped in
 PREVIOUS: Final = "previous"  # the version served before, for rollback
+REPLACED: Final = "driftloop.replaced"  # tag of a version: the champion before it
 
 
 @dataclass(frozen=True)
@@ -100,18 +102,87 @@ class Registry:
             if new and not self.client.search_model_versions(f"name = '{self.name}'"):
                 self.client.delete_registered_model(self.name)
 
-    def promote(self, version: str, *, reason: str) -> None:
-        """Make a version the champion and the old champion the previous one; store the reason on the version.
+    def promote(self, version: str, *, reason: str, tags: Mapping[str, str] | None = None) -> None:
+        """Make a version the champion and the old champion the previous one; store the reason and further tags on the version.
 
         Idempotent, so that an interrupted promotion can be repeated."""
         with translated(f"registered model {self.name!r}"):
             before = self.holder(CHAMPION)
             if before and before != version:
                 self._point(PREVIOUS, before)
-                self.client.set_model_version_tag(self.name, version, "driftloop.replaced", before)
-            self.client.set_model_version_tag(self.name, version, "driftloop.reason", reason)
-            self._release(version)
-            self._point(CHAMPION, version)  # last: if an earlier step fails, the swap is undone and the champion is unchanged
+                self.client.set_model_version_tag(self.name, version, REPLACED, before)
+            self._crown(version, reason=reason, tags=tags)
+
+    def roll_back(self, version: str, *, reason: str, tags: Mapping[str, str] | None = None) -> None:
+        """Make a version the champion that it was before, and the one that it had replaced then the previous one.
+
+        A version that the champion does not descend from is promoted. Idempotent, like `promote`."""
+        with translated(f"registered model {self.name!r}"):
+            before = self.holder(CHAMPION)
+            if before and before != version and version not in self.before(before):
+                self.promote(version, reason=reason, tags=tags)
+                return
+            if before and before != version:
+                self.client.set_model_version_tag(self.name, before, "driftloop.rolled_back", f"to version {version}: {reason}")
+            older = self.before(version)
+            if older:
+                self._point(PREVIOUS, older[0])
+            elif self.holder(PREVIOUS):
+                self.client.delete_registered_model_alias(self.name, PREVIOUS)
+            self._crown(version, reason=reason, tags=tags)
+
+    def _crown(self, version: str, *, reason: str, tags: Mapping[str, str] | None) -> None:
+        self.tag(version, {**(tags or {}), "driftloop.reason": reason})
+        self._release(version)
+        self._point(CHAMPION, version)  # last: if an earlier step fails, the swap is undone and the champion is unchanged
+
+    def before(self, version: str) -> list[str]:
+        """The versions that served before this one, each once, the newest first: what it replaced, what that replaced, and so on."""
+        found: list[str] = []
+        with translated(f"registered model {self.name!r}"):
+            tags = self._tags()
+            while (older := tags.get(found[-1] if found else version, {}).get(REPLACED)) and older in tags and older not in (version, *found):
+                found.append(older)
+        return found
+
+    def previous(self) -> str | None:
+        """The version that served before the champion, or None."""
+        champion = self.holder(CHAMPION)
+        older = self.before(champion) if champion else []
+        aliased = self.holder(PREVIOUS)  # a person may have moved the aliases, which leaves no tag
+        return older[0] if older else aliased if aliased != champion else None
+
+    def versions(self) -> list[str]:
+        """All versions, oldest first."""
+        with translated(f"registered model {self.name!r}"):
+            return sorted(self._tags(), key=int)
+
+    def tag(self, version: str, tags: Mapping[str, str]) -> None:
+        """Set tags of a version."""
+        with translated(f"registered model {self.name!r}"):
+            for name, value in tags.items():
+                self.client.set_model_version_tag(self.name, version, name, value)
+
+    def untag(self, version: str, name: str) -> None:
+        """Remove a tag of a version, if it has it."""
+        with translated(f"registered model {self.name!r}"):
+            if name in self._tags().get(version, {}):
+                self.client.delete_model_version_tag(self.name, version, name)
+
+    def tags_of_versions(self) -> list[dict[str, str]]:
+        """The tags of every version."""
+        with translated(f"registered model {self.name!r}"):
+            return list(self._tags().values())
+
+    def _tags(self) -> dict[str, dict[str, str]]:
+        """The tags of every version, by version."""
+        found: dict[str, dict[str, str]] = {}
+        token: str | None = None
+        while token != "":
+            page = self.client.search_model_versions(f"name = '{self.name}'", page_token=token)
+            found |= {str(one.version): dict(one.tags) for one in page}
+            token = page.token or ""
+        return found
 
     def withdraw(self, version: str, *, reason: str) -> None:
         """Remove the challenger's alias from a version that was not swapped in; the version stays, with the reason.

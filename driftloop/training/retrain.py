@@ -134,7 +134,7 @@ def retrain(
         else:
             trained_model.log_fit(challenger)
         seconds = time.monotonic() - started
-        record = _record(stream, champion, cause, verdict, study.best.params, trials=len(study.trials), seconds=seconds, run_id=run_id)
+        record = record_of(stream, champion, cause, verdict, study.best.params, trials=len(study.trials), seconds=seconds, run_id=run_id)
         record = replace(record, kpi_name=plan.train.kpi.kpi if plan.train.kpi else "")
         _describe(store, stream, record, trained=winner.trained if winner else challenger.trained, judge=(judged_from, cause.stop))
     _join_best(family, run_id, stream, winner, challenger, judge=(judged_from, cause.stop))
@@ -195,12 +195,13 @@ def _describe(store: mlflow_store.Store, stream: Stream, record: RetrainRecord, 
 def failed(stream: Stream, champion: KnownModel, cause: Cause, error: TrainingError) -> RetrainRecord:
     """The record of a retrain that gave no challenger; its figures are undefined."""
     verdict = promotion.Judgement(cause.stop, cause.stop, math.nan, math.nan, math.nan, better=False, words=f"not promoted: {error}")
-    return _record(stream, champion, cause, verdict, champion.params, trials=0, seconds=math.nan, run_id="")
+    return record_of(stream, champion, cause, verdict, champion.params, trials=0, seconds=math.nan, run_id="")
 
 
-def _record(
+def record_of(
     stream: Stream, champion: KnownModel, cause: Cause, verdict: promotion.Judgement, params: dict, *, trials: int, seconds: float, run_id: str
 ) -> RetrainRecord:
+    """The record of a retrain from its judgement."""
     return RetrainRecord(
         block=cause.block,
         row=cause.stop,

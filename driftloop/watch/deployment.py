@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tqdm import tqdm
 
 from driftloop.cli import runner
 from driftloop.cli.flags import WatchFlags
-from driftloop.cli.script_flags import LoopFlags, SwapFlags
+from driftloop.cli.script_flags import LoopFlags, ServedFlags, SwapFlags
 from driftloop.data import blocks
 from driftloop.drift.rules import catalogue
 from driftloop.drift.rules.rule import Rule
@@ -27,6 +27,8 @@ from driftloop.serving.site import Site, TorchServeDeployment, check_server, des
 from driftloop.settings import ASKED_BY, REFERENCE_BLOCKS
 from driftloop.system import places
 from driftloop.tracking import runs
+from driftloop.tracking.promotions import promotion_log
+from driftloop.tracking.promotions.promotion_log import Promotion
 from driftloop.tracking.registry import CHAMPION, Registry
 from driftloop.training import trained_model
 from driftloop.training.retrain import Cause
@@ -34,6 +36,7 @@ from driftloop.training.trained_model import KnownModel
 from driftloop.watch import kpi_choice, mlflow_log
 from driftloop.watch.loop import Watch
 from driftloop.watch.preparation import Work, bar, ports, retrain_plan
+from driftloop.watch.promoting.promotion_plan import PromotionPlan
 from driftloop.watch.watch_plan import WatchPlan
 
 
@@ -84,7 +87,7 @@ def check_places(args: LoopFlags) -> None:
         watch_report.check_place(Path(args.report))
 
 
-def check_name(work: Work, args: SwapFlags) -> None:
+def check_name(work: Work, args: ServedFlags) -> None:
     """Refuse an external server with someone else's model under our name, before anything is trained.
 
     A swap that a crash interrupted there is finished or undone now: it decides which version is the champion.
@@ -172,6 +175,7 @@ def watch_plan(work: Work, args: LoopFlags, base: KnownModel | None, *, trained_
         on_drift=decide,
         max_retrains=args.max_retrains,
         retrain=retrain_plan(args, work.learner, kpi=goal.task if goal.task.chosen else None),
+        promotion=PromotionPlan(args.promote, args.promote_alpha, args.shadow_blocks, args.go_back),
     )
     plan.check(work.stream)
     return plan
@@ -189,20 +193,21 @@ def watch_served(work: Work, args: LoopFlags, base: KnownModel, *, served: Known
     plan.rule.prepare(trained_model.errors(served, work.stream, newest=REFERENCE_BLOCKS * rows, doing=plan.goal.task), block_size=rows)
     with torchserve(url=args.torchserve_url or None, ports=ports(args)) as site:
         serving = served_by(work, args, site)
-        served = put(work, serving, served)
-        watch = Watch(
-            store=work.store,
-            learner=work.learner,
-            stream=work.stream,
-            serving=serving,
-            registry=serving.registry,
-            base=served if served.run_id == base.run_id else base,
-            champion=served,
-            plan=plan,
-            progress=lambda blocks: bar(blocks, desc="blocks", unit="block"),
-            told=lambda record: tqdm.write(terminal.retrain_line(record), file=sys.stderr),
-        )
-        return watch.run()
+        with serving.owner():
+            served = put(work, serving, served)
+            watch = Watch(
+                store=work.store,
+                learner=work.learner,
+                stream=work.stream,
+                serving=serving,
+                registry=serving.registry,
+                base=served if served.run_id == base.run_id else base,
+                champion=served,
+                plan=plan,
+                progress=lambda blocks: bar(blocks, desc="blocks", unit="block"),
+                told=lambda record: tqdm.write(terminal.retrain_line(record), file=sys.stderr),
+            )
+            return watch.run()
 
 
 def put(work: Work, serving: TorchServeDeployment, known: KnownModel) -> KnownModel:
@@ -213,7 +218,8 @@ def put(work: Work, serving: TorchServeDeployment, known: KnownModel) -> KnownMo
     """
     registry = serving.registry
     before = registry.holder(CHAMPION)
-    served = promote(registry, serving, known, reason="deployed", store=work.store, stream=work.stream)
+    decision = promotion_log.made(promotion_log.DEPLOYED, why="deployed", script=serving.script)
+    served = promote(registry, serving, known, decision=decision, store=work.store, stream=work.stream)
     if before not in (None, served.version):
         print(f"version {served.version} takes the alias {CHAMPION} of {registry.name} from version {before}", file=sys.stderr)
     print(f"serving {registry.name} version {served.version} at {serving.client.inference_url}/predictions/{registry.name}", file=sys.stderr)
@@ -247,19 +253,19 @@ def find_cause(work: Work, base: KnownModel, served: KnownModel, *, until_row: i
     return Cause(NO_BLOCK, there, f"requested manually, on the newest rows, up to row {there}: no deployment has recorded a drift of the model in service")
 
 
-def promote_winner(work: Work, args: SwapFlags, winner: KnownModel, *, reason: str) -> KnownModel:
+def promote_winner(work: Work, args: SwapFlags, winner: KnownModel, *, decision: Promotion) -> KnownModel:
     """Register a winner and move the aliases; with --torchserve_url swap it in there, too."""
     registry = Registry(work.store.client, args.register_model_name)
     if not args.torchserve_url:
         winner = winner.numbered(registry.register(source=winner.uri, run_id=winner.run_id))
-        registry.promote(winner.version, reason=reason)
-        describe(registry, winner, reason=reason, store=work.store, stream=work.stream)
+        promotion_log.carry_out(registry, replace(decision, before=registry.holder(CHAMPION) or "", after=winner.version, run_id=winner.run_id))
+        describe(registry, winner, reason=decision.why, store=work.store, stream=work.stream)
         return winner
     with torchserve(url=args.torchserve_url, ports=None) as site:
-        return promote(registry, served_by(work, args, site), winner, reason=reason, store=work.store, stream=work.stream)
+        return promote(registry, served_by(work, args, site), winner, decision=decision, store=work.store, stream=work.stream)
 
 
-def served_by(work: Work, args: SwapFlags, site: Site) -> TorchServeDeployment:
+def served_by(work: Work, args: ServedFlags, site: Site) -> TorchServeDeployment:
     """The deployment on a TorchServe, after recovery of an interrupted swap.
 
     Raises:
@@ -272,8 +278,14 @@ def served_by(work: Work, args: SwapFlags, site: Site) -> TorchServeDeployment:
 
 
 def _recover(serving: TorchServeDeployment) -> None:
-    moved = "an interrupted swap, finished by the next start"
-    swap.recover(serving.client, serving.journal, move_alias=lambda version: serving.registry.promote(version, reason=moved))
+    def move_alias(version: str) -> None:
+        entry = swap.read_journal(serving.journal)
+        if entry and entry.decision:
+            promotion_log.carry_out(serving.registry, Promotion.read(entry.decision))
+        else:  # the journal of an early driftloop
+            serving.registry.promote(version, reason="an interrupted swap, finished by the next start")
+
+    swap.recover(serving.client, serving.journal, move_alias=move_alias)
 
 
 def _check_journal(serving: TorchServeDeployment) -> None:
@@ -289,7 +301,7 @@ def _check_journal(serving: TorchServeDeployment) -> None:
     serving.journal.unlink()
 
 
-def serving_on(site: Site, work: Work, args: SwapFlags) -> TorchServeDeployment:
+def serving_on(site: Site, work: Work, args: ServedFlags) -> TorchServeDeployment:
     """The model of our name on a TorchServe; changes nothing."""
     registry = Registry(work.store.client, args.register_model_name)
 
@@ -308,4 +320,5 @@ def serving_on(site: Site, work: Work, args: SwapFlags) -> TorchServeDeployment:
         restore=restore,
         take_over=args.take_over,
         workers=args.workers,
+        script=args.call.prog,
     )

@@ -14,21 +14,26 @@ from driftloop.data.streams import Stream
 from driftloop.drift.answer import Answer
 from driftloop.drift.diagnosis import Diagnosis
 from driftloop.drift.forecast import crossing
+from driftloop.drift.paired.paired_test import BETTER
 from driftloop.drift.verdict import Verdict
 from driftloop.errors import ServingError, TrainingError
 from driftloop.metrics import data_quality, scoring, task
-from driftloop.metrics.results import NO_BLOCK, BlockScore, RetrainRecord, VersionRecord, WatchResult
+from driftloop.metrics.results import NO_BLOCK, BlockScore, RetrainRecord, RollbackRecord, VersionRecord, WatchResult
 from driftloop.report import descriptions, notes, wording
 from driftloop.serving.golden import difference
 from driftloop.serving.site import TorchServeDeployment, promote
 from driftloop.tracking import mlflow_store
+from driftloop.tracking.promotions import promotion_log
+from driftloop.tracking.promotions.promotion_log import Promotion
 from driftloop.tracking.registry import Registry
-from driftloop.training import datasets, family, mlflow_text, retrain, trained_model
+from driftloop.training import datasets, family, mlflow_text, retrain, shadow_retrain, trained_model
 from driftloop.training.fitting import Learner
 from driftloop.training.retrain import Cause
 from driftloop.training.trained_model import KnownModel
-from driftloop.watch import mlflow_log
+from driftloop.watch import decisions, mlflow_log
 from driftloop.watch.follow_up import FollowUp
+from driftloop.watch.promoting.promotion_plan import SHADOW
+from driftloop.watch.promoting.shadow import Shadow
 from driftloop.watch.watch_plan import WatchPlan
 
 LOGGED = ("proactive", "lead_blocks", "follow_up", "block_size", "block_by", "start", "stop", "max_retrains")
@@ -70,6 +75,10 @@ class Watch:
         self.family = family.Family(store, stream, self.kpi if self.kpi.chosen else None)
         self.family.add_served(base, self.champion)
         self.reasons: dict[str, str] = {}  # why each version was promoted in this watch
+        self.shadow: Shadow | None = None  # of a challenger
+        self.behind: Shadow | None = None  # of the version before
+        self.rollbacks: list[RollbackRecord] = []
+        self.in_shadow: RetrainRecord  # its retrain, still open
 
     def run(self) -> WatchResult:
         """Score every block, retrain when due, and log everything.
@@ -85,11 +94,15 @@ class Watch:
             datasets.log(self.stream, {"watch": (plan.start, plan.stop)})
             words = descriptions.deployment(model=self.registry.name, rows=descriptions.rows(plan.start, plan.stop, self.stream.times))
             mlflow_text.describe_run(self.store, run_id, words)
-            mlflow_store.log_params(plan.judged_by(self.stream) | {name: getattr(plan, name) for name in LOGGED} | {"drift_rule": plan.rule.name})
+            mlflow_store.log_params(
+                plan.judged_by(self.stream) | {name: getattr(plan, name) for name in LOGGED} | {"drift_rule": plan.rule.name} | plan.promotion.params()
+            )
             unretrained = trained_model.predict(self.base.model, self.stream, plan.start, plan.stop)
             try:
                 for block in self.progress(cut):
                     self._step(block, unretrained[block.start - plan.start : block.stop - plan.start])
+                if self.shadow is not None:
+                    self._end_shadow(self.shadow)
             finally:
                 self._log_scores(run_id)
             self._compare()
@@ -135,7 +148,27 @@ class Watch:
                 forecast_late=ahead.late,
             )
         )
-        self._answer(block, verdict)
+        if not self._goes_back(block, outputs) and not self._in_shadow(block, outputs):
+            self._answer(block, verdict)
+
+    def _in_shadow(self, block: blocks.Block, outputs: np.ndarray) -> bool:
+        """Compare the challenger on a block; True while it is still in shadow, or when it has just become the champion."""
+        shadow = self.shadow
+        if shadow is None:
+            return False
+        shadow.compare(block, outputs)
+        if shadow.over:
+            self._end_shadow(shadow)
+        return self.shadow is not None or shadow.won
+
+    def _end_shadow(self, shadow: Shadow) -> None:
+        """Promote or drop the challenger."""
+        (before, after), p_value = shadow.kpis, shadow.verdict.p_value if shadow.verdict else math.nan
+        record = replace(self.in_shadow, promoted=shadow.won, decision=shadow.words, before=before, after=after, p_value=p_value)
+        record = replace(record, judge_rows=shadow.stop - shadow.start)
+        self.shadow = None
+        shadow_retrain.close(self.store, self.stream, record, trained=shadow.model.trained)
+        self._decide(record, shadow.model if shadow.won else None, shadow=shadow)
 
     def _answer(self, block: blocks.Block, verdict: Verdict) -> None:
         """Retrain when it is due."""
@@ -193,23 +226,70 @@ class Watch:
         return served, version
 
     def _retrain(self, cause: Cause) -> None:
+        winner = None
         try:
+            if self.plan.promotion.way == SHADOW:
+                self.in_shadow, challenger = shadow_retrain.for_shadow(
+                    self.store,
+                    self.learner,
+                    self.stream,
+                    self.champion,
+                    cause=cause,
+                    plan=self.plan.retrain,
+                    parent_run_id=self.base.run_id,
+                    family=self.family,
+                )
+                self.shadow = self._shadow_of(challenger)
+                return
             record, winner = retrain.retrain(
                 self.store, self.learner, self.stream, self.champion, cause=cause, plan=self.plan.retrain, parent_run_id=self.base.run_id, family=self.family
             )
         except TrainingError as exc:  # a challenger whose training fails must not stop the champion
-            record, winner = replace(retrain.failed(self.stream, self.champion, cause, exc), kpi_name=self.kpi.kpi if self.kpi.chosen else ""), None
-        if winner is not None:
-            winner = promote(self.registry, self.serving, winner, reason=record.decision, store=self.store, stream=self.stream)
-            self.reasons[winner.version] = record.decision
-            record = replace(record, version=winner.version)
-            self.champion = winner
-            self.served[winner.version] = winner
-            self.plan.rule.reset()
-            self.diagnosis.replaced()
-            self._fit_rivals()
+            record = replace(retrain.failed(self.stream, self.champion, cause, exc), kpi_name=self.kpi.kpi if self.kpi.chosen else "")
+        self._decide(record, winner)
+
+    def _decide(self, record: RetrainRecord, winner: KnownModel | None, *, shadow: Shadow | None = None) -> None:
+        """Swap a winner in, and keep the record of the retrain."""
+        alpha = self.plan.promotion.alpha if shadow else self.plan.retrain.alpha
+        decision = decisions.of_retrain(record, script=self.serving.script, alpha=alpha, shadow=shadow)
+        if winner is None:
+            promotion_log.refuse(self.registry, decision)
+        else:
+            before = self.champion
+            self._put(winner, decision)
+            record = replace(record, version=self.champion.version)
+            if self.plan.promotion.go_back:
+                self.behind = Shadow(self.stream, self.champion, before, kpi=self.kpi, alpha=self.plan.promotion.alpha, restarts=True)
         self.retrains.append(record)
         self.told(record)
+
+    def _put(self, winner: KnownModel, decision: Promotion) -> None:
+        """Put a version into service."""
+        self.champion = winner = promote(self.registry, self.serving, winner, decision=decision, store=self.store, stream=self.stream)
+        self.reasons[winner.version] = decision.why
+        self.served[winner.version] = winner
+        self.plan.rule.reset()
+        self.diagnosis.replaced()
+        self._fit_rivals()
+
+    def _goes_back(self, block: blocks.Block, outputs: np.ndarray) -> bool:
+        """Compare the version before on a block; undo the swap when it is proven to be better."""
+        behind, left = self.behind, self.champion.version
+        if behind is None or behind.compare(block, outputs).decision != BETTER:
+            return False
+        decision = decisions.of_going_back(behind, script=self.serving.script)
+        self._put(behind.model, decision)
+        self.behind, verdict = None, behind.verdict
+        time_ = str(self.stream.times[block.stop - 1].astype("datetime64[s]"))
+        evidence = verdict.e_value if verdict else math.nan
+        self.rollbacks.append(RollbackRecord(block.index, block.stop, time_, left, self.champion.version, behind.stop - behind.start, evidence, decision.why))
+        if self.shadow is not None:  # its evidence was against the version that is gone
+            self.shadow = self._shadow_of(self.shadow.model)
+        return True
+
+    def _shadow_of(self, challenger: KnownModel) -> Shadow:
+        plan = self.plan.promotion
+        return Shadow(self.stream, self.champion, challenger, kpi=self.kpi, alpha=plan.alpha, blocks=plan.blocks)
 
     def _fit_rivals(self) -> None:
         """The learner's baselines, fitted on the rows that the version in service was fitted on."""
@@ -256,6 +336,7 @@ class Watch:
             unit=plan.goal.unit,
             scores=tuple(self.scores),
             retrains=tuple(self.retrains),
+            rollbacks=tuple(self.rollbacks),
             versions=tuple(self._version(version, unretrained) for version in self.served),
             served_version=self.champion.version,
             seconds=seconds,
@@ -266,7 +347,9 @@ class Watch:
             **whole,
         )
         findings = (*self.diagnosis.findings(self.plan.rule.name, self.verdict, self.scores), *data_quality.findings(self.scores))
-        return replace(result, notes=(*notes.of_limits(result, plan.max_retrains), *notes.of_history(result, self.stream)), findings=findings)
+        return replace(
+            result, notes=(*notes.of_rollbacks(result), *notes.of_limits(result, plan.max_retrains), *notes.of_history(result, self.stream)), findings=findings
+        )
 
     def _version(self, version: str, unretrained: np.ndarray) -> VersionRecord:
         known = self.served[version]

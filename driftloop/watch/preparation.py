@@ -197,11 +197,11 @@ def base_model(work: Work, args: DeployFlags | RetrainFlags) -> tuple[Work, Know
             raise
         with mlflow_store.run(work.store, base.run_name(work.stream), role="base") as run_id:
             return work, base.train_base(work.store, work.learner, work.stream, base_plan(args, work, total_trials=0), run_id=run_id)
-    work = _as_trained(work, args, run_id=found.info.run_id)
+    work = as_trained(work, args, run_id=found.info.run_id)
     return work, trained_model.restore(work.store, found.info.run_id, learner=work.learner, stream=work.stream)
 
 
-def _as_trained(work: Work, args: DataFlags, *, run_id: str) -> Work:
+def as_trained(work: Work, args: DataFlags, *, run_id: str) -> Work:
     """The work with the columns as the base model has them: the rows of a table that has grown since may show others."""
     known = runs.schema_of(work.store, run_id) if work.learner.values_as_they_are else NO_SCHEMA
     if not known.columns or known == work.stream.schema:

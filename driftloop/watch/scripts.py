@@ -18,12 +18,14 @@ from driftloop.metrics.results import WatchResult
 from driftloop.report import terminal
 from driftloop.serving.site import check_server, torchserve
 from driftloop.tracking import mlflow_store, runs
+from driftloop.tracking.promotions import promotion_log
+from driftloop.tracking.registry import Registry
 from driftloop.training import base, mlflow_text
 from driftloop.training.family import Family
 from driftloop.training.fitting import Learner
 from driftloop.training.retrain import retrain
 from driftloop.training.trained_model import KnownModel
-from driftloop.watch import deployment, kpi_choice
+from driftloop.watch import decisions, deployment, kpi_choice
 from driftloop.watch.deployment import OnDrift
 from driftloop.watch.preparation import Work, base_model, base_plan, open_work, retrain_plan, train_until, until_row
 
@@ -94,8 +96,11 @@ def retrain_drifted(args: RetrainFlags, learner: Learner) -> Done:
     family.add_served(known, served)
     record, winner = retrain(opened.store, learner, opened.stream, served, cause=cause, plan=plan, parent_run_id=known.run_id, family=family)
     family.log()
-    if winner is not None:
-        record = replace(record, version=deployment.promote_winner(opened, args, winner, reason=record.decision).version)
+    decision = decisions.of_retrain(record, script=args.call.prog, alpha=plan.alpha)
+    if winner is None:
+        promotion_log.refuse(Registry(opened.store.client, args.register_model_name), decision)
+    else:
+        record = replace(record, version=deployment.promote_winner(opened, args, winner, decision=decision).version)
     print(terminal.judged_text(record))
     _say_where(opened, record.run_id)
     return {**record.as_json(), "base_run_id": known.run_id, "experiment": opened.store.experiment_name}, 0

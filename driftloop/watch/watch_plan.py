@@ -16,6 +16,7 @@ from driftloop.metrics.results import BlockScore
 from driftloop.metrics.row_kpis import CostKpi
 from driftloop.report import wording
 from driftloop.training.retrain import RetrainPlan
+from driftloop.watch.promoting.promotion_plan import BY_JUDGE, PromotionPlan
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class WatchPlan:
     retrain: RetrainPlan
     block_by: str = "rows"  # or one of blocks.CALENDAR: a block is a day, week or month with any number of rows
     follow_up: bool = False
+    promotion: PromotionPlan = BY_JUDGE
 
     def cut(self, stream: Stream) -> list[blocks.Block]:
         """The blocks of the watch.

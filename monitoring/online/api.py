@@ -11,6 +11,7 @@
     GET  /streams/<stream>   the state of one stream, as JSON
     GET  /fleet              all streams by the evidence against them, at most 200 a page (?page=2&per_page=200); HTML for a browser
     GET  /reports/<stream>   302 to the newest batch report; 404 without one
+    GET  /promotions         who decided when, why and on which evidence that a version serves (?stream=elec), newest first
     GET  /metrics            the same for Prometheus
     GET  /                   an overview, as HTML or JSON by the Accept header
     GET  /health             200 while the process is alive
@@ -45,6 +46,7 @@ from monitoring.http.gunicorn import CLOSE, Application, check_port
 from monitoring.log import report_links
 from monitoring.log.prediction_log import open_log
 from monitoring.online.monitor import Monitor
+from monitoring.online.promotions import promotions_view
 from monitoring.online.status_page import front
 from monitoring.prometheus import CONTENT_TYPE
 from monitoring.references import Folder, References, Registered
@@ -54,16 +56,18 @@ MOST_BYTES: Final = 8 * 1024 * 1024
 THREADS: Final = 8
 
 
-def build_app(monitor: Monitor, *, newest_report: Callable[[str], str | None] = lambda _: None) -> Flask:
+def build_app(monitor: Monitor, *, newest_report: Callable[[str], str | None] = lambda _: None, promotions: promotions_view.Log | None = None) -> Flask:
     """The routes over a monitor, which is not started here.
 
     Args:
         monitor: all streams.
         newest_report: returns the URL of a stream's newest batch report, or None; may raise LogError.
+        promotions: reads the promotion log of a registered model; None without a registry.
     """
     app = new_app("monitoring", max_bytes=MOST_BYTES, at_most=f"{MOST_RECORDS:,} records")
     _add_routes(app, monitor)
     _add_reports(app, monitor, newest_report)
+    promotions_view.add_route(app, {name: watcher.config.model for name, watcher in monitor.watchers.items()}, promotions)
     return app
 
 
@@ -195,7 +199,9 @@ def app_of(args: MonitorFlags) -> Callable[[], Flask]:
         log = open_log(args.mongodb_uri) if args.mongodb_uri else None
         monitor = Monitor(streams, references=references, log=log, fleet_alpha=args.fleet_alpha)
         monitor.start()
-        app = build_app(monitor, newest_report=functools.partial(report_links.newest, log)) if log else build_app(monitor)
+        decided = references.promotions if isinstance(references, Registered) else None
+        reports = functools.partial(report_links.newest, log) if log else lambda _: None
+        app = build_app(monitor, newest_report=reports, promotions=decided)
         app.extensions[CLOSE] = monitor.stop
         return app
 

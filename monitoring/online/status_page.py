@@ -20,6 +20,7 @@ ROUTES: Final = (
     Route("GET", "/streams/<stream>", "The state of one stream, as JSON"),
     Route("GET", "/fleet", "All streams by the evidence against them, ?page= and ?per_page="),
     Route("GET", "/reports/<stream>", "Redirects to the stream's newest batch report; 404 without one"),
+    Route("GET", "/promotions", "Who decided when, why and on which evidence that a version serves, ?stream=; newest first"),
     Route("GET", "/metrics", "Metrics for Prometheus"),
     Route("GET", "/health", "200 while the process is alive"),
     Route("GET", "/ready", "200 once the prediction log has been read or tried, else 503"),

@@ -27,6 +27,7 @@ from driftloop.serving.site import Site, TorchServeDeployment
 from driftloop.serving.torchserve import Ports, TorchServe
 from driftloop.settings import ROOT
 from driftloop.system import processes
+from driftloop.tracking.promotions import promotion_log
 from driftloop.tracking.registry import CHAMPION, Registry
 from driftloop.training.fitting import Learner
 from driftloop.training.trained_model import KnownModel
@@ -78,8 +79,11 @@ class Ours:
     def forget(self, version: str) -> None:
         self.forgotten.append(version)
 
-    def promote(self, version: str, *, reason: str) -> None:
+    def promote(self, version: str, *, reason: str, tags: dict[str, str]) -> None:
         self.champion = version
+
+    def holder(self, alias: str) -> str | None:
+        return self.champion
 
 
 def known(version: str, *, run_id: str = RUN, seed: int = 0) -> KnownModel:
@@ -111,7 +115,9 @@ def deployed(torchserve: TorchServe, model_store: Path, tmp_path: Path) -> Itera
 def promote(ours: TorchServeDeployment, winner: KnownModel) -> KnownModel:
     """Promote a model; these registries take no descriptions."""
     with mock.patch.object(site, "describe"):
-        return site.promote(ours.registry, ours, winner, reason="a test", store=cast(Any, None), stream=ours.stream)
+        return site.promote(
+            ours.registry, ours, winner, decision=promotion_log.made("promoted", why="a test", script="a test"), store=cast(Any, None), stream=ours.stream
+        )
 
 
 def test_a_version_of_the_same_number_but_another_run_is_not_taken_for_ours(deployed: Callable[..., TorchServeDeployment]) -> None:

@@ -26,6 +26,7 @@ ENTRY_POINTS = {
     "base_model": "base_model",
     "deploy": "deploy_model",
     "retrain": "retrain_model",
+    "rollback": "rollback_model",
     "lifecycle": "lifecycle",
     "backtest": "backtest",
     "watch": "watch_table",

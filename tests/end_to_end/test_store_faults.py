@@ -31,6 +31,7 @@ from driftloop.serving import site
 from driftloop.settings import ROOT
 from driftloop.system import signals
 from driftloop.tracking import mlflow_store, patience, retries, runs, stores, translate
+from driftloop.tracking.promotions import promotion_log
 from driftloop.tracking.registry import CHALLENGER, CHAMPION, Registry
 from driftloop.training.trained_model import KnownModel
 
@@ -512,7 +513,9 @@ def test_a_model_that_cannot_be_described_is_withdrawn(known: Workshop) -> None:
         winner = KnownModel(None, {}, (0, 1), 0, {}, run_id, str(known.folder))
         registry, served = Registry(client, "known"), mock.Mock()
         with mock.patch.object(site, "describe", side_effect=TrackingError("no more")), pytest.raises(TrackingError, match="no more"):
-            site.promote(registry, served, winner, reason="better", store=mock.Mock(), stream=mock.Mock())
+            site.promote(
+                registry, served, winner, decision=promotion_log.made("promoted", why="better", script="a test"), store=mock.Mock(), stream=mock.Mock()
+            )
         served.put.assert_not_called()
         assert registry.holder(CHALLENGER) is None
         (version,) = client.search_model_versions("name = 'known'")

@@ -14,7 +14,7 @@ from driftloop.settings import ROOT
 from driftloop.system import environment, processes
 from driftloop.system.processes import Finished
 
-SCRIPTS = ("base_model.py", "deploy_model.py", "retrain_model.py", "lifecycle.py", "backtest.py")
+SCRIPTS = ("base_model.py", "deploy_model.py", "retrain_model.py", "lifecycle.py", "backtest.py", "rollback_model.py")
 MODULES = (
     *(("monitoring", name) for name in ("local", "monitor", "batch", "hook", "shipper", "replay", "labels", "history", "fill", "mongo")),
     ("prediction_service",),

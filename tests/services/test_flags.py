@@ -14,7 +14,7 @@ from monitoring.log.mongo import Database
 from monitoring.spool.shipper import main as ship
 
 PROGRAMS = ("prediction_service.__main__", *(COMMANDS[name][0] for name in ("monitor", "hook", "replay", "shipper", "labels", "fill")))
-SCRIPTS = ("base_model", "deploy_model", "retrain_model", "lifecycle", "backtest")
+SCRIPTS = ("base_model", "deploy_model", "retrain_model", "lifecycle", "backtest", "rollback_model")
 URLS = [
     ("prediction_service.__main__", "--torchserve_url"),
     ("prediction_service.__main__", "--monitor_url"),

@@ -1,0 +1,1 @@
+"""Two models on the same rows: which one is better, at a stated rate of error whenever one stops."""
