@@ -16,9 +16,10 @@ from driftloop.data.schema.schema import Column
 from driftloop.data.streams import Stream
 from driftloop.errors import DriftloopError, ServingError, UnansweredError
 from driftloop.metrics import task
-from driftloop.serving import archive, golden, swap
+from driftloop.serving import archive, golden, states, swap
 from driftloop.serving.golden import Golden
 from driftloop.serving.torchserve import Ports, TorchServe, TorchServeClient, archive_folder, find_java_home
+from driftloop.serving.torchserve_client import ServedAnswer
 from driftloop.tracking.mlflow_store import Store
 from driftloop.tracking.registry import Registry
 from driftloop.training import mlflow_text
@@ -55,6 +56,7 @@ class TorchServeDeployment:
         restore: returns the registry's model of a version, None if none fits the stream.
         take_over: whether someone else's model under the name may be replaced.
         workers: processes for each version.
+        updatable: whether versions are served so that `update` can replace their weights in place.
     """
 
     def __init__(
@@ -68,7 +70,9 @@ class TorchServeDeployment:
         restore: Callable[[str], KnownModel | None],
         take_over: bool = False,
         workers: int = 1,
+        updatable: bool = False,
     ) -> None:
+        self.updatable, self.updates = updatable, 0
         self.site, self.client, self.name, self.learner, self.stream = site, site.client, name, learner, stream
         self.registry, self.restore, self.take_over, self.workers = registry, restore, take_over, workers
         self.served: KnownModel | None = None  # the model we deployed
@@ -91,19 +95,23 @@ class TorchServeDeployment:
         Raises:
             ServingError: it died each time, did not come back, or someone else's model answered.
         """
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                answer = self.client.predict(rows, name=self.name, context=context, columns=self.columns)
-                break
-            except UnansweredError as exc:
-                if attempt == ATTEMPTS:
-                    raise ServingError(f"no answer in {ATTEMPTS} attempts ({exc}): check these rows and TorchServe's log") from exc
-                self._wait_until_served(exc)
+        answer = self._retried(lambda: self.client.predict(rows, name=self.name, context=context, columns=self.columns))
         if self.served and not answer.run_ids <= {self.served.run_id, ""}:
             raise ServingError(
                 f"version {answer.version} of run {', '.join(answer.run_ids)} answered, not of run {self.served.run_id}: another store deployed there"
             )
         return answer.probabilities, answer.version
+
+    def _retried(self, ask: Callable[[], ServedAnswer]) -> ServedAnswer:
+        for _ in range(1, ATTEMPTS):
+            try:
+                return ask()
+            except UnansweredError as exc:
+                self._wait_until_served(exc)
+        try:
+            return ask()
+        except UnansweredError as exc:
+            raise ServingError(f"no answer in {ATTEMPTS} attempts ({exc}): check these rows and TorchServe's log") from exc
 
     def _wait_until_served(self, error: UnansweredError) -> None:
         """Wait for the server and its worker; deploy our model again on a restarted server, which has none."""
@@ -146,10 +154,10 @@ class TorchServeDeployment:
     def _answers_as(self, model: KnownModel) -> bool:
         """Whether the served version with the model's number answers like the model."""
         try:
-            golden.prove(self.client, self._golden(model), name=self.name, version=model.version, run_ids={"", model.run_id})
+            answer = golden.prove(self.client, self._golden(model), name=self.name, version=model.version, run_ids={"", model.run_id})
         except ServingError:
             return False
-        return True
+        return bool(answer.updates) or not self.updatable
 
     def has_room_for(self, model: KnownModel) -> bool:
         """Whether the model can be served under its version number, or already is."""
@@ -172,12 +180,38 @@ class TorchServeDeployment:
             self._swap_in(model, before=before, move_alias=move_alias)
         self.served = model
 
+    def update(self, model: KnownModel) -> None:
+        """Replace the weights of the version in service by those of `model`, the same version with newer ones; verify it by golden predictions.
+
+        No version is registered, and no request waits: see `states`.
+
+        Raises:
+            ServingError: the weights cannot be written, the server does not take them, or it answers wrongly.
+        """
+        where = self._states(model)
+        self.updates += 1
+        states.write(where, model.model.state_dict(), update=self.updates, run_id=model.run_id)
+        self.served = model
+        known = self._golden(model)
+        try:
+            self._retried(lambda: golden.prove(self.client, known, name=self.name, version=model.version, run_ids={model.run_id}))
+        except ServingError as exc:
+            raise ServingError(
+                f"{self.name} {model.version} at {self.client.inference_url} did not take update {self.updates} from {where}: {exc}; "
+                "its workers must see that folder: start TorchServe on this machine's file system, or give another --policy"
+            ) from exc
+
+    def _states(self, model: KnownModel) -> Path:
+        return states.folder(self.site.folder, name=self.name, version=model.version, run_id=model.run_id)
+
     def _swap_in(self, model: KnownModel, *, before: str | None, move_alias: Callable[[], None]) -> None:
+        if self.updatable:
+            states.drop(self._states(model))
         known = {key: model.card[key] for key in (archive.CARD_KEYS | {"task", "columns"}) & model.card.keys() - {"version"}}
         mar = archive.build_mar(
             name=self.name,
             version=model.version,
-            card=known | {"version": model.version, "run_id": model.run_id},
+            card=known | {"version": model.version, "run_id": model.run_id} | ({"updates": str(self._states(model))} if self.updatable else {}),
             state_dict=model.model.state_dict(),
             model_file=self.learner.model_file,
             handler_file=self.learner.handler_file,
@@ -196,6 +230,7 @@ class TorchServeDeployment:
             move_alias=move_alias,
         )
         mar.unlink(missing_ok=True)  # unpacked by the server; its parts are in the MLflow run
+        states.drop_others(self.site.folder, name=self.name, keep=self._states(model) if self.updatable else None)
 
     def _golden(self, model: KnownModel) -> Golden:
         """The model's newest training rows, with unusual ones where it takes them, and its local answers to them."""

@@ -31,7 +31,7 @@ from driftloop.tracking.registry import CHAMPION, Registry
 from driftloop.training import trained_model
 from driftloop.training.retrain import Cause
 from driftloop.training.trained_model import KnownModel
-from driftloop.watch import kpi_choice, mlflow_log
+from driftloop.watch import kpi_choice, mlflow_log, policy
 from driftloop.watch.loop import Watch
 from driftloop.watch.preparation import Work, bar, ports, retrain_plan
 from driftloop.watch.watch_plan import WatchPlan
@@ -73,11 +73,13 @@ def champion(work: Work, base: KnownModel, *, name: str) -> KnownModel:
 
 
 def check_places(args: LoopFlags) -> None:
-    """Check the server and the output files before anything is trained.
+    """Check the policy's flags, the server and the output files before anything is trained.
 
     Raises:
+        SettingsError: as `policy.chosen`.
         DriftloopError, PlaceError, ServingError: as `report.check_place`, `places.check_temporary` and `site.check_server`.
     """
+    policy.chosen(args)
     places.check_temporary()
     check_server(url=args.torchserve_url or None, ports=ports(args))
     if args.report:
@@ -119,9 +121,11 @@ def drift_rule(args: LoopFlags, goal: Goal) -> Rule:
     Raises:
         SettingsError: the rule cannot work with the threshold or alpha.
     """
-    if args.proactive and goal.task.chosen:
-        raise SettingsError(f"--proactive is given, but there is no forecast for the KPI {goal.task.kpi}: omit it")
-    probation = args.after_drift == "probation" and not args.proactive and args.drift_rule not in {"threshold", "never"}
+    proactive = policy.chosen(args).name == policy.PROACTIVE
+    if proactive and goal.task.chosen:
+        given = "--proactive" if args.proactive else "--policy proactive"
+        raise SettingsError(f"{given} is given, but there is no forecast for the KPI {goal.task.kpi}: omit it")
+    probation = args.after_drift == "probation" and not proactive and args.drift_rule not in {"threshold", "never"}
     return catalogue.for_goal(args.drift_rule, goal, seed=args.seed, probation=probation)
 
 
@@ -166,7 +170,7 @@ def watch_plan(work: Work, args: LoopFlags, base: KnownModel | None, *, trained_
         block_by=args.block_by,
         goal=goal,
         rule=drift_rule(args, goal),
-        proactive=args.proactive,
+        policy=policy.chosen(args),
         follow_up=args.follow_up,
         lead_blocks=args.lead_blocks,
         on_drift=decide,
@@ -308,4 +312,5 @@ def serving_on(site: Site, work: Work, args: SwapFlags) -> TorchServeDeployment:
         restore=restore,
         take_over=args.take_over,
         workers=args.workers,
+        updatable=isinstance(args, LoopFlags) and policy.chosen(args).name == policy.CONTINUOUS,
     )

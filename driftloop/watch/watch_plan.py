@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from driftloop.data import blocks
@@ -16,15 +16,16 @@ from driftloop.metrics.results import BlockScore
 from driftloop.metrics.row_kpis import CostKpi
 from driftloop.report import wording
 from driftloop.training.retrain import RetrainPlan
+from driftloop.watch.policy import PROACTIVE, RetrainPolicy
 
 
 @dataclass(frozen=True)
 class WatchPlan:
     """The settings of a watch.
 
-    `rule` decides which blocks have drifted. `on_drift` is called once per drifted block and decides whether to retrain now; with
-    `proactive` also when the early end of the forecast is at most `lead_blocks` away; with `follow_up` such a retrain is followed
-    by others. After `max_retrains` the watch only scores.
+    `rule` decides which blocks have drifted, `policy` when to retrain. By an alarm: `on_drift` is called once per drifted block and decides whether
+    to retrain now; a proactive watch also when the early end of the forecast is at most `lead_blocks` away; with `follow_up` such a retrain is
+    followed by others. After `max_retrains` the watch only scores.
     """
 
     start: int
@@ -32,13 +33,18 @@ class WatchPlan:
     block_size: int
     goal: Goal
     rule: Rule
-    proactive: bool
     lead_blocks: int
     on_drift: Callable[[BlockScore, Verdict], bool]
     max_retrains: int
     retrain: RetrainPlan
     block_by: str = "rows"  # or one of blocks.CALENDAR: a block is a day, week or month with any number of rows
     follow_up: bool = False
+    policy: RetrainPolicy = field(default_factory=RetrainPolicy)
+
+    @property
+    def proactive(self) -> bool:
+        """Whether a forecast drift is an alarm."""
+        return self.policy.name == PROACTIVE
 
     def cut(self, stream: Stream) -> list[blocks.Block]:
         """The blocks of the watch.
