@@ -123,8 +123,8 @@ def updated(results: Mapping[str, Result], *, seeds: Sequence[int], default_seed
         )
     lowest = min(results[f"served-{seed}"]["accuracy"] for seed in (default_seed, *seeds))
     words = (
-        "`python lifecycle.py --policy continuous --history 0` serves the base model on TorchServe and updates its last layer in place after each block. Beside "
-        "it the back-test's `continuous`, the same without a server; `always`, a fit after every block, which is also the calendar at the same number of "
+        "`python lifecycle.py --policy continuous --history 0` serves the base model on TorchServe and updates its last layer in place after each block. "
+        "Beside it the back-test's `continuous`, the same without a server; `always`, a fit after every block, which is also the calendar at the same number of "
         "changes; and `online`, another learner, which is not served. Its settings were chosen on rows 40 to 70 %, those of `online` on the first 70 %. "
         "Differences in points, paired by block."
     )
@@ -144,17 +144,10 @@ def prices(result: Result) -> str:
         for kind, found in (("all", result["winners"]), ("those that refit", result["winners_refit"]))
         for one in found
     ]
-    own = [
-        [
-            f"{one['price']:g}",
-            wording.percent(one["kpi"], digits=2),
-            one["retrains"],
-            f"{one['cost']:,.0f}",
-            one["best_other"],
-            f"{one['best_other_cost']:,.0f}",
-        ]
-        for one in result["at_prices"]
-    ]
+    own = []
+    for one in result["at_prices"]:
+        found = [wording.percent(one["kpi"], digits=2), one["retrains"], f"{one['cost']:,.0f}"]
+        own.append([f"{one['price']:g}", *found, one["best_other"], f"{one['best_other_cost']:,.0f}"])
     played = "The policy `cost`, told the price, beside the cheapest of the others there, which was found afterwards:"
     return script.section(
         "Which policy at which price of a retrain",
