@@ -124,8 +124,8 @@ def updated(results: Mapping[str, Result], *, seeds: Sequence[int], default_seed
     lowest = min(results[f"served-{seed}"]["accuracy"] for seed in (default_seed, *seeds))
     words = (
         "`python lifecycle.py --policy continuous --history 0` serves the base model on TorchServe and updates its last layer in place after each block. "
-        "Beside it the back-test's `continuous`, the same without a server; `always`, a fit after every block, which is also the calendar at the same number of "
-        "changes; and `online`, another learner, which is not served. Its settings were chosen on rows 40 to 70 %, those of `online` on the first 70 %. "
+        "Beside it the back-test's `continuous`, the same without a server; `always`, a fit after every block, which is also the calendar at the same number "
+        "of changes; and `online`, another learner, which is not served. Its settings were chosen on rows 40 to 70 %, those of `online` on the first 70 %. "
         "Differences in points, paired by block."
     )
     titles = "seed: | continuous, served, %: | continuous, %: | always, %: | online, %: | continuous minus always: | online minus always:"
