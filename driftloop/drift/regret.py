@@ -75,9 +75,10 @@ def point(goal: Goal) -> float:
 class Regret:
     """Follows the blocks of one watch.
 
-    What a retrained model is expected to reach is the mean of what the newest ones did reach: each on the first block after it came into service, or,
-    when it was refused, before its judge; the threshold counts as the first of these. The price of the next retrain is the mean of the newest; before
-    the first, whose time is unknown, it is the fixed part alone. A good block earns no credit beyond what was lost.
+    What a retrained model is expected to reach is the mean of what the newest ones reached on their first block in service; the threshold counts as the
+    first of these. A refused one tells nothing: right after a drift it has learned the old regime. The price of the next retrain is the mean of the
+    newest; before the first, whose time is unknown, it is the fixed part alone. A good block earns no credit beyond what was lost. So what is spent never
+    exceeds what was lost, even where no retrain helps.
 
     Args:
         goal: the KPI and its threshold.
@@ -116,11 +117,9 @@ class Regret:
         self.lost = max(0.0, self.lost + short / point(self.goal))
         return self.lost > 0 and self.lost >= self.price
 
-    def retrained(self, seconds: float, *, promoted: bool, reached: float = math.nan) -> None:
-        """Note that a retrain took so long; of one that was refused, the KPI that it `reached` before its judge, nan if unknown."""
+    def retrained(self, seconds: float, *, promoted: bool) -> None:
+        """Note that a retrain took so long, and whether its model came into service; nan: it failed."""
         self.lost, self.fresh = 0.0, promoted
         if math.isfinite(seconds):
             self._seconds = [*self._seconds, seconds] if self._timed else [seconds]
             self._timed = True
-        if not promoted and math.isfinite(reached):
-            self._reached.append(reached)

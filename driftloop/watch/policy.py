@@ -97,7 +97,7 @@ class Schedule:
     def retrained(self, record: RetrainRecord, block: Block) -> None:
         """Note a retrain after a block."""
         self.restart(block)
-        self.regret.retrained(record.seconds, promoted=record.promoted, reached=record.after)
+        self.regret.retrained(record.seconds, promoted=record.promoted)
 
     def restart(self, block: Block) -> None:
         """Begin the next period after a block."""

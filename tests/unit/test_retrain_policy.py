@@ -32,8 +32,8 @@ def stream(times: np.ndarray = HOURS) -> Any:
     return made
 
 
-def record(*, promoted: bool = True, seconds: float = 2.0, after: float = 0.8) -> RetrainRecord:
-    return cast(RetrainRecord, SimpleNamespace(promoted=promoted, seconds=seconds, after=after))
+def record(*, promoted: bool = True, seconds: float = 2.0) -> RetrainRecord:
+    return cast(RetrainRecord, SimpleNamespace(promoted=promoted, seconds=seconds))
 
 
 def flags(**given: Any) -> Any:
@@ -84,7 +84,7 @@ def test_a_good_model_is_never_retrained_for_its_cost() -> None:
 
 def test_the_dearer_a_retrain_the_rarer_it_is() -> None:
     blocks = list(cut(0, 1000, block_size=20))
-    numbers = [len(retrained(RetrainPolicy("cost", cost=Price(fixed=cost)), blocks, promoted=False, after=0.8)) for cost in (0, 10, 30, 100, 10_000)]
+    numbers = [len(retrained(RetrainPolicy("cost", cost=Price(fixed=cost)), blocks, promoted=False)) for cost in (0, 10, 30, 100, 10_000)]
     assert numbers == [50, 50, 16, 5, 0]
 
 
@@ -107,8 +107,18 @@ def test_what_retrained_models_reach_is_expected_of_the_next() -> None:
         regret.due_after(0.6)
     assert regret.expected == pytest.approx(0.6)
     assert not any(regret.due_after(0.6) for _ in range(100))  # no better can be had
-    regret.retrained(1.0, promoted=False, reached=0.7)
-    assert regret.expected == pytest.approx(0.62)
+    regret.retrained(1.0, promoted=False)
+    assert regret.expected == pytest.approx(0.6)  # a refused model tells nothing
+
+
+def test_what_is_spent_never_exceeds_what_was_lost_where_no_retrain_helps() -> None:
+    regret, spent, lost = Regret(GOAL, Price(fixed=35)), 0, 0.0
+    for _ in range(500):
+        lost += 20
+        if regret.due_after(0.6):
+            regret.retrained(1.0, promoted=False)
+            spent += 35
+    assert 0 < spent <= lost
 
 
 def test_the_measured_seconds_are_the_price() -> None:
