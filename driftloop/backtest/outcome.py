@@ -150,10 +150,10 @@ class BacktestResult:
     left_out: tuple[str, ...] = ()  # policies that cannot be played here, and why, in words
     label_delay_blocks: int = 0  # blocks from the end of a block until its labels are known
     label_share: float = 1.0  # of the scored rows that get a label
-    winners: tuple[Any, ...] = ()  # `by_cost.Wins`: which policy costs least at which price of a retrain
+    winners: tuple[Any, ...] = ()  # `score.Wins`: which policy costs least at which price of a retrain
     winners_refit: tuple[Any, ...] = ()  # the same without the policies that are updated, never refitted
     against_always: tuple[tuple[str, Difference], ...] = ()  # of the updated policies, which cost as many updates as "always" refits
-    at_prices: tuple[Any, ...] = ()  # `by_cost.AtPrice`: the policy "cost" at several prices
+    at_prices: tuple[Any, ...] = ()  # `score.AtPrice`: the policy "cost" at several prices
 
     def as_json(self) -> dict[str, Any]:
         """The result as plain values."""

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from driftloop.backtest.by_cost import ByCost
 from driftloop.backtest.fits import Fit, Fits
 from driftloop.backtest.online_learner import OnlineLearner, OnlineRegression
+from driftloop.backtest.policies import ByCost
 from driftloop.data import blocks
 from driftloop.data.streams import Stream
 from driftloop.drift.rules.rule import Rule

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,10 +10,9 @@ from typing import Literal
 
 import numpy as np
 
-from driftloop.backtest.by_cost import ByCost
 from driftloop.drift.forecast import crossing, goal_scores
 from driftloop.drift.forecast.crossing import Blocks
-from driftloop.drift.regret import Price
+from driftloop.drift.regret import Price, Regret
 from driftloop.drift.rules import catalogue
 from driftloop.drift.rules.loss_rules import REAL
 from driftloop.drift.rules.rule import Rule
@@ -25,7 +25,7 @@ from driftloop.metrics.task import CLASSIFICATION, Task
 Kind = Literal["fixed", "control", "triggered", "continuous"]
 
 NEVER, ALWAYS, RANDOM, CONTINUOUS, ONLINE = "never", "always", "random", "continuous", "online"
-SIGNIFICANT, PROBATION, PROACTIVE, COST = "significant", "probation", "proactive", ByCost.name
+SIGNIFICANT, PROBATION, PROACTIVE, COST = "significant", "probation", "proactive", "cost"
 TRIGGERED = ("threshold", SIGNIFICANT, PROBATION, *DETECTORS, PROACTIVE, COST)
 PERIODS = (2, 7, 28)  # blocks; of day blocks: every other day, a week, four weeks
 ALL = "all"
@@ -180,3 +180,30 @@ class Proactive(Rule):
         self.reactive.reset()
         self.earlier.append(goal_scores.scores(self.watching.goal, self.losses))
         self.losses = []
+
+
+class ByCost(Rule):
+    """Retrains when what was lost since the last retrain exceeds the price of the next.
+
+    Args:
+        goal: the KPI and its threshold.
+        price: of a retrain.
+    """
+
+    name = COST
+
+    def __init__(self, goal: Goal, price: Price) -> None:
+        self.goal, self.regret = goal, Regret(goal, price)
+
+    def update(self, errors: np.ndarray) -> Verdict:
+        """Judge the next block; see `Rule`."""
+        due = self.regret.due_after(self.goal.task.value(errors) if len(errors) else math.nan)
+        words = f"{self.regret.lost:.1f} points × blocks lost, a retrain costs {self.regret.price:.1f}"
+        return Verdict(due, "performance" if due else "none", self.name, words, statistic=self.regret.lost, threshold=self.regret.price)
+
+    def spent(self, seconds: float, *, promoted: bool) -> None:
+        """Note a retrain and its seconds."""
+        self.regret.retrained(seconds, promoted=promoted)
+
+    def reset(self) -> None:
+        """Nothing to reset: `spent` has done it."""

@@ -15,13 +15,12 @@ import numpy as np
 
 from driftloop.backtest import fits, online_learner
 from driftloop.backtest import logged as runs
-from driftloop.backtest.by_cost import PRICES, AtPrice, ByCost, at_price, winners
 from driftloop.backtest.fits import Fit, Fits
 from driftloop.backtest.from_flags import BacktestPlan, Means
 from driftloop.backtest.outcome import BacktestResult, Choice, Difference, PolicyResult, difference, recommend
 from driftloop.backtest.play import Played, Scene, play, play_continuous, play_updated
-from driftloop.backtest.policies import ALWAYS, CONTINUOUS, COST, ONLINE, PROBATION, Policy, rule
-from driftloop.backtest.score import compare, constant_name, figures, measure, rows_by_block
+from driftloop.backtest.policies import ALWAYS, CONTINUOUS, COST, ONLINE, PROBATION, ByCost, Policy, rule
+from driftloop.backtest.score import PRICES, AtPrice, at_price, compare, constant_name, figures, measure, rows_by_block, winners
 from driftloop.data.streams import Stream
 from driftloop.data.synthetic import Change
 from driftloop.drift.regret import Price, point

@@ -77,8 +77,8 @@ class Regret:
 
     What a retrained model is expected to reach is the mean of what the newest ones reached on their first block in service; the threshold counts as the
     first of these. A refused one tells nothing: right after a drift it has learned the old regime. The price of the next retrain is the mean of the
-    newest; before the first, whose time is unknown, it is the fixed part alone. A good block earns no credit beyond what was lost. So what is spent never
-    exceeds what was lost, even where no retrain helps.
+    newest; before the first, whose time is unknown, it is the fixed part alone. A good block earns no credit beyond what was lost. So a fixed price never
+    adds up to more than what was lost, even where no retrain helps.
 
     Args:
         goal: the KPI and its threshold.

@@ -12,11 +12,11 @@ import pytest
 
 from driftloop import settings
 from driftloop.backtest import outcome, plot, policies, run, score, text
-from driftloop.backtest.by_cost import ByCost
 from driftloop.backtest.fits import Fit, Fits, Recipe, fingerprint
 from driftloop.backtest.online_learner import OnlineLearner
 from driftloop.backtest.outcome import BacktestResult, Difference, PolicyResult, difference, front, recommend
 from driftloop.backtest.play import Alarm, At, Played, Scene, at_random, evenly, play, play_continuous, play_updated
+from driftloop.backtest.policies import ByCost
 from driftloop.data import blocks, synthetic
 from driftloop.data.streams import Stream
 from driftloop.data.synthetic import Change

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from driftloop.backtest.by_cost import ByCost, Wins, at_price, lost, winners, worth
 from driftloop.backtest.outcome import PolicyResult
+from driftloop.backtest.policies import ByCost
+from driftloop.backtest.score import Wins, at_price, lost, winners, worth
 from driftloop.drift.regret import Price
 from driftloop.metrics.goal import Goal
 from driftloop.metrics.task import CLASSIFICATION
