@@ -110,13 +110,15 @@ def _against_always(results: Sequence[PolicyResult], rows: np.ndarray) -> tuple[
 
 
 def _at_prices(results: Sequence[PolicyResult], scene: Scene, plan: BacktestPlan) -> tuple[AtPrice, ...]:
-    """The policy `cost`, if it is among the policies, at other prices."""
+    """The policy `cost`, if it is among the policies, at other prices, beside those that refit."""
     own = next((policy for policy in plan.policies if policy.name == COST), None)
-    goal, found = plan.watching.goal, []
-    for price in PRICES if own else ():
+    if own is None:
+        return ()
+    goal, found = plan.watching.goal, list[AtPrice]()
+    for price in PRICES:
         played = play(ByCost(goal, Price(fixed=price)), scene)
-        result = measure(own, played, scene, threshold=goal.threshold, constant=_constant(scene), changes=None)  # type: ignore[arg-type]
-        found.append(at_price(price, result, results, blocks=len(scene.cut), point=point(goal)))
+        result = measure(own, played, scene, threshold=goal.threshold, constant=_constant(scene), changes=None)
+        found.append(at_price(price, result, [one for one in results if one.kind != "continuous"], blocks=len(scene.cut), point=point(goal)))
     return tuple(found)
 
 
