@@ -93,14 +93,14 @@ class ElecHandler:
 
     def _take_update(self) -> None:
         """Load the newest state of an updated model, if there is one that fits."""
-        path = Path(self.card.get("updates", "")) / "state.pt"
-        if "updates" not in self.card or not path.is_file():
+        if "updates" not in self.card:
             return
-        found = path.stat()
-        if (stamp := (found.st_mtime_ns, found.st_ino)) == self.seen:
-            return
-        self.seen = stamp
-        with contextlib.suppress(Exception):  # whatever is wrong with it, the state in service stays, and `update` tells
+        path = Path(self.card["updates"]) / "state.pt"
+        with contextlib.suppress(Exception):  # there is none, or whatever is wrong with it: the state in service stays, and `update` tells
+            found = path.stat()
+            if (stamp := (found.st_mtime_ns, found.st_ino)) == self.seen:
+                return
+            self.seen = stamp
             newest = torch.load(path, map_location="cpu", weights_only=True)
             if newest["run_id"] == self.card.get("run_id") and all(tensor.isfinite().all() for tensor in newest["state"].values()):
                 model = copy.deepcopy(self.model)

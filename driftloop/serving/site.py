@@ -149,15 +149,14 @@ class TorchServeDeployment:
         if run_id:
             return self.registry.knows(run_id)
         known = self.restore(version)  # an archive of an early driftloop has no run id, but its answers identify it
-        return known is not None and self._answers_as(known)
+        return known is not None and self._answer_of(known) is not None
 
-    def _answers_as(self, model: KnownModel) -> bool:
-        """Whether the served version with the model's number answers like the model."""
+    def _answer_of(self, model: KnownModel) -> ServedAnswer | None:
+        """The answer of the served version with the model's number, if it answers like the model."""
         try:
-            answer = golden.prove(self.client, self._golden(model), name=self.name, version=model.version, run_ids={"", model.run_id})
+            return golden.prove(self.client, self._golden(model), name=self.name, version=model.version, run_ids={"", model.run_id})
         except ServingError:
-            return False
-        return bool(answer.updates) or not self.updatable
+            return None
 
     def has_room_for(self, model: KnownModel) -> bool:
         """Whether the model can be served under its version number, or already is."""
@@ -165,7 +164,10 @@ class TorchServeDeployment:
             return True
         if self.client.default_version(name=self.name) != model.version:
             return False
-        return swap.run_of(self.client, name=self.name, version=model.version) in {model.run_id, ""} and self._answers_as(model)
+        if swap.run_of(self.client, name=self.name, version=model.version) not in {model.run_id, ""}:
+            return False
+        answer = self._answer_of(model)
+        return answer is not None and (bool(answer.updates) or not self.updatable)  # a version without `updates` cannot be updated: serve it again
 
     def put(self, model: KnownModel, *, move_alias: Callable[[], None]) -> None:
         """Archive a version, load it, verify it by golden predictions, make it the default; drain and remove the old one.
