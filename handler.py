@@ -22,6 +22,9 @@ Answer, one prediction an instance:
 and of a regression (the card's task) {"value": 12.5, "version": "3"} each. `history` is how many rows before
 each instance the model wants, `labels` the order of the probabilities; a regression has none. `run_id` is the MLflow run
 that trained the model: other stores number their versions alike. Archives without one leave it out.
+`update` is there where the card has `updates`, a folder: how often the model was updated in place since it was loaded. Its newest weights are in that
+folder's `state.pt`, which is replaced as a whole; each worker looks at it before each batch, so all answer from the same state. A file that
+does not fit is left alone, and the state before stays.
 `"unseen": {"fuel": 3}` tells how many instances have a text that the model never saw; it takes each of them as the same "other" text.
 
 A bad request gets 400 and `{"error": {"code": 400, "message": "what, where, what to do"}}`; the other
@@ -30,6 +33,8 @@ requests of its batch are answered as if it were not there.
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import importlib.util
 import json
 import math
@@ -66,6 +71,8 @@ class ElecHandler:
         self.columns: list[dict[str, Any]] = []  # of a model that takes values as they are, see `with_codes`
         self.model_name = ""
         self.model: Any = None
+        self.update = 0  # number of the state in service; 0: as archived
+        self.seen: tuple[int, int] | None = None  # the newest file of a state, taken or not
 
     def initialize(self, context: Any) -> None:
         """Build the model that `model.json` describes, with the weights of `weights.pt`.
@@ -81,7 +88,24 @@ class ElecHandler:
 
     def handle(self, data: Sequence[dict[str, Any]], context: Any) -> list[bytes]:
         """Answer each request of a batch by itself, so that a bad one does not fail its neighbours."""
+        self._take_update()
         return [self._answer_or_refuse(index, request, context) for index, request in enumerate(data)]
+
+    def _take_update(self) -> None:
+        """Load the newest state of an updated model, if there is one that fits."""
+        if "updates" not in self.card:
+            return
+        path = Path(self.card["updates"]) / "state.pt"
+        with contextlib.suppress(Exception):  # there is none, or whatever is wrong with it: the state in service stays, and `update` tells
+            found = path.stat()
+            if (stamp := (found.st_mtime_ns, found.st_ino)) == self.seen:
+                return
+            self.seen = stamp
+            newest = torch.load(path, map_location="cpu", weights_only=True)
+            if newest["run_id"] == self.card.get("run_id") and all(tensor.isfinite().all() for tensor in newest["state"].values()):
+                model = copy.deepcopy(self.model)
+                model.load_state_dict(newest["state"])
+                self.model, self.update = model.eval(), int(newest["update"])
 
     def _answer_or_refuse(self, index: int, request: dict[str, Any], context: Any) -> bytes:
         context.set_response_header(index, "content-type", "application/json")
@@ -111,6 +135,8 @@ class ElecHandler:
         predictions = self._values(outputs) if regression else self._classes(outputs)
         about = {"model_name": self.model_name, "model_version": self.card["version"], "history": history, "labels": self.card["labels"]}
         about |= {key: self.card[key] for key in ("run_id",) if key in self.card}
+        if "updates" in self.card:
+            about["update"] = self.update
         if unseen := count_unseen(rows[first:], self.columns):
             about["unseen"] = unseen
         body = about | {"predictions": predictions}

@@ -1,6 +1,6 @@
-"""Compare the retraining policies on ELEC, and the continuous learner with river's adaptive random forest.
+"""Compare the retraining policies on ELEC, served and back-tested, and the online learner with river's adaptive random forest.
 
-python -m benchmarks.policies                               # about an hour on two cores; a store of its own
+python -m benchmarks.policies                               # about an hour and a quarter on two cores; a store of its own
 python -m benchmarks.policies --folder /tmp/policies        # keep the stores, fits and results there
 python -m benchmarks.policies --folder /tmp/policies --reuse    # write the page again from those results
 
@@ -23,6 +23,7 @@ from driftloop import settings
 from driftloop.cli import parsing
 
 if TYPE_CHECKING:
+    from driftloop.backtest.online_learner import OnlineLearner
     from driftloop.data.streams import Stream
 
 SEEDS = (0, 1, 2)  # of the fits, in addition to the default seed, with which the parameters of a retrain were chosen
@@ -34,8 +35,9 @@ RUNS = {
     "protocol": PROTOCOL,
     "protocol-history": [*PROTOCOL, "--history", str(DAY)],
 }
+SERVED = ["--policy", "continuous", "--history", "0"]  # lifecycle.py, through TorchServe
 ARF_MODELS = 10
-# Updates of the continuous learner: after every n-th batch with an accuracy under a threshold (1.1: always).
+# Updates of the online learner: after every n-th batch with an accuracy under a threshold (1.1: always).
 LAZY = (
     (1, 1.1),
     (2, 1.1),
@@ -59,13 +61,16 @@ def measured(args: argparse.Namespace) -> str:
     with script.place(args.folder) as place:
         shared = ["--jobs", str(args.jobs), "--resume", "--mlflow_experiment_name"]
         make: dict[str, Callable[[], Any]] = {"stream": learn_all_rows}
+        for seed in (settings.SEED, *SEEDS):
+            served = [*SERVED, "--seed", str(seed), "--mlflow_experiment_name", f"served-{seed}"]
+            make[f"served-{seed}"] = partial(script.result_of, "lifecycle.py", served, folder=place)
         make |= {name: partial(script.result_of, "backtest.py", [*flags, *shared, name], folder=place) for name, flags in RUNS.items()}
         results = {name: script.kept(place / f"{name}.json", one, reuse=args.reuse) for name, one in make.items()}
-    return policies_page.page(results, runs=RUNS, seeds=SEEDS)
+    return policies_page.page(results, runs=RUNS, seeds=SEEDS, default_seed=settings.SEED)
 
 
 def learn_all_rows() -> dict[str, Any]:
-    """The continuous learner and river's adaptive random forest in day blocks, and the former in the protocol's batches.
+    """The online learner and river's adaptive random forest in day blocks, and the former in the protocol's batches.
 
     Each predicts a block, then learns it; the first block is only learned. Accuracy on the other rows, and rows per second of
     predicting and learning together.
@@ -76,7 +81,7 @@ def learn_all_rows() -> dict[str, Any]:
     from driftloop.data import streams
 
     stream = streams.load()
-    online = OnlineLearner(features=len(stream.features), classes=2, period=stream.period)
+    online = OnlineLearner(features=len(stream.features), classes=2, period=stream.period, fast=True)
     arf = forest.ARFClassifier(n_models=ARF_MODELS, seed=settings.SEED)
     rows: list[dict[Hashable, Any]] = [dict(zip(stream.features, row, strict=True)) for row in stream.rows.tolist()]
 
@@ -88,18 +93,26 @@ def learn_all_rows() -> dict[str, Any]:
             arf.learn_one(row, label)
 
     return {
-        "continuous": blockwise(
+        "online": blockwise(
             stream.labels,
             predict=lambda start, stop: online.predict(stream.rows[start:stop], stream.times[start:stop]),
-            learn=lambda start, stop: online.learn(stream.rows[start:stop], stream.labels[start:stop], stream.times[start:stop]),
+            learn=lambda start, stop: learn_parts(online, stream, start, stop),
         ),
         "arf": blockwise(stream.labels, predict=predict, learn=learn),
         "protocol": [lazily(stream, every=every, threshold=threshold) for every, threshold in LAZY],
     }
 
 
+def learn_parts(learner: OnlineLearner, stream: Stream, start: int, stop: int) -> None:
+    """Learn a block as backtest.py does: a few rows at once."""
+    size = learner.most_rows or stop - start
+    for at in range(start, stop, size):
+        rows = slice(at, min(at + size, stop))
+        learner.learn(stream.rows[rows], stream.labels[rows], stream.times[rows])
+
+
 def lazily(stream: Stream, *, every: int, threshold: float) -> dict[str, float]:
-    """The continuous learner in the protocol's batches, updated only after every `every`-th batch with an accuracy under `threshold`.
+    """The online learner in the protocol's batches, updated only after every `every`-th batch with an accuracy under `threshold`.
 
     An update learns all new rows, in steps of a day as in backtest.py.
     """

@@ -41,6 +41,8 @@ LEAD_BLOCKS: Final = 1  # a proactive retrain is due when the forecast's early e
 
 ASKED_BY: Final = "DRIFTLOOP_ASKED_BY"  # environment variable: who requests a retrain, in words
 
+POLICIES: Final = ("triggered", "periodic", "continuous", "proactive", "cost")  # when a watch retrains
+
 TASKS: Final = ("classification", "regression")
 
 ELEC_LEARNER: Final = "learner:ELEC"

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from driftloop.backtest.fits import Recipe
-from driftloop.backtest.policies import Policy, Watching, playable, rule
+from driftloop.backtest.policies import COST, Policy, Watching, playable, rule
 from driftloop.cli.script_flags import BacktestFlags
 from driftloop.data import blocks, synthetic
 from driftloop.data.blocks import Block
 from driftloop.data.streams import Stream
 from driftloop.data.synthetic import TrueStream
 from driftloop.data.times import zones
+from driftloop.drift.regret import price
 from driftloop.errors import SettingsError, TrainingError
 from driftloop.metrics.goal import Goal
 from driftloop.metrics.row_kpis import ChosenKpi
@@ -53,6 +54,7 @@ class BacktestPlan:
     left_out: tuple[str, ...] = ()
     label_delay_blocks: int = 0
     label_share: float = 1.0
+    retrain_blocks: int = 0
 
     def labelled(self, rows: int) -> np.ndarray | None:
         """Which of so many rows have a label, (N,) bool: all before the first block, of the others a share; None: all."""
@@ -79,7 +81,9 @@ class BacktestPlan:
         judged = {"judge_rows": self.judge_rows, "judge_alpha": self.judge_alpha, "random_seeds": self.random_seeds}
         late = {"label_delay_blocks": self.label_delay_blocks} if self.label_delay_blocks else {}
         few = {"label_share": self.label_share} if self.label_share < 1 else {}
-        return named | judged | late | few | {"threshold": goal.threshold, "alpha": goal.alpha, "lead_blocks": self.watching.lead_blocks}
+        dear = {"retrain_cost": self.watching.price.text} if any(policy.name == COST for policy in self.policies) else {}
+        slow = {"retrain_blocks": self.retrain_blocks} if self.retrain_blocks else {}
+        return named | judged | late | few | dear | slow | {"threshold": goal.threshold, "alpha": goal.alpha, "lead_blocks": self.watching.lead_blocks}
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,7 @@ def make(args: BacktestFlags, policies: tuple[Policy, ...], *, learner: Learner,
     for name in args.policies.lower().split(","):
         if why := faults.get(name.strip()):
             raise SettingsError(f"--policies: {name.strip()} cannot be played here ({why}): leave it out")
-    watching = Watching(goal, args.seed, args.lead_blocks)
+    watching = Watching(goal, args.seed, args.lead_blocks, price(args.retrain_cost))
     for policy in played:
         if policy.kind != "continuous":
             rule(policy, watching, rate=0)  # refuses a threshold that it cannot take
@@ -150,6 +154,7 @@ def make(args: BacktestFlags, policies: tuple[Policy, ...], *, learner: Learner,
         left_out=_together(faults),
         label_delay_blocks=args.label_delay_blocks,
         label_share=args.label_share,
+        retrain_blocks=args.retrain_blocks,
     )
 
 

@@ -12,6 +12,7 @@ Madigan, Burd: Dynamic logistic regression and dynamic model averaging for binar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -20,6 +21,9 @@ from driftloop.data.streams import Stream
 
 DAY_ROWS: Final = 48  # the variances below are per this many rows
 LEVEL_VARIANCES: Final = (1e-4, 1e-3, 1e-2, 1e-1)  # variance of the intercept's walk, one member each
+# The same of classes learned in blocks of at most a day, over such a block. Chosen on ELEC's first 70 %. Longer blocks outlast what their last rows tell.
+FAST_LEVELS: Final = (1e-3, 1e-1, 3.0, 30.0)
+FAST_ROWS: Final = 24  # learned at once with them
 WEIGHT_VARIANCE: Final = 1e-4  # variance of every other weight's walk
 PRIOR_VARIANCE: Final = 0.1
 HARMONICS: Final = 4  # of the day
@@ -35,10 +39,10 @@ FARTHEST: Final = 1e6  # later values count as at most so many times the largest
 LARGEST_STEP: Final = 2.0  # largest change of a weight in one Newton step: a full step from far away overshoots
 
 
-def of_stream(stream: Stream, rows: np.ndarray, first: int) -> OnlineLearner | OnlineRegression:
+def of_stream(stream: Stream, rows: np.ndarray, first: int, *, block_rows: int) -> OnlineLearner | OnlineRegression:
     """The learner of a stream whose rows (N, D) are as `numeric` gives them; those before `first` are its training rows."""
     if stream.label_names:
-        return OnlineLearner(features=rows.shape[1], classes=len(stream.label_names), period=stream.period)
+        return OnlineLearner(features=rows.shape[1], classes=len(stream.label_names), period=stream.period, fast=block_rows <= DAY_ROWS)
     return OnlineRegression(features=rows.shape[1], period=stream.period, labels=stream.labels[:first])
 
 
@@ -70,12 +74,14 @@ class _Walk:
         targets: outputs of each member.
     """
 
-    def __init__(self, *, features: int, period: int | None, targets: int) -> None:
+    most_rows: int | None = None  # learned at once; None: a block
+
+    def __init__(self, *, features: int, period: int | None, targets: int, levels: Sequence[float] = LEVEL_VARIANCES) -> None:
         self.period, self.targets = period, targets
         inputs = 1 + features + (2 * HARMONICS + DAYS_A_WEEK if period else 0)
         members = len(LEVEL_VARIANCES) * targets
         self.walk = np.full((members, inputs), WEIGHT_VARIANCE / DAY_ROWS)  # (M, D) per row
-        self.walk[:, 0] = np.repeat(LEVEL_VARIANCES, targets) / DAY_ROWS
+        self.walk[:, 0] = np.repeat(levels, targets) / DAY_ROWS
         self.weights = np.zeros((members, inputs))
         self.covariance = np.tile(PRIOR_VARIANCE * np.eye(inputs), (members, 1, 1))
         self.scale = _Scale(features)
@@ -118,6 +124,7 @@ class OnlineLearner(_Walk):
         features: number of columns F.
         classes: number of labels K; more than two are learnt one against the rest.
         period: rows a day; None leaves the time of the day and the week out.
+        fast: for blocks of at most a day: the level also walks faster, and follows the newest rows of a block.
 
     >>> rows, labels = np.array([[-2.0], [-1.0], [1.0], [2.0]] * 12), np.array([0, 0, 1, 1] * 12)
     >>> times = np.datetime64("2024-01-01") + np.arange(48) * np.timedelta64(30, "m")
@@ -127,9 +134,9 @@ class OnlineLearner(_Walk):
     array([0, 0, 1, 1])
     """
 
-    def __init__(self, *, features: int, classes: int, period: int | None) -> None:
-        super().__init__(features=features, period=period, targets=1 if classes == 2 else classes)
-        self.classes = classes
+    def __init__(self, *, features: int, classes: int, period: int | None, fast: bool = False) -> None:
+        super().__init__(features=features, period=period, targets=1 if classes == 2 else classes, levels=FAST_LEVELS if fast else LEVEL_VARIANCES)
+        self.classes, self.most_rows = classes, FAST_ROWS if fast else None
 
     def learn(self, rows: np.ndarray, labels: np.ndarray, times: np.ndarray) -> None:
         """Update the weights with a labelled block.

@@ -150,6 +150,10 @@ class BacktestResult:
     left_out: tuple[str, ...] = ()  # policies that cannot be played here, and why, in words
     label_delay_blocks: int = 0  # blocks from the end of a block until its labels are known
     label_share: float = 1.0  # of the scored rows that get a label
+    winners: tuple[Any, ...] = ()  # `score.Wins`: which policy costs least at which price of a retrain
+    winners_refit: tuple[Any, ...] = ()  # the same without the policies that are updated, never refitted
+    against_always: tuple[tuple[str, Difference], ...] = ()  # of the updated policies, which cost as many updates as "always" refits
+    at_prices: tuple[Any, ...] = ()  # `score.AtPrice`: the policy "cost" at several prices
 
     def as_json(self) -> dict[str, Any]:
         """The result as plain values."""
@@ -159,6 +163,7 @@ class BacktestResult:
         compared = [
             {**one.figures(), "periodic_verdict": one.against_periodic.verdict, "random_verdict": one.against_random.verdict} for one in self.comparisons
         ]
+        body["against_always"] = {name: {**asdict(one), "verdict": one.verdict} for name, one in self.against_always}
         return {**body, "policies": [policy.figures() for policy in self.policies], "comparisons": compared, "pareto": front(self.policies)}
 
 

@@ -11,11 +11,13 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from driftloop.backtest.fits import Fit, Fits
 from driftloop.backtest.online_learner import OnlineLearner, OnlineRegression
+from driftloop.backtest.policies import ByCost
 from driftloop.data import blocks
 from driftloop.data.streams import Stream
 from driftloop.drift.rules.rule import Rule
@@ -23,6 +25,8 @@ from driftloop.drift.verdict import Verdict
 from driftloop.metrics import promotion
 from driftloop.metrics.task import CLASSIFICATION, Task
 from driftloop.settings import REFERENCE_BLOCKS
+from driftloop.training import trained_model
+from driftloop.training.online.updating import Updater
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +35,7 @@ class Scene:
 
     `base` is the model in service at the start, fitted on the rows before the first block; `fits` are the retrains. `judge_rows` 0:
     every retrain goes into service. `doing` measures the KPI. Labels are known `delay` blocks after their block's end, of the rows that are
-    `labelled`, (N,) bool; None: of all.
+    `labelled`, (N,) bool; None: of all. A retrain takes `retrain_blocks`: its model answers so many blocks later, and no other begins until then.
     """
 
     stream: Stream
@@ -43,6 +47,7 @@ class Scene:
     doing: Task = CLASSIFICATION
     delay: int = 0
     labelled: np.ndarray | None = None
+    retrain_blocks: int = 0
 
     def known_until(self, at: int) -> int:
         """The row before which labels are known when a block of `cut` has ended."""
@@ -127,7 +132,11 @@ def play(rule: Rule, scene: Scene, *, blind: bool = False) -> Played:
     given: list[np.ndarray] = []
     alarms, retrains, promoted = [], [], []
     first = 0  # block that the model in service answered
+    coming: tuple[int, Fit] | None = None  # the block from which the next model answers
     for at, block in enumerate(scene.cut):
+        if coming and at >= coming[0]:
+            (first, model), coming = coming, None
+            rule.reset()
         given.append(model.on(block.start, block.stop))
         seen = at if blind else at - scene.delay
         if (seen < first and not blind) or not rule.update(_losses(scene, scene.cut[seen], given[seen])).drift:
@@ -135,15 +144,16 @@ def play(rule: Rule, scene: Scene, *, blind: bool = False) -> Played:
         alarms.append(Alarm(block.index, model.start))
         if block is scene.cut[-1]:
             break
-        if scene.known_until(at) <= model.stop:  # no label that the model in service has not learned from
+        if coming or scene.known_until(at) <= model.stop:  # no label that the model in service has not learned from
             continue
         challenger, took = _retrain(scene, model, scene.known_until(at))
         seconds += took
         retrains.append(block.index)
+        if isinstance(rule, ByCost):
+            rule.spent(took, promoted=challenger is not None)
         if challenger is not None:
-            model, first = challenger, at + 1
+            coming = at + 1 + scene.retrain_blocks, challenger
             promoted.append(block.index)
-            rule.reset()
     return Played(np.concatenate(given), tuple(alarms), tuple(retrains), tuple(promoted), seconds)
 
 
@@ -192,9 +202,26 @@ def play_continuous(learner: OnlineLearner | OnlineRegression, scene: Scene) -> 
     return Played(np.concatenate(given), (), updates, updates, seconds)
 
 
+def play_updated(updater: Updater, model: Any, scene: Scene) -> Played:
+    """Update the base model's network on every block as soon as its labels arrive, as `lifecycle.py --policy continuous` does.
+
+    Each update counts as a retrain; the seconds are those of the updates.
+    """
+    given, seconds = [], 0.0
+    for at, block in enumerate(scene.cut):
+        given.append(trained_model.predict(model, scene.stream, block.start, block.stop))
+        started = time.perf_counter()
+        if block is not scene.cut[-1] and at >= scene.delay:
+            arrived = scene.cut[at - scene.delay]
+            model = updater.learn(arrived.start, arrived.stop)
+        seconds += time.perf_counter() - started
+    updates = tuple(block.index for block in scene.cut[scene.delay : -1])
+    return Played(np.concatenate(given), (), updates, updates, seconds)
+
+
 def _learn(learner: OnlineLearner | OnlineRegression, stream: Stream, start: int, stop: int, *, step: int, labelled: np.ndarray | None = None) -> None:
     """Learn rows start..stop in steps of at most a day, if known: the weights also move inside a long block."""
-    for part in blocks.cut(start, stop, block_size=min(step, stream.period or step, stop - start)):
+    for part in blocks.cut(start, stop, block_size=min(step, stream.period or step, learner.most_rows or step, stop - start)):
         rows = np.arange(part.start, part.stop)
         rows = rows if labelled is None else rows[labelled[rows]]
         if len(rows):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
 from driftloop.drift.forecast import crossing, goal_scores
 from driftloop.drift.forecast.crossing import Blocks
+from driftloop.drift.regret import Price, Regret
 from driftloop.drift.rules import catalogue
 from driftloop.drift.rules.loss_rules import REAL
 from driftloop.drift.rules.rule import Rule
@@ -22,9 +24,9 @@ from driftloop.metrics.task import CLASSIFICATION, Task
 
 Kind = Literal["fixed", "control", "triggered", "continuous"]
 
-NEVER, ALWAYS, RANDOM, CONTINUOUS = "never", "always", "random", "continuous"
-SIGNIFICANT, PROBATION, PROACTIVE = "significant", "probation", "proactive"
-TRIGGERED = ("threshold", SIGNIFICANT, PROBATION, *DETECTORS, PROACTIVE)
+NEVER, ALWAYS, RANDOM, CONTINUOUS, ONLINE = "never", "always", "random", "continuous", "online"
+SIGNIFICANT, PROBATION, PROACTIVE, COST = "significant", "probation", "proactive", "cost"
+TRIGGERED = ("threshold", SIGNIFICANT, PROBATION, *DETECTORS, PROACTIVE, COST)
 PERIODS = (2, 7, 28)  # blocks; of day blocks: every other day, a week, four weeks
 ALL = "all"
 LONGEST_PERIOD = 100_000
@@ -34,8 +36,9 @@ LONGEST_PERIOD = 100_000
 class Policy:
     """One policy.
 
-    `kind` is "fixed" (independent of the stream), "control" (random: a trigger must beat it), "triggered" (by a rule on the
-    errors), or "continuous" (updated after every block, never refitted). `every` is the period in blocks of a fixed one; 0: never.
+    `kind` is "fixed" (independent of the stream), "control" (random: a trigger must beat it), "triggered" (by a rule on the errors, or by
+    what they cost), or "continuous" (updated after every block, never refitted: the base model's network, or as "online" another learner).
+    `every` is the period in blocks of a fixed one; 0: never.
     """
 
     name: str
@@ -49,12 +52,13 @@ class Watching:
 
     A KPI worse than the goal's threshold is not good enough; its alpha is the maximum false-alarm probability of "significant" over the whole
     watch, also used by "probation", which starts with that rule, and "proactive", which also retrains up to `lead_blocks` blocks before a
-    block is forecast to be worse than the threshold.
+    block is forecast to be worse than the threshold. `price` is what "cost" expects a retrain to cost.
     """
 
     goal: Goal
     seed: int
     lead_blocks: int
+    price: Price = field(default_factory=Price)
 
 
 def parse(text: str) -> tuple[Policy, ...]:
@@ -79,7 +83,7 @@ def parse(text: str) -> tuple[Policy, ...]:
 def _expand(name: str) -> tuple[str, ...]:
     periodic = tuple(f"periodic-{every}" for every in PERIODS)
     if name == ALL:
-        return (NEVER, ALWAYS, *periodic, RANDOM, *TRIGGERED, CONTINUOUS)
+        return (NEVER, ALWAYS, *periodic, RANDOM, *TRIGGERED, CONTINUOUS, ONLINE)
     return periodic if name == "periodic" else (name,)
 
 
@@ -93,13 +97,13 @@ def _policy(name: str) -> Policy:
         return Policy(name, "control")
     if name in TRIGGERED:
         return Policy(name, "triggered")
-    if name == CONTINUOUS:
+    if name in (CONTINUOUS, ONLINE):
         return Policy(name, "continuous")
     raise SettingsError(f"--policies: unknown policy {name!r}: give {ALL}, or some of {_choices()}")
 
 
 def _choices() -> str:
-    return ", ".join([NEVER, ALWAYS, "periodic", "periodic-N", RANDOM, *TRIGGERED, CONTINUOUS])
+    return ", ".join([NEVER, ALWAYS, "periodic", "periodic-N", RANDOM, *TRIGGERED, CONTINUOUS, ONLINE])
 
 
 def playable(chosen: Sequence[Policy], doing: Task) -> tuple[tuple[Policy, ...], dict[str, str]]:
@@ -126,10 +130,12 @@ def rule(policy: Policy, watching: Watching, *, rate: float) -> Rule:
     """The rule that plays a policy.
 
     Args:
-        policy: any except "continuous", which has no rule.
+        policy: any except those of the kind "continuous", which have no rule.
         watching: the settings of the rules.
         rate: probability of "random" to retrain after a block, 0..1.
     """
+    if policy.name == COST:
+        return ByCost(watching.goal, watching.price)
     if policy.name == PROACTIVE:
         return Proactive(watching)
     if policy.name == PROBATION:
@@ -174,3 +180,30 @@ class Proactive(Rule):
         self.reactive.reset()
         self.earlier.append(goal_scores.scores(self.watching.goal, self.losses))
         self.losses = []
+
+
+class ByCost(Rule):
+    """Retrains when what was lost since the last retrain exceeds the price of the next.
+
+    Args:
+        goal: the KPI and its threshold.
+        price: of a retrain.
+    """
+
+    name = COST
+
+    def __init__(self, goal: Goal, price: Price) -> None:
+        self.goal, self.regret = goal, Regret(goal, price)
+
+    def update(self, errors: np.ndarray) -> Verdict:
+        """Judge the next block; see `Rule`."""
+        due = self.regret.due_after(self.goal.task.value(errors) if len(errors) else math.nan)
+        words = f"{self.regret.lost:.1f} points × blocks lost, a retrain costs {self.regret.price:.1f}"
+        return Verdict(due, "performance" if due else "none", self.name, words, statistic=self.regret.lost, threshold=self.regret.price)
+
+    def spent(self, seconds: float, *, promoted: bool) -> None:
+        """Note a retrain and its seconds."""
+        self.regret.retrained(seconds, promoted=promoted)
+
+    def reset(self) -> None:
+        """Nothing to reset: `spent` has done it."""

@@ -17,19 +17,23 @@ from driftloop.backtest import fits, online_learner
 from driftloop.backtest import logged as runs
 from driftloop.backtest.fits import Fit, Fits
 from driftloop.backtest.from_flags import BacktestPlan, Means
-from driftloop.backtest.outcome import BacktestResult, Choice, PolicyResult, recommend
-from driftloop.backtest.play import Played, Scene, play, play_continuous
-from driftloop.backtest.policies import PROBATION, Policy, rule
-from driftloop.backtest.score import compare, constant_name, figures, measure, rows_by_block
+from driftloop.backtest.outcome import BacktestResult, Choice, Difference, PolicyResult, difference, recommend
+from driftloop.backtest.play import Played, Scene, play, play_continuous, play_updated
+from driftloop.backtest.policies import ALWAYS, CONTINUOUS, COST, ONLINE, PROBATION, ByCost, Policy, rule
+from driftloop.backtest.score import PRICES, AtPrice, at_price, compare, constant_name, figures, measure, rows_by_block, winners
 from driftloop.data.streams import Stream
 from driftloop.data.synthetic import Change
+from driftloop.drift.regret import Price, point
 from driftloop.errors import SettingsError
 from driftloop.metrics import task
 from driftloop.metrics.kpi_names import KPIS
 from driftloop.report import wording
 from driftloop.report.kpi_words import Figures
 from driftloop.tracking import mlflow_store
+from driftloop.training import fitting
 from driftloop.training.fitting import Learner
+from driftloop.training.online.updating import updater
+from driftloop.training.trained_model import KnownModel
 
 
 def play_all(
@@ -51,10 +55,10 @@ def play_all(
     with runs.parent_run(store, fingerprint=fingerprint(learner, stream, plan), resume=means.resume) as (run_id, finished):
         _log_plan(stream, plan)
         doing = plan.watching.goal.task
-        judged: dict[str, Any] = {"judge_rows": plan.judge_rows, "judge_alpha": plan.judge_alpha}
+        judged: dict[str, Any] = {"judge_rows": plan.judge_rows, "judge_alpha": plan.judge_alpha, "retrain_blocks": plan.retrain_blocks}
         scene = Scene(stream, plan.cut, _base(base, plan), retrains, doing=doing, delay=plan.label_delay_blocks, labelled=labelled, **judged)
         _prepare(scene, plan, means)
-        results = _each(store, plan, scene, changes=changes, finished=finished)
+        results = _each(store, learner, plan, scene, changes=changes, finished=finished)
         result = _compared(results, learner, scene, plan, truth_known=changes is not None)
         result = replace(result, seconds=time.monotonic() - started, run_id=run_id)
         runs.log_result(result, plot=means.plot)
@@ -85,6 +89,10 @@ def _compared(results: tuple[PolicyResult, ...], learner: Learner, scene: Scene,
         baselines=free,
         base_seconds=scene.base.seconds,
         policies=results,
+        winners=winners(results, blocks=len(scene.cut), point=point(goal)),
+        winners_refit=winners([one for one in results if one.kind != "continuous"], blocks=len(scene.cut), point=point(goal)),
+        against_always=_against_always(results, rows_by_block(scene)),
+        at_prices=_at_prices(results, scene, plan),
         comparisons=tuple(compare(one, scene, seeds=plan.random_seeds) for one in results if one.kind == "triggered" and one.retrains),
         random_seeds=plan.random_seeds,
         recommended=recommended,
@@ -92,6 +100,26 @@ def _compared(results: tuple[PolicyResult, ...], learner: Learner, scene: Scene,
         reason=reason,
         seconds=math.nan,
     )
+
+
+def _against_always(results: Sequence[PolicyResult], rows: np.ndarray) -> tuple[tuple[str, Difference], ...]:
+    """How far the policies that are updated after every block are ahead of the one that refits after every block, paired by block."""
+    always = next((one for one in results if one.name == ALWAYS), None)
+    updated = [one for one in results if one.kind == "continuous"] if always else []
+    return tuple((one.name, difference(one.by_block, always.by_block, rows, higher=one.higher)) for one in updated if always)
+
+
+def _at_prices(results: Sequence[PolicyResult], scene: Scene, plan: BacktestPlan) -> tuple[AtPrice, ...]:
+    """The policy `cost`, if it is among the policies, at other prices, beside those that refit."""
+    own = next((policy for policy in plan.policies if policy.name == COST), None)
+    if own is None:
+        return ()
+    goal, found = plan.watching.goal, list[AtPrice]()
+    for price in PRICES:
+        played = play(ByCost(goal, Price(fixed=price)), scene)
+        result = measure(own, played, scene, threshold=goal.threshold, constant=_constant(scene), changes=None)
+        found.append(at_price(price, result, [one for one in results if one.kind != "continuous"], blocks=len(scene.cut), point=point(goal)))
+    return tuple(found)
 
 
 def _base(fits: Fits, plan: BacktestPlan) -> Fit:
@@ -143,7 +171,7 @@ def _baselines(learner: Learner, scene: Scene) -> dict[str, float]:
 
 
 def _each(
-    store: mlflow_store.Store, plan: BacktestPlan, scene: Scene, *, changes: Sequence[Change] | None, finished: dict[str, PolicyResult]
+    store: mlflow_store.Store, learner: Learner, plan: BacktestPlan, scene: Scene, *, changes: Sequence[Change] | None, finished: dict[str, PolicyResult]
 ) -> tuple[PolicyResult, ...]:
     """The results in the order of the plan; random is last, as it uses the rate of a triggered policy."""
     done = dict(finished)
@@ -152,19 +180,30 @@ def _each(
         if policy.name in done:
             continue
         with mlflow_store.run(store, policy.name, role="policy") as run_id:
-            played = _play(policy, plan, scene, rate=_budget(list(done.values()), scene))
+            played = _play(policy, learner, plan, scene, rate=_budget(list(done.values()), scene))
             result = measure(policy, played, scene, threshold=plan.watching.goal.threshold, constant=_constant(scene), changes=changes)
             runs.log_policy(store, run_id, result, times_ms=times_ms)
         done[policy.name] = result
     return tuple(done[policy.name] for policy in plan.policies)
 
 
-def _play(policy: Policy, plan: BacktestPlan, scene: Scene, *, rate: float) -> Played:
+def _play(policy: Policy, learner: Learner, plan: BacktestPlan, scene: Scene, *, rate: float) -> Played:
     if policy.kind != "continuous":
         return play(rule(policy, plan.watching, rate=rate), scene, blind=policy.kind != "triggered")
+    if policy.name == CONTINUOUS:
+        return _play_updated(learner, plan, scene)
     stream, rows = scene.stream, online_learner.numeric(scene.stream, scene.cut[0].start)
-    learner = online_learner.of_stream(stream, rows, scene.cut[0].start)
-    return play_continuous(learner, replace(scene, stream=replace(stream, rows=rows)))
+    other = online_learner.of_stream(stream, rows, scene.cut[0].start, block_rows=scene.block_rows)
+    return play_continuous(other, replace(scene, stream=replace(stream, rows=rows)))
+
+
+def _play_updated(learner: Learner, plan: BacktestPlan, scene: Scene) -> Played:
+    """The base model, fitted again with its network: the cache keeps outputs only."""
+    recipe, first = plan.base, plan.first_row
+    fitted = fitting.fit(learner, scene.stream, recipe.params, train=(0, first), max_epochs=recipe.max_epochs, seed=recipe.seed)
+    known = KnownModel(fitted.model.eval(), fitted.params, fitted.trained, 0, {}, run_id="", uri="")
+    made = updater(learner, scene.stream, known, block_rows=scene.block_rows, seed=recipe.seed, labelled=scene.labelled)
+    return play_updated(made, known.model, scene)
 
 
 def _budget(done: Sequence[PolicyResult], scene: Scene) -> float:
@@ -185,7 +224,8 @@ def _recommended(results: Sequence[PolicyResult], rows: np.ndarray, free: Mappin
     worse = "worse than" if write.plain else "under"
     words = f"{_case(choice, write)} The rule: of the policies whose {write.name} is not significantly {worse} that of the best, the one that retrains least."
     if refit and choice.chosen.kind == "continuous":
-        words += f" It is a different model from the one that the others refit. Of those: {_case(refit, write)}"
+        other = " It is a different model from the one that the others refit." if choice.chosen.name == ONLINE else " It is updated, never refitted."
+        words += f"{other} Of those: {_case(refit, write)}"
     words += " It was selected on the same blocks that it is measured on: expect slightly less on later ones."
     return choice.chosen.name, refit.chosen.name if refit else "", words + _cheaper(choice.chosen, free, write)
 

@@ -22,7 +22,7 @@ def backtest_text(result: BacktestResult) -> str:
         f"{result.stream}: {wording.count(result.rows, 'row')} in {blocks_of(result)}, threshold {threshold_of(result)}. "
         f"A retrain is one fit on the newest rows ({judged}); {labels_of(result)}."
     )
-    parts = [paragraph(head), policies_table(result), _notes(result), comparisons_text(result), paragraph(f"Recommended: {result.reason}")]
+    parts = [paragraph(head), policies_table(result), _notes(result), comparisons_text(result), prices_text(result), paragraph(f"Recommended: {result.reason}")]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -74,7 +74,7 @@ def _notes(result: BacktestResult) -> str:
     if result.left_out:
         notes.append(f"Left out: {'; '.join(result.left_out)}.")
     if any(policy.kind == "continuous" for policy in result.policies):
-        notes.append("continuous is another model, updated after every block; each update counts as a retrain.")
+        notes.append("continuous and online are updated after every block, and each update counts as a retrain; online is another model.")
     if result.truth_known:
         notes.append(
             "False alarms: no change since the oldest training row of the model in service. Delay: blocks from a change to its alarm, "
@@ -153,3 +153,29 @@ def comparison_words(comparisons: Sequence[Comparison]) -> str:
     if rest:
         parts.append(f"Not significantly different from at least one of them: {', '.join(rest)}.")
     return " ".join([*parts, "(95 % intervals, paired by block, each comparison by itself.)"])
+
+
+def prices_text(result: BacktestResult) -> str:
+    """Which policy costs least at which price of a retrain, and the policy `cost` at several prices."""
+    if not result.winners:
+        return ""
+    spans, refit = ("; ".join(f"{one.policy} {_span(one.low, one.high)}" for one in some) for some in (result.winners, result.winners_refit))
+    told = paragraph(
+        "Which policy is cheapest depends on what a retrain costs, in points × blocks (20: a retrain is worth five points over four blocks). "
+        f"By price: {spans}. {f'Of those that refit: {refit}. ' if refit and refit != spans else ''}An update counts by its seconds. "
+        "It is hindsight, on these blocks."
+    )
+    if not result.at_prices:
+        return told
+    figures = of(result)
+    rows = [
+        (f"{one.price:g}", figures.value(one.kpi, digits=2), f"{one.retrains:,}", f"{one.cost:,.0f}", one.best_other, f"{one.best_other_cost:,.0f}")
+        for one in result.at_prices
+    ]
+    return "\n\n".join([told, table(("price", f"cost:\n{figures.title}", "re-\ntrains", "\ncosts", "cheapest\nother", "\ncosts"), rows, left={4})])
+
+
+def _span(low: float, high: float) -> str:
+    if math.isinf(high):
+        return f"from {wording.number(low, digits=1)}" if low else "at any price"
+    return f"up to {wording.number(high, digits=1)}" if not low else f"{wording.number(low, digits=1)} to {wording.number(high, digits=1)}"

@@ -10,7 +10,11 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from driftloop.data.times import formats, zone_names
+from driftloop.drift import regret
+from driftloop.errors import SettingsError
 from driftloop.system.names import experiment_fault, model_fault
+
+LONGEST_PERIOD = 100_000  # blocks
 
 
 def amount(text: str) -> float:
@@ -21,6 +25,28 @@ def amount(text: str) -> float:
 def share(text: str) -> float:
     """A flag's type: a number in 0..1."""
     return _number(text, high=1, form="number in 0..1")
+
+
+def period(text: str) -> str:
+    """A flag's type: a number of blocks, or day, week or month, or nothing.
+
+    >>> period("07"), period("week")
+    ('7', 'week')
+    """
+    if text in {"", "day", "week", "month"}:
+        return text
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= LONGEST_PERIOD):
+        raise argparse.ArgumentTypeError(f"{text!a:.40} is not a period: give a number of blocks in 1..{LONGEST_PERIOD}, or day, week or month")
+    return str(int(text))
+
+
+def retrain_cost(text: str) -> str:
+    """A flag's type: what a retrain costs, as `regret.price` reads it, or nothing."""
+    try:
+        regret.price(text)
+    except SettingsError as exc:
+        raise argparse.ArgumentTypeError(str(exc)) from None
+    return text.strip()
 
 
 def rate(text: str) -> float:

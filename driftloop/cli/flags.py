@@ -9,7 +9,7 @@ from typing import Any
 
 from driftloop import settings
 from driftloop.cli.call import flag
-from driftloop.cli.flag_types import amount, experiment_name, model_name, moment, names, rate, share, time_format, time_zone
+from driftloop.cli.flag_types import amount, experiment_name, model_name, moment, names, period, rate, retrain_cost, share, time_format, time_zone
 from driftloop.cli.parsing import AUTO, history, whole
 from driftloop.data.files import texts
 from driftloop.drift.rules.rule_names import WATCHING
@@ -227,6 +227,24 @@ class WatchFlags(BlockFlags, GoalFlags):
         "prompt: ask on a terminal, else as advise; retrain: retrain at once; advise: print the command; ignore: score only",
         choices=["prompt", "retrain", "advise", "ignore"],
     )
+    policy: str = flag(
+        "triggered",
+        "when to retrain: triggered, on an alarm of the drift rule; proactive, also on a forecast one (--lead_blocks); periodic, --every so often; continuous, "
+        "the model in service is updated on the labels of each block; cost, when what was lost exceeds --retrain_cost. Under the last three an alarm is "
+        "only reported",
+        choices=settings.POLICIES,
+    )
+    every: str = flag(
+        "",
+        "of `periodic`, blocks from one retrain to the next, or day, week or month; empty: 7 blocks; of `continuous`, how often a version is registered; "
+        "empty: at the end",
+        type=period,
+    )
+    retrain_cost: str = flag(
+        "",
+        "of `cost`, what a retrain costs in points of KPI x blocks: 20, or 5/s for each second that it takes; empty: 1/s; 0: retrain after every loss",
+        type=retrain_cost,
+    )
     max_retrains: int = flag(1000, "maximum number of retrains; the rows after them are only scored", type=whole(0))
     after_drift: str = flag(
         "probation",
@@ -238,7 +256,7 @@ class WatchFlags(BlockFlags, GoalFlags):
         "after a retrain for drift, retrain again each time the rows since the drift have doubled; "
         "after one that was not promoted only then, unless a block is worse than those since the drift",
     )
-    proactive: bool = flag(False, "also retrain before the block KPI is forecast to fall under the threshold; replaces the probation")
+    proactive: bool = flag(False, "as --policy proactive: also retrain before the block KPI is forecast to fall under the threshold; replaces the probation")
     lead_blocks: int = flag(
         settings.LEAD_BLOCKS, "retrain when the lower bound of the forecast's 40 %% interval is at most this many blocks away; 1: the next block", type=whole(0)
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from driftloop import settings
 from driftloop.cli.call import Flags, LearnerFlags, flag
-from driftloop.cli.flag_types import amount, moment, rate, share, time_format, time_zone
+from driftloop.cli.flag_types import amount, moment, rate, retrain_cost, share, time_format, time_zone
 from driftloop.cli.flags import (
     BaseRunFlags,
     BlockFlags,
@@ -95,8 +95,12 @@ class PlayFlags:
     policies: str = flag(
         "all",
         "policies, separated by commas: never, always, periodic (every 2, 7, 28 blocks), periodic-N, random, threshold, significant, probation, "
-        "adwin, ddm, eddm, hddm_a, hddm_w, kswin, page_hinkley, proactive, continuous, or all",
+        "adwin, ddm, eddm, hddm_a, hddm_w, kswin, page_hinkley, proactive, cost, continuous (the network's weights), online (another learner), or all",
     )
+    retrain_cost: str = flag(
+        "", "of `cost`, what a retrain costs in points of KPI x blocks: 20, or 5/s for each second of its fit; empty: 1/s", type=retrain_cost
+    )
+    retrain_blocks: int = flag(0, "blocks that a retrain takes: its model answers so many blocks later", type=whole(0, 10_000))
     lead_blocks: int = flag(
         settings.LEAD_BLOCKS, "`proactive` retrains when the forecast's lower bound is at most this many blocks away", type=whole(0, 10_000)
     )

@@ -98,6 +98,7 @@ class RetrainRecord:
     after: float = math.nan  # the challenger's on the same rows, fitted without them
     task: str = "classification"
     follow_up: bool = False  # started by the rows since the drift, not by a block's verdict
+    policy: str = "triggered"  # that started it; under another than "triggered" and "proactive" without a verdict
     kpi_name: str = ""
 
     def as_json(self) -> dict[str, Any]:
@@ -242,6 +243,7 @@ class WatchResult:
     kpi_name: str = ""
     task_kpi: float = math.nan
     rollbacks: tuple[RollbackRecord, ...] = ()
+    updates: int = 0  # in place, of the policy continuous
 
     @property
     def reference(self) -> ReferencePeriod | None:

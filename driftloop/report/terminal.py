@@ -263,7 +263,8 @@ def retrain_line(record: RetrainRecord) -> str:
     came = f"version {record.version} promoted" if record.promoted else "not promoted"
     write = kpi_words.Figures(record.task, kpi=record.kpi_name)
     change = f"{write.value(record.before)} → {write.value(record.after)} {write.name if write.plain else '%'}"
-    what = "" if record.block == NO_BLOCK else " is a follow-up" if record.follow_up else " drifted"
+    planned = record.policy not in {"triggered", "proactive"}
+    what = "" if record.block == NO_BLOCK else " is a follow-up" if record.follow_up else f" ended ({record.policy})" if planned else " drifted"
     return f"{wording.begun_at(record)}{what}: retrained in {wording.duration(record.seconds)}, {change} on {record.judge_rows} judge rows, {came}"
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 WEIGHTS, CARD, CONFIG, MANIFEST = "weights.pt", "model.json", "model-config.yaml", "MAR-INF/MANIFEST.json"
 CARD_KEYS = frozenset({"class", "module", "arguments", "features", "labels", "version"})
-MAY_HAVE = frozenset({"task", "run_id", "columns"})
+MAY_HAVE = frozenset({"task", "run_id", "columns", "updates"})
 RUN_ID = re.compile(r"-([0-9a-f]{32})\.mar$")
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # valid for the archiver and in a URL path unescaped
 ARCHIVER_TIMEOUT_S = 120.0
@@ -52,6 +52,7 @@ def build_mar(
         card: `class`, `module` (the name of `model_file`), `arguments` (of the constructor), `features`
             (column names in order), `labels` (values by class index), `version`; `task` where it is a regression;
             `columns` (name, kind and categories of each feature) where the model takes values as they are;
+            `updates`, the folder of its newer weights, of a version that is updated in place;
             `run_id`, the MLflow run that trained it: identifies the archive, since another store has the same version numbers.
         state_dict: the weights; every one must be finite.
         model_file: source of the model class; imports none of our modules.

@@ -13,6 +13,7 @@ from driftloop.errors import ServingError
 if TYPE_CHECKING:
     from driftloop.data.schema.schema import Column
     from driftloop.serving.torchserve import TorchServeClient
+    from driftloop.serving.torchserve_client import ServedAnswer
 
 GOLDEN_TOLERANCE = 1e-6  # of a probability
 VALUE_TOLERANCE = 1e-5  # tolerance of a regression's value, relative above 1
@@ -52,8 +53,8 @@ def _unseen(categories: Sequence[str]) -> str:
     return text
 
 
-def prove(client: TorchServeClient, golden: Golden, *, name: str, version: str, run_ids: Set[str]) -> None:
-    """Check that a version answers like the local model.
+def prove(client: TorchServeClient, golden: Golden, *, name: str, version: str, run_ids: Set[str]) -> ServedAnswer:
+    """Check that a version answers like the local model; return its answer.
 
     `run_ids` are the accepted run ids in the answers; "" for an archive without one.
 
@@ -65,6 +66,7 @@ def prove(client: TorchServeClient, golden: Golden, *, name: str, version: str, 
     if not (gap <= allowed and set(answer.versions) == {version} and answer.run_ids <= run_ids):
         who = f"version {answer.version} of run {', '.join(answer.run_ids) or 'unknown'} answered"
         raise ServingError(f"golden predictions differ by {gap:.2g} from the local model's ({who})")
+    return answer
 
 
 def difference(served: np.ndarray, local: np.ndarray) -> float:

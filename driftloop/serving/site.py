@@ -16,9 +16,10 @@ from driftloop.data.schema.schema import Column
 from driftloop.data.streams import Stream
 from driftloop.errors import DriftloopError, ServingError, UnansweredError
 from driftloop.metrics import task
-from driftloop.serving import archive, exclusive, golden, swap
+from driftloop.serving import archive, exclusive, golden, states, swap
 from driftloop.serving.golden import Golden
 from driftloop.serving.torchserve import Ports, TorchServe, TorchServeClient, archive_folder, find_java_home
+from driftloop.serving.torchserve_client import ServedAnswer
 from driftloop.tracking.mlflow_store import Store
 from driftloop.tracking.promotions import promotion_log
 from driftloop.tracking.promotions.promotion_log import Promotion
@@ -58,6 +59,7 @@ class TorchServeDeployment:
         take_over: whether someone else's model under the name may be replaced.
         workers: processes for each version.
         script: of whom the promotion log says that it decided.
+        updatable: whether versions are served so that `update` can replace their weights in place.
     """
 
     def __init__(
@@ -72,7 +74,9 @@ class TorchServeDeployment:
         take_over: bool = False,
         workers: int = 1,
         script: str = "",
+        updatable: bool = False,
     ) -> None:
+        self.updatable, self.updates = updatable, 0
         self.site, self.client, self.name, self.learner, self.stream = site, site.client, name, learner, stream
         self.registry, self.restore, self.take_over, self.workers = registry, restore, take_over, workers
         self.script = script
@@ -96,19 +100,23 @@ class TorchServeDeployment:
         Raises:
             ServingError: it died each time, did not come back, or someone else's model answered.
         """
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                answer = self.client.predict(rows, name=self.name, context=context, columns=self.columns)
-                break
-            except UnansweredError as exc:
-                if attempt == ATTEMPTS:
-                    raise ServingError(f"no answer in {ATTEMPTS} attempts ({exc}): check these rows and TorchServe's log") from exc
-                self._wait_until_served(exc)
+        answer = self._retried(lambda: self.client.predict(rows, name=self.name, context=context, columns=self.columns))
         if self.served and not answer.run_ids <= {self.served.run_id, ""}:
             raise ServingError(
                 f"version {answer.version} of run {', '.join(answer.run_ids)} answered, not of run {self.served.run_id}: another store deployed there"
             )
         return answer.probabilities, answer.version
+
+    def _retried(self, ask: Callable[[], ServedAnswer]) -> ServedAnswer:
+        for _ in range(1, ATTEMPTS):
+            try:
+                return ask()
+            except UnansweredError as exc:
+                self._wait_until_served(exc)
+        try:
+            return ask()
+        except UnansweredError as exc:
+            raise ServingError(f"no answer in {ATTEMPTS} attempts ({exc}): check these rows and TorchServe's log") from exc
 
     def _wait_until_served(self, error: UnansweredError) -> None:
         """Wait for the server and its worker; deploy our model again on a restarted server, which has none."""
@@ -146,15 +154,14 @@ class TorchServeDeployment:
         if run_id:
             return self.registry.knows(run_id)
         known = self.restore(version)  # an archive of an early driftloop has no run id, but its answers identify it
-        return known is not None and self._answers_as(known)
+        return known is not None and self._answer_of(known) is not None
 
-    def _answers_as(self, model: KnownModel) -> bool:
-        """Whether the served version with the model's number answers like the model."""
+    def _answer_of(self, model: KnownModel) -> ServedAnswer | None:
+        """The answer of the served version with the model's number, if it answers like the model."""
         try:
-            golden.prove(self.client, self._golden(model), name=self.name, version=model.version, run_ids={"", model.run_id})
+            return golden.prove(self.client, self._golden(model), name=self.name, version=model.version, run_ids={"", model.run_id})
         except ServingError:
-            return False
-        return True
+            return None
 
     def has_room_for(self, model: KnownModel) -> bool:
         """Whether the model can be served under its version number, or already is."""
@@ -162,7 +169,10 @@ class TorchServeDeployment:
             return True
         if self.client.default_version(name=self.name) != model.version:
             return False
-        return swap.run_of(self.client, name=self.name, version=model.version) in {model.run_id, ""} and self._answers_as(model)
+        if swap.run_of(self.client, name=self.name, version=model.version) not in {model.run_id, ""}:
+            return False
+        answer = self._answer_of(model)
+        return answer is not None and (bool(answer.updates) or not self.updatable)  # a version without `updates` cannot be updated: serve it again
 
     def put(self, model: KnownModel, *, move_alias: Callable[[], None], decision: str = "") -> None:
         """Archive a version, load it, verify it by golden predictions, make it the default; drain and remove the old one.
@@ -186,12 +196,38 @@ class TorchServeDeployment:
         taken = f"another process watches {self.name} at {self.client.inference_url} or rolls it back: wait until it has ended, or stop it"
         return exclusive.alone(self.site.folder / f"owner-{self.name}.lock", taken=taken)
 
+    def update(self, model: KnownModel) -> None:
+        """Replace the weights of the version in service by those of `model`, the same version with newer ones; verify it by golden predictions.
+
+        No version is registered, and no request waits: see `states`.
+
+        Raises:
+            ServingError: the weights cannot be written, the server does not take them, or it answers wrongly.
+        """
+        where = self._states(model)
+        self.updates += 1
+        states.write(where, model.model.state_dict(), update=self.updates, run_id=model.run_id)
+        self.served = model
+        known = self._golden(model)
+        try:
+            self._retried(lambda: golden.prove(self.client, known, name=self.name, version=model.version, run_ids={model.run_id}))
+        except ServingError as exc:
+            raise ServingError(
+                f"{self.name} {model.version} at {self.client.inference_url} did not take update {self.updates} from {where}: {exc}; "
+                "its workers must see that folder: start TorchServe on this machine's file system, or give another --policy"
+            ) from exc
+
+    def _states(self, model: KnownModel) -> Path:
+        return states.folder(self.site.folder, name=self.name, version=model.version, run_id=model.run_id)
+
     def _swap_in(self, model: KnownModel, *, before: str | None, move_alias: Callable[[], None], decision: str = "") -> None:
+        if self.updatable:
+            states.drop(self._states(model))
         known = {key: model.card[key] for key in (archive.CARD_KEYS | {"task", "columns"}) & model.card.keys() - {"version"}}
         mar = archive.build_mar(
             name=self.name,
             version=model.version,
-            card=known | {"version": model.version, "run_id": model.run_id},
+            card=known | {"version": model.version, "run_id": model.run_id} | ({"updates": str(self._states(model))} if self.updatable else {}),
             state_dict=model.model.state_dict(),
             model_file=self.learner.model_file,
             handler_file=self.learner.handler_file,
@@ -211,6 +247,7 @@ class TorchServeDeployment:
             decision=decision,
         )
         mar.unlink(missing_ok=True)  # unpacked by the server; its parts are in the MLflow run
+        states.drop_others(self.site.folder, name=self.name, keep=self._states(model) if self.updatable else None)
 
     def _golden(self, model: KnownModel) -> Golden:
         """The model's newest training rows, with unusual ones where it takes them, and its local answers to them."""

@@ -44,12 +44,14 @@ UNANSWERED = {"InternalServerException", "ServiceUnavailableException", "ModelNo
 class ServedAnswer:
     """An answer: class probabilities (N, K) float32, or values (N,) for a regression, and the version of each row.
 
-    `run_ids` are the runs that trained the answering models, "" for an archive without one.
+    `run_ids` are the runs that trained the answering models, "" for an archive without one. `updates` are the numbers of their updates in place,
+    without those of versions that are not updated.
     """
 
     probabilities: np.ndarray
     versions: tuple[str, ...]
     run_ids: frozenset[str] = frozenset()
+    updates: frozenset[int] = frozenset()
 
     @property
     def version(self) -> str:
@@ -223,15 +225,17 @@ class TorchServeClient:
         parts: list[np.ndarray] = []
         versions: list[str] = []
         runs: set[str] = set()
+        updates: set[int] = set()
         for chunk, chunk_context in _requests(rows, before, columns):
-            predictions, run_id = self._predictions(url, *(request_values.of_rows(some, columns) for some in (chunk, chunk_context)))
+            predictions, about = self._predictions(url, *(request_values.of_rows(some, columns) for some in (chunk, chunk_context)))
             parts.append(np.array([one.get("probabilities", one.get("value")) for one in predictions], dtype=np.float32))
             versions += [one["version"] for one in predictions]
-            runs.add(run_id)
-        return ServedAnswer(np.concatenate(parts), tuple(versions), frozenset(runs))
+            runs.add(str(about.get("run_id", "")))
+            updates |= {int(about["update"])} if "update" in about else set()
+        return ServedAnswer(np.concatenate(parts), tuple(versions), frozenset(runs), frozenset(updates))
 
-    def _predictions(self, url: str, rows: list[Any], context: list[Any]) -> tuple[list[dict[str, Any]], str]:
-        """The predictions, and the run that trained the model."""
+    def _predictions(self, url: str, rows: list[Any], context: list[Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """The predictions, and the whole answer."""
         body = json.dumps({"instances": rows, "context": context}, separators=(",", ":"), allow_nan=False)
         response = self._call("POST", url, data=body, headers={"Content-Type": "application/json"})
         if not response.ok and error_type(response) in UNANSWERED:
@@ -244,7 +248,7 @@ class TorchServeClient:
             raise ServingError(f"{url} answered without predictions: does this project's handler serve there?") from exc
         if not complete:
             raise ServingError(f"{url} answered {len(predictions)} predictions for {len(rows)} rows, or without version and probabilities or value")
-        return predictions, str(answered.get("run_id", ""))
+        return predictions, dict(answered)
 
     def _manage(self, method: str, path: str, **options: Any) -> requests.Response:
         host = urlsplit(self.management_url).hostname or ""

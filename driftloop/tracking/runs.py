@@ -165,3 +165,13 @@ def drift_of(store: Store, base_run_id: str) -> tuple[int, int]:
     found = newest_child(store, base_run_id, role="deployment")
     tags = found.data.tags if found else {}
     return int(tags.get("driftloop.drift_block", NO_BLOCK)), int(tags.get("driftloop.drift_row", 0))
+
+
+def delete(store: Store, run_id: str) -> None:
+    """Move a run to MLflow's bin; `mlflow gc` frees its room.
+
+    Raises:
+        TrackingError: the store failed.
+    """
+    with translated(f"run {run_id}"):
+        store.client.delete_run(run_id)

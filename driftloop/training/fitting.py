@@ -135,7 +135,6 @@ def fit(
         TrainingError: the weights are not finite at the end, or the training rows hold one label only.
     """
     started = time.monotonic()
-    quiet_lightning()
     trained = newest(train, params["window"])
     pl.seed_everything(seed, verbose=False)
     arguments = {name: value for name, value in params.items() if name not in DATA_PARAMS}
@@ -151,6 +150,15 @@ def fit(
     except TrainingError as exc:
         raise TrainingError(f"rows {trained[0]} to {trained[1]} {exc}") from exc
     data = learner.data(stream.rows, stream.labels, train=trained, validation=validation, history=params["history"])
+    metrics = run(model, data, max_epochs=max_epochs, validated=validation is not None)
+    if not is_finite(model):
+        raise TrainingError(f"the fit diverged (lr {params['lr']}): its weights are not finite; lower the learning rate")
+    return Fitted(model, dict(params), trained, metrics, time.monotonic() - started)
+
+
+def run(model: Any, data: pl.LightningDataModule, *, max_epochs: int, validated: bool = False) -> dict[str, float]:
+    """Train a network, which may be new or trained already; return Lightning's metrics."""
+    quiet_lightning()
     trainer = pl.Trainer(
         callbacks=[_PlainOptimizer()],
         max_epochs=max_epochs,
@@ -160,14 +168,16 @@ def fit(
         enable_model_summary=False,
         enable_progress_bar=False,
         num_sanity_val_steps=0,
-        limit_val_batches=1.0 if validation else 0,
+        limit_val_batches=1.0 if validated else 0,
         deterministic=True,
     )
     _fit(trainer, model, data)
-    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-    if not all(torch.isfinite(weight).all() for weight in model.state_dict().values()):
-        raise TrainingError(f"the fit diverged (lr {params['lr']}): its weights are not finite; lower the learning rate")
-    return Fitted(model, dict(params), trained, metrics, time.monotonic() - started)
+    return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def is_finite(model: Any) -> bool:
+    """Whether all weights of a network are finite."""
+    return all(bool(torch.isfinite(weight).all()) for weight in model.state_dict().values())
 
 
 def balanced(labels: np.ndarray, classes: int) -> list[float]:

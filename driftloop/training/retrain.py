@@ -72,6 +72,7 @@ class Cause:
     reason: str
     follow_up: bool = False
     asked: bool = False
+    policy: str = "triggered"  # that started it
 
     def run_name(self, stream: Stream) -> str:
         """Name of the retrain's run: by the block whose verdict started it, else by the time of the newest row it may see."""
@@ -220,4 +221,5 @@ def record_of(
         seconds=seconds,
         run_id=run_id,
         follow_up=cause.follow_up,
+        policy=cause.policy,
     )

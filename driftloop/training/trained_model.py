@@ -59,10 +59,16 @@ def log_plan(params: Mapping[str, Any], trained: Span) -> None:
     mlflow_store.log_params({**params, "train_start": trained[0], "train_stop": trained[1]})
 
 
-def record(fitted: Fitted, *, learner: Learner, stream: Stream, run_id: str) -> KnownModel:
-    """Log a winner to the active run: parameters, network, MLflow model and training reference."""
+def record(fitted: Fitted, *, learner: Learner, stream: Stream, run_id: str, earlier: Mapping[str, Any] | None = None) -> KnownModel:
+    """Log a winner to the active run: parameters, network, MLflow model and training reference.
+
+    `earlier` is the card of the network that this one was updated from, and whose columns it therefore has.
+    """
     log_fit(fitted)
     card, columns, trained = card_of(fitted, learner=learner, stream=stream), known_columns(learner, stream, fitted.trained), slice(*fitted.trained)
+    if earlier and columns:
+        card["columns"] = earlier["columns"]
+        columns = tuple(replace(column, categories=tuple(known["categories"])) for column, known in zip(columns, earlier["columns"], strict=True))
     history = fitted.params["history"]
     uri = packaging.log_network(
         fitted.model,

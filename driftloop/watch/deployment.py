@@ -35,6 +35,7 @@ from driftloop.training.retrain import Cause
 from driftloop.training.trained_model import KnownModel
 from driftloop.watch import kpi_choice, mlflow_log
 from driftloop.watch.loop import Watch
+from driftloop.watch.policies import policy
 from driftloop.watch.preparation import Work, bar, ports, retrain_plan
 from driftloop.watch.promoting.promotion_plan import PromotionPlan
 from driftloop.watch.watch_plan import WatchPlan
@@ -76,11 +77,13 @@ def champion(work: Work, base: KnownModel, *, name: str) -> KnownModel:
 
 
 def check_places(args: LoopFlags) -> None:
-    """Check the server and the output files before anything is trained.
+    """Check the policy's flags, the server and the output files before anything is trained.
 
     Raises:
+        SettingsError: as `policy.chosen`.
         DriftloopError, PlaceError, ServingError: as `report.check_place`, `places.check_temporary` and `site.check_server`.
     """
+    policy.chosen(args)
     places.check_temporary()
     check_server(url=args.torchserve_url or None, ports=ports(args))
     if args.report:
@@ -122,9 +125,11 @@ def drift_rule(args: LoopFlags, goal: Goal) -> Rule:
     Raises:
         SettingsError: the rule cannot work with the threshold or alpha.
     """
-    if args.proactive and goal.task.chosen:
-        raise SettingsError(f"--proactive is given, but there is no forecast for the KPI {goal.task.kpi}: omit it")
-    probation = args.after_drift == "probation" and not args.proactive and args.drift_rule not in {"threshold", "never"}
+    proactive = policy.chosen(args).name == policy.PROACTIVE
+    if proactive and goal.task.chosen:
+        given = "--proactive" if args.proactive else "--policy proactive"
+        raise SettingsError(f"{given} is given, but there is no forecast for the KPI {goal.task.kpi}: omit it")
+    probation = args.after_drift == "probation" and not proactive and args.drift_rule not in {"threshold", "never"}
     return catalogue.for_goal(args.drift_rule, goal, seed=args.seed, probation=probation)
 
 
@@ -169,7 +174,7 @@ def watch_plan(work: Work, args: LoopFlags, base: KnownModel | None, *, trained_
         block_by=args.block_by,
         goal=goal,
         rule=drift_rule(args, goal),
-        proactive=args.proactive,
+        policy=policy.chosen(args),
         follow_up=args.follow_up,
         lead_blocks=args.lead_blocks,
         on_drift=decide,
@@ -321,4 +326,5 @@ def serving_on(site: Site, work: Work, args: ServedFlags) -> TorchServeDeploymen
         take_over=args.take_over,
         workers=args.workers,
         script=args.call.prog,
+        updatable=isinstance(args, LoopFlags) and policy.chosen(args).name == policy.CONTINUOUS,
     )

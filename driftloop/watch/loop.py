@@ -32,6 +32,8 @@ from driftloop.training.retrain import Cause
 from driftloop.training.trained_model import KnownModel
 from driftloop.watch import decisions, mlflow_log
 from driftloop.watch.follow_up import FollowUp
+from driftloop.watch.policies.continuous import Continuous, Tools
+from driftloop.watch.policies.policy import CONTINUOUS, Schedule
 from driftloop.watch.promoting.promotion_plan import SHADOW
 from driftloop.watch.promoting.shadow import Shadow
 from driftloop.watch.watch_plan import WatchPlan
@@ -71,6 +73,7 @@ class Watch:
         self.diagnosis = Diagnosis(stream, plan.goal)
         self.verdict: Verdict | None = None  # the newest
         self.follow_up = FollowUp()
+        self.schedule = Schedule(plan.policy, plan.goal, stream, start=plan.start)
         self.largest_difference = 0.0
         self.family = family.Family(store, stream, self.kpi if self.kpi.chosen else None)
         self.family.add_served(base, self.champion)
@@ -79,6 +82,7 @@ class Watch:
         self.behind: Shadow | None = None  # of the version before
         self.rollbacks: list[RollbackRecord] = []
         self.in_shadow: RetrainRecord  # its retrain, still open
+        self.continuous: Continuous | None = None
 
     def run(self) -> WatchResult:
         """Score every block, retrain when due, and log everything.
@@ -90,6 +94,10 @@ class Watch:
         plan = self.plan
         cut = plan.cut(self.stream)
         self._fit_rivals()
+        if plan.policy.name == CONTINUOUS:
+            tools = Tools(self.store, self.learner, self.stream, self.serving, self.registry, self.base.run_id)
+            rows = max(block.rows for block in cut)
+            self.continuous = Continuous(tools, self.champion, block_rows=rows, seed=plan.retrain.train.seed)
         with mlflow_store.run(self.store, plan.name(self.stream), role="deployment", parent_run_id=self.base.run_id) as run_id:
             datasets.log(self.stream, {"watch": (plan.start, plan.stop)})
             words = descriptions.deployment(model=self.registry.name, rows=descriptions.rows(plan.start, plan.stop, self.stream.times))
@@ -97,12 +105,15 @@ class Watch:
             mlflow_store.log_params(
                 plan.judged_by(self.stream) | {name: getattr(plan, name) for name in LOGGED} | {"drift_rule": plan.rule.name} | plan.promotion.params()
             )
+            mlflow_store.log_params(plan.policy.params)
             unretrained = trained_model.predict(self.base.model, self.stream, plan.start, plan.stop)
             try:
                 for block in self.progress(cut):
                     self._step(block, unretrained[block.start - plan.start : block.stop - plan.start])
                 if self.shadow is not None:
                     self._end_shadow(self.shadow)
+                if self.continuous and self.continuous.unregistered:
+                    self._register(cut[-1])
             finally:
                 self._log_scores(run_id)
             self._compare()
@@ -172,15 +183,36 @@ class Watch:
 
     def _answer(self, block: blocks.Block, verdict: Verdict) -> None:
         """Retrain when it is due."""
+        due = "" if self.plan.policy.by_alarm else self.schedule.due(block, self.scores[-1].kpi)
+        if self.continuous:
+            self.champion = self.continuous.learn(block)
+            if due:
+                self._register(block)
+            return
         if len(self.retrains) >= self.plan.max_retrains:
+            return
+        if not self.plan.policy.by_alarm:
+            if due and self._teaches(block):
+                self.schedule.restart(block)
+                self._retrain(Cause(block.index, block.stop, due, policy=self.plan.policy.name))
             return
         found = verdict if verdict.drift else self._foreseen(verdict)
         if found is not None and not self._backs_off():
             if self.plan.on_drift(self.scores[-1], found):
                 self.follow_up.begin(block)
-                self._retrain(Cause(block.index, block.stop, found.message))
+                self._retrain(Cause(block.index, block.stop, found.message, policy=self.plan.policy.name))
         elif self.plan.follow_up and self._teaches(block) and (reason := self.follow_up.due(block)):
             self._retrain(Cause(block.index, block.stop, reason, follow_up=True))
+
+    def _register(self, block: blocks.Block) -> None:
+        """Register a continuously updated version."""
+        assert self.continuous
+        record = self.continuous.register(block, kpi_name=self.kpi.kpi if self.kpi.chosen else "")
+        self.champion = self.served[record.version] = self.continuous.champion
+        self.reasons[record.version] = record.decision
+        self.schedule.restart(block)
+        self.retrains.append(record)
+        self.told(record)
 
     def _teaches(self, block: blocks.Block) -> bool:
         """Whether a retrain after a block can differ from the champion: it has rows to learn besides those that judge, or parameters to try."""
@@ -260,6 +292,7 @@ class Watch:
             record = replace(record, version=self.champion.version)
             if self.plan.promotion.go_back:
                 self.behind = Shadow(self.stream, self.champion, before, kpi=self.kpi, alpha=self.plan.promotion.alpha, restarts=True)
+        self.schedule.decided(record)
         self.retrains.append(record)
         self.told(record)
 
@@ -302,6 +335,8 @@ class Watch:
             return
         self.family.log()
         for version, reason in self.reasons.items():
+            if self.continuous and version not in self.continuous.versions:  # deleted since
+                continue
             mlflow_text.describe_version(self.store, self.registry, version, run_id=self.served[version].run_id, reason=reason)
 
     def _log_scores(self, run_id: str) -> None:
@@ -314,7 +349,7 @@ class Watch:
         if drifted:
             tags |= {"driftloop.drift_block": str(drifted[0].block), "driftloop.drift_row": str(drifted[0].stop)}
         mlflow_store.set_tags(tags)
-        mlflow_store.log_metrics({"served_minus_local": self.largest_difference})
+        mlflow_store.log_metrics({"served_minus_local": self.largest_difference} | (self.continuous.figures if self.continuous else {}))
 
     def _result(self, unretrained: np.ndarray, *, run_id: str, seconds: float) -> WatchResult:
         plan = self.plan
@@ -342,6 +377,7 @@ class Watch:
             seconds=seconds,
             run_id=run_id,
             rule=plan.rule.name,
+            updates=self.continuous.updates if self.continuous else 0,
             kpi=reached,
             kpi_without_retraining=self.kpi.value(self.kpi.losses_of(labels, unretrained)),
             **whole,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from driftloop.data import blocks
@@ -16,6 +16,7 @@ from driftloop.metrics.results import BlockScore
 from driftloop.metrics.row_kpis import CostKpi
 from driftloop.report import wording
 from driftloop.training.retrain import RetrainPlan
+from driftloop.watch.policies.policy import PROACTIVE, RetrainPolicy
 from driftloop.watch.promoting.promotion_plan import BY_JUDGE, PromotionPlan
 
 
@@ -23,9 +24,9 @@ from driftloop.watch.promoting.promotion_plan import BY_JUDGE, PromotionPlan
 class WatchPlan:
     """The settings of a watch.
 
-    `rule` decides which blocks have drifted. `on_drift` is called once per drifted block and decides whether to retrain now; with
-    `proactive` also when the early end of the forecast is at most `lead_blocks` away; with `follow_up` such a retrain is followed
-    by others. After `max_retrains` the watch only scores.
+    `rule` decides which blocks have drifted, `policy` when to retrain. By an alarm: `on_drift` is called once per drifted block and decides whether
+    to retrain now; a proactive watch also when the early end of the forecast is at most `lead_blocks` away; with `follow_up` such a retrain is
+    followed by others. After `max_retrains` the watch only scores.
     """
 
     start: int
@@ -33,7 +34,6 @@ class WatchPlan:
     block_size: int
     goal: Goal
     rule: Rule
-    proactive: bool
     lead_blocks: int
     on_drift: Callable[[BlockScore, Verdict], bool]
     max_retrains: int
@@ -41,6 +41,12 @@ class WatchPlan:
     block_by: str = "rows"  # or one of blocks.CALENDAR: a block is a day, week or month with any number of rows
     follow_up: bool = False
     promotion: PromotionPlan = BY_JUDGE
+    policy: RetrainPolicy = field(default_factory=RetrainPolicy)
+
+    @property
+    def proactive(self) -> bool:
+        """Whether a forecast drift is an alarm."""
+        return self.policy.name == PROACTIVE
 
     def cut(self, stream: Stream) -> list[blocks.Block]:
         """The blocks of the watch.

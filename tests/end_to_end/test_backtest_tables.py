@@ -81,7 +81,7 @@ def test_a_regression_is_measured_by_its_mae_and_a_smaller_one_is_better(regress
 def test_what_a_person_reads_names_the_mae_and_fits_a_terminal(regression: Ran, workshop: Workshop) -> None:
     told = " ".join(regression.err.split())
     assert "MAE: lower is better" in told and "Baselines on the same rows: median of the training rows" in told
-    assert "ddm, eddm, hddm_a, hddm_w (for 0/1 errors only)" in told and "continuous is another model" in told
+    assert "ddm, eddm, hddm_a, hddm_w (for 0/1 errors only)" in told and "online is another model" in told
     shown = regression.err[regression.err.index("table: 270 rows in 9 blocks of 30, threshold MAE") :].splitlines()
     assert max(map(len, shown)) <= 100
     assert (workshop.folder / "prices.png").read_bytes().startswith(b"\x89PNG")

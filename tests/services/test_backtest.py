@@ -15,18 +15,22 @@ from driftloop.backtest import outcome, plot, policies, run, score, text
 from driftloop.backtest.fits import Fit, Fits, Recipe, fingerprint
 from driftloop.backtest.online_learner import OnlineLearner
 from driftloop.backtest.outcome import BacktestResult, Difference, PolicyResult, difference, front, recommend
-from driftloop.backtest.play import Alarm, At, Played, Scene, at_random, evenly, play, play_continuous
+from driftloop.backtest.play import Alarm, At, Played, Scene, at_random, evenly, play, play_continuous, play_updated
+from driftloop.backtest.policies import ByCost
 from driftloop.data import blocks, synthetic
 from driftloop.data.streams import Stream
 from driftloop.data.synthetic import Change
+from driftloop.drift.regret import Price
 from driftloop.drift.rules.rule import Rule
 from driftloop.drift.verdict import Verdict
 from driftloop.metrics import promotion
 from driftloop.metrics.block_kpis import AveragePrecisionKpi, F1Kpi, RocAucKpi
+from driftloop.metrics.goal import Goal
 from driftloop.metrics.kpi_names import KPIS
 from driftloop.metrics.row_kpis import BalancedAccuracyKpi, BrierKpi, CostKpi, LogLossKpi, RmseKpi
 from driftloop.metrics.task import CLASSIFICATION, REGRESSION, Task
 from driftloop.training import fitting, trained_model
+from driftloop.training.online.updating import updater
 from learner import ELEC
 
 ROWS, FIRST, BLOCK, WINDOW = 1200, 900, 50, 120
@@ -383,7 +387,8 @@ def crowded() -> BacktestResult:
     """Every policy, most of them nearly the same."""
     random = np.random.default_rng(4)
     some = [made(one.name, (78 + random.integers(-3, 4, size=60)).tolist(), int(random.integers(0, 60)), one.kind) for one in policies.parse("all")]
-    return made_result([*some[:-2], made("proactive", GOOD, 12, "triggered"), made("continuous", GOOD, 59, "continuous")])
+    rest = [one for one in some if one.name not in ("proactive", "continuous")]
+    return made_result([*rest, made("proactive", GOOD, 12, "triggered"), made("continuous", GOOD, 59, "continuous")])
 
 
 # Words and picture
@@ -563,3 +568,50 @@ def test_continuous_learns_what_has_come(scene: Scene) -> None:
     before = OnlineLearner(features=3, classes=2, period=None)
     assert np.array_equal(played.outputs[:BLOCK], play_continuous(before, scene).outputs[:BLOCK])
     assert not np.array_equal(played.outputs[BLOCK:], play_continuous(OnlineLearner(features=3, classes=2, period=None), scene).outputs[BLOCK:])
+
+
+# Updates, prices, training time
+
+
+def updated(scene: Scene) -> Played:
+    fitted = fitting.fit(ELEC, scene.stream, BASE.params, train=(0, FIRST), max_epochs=BASE.max_epochs, seed=BASE.seed)
+    known = trained_model.KnownModel(fitted.model, fitted.params, fitted.trained, 0, {}, "", "")
+    return play_updated(updater(ELEC, scene.stream, known, block_rows=BLOCK, seed=7, labelled=scene.labelled), fitted.model, scene)
+
+
+def test_an_updated_network_predicts_a_block_before_it_learns_it(scene: Scene) -> None:
+    whole = updated(scene)
+    assert np.allclose(whole.outputs[:BLOCK], scene.base.on(FIRST, FIRST + BLOCK), atol=1e-6)  # the base model's, nothing is learned yet
+    labels = scene.stream.labels.copy()
+    labels[-BLOCK:] = 1 - labels[-BLOCK:]
+    turned = updated(dataclasses.replace(scene, stream=dataclasses.replace(scene.stream, labels=labels)))
+    assert np.array_equal(whole.outputs, turned.outputs)
+    assert len(whole.retrains) == len(scene.cut) - 1
+
+
+def test_an_updated_network_learns_only_labels_that_have_come(scene: Scene) -> None:
+    late = updated(dataclasses.replace(scene, delay=2))
+    whole = updated(scene)
+    assert np.allclose(late.outputs[: 3 * BLOCK], scene.base.on(FIRST, FIRST + 3 * BLOCK), atol=1e-6)
+    assert not np.allclose(late.outputs[3 * BLOCK :], whole.outputs[3 * BLOCK :], atol=1e-6)
+    few = np.ones(ROWS, bool)
+    few[FIRST:] = False
+    blank = dataclasses.replace(scene, labelled=few)
+    other = dataclasses.replace(scene.stream, labels=np.where(few, scene.stream.labels, 0))
+    assert np.array_equal(updated(blank).outputs, updated(dataclasses.replace(blank, stream=other)).outputs)
+
+
+def test_a_retrain_that_takes_blocks_answers_so_many_blocks_later_and_none_begins_meanwhile(scene: Scene) -> None:
+    slow = play(At(range(6)), dataclasses.replace(scene, retrain_blocks=2), blind=True)
+    assert slow.retrains == (0, 3)  # the third begins with block 5, the last, which nothing follows
+    at_once = play(At([0]), scene, blind=True)
+    assert np.array_equal(slow.outputs[: 3 * BLOCK], scene.base.on(FIRST, FIRST + 3 * BLOCK))
+    assert np.array_equal(slow.outputs[3 * BLOCK : 5 * BLOCK], at_once.outputs[3 * BLOCK : 5 * BLOCK])
+
+
+def test_a_dear_retrain_is_rarer_and_one_for_nothing_follows_each_loss(scene: Scene) -> None:
+    goal = Goal(CLASSIFICATION, threshold=0.95)
+    numbers = [len(play(ByCost(goal, Price(fixed=price)), scene).retrains) for price in (0, 60, 100_000)]
+    assert numbers[0] >= numbers[1] >= numbers[2] == 0 and numbers[0] > 1
+    measured = play(ByCost(goal, Price(per_second=1e9)), scene)
+    assert len(measured.retrains) == 1  # the first tells what the next would cost

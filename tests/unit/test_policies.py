@@ -138,10 +138,10 @@ def test_probation_is_strict_only_after_a_proven_drift() -> None:
 
 
 def test_the_page_of_the_benchmark_holds_every_policy_in_each_of_its_tables() -> None:
-    day_blocks, trigger, beside, protocol = script.page_of(benchmark.__file__).read_text(encoding="utf-8").split("\n## ")[1:]
+    day_blocks, trigger, updated, prices, beside, protocol = script.page_of(benchmark.__file__).read_text(encoding="utf-8").split("\n## ")[1:]
     for policy in policies.parse("all"):
         assert f"\n| {policy.name} |" in day_blocks
         assert f"\n| {policy.name}" in protocol
     assert all(name in policies.TRIGGERED for name in re.findall(r"^\| ([a-z_]+) \|", trigger, flags=re.MULTILINE) if name != "policy")
     assert f"`python backtest.py {' '.join(benchmark.PROTOCOL)}`" in protocol
-    assert "ARFClassifier" in beside
+    assert "ARFClassifier" in beside and "served" in updated and "cheapest" in prices
