@@ -280,6 +280,12 @@ class PromoteFlags:
         type=rate,
     )
     shadow_blocks: int = flag(settings.SHADOW_BLOCKS, "blocks after which an undecided shadow ends", type=whole(1))
+    earlier_versions: int = flag(
+        0,
+        "at each retrain first try so many earlier champions on the judge's rows: one that beats the champion there and reaches the threshold is promoted "
+        "without a fit, for drift that recurs; more than there are: all",
+        type=whole(0, 1000),
+    )
     go_back: bool = flag(
         False, "after a swap keep the version before in shadow, and undo the swap when that is proven to be better, at --promote_alpha for each swap"
     )

@@ -180,7 +180,7 @@ def watch_plan(work: Work, args: LoopFlags, base: KnownModel | None, *, trained_
         on_drift=decide,
         max_retrains=args.max_retrains,
         retrain=retrain_plan(args, work.learner, kpi=goal.task if goal.task.chosen else None),
-        promotion=PromotionPlan(args.promote, args.promote_alpha, args.shadow_blocks, args.go_back),
+        promotion=PromotionPlan(args.promote, args.promote_alpha, args.shadow_blocks, args.go_back, args.earlier_versions),
     )
     plan.check(work.stream)
     return plan
@@ -208,11 +208,18 @@ def watch_served(work: Work, args: LoopFlags, base: KnownModel, *, served: Known
                 registry=serving.registry,
                 base=served if served.run_id == base.run_id else base,
                 champion=served,
+                earlier=_earlier(serving, served, most=plan.promotion.earlier),
                 plan=plan,
                 progress=lambda blocks: bar(blocks, desc="blocks", unit="block"),
                 told=lambda record: tqdm.write(terminal.retrain_line(record), file=sys.stderr),
             )
             return watch.run()
+
+
+def _earlier(serving: TorchServeDeployment, served: KnownModel, *, most: int) -> list[KnownModel]:
+    """Versions that served before, the newest first; without those that do not fit the stream."""
+    versions = serving.registry.before(served.version) if most else []
+    return [known for version in versions if (known := serving.restore(version)) is not None][:most]
 
 
 def put(work: Work, serving: TorchServeDeployment, known: KnownModel) -> KnownModel:

@@ -34,6 +34,7 @@ from driftloop.watch import decisions, mlflow_log
 from driftloop.watch.follow_up import FollowUp
 from driftloop.watch.policies.continuous import Continuous, Tools
 from driftloop.watch.policies.policy import CONTINUOUS, Schedule
+from driftloop.watch.promoting import earlier as earlier_versions
 from driftloop.watch.promoting.promotion_plan import SHADOW
 from driftloop.watch.promoting.shadow import Shadow
 from driftloop.watch.watch_plan import WatchPlan
@@ -44,7 +45,8 @@ LOGGED = ("proactive", "lead_blocks", "follow_up", "block_size", "block_by", "st
 class Watch:
     """One watch over rows `plan.start`..`plan.stop`, as children of the base model's run.
 
-    `progress` wraps the blocks in a progress bar; `told` is called with every finished retrain.
+    `earlier` are versions that served before the champion, the newest first. `progress` wraps the blocks in a progress bar; `told` is called with
+    every finished retrain.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Watch:
         base: KnownModel,
         plan: WatchPlan,
         champion: KnownModel | None = None,
+        earlier: Sequence[KnownModel] = (),
         progress: Callable[[Iterable], Iterable] = iter,
         told: Callable[[RetrainRecord], None] = lambda _: None,
     ) -> None:
@@ -67,6 +70,7 @@ class Watch:
         self.rivals: dict[str, Callable[[np.ndarray], np.ndarray]] = {}  # fitted on the training rows of the version in service
         self.guessed: dict[str, list[np.ndarray]] = {}
         self.served = {self.champion.version: self.champion}
+        self.earlier = earlier
         self.outputs: list[np.ndarray] = []  # of the versions in service, block by block
         self.scores: list[BlockScore] = []
         self.retrains: list[RetrainRecord] = []
@@ -178,7 +182,8 @@ class Watch:
         record = replace(self.in_shadow, promoted=shadow.won, decision=shadow.words, before=before, after=after, p_value=p_value)
         record = replace(record, judge_rows=shadow.stop - shadow.start)
         self.shadow = None
-        shadow_retrain.close(self.store, self.stream, record, trained=shadow.model.trained)
+        if not shadow.model.version:  # a version has the description of its own retrain
+            shadow_retrain.close(self.store, self.stream, record, trained=shadow.model.trained)
         self._decide(record, shadow.model if shadow.won else None, shadow=shadow)
 
     def _answer(self, block: blocks.Block, verdict: Verdict) -> None:
@@ -257,7 +262,23 @@ class Watch:
             )
         return served, version
 
+    def _returns(self, cause: Cause) -> bool:
+        """Put an earlier version into service, or into shadow, if it is good again; whether there is one."""
+        known = {one.version: one for one in (*reversed(self.served.values()), *self.earlier) if one.version != self.champion.version}
+        candidates = list(known.values())[: self.plan.promotion.earlier]
+        found = earlier_versions.winner(self.stream, self.champion, candidates, cause=cause, plan=self.plan.retrain, goal=self.plan.goal)
+        if found is None:
+            return False
+        record, winner = found
+        if self.plan.promotion.way == SHADOW:
+            self.in_shadow, self.shadow = replace(record, version=""), self._shadow_of(winner)
+        else:
+            self._decide(record, winner)
+        return True
+
     def _retrain(self, cause: Cause) -> None:
+        if self._returns(cause):
+            return
         winner = None
         try:
             if self.plan.promotion.way == SHADOW:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from in_process_serving import InProcessServing
-from script_fixtures import Ran, Workshop, data_flags, drifting_table
+from script_fixtures import Ran, Workshop, data_flags, drifting_table, role
 
 from driftloop.tracking.promotions import promotion_log
 from driftloop.tracking.registry import Registry
@@ -139,3 +139,53 @@ def test_a_challenger_that_stays_better_is_not_undone(workshop: Workshop, tmp_pa
     turning_table(1000, rows=1500).to_csv(csv, index=False)
     found = result(lifecycle(workshop, csv, space, "once_only", "--train_until", "2024-01-21", "--max_retrains", 1, "--go_back", "--promote", "shadow"))
     assert found["retrains"][0]["promoted"] and found["rollbacks"] == [] and found["served_version"] == "2"
+
+
+# Earlier versions
+
+
+def recurring(workshop: Workshop, folder: Path, space: Path, name: str, *more: object) -> dict[str, Any]:
+    """A lifecycle on a label whose meaning changes, returns after 20 blocks, and changes again."""
+    turning_table(1000, 1400, 1800, 2200, rows=2600).to_csv(folder / "recurring.csv", index=False)
+    flags = ("--train_until", "2024-01-21", "--judge_alpha", ".05", *more)
+    return result(lifecycle(workshop, folder / "recurring.csv", space, name, *flags))
+
+
+def after_a_return(workshop: Workshop, found: dict[str, Any]) -> float:
+    """The accuracy in the ten blocks after each return of a meaning."""
+    scores = mlflow_scores(workshop, found["run_id"])
+    return float(np.mean([score for start in (1400, 1800, 2200) for score in scores[(start - 960) // 20 : (start - 960) // 20 + 10]]))
+
+
+def mlflow_scores(workshop: Workshop, run_id: str) -> list[float]:
+    deployment = next(run for run in workshop.children(run_id) if role(run) == "deployment")
+    return [one.value for one in sorted(workshop.client.get_metric_history(deployment.info.run_id, "block/accuracy"), key=lambda one: one.step)]
+
+
+def test_an_earlier_version_returns_with_its_regime_without_a_fit(
+    workshop: Workshop, tmp_path: Path, space: Path, without_server: list[InProcessServing]
+) -> None:
+    plain = recurring(workshop, tmp_path, space, "refitted")
+    found = recurring(workshop, tmp_path, space, "recurred", "--earlier_versions", 50)  # more than there are
+    again = [one for one in found["retrains"] if one["decision"].startswith("version ") and one["promoted"]]
+    assert again and all(one["trials"] == 0 and "without a fit" in one["decision"] for one in again)
+    assert without_server[-1].swaps.count("1") >= 2, "the base model is back"
+    assert after_a_return(workshop, found) >= after_a_return(workshop, plain) + 0.03
+    assert len(found["versions"]) < len(plain["versions"])
+
+
+def test_an_earlier_version_is_compared_in_shadow_first_where_that_is_asked_for(
+    workshop: Workshop, tmp_path: Path, space: Path, without_server: list[InProcessServing]
+) -> None:
+    found = recurring(workshop, tmp_path, space, "recurred_in_shadow", "--earlier_versions", 3, "--promote", "shadow")
+    assert without_server[-1].swaps.count("1") >= 2
+    back = next(one for one in found["retrains"] if one["version"] == "1")
+    assert "in shadow" in back["decision"] and back["promoted"] and back["trials"] == 0
+
+
+def test_where_nothing_returns_no_earlier_version_is_promoted(
+    workshop: Workshop, drifting_csv: Path, space: Path, without_server: list[InProcessServing]
+) -> None:
+    plain = result(lifecycle(workshop, drifting_csv, space, "plain"))
+    tried = result(lifecycle(workshop, drifting_csv, space, "tried", "--earlier_versions", 3))
+    assert (tried["accuracy"], len(tried["retrains"])) == (plain["accuracy"], len(plain["retrains"]))
