@@ -165,7 +165,7 @@ def online(result: Result) -> str:
     met = ours["right"] / ours["rows"] >= RIGHT and ratio >= FASTER
     words = (
         f"All rows in blocks of 48, in the same run: predict a block, then learn it; the first is only learned, the other {ours['rows']:,} rows are "
-        "scored. Rows per second of predicting and learning together, one process."
+        "scored. Rows per second of CPU, predicting and learning together."
     )
     rows = ([name, _share(one), f"{one['rows_per_second']:,.0f}"] for name, one in {OURS: ours, FOREST: forest}.items())
     target = (

@@ -265,6 +265,8 @@ def retrain_line(record: RetrainRecord) -> str:
     change = f"{write.value(record.before)} → {write.value(record.after)} {write.name if write.plain else '%'}"
     planned = record.policy not in {"triggered", "proactive"}
     what = "" if record.block == NO_BLOCK else " is a follow-up" if record.follow_up else f" ended ({record.policy})" if planned else " drifted"
+    if record.policy == "continuous":
+        return f"{wording.begun_at(record)}{what}: version {record.version} registered and swapped in within {wording.duration(record.seconds)}"
     return f"{wording.begun_at(record)}{what}: retrained in {wording.duration(record.seconds)}, {change} on {record.judge_rows} judge rows, {came}"
 
 

@@ -75,5 +75,5 @@ def test_an_alarm_is_reported_but_money_is_spent_only_when_it_pays(workshop: Wor
     dear = cycled(workshop, drifting_csv, "dear", "--policy", "cost", "--retrain_cost", 100_000).result
     assert dear["drift"] and dear["retrains"] == []
     cheap = cycled(workshop, drifting_csv, "cheap", "--policy", "cost", "--retrain_cost", 5).result
-    assert cheap["retrains"] and "points × blocks of the KPI were lost" in cheap["retrains"][0]["reason"]
-    assert cheap["accuracy"] > dear["accuracy"]
+    assert len(cheap["retrains"]) >= 3 and {record["policy"] for record in cheap["retrains"]} == {"cost"}
+    assert "points × blocks of the KPI were lost" in cheap["retrains"][0]["reason"]
