@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from driftloop.backtest.online_learner import OnlineLearner
     from driftloop.data.streams import Stream
 
-SEEDS = (0, 1, 2)  # of the fits, in addition to the default seed, with which the parameters of a retrain were chosen
+SEEDS = (0, 1)  # of the fits, in addition to the default seed, with which the parameters of a retrain were chosen
 DAY, BATCH = 48, 1007
 PROTOCOL = ["--first_rows", str(BATCH), "--block_size", str(BATCH), "--window", str(2 * BATCH)]
 RUNS = {
