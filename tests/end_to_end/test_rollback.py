@@ -106,6 +106,13 @@ def test_what_cannot_be_gone_back_to_changes_nothing(two: TwoVersions, flags: tu
     assert two.state() == before
 
 
+def test_a_table_of_another_schema_is_refused_before_anything_changes(two: TwoVersions) -> None:
+    before = two.state()
+    refused = two.back("--features", "x1")
+    assert refused.code == 3 and "was trained on features x1, x2" in refused.complaint("rollback_model")
+    assert two.state() == before
+
+
 def test_while_another_watches_or_swaps_nothing_is_changed(two: TwoVersions) -> None:
     before, folder = two.state(), two.server.model_store
     with exclusive.alone(folder / f"owner-{NAME}.lock", taken=""):
