@@ -7,7 +7,7 @@ STREAM ?= elec
 WORKERS ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all lint ui figures bench backtest policies monitor setup-batch batch prefect secrets slow-test containers-test taxi pictures docs lock clean
+.PHONY: help setup run test test-all lint ui figures bench backtest policies monitor setup-batch batch prefect secrets stores-test containers-test taxi pictures docs lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -68,8 +68,8 @@ prefect: $(VENV)/batch.stamp ## a Prefect server on this machine, for `monitorin
 secrets: ## the passwords of docker-compose.yaml, in .env, made once
 	@if [ -e .env ]; then echo ".env is there already: its passwords stay"; else umask 077 && sh ops/docker/secrets.sh > .env.new && mv .env.new .env && echo "wrote .env"; fi
 
-slow-test: $(VENV)/dev.stamp ## the slow tests alone: the main paths on SQLite, PostgreSQL and with a login, a store that is unreachable for a minute, and others
-	$(BIN)/python -m pytest $(WORKERS) -m slow
+stores-test: $(VENV)/dev.stamp ## the main paths on SQLite, PostgreSQL and with a login, and a store that is unreachable for a minute; needs Debian's postgresql
+	$(BIN)/python -m pytest -m slow tests/end_to_end/test_stores.py tests/end_to_end/test_store_faults.py
 
 containers-test: $(VENV)/dev.stamp ## docker-compose.yaml run for real, as root on Debian: start, drift, restart, kill; about 25 minutes
 	DRIFTLOOP_CONTAINERS=1 $(BIN)/python -m pytest -v -x --tb=short -p no:cacheprovider -o log_cli=true -o log_cli_level=INFO -o log_cli_format='%(asctime)s %(message)s' --log-file=containers-test.log --log-file-level=INFO --log-file-format='%(asctime)s %(message)s' tests/end_to_end/containers
