@@ -17,9 +17,9 @@ from driftloop.drift.forecast import crossing
 from driftloop.drift.paired.paired_test import BETTER
 from driftloop.drift.verdict import Verdict
 from driftloop.errors import ServingError, TrainingError
-from driftloop.metrics import data_quality, scoring, task
-from driftloop.metrics.results import NO_BLOCK, BlockScore, RetrainRecord, RollbackRecord, VersionRecord, WatchResult
-from driftloop.report import descriptions, notes, wording
+from driftloop.metrics import scoring, task
+from driftloop.metrics.results import BlockScore, RetrainRecord, RollbackRecord, WatchResult
+from driftloop.report import descriptions, wording
 from driftloop.serving.golden import difference
 from driftloop.serving.site import TorchServeDeployment, promote
 from driftloop.tracking import mlflow_store
@@ -30,10 +30,11 @@ from driftloop.training import datasets, family, mlflow_text, retrain, shadow_re
 from driftloop.training.fitting import Learner
 from driftloop.training.retrain import Cause
 from driftloop.training.trained_model import KnownModel
-from driftloop.watch import decisions, mlflow_log
+from driftloop.watch import watch_result
 from driftloop.watch.follow_up import FollowUp
 from driftloop.watch.policies.continuous import Continuous, Tools
 from driftloop.watch.policies.policy import CONTINUOUS, Schedule
+from driftloop.watch.promoting import decisions
 from driftloop.watch.promoting import earlier as earlier_versions
 from driftloop.watch.promoting.promotion_plan import SHADOW
 from driftloop.watch.promoting.shadow import Shadow
@@ -119,9 +120,9 @@ class Watch:
                 if self.continuous and self.continuous.unregistered:
                     self._register(cut[-1])
             finally:
-                self._log_scores(run_id)
+                watch_result.log_scores(self, run_id)
             self._compare()
-        return self._result(unretrained, run_id=run_id, seconds=time.monotonic() - started)
+        return watch_result.of(self, unretrained, run_id=run_id, seconds=time.monotonic() - started)
 
     def _step(self, block: blocks.Block, unretrained: np.ndarray) -> None:
         outputs, version = self._ask(block)
@@ -232,11 +233,6 @@ class Watch:
         """The KPI of a block's losses, the larger the worse; nan without rows."""
         value = self.kpi.value(losses) if len(losses) else math.nan
         return value if self.kpi.better(0, 1) else -value
-
-    def _reached(self, scored: Sequence[tuple[BlockScore, np.ndarray]]) -> float:
-        """The KPI over the rows of several blocks with the outputs for them."""
-        labels = np.concatenate([self.stream.labels[score.start : score.stop] for score, _ in scored])
-        return self.kpi.value(self.kpi.losses_of(labels, np.concatenate([outputs for _, outputs in scored])))
 
     def _foreseen(self, verdict: Verdict) -> Verdict | None:
         """The verdict on a forecast drift within the lead, for a proactive watch."""
@@ -359,82 +355,3 @@ class Watch:
             if self.continuous and version not in self.continuous.versions:  # deleted since
                 continue
             mlflow_text.describe_version(self.store, self.registry, version, run_id=self.served[version].run_id, reason=reason)
-
-    def _log_scores(self, run_id: str) -> None:
-        """Log what was scored, also after a failure or Ctrl-C."""
-        if not self.scores:
-            return
-        mlflow_log.log_blocks(self.store, run_id, self.scores)
-        drifted = [score for score in self.scores if score.drift]
-        tags = {"driftloop.served_version": self.champion.version}
-        if drifted:
-            tags |= {"driftloop.drift_block": str(drifted[0].block), "driftloop.drift_row": str(drifted[0].stop)}
-        mlflow_store.set_tags(tags)
-        mlflow_store.log_metrics({"served_minus_local": self.largest_difference} | (self.continuous.figures if self.continuous else {}))
-
-    def _result(self, unretrained: np.ndarray, *, run_id: str, seconds: float) -> WatchResult:
-        plan = self.plan
-        rivals = {name: np.concatenate(guesses) for name, guesses in self.guessed.items()}
-        outputs, labels = np.concatenate(self.outputs), self.stream.labels[plan.start : plan.stop]
-        whole = scoring.summary(
-            self.stream, plan.start, self.task.predictions(outputs), majority=self.base.majority, rivals=rivals, doing=self.kpi, outputs=outputs
-        )
-        reached = whole.pop(self.kpi.kpi)
-        if self.kpi.chosen:
-            whole |= {"task_kpi": whole.pop(self.task.kpi), "kpi_name": self.kpi.kpi}
-        result = WatchResult(
-            stream=self.stream.name,
-            rows=plan.stop - plan.start,
-            block_size=plan.block_size if plan.block_by == "rows" else max(score.rows for score in self.scores),
-            block_by=plan.block_by,
-            threshold=plan.goal.threshold,
-            task=self.stream.task,
-            unit=plan.goal.unit,
-            scores=tuple(self.scores),
-            retrains=tuple(self.retrains),
-            rollbacks=tuple(self.rollbacks),
-            versions=tuple(self._version(version, unretrained) for version in self.served),
-            served_version=self.champion.version,
-            seconds=seconds,
-            run_id=run_id,
-            rule=plan.rule.name,
-            updates=self.continuous.updates if self.continuous else 0,
-            kpi=reached,
-            kpi_without_retraining=self.kpi.value(self.kpi.losses_of(labels, unretrained)),
-            **whole,
-        )
-        findings = (*self.diagnosis.findings(self.plan.rule.name, self.verdict, self.scores), *data_quality.findings(self.scores))
-        return replace(
-            result, notes=(*notes.of_rollbacks(result), *notes.of_limits(result, plan.max_retrains), *notes.of_history(result, self.stream)), findings=findings
-        )
-
-    def _version(self, version: str, unretrained: np.ndarray) -> VersionRecord:
-        known = self.served[version]
-        scores = [score for score in self.scores if score.version == version]
-        rows = sum(score.rows for score in scores)
-
-        def mean(name: str) -> float:
-            return sum(getattr(score, name) * score.rows for score in scores) / rows if rows else float("nan")
-
-        record = VersionRecord(
-            version=version,
-            run_id=known.run_id,
-            params=dict(known.params),
-            trained_start=known.trained[0],
-            trained_stop=known.trained[1],
-            first_block=scores[0].block if scores else NO_BLOCK,
-            last_block=scores[-1].block if scores else NO_BLOCK,
-            rows=rows,
-            task=self.stream.task,
-            kpi=mean("kpi"),
-            kpi_unretrained=mean("kpi_unretrained"),
-        )
-        return self._measured(record, unretrained) if self.kpi.chosen else record
-
-    def _measured(self, record: VersionRecord, unretrained: np.ndarray) -> VersionRecord:
-        """A version with its chosen KPI over all its rows: that of some is no mean over blocks."""
-        served = [(score, outputs) for score, outputs in zip(self.scores, self.outputs, strict=True) if score.version == record.version]
-        if not served:
-            return replace(record, kpi_name=self.kpi.kpi)
-        unserved = [(score, unretrained[score.start - self.plan.start : score.stop - self.plan.start]) for score, _ in served]
-        return replace(record, kpi_name=self.kpi.kpi, kpi=self._reached(served), kpi_unretrained=self._reached(unserved))

@@ -25,9 +25,10 @@ from driftloop.training.family import Family
 from driftloop.training.fitting import Learner
 from driftloop.training.retrain import retrain
 from driftloop.training.trained_model import KnownModel
-from driftloop.watch import decisions, deployment, kpi_choice
+from driftloop.watch import deployment, kpi_choice
 from driftloop.watch.deployment import OnDrift
 from driftloop.watch.preparation import Work, base_model, base_plan, open_work, retrain_plan, train_until, until_row
+from driftloop.watch.promoting import decisions
 
 Done = tuple[dict[str, Any], int]
 

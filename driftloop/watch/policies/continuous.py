@@ -24,7 +24,7 @@ from driftloop.training import datasets, mlflow_text, trained_model
 from driftloop.training.fitting import Fitted, Learner
 from driftloop.training.online.updating import updater
 from driftloop.training.trained_model import KnownModel
-from driftloop.watch import decisions
+from driftloop.watch.promoting import decisions
 
 KEPT = 2  # versions of a watch: the champion and the one before
 
