@@ -184,16 +184,16 @@ def test_a_steady_model_alarms_no_more_often_than_stated(share: float, stay: flo
 
 
 def test_biased_early_labels_alarm_without_the_delay_and_not_with_it() -> None:
-    """Wrong answers are known at once and right ones after two days: the newest blocks look bad, each time."""
+    """Wrong answers are known at once and right ones after five days: the newest blocks look bad, each time."""
     early, late = 0, 0
     for seed in range(2):
         table = predictions(fall=ROWS, seed=seed).assign(number=range(ROWS))
         wrong = np.asarray(table.y_true != table.y_pred)
         for with_delay in (False, True):
-            settings: dict[str, Any] = {"id": "number", "block": 24, "label_delay": "2d"} if with_delay else {"id": "number", "block": 24}
+            settings: dict[str, Any] = {"id": "number", "block": 24, "label_delay": "5d"} if with_delay else {"id": "number", "block": 24}
             watch, ever = watched(table[:3000], **settings), False
             for first in range(3000, 3480, 24):
-                watch.update(table[first - 48 : first - 24][["number", "y_true"]]).update(without_labels(table, ~wrong)[first : first + 24])
+                watch.update(table[first - 120 : first - 96][["number", "y_true"]]).update(without_labels(table, ~wrong)[first : first + 24])
                 if ever := watch.drift:
                     break
             early, late = early + (ever and not with_delay), late + (ever and with_delay)
