@@ -19,7 +19,7 @@ from driftloop.settings import ROOT
 from monitoring.__main__ import COMMANDS
 
 ENTRIES = (
-    *("base_model", "deploy_model", "retrain_model", "lifecycle", "backtest", "watch_table", "prediction_service.__main__"),
+    *("base_model", "deploy_model", "retrain_model", "lifecycle", "backtest", "rollback_model", "watch_table", "prediction_service.__main__"),
     *(module for module, _ in COMMANDS.values()),
     "examples.nyc_taxi.prepare",
 )

@@ -300,7 +300,7 @@ def test_a_monitor_of_a_described_stream_has_references_from_the_default_store_t
 ) -> None:
     made: list[Any] = []
     monkeypatch.setattr(api, "Monitor", lambda streams, *, references, **_: made.append(references) or SimpleNamespace(start=lambda: None, stop=None))
-    monkeypatch.setattr(api, "build_app", lambda _: SimpleNamespace(extensions={}))
+    monkeypatch.setattr(api, "build_app", lambda *_, **__: SimpleNamespace(extensions={}))
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     (tmp_path / "s.yaml").write_text(described_stream.YAML + stream_settings.BUNDLED.read_text(encoding="utf-8"), encoding="utf-8")
 
