@@ -168,6 +168,8 @@ class FrameWatch:
     def __str__(self) -> str:
         return " ".join([*kpi_words.verdict(self.result), segment_report.sentence(self.result)]).strip()
 
+    __repr__ = __str__
+
     def _repr_html_(self) -> str:
         page = html.escape(watch_report.report_html(self.result), quote=True)
         return f'<p>{html.escape(str(self))}</p><iframe srcdoc="{page}" width="100%" height="{PIXELS}" frameborder="0"></iframe>'

@@ -66,7 +66,15 @@ def _numbers(column: pd.Series, what: str) -> np.ndarray:
     return found.values[:, 0]
 
 
-def of_classes(label: pd.Series, prediction: pd.Series, probability: Sequence[pd.Series], *, declared: bool, second: bool | None = None) -> ReadPredictions:
+def of_classes(
+    label: pd.Series,
+    prediction: pd.Series,
+    probability: Sequence[pd.Series],
+    *,
+    declared: bool,
+    second: bool | None = None,
+    before: Sequence[object] = (),
+) -> ReadPredictions:
     """The labels and predictions of a classification.
 
     Args:
@@ -76,6 +84,10 @@ def of_classes(label: pd.Series, prediction: pd.Series, probability: Sequence[pd
             names end with the class; none: unknown.
         declared: as in `classes.read`.
         second: as in `ReadPredictions`, where it is known.
+        before: all classes of a table before, those of the model first; the last rows are one of each, and no rows of the table.
+
+    Returns:
+        What was read; classes that are labels alone, of which the model has no probability, come last.
 
     Raises:
         DataError: no prediction is one of the labels, or the probabilities are not in 0..1, do not sum to 1 or do not name the classes.
@@ -97,8 +109,13 @@ def of_classes(label: pd.Series, prediction: pd.Series, probability: Sequence[pd
     predicted, usable = np.maximum(codes[rows:], 0), there[rows:]
     chances, notes = None, read.notes
     if probability:
-        chances, told, second = _probabilities(probability, names.tolist(), predicted, usable, second)
+        real = usable & (np.arange(rows) < rows - len(before))
+        model = _of_model(probability, names.tolist(), set(predicted[real].tolist()), before)
+        chances, told, second = _probabilities(probability, names.tolist(), predicted, usable, second=second, model=model)
         usable, notes = usable & ~np.isnan(chances).any(axis=1), (*notes, *told)
+        order = np.array([*model, *sorted(set(range(len(names))) - set(model))])
+        names, chances, place = names[order], chances[:, order], np.argsort(order)
+        codes, predicted = np.where(codes == UNLABELLED, UNLABELLED, place[np.maximum(codes, 0)]), place[predicted]
     outputs = np.eye(len(names), dtype=np.float32)[predicted]
     return ReadPredictions(codes[:rows], outputs, chances, tuple(names.tolist()), usable, notes, second)
 
@@ -125,24 +142,37 @@ def _check_same(labels: np.ndarray, predicted: np.ndarray, label: object, predic
 
 
 def _probabilities(
-    given: Sequence[pd.Series], names: list[object], predicted: np.ndarray, usable: np.ndarray, second: bool | None
+    given: Sequence[pd.Series], names: list[object], predicted: np.ndarray, usable: np.ndarray, *, second: bool | None, model: list[int]
 ) -> tuple[np.ndarray, list[str], bool | None]:
     """The probability of each class, (N, K), nan where one is missing, what to tell of them, and `second`."""
     read = [_chances(column) for column in given]
+    chances = np.zeros((len(predicted), len(names)))
+    unknown = [repr(name) for code, name in enumerate(names) if code not in model]
+    notes = [f"The model has no probability of the label {', '.join(unknown)}: it counts as 0."] if unknown else []
     if len(read) == 1:
-        if len(names) != 2:
-            raise DataError(f"--probability {given[0].name!r} is one column for {len(names)} classes: give one for each class, whose name ends with the class")
+        if len(model) != 2:
+            raise DataError(f"--probability {given[0].name!r} is one column for {len(model)} classes: give one for each class, whose name ends with the class")
         known = usable & ~np.isnan(read[0])
-        sides = [read[0][known & (predicted == code)] for code in (0, 1)]
+        sides = [read[0][known & (predicted == code)] for code in model]
         if second is None:
             second = not all(len(side) for side in sides) or bool(sides[1].mean() >= sides[0].mean())
-        told = f"{given[0].name} is taken as the probability of {names[int(second)]!r}: it is higher where that is predicted"
-        return np.column_stack([1 - read[0], read[0]] if second else [read[0], 1 - read[0]]), [told], second
-    chances = np.column_stack([read[at] for at in places([str(column.name) for column in given], names)])
+        told = f"{given[0].name} is taken as the probability of {names[model[int(second)]]!r}: it is higher where that is predicted"
+        chances[:, model] = np.column_stack([1 - read[0], read[0]] if second else [read[0], 1 - read[0]])
+        return chances, [told, *notes], second
+    chances[:, model] = np.column_stack([read[at] for at in places([str(column.name) for column in given], [names[code] for code in model])])
     off = np.flatnonzero(np.abs(chances.sum(axis=1) - 1) > SUM_OFF)
     if len(off):
         raise DataError(f"row {off[0] + 1}: the probabilities sum to {chances[off[0]].sum():.4g}, not 1, as in {len(off):,} rows: give those of all classes")
-    return chances, [], None
+    return chances, notes, None
+
+
+def _of_model(given: Sequence[pd.Series], names: list[object], predicted: set[int], before: Sequence[object]) -> list[int]:
+    """The codes of the classes that the model knows: all but labels that it never predicts and of which no probability is given."""
+    if len(given) == 1:
+        known = predicted | {code for code, name in enumerate(names) if str(name) in set(map(str, before[:2]))}
+        return sorted(known) if len(names) > 2 and len(known) == 2 else list(range(len(names)))
+    columns = [str(column.name).casefold() for column in given]
+    return [code for code, name in enumerate(names) if code in predicted or any(column.endswith(str(name).casefold()) for column in columns)]
 
 
 def _chances(column: pd.Series) -> np.ndarray:

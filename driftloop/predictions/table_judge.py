@@ -367,6 +367,8 @@ class _Judge:
             words,
             self.goal,
             self._period(),
+            blocks=max(round(self._period().rows / self._block_size()), 1),
+            rows_in_one=self.rule.rows_in_one(1),
             drifting=self._drifting(),
             unlabelled=self.judged - labelled + (self.closed.past.unlabelled if self.closed else 0),
             waiting=len(waiting) if self.plan.label_delay else 0,

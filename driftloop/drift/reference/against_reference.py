@@ -167,7 +167,8 @@ class AgainstReference(Rule):
 
     def _remarks(self) -> str:
         capped = self._loss and math.isinf(self._loss.bound)
-        told = [f"capped at {self._largest:.3g}"] if capped else []
+        told = f"; errors are capped at {self._largest:.3g}" if capped else ""
         if self._in_one > 1.5:
-            told.append(f"autocorrelated: effective sample size is {self._loss.per if self._loss else 'row'}s / {self._in_one:.1f}")
-        return f"; errors are {' and '.join(told)}" if told else ""
+            rows = f"{self._loss.per if self._loss else 'row'}s"
+            told += f"; errors may be autocorrelated as far as the reference period can show: effective sample size is {rows} / {self._in_one:.1f}"
+        return told

@@ -67,10 +67,10 @@ def known_classes(
         DataError: as `prediction_columns.of_classes`, or no prediction is a known class.
     """
     names, rows = list(known.names), len(label)
-    anchors = [1.0 / len(names)] * len(names) if len(probability) > 1 else [0.5] * len(names)
+    anchors = [1.0 / len(probability)] * len(names) if len(probability) > 1 else [0.5] * len(names)
     label, prediction = (_longer(side, names) for side in prediction_columns.alike(label, prediction))
     chances = [_longer(column, anchors) for column in probability]
-    found = prediction_columns.of_classes(label, prediction, chances, declared=declared, second=known.second)
+    found = prediction_columns.of_classes(label, prediction, chances, declared=declared, second=known.second, before=names)
     found = found.of(np.arange(rows))
     codes = {str(name): code for code, name in enumerate(names)}
     for name in found.names:

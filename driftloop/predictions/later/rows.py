@@ -72,6 +72,8 @@ def has_label(labels: np.ndarray) -> np.ndarray:
 def joined(parts: Sequence[Rows]) -> Rows:
     """All of them, one part after the other."""
     chances = [part.probabilities for part in parts if part.probabilities is not None]
+    classes = max((each.shape[1] for each in chances), default=0)
+    chances = [np.pad(each, ((0, 0), (0, classes - each.shape[1]))) for each in chances]  # what a class adds that came later
     return Rows(
         np.concatenate([part.times for part in parts]),
         np.concatenate([part.inputs for part in parts]),
