@@ -93,7 +93,7 @@ lint: $(VENV)/dev.stamp ## ruff, mypy, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint ## lint and the tests, about 17 minutes
+test: lint ## lint and the tests, about 20 minutes
 	$(BIN)/python -m pytest $(WORKERS)
 
 test-all: lint ## the slow tests, too
