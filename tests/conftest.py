@@ -50,7 +50,8 @@ def locked(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def heard() -> None:
-    """Our loggers speak: MLflow's set-up of logging, in an earlier test, turns off all that it does not know."""
+    """Our loggers speak: MLflow's set-up of logging turns off all that it does not know, and its Lightning module sets the root's level to ERROR."""
+    logging.root.setLevel(logging.WARNING)
     for name, logger in logging.root.manager.loggerDict.items():
         if name.partition(".")[0] in {"driftloop", "monitoring", "prediction_service"} and isinstance(logger, logging.Logger):
             logger.disabled = False

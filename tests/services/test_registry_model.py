@@ -179,7 +179,6 @@ def test_a_model_that_fails_is_answered_for_by_the_fallback_until_it_works_again
 def test_no_request_fails_while_the_alias_moves_and_a_version_that_does_not_fit_is_never_asked(
     registry: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("WARNING", logger="prediction_service")  # MLflow's Lightning module sets the root's to ERROR if it comes first
     seen: list[tuple[int, str, str, str]] = []
     stop = threading.Event()
 
